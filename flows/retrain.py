@@ -5,12 +5,15 @@ from typing import Any
 from prefect import flow
 
 from tasks.retraining import (
+    before_selection,
     check_drift,
     count_judgeable,
     judge,
     look_for_news,
     promote,
     retraining_run,
+    with_champions_recipe,
+    with_needed_candidates,
     with_warm_start,
 )
 from tasks.stage_tasks import ingest, run_up_to
@@ -34,13 +37,19 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         if found.verdict != "nothing new":
             found = check_drift(run, found, made["ingest"])
         if not found.over:
-            run = with_warm_start(run)
+            run = with_needed_candidates(with_warm_start(run), found)
             made = run_up_to("preprocess", run, made)
             found = count_judgeable(run, found, made)
         if not found.over:
             made = run_up_to("evaluate", run, made)
-            found = judge(run, found, made)
+            recipe = with_champions_recipe(run, made)
+            refitted = run_up_to("evaluate", recipe, before_selection(made)) if recipe else None
+            found = judge(run, found, made, refitted)
         if not found.over:
-            made = run_up_to("export", run, made)
+            if recipe and refitted and found.kept_recipe:
+                run, made = recipe, refitted
+            elif recipe:
+                made = before_selection(made)  # so that the record holds the new selection
+            run_up_to("export", run, made)
             promote(run, found)
     return run.record().model_dump(mode="json")

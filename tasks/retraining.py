@@ -13,15 +13,18 @@ from prefect.events import emit_event
 
 from gristmill.config.catalogue import Pipeline, load, restore_settings
 from gristmill.config.deployments import pipeline_resource, schedule_of
+from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
-from gristmill.retraining.gate import Contest, best_baseline, judge_contest
+from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
+from gristmill.retraining.recipes import networks_to_leave_out, recipe_of
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import Champion, Retraining, stop_before_challenger, stop_before_training
 from gristmill.runs.scores import Scores
+from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from tasks.prefect_artifacts import best_effort, show_judgement
@@ -51,7 +54,8 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
         registry = Registry(store)
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
-        with recorded_run(pipeline, [*overrides, *added], None, str(catalogue.root), jobs=None) as run:
+        budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
+        with recorded_run(pipeline, [*overrides, *added], None, str(catalogue.root), jobs=None, budget=budget) as run:
             yield replace(run, champion=champion)
 
 
@@ -105,7 +109,46 @@ def with_warm_start(run: Run) -> Run:
     """
     if run.champion is None or not getattr(run.pipeline.tables["schedule"], "warm_start", False):
         return run
-    return replace(run, start=run.champion.references["train"])
+    return replace(run, start=run.champion.references.get("train"))  # a selected model has no such stage
+
+
+def with_needed_candidates(run: Run, found: Retraining) -> Run:
+    """Return the run without networks that are no members of the champion, unless there was an alarm."""
+    last = Runs(run.catalogue.store).last_judged(run.pipeline)
+    drifts = [found.drift]
+    if last and last.retraining and last.retraining.champion == found.champion:
+        drifts.append(last.retraining.drift)  # whether a baseline is better is known only after the judgement
+    alarms = [alarm for drift in drifts if drift for alarm in drift.alarms]
+    left_out = networks_to_leave_out(run.pipeline, recipe_of(run.champion, run.pipeline), alarms)
+    if left_out:
+        logger.info("%-10s %s: no members of the champion, and no alarm", "left out", ", ".join(left_out))
+    return replace(run, left_out=tuple(left_out))
+
+
+def with_champions_recipe(run: Run, made: References) -> Run | None:
+    """Return the run with the champion's weights of the candidates in place of a new selection.
+
+    Return None if the new selection has the same weights, or if the recipe is unknown or cannot be fitted any more.
+    """
+    recipe = recipe_of(run.champion, run.pipeline)
+    trained = {name: made.get(f"train {name}") for name in recipe}
+    if not recipe or not all(reference and not _failed(run, reference) for reference in trained.values()):
+        return None
+    selected = Scores.read(_folder(run, made["evaluate"])).selected
+    if selected and selected.members == recipe:
+        return None
+    tables: Any = run.pipeline.tables
+    fixed = tables["select"].model_copy(update={"weights": recipe})
+    return replace(run, pipeline=replace(run.pipeline, tables={**tables, "select": fixed}))
+
+
+def before_selection(made: References) -> dict[str, Reference]:
+    """Return the artifacts of the stages before select."""
+    return {label: reference for label, reference in made.items() if label not in ("select", "evaluate")}
+
+
+def _failed(run: Run, reference: Reference) -> bool:
+    return CandidateArtifacts(_folder(run, reference)).failed is not None
 
 
 @stage_task("count what can be judged of {run.pipeline.name}")
@@ -123,17 +166,30 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
 
 
 @stage_task("judge challenger of {run.pipeline.name}")
-def judge(run: Run, found: Retraining, made: References) -> Retraining:
-    """Compare challenger, champion and baselines on data newer than the champion's training set."""
+def judge(run: Run, found: Retraining, made: References, refitted: References | None) -> Retraining:
+    """Compare challenger, champion and baselines on data newer than the champion's training set.
+
+    `refitted` are the artifacts of the champion's recipe, fitted on the same data. If it is better than the new
+    selection, it is the challenger.
+    """
     progress.report_work("judge")
     challenger, champion = _artifact_folders(run, made), _champion(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
+    if refitted is not None:
+        recipe = _artifact_folders(run, refitted)
+        of_recipe = _domain(run.pipeline.domain).contest(recipe, champion)
+        kept = keeps_recipe(contest, of_recipe, gate)
+        contest, challenger = with_winner(contest, of_recipe, kept), recipe if kept else challenger
+        found = found.model_copy(update={"kept_recipe": kept})
     best = best_baseline(Scores.read(challenger["evaluate"]), contest)
     judged = judge_contest(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
     show_judgement(run, judged)
-    found = _with_baseline_drift(run, found, contest, best).model_copy(update={"judgement": judged})
+    selected = Scores.read(challenger["evaluate"]).selected
+    winner = sorted(selected.members) if selected else []
+    found = _with_baseline_drift(run, found, contest, best)
+    found = found.model_copy(update={"judgement": judged, "winner": winner})
     if not judged.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judged.why})
         found = found.ended("rejected", judged.why)
@@ -190,7 +246,9 @@ def _champion(run: Run, version: Version) -> Champion:
 
 
 def _artifact_folders(run: Run, made: References) -> dict[str, Path]:
-    return {label: _folder(run, reference) for label, reference in made.items()}
+    """Return the folders of artifacts by label; that of train is the selected model's, if there were candidates."""
+    folders = {label: _folder(run, reference) for label, reference in made.items()}
+    return folders | ({"train": folders["select"]} if "select" in folders else {})
 
 
 def _folder(run: Run, reference: Reference) -> Path:

@@ -66,6 +66,7 @@ class Run:
     refresh: str | None  # a stage to run again even on a cache hit
     budget: float | None = None  # seconds from `started` on, after which no further candidate is started
     started: float = 0.0  # monotonic time
+    left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
     start: Reference | None = None  # network that provides the initial weights
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers

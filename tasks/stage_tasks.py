@@ -56,14 +56,15 @@ def preprocess(run: Run, made: Made) -> Made:
 def train(run: Run, made: Made) -> Made:
     """Fit the model, or every candidate, and forecast the blocks of its backtest.
 
-    With a budget no candidate is started after its end; what a candidate has in the cache is always used.
+    With a budget no candidate is started after its end, nor is one that the run leaves out. What a candidate has in the
+    cache is always used.
     """
     _check_slices(run)
     found: Made = {}
     untried = []
     for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
         stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
-        if run.over_budget and not _all_made(run, stages):
+        if (run.over_budget or candidate in run.left_out) and not _all_made(run, stages):
             untried.append(candidate)
             continue
         for name in dict.fromkeys(stage.name for stage in stages):
@@ -75,7 +76,7 @@ def train(run: Run, made: Made) -> Made:
                     found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
     if not found:
         raise WorkError(f"the budget of {run.budget} s ended before a candidate was trained. Give a larger --budget.")
-    if run.budget is not None:
+    if run.budget is not None or untried:
         Runs(run.catalogue.store).note_untried(run.pipeline.name, run.id, run.budget, untried)
     return found
 

@@ -19,7 +19,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.messages import Problem, unknown_name
 from gristmill.settings.selection import Auto, CandidateText
 
-_TABLES = ("model", "train", "augment")  # tables that a candidate may set
+CANDIDATE_TABLES = ("model", "train", "augment")  # tables that a candidate may set
 _DATA_TABLES = ("source", "ingest", "preprocess", "schema")  # the data, which is common to all candidates
 
 Point = Mapping[str, Mapping[str, Any]]
@@ -96,7 +96,7 @@ def _apply(
 ) -> Mapping[str, Settings] | None:
     """Return the tables of a pipeline with a candidate's own, or None after adding to `problems`."""
     before, changed, choices = len(problems), dict(tables), tables_of(domain)
-    allowed = [name for name in _TABLES if name in choices]
+    allowed = [name for name in CANDIDATE_TABLES if name in choices]
     for name, values in point.items():
         if name in _DATA_TABLES:
             text = f"a candidate may not set {name}: all candidates learn from the same data. Set it for the pipeline."

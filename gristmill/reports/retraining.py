@@ -1,7 +1,7 @@
 """The report on a retraining: new data, drift, errors of challenger, champion and baselines, and the decision."""
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 
 from gristmill.reports.page import page_name, render_page
@@ -33,7 +33,7 @@ def sections(record: Record, runs: Runs) -> Iterator[Section]:
     if found.drift:
         yield _drift(found.drift)
     if found.judgement:
-        yield _judgement(found.judgement)
+        yield _judgement(found, found.judgement)
     yield _all_retrainings(record.pipeline, runs)
 
 
@@ -75,12 +75,15 @@ def _drift(drift: Drift) -> Section:
     return Section("Drift", note, tables=tables)
 
 
-def _judgement(judgement: Judgement) -> Section:
+def _judgement(found: Retraining, judgement: Judgement) -> Section:
     names, scores = zip(*judgement.best_first, strict=True)
     rows = [list(row) for row in zip(names, format_numbers(scores, digits=5), strict=True)]
     note = f"Judged on {judgement.items:,} items that no model was trained on; lower is better."
     if judgement.best_baseline:
         note += f" The best baseline on earlier data was {judgement.best_baseline}."
+    if found.winner:
+        origin = "the champion's recipe, fitted on new data" if found.kept_recipe else "selected"
+        note += f" The challenger is {' + '.join(found.winner)}: {origin}."
     if judgement.difference is not None and judgement.interval is not None:
         difference, low, high = format_numbers([judgement.difference, *judgement.interval])
         note += (
@@ -92,17 +95,28 @@ def _judgement(judgement: Judgement) -> Section:
 
 def _all_retrainings(pipeline: str, runs: Runs) -> Section:
     retrainings = ((record, record.retraining) for record in runs.newest_first(pipeline) if record.retraining)
+    listed = list(islice(retrainings, _MAX_RETRAININGS_LISTED))
     rows = [
         [
             f"{record.started:%Y-%m-%d %H:%M}",
             found.verdict or record.outcome,
             f"v{found.version}" if found.version else "",
+            " + ".join(found.winner),
             str(found.news),
             f"{len(found.drift.alarms)}" if found.drift else "",
             found.why,
         ]
-        for record, found in islice(retrainings, _MAX_RETRAININGS_LISTED)
+        for record, found in listed
         if found
     ]
-    headings = ["retraining", "verdict", "version", "rows", "alarms", "why"]
-    return Section("All retrainings", "", tables=[Table("", headings, rows, words=True)])
+    headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
+    note = winner_changes([found.winner for _, found in listed if found and found.winner])
+    return Section("All retrainings", note, tables=[Table("", headings, rows, words=True)])
+
+
+def winner_changes(winners: Sequence[Sequence[str]]) -> str:
+    """Return how often the candidates in the winner changed over the last retrainings; empty with fewer than two."""
+    if len(winners) < 2:
+        return ""
+    changes = sum(list(one) != list(other) for one, other in pairwise(winners))
+    return f"The candidates in the winner changed {changes} times over the last {len(winners)} judged retrainings."

@@ -1,7 +1,12 @@
-"""Decision to promote a challenger, by its errors, the champion's and the baselines' on the same new data."""
+"""Decision to promote a challenger, from its errors, the champion's and the baselines' on the same new data.
+
+Two questions are answered. Which recipe is better, the champion's or a new selection among the candidates? Both are
+fitted on the same data, before the judging window, so like is compared with like. And is the better one, the
+challenger, better than the model that serves? That model keeps the weights it serves with.
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,32 +19,33 @@ from gristmill.settings.schedule import Gate
 
 Errors = npt.NDArray[np.float64]
 
+NEW_SELECTION, CHAMPIONS_RECIPE = "new selection", "champion's recipe"  # names in scores of the worse recipe
+
 _DRAWS = 2_000
-_MIN_BLOCKS = 5  # blocks
+_MIN_BLOCKS = 5
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Errors of all that were judged, in the order of time: lower is better."""
+    """Errors of all judged models, in the order of time; lower is better."""
 
-    metric: str  # mean of the errors, as it is called in reports
-    errors: dict[str, Errors]  # (items,) each: of the challenger, the champion where there is one, every baseline
-    block: int = 1  # items that may depend on each other: forecasts that overlap
+    metric: str  # name of the mean error
+    errors: dict[str, Errors]  # (items,) each: of the challenger, the champion if there is one, and every baseline
+    block: int = 1  # number of neighbouring items that may depend on each other, such as forecasts that overlap
 
 
 def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
-    """Return who won, and why.
+    """Return whether the challenger is promoted, and why.
 
-    With a champion the challenger must be better than it by the gate's margin, a share of the champion's error. A
-    baseline never protects a champion that loses to it. A champion whose error is not finite loses to any challenger
-    whose error is. Without a champion the challenger must not be worse than the best baseline by more than one standard
-    error.
+    With a champion, the challenger must be better by the gate's margin, a share of the champion's error. A baseline
+    never protects a champion that loses to it. A champion whose error is not finite loses to any challenger whose error
+    is finite. Without a champion, the challenger may be worse than the best baseline by at most one standard error.
 
     Args:
-        contest: all errors.
-        gate: what is asked.
-        best: the best baseline (`best_baseline`).
+        contest: errors of all models.
+        gate: conditions for the challenger.
+        best: name of the best baseline (`best_baseline`).
     """
     scores = {name: float(errors.mean()) for name, errors in contest.errors.items()}
     compared = CHAMPION in scores and math.isfinite(scores[CHAMPION]) and math.isfinite(scores[CHALLENGER])
@@ -57,15 +63,33 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     )
 
 
-def best_baseline(scores: Scores, contest: Contest) -> str | None:
-    """Return the baseline that was best on the validation set; on the test set where there is no other.
+def keeps_recipe(selection: Contest, recipe: Contest, gate: Gate) -> bool:
+    """Return whether the champion's recipe is kept: a new selection must be better by the gate's margin.
 
-    One that is chosen on what it is then judged on would be the luckiest of many, which no model is asked to beat.
+    Args:
+        selection: the contest with the new selection as the challenger.
+        recipe: the same contest with the champion's recipe, fitted on the same data, as the challenger.
+        gate: conditions for the challenger.
+    """
+    new, old = (float(contest.errors[CHALLENGER].mean()) for contest in (selection, recipe))
+    return math.isfinite(old) and not new < old * (1 - gate.margin)
+
+
+def with_winner(selection: Contest, recipe: Contest, kept: bool) -> Contest:
+    """Return the contest in which the better recipe is the challenger, and the other one has a name of its own."""
+    winner, loser, name = (recipe, selection, NEW_SELECTION) if kept else (selection, recipe, CHAMPIONS_RECIPE)
+    return replace(winner, errors=winner.errors | {name: loser.errors[CHALLENGER]})
+
+
+def best_baseline(scores: Scores, contest: Contest) -> str | None:
+    """Return the best baseline on the validation set, or on the test set if no baseline has a validation score.
+
+    A baseline chosen on the judged data would be the luckiest of many, which is too hard a standard for a model.
     Baselines whose scores or judged errors are not finite are left out.
 
     Args:
-        scores: of a challenger, as evaluate writes them.
-        contest: what is judged.
+        scores: scores of a challenger, written by evaluate.
+        contest: errors of all judged models.
     """
     sound = {name: by_part for name, by_part in scores.baselines.items() if np.isfinite(contest.errors[name]).all()}
     for part in ("validation", "test"):
@@ -89,7 +113,7 @@ def _against_champion(contest: Contest, scores: dict[str, float], best: str | No
 
 
 def _against_baseline(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
-    """Judge a first model. Where there are too few items for a standard error, the means alone decide."""
+    """Judge a first model. With too few items for a standard error, the means alone decide."""
     own, score = scores[CHALLENGER], f"{contest.metric} {_score(scores[CHALLENGER])}"
     if not math.isfinite(own):
         return False, _not_finite(score)
@@ -116,11 +140,11 @@ def _not_finite(score: str) -> str:
 
 
 def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None:
-    """Return an interval around the mean of differences that may depend on their neighbours; None of too few.
+    """Return a confidence interval of the mean of differences that may depend on their neighbours.
 
-    Blocks of consecutive differences are drawn with replacement, as long as the cube root of their number, and at
-    least as long as `block`. Fewer than five of them side by side say too little, and so do differences that are not
-    finite.
+    Blocks of consecutive differences are drawn with replacement. A block is as long as the cube root of the number of
+    differences, and at least as long as `block`. The result is None with fewer than five blocks side by side, or if a
+    difference is not finite.
 
     Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of Statistics 17(3),
     1989.
@@ -139,7 +163,7 @@ def standard_error(differences: Errors, block: int = 1) -> float | None:
 
 
 def independent_blocks(count: int, block: int = 1) -> float:
-    """Return how many blocks of the bootstrap fit side by side into so many differences."""
+    """Return the number of blocks of the bootstrap that fit side by side into `count` differences."""
     return count / _length(count, block)
 
 

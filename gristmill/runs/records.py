@@ -134,8 +134,8 @@ class Runs:
         record = self.read(pipeline, run)
         self._write(record.model_copy(update={"stages": record.stages | {stage: done}}))
 
-    def note_untried(self, pipeline: str, run: str, budget: float, candidates: list[str]) -> None:
-        """Record the budget, in seconds, and the candidates that were not started before its end."""
+    def note_untried(self, pipeline: str, run: str, budget: float | None, candidates: list[str]) -> None:
+        """Record the budget, in seconds, and the candidates that were not started."""
         self._write(self.read(pipeline, run).model_copy(update={"budget": budget, "untried": candidates}))
 
     def note_retraining(self, pipeline: str, run: str, retraining: Retraining) -> None:

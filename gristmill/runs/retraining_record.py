@@ -167,6 +167,8 @@ class Retraining(BaseModel):
     asked: list[str] = []  # overrides that the retraining adds: a challenger's test set is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
+    winner: list[str] = []  # candidates in the better one of a new selection and the champion's recipe, sorted
+    kept_recipe: bool = False  # whether that is the champion's recipe
     verdict: RetrainingVerdict | None = None  # None while the retraining is running
     why: str = ""
     version: int | None = None  # promoted version

@@ -90,6 +90,7 @@ class Schedule(Settings):
     on_event: bool = False  # also retrain when `gristmill.data.updated` is emitted for the pipeline
     min_new: PositiveInt = 1  # minimum number of rows not yet judged; with fewer, no retraining starts
     max_age: Duration | None = None  # maximum age of the champion; beyond it, one new row starts a retraining
+    budget: Duration | None = None  # time after which a retraining of an auto model starts no further candidate
     collision: Literal["skip", "wait"] = "skip"  # action if another retraining of the pipeline is running
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ class Auto(Settings):
 class Select(Settings):
     """Limits of the model that `kind = "auto"` selects."""
 
+    weights: dict[str, PositiveFloat] = Field(default_factory=dict)  # fixed weights of candidates; by default, chosen
     max_members: PositiveInt = 5  # maximum number of candidates in the exported model; 1 for the best one alone
     max_size: PositiveFloat | None = None  # maximum size of the exported weights in MB
     max_latency: PositiveFloat | None = None  # maximum milliseconds for one prediction, measured when it is selected

@@ -15,7 +15,7 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal, cast
@@ -115,6 +115,29 @@ def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
             _write_fit(folder, fit)
         _process.run(folders)
         return [read_trees(folder / TREES_FILE) for folder in folders]
+
+
+def average_trees(fitted: Sequence[Trees]) -> Trees:
+    """Return the trees of several fits whose scores are the means of those of the fits."""
+    starts = np.cumsum([0, *(len(trees.columns) for trees in fitted[:-1])])
+
+    def joined(name: str, shifted: bool = False) -> npt.NDArray[Any]:
+        return np.concatenate(
+            [getattr(trees, name) + (start if shifted else 0) for trees, start in zip(fitted, starts, strict=True)]
+        )
+
+    return replace(
+        fitted[0],
+        columns=joined("columns"),
+        thresholds=joined("thresholds"),
+        lefts=joined("lefts", shifted=True),
+        values=(joined("values") / len(fitted)).astype(np.float32),
+        roots=joined("roots", shifted=True),
+        outputs=joined("outputs"),
+        rounds=joined("rounds"),
+        losses=joined("losses"),
+        depth=max(trees.depth for trees in fitted),
+    )
 
 
 class _Process:

@@ -195,7 +195,7 @@ def rolled(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         Linear(kind="linear"),
         Train(),
         Backtest(windows=2, seeds=2),
-        Evaluate(ar_order=1),
+        Evaluate(),
     )
 
 
@@ -225,8 +225,8 @@ def forecast(tmp_path: Path) -> Predict:
 
 
 MEANING = Ingest(time=("month",), target=("sunspots",))
-CUT = Preprocess(history=12, horizon=2, validation=30, test=30)
-YARDSTICKS = Evaluate(season=24, ar_order=3)
+CUT = Preprocess(history=12, horizon=2, validation=30, test=30, season=24)
+YARDSTICKS = Evaluate()
 
 
 def run_stages(

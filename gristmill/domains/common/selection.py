@@ -17,9 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.errors import WorkError
+from gristmill.errors import RequestError, WorkError
 from gristmill.retraining.gate import standard_error
 from gristmill.runs.scores import LEADERBOARD
+from gristmill.settings.messages import unknown_name
 from gristmill.settings.selection import Select
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
@@ -120,8 +121,11 @@ def choose(
     sound = [name for name, mean in means.items() if np.isfinite(mean) and allowed([name])]
     if not sound:
         raise WorkError(_none_left(candidates, means))
-    weights = greedy_weights({name: predictions[name] for name in sound}, loss, allowed)
-    if len(weights) > 1 and len(next(iter(losses.values()))) / block < _FEW_BLOCKS:
+    if settings.weights:
+        weights = _fixed_weights(settings, candidates, sound)
+    else:
+        weights = greedy_weights({name: predictions[name] for name in sound}, loss, allowed)
+    if not settings.weights and len(weights) > 1 and len(next(iter(losses.values()))) / block < _FEW_BLOCKS:
         weights = {name: (weight + 1 / len(weights)) / 2 for name, weight in weights.items()}
     table = pd.DataFrame(
         {
@@ -162,6 +166,20 @@ def greedy_weights(
         weights[name] = weights.get(name, 0.0) + share
         average = (1 - share) * average + share * predictions[name]
     return weights
+
+
+def _fixed_weights(
+    settings: Select, candidates: Mapping[str, CandidateArtifacts], sound: list[str]
+) -> dict[str, float]:
+    """Return the weights of the table `select`, scaled to sum to 1."""
+    for name in settings.weights:
+        if name not in candidates:
+            raise RequestError(f"select.weights: {unknown_name('candidate', name, candidates)}")
+        if name not in sound:
+            why = candidates[name].failed or "its loss is not finite, or it is over a limit of select"
+            raise WorkError(f"select.weights: {name} cannot be used: {why}.")
+    total = sum(settings.weights.values())
+    return {name: weight / total for name, weight in settings.weights.items()}
 
 
 class _Limits:

@@ -1,5 +1,6 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,15 @@ import keras
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
-from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.baselines import baselines
-from gristmill.domains.tabular.dataset import Prepared, by_part
+from gristmill.domains.common.selection import summary_of
+from gristmill.domains.tabular import dataset, held_out
+from gristmill.domains.tabular.closed_form import ClosedForm
+from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.models.linear import LeastSquares
+from gristmill.domains.tabular.models.mean import Mean
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
 from gristmill.runs.scores import FILE, MODEL, summarise
@@ -21,21 +26,48 @@ from gristmill.util.table_io import write_document, write_table
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
 
-def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
+def evaluate(
+    *,
+    evaluate: Evaluate,
+    preprocess: Path,
+    train: Path,
+    out: Path,
+    candidates: Mapping[str, CandidateArtifacts] | None = None,
+) -> dict[str, int]:
     """Predict every row and score each part. Nothing was fitted or chosen on the test set.
+
+    Predictions of the validation set are those of models that were not fitted on it.
 
     Writes `predictions.parquet` (one row per row of the table: `row`, its position; `part`; `y`; one column per model),
     `scores.json` and, with more than one column to predict from, `importance.json`.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    predicted = {MODEL: predict_target(network, data.inputs)} | baselines(data)
+    tried = succeeded(candidates or {})
+    predicted = {MODEL: honest_predictions(train, data)}
+    predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()} or baselines(data)
     predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}
-    write_document(out / FILE, summarise(scores, "mae", _METRICS))
+    others = [name for name, one in tried.items() if not one.is_baseline]
+    write_document(out / FILE, summarise(scores, "mae", _METRICS, selected=summary_of(train), others=others))
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
+
+
+def honest_predictions(folder: Path, data: Prepared) -> Values:
+    """Return a trained model's predictions for every row, those of the validation set by a fit without it."""
+    predicted = predict_target(saved_network.read(folder), data.inputs)
+    honest = held_out.read(folder)
+    validation = honest[data.parts[honest.index] == "validation"]
+    predicted[validation.index] = validation.to_numpy()
+    return predicted
+
+
+def baselines(data: Prepared) -> dict[str, Values]:
+    """Return the predictions of every baseline for every row, by models fitted on the training set."""
+    kinds: dict[str, ClosedForm] = {"mean": Mean(kind="mean"), "least squares": LeastSquares(kind="least_squares")}
+    return {name: predict_target(kind.fit(data), data.inputs) for name, kind in kinds.items()}
 
 
 def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:

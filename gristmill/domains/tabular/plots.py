@@ -39,11 +39,11 @@ def residual_figure(test: pd.DataFrame) -> "Figure":
     return figure
 
 
-def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: str) -> "Figure":
-    """Draw the rows over their single column of numbers, and the lines of model and least squares."""
+def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: str, best: str) -> "Figure":
+    """Draw the rows over their single column of numbers, and the lines of model and best baseline."""
     figure, (axes,) = canvas()
     along = predictions.assign(x=column).sort_values("x")
-    axes.plot(along["x"], along["least squares"], color=BASELINE, linestyle="--", label="least squares")
+    axes.plot(along["x"], along[best], color=BASELINE, linestyle="--", label=best)
     axes.plot(along["x"], along["model"], color=MODEL, label="model")
     for part, rows in by_part(along).items():
         marker = "o" if part == "test" else "."

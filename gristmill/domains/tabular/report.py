@@ -30,7 +30,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     explained = scores.model["test"]["r2"]
     remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
     yield scores_section(scores, METRICS, remark)
-    yield from prediction_sections(data, predictions)
+    yield from prediction_sections(data, predictions, scores.best_baseline)
     yield from category_sections(data, predictions, scores.best_baseline)
     yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
     yield from training_sections(folders["train"])
@@ -42,11 +42,11 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
-def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[Section]:
+def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:
     """Yield the fitted line if there is a single column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
     if len(numbers) == 1 and not data.layout.categories:
-        picture = as_svg(plots.line_figure(data.table[numbers[0]], predictions, target))
+        picture = as_svg(plots.line_figure(data.table[numbers[0]], predictions, target, best))
         yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.", pictures=[picture])
     yield Section(
         "Truth and prediction",

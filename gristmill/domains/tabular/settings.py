@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from gristmill.settings.base import AnyShare, Column, Columns, Fit, Settings, Share
 from gristmill.settings.data_schema import TableSchema
@@ -49,6 +49,7 @@ class Train(Fit):
     """Training of the network."""
 
     loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised values
+    folds: PositiveInt = 1  # networks to average with fewer than 1,000 rows, each trained without another fold
 
 
 class Evaluate(Settings):

@@ -63,6 +63,13 @@ def standardised(core: keras.Model, layout: Layout, levels: int = 1, sequence: b
     return keras.Model(window, shift + steps * scale)
 
 
+def standardise(layout: Layout) -> keras.layers.Rescaling:
+    """Return the layer from raw to standardised windows."""
+    scale = [1 / value for value in layout.deviation]
+    offsets = [-centre / value for centre, value in zip(layout.mean, layout.deviation, strict=True)]
+    return keras.layers.Rescaling(scale, offsets, name="standardise")
+
+
 def around(network: keras.Model, layout: Layout, sequence: bool = False, history: int | None = None) -> keras.Model:
     """Return a network in raw units with the scaling inside, (batch, history, columns) to (batch, horizon, outputs).
 
@@ -77,12 +84,7 @@ def around(network: keras.Model, layout: Layout, sequence: bool = False, history
     window = keras.Input((history, network.input_shape[2]), name="history")
     longer = history is not None and layout.past is not None and history > layout.past
     values = filled(window, layout.season or 1)[0] if longer else window
-    mean, deviation = layout.mean, layout.deviation
-    standard = keras.layers.Rescaling(
-        [1 / value for value in deviation],
-        [-centre / value for centre, value in zip(mean, deviation, strict=True)],
-        name="standardise",
-    )(values)
+    standard = standardise(layout)(values)
     forecast = network(standard)
     if sequence:
         forecast = forecast[:, -1]
@@ -91,8 +93,8 @@ def around(network: keras.Model, layout: Layout, sequence: bool = False, history
         levels = keras.layers.Reshape((horizon, targets, repeats))(forecast)
         forecast = keras.layers.Reshape((horizon, outputs))(ops.sort(levels, axis=-1))
     restore = keras.layers.Rescaling(
-        [value for value in deviation[:targets] for _ in range(repeats)],
-        [value for value in mean[:targets] for _ in range(repeats)],
+        [value for value in layout.deviation[:targets] for _ in range(repeats)],
+        [value for value in layout.mean[:targets] for _ in range(repeats)],
         name="restore",
     )
     return keras.Model(window, restore(forecast), name="forecaster")

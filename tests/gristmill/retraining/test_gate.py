@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from gristmill.retraining.gate import Contest, best_baseline, bootstrap, judge_contest, standard_error
+from gristmill.retraining.gate import (
+    Contest,
+    best_baseline,
+    bootstrap,
+    judge_contest,
+    keeps_recipe,
+    standard_error,
+    with_winner,
+)
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
 from gristmill.runs.scores import ByPart, Headline, Scores
 from gristmill.settings.schedule import Gate
@@ -172,3 +180,32 @@ def test_the_interval_is_the_same_each_time() -> None:
     assert interval is not None
     assert interval[0] < 14.5 < interval[1]
     assert interval == bootstrap(np.arange(30.0))
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "margin", "kept"),
+    [
+        (1.0, 2.0, 0.0, False),
+        (2.0, 2.0, 0.0, True),
+        (1.95, 2.0, 0.05, True),
+        (1.85, 2.0, 0.05, False),
+        (NAN, 2.0, 0.0, True),
+        (2.0, NAN, 0.5, False),
+        (NAN, INF, 0.0, False),
+    ],
+)
+def test_the_champions_recipe_is_kept_unless_a_new_selection_is_better_by_the_margin(
+    new: float, old: float, margin: float, kept: bool
+) -> None:
+    assert keeps_recipe(contest(new, 3.0), contest(old, 3.0), Gate(margin=margin)) is kept
+
+
+@pytest.mark.parametrize(
+    ("kept", "challenger", "other"), [(True, 2.0, "new selection"), (False, 1.0, "champion's recipe")]
+)
+def test_the_better_recipe_is_judged_against_the_model_that_serves(kept: bool, challenger: float, other: str) -> None:
+    found = with_winner(contest(1.0, 3.0, naive=4.0), contest(2.0, 3.0, naive=4.0), kept)
+
+    means = {name: errors.mean() for name, errors in found.errors.items()}
+    assert means == {CHALLENGER: challenger, CHAMPION: 3.0, "naive": 4.0, other: 3.0 - challenger}
+    assert judge_contest(found, Gate(), "naive").promoted

@@ -15,7 +15,7 @@ from gristmill.settings.schedule import Schedule, parse_duration
 
 CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
 RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
-SPAN = 'expected a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks".'
+SPAN = 'expected a number and a unit, such as "90 minutes", "90m", "6 hours", "1 day" or "2 weeks".'
 ZONE = 'expected a time zone such as "Europe/Berlin" or "UTC".'
 
 
@@ -84,7 +84,7 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         ('rrule = "BYDAY=MO"', f"rrule: {RRULE} Received: 'BYDAY=MO' (string)."),
         ('rrule = "FREQ=DAILY;INTERVAL=0"', f"rrule: {RRULE} Received: 'FREQ=DAILY;INTERVAL=0' (string)."),
         ('rrule = "RDATE:20200101T000000"', f"rrule: {RRULE} Received: 'RDATE:20200101T000000' (string)."),
-        ('interval = "6h"', f"interval: {SPAN} Received: '6h' (string)."),
+        ('interval = "6x"', f"interval: {SPAN} Received: '6x' (string)."),
         ('interval = "0 hours"', f"interval: {SPAN} Received: '0 hours' (string)."),
         ('interval = "1.5 hours"', f"interval: {SPAN} Received: '1.5 hours' (string)."),
         ('interval = "9999999999 weeks"', f"interval: {SPAN} Received: '9999999999 weeks' (string)."),
@@ -96,8 +96,8 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         ('collision = "queue"', "collision: expected 'skip' or 'wait'. Received: 'queue' (string)."),
         (
             'chron = "0 6 * * 1"',
-            "unknown key 'chron'. Did you mean 'cron'? Known: collision, cron, interval, max_age, min_new, on_event, "
-            "rrule, timezone, warm_start.",
+            "unknown key 'chron'. Did you mean 'cron'? Known: budget, collision, cron, interval, max_age, min_new, "
+            "on_event, rrule, timezone, warm_start.",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from gristmill.export.formats import FORMATS
 from gristmill.training import saved_network, tree_process, trees
 from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.tree_network import tree_network
-from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees, read_trees, write_trees
+from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
 
 ROWS, WIDTH = 600, 5
 SMALL = TreeSettings(rounds=30, learning_rate=0.2, leaves=12, depth=5, min_rows=5)
@@ -116,6 +116,22 @@ def test_several_outputs_have_a_model_and_a_number_of_rounds_each() -> None:
     for output, rounds in enumerate((4, 9, 2)):
         alone = TreeFit(features, targets, dataclasses.replace(SMALL, rounds=rounds))
         assert found[:, output] == pytest.approx(by_lightgbm(alone, output).predict(features), abs=1e-5)
+
+
+def test_an_average_predicts_the_mean_of_its_parts() -> None:
+    features, target = rows()
+    fits = [
+        TreeFit(features, target, dataclasses.replace(SMALL, rounds=5, row_share=0.5, seed=seed)) for seed in (1, 2)
+    ]
+    fits.append(TreeFit(features, np.zeros(ROWS), dataclasses.replace(SMALL, rounds=2)))
+    parts = fit_trees(fits)
+
+    average = average_trees(parts)
+
+    assert average.predict(features) == pytest.approx(
+        np.mean([part.predict(features) for part in parts], axis=0), abs=1e-5
+    )
+    assert average.rounds.tolist() == [5, 5, len(parts[2].roots)]
 
 
 def test_weights_count() -> None:

@@ -1,6 +1,8 @@
 """Dense layers; without a hidden layer, linear regression by gradient descent."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from gristmill.settings.base import Settings, Sizes
 
@@ -9,10 +11,17 @@ if TYPE_CHECKING:
 
 
 class Dense(Settings):
-    """A stack of dense layers."""
+    """A stack of dense layers.
+
+    `pieces` gives each number a column for each part of its range (Gorishniy et al. 2022), which lets the first layer
+    learn a function of it. The same layer learns the embedding of each name of a category.
+    """
 
     kind: Literal["dense"]
     units: Sizes = (32, 16)  # units of each hidden layer, with ReLU; [] for none
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the hidden units left out in each update
+    pieces: Annotated[int, Field(ge=0, le=64)] = 0  # parts between quantiles into which numbers are split; 0 for none
+    skewed_target: Literal["raw", "log"] = "raw"  # log: learn the logarithm of a target that is positive and skewed
 
     def build(self, features: int) -> "keras.Model":
         """Return the network on encoded rows."""
@@ -22,4 +31,6 @@ class Dense(Settings):
         hidden = row
         for width in self.units:
             hidden = keras.layers.Dense(width, activation="relu")(hidden)
+            if self.dropout:
+                hidden = keras.layers.Dropout(self.dropout)(hidden)
         return keras.Model(row, keras.layers.Dense(1)(hidden), name="dense")

@@ -15,7 +15,7 @@ from gristmill.domains.common.selection import (
     summary_of,
 )
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.errors import Unsuitable, WorkError
+from gristmill.errors import RequestError, Unsuitable, WorkError
 from gristmill.settings.selection import Select
 
 RANDOM = np.random.default_rng(3)
@@ -116,6 +116,27 @@ class TestChoose:
         candidates = artifacts(tmp_path, *found)
         selection = choose(candidates, found, losses, settings, metric="mae", on="validation", latency=lambda name: 1.0)
         assert len(selection.weights) == members
+
+    def test_fixed_weights_are_taken_as_they_are(self, tmp_path: Path) -> None:
+        found = {name: TRUTH + noise for name, noise in NOISE.items()}
+        candidates = artifacts(tmp_path, *found)
+        fixed = Select(weights={"b": 3.0, "a": 1.0}, max_members=1)
+        selection = choose(candidates, found, losses, fixed, metric="mae", on="validation", block=50)
+        assert selection.weights == {"b": 0.75, "a": 0.25}
+        assert selection.loss == pytest.approx(losses(0.75 * found["b"] + 0.25 * found["a"]).mean())
+
+    def test_fixed_weights_of_unknown_or_failed_candidates_are_errors(self, tmp_path: Path) -> None:
+        candidates, found = artifacts(tmp_path, "theta", "ridge", failed=("ridge",)), {"theta": TRUTH}
+
+        def chosen(**weights: float) -> str:
+            with pytest.raises((RequestError, WorkError)) as error:
+                choose(candidates, found, losses, Select(weights=weights), metric="mae", on="validation")
+            return str(error.value)
+
+        assert (
+            chosen(teta=1.0) == "select.weights: unknown candidate 'teta'. Did you mean 'theta'? Known: ridge, theta."
+        )
+        assert chosen(theta=1.0, ridge=1.0) == "select.weights: ridge cannot be used: needs more values."
 
     def test_a_candidate_whose_loss_is_not_finite_is_left_out(self, tmp_path: Path) -> None:
         found = {"a": TRUTH + NOISE["a"], "b": np.full(400, np.nan)}

@@ -29,7 +29,7 @@ def test_predictions_are_drawn_against_truth_by_part() -> None:
 
 
 def test_the_line_goes_from_left_to_right_through_all_parts() -> None:
-    lines = drawn(line_figure(pd.Series([10.0, 30, 20], name="x"), ROWS, "y"))
+    lines = drawn(line_figure(pd.Series([10.0, 30, 20], name="x"), ROWS, "y", "least squares"))
     assert lines["model"] == ([10, 20, 30], [1.5, 2.5, 4])
     assert lines["least squares"] == ([10, 20, 30], [1, 3, 5])
     assert lines["test"] == ([30], [5])

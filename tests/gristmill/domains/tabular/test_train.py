@@ -66,7 +66,13 @@ def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
 
     out = fit(told=told, epochs=3)
 
-    assert sorted(content(out)) == ["architecture.json", "epochs.parquet", "training.json", "weights.npz"]
+    assert sorted(content(out)) == [
+        "architecture.json",
+        "epochs.parquet",
+        "training.json",
+        "validation.parquet",
+        "weights.npz",
+    ]
     assert [epoch.number for epoch in told] == [1, 2, 3]
     assert read_table(out / "epochs.parquet")["loss"].tolist() == [epoch.loss for epoch in told]
     assert saved_network.read(out).count_params() == (4 + 1) * 4 + (4 + 1)

@@ -1,0 +1,46 @@
+"""Gradient boosted decision trees, fitted by LightGBM."""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.domains.tabular.dataset import Prepared
+
+
+class BoostedTrees(Settings):
+    """Boosted trees on the numbers as they are, and on the names of each category ordered by their mean target.
+
+    What is not set is chosen by cross-validation on the training rows.
+    """
+
+    kind: Literal["boosted_trees"]
+    libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
+    loss: Literal["huber", "mae", "mse"] = "huber"  # loss on standardised values
+    rounds: PositiveInt | None = None  # trees in a sum
+    logarithm: bool | None = None  # learn the logarithm of the target; only tried if it is positive and skewed
+    sums: PositiveInt | None = None  # sums of trees with other seeds that are averaged; 4 for few rows, else 1
+    learning_rate: PositiveFloat = 0.1
+    leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
+    depth: Annotated[int, Field(ge=1, le=8)] = 6  # maximum number of splits on the way to a leaf
+    min_rows: PositiveInt = 5  # minimum per leaf
+    row_share: Annotated[float, Field(gt=0, le=1)] = 0.8  # share of the rows drawn for each tree
+    column_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of the columns drawn for each tree
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # seed of the draws
+
+    def tuned(self, data: "Prepared") -> "BoostedTrees":
+        """Return the settings with the values chosen on the training rows."""
+        from gristmill.domains.tabular.tree_fit import choose
+
+        return self if self.rounds and self.logarithm is not None else self.model_copy(update=choose(data, self))
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the network from raw inputs to predictions."""
+        from gristmill.domains.tabular.tree_fit import tree_regression
+
+        tuned = self.tuned(data)
+        return tree_regression(data, tuned, tuned.rounds or 1)

@@ -1,0 +1,55 @@
+"""Linear regression on the columns, on pieces of them, or on their products; each in closed form.
+
+Each chooses how much it shrinks its coefficients, and whether it learns the logarithm of the target, by leaving out one
+training row at a time.
+"""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.domains.tabular.dataset import Prepared
+
+
+class LeastSquares(Settings):
+    """A plane through the standardised numbers, with a level for each name of a category."""
+
+    kind: Literal["least_squares"]
+    baseline: ClassVar[bool] = True
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the network from raw inputs to the plane's value."""
+        from gristmill.domains.tabular.linear_fit import least_squares
+
+        return least_squares(data)
+
+
+class PiecewiseLinear(Settings):
+    """A sum of functions of one column each, linear between quantiles of its training values."""
+
+    kind: Literal["piecewise_linear"]
+    pieces: Annotated[tuple[Annotated[int, Field(ge=2, le=64)], ...], Field(strict=False, min_length=1)] = (4, 8, 16)
+    # numbers of pieces of each column, of which the best is taken
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the network from raw inputs to the sum."""
+        from gristmill.domains.tabular.linear_fit import piecewise_linear
+
+        return piecewise_linear(data, self.pieces)
+
+
+class Quadratic(Settings):
+    """A polynomial of degree two: the columns, their squares and the products of two of them."""
+
+    kind: Literal["quadratic"]
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the network from raw inputs to the polynomial's value."""
+        from gristmill.domains.tabular.linear_fit import quadratic
+
+        return quadratic(data)

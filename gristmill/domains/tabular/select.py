@@ -1,0 +1,76 @@
+"""Select: choose the best candidate, or a weighted average of several, on rows that none was fitted on."""
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.selection import Predictions, choose
+from gristmill.domains.tabular import dataset, held_out
+from gristmill.domains.tabular.dataset import Prepared, Values
+from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.ensemble import average
+from gristmill.settings.selection import Select
+from gristmill.training import saved_network
+from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import write_trained
+
+_TIMED_CALLS = 20
+
+
+def select(
+    *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
+) -> dict[str, int]:
+    """Choose weights of candidates by the absolute error of rows that all of them predicted honestly.
+
+    Writes the network of the weighted average with the files of train, `selection.json` and `leaderboard.parquet`.
+
+    Raises:
+        WorkError: no candidate is left.
+    """
+    data = dataset.read(preprocess)
+    predictions = {name: held_out.read(one.train) for name, one in succeeded(candidates).items()}
+    rows = common_rows(predictions.values())
+    truth = data.truth[rows]
+
+    def loss(predicted: Predictions) -> Predictions:
+        return np.asarray(np.abs(predicted - truth))
+
+    honest: dict[str, Values] = {name: np.array(series[rows], np.float64) for name, series in predictions.items()}
+    selection = choose(
+        candidates,
+        honest,
+        loss,
+        select,
+        metric="mae",
+        on="validation" if (data.parts[rows] == "validation").all() else "folds",
+        latency=lambda name: _milliseconds(candidates[name].train, data),
+    )
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
+    members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
+    counts = write_trained(average(members, data.layout), TrainingHistory(), out)
+    combined = sum(weight * honest[name] for name, weight in selection.weights.items())
+    held_out.write(rows, np.asarray(combined), out)
+    selection.write(candidates, out)
+    return counts | {"candidates": len(candidates), "members": len(selection.weights)}
+
+
+def common_rows(predictions: Iterable["pd.Series[float]"]) -> held_out.Positions:
+    """Return the sorted positions of the rows that all candidates predicted."""
+    indices = [series.index.to_numpy() for series in predictions]
+    return reduce(np.intersect1d, indices) if indices else np.empty(0, np.int64)
+
+
+def _milliseconds(folder: Path, data: Prepared) -> float:
+    """Return the time of one prediction by a candidate's network."""
+    network, row = saved_network.read(folder), data.inputs[:1]
+    predict_target(network, row)  # the first call compiles the network
+    begun = time.perf_counter()
+    for _ in range(_TIMED_CALLS):
+        predict_target(network, row)
+    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000

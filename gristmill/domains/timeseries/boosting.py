@@ -1,0 +1,103 @@
+"""Boosted trees over the windows of all series: one model for all steps of the horizon, a row for each step."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.feed import scaled
+from gristmill.domains.timeseries.normalisation import around, offset, standardise
+from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_scaled
+from gristmill.domains.timeseries.window_features import step_features
+from gristmill.domains.timeseries.windows import Origins
+from gristmill.errors import Unsuitable
+from gristmill.training.tree_network import tree_network
+from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
+
+MAX_ROWS = 300_000  # windows x steps; more windows are thinned out evenly
+MIN_WINDOWS = 40
+WINDOWS_PER_BLOCK = 4096  # bounds the memory of features under way
+VALIDATION_SHARE = 0.2  # of the windows, the latest ones: they choose the number of rounds
+
+
+def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.Model:
+    """Return the forecaster whose trees add to the last value of a window, in the scale of the window.
+
+    Raises:
+        Unsuitable: there are too few windows, or LightGBM cannot be loaded.
+    """
+    several = len(data.ids) > 1
+    choice = normalise or ("reversible" if several else "last")
+    data = typically_scaled(data)
+    data = replace(data, layout=replace(data.layout, normalise=choice, residual=True))
+    starts = data.complete_origins("train")
+    if len(starts) < MIN_WINDOWS:
+        raise Unsuitable(f"needs {MIN_WINDOWS} windows in the training set; it has {len(starts)}")
+    starts = starts[:: -(-len(starts) * data.layout.horizon // MAX_ROWS)]
+    starts = starts[np.argsort(data.times[starts], kind="stable")]
+    features = features_network(data, levels=not several)
+    rows = rows_of(data, features, starts)
+    learned = round(len(starts) * (1 - VALIDATION_SHARE)) * data.layout.horizon
+    settings = replace(settings, min_rows=max(2, min(settings.min_rows, learned // 20)))
+    tried, held_out = rows.part(0, learned), rows.part(learned, len(rows.targets))
+    (found,) = fit_trees([tried.fit(settings, (held_out.features, held_out.targets))])
+    rounds = tuple(int(max(1, count)) for count in found.rounds)
+    (trees,) = fit_trees([rows.fit(replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0]))])
+    return forecaster(data, features, trees)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features and targets of the steps of windows, in the order of time."""
+
+    features: npt.NDArray[np.float32]  # (rows, features)
+    targets: npt.NDArray[np.float64]  # (rows, targets), minus the last value and in the scale of the window
+    weights: npt.NDArray[np.float64]  # (rows,)
+
+    def part(self, begin: int, end: int) -> "Rows":
+        """Return some of the rows."""
+        return Rows(self.features[begin:end], self.targets[begin:end], self.weights[begin:end])
+
+    def fit(self, settings: TreeSettings, validation: Any = None) -> TreeFit:
+        """Return the fit of trees on these rows."""
+        return TreeFit(self.features, self.targets, settings, validation, self.weights)
+
+
+def features_network(data: Prepared, levels: bool) -> keras.Model:
+    """Return the network from standardised windows to features, (batch, horizon, features)."""
+    window = keras.Input((data.layout.history, len(data.layout.columns)))
+    return keras.Model(window, step_features(window, data.layout, levels), name="features")
+
+
+def rows_of(data: Prepared, features: keras.Model, starts: Origins) -> Rows:
+    """Return the rows of windows, step after step."""
+    layout, count = data.layout, len(data.layout.targets)
+    raw = keras.Input((layout.history, len(layout.columns)))
+    network = keras.Model(raw, features(standardise(layout)(raw)))
+    blocks = [data.histories(starts[at : at + WINDOWS_PER_BLOCK]) for at in range(0, len(starts), WINDOWS_PER_BLOCK)]
+    found = np.concatenate([np.asarray(network(block)) for block in blocks])
+    standard = ops.convert_to_tensor(scaled(np.concatenate(blocks), layout))
+    shift, scale = (np.asarray(value) for value in offset(standard, layout))
+    targets = (scaled(data.targets(starts), layout, targets_only=True) - shift) / scale
+    outputs = np.broadcast_to(scale, targets.shape).reshape(len(starts), -1)
+    weights = np.square(SeriesUnits(data).weights(starts, outputs))
+    return Rows(
+        found.reshape(-1, found.shape[-1]),
+        targets.reshape(-1, count).astype(np.float64),
+        np.repeat(weights / weights.mean(), layout.horizon),
+    )
+
+
+def forecaster(data: Prepared, features: keras.Model, trees: Trees) -> keras.Model:
+    """Return the network from raw windows to raw forecasts."""
+    layout = data.layout
+    window = keras.Input(features.input_shape[1:])
+    rows = ops.reshape(features(window), (-1, features.output_shape[-1]))
+    steps = ops.reshape(tree_network(rows, trees), (-1, layout.horizon, len(layout.targets)))
+    shift, scale = offset(window, layout)
+    # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
+    return around(keras.Model(window, shift + steps * scale, name="boosted_trees"), layout)

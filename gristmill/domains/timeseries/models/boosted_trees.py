@@ -1,0 +1,45 @@
+"""Boosted trees on lags, means, seasons and known columns."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from gristmill.domains.timeseries.view import ViewSettings
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.domains.timeseries.dataset import Prepared
+
+
+class BoostedTrees(ViewSettings):
+    """Trees of LightGBM that add to the last value; one model for all series and all steps of the horizon.
+
+    Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
+    """
+
+    kind: Literal["boosted_trees"]
+    rounds: PositiveInt = 1000  # maximum for each target; the latest fifth of the training set chooses fewer
+    learning_rate: PositiveFloat = 0.05  # share of each tree that is added
+    leaves: PositiveInt = 15  # maximum in a tree
+    depth: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 6  # maximum number of splits on the way to a leaf
+    min_rows: PositiveInt = 50  # minimum in a leaf; fewer with little data
+
+    libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the forecaster; `Unsuitable` is raised with too few windows, or without LightGBM."""
+        from gristmill.domains.timeseries import boosting
+        from gristmill.training.trees import TreeSettings
+
+        settings = TreeSettings(
+            rounds=self.rounds,
+            learning_rate=self.learning_rate,
+            leaves=self.leaves,
+            depth=self.depth,
+            min_rows=self.min_rows,
+            row_share=0.7,
+            column_share=0.4,
+            l2=1.0,
+        )
+        return boosting.fit(data, self.normalise, settings)

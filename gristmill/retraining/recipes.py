@@ -1,0 +1,31 @@
+"""The recipe of a champion with `kind = "auto"`: its candidates with their weights, to be fitted on new data."""
+
+from collections.abc import Collection
+
+from gristmill.config.candidates import CANDIDATE_TABLES, candidates_of
+from gristmill.config.catalogue import Pipeline
+from gristmill.registry.version import Version
+
+
+def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
+    """Return the weights of the candidates in a champion.
+
+    Return none if the champion was not selected among candidates, or if the pipeline's candidates have changed since.
+    """
+    selected = champion.evaluated.selected if champion else None
+    if champion is None or selected is None:
+        return {}
+    today = pipeline.values()
+    changed = any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES)
+    return {} if changed else selected.members
+
+
+def networks_to_leave_out(pipeline: Pipeline, recipe: Collection[str], alarms: Collection[str]) -> list[str]:
+    """Return the candidates that a retraining does not train: networks that are no members of the champion.
+
+    Closed-form candidates are cheap to fit again. After an alarm, and without a recipe, every candidate is trained.
+    """
+    if not recipe or alarms:
+        return []
+    candidates = candidates_of(pipeline.domain, pipeline.tables)
+    return [one.name for one in candidates if not hasattr(one.tables["model"], "fit") and one.name not in recipe]

@@ -1,0 +1,133 @@
+"""What holds of every kind in closed form: raw rows in, predictions out, kept and exported whole."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from gristmill.domains.tabular.dataset import Prepared
+from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.ensemble import average
+from gristmill.export.formats import FORMATS
+from gristmill.settings.kinds import kinds, settings_of
+from gristmill.training import saved_network
+from helpers.small_tables import CATEGORIES, NUMBERS, prepared
+
+PACKAGE = "gristmill.domains.tabular.models"
+KINDS = [kind for kind in kinds(PACKAGE) if hasattr(settings_of(kind, PACKAGE), "fit")]
+FAST: dict[str, dict[str, Any]] = {"boosted_trees": {"rounds": 15, "logarithm": False, "sums": 2}}
+INPUTS = [(NUMBERS, CATEGORIES), (NUMBERS, []), ([], CATEGORIES)]
+
+
+def model(kind: str) -> Any:
+    return settings_of(kind, PACKAGE).model_validate({"kind": kind} | FAST.get(kind, {}))
+
+
+@cache
+def fitted(kind: str, inputs: int = 0) -> tuple[Prepared, Any]:
+    numbers, categories = INPUTS[inputs]
+    data = prepared(numbers=numbers, categories=categories)
+    return data, model(kind).fit(data)
+
+
+def test_there_are_baselines_and_others() -> None:
+    assert {"mean", "least_squares", "piecewise_linear", "quadratic", "kernel", "boosted_trees"} <= set(KINDS)
+    assert [kind for kind in KINDS if getattr(model(kind), "baseline", False)] == ["least_squares", "mean"]
+
+
+@pytest.mark.parametrize("inputs", range(3))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_predicts_raw_rows_in_the_units_of_the_target(kind: str, inputs: int) -> None:
+    data, network = fitted(kind, inputs)
+    made = predict_target(network, data.inputs)
+    error = np.abs(made - data.truth)[data.parts == "train"].mean()
+    assert network.output_shape == (None, 1)
+    assert np.isfinite(made).all()
+    assert error <= np.abs(data.truth - data.truth.mean()).mean() * 1.05
+    assert kind == "mean" or error < np.abs(data.truth - data.truth.mean()).mean() * (0.6 if inputs < 2 else 0.99)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_names_are_predicted(kind: str) -> None:
+    data, network = fitted(kind)
+    inputs = data.inputs.copy()
+    inputs["categories"][:, 0] = "Rom"
+    assert np.abs(predict_target(network, inputs) - data.truth.mean()).max() < 6 * data.truth.std()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_training_rows_count_and_equal_rows_give_equal_files(kind: str, tmp_path: Path) -> None:
+    data, changed = prepared(), prepared()
+    changed.table.loc[changed.parts != "train", ["size", "price"]] = 1e6
+    for name, given in (("first", data), ("second", changed)):
+        keras.backend.clear_session()
+        (tmp_path / name).mkdir()
+        saved_network.write(model(kind).fit(given), tmp_path / name)
+    for file in ("architecture.json", "weights.npz"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_scale_of_the_settings_does_not_count(kind: str) -> None:
+    data, network = fitted(kind)
+    ones, zeros = dict.fromkeys(data.layout.mean, 1.0), dict.fromkeys(data.layout.mean, 0.0)
+    unscaled = Prepared(
+        data.table, data.parts, data.layout.__class__(**vars(data.layout) | {"mean": zeros, "deviation": ones})
+    )
+    assert predict_target(model(kind).fit(unscaled), data.inputs) == pytest.approx(predict_target(network, data.inputs))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_is_kept_whole_and_its_state_is_not_in_the_architecture(kind: str, tmp_path: Path) -> None:
+    data, network = fitted(kind)
+    saved_network.write(network, tmp_path)
+    restored = saved_network.read(tmp_path)
+    assert np.array_equal(predict_target(restored, data.inputs), predict_target(network, data.inputs))
+    assert len((tmp_path / "architecture.json").read_text()) < 60_000
+    assert all(type(layer).__module__.startswith("keras.") for layer in restored.layers)
+
+
+@pytest.mark.parametrize("form", ["saved_model", "keras"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_format_of_a_table_with_names_repeats_the_predictions(kind: str, form: str, tmp_path: Path) -> None:
+    data, network = fitted(kind)
+    check_format(data, network, form, tmp_path)
+
+
+@pytest.mark.parametrize("form", ["lite", "onnx"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_format_of_numbers_repeats_the_predictions(kind: str, form: str, tmp_path: Path) -> None:
+    pytest.importorskip({"lite": "ai_edge_litert", "onnx": "tf2onnx"}[form])
+    data, network = fitted(kind, 1)
+    check_format(data, network, form, tmp_path)
+
+
+def check_format(data: Prepared, network: keras.Model, form: str, folder: Path) -> None:
+    expected = predict_target(network, data.inputs)
+    FORMATS[form].write(network, folder / FORMATS[form].path)
+    made = FORMATS[form].load(folder / FORMATS[form].path)(data.inputs)
+    assert made[:, 0] == pytest.approx(expected, abs=1e-5 * data.truth.std(), rel=1e-5)
+
+
+def test_an_average_of_all_kinds_is_one_network_that_needs_keras_alone(tmp_path: Path) -> None:
+    data, _ = fitted(KINDS[0], 1)
+    members = [(fitted(kind, 1)[1], (at + 1) / 21) for at, kind in enumerate(KINDS)]
+    network = average(members, data.layout)
+    expected = sum(weight * predict_target(member, data.inputs) for member, weight in members)
+    assert predict_target(network, data.inputs) == pytest.approx(expected, rel=1e-5)
+
+    network.save(tmp_path / "model.keras")
+    np.save(tmp_path / "inputs.npy", data.inputs)
+    code = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.models.load_model('model.keras', safe_mode=True, compile=False)\n"
+        "np.save('made.npy', model.predict_on_batch(np.load('inputs.npy')))\n"
+        "assert not {'lightgbm', 'gristmill'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert np.load(tmp_path / "made.npy")[:, 0] == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,121 @@
+"""Planes, pieces and products are fitted in closed form; the graph computes what was fitted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, standardised
+from gristmill.domains.tabular.linear_fit import fit_ridge, least_squares, piecewise_linear, quadratic
+from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
+from gristmill.errors import Unsuitable
+from helpers.small_tables import of_table, prepared
+
+
+def line(x: list[float], y: list[float], trained: int) -> object:
+    table = pd.DataFrame({"x": x, "y": y})
+    return of_table(table, ["train"] * trained + ["test"] * (len(x) - trained), ["x"], [], "y")
+
+
+def test_a_line_is_found_and_continued() -> None:
+    data = line([-1, 0, 1, 2, 10, -10], [-3, -1, 1, 3, 99, 99], trained=4)
+    assert predict_target(least_squares(data), data.inputs) == pytest.approx([-3, -1, 1, 3, 19, -21], abs=1e-4)
+
+
+def test_a_plane_through_few_columns_is_the_solution_of_the_normal_equations() -> None:
+    data = prepared()
+    trained = data.parts == "train"
+    rows = np.column_stack([encode(data.inputs, data.layout).astype(float), np.ones(len(data.table))])
+    truth = rows @ np.arange(-4.0, rows.shape[1] - 4) + np.random.default_rng(0).normal(0, 0.1, len(rows))
+    data.table["price"] = truth
+    solution = np.linalg.lstsq(rows[trained], truth[trained])[0]
+
+    assert truth.min() < 0  # so there is no logarithm
+    assert predict_target(least_squares(data), data.inputs) == pytest.approx(rows @ solution, abs=0.02)
+
+
+def test_a_new_name_gets_the_level_between_the_others() -> None:
+    table = pd.DataFrame({"town": ["a", "a", "b", "b", "a", "new"], "y": [10.0, 10, 30, 30, 99, 99]})
+    data = of_table(table, ["train"] * 4 + ["test"] * 2, [], ["town"], "y")
+    made = predict_target(least_squares(data), data.inputs)
+    assert made[:5] == pytest.approx([10, 10, 30, 30, 10], rel=1e-3)
+    assert 10 < made[5] < 30
+
+
+def test_errors_that_leave_out_a_row_are_those_of_refits_without_it() -> None:
+    random = np.random.default_rng(0)
+    columns, truth = random.normal(size=(20, 4)), random.normal(size=20)
+    scale = TargetScale(False, float(truth.mean()), float(truth.std()), (-np.inf, np.inf))
+    found = fit_ridge(columns, truth, [scale])
+
+    lowest = np.inf
+    for penalty in (0.0, *(10.0**power for power in range(-6, 5))):
+        errors = []
+        for row in range(20):
+            kept = np.arange(20) != row
+            # The centre and the mean are parts of the fit, as the column of ones of a regression is.
+            design = np.column_stack([columns[kept], np.ones(19)])
+            shrink = penalty * np.diag([1.0] * 4 + [0.0])
+            solution = np.linalg.solve(design.T @ design + shrink, design.T @ truth[kept])
+            errors.append(abs(truth[row] - np.append(columns[row], 1) @ solution))
+        lowest = min(lowest, float(np.mean(errors)))
+    assert found.error == pytest.approx(lowest, rel=2e-3)
+
+
+def test_the_logarithm_is_taken_where_it_fits_better() -> None:
+    x = np.linspace(0, 4, 40)
+    columns, truth = x[:, np.newaxis], np.exp(1 + x)
+    assert fit_ridge(columns, truth, possible_scales(truth)).scale.logarithm
+    assert not fit_ridge(columns, 1 + x, possible_scales(1 + x)).scale.logarithm
+
+
+def test_columns_without_variation_give_the_mean() -> None:
+    truth = np.array([1.0, 2, 6])
+    found = fit_ridge(np.ones((3, 2)), truth, possible_scales(truth))
+    assert found.coefficients.tolist() == [0, 0]
+
+
+def test_pieces_follow_a_bent_line_and_are_level_beyond_its_ends() -> None:
+    x = list(np.linspace(0, 10, 41))
+    data = line([*x, 12, -2], [*(abs(value - 5) for value in x), 0, 0], trained=41)
+    made = predict_target(piecewise_linear(data, (4, 8)), data.inputs)
+    assert made[:41] == pytest.approx(data.truth[:41], abs=0.02)
+    assert made[41:] == pytest.approx([5, 5], abs=0.1)
+
+
+def test_pieces_are_0_below_1_above_and_linear_within() -> None:
+    data = prepared(categories=[])
+    layout = standardised(data)
+    knots = quantile_knots(data, layout, 3)
+    encoded = encode(data.inputs, layout, knots)
+
+    assert encoded.shape == (90, 2 + 2 * 3)
+    for row in (0, 40, 89):
+        for number in range(2):
+            for piece in range(3):
+                low, high = knots[number, piece : piece + 2]
+                share = (float(encoded[row, number]) - low) / (high - low)
+                assert encoded[row, 2 + 3 * number + piece] == pytest.approx(min(max(share, 0), 1), abs=1e-5)
+
+
+def test_knots_of_a_number_with_two_values_are_repeated() -> None:
+    data = line([0, 1, 0, 1, 1], [0, 1, 2, 3, 4], trained=5)
+    layout = standardised(data)
+    knots = quantile_knots(data, layout, 4)
+    assert knots.shape == (1, 5)
+    assert len(np.unique(knots)) == 2
+    assert np.isfinite(encode(data.inputs, layout, knots)).all()
+
+
+def test_products_of_columns_are_found() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.uniform(1, 3, (60, 3)), columns=["a", "b", "c"])
+    table["y"] = 7 + 2 * table.a * table.b - 3 * table.c**2 + table.a
+    data = of_table(table, ["train"] * 45 + ["test"] * 15, ["a", "b", "c"], [], "y")
+    assert predict_target(quadratic(data), data.inputs) == pytest.approx(table["y"], abs=0.01)
+
+
+def test_too_many_columns_to_multiply_are_refused() -> None:
+    table = pd.DataFrame({"town": [f"town {number}" for number in range(60)], "y": np.arange(60.0)})
+    data = of_table(table, ["train"] * 60, [], ["town"], "y")
+    with pytest.raises(Unsuitable, match=r"^multiplies at most 50 encoded columns; the table has 61$"):
+        quadratic(data)

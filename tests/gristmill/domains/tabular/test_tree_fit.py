@@ -1,0 +1,101 @@
+"""Trees see numbers as they are and names by their rank, for as many rounds as cross-validation chooses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.tabular import tree_fit
+from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.models.boosted_trees import BoostedTrees
+from gristmill.domains.tabular.tree_fit import choose, feature_network, name_ranks
+from gristmill.training.saved_network import as_tensors, predict_in_batches
+from helpers.small_tables import of_table, prepared
+
+SMALL = BoostedTrees(kind="boosted_trees", rounds=20, logarithm=False, sums=1)
+
+
+def test_names_are_ranked_by_their_smoothed_mean_target() -> None:
+    """The name "c" has the highest mean of its rows, but a single row: it is drawn towards the mean of all."""
+    found = np.array(["a"] * 50 + ["b"] * 50 + ["c"])
+    truth = np.array([1.0] * 50 + [9.0] * 50 + [12.0])
+    mean = truth.mean()
+    smoothed = [50 * (1 - mean) / 60, 50 * (9 - mean) / 60, (12 - mean) / 11]
+    assert smoothed[1] > smoothed[2] > smoothed[0]
+    assert name_ranks(found, truth, ["a", "b", "c"]).tolist() == [0.5, 0, 2, 1]
+
+
+def test_names_without_a_training_row_and_unknown_names_have_a_rank() -> None:
+    ranks = name_ranks(np.array(["a", "a", "new"]), np.array([1.0, 1, 7]), ["a", "never"])
+    assert ranks.tolist() == [0.5, 0, 1]
+
+
+def test_features_are_numbers_as_they_are_and_ranks() -> None:
+    data = prepared()
+    features = predict_in_batches(feature_network(data), as_tensors(data.inputs))
+    assert features.shape == (90, 4)
+    assert features[:, :2].tolist() == data.table[["size", "age"]].to_numpy(np.float32).tolist()
+    ulm, others = features[data.table["town"] == "Ulm", 2], features[data.table["town"] != "Ulm", 2]
+    assert set(ulm) == {2}  # where prices are highest
+    assert set(others) == {0, 1}
+
+
+def test_trees_find_the_price() -> None:
+    data = prepared(400)
+    model = SMALL.model_copy(update={"rounds": None})
+    assert choose(data, model)["rounds"] > 20
+    errors = np.abs(predict_target(model.fit(data), data.inputs) - data.truth)[data.parts == "test"]
+    assert errors.mean() < 0.3 * data.truth.std()
+
+
+def test_more_rounds_than_help_are_not_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_fit, "_PATIENCE", 10)
+    data = prepared(200)
+    data.table["price"] = np.random.default_rng(0).normal(size=200)  # nothing can be learned
+    assert choose(data, SMALL.model_copy(update={"rounds": None, "learning_rate": 0.3}))["rounds"] < 10
+
+
+def test_the_logarithm_is_tried_for_a_skewed_positive_target_only() -> None:
+    data = prepared(300)
+    size = data.table["size"].to_numpy()
+    free = SMALL.model_copy(update={"logarithm": None})
+    assert choose(data, free) == {"rounds": 20, "logarithm": False}  # not skewed
+
+    noise = np.random.default_rng(0).normal(size=300)
+    data.table["price"] = np.exp(size / 50 + noise)
+    assert choose(data, free)["logarithm"]
+    data.table["price"] -= data.table["price"].max()
+    assert not choose(data, free)["logarithm"]
+
+
+def test_choices_are_made_on_training_rows_alone() -> None:
+    data = prepared()
+    changed = prepared()
+    changed.table.loc[changed.parts != "train", "price"] = 1e6
+    free = BoostedTrees(kind="boosted_trees")
+    assert free.tuned(data) == free.tuned(changed)
+    assert free.tuned(data).tuned(data) == free.tuned(data)
+
+
+def test_sums_with_other_seeds_are_averaged() -> None:
+    data = prepared()
+    alone = [predict_target(SMALL.model_copy(update={"seed": seed}).fit(data), data.inputs) for seed in (3, 4)]
+    both = predict_target(SMALL.model_copy(update={"seed": 3, "sums": 2}).fit(data), data.inputs)
+    assert both == pytest.approx((alone[0] + alone[1]) / 2, rel=1e-4)
+    assert not np.allclose(alone[0], alone[1])
+
+
+def test_a_missing_number_is_predicted() -> None:
+    data = prepared(categories=[])
+    inputs = data.inputs.copy()
+    inputs[:5, 0] = np.nan
+    assert np.isfinite(predict_target(SMALL.fit(data), inputs)).all()
+
+
+def test_many_rows_are_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits: list[int] = []
+    real = tree_fit.fit_trees
+    monkeypatch.setattr(tree_fit, "_FEW_ROWS", 50)
+    monkeypatch.setattr(tree_fit, "fit_trees", lambda given: fits.append(len(given)) or real(given))
+    table = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
+    choose(of_table(table, ["train"] * 100, ["x"], [], "y"), BoostedTrees(kind="boosted_trees", logarithm=False))
+    assert fits == [1]
