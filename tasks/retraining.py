@@ -107,7 +107,8 @@ def with_warm_start(run: Run) -> Run:
 
     These are the judged weights, not those of the refit, which was trained on the data used to judge the challenger.
     """
-    if run.champion is None or not getattr(run.pipeline.tables["schedule"], "warm_start", False):
+    asked = getattr(run.pipeline.tables["schedule"], "warm_start", False)
+    if run.champion is None or not asked or "train" not in run.champion.references:  # candidates start anew
         return run
     return replace(run, start=run.champion.references.get("train"))  # a selected model has no such stage
 

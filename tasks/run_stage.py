@@ -338,7 +338,7 @@ def _fit_candidate(core: Callable[..., dict[str, int]], stage: Stage, arguments:
         shutil.rmtree(out)  # what it had written
         out.mkdir()
         write_candidate(stage.settings, out, error)
-        logger.warning("%s failed: %s", stage.label, error)
+        logger.log(logging.INFO if stage.point else logging.WARNING, "%s failed: %s", stage.label, error)
         return {}
     write_candidate(stage.settings, out)
     return counts
@@ -349,4 +349,5 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
     record = StageRecord(reference=artifact.reference, cached=cached, seconds=round(seconds, 3))
     Runs(run.catalogue.store).note(run.pipeline.name, run.id, label, record)
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
-    logger.info("%-10s %s (%s)", label, "fresh" if cached else f"done in {seconds:.1f} s", counts)
+    ended = "fresh" if cached else f"done in {seconds:.1f} s"
+    logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")

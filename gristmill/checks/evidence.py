@@ -113,7 +113,8 @@ def _last_run(catalogue: Catalogue, runs: Runs, pipeline: Pipeline) -> RunOutput
         return None
     with contextlib.suppress(CorruptArtifact):
         artifacts = {label: catalogue.store.open_verified(reference) for label, reference in record.references.items()}
-        train, evaluate, export = (artifacts[stage] for stage in ("train", "evaluate", "export"))
+        model = "select" if "select" in artifacts else "train"
+        train, evaluate, export = (artifacts[stage] for stage in (model, "evaluate", "export"))
         scores = Scores.read(export.path)
         importance_file = evaluate.path / importance.IMPORTANCE_FILE
         return RunOutputs(

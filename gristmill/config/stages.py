@@ -141,7 +141,15 @@ STAGES: dict[str, tuple[Stage, ...]] = {
         ),
         _select("backtest"),
         _evaluate("backtest", statistics=_STATISTICS, chunked=("preprocess",)),
-        _train("preprocess", "train", name="refit", fits=False, warm=True, when=lambda tables: tables["export"].refit),
+        _train(
+            "preprocess",
+            "train",
+            name="refit",
+            fits=False,
+            warm=True,
+            when=lambda tables: tables["export"].refit,
+            ignores={"model": ("preset", "candidates")},  # the selection names its members
+        ),
         _export("refit"),
     ),
     "vision": (

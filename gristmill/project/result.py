@@ -60,8 +60,9 @@ class Result:
 
     @property
     def history(self) -> "pd.DataFrame":
-        """The training by `epoch`: `loss`, `val_loss`, `rate`; empty if the weights are computed in closed form."""
-        return read_table(self.folder("train") / "epochs.parquet")
+        """The training by `epoch`: `loss`, `val_loss`, `rate`; empty for a model in closed form or among candidates."""
+        model = "select" if "select" in self.record.references else "train"
+        return read_table(self.folder(model) / "epochs.parquet")
 
     @property
     def leaderboard(self) -> "pd.DataFrame":
