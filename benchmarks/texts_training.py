@@ -67,6 +67,7 @@ def trained(tables: dict[str, Any], files: list[Path], root: Path, way: str, see
         train(
             model=tables["model"],
             train=tables["train"].model_copy(update=changes),
+            ingest=root / "ingest",
             preprocess=root / "preprocess",
             out=out,
             scratch=Path(made, "scratch"),

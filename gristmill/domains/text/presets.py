@@ -32,6 +32,6 @@ _LINEAR: list[_Point] = [{"model": {"kind": kind}} for kind in ("majority", "nb_
 
 PRESETS: dict[str, list[_Point]] = {
     "quick": [*_LINEAR, _embedding("refuse")],
-    "good": [*_LINEAR, _embedding("average"), _conv(), _recurrent("gru")],
+    "good": [*_LINEAR, _embedding("average"), _conv()],
     "best": [*_LINEAR, _embedding("average"), _conv(), _recurrent("gru"), _recurrent("lstm")],
 }
