@@ -113,14 +113,17 @@ def test_every_candidate_is_scored_and_the_selected_one_is_exported(
     evaluated, exported = tmp_path / "evaluate", tmp_path / "export"
     evaluated.mkdir()
     exported.mkdir()
-    model = selected()
+    model, times = selected(), dict[str, float]()
+    kept = {"preprocess": prepared, "train": model}
 
-    evaluate(evaluate=EVALUATE, preprocess=prepared, train=model, candidates=candidates, out=evaluated)
-    export(export=Export(), preprocess=prepared, train=model, evaluate=evaluated, out=exported)
+    evaluate(evaluate=EVALUATE, **kept, candidates=candidates, microseconds=times, out=evaluated)
+    export(export=Export(), **kept, evaluate=evaluated, out=exported)
 
     scores = Scores.read(exported)
     assert list(scores.baselines) == ["unigram", "ngram", "bigram"]  # bigrams were no candidate
     assert list(scores.candidates) == ["gru"]
+    assert list(times) == list(MODELS)
+    assert min(times.values()) > 0
     assert scores.selected
     assert (scores.selected.name, scores.selected.tried, scores.selected.failed) == ("ngram", 4, 1)
     assert scores.model == scores.baselines["ngram"]
