@@ -158,8 +158,9 @@ def of_photos(name: str, with_weights: bool) -> Callable[[Path, int], Figures]:
     """Return the measurement of photos out of fold, with or without weights of a frozen base at hand."""
 
     def measure(folder: Path, seed: int) -> Figures:
-        points = projects.points_of("vision", "good") if with_weights else projects.without_transfer("good")
-        settings = projects.write_folds(folder, name, 224 if with_weights else PHOTOS[name], points, seed)
+        size = 224 if with_weights else PHOTOS[name]
+        points = projects.points_for_photos("good", size, with_weights)
+        settings = projects.write_folds(folder, name, size, points, seed)
         folds = [run_project(folder, setting) for setting in settings]
         scores = [Scores.model_validate(ran.record["scores"]) for ran in folds]
         tried = [one.baselines | one.candidates for one in scores]

@@ -15,6 +15,7 @@ from measuring import GRISTMILL, ROOT, process
 from PIL import Image
 
 from gristmill.config.candidates import preset as points_of
+from gristmill.domains.vision.settings import Preprocess
 from gristmill.util.toml import toml_key, toml_value
 
 NAME = "tried"  # of every pipeline
@@ -168,9 +169,11 @@ def write_folds(folder: Path, name: str, size: int, candidates: list[Any], seed:
     return [f"source.path={json.dumps(f'fold{number}.csv')}" for number in range(FOLDS)]
 
 
-def without_transfer(preset: str) -> list[Any]:
-    """Return the candidates of a preset for photos that need no weights from elsewhere."""
-    return [dict(point) for point in points_of("vision", preset) if point["model"]["kind"] != "transfer"]
+def points_for_photos(preset: str, size: int, with_weights: bool) -> list[Any]:
+    """Return the candidates of a preset for photos of a size, with or without those that need weights at hand."""
+    tables: Any = {"preprocess": Preprocess(size=(size, size))}
+    points = [dict(point) for point in points_of("vision", preset, tables)]
+    return [point for point in points if with_weights or point["model"]["kind"] != "frozen"]
 
 
 def _data_folders() -> list[Path]:

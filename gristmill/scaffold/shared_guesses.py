@@ -5,13 +5,17 @@ from collections.abc import Collection, Mapping
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
 from gristmill.scaffold.proposal import Guess
+from gristmill.settings.base import Settings
 
 _MAX_CLASSES_LISTED = 6
 
 
-def auto_guesses(domain: str) -> list[Guess]:
-    """Return the table `model`: the candidates of the fastest preset, and those that the others add."""
-    tried: dict[str, list[str]] = {name: _kinds(domain, name) for name in ("quick", "good", "best")}
+def auto_guesses(domain: str, **tables: Settings) -> list[Guess]:
+    """Return the table `model`: the candidates of the fastest preset, and those that the others add.
+
+    `tables` are those of the pipeline that presets of the domain depend on.
+    """
+    tried: dict[str, list[str]] = {name: _kinds(domain, name, tables) for name in ("quick", "good", "best")}
     more = []
     for before, name in (("quick", "good"), ("good", "best")):
         added = [kind for kind in tried[name] if kind not in tried[before]]
@@ -23,9 +27,9 @@ def auto_guesses(domain: str) -> list[Guess]:
     ]
 
 
-def _kinds(domain: str, name: str) -> list[str]:
+def _kinds(domain: str, name: str, tables: Mapping[str, Settings]) -> list[str]:
     """Return the kinds of a preset's candidates."""
-    return list(dict.fromkeys(point["model"]["kind"] for point in preset(domain, name)))
+    return list(dict.fromkeys(point["model"]["kind"] for point in preset(domain, name, tables)))
 
 
 def training_guesses(epochs: int, why: str, patience: int, batch_size: int, learning_rate: float) -> list[Guess]:

@@ -1,4 +1,4 @@
-"""Proposal for photos: their classes and sizes, and a network that suits them."""
+"""Proposal for photos: their classes and sizes."""
 
 import io
 import math
@@ -6,26 +6,25 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from gristmill.domains.common.classification.classes import check_classes
 from gristmill.domains.vision import decode
-from gristmill.domains.vision.settings import Ingest
+from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS
+from gristmill.domains.vision.pretrained_files import weights_at_hand
+from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import find_source
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import list_classes, part_guesses, training_guesses
+from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, part_guesses
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
 
-_MIN_SIDE_OF_PHOTOS = 48  # pixels; smaller images are digits or letters, which must not be turned or mirrored
-_FEW_PHOTOS = 2_000
-_MAX_SIDES = ((_FEW_PHOTOS, 128), (10_000, 96))  # (maximum number of photos, pixels per side)
+_MAX_SIDES = ((2_000, 128), (10_000, 96))  # (maximum number of photos, pixels per side)
 _MAX_SIDE_OF_MANY = 64  # pixels per side if there are more photos
-_MAX_PHOTOS_TO_AUGMENT = 5_000
+_MAX_PHOTOS_FOR_BASE, _SIDE_FOR_BASE = 10_000, 224  # photos, and pixels per side, if weights of a base are at hand
 _SIDE_STEP = 8  # sizes are multiples of this number of pixels
 _GREY_MODES = {"1", "L", "LA", "I;16"}
 
@@ -43,14 +42,13 @@ def propose(data: Data, target: str | None) -> Proposal:
     check_classes(photos.assign(label=photos["label"].map(classes.index)), classes, "photo", " that can be read")
     size = _size(photos)
     count = len(photos)
-    epochs = 30 if count <= _FEW_PHOTOS else 10
+    preprocess = _preprocess(photos, size)
     tables = {
         "source": guesses,
         "ingest": _ingest(count, broken),
-        "preprocess": _preprocess(photos, size),
-        "augment": _augment(count, size),
-        "model": _model(size),
-        "train": training_guesses(epochs, "", max(3, epochs // 3), 16 if count <= 500 else 64, 2e-3),
+        "preprocess": preprocess,
+        "augment": _augment(size),
+        "model": auto_guesses("vision", preprocess=Preprocess.model_validate(values_of(preprocess))),
     }
     return Proposal("vision", f"{data.name}: {count:,} photos: {list_classes(counts)}", tables)
 
@@ -79,6 +77,8 @@ def _size(photos: pd.DataFrame) -> tuple[int, int]:
     """Return height and width that the network sees: those of the photos if they are small and of one size."""
     height, width = int(photos["height"].median()), int(photos["width"].median())
     limit = next((side for count, side in _MAX_SIDES if len(photos) <= count), _MAX_SIDE_OF_MANY)
+    if len(photos) <= _MAX_PHOTOS_FOR_BASE and weights_at_hand():
+        limit = _SIDE_FOR_BASE
     if max(height, width) <= limit and _has_size(photos, height, width):
         return height, width
     side = max(_SIDE_STEP, min(limit, height, width) // _SIDE_STEP * _SIDE_STEP)
@@ -108,30 +108,8 @@ def _range(sides: "pd.Series[int]") -> str:
     return f"{sides.min()} to {sides.max()}, half of them up to {int(sides.median())},"
 
 
-def _augment(count: int, size: tuple[int, int]) -> list[Guess]:
-    """Return the table `augment`."""
-    if count > _MAX_PHOTOS_TO_AUGMENT or min(size) < _MIN_SIDE_OF_PHOTOS:
+def _augment(size: tuple[int, int]) -> list[Guess]:
+    """Return the table `augment`: candidates change images in other ways, too, but not what mirroring may break."""
+    if min(size) < MIN_SIDE_OF_PHOTOS:
         return []
-    return [
-        Guess("horizontal_flip", True, "turn it off if left and right differ, as in letters and signs"),
-        Guess("rotation", 15, f"degrees: {count:,} photos are few, so each is changed at random in every epoch"),
-        Guess("zoom", 0.15, "in or out, as a share of the photo"),
-        Guess("shift", 0.1, "in any direction, as a share of the photo"),
-    ]
-
-
-def _model(size: tuple[int, int]) -> list[Guess]:
-    kind = Guess("kind", "cnn", "or transfer if you have weights: far better on few photos")
-    padding = Guess("padding", "same", "edges count as much as the middle")
-    filters, units = "of each convolution, whose output has half the side", "of the layer before the classes"
-    if min(size) < _MIN_SIDE_OF_PHOTOS:
-        depth = max(1, min(2, int(np.log2(min(size))) - 2))
-        return [kind, Guess("filters", [32, 64][:depth], filters), padding, Guess("units", [128], units)]
-    return [
-        kind,
-        Guess("filters", [16, 32, 64, 64], filters),
-        padding,
-        Guess("pooling", "average", "few weights, for few photos"),
-        Guess("dropout", 0.2, "dropped at random in training, against overfitting"),
-        Guess("units", [64], units),
-    ]
+    return [Guess("horizontal_flip", True, "turn it off if left and right differ, as in letters and signs")]

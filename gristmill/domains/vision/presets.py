@@ -12,7 +12,7 @@ from gristmill.domains.vision.pretrained_files import weights_at_hand
 
 _Point = dict[str, dict[str, Any]]
 
-_MIN_SIDE_OF_PHOTOS = 48  # pixels; smaller images are not photos
+MIN_SIDE_OF_PHOTOS = 48  # pixels; smaller images are digits or letters, which must not be mirrored
 _MAX_BASES = {"quick": 1, "good": 1, "best": 3}
 _PREFERRED = ("EfficientNetV2B0", "MobileNetV2", "MobileNet", "ResNet50V2", "DenseNet121", "ResNet50")  # then others
 
@@ -28,7 +28,7 @@ _IMAGE_CHANGES = {"rotation": 5, "zoom": 0.05, "shift": 0.05}
 
 def _residual(width: int, augment: dict[str, Any], train: Mapping[str, Any]) -> _Point:
     model = {"kind": "residual", "width": width}
-    common = {"schedule": "one_cycle", "batch_size": 64, "learning_rate": 5e-3, "few_examples": "average"}
+    common = {"schedule": "one_cycle", "learning_rate": 5e-3, "few_examples": "average"}
     return {"model": model, "train": {**common, **train}, "augment": augment}
 
 
@@ -36,13 +36,14 @@ def _networks(preset: str, photos: bool) -> list[_Point]:
     """Return the networks that are trained from nothing."""
     changes = _PHOTO_CHANGES if photos else _IMAGE_CHANGES
     if preset == "quick":
-        brief = {"epochs": 30, "steps_per_epoch": 64} if photos else {"epochs": 6, "steps_per_epoch": 256}
-        return [_residual(32, changes if photos else {}, {**brief, "few_examples": "refuse"})]
-    longer = {"epochs": 60, "steps_per_epoch": 64} if photos else {"epochs": 20, "steps_per_epoch": 400}
-    first = _residual(32, changes, longer)
+        brief = {"epochs": 20, "batch_size": 32} if photos else {"epochs": 6, "batch_size": 64}
+        steps = 128 if photos else 256
+        return [_residual(32, changes if photos else {}, {**brief, "steps_per_epoch": steps, "few_examples": "refuse"})]
+    longer = {"epochs": 40, "batch_size": 32} if photos else {"epochs": 20, "batch_size": 64}
+    first = _residual(32, changes, {**longer, "steps_per_epoch": 256})
     if preset == "good":
         return [first]
-    return [first, _residual(64, changes, {name: 2 * count for name, count in longer.items()})]
+    return [first, _residual(64, changes, {**longer, "steps_per_epoch": 512})]
 
 
 def _frozen(preset: str) -> list[_Point]:
@@ -55,7 +56,7 @@ def _frozen(preset: str) -> list[_Point]:
 
 
 def _candidates(preset: str, tables: Mapping[str, Any]) -> list[_Point]:
-    photos = min(tables["preprocess"].size) >= _MIN_SIDE_OF_PHOTOS
+    photos = min(tables["preprocess"].size) >= MIN_SIDE_OF_PHOTOS
     return [*_LINEAR, *(_frozen(preset) if photos else []), *_networks(preset, photos)]
 
 

@@ -35,8 +35,26 @@ def test_folders_name_the_classes(tmp_path: Path) -> None:
     assert draft.values()["source"] == {"kind": "folder", "path": "pets"}
     assert draft.summary == "pets: 8 photos: 4 'cat', 4 'dog'"
     assert draft.values()["preprocess"] == {"size": 88, "validation": 0.1, "test": 0.2}
-    assert draft.values()["augment"]["horizontal_flip"]
-    assert draft.values()["model"]["kind"] == "cnn"  # which needs no weights from elsewhere
+    assert draft.values()["augment"] == {"horizontal_flip": True}
+    assert draft.values()["model"] == {"kind": "auto", "preset": "quick"}
+    assert "train" not in draft.values()  # candidates have settings of their own
+
+
+@pytest.mark.parametrize(("at_hand", "side"), [(False, 128), (True, 224)])
+def test_photos_are_larger_where_weights_of_a_base_are_at_hand(
+    at_hand: bool, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(tmp_path / "pets", "cat", "dog", size=(300, 280))
+    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    if at_hand:
+        (tmp_path / "mobilenet_1_0_224_tf_no_top.h5").touch()
+
+    draft = proposed(tmp_path / "pets", tmp_path)
+
+    assert draft.values()["preprocess"]["size"] == side
+    why = next(guess.why for guess in draft.tables["model"] if guess.key == "preset")
+    assert ("frozen" in why) == at_hand
 
 
 @pytest.mark.parametrize("place", ["pets", "pets.npz"])

@@ -14,7 +14,7 @@ from gristmill.settings.base import Settings
 if TYPE_CHECKING:
     import keras
 
-_SIDE = 64  # pixels; images of at least twice the side are reduced to about it
+_SIDE = 64  # pixels, about, that larger images are reduced to
 _LAST_SIDE = 4  # pixels of the last maps, about
 _MAX_STAGES = 4
 _MAX_WIDENING = 8  # filters of the last stage, as a multiple of the first convolution's
@@ -34,7 +34,7 @@ class Residual(Settings):
 
         image = Input(shape.image, name="image")
         features = layers.Rescaling(1 / 127.5, -1)(image)
-        reduced = min(shape.image[:2]) // _SIDE
+        reduced = round(min(shape.image[:2]) / _SIDE)
         if reduced > 1:
             features = layers.AveragePooling2D(reduced)(features)
         features = _convolution(features, self.width)
