@@ -195,7 +195,7 @@ def rolled(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         Linear(kind="linear"),
         Train(),
         Backtest(windows=2, seeds=2),
-        Evaluate(),
+        Evaluate.model_validate({"baselines": ["naive", "drift", {"kind": "autoregression", "order": 1}]}),
     )
 
 
@@ -226,7 +226,9 @@ def forecast(tmp_path: Path) -> Predict:
 
 MEANING = Ingest(time=("month",), target=("sunspots",))
 CUT = Preprocess(history=12, horizon=2, validation=30, test=30, season=24)
-YARDSTICKS = Evaluate()
+YARDSTICKS = Evaluate.model_validate(
+    {"baselines": ["naive", "moving_average", "seasonal_naive", "ets", {"kind": "autoregression", "order": 3}]}
+)
 
 
 def run_stages(

@@ -9,7 +9,10 @@ import numpy as np
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network
+from gristmill.domains.timeseries.models.naive import Naive
 from gristmill.errors import Unsuitable
+
+_NAIVE = Naive(kind="naive")
 
 
 def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> dict[str, Array]:
@@ -26,9 +29,10 @@ def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> d
 
 
 def missing_baselines(baselines: Sequence[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:
-    """Return the baselines that are not among the candidates."""
+    """Return the baselines that are not among the candidates; the naive one, the reference of skill, is always one."""
+    wanted = baselines if _NAIVE in baselines else (_NAIVE, *baselines)
     tried = [one.document["settings"]["model"] for one in candidates.values()]
-    return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in tried]
+    return [baseline for baseline in wanted if baseline.model_dump(mode="json") not in tried]
 
 
 def known_before(data: Prepared, part: str) -> Prepared:

@@ -112,7 +112,8 @@ def evaluate(
     write_patterns(data, season, out)
     write_document(out / FILE, summary)
     metric = summary["headline"]["metric"]
-    if importance := importance_of_channels(data, network, metric, season, quantiles):
+    unseen = "validation" if "validation" in forecasts and not (train / VALIDATION).exists() else "test"
+    if importance := importance_of_channels(data, network, metric, season, quantiles, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
     return {f"{part}_windows": len(own.starts) for part, own in forecasts.items()}
 

@@ -15,17 +15,21 @@ from gristmill.training.saved_network import predict_in_batches
 
 
 def importance_of_channels(
-    data: Prepared, network: keras.Model, metric: str, season: int | None, quantiles: list[float] | None
+    data: Prepared,
+    network: keras.Model,
+    metric: str,
+    season: int | None,
+    quantiles: list[float] | None,
+    part: str = "validation",
 ) -> dict[str, Any] | None:
     """Return the permutation importance of features (`features_of`); None for a single feature or without an error.
 
-    A feature is shuffled as a whole among the windows of the validation set, or of the test set if there is none: each
-    window gets the values of another window for all steps. `season` is that of scaled metrics.
+    A feature is shuffled as a whole among the windows of a part, on which the network was not fitted: each window gets
+    the values of another window for all steps. `season` is that of scaled metrics.
     """
     features = features_of(data.layout)
     if len(features) < 2:
         return None
-    part = "validation" if len(data.origins("validation")) else "test"
     starts = data.origins(part)
     starts = starts[sample_positions(len(starts))]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)

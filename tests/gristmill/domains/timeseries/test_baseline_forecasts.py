@@ -1,165 +1,195 @@
-"""Forecasts of a part's windows, by the network and the baselines, and the table they are kept in."""
+"""Baselines are fitted on what lies before a part, see nothing later, and repeat the published figures."""
 
+from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries import forecasts
-from gristmill.domains.timeseries.baseline_forecasts import baselines_of, with_baselines, with_intervals
-from gristmill.domains.timeseries.baselines import baselines
-from gristmill.domains.timeseries.forecasts import Forecasts, as_rows, by_network, forecast_part
-from gristmill.domains.timeseries.intervals import Intervals
-from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.runs.scores import MODEL
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.timeseries.baseline_forecasts import (
+    baseline_forecasts,
+    known_before,
+    missing_baselines,
+    named,
+)
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.metrics import mae, mse
+from gristmill.domains.timeseries.models.autoregression import Autoregression
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.models.smoothing import Ets
+from gristmill.domains.timeseries.settings import BASELINES, Train
+from gristmill.domains.timeseries.windows import target_index
+from helpers.course_series import main_series
+from helpers.small_candidates import write_candidate_artifact
 from helpers.small_runs import assembled
+
+SUNSPOTS = Path(__file__).parents[5] / "shared/data/sunspots.csv"
 
 RANDOM = np.random.default_rng(0)
 TABLES = [RANDOM.normal(50, 9, size=(length, 3)) for length in (60, 40)]
-DATA = assembled(*TABLES, inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 20])
-STARTS = DATA.origins("test")
+CUT: dict[str, Any] = {
+    "inputs": 1, "history": 5, "horizon": 2, "validation": 10, "test": 10, "season": 4, "starts": [0, 20],
+}  # fmt: skip
+DATA = assembled(*TABLES, **CUT)
 
 
-def network(outputs: int = 2) -> keras.Model:
-    """Return a network whose output (step, number) is the last value plus 10 x step + number."""
-    window = keras.Input((5, 3))
-    last = keras.layers.Flatten()(window[:, -1:, :1])
-    offsets = np.array([[10.0 * step + number for number in range(outputs)] for step in range(2)])
-    return keras.Model(window, keras.ops.expand_dims(last, -1) + keras.ops.expand_dims(offsets, 0))
-
-
-NETWORK = network()
-
-
-def test_a_network_forecasts_from_raw_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecasts, "_WINDOWS_PER_CALL", 7)
-    made = by_network(NETWORK, DATA, STARTS)
-
-    assert made.dtype == np.float64
-    assert made.shape == (18, 2, 2)
-    last = DATA.values[STARTS - 1, 0]
-    assert made == pytest.approx(last[:, np.newaxis, np.newaxis] + [[0, 1], [10, 11]], rel=1e-6)
-
-
-def test_no_window_gives_no_forecast() -> None:
-    assert by_network(NETWORK, DATA, STARTS[:0]).shape == (0, 2, 2)
-
-
-def test_the_forecast_of_a_part_stands_beside_what_came() -> None:
-    made = forecast_part(DATA, "test", NETWORK, None)
-
-    assert np.array_equal(made.starts, STARTS)
-    assert np.array_equal(made.truth, DATA.targets(STARTS))
-    assert list(made.by_name) == [MODEL]
-    assert made.low is made.high is None
-
-
-def test_of_quantiles_the_median_is_the_forecast_and_the_outer_two_the_interval() -> None:
-    made = forecast_part(DATA, "test", network(6), [0.05, 0.5, 0.95])
-
-    last = DATA.values[STARTS - 1, 0, np.newaxis]
-    for found, first in ((made.low, [0, 3]), (made.by_name[MODEL], [1, 4]), (made.high, [2, 5])):
-        assert found is not None
-        assert found.shape == (18, 2, 2)
-        assert found[:, 0] == pytest.approx(last + first, rel=1e-6)  # (windows, targets) of the first step
-        assert found[:, 1] == pytest.approx(last + first + 10, rel=1e-6)
-
-
-def test_intervals_lie_around_the_models_forecast() -> None:
-    plain = forecast_part(DATA, "test", NETWORK, None)
-    intervals = Intervals(0.9, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.1]), 10)
-
-    made = with_intervals(plain, DATA, intervals)
-
-    half = intervals.half_widths(DATA.histories(STARTS))
-    assert made.high is not None
-    assert made.low is not None
-    assert made.high - plain.by_name[MODEL] == pytest.approx(half)
-    assert plain.by_name[MODEL] - made.low == pytest.approx(half)
+def truncated(data: Prepared, part: str) -> Prepared:
+    """Return the series as they were when a part began, plus its first window."""
+    lengths = data.part(part)[:, 0] - data.bounds[:, 0] + data.layout.horizon
+    tables = [table[:length] for table, length in zip(TABLES, lengths, strict=True)]
+    return assembled(*tables, **CUT | {"validation": 0, "test": data.layout.horizon})
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_before_the_part(part: str) -> None:
-    settings = Evaluate(season=4, ar_order=2)
-    names = baselines_of(DATA, settings, part)
-    made = with_baselines(forecast_part(DATA, part, NETWORK, None), DATA, part, settings, names)
+def test_baselines_are_fitted_on_everything_before_the_part(part: str) -> None:
+    """Each forecasts the first window as it would have if the series had ended there."""
+    made, then = baseline_forecasts(DATA, part, BASELINES), truncated(DATA, part)
 
-    assert list(made.by_name) == [MODEL, *names]
-    assert {"naive", "moving average 3", "seasonal naive 4", "autoregression"} <= set(names)
-    for number, table in enumerate(TABLES):
-        fitted = len(table) - (20 if part == "validation" else 10)
-        mine = DATA.series_of(made.starts) == number
-        own_starts = made.starts[mine] - DATA.bounds[number, 0]
-        for name, baseline in baselines(settings, fitted).items():
-            for channel in range(2):
-                expected = baseline(table.astype(np.float32)[:, channel].astype(np.float64), own_starts, 2)
-                assert made.by_name[name][mine, :, channel] == pytest.approx(expected), name
+    expected = baseline_forecasts(then, "test", BASELINES)
+
+    assert list(made) == list(expected) == [baseline.kind for baseline in BASELINES]
+    starts = DATA.origins(part)
+    firsts = [int(np.flatnonzero(starts == begin)[0]) for begin in DATA.part(part)[:, 0]]
+    for name, forecast in made.items():
+        assert forecast.shape == (len(starts), 2, 2)
+        assert forecast[firsts] == pytest.approx(expected[name], rel=1e-5), name
+
+
+def test_forecasts_are_those_of_each_series_and_channel_by_hand() -> None:
+    starts, values = DATA.origins("test"), DATA.values.astype(np.float64)
+    chosen = (Naive(kind="naive"), MovingAverage(kind="moving_average"), SeasonalNaive(kind="seasonal_naive"))
+
+    made = baseline_forecasts(DATA, "test", chosen)
+
+    for row, start in enumerate(starts):
+        for channel in (0, 1):
+            past = values[:start, channel]
+            assert made["naive"][row, :, channel] == pytest.approx([past[-1]] * 2)
+            assert made["moving_average"][row, :, channel] == pytest.approx([past[-3:].mean()] * 2, rel=1e-6)
+            assert made["seasonal_naive"][row, :, channel] == pytest.approx(past[-4:-2])
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_no_baseline_of_a_part_changes_with_what_comes_after_its_windows(part: str) -> None:
-    settings = Evaluate(season=4, ar_order=2)
     begin = int(DATA.part(part)[1, 0])  # of the second series, which is the last
-    names = baselines_of(DATA, settings, part)
-    changed = assembled(*TABLES, inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 20])
+    changed = assembled(*TABLES, **CUT)
     changed.values[begin:] = 1e4
 
-    before, after = (
-        with_baselines(forecast_part(data, part, NETWORK, None), data, part, settings, names)
-        for data in (DATA, changed)
-    )
+    before, after = (baseline_forecasts(data, part, BASELINES) for data in (DATA, changed))
 
-    first = int(np.flatnonzero(before.starts == begin)[0])
-    for name in names:
-        assert np.array_equal(after.by_name[name][: first + 1], before.by_name[name][: first + 1]), name
-        assert not np.array_equal(after.by_name[name][first + 1 :], before.by_name[name][first + 1 :]), name
+    first = int(np.flatnonzero(DATA.origins(part) == begin)[0])
+    for name in before:
+        assert np.array_equal(after[name][: first + 1], before[name][: first + 1]), name
+        assert not np.array_equal(after[name][first + 1 :], before[name][first + 1 :]), name
 
 
-def test_only_baselines_that_every_series_has_the_past_for_are_chosen() -> None:
-    """Before the test set one series has 50 observations, the other 30."""
-    assert "seasonal naive 30" in baselines_of(DATA, Evaluate(season=30), "test")
-    assert "seasonal naive 31" not in baselines_of(DATA, Evaluate(season=31), "test")
-    assert "moving average 31" not in baselines_of(DATA, Evaluate(moving_average=31), "test")
+def test_a_baseline_that_the_past_is_too_short_for_is_left_out_of_that_part() -> None:
+    """The longest series has 40 observations before the validation set and 50 before the test set."""
+    long = (Naive(kind="naive"), MovingAverage(kind="moving_average", length=50))
+
+    assert list(baseline_forecasts(DATA, "validation", long)) == ["naive"]
+    assert list(baseline_forecasts(DATA, "test", long)) == ["naive", "moving_average"]
+    without_season = assembled(*TABLES, **CUT | {"season": 0})
+    assert "seasonal_naive" not in baseline_forecasts(without_season, "test", BASELINES)
 
 
-def test_of_several_parts_each_has_the_past_for_the_baselines_that_are_chosen() -> None:
-    """A series may have windows in the test set alone, of which it has seen less than others of the validation."""
-    late = assembled(TABLES[0], TABLES[1][:13], inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 47])
+def test_a_short_series_is_forecast_from_what_there_is() -> None:
+    """The second series has three observations before the test set."""
+    data = assembled(np.arange(60.0), np.array([5.0, 7.0, 9.0, 0.0, 0.0]), history=1, test=2, starts=[0, 55])
 
-    assert "moving average 4" in baselines_of(late, Evaluate(moving_average=4), "validation")
-    assert "moving average 4" not in baselines_of(late, Evaluate(moving_average=4), "validation", "test")
-    assert "moving average 3" in baselines_of(late, Evaluate(), "validation", "test")
+    made = baseline_forecasts(data, "test", (MovingAverage(kind="moving_average", length=10),))["moving_average"]
 
-
-def test_a_series_without_a_window_in_the_part_does_not_count() -> None:
-    short = assembled(TABLES[0], TABLES[1][:12], inputs=1, history=5, horizon=2, test=10, starts=[0, 48])
-
-    assert np.unique(short.series_of(short.origins("test"))).tolist() == [0, 1]
-    assert "seasonal naive 40" not in baselines_of(short, Evaluate(season=40), "test")
-    shorter = assembled(TABLES[0], TABLES[1][:5], inputs=1, history=5, horizon=2, test=10, starts=[0, 55])
-    assert "seasonal naive 40" in baselines_of(shorter, Evaluate(season=40), "test")
+    assert data.series_of(data.origins("test"))[2] == 1
+    assert made[2, 0, 0] == pytest.approx(np.mean([5.0] * 8 + [7.0, 9.0]))  # the first value, repeated backwards
 
 
-def test_the_table_has_a_row_a_window_step_and_target() -> None:
-    made = forecast_part(DATA, "test", NETWORK, None)
-    made = Forecasts(made.starts, made.truth, made.by_name | {"naive": made.truth - 1}, made.truth - 2, made.truth + 2)
+def test_the_second_of_a_kind_has_a_number() -> None:
+    averages = [MovingAverage(kind="moving_average", length=length) for length in (2, 5, 9)]
 
-    table = as_rows(DATA, made, part="test", window=3)
-
-    assert table.columns.tolist() == [
-        "part", "window", "unique_id", "channel", "ds", "step", "y", "model", "low", "high", "naive",
+    assert [name for name, _ in named([*averages, Naive(kind="naive")])] == [
+        "moving_average", "moving_average-2", "moving_average-3", "naive",
     ]  # fmt: skip
-    assert len(table) == 18 * 2 * 2
-    rows: Any = table.itertuples(index=False)
-    for window, start in enumerate(STARTS):
-        for step in (1, 2):
-            for target, channel in enumerate(("y", "y1")):
-                row = next(rows)
-                at = start + step - 1
-                assert (row.part, row.window, row.step, row.channel) == ("test", 3, step, channel)
-                assert row.unique_id == ("series 0" if start < 60 else "series 1")
-                assert row.ds == DATA.times[at]
-                assert row.y == DATA.values[at, target]
-                assert row.model == made.by_name[MODEL][window, step - 1, target]
-                assert (row.low, row.high, row.naive) == (row.y - 2, row.y + 2, row.y - 1)
+
+
+def test_baselines_that_are_candidates_are_not_fitted_again(tmp_path: Path) -> None:
+    tried = {"drift": Drift(kind="drift"), "dense": Dense(kind="dense"), "moving_average": BASELINES[3]}
+    candidates = {}
+    for name, model in tried.items():
+        (tmp_path / name).mkdir()
+        write_candidate_artifact(tmp_path / name, model, Train())
+        candidates[name] = CandidateArtifacts(tmp_path / name)
+
+    longer = MovingAverage(kind="moving_average", length=9)
+    left = missing_baselines((Drift(kind="drift"), longer, *BASELINES), candidates)
+
+    assert left == [longer, *(baseline for baseline in BASELINES if baseline.kind not in tried)]
+
+
+@pytest.mark.parametrize("chosen", [(), (Drift(kind="drift"),)])
+def test_the_naive_one_is_always_a_baseline_because_skill_is_against_it(chosen: tuple[Any, ...]) -> None:
+    assert missing_baselines(chosen, {}) == [Naive(kind="naive"), *chosen]
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_what_is_known_before_a_part_is_the_training_set(part: str) -> None:
+    known = known_before(DATA, part)
+
+    assert known.part("train").tolist() == [[0, DATA.part(part)[0, 0]], [60, DATA.part(part)[1, 0]]]
+    assert len(known.origins("validation")) == 0
+    assert np.array_equal(known.part("test"), DATA.part(part))
+    together = np.concatenate([DATA.values[begin:end] for begin, end in known.part("train")])
+    assert known.layout.mean == pytest.approx(together.mean(axis=0), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "squared", "absolute"),
+    [
+        (Naive(kind="naive"), 61.828, 5.938),
+        (MovingAverage(kind="moving_average", length=30), 106.675, 7.142),
+        (Differencing(kind="differencing", season=365, length=50), 52.974, 5.839),
+        (Differencing(kind="differencing", season=365, length=50, smooth=10), 33.452, 4.569),
+    ],
+    ids=["naive", "moving average", "differencing", "smooth differencing"],
+)
+def test_figures_of_the_course_series_come_out(baseline: Any, squared: float, absolute: float) -> None:
+    series = main_series()
+
+    truth, made = one_step_ahead(series, 1000, baseline)
+
+    assert mse(truth, made) == pytest.approx(squared, abs=6e-4)
+    assert mae(truth, made) == pytest.approx(absolute, abs=6e-4)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("baseline", "absolute", "digits"),
+    [
+        (Naive(kind="naive"), 16.136, 3),
+        (MovingAverage(kind="moving_average"), 15.910, 3),
+        (Autoregression(kind="autoregression", order=10), 14.54, 2),
+        (Autoregression(kind="autoregression", order=11), 14.46, 2),
+    ],
+    ids=["naive", "moving average", "ten lags", "eleven lags"],
+)
+def test_figures_of_the_sunspots_come_out(baseline: Any, absolute: float, digits: int) -> None:
+    """Monthly sunspots: 3,000 months known, 235 forecast one step ahead."""
+    series = pd.read_csv(SUNSPOTS)["Monthly Mean Total Sunspot Number"].to_numpy(np.float64)
+
+    assert mae(*one_step_ahead(series, 3000, baseline)) == pytest.approx(absolute, abs=0.6 * 10**-digits)
+
+
+def one_step_ahead(series: Any, known: int, baseline: Any) -> tuple[Any, Any]:
+    """Return the values after the known ones and their forecasts, each made one step ahead."""
+    data = assembled(series, history=1, test=len(series) - known)
+    made = baseline_forecasts(data, "test", (baseline,))[baseline.kind]
+    return series[target_index(data.origins("test"), 1)], made[:, :, 0]
+
+
+def test_a_random_walk_is_smoothed_to_its_last_value_and_noise_to_its_mean() -> None:
+    noise = np.random.default_rng(0).normal(size=501)
+    for series, expected in ((noise.cumsum(), noise[:500].sum()), (noise, noise[:500].mean())):
+        _, made = one_step_ahead(series, 500, Ets(kind="ets"))
+        assert made[0, 0] == pytest.approx(expected, abs=0.3)

@@ -1,6 +1,5 @@
 """The parts of a series add up to it; tests and sentences are right for series whose answer is known."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,8 @@ from gristmill.domains.timeseries.decomposition import (
     decompose,
     find_patterns,
     sentences,
-    with_season,
     write_patterns,
 )
-from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled, months
 
@@ -226,22 +223,6 @@ def test_real_examples_are_described_as_what_they_are() -> None:
     assert "The series is stationary: " in said_of(NOISE, None)
 
 
-def test_the_season_is_found_in_the_training_part_or_set() -> None:
-    waves = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
-
-    assert with_season(Evaluate(level=0.8), waves) == Evaluate(level=0.8, season=12)
-    assert with_season(Evaluate(season=7), waves) == Evaluate(season=7)
-    assert with_season(Evaluate(), assembled(NOISE[:200], **CUT)) == Evaluate()
-
-
-def test_the_season_does_not_change_with_what_comes_after_the_training_part() -> None:
-    waves = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
-    values = waves.values.copy()
-    values[120:, 0] = 1e4 * np.sin(2 * np.pi * np.arange(80) / 5)
-
-    assert with_season(Evaluate(), replace(waves, values=values)).season == 12
-
-
 def test_patterns_are_of_the_training_part(tmp_path: Path) -> None:
     data = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
 
@@ -264,7 +245,6 @@ def test_patterns_are_those_of_the_longest_training_part(tmp_path: Path) -> None
 
     write_patterns(data, None, tmp_path)
 
-    assert with_season(Evaluate(), data).season == 12
     assert read_document(tmp_path / "patterns.json")["series"] == "series 1"
     parts = read_table(tmp_path / "decomposition.parquet")
     assert parts["ds"].tolist() == months(120).tolist()

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.baselines import autoregression, moving_average, naive, seasonal_naive
+from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
-from gristmill.domains.timeseries.forecasts import read_predictions
+from gristmill.domains.timeseries.forecasts import read_forecast, read_predictions
 from gristmill.domains.timeseries.intervals import calibrate, restored
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.naive import MovingAverage
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Ingest, Preprocess, Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.windows import target_index
@@ -25,7 +26,7 @@ from gristmill.runs.scores import Scores
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
-from helpers.small_runs import Folders, assembled, run_stages
+from helpers.small_runs import YARDSTICKS, Folders, assembled, run_stages
 
 pytest_plugins = ["helpers.small_runs"]
 
@@ -73,7 +74,7 @@ def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solv
 
     columns = predictions.columns.tolist()
     assert columns[:9] == ["part", "unique_id", "channel", "ds", "step", "y", "model", "low", "high"]
-    assert {"naive", "moving average 3", "seasonal naive 24", "autoregression"} <= set(columns[9:])
+    assert set(columns[9:]) == {baseline.kind for baseline in YARDSTICKS.baselines}
     assert predictions["part"].unique().tolist() == ["validation", "test"]
     for part in ("validation", "test"):
         rows, positions = read_predictions(solved["evaluate"], part), target_index(data.origins(part), 2).ravel()
@@ -86,17 +87,13 @@ def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solv
 
 def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -> None:
     data = dataset.read(solved["preprocess"])
-    series = data.values[:, 0].astype(np.float64)
 
     for part in ("validation", "test"):
         rows, starts = read_predictions(solved["evaluate"], part), data.origins(part)
-        expected = {
-            "model": saved_network.read(solved["train"]).predict(data.histories(starts), verbose=0),
-            "naive": naive(series, starts, 2),
-            "moving average 3": moving_average(series, starts, 2, 3),
-            "seasonal naive 24": seasonal_naive(series, starts, 2, 24),
-            "autoregression": autoregression(series, starts, 2, int(data.part(part)[0, 0]), 3),
-        }
+        model = saved_network.read(solved["train"]).predict(data.histories(starts), verbose=0)
+        if part == "validation":  # on which the network was fitted too, later
+            model = read_forecast(solved["train"] / "validation.parquet", (29, 2, 1))
+        expected = {"model": model} | baseline_forecasts(data, part, YARDSTICKS.baselines)
         for name, forecast in expected.items():
             assert rows[name].to_numpy() == pytest.approx(forecast.ravel(), rel=1e-4), name
 
@@ -176,7 +173,7 @@ def test_scores_and_intervals_of_validation_do_not_change_when_values_of_test_do
     values[data.part("test")[0, 0] :] += 1000
     dataset.write(replace(data, values=values), folder)
 
-    evaluate(evaluate=Evaluate(season=24, ar_order=3), preprocess=folder, train=solved["train"], out=out)
+    evaluate(evaluate=YARDSTICKS, preprocess=folder, train=solved["train"], out=out)
 
     before, after = (read_document(place / "scores.json") for place in (solved["evaluate"], out))
     assert after["model"]["validation"] == before["model"]["validation"]
@@ -189,7 +186,7 @@ def test_scores_and_intervals_of_validation_do_not_change_when_values_of_test_do
 def test_without_a_validation_part_the_test_part_alone_is_scored_and_no_interval_is_known(judge: Judge) -> None:
     values = np.random.default_rng(0).normal(size=90).cumsum()
 
-    folder, counts = judge(assembled(values, history=6, validation=0, test=20), ar_order=2)
+    folder, counts = judge(assembled(values, history=6, validation=0, test=20))
 
     assert counts == {"test_windows": 20}
     scores = read_document(folder / "scores.json")
@@ -314,15 +311,18 @@ def test_a_score_that_is_no_number_is_neither_best_nor_in_the_way() -> None:
     assert [name for name, _ in Scores.model_validate(found).best_first("test")] == ["model", "ar", "drift", "naive"]
 
 
-def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_in_no_part(
+def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_there_alone(
     solved: Folders, tmp_path: Path
 ) -> None:
     """140 values are known where validation begins, 170 where test does."""
-    longer = Evaluate(moving_average=150)
+    longer = Evaluate(baselines=(MovingAverage(kind="moving_average", length=150),))
     counts = evaluate(evaluate=longer, preprocess=solved["preprocess"], train=solved["train"], out=tmp_path)
 
     assert counts == {"validation_windows": 29, "test_windows": 29}
     scores = read_document(tmp_path / "scores.json")
-    assert "moving average 150" not in scores["baselines"]
-    assert all(list(by_part) == list(scores["model"]) for by_part in scores["baselines"].values())
-    assert not read_table(tmp_path / "predictions.parquet").drop(columns=["low", "high"]).isna().any(axis=None)
+    assert list(scores["baselines"]["naive"]) == ["validation", "test"]  # which skill is against, named or not
+    assert list(scores["baselines"]["moving_average"]) == ["test"]
+    found = Scores.model_validate(scores)
+    assert [name for name, _ in found.best_first("validation")] == ["model", "naive"]
+    for part, missing in (("validation", True), ("test", False)):
+        assert read_predictions(tmp_path, part)["moving_average"].isna().all() == missing

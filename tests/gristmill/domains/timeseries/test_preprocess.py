@@ -253,3 +253,11 @@ def test_the_season_is_found_in_the_longest_training_set_or_is_set(prepare: Prep
     assert season("set", season=12) == 12
     assert season("none", season=0) is None
     assert dataset.read(prepare(VALUES, "noise", **CUT)).layout.season is None
+
+
+def test_the_season_does_not_change_with_what_comes_after_the_training_set(prepare: Prepare) -> None:
+    values = 9 * np.cos(2 * np.pi / 7 * np.arange(100)) + np.random.default_rng(0).normal(size=100)
+    begin = dataset.read(prepare(values, "before", **CUT)).part("train")[0, 1]
+    values[begin:] = 1e4 * np.sin(2 * np.pi / 5 * np.arange(100 - begin))
+
+    assert dataset.read(prepare(values, "after", **CUT)).layout.season == 7

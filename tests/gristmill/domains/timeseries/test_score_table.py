@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.baseline_forecasts import baselines_of, with_baselines
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.score_table import groups, past_errors, score_table
-from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
@@ -185,9 +183,6 @@ def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_er
 
     table = score_table(data, "test", made, None, 0.9).set_index(["by", "group", "forecaster"])
 
-    assert baselines_of(data, Evaluate(), "test") == ["naive"]
-    known = with_baselines(made, data, "test", Evaluate(), ["naive"]).by_name["naive"]
-    assert np.array_equal(known[:, 0], data.values[made.starts - 1])
     unit = np.abs(np.diff(data.values[:28, 0].astype(float))).mean()
     expected = np.abs(made.truth - made.by_name[MODEL])[first].mean() / unit
     assert table.loc[("all", "", MODEL), "mase"] == pytest.approx(expected)

@@ -9,12 +9,14 @@ import pytest
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.forecasts import read_forecast
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import train
 from gristmill.errors import Diverged, RequestError
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network
 from gristmill.training.progress import Epoch
 from gristmill.util.table_io import read_document, read_table
@@ -27,6 +29,7 @@ CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
 DATA = assembled(VALUES, **CUT)
 DENSE = Dense(kind="dense", units=(4,))
 LINEAR = Linear(kind="linear")
+MODELS = "gristmill.domains.timeseries.models"
 
 
 @pytest.fixture
@@ -104,16 +107,56 @@ def test_a_model_in_closed_form_has_no_course(fit: Fit) -> None:
 
 
 def test_the_closed_form_is_ridge_on_standardised_windows(fit: Fit) -> None:
-    """By hand, from the raw values to the forecasts."""
+    """By hand, from the raw values to the forecasts: of the test set by a fit on everything before it."""
     out = fit(model=LINEAR)
 
-    mean, deviation = VALUES[:60].mean(), VALUES[:60].std()
+    assert predicted(out, part="test")[:, :, 0] == pytest.approx(by_hand(80, "test"), rel=1e-5)
+
+
+def test_the_forecasts_of_validation_are_those_of_a_fit_that_saw_none_of_its_values(fit: Fit) -> None:
+    out = fit(model=LINEAR)
+
+    honest = read_forecast(out / "validation.parquet", (19, 2, 1))[:, :, 0]
+    assert honest == pytest.approx(by_hand(60, "validation"), rel=1e-5)
+    assert np.abs(honest - predicted(out)[:, :, 0]).max() > 1e-3
+
+
+def by_hand(known: int, part: str) -> Any:
+    """Return the forecasts of a part by ridge on the standardised windows of the first so many values."""
+    mean, deviation = VALUES[:known].mean(), VALUES[:known].std()
     standard = (VALUES - mean) / deviation
-    rows = np.array([[*standard[at - 6 : at], 1.0] for at in range(6, 59)])
-    judged = np.array([standard[at : at + 2] for at in range(6, 59)])
+    rows = np.array([[*standard[at - 6 : at], 1.0] for at in range(6, known - 1)])
+    judged = np.array([standard[at : at + 2] for at in range(6, known - 1)])
     solution = np.linalg.solve(rows.T @ rows + np.diag([1.0] * 6 + [0.0]), rows.T @ judged)
-    seen = np.array([[*standard[at - 6 : at], 1.0] for at in DATA.origins("test")])
-    assert predicted(out, part="test")[:, :, 0] == pytest.approx(seen @ solution * deviation + mean, rel=1e-5)
+    seen = np.array([[*standard[at - 6 : at], 1.0] for at in DATA.origins(part)])
+    return seen @ solution * deviation + mean
+
+
+CLOSED = [
+    settings_of(kind, MODELS).model_validate({"kind": kind})
+    for kind in kinds(MODELS)
+    if hasattr(settings_of(kind, MODELS), "fit")
+]
+
+
+@pytest.mark.parametrize("model", CLOSED, ids=[model.kind for model in CLOSED])  # type: ignore[attr-defined]
+def test_no_honest_forecast_changes_with_values_from_its_origin_on(fit: Fit, model: Any) -> None:
+    """The fit saw no value of the validation set, and the forecast none from its origin on; the final model did."""
+    changed = VALUES.copy()
+    changed[60:80] = 100 + np.abs(np.random.default_rng(1).normal(size=20)).cumsum() * 9
+
+    outs = [fit(name, data=assembled(values, **CUT, season=4), model=model) for name, values in
+            (("first", VALUES), ("second", changed))]  # fmt: skip
+
+    first, second = (read_forecast(out / "validation.parquet", (19, 2, 1)) for out in outs)
+    assert np.array_equal(first[0], second[0])
+    assert not np.array_equal(first[5:], second[5:])
+
+
+def test_without_a_validation_part_there_are_no_forecasts_of_it(fit: Fit) -> None:
+    out = fit(model=LINEAR, data=assembled(VALUES, **CUT | {"validation": 0}))
+
+    assert not (out / "validation.parquet").exists()
 
 
 def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:

@@ -1,0 +1,171 @@
+"""The average of forecasters is one network that repeats them, whatever they see of a window and in every format."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.ensemble import average, candidate_forecasts, combined, honest_forecast
+from gristmill.domains.timeseries.forecasts import by_network
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.naive import MovingAverage, SeasonalNaive
+from gristmill.domains.timeseries.models.smoothing import Ets
+from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.export.formats import FORMATS
+from gristmill.training import saved_network
+from helpers.small_candidates import fit_candidates
+from helpers.small_runs import assembled
+
+MODELS: dict[str, Any] = {
+    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),  # sees 4 steps
+    "linear": Linear(kind="linear"),  # 7
+    "dense": Dense(kind="dense", units=(3,)),  # 7
+    "moving_average": MovingAverage(kind="moving_average", length=20),  # 20
+    "ets": Ets(kind="ets"),  # the longest
+}
+WEIGHTS = dict(zip(MODELS, (0.1, 0.2, 0.3, 0.15, 0.25), strict=True))
+
+
+@cache
+def prepared() -> Prepared:
+    """Return two series of two targets, an input and a known column."""
+    rng, time = np.random.default_rng(0), np.arange(60)[:, np.newaxis]
+    values = 50 + time * [1, -0.3, 0, 0] + 9 * np.cos(np.pi / 2 * time) + rng.normal(size=(60, 4)).cumsum(axis=0)
+    return assembled(values, values[10:] * 3, inputs=1, known=1, season=4, history=7, horizon=3, validation=10, test=10)
+
+
+@cache
+def members() -> dict[str, Any]:
+    """Return the fitted networks by name."""
+    fitted = {}
+    for name, model in MODELS.items():
+        with TemporaryDirectory() as folder:
+            kept = Path(folder)
+            fitted[name], _ = fit_forecaster(model, Train(epochs=1), prepared(), kept, kept, lambda epoch: None)
+    return fitted
+
+
+@cache
+def ensemble() -> Any:
+    """Return the average of all members."""
+    return average([(network, WEIGHTS[name]) for name, network in members().items()], prepared().layout)
+
+
+def windows(steps: int | None = None) -> Any:
+    """Return the windows of the last origins, of which only the last steps may be observed."""
+    history, data = ensemble().input_shape[1], prepared()
+    made = np.full((9, history, 4), np.nan, np.float32)
+    for row in range(9):
+        values = data.values[: 60 - row][-min(history, steps or history) :]
+        made[row, -len(values) :] = values
+    return made
+
+
+def test_histories_differ() -> None:
+    seen = {name: network.input_shape[1] for name, network in members().items()}
+
+    assert (seen["seasonal_naive"], seen["linear"], seen["dense"], seen["moving_average"]) == (4, 7, 7, 20)
+    assert ensemble().input_shape == (None, max(seen.values()), 4)
+    assert ensemble().output_shape == (None, 3, 2)
+
+
+@pytest.mark.parametrize("steps", [None, 30, 7], ids=["whole", "shorter", "shortest"])
+def test_it_forecasts_the_weighted_average_of_what_its_members_do(steps: int | None) -> None:
+    """Also of a series that is shorter than the window, which then begins with NaN."""
+    inputs = windows(steps)
+    expected = np.zeros((9, 3, 2))
+    for name, network in members().items():
+        expected += WEIGHTS[name] * network.predict_on_batch(inputs[:, -network.input_shape[1] :])
+
+    made = ensemble().predict_on_batch(inputs)
+
+    assert np.isfinite(made).all()
+    assert made == pytest.approx(expected, rel=1e-5)
+
+
+def test_of_prepared_series_each_member_forecasts_the_same_windows() -> None:
+    data = prepared()
+    starts = data.origins("test")
+
+    made = by_network(ensemble(), data.seen_by(ensemble()), starts)
+
+    each = {name: by_network(network, data.seen_by(network), starts) for name, network in members().items()}
+    assert made == pytest.approx(combined(each, WEIGHTS), rel=1e-5)
+
+
+def test_the_weighted_average_equals_a_loop() -> None:
+    each = {name: np.random.default_rng(at).normal(size=(4, 3, 2)) for at, name in enumerate("abc")}
+    weights = {"a": 0.5, "c": 0.5}
+
+    made = combined(each, weights)
+
+    for place in np.ndindex(4, 3, 2):
+        assert made[place] == pytest.approx(0.5 * each["a"][place] + 0.5 * each["c"][place])
+
+
+def test_a_single_member_is_exported_as_it_is() -> None:
+    network = members()["linear"]
+
+    assert average([(network, 1.0)], prepared().layout) is network
+
+
+def test_it_is_kept_bit_by_bit_and_equal_members_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        again = average([(network, WEIGHTS[one]) for one, network in members().items()], prepared().layout)
+        saved_network.write(again, tmp_path / name)
+
+    inputs = windows(30)
+    assert np.array_equal(
+        saved_network.read(tmp_path / "first").predict_on_batch(inputs), ensemble().predict_on_batch(inputs)
+    )
+    for file in ("architecture.json", "weights.npz"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+    assert (tmp_path / "first/architecture.json").stat().st_size < 400_000  # no large constants
+
+
+def test_it_can_be_a_member_itself() -> None:
+    """An ensemble that was kept is a network like any other."""
+    both = average([(ensemble(), 0.5), (members()["linear"], 0.5)], prepared().layout)
+
+    inputs = windows()
+    expected = ensemble().predict_on_batch(inputs) + members()["linear"].predict_on_batch(inputs[:, -7:])
+    assert both.predict_on_batch(inputs) == pytest.approx(expected / 2, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
+def test_every_format_repeats_the_forecasts(form: str, tmp_path: Path) -> None:
+    chosen = FORMATS[form]
+    expected = {steps: ensemble().predict_on_batch(windows(steps)) for steps in (None, 30, 7)}
+    chosen.write(ensemble(), tmp_path / chosen.path)
+    predict = chosen.load(tmp_path / chosen.path)
+
+    for steps, forecast in expected.items():
+        assert predict(windows(steps)) == pytest.approx(forecast, rel=1e-5, abs=1e-5)
+
+
+def test_honest_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    dataset.write(prepared(), tmp_path / "prepared")
+    candidates = fit_candidates(tmp_path, tmp_path / "prepared", {name: MODELS[name] for name in ("linear", "dense")})
+    data, starts = prepared(), prepared().origins("validation")
+
+    validation = candidate_forecasts(data, "validation", candidates)
+    test = candidate_forecasts(data, "test", candidates)
+
+    first = members()["linear"]  # fitted on the training set
+    assert validation["linear"] == pytest.approx(by_network(first, data, starts), rel=1e-4)
+    for name, candidate in candidates.items():
+        final = saved_network.read(candidate.train)
+        assert test[name] == pytest.approx(by_network(final, data, data.origins("test")), rel=1e-6)
+        assert np.array_equal(honest_forecast(candidate.train, data), validation[name])
+        differs = np.abs(by_network(final, data, starts) - validation[name]).max() > 1e-3
+        assert differs == (name == "linear")  # which was fitted again, on validation too

@@ -1,0 +1,296 @@
+"""Weights are chosen on data that no candidate was fitted on, never on the test set, and the network is the average."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.selection import read_leaderboard, read_selection
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries import select as module
+from gristmill.domains.timeseries.backtest_scores import read_blocks
+from gristmill.domains.timeseries.ensemble import combined, honest_forecast
+from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.select import scaled_loss, select
+from gristmill.domains.timeseries.settings import Backtest
+from gristmill.errors import RequestError, WorkError
+from gristmill.runs.scores import MODEL
+from gristmill.settings.selection import Select
+from gristmill.training import saved_network
+from helpers.small_candidates import fit_candidates
+from helpers.small_runs import assembled
+
+SEASON = 6
+CUT = {"history": 8, "horizon": 2, "season": SEASON, "test": 12}
+MODELS: dict[str, Any] = {
+    "naive": Naive(kind="naive"),
+    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),
+    "moving_average": MovingAverage(kind="moving_average", length=6),
+    "too_long": MovingAverage(kind="moving_average", length=500),
+    "linear": Linear(kind="linear"),
+    "dense": Dense(kind="dense", units=(3,)),
+}
+BLOCKS = Backtest(windows=2, size=12)
+
+Choose = Callable[..., Path]
+
+
+def series() -> list[Any]:
+    """Return two series with a season, noise and a level that wanders, the second in other units."""
+    rng, time = np.random.default_rng(0), np.arange(90)
+    waves = np.cos(2 * np.pi / SEASON * time)
+    return [
+        size * (50 + 6 * waves + 0.5 * rng.normal(size=90).cumsum() + 5 * rng.normal(size=90)) for size in (1, 1000)
+    ]
+
+
+DATA = assembled(*series(), validation=24, **CUT)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, CandidateArtifacts]]:
+    """Prepared series, and candidates fitted on them and on the blocks of a backtest; one fails."""
+    root = tmp_path_factory.mktemp("candidates")
+    (root / "prepared").mkdir()
+    dataset.write(DATA, root / "prepared")
+    return root / "prepared", fit_candidates(root, root / "prepared", MODELS, BLOCKS)
+
+
+def on_validation(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
+    """Return candidates of a pipeline without a backtest."""
+    return {name: replace(one, backtest=()) for name, one in candidates.items()}
+
+
+@pytest.fixture
+def choose(tmp_path: Path) -> Choose:
+    """Return a function that selects into a folder of that name and returns it."""
+
+    def call(
+        prepared: Path, candidates: Mapping[str, CandidateArtifacts], name: str = "selected", **limits: Any
+    ) -> Path:
+        out = tmp_path / name
+        out.mkdir()
+        counts = select(select=Select(**limits), preprocess=prepared, candidates=candidates, out=out)
+        found = read_selection(out)
+        assert found
+        assert (counts["candidates"], counts["members"]) == (len(candidates), len(found["members"]))
+        return out
+
+    return call
+
+
+def weights_of(folder: Path) -> dict[str, float]:
+    found = read_selection(folder)
+    assert found
+    return {member["name"]: member["weight"] for member in found["members"]}
+
+
+def losses_by_hand(part_of: list[tuple[Any, str, Any, Any]]) -> float:
+    """Return the mean over times of the scaled error at each, by loops, of (series, part, origins, forecasts)."""
+    by_time: dict[Any, list[float]] = {}
+    for number, (data, part, starts, forecast) in enumerate(part_of):
+        for row, start in enumerate(starts):
+            own = int(data.series_of(np.array([start]))[0])
+            first, begin = data.bounds[own, 0], data.part(part)[own, 0]
+            past = data.values[first:begin, 0].astype(np.float64)
+            unit = np.mean([abs(past[at] - past[at - SEASON]) for at in range(SEASON, len(past))])
+            errors = [abs(forecast[row, step, 0] - data.values[start + step, 0]) for step in range(2)]
+            by_time.setdefault((number, data.times[start]), []).append(float(np.mean(errors)) / unit)
+    return float(np.mean([np.mean(errors) for errors in by_time.values()]))
+
+
+def test_without_a_backtest_candidates_are_compared_on_validation(fitted: Any, choose: Choose) -> None:
+    prepared, candidates = fitted
+    candidates = on_validation(candidates)
+
+    out = choose(prepared, candidates)
+
+    found, table = read_selection(out), read_leaderboard(out).set_index("candidate")
+    assert found
+    assert (found["on"], found["metric"]) == ("validation", "scaled error")
+    starts = DATA.origins("validation")
+    honest = {name: honest_forecast(candidates[name].train, DATA) for name in MODELS if name != "too_long"}
+    for name, forecast in honest.items():
+        assert table.loc[name, "loss"] == pytest.approx(losses_by_hand([(DATA, "validation", starts, forecast)]))
+    together = combined(honest, weights_of(out))
+    assert found["loss"] == pytest.approx(losses_by_hand([(DATA, "validation", starts, together)]))
+    assert found["loss"] <= table["loss"].min()
+
+
+def test_with_a_backtest_they_are_compared_on_its_blocks(fitted: Any, choose: Choose) -> None:
+    prepared, candidates = fitted
+
+    out = choose(prepared, candidates)
+
+    found, table = read_selection(out), read_leaderboard(out).set_index("candidate")
+    assert found
+    assert found["on"] == "backtest"
+    for name in ("naive", "linear", "dense"):
+        blocks = read_blocks(DATA, candidates[name].backtest)
+        rows = [(one.data, "test", one.forecasts.starts, one.forecasts.by_name[MODEL]) for one in blocks]
+        assert len(rows) == 2
+        assert table.loc[name, "loss"] == pytest.approx(losses_by_hand(rows), rel=1e-5)
+
+
+def test_networks_of_other_seeds_do_not_count(fitted: Any, choose: Choose, tmp_path: Path) -> None:
+    """They forecast the same windows, and a candidate in closed form has none that differ."""
+    prepared, candidates = fitted
+    chosen = {name: MODELS[name] for name in ("naive", "linear")}
+
+    of_two = fit_candidates(tmp_path / "seeds", prepared, chosen, BLOCKS.model_copy(update={"seeds": 2}))
+
+    first = choose(prepared, {name: candidates[name] for name in chosen}, "one")
+    second = choose(prepared, of_two, "two")
+    assert read_leaderboard(first).equals(read_leaderboard(second))
+
+
+@pytest.mark.parametrize("blocks", [False, True], ids=["validation", "backtest"])
+def test_the_network_forecasts_the_weighted_average_of_its_members(fitted: Any, choose: Choose, blocks: bool) -> None:
+    prepared, candidates = fitted
+    candidates = candidates if blocks else on_validation(candidates)
+
+    out = choose(prepared, candidates)
+
+    weights, starts = weights_of(out), DATA.origins("test")
+    assert len(weights) > 1
+    assert sum(weights.values()) == pytest.approx(1)
+    members = {name: saved_network.read(candidates[name].train) for name in weights}
+    each = {name: by_network(network, DATA.seen_by(network), starts) for name, network in members.items()}
+    network = saved_network.read(out)
+    assert by_network(network, DATA.seen_by(network), starts) == pytest.approx(combined(each, weights), rel=1e-5)
+    honest = {name: honest_forecast(candidates[name].train, DATA) for name in weights}
+    kept = read_forecast(out / "validation.parquet", (len(DATA.origins("validation")), 2, 1))
+    assert kept == pytest.approx(combined(honest, weights))
+
+
+@pytest.mark.parametrize("blocks", [False, True], ids=["validation", "backtest"])
+def test_no_byte_changes_with_the_values_of_the_test_set(
+    fitted: Any, choose: Choose, tmp_path: Path, blocks: bool
+) -> None:
+    prepared, candidates = fitted
+    candidates = candidates if blocks else on_validation(candidates)
+    other = tmp_path / "permuted"
+    shutil.copytree(prepared, other)
+    values = DATA.values.copy()
+    for begin, end in DATA.part("test"):
+        values[begin:end] = np.random.default_rng(1).permutation(values[begin:end])
+    dataset.write(replace(DATA, values=values), other)
+
+    first, second = choose(prepared, candidates, "first"), choose(other, candidates, "second")
+
+    assert not np.array_equal(values, DATA.values)
+    made = {path.name: path.read_bytes() for path in first.iterdir()}
+    assert {path.name: path.read_bytes() for path in second.iterdir()} == made
+    assert {"architecture.json", "weights.npz", "selection.json", "leaderboard.parquet", "training.json"} < set(made)
+
+
+def test_a_candidate_that_failed_is_listed_last_with_the_reason(fitted: Any, choose: Choose) -> None:
+    out = choose(*fitted)
+
+    last = read_leaderboard(out).iloc[-1]
+    assert last["candidate"] == "too_long"
+    assert last["failed"] == "needs 500 observations in the training set; the longest series has 54"
+    assert np.isnan(last["loss"])
+    assert last["weight"] == 0
+
+
+def test_a_candidate_that_failed_in_one_block_is_out(fitted: Any, choose: Choose) -> None:
+    prepared, candidates = fitted
+    one_block = (candidates["linear"].backtest[0], candidates["too_long"].backtest[1])
+
+    out = choose(prepared, candidates | {"linear": replace(candidates["linear"], backtest=one_block)})
+
+    assert "linear" not in weights_of(out)
+    assert read_leaderboard(out).set_index("candidate").loc["linear", "failed"].startswith("needs 500 observations")
+
+
+def test_if_all_failed_there_is_an_error_with_every_reason(fitted: Any, choose: Choose) -> None:
+    prepared, candidates = fitted
+
+    with pytest.raises(WorkError, match=r"no candidate is left to select\. too_long: needs 500 observations"):
+        choose(prepared, {"too_long": candidates["too_long"]})
+
+
+def test_without_backtest_and_validation_there_is_nothing_to_choose_on(choose: Choose, tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    dataset.write(assembled(*series(), validation=0, **CUT), tmp_path / "prepared")
+    candidates = fit_candidates(tmp_path, tmp_path / "prepared", {"naive": MODELS["naive"]})
+
+    with pytest.raises(RequestError, match=r"Set backtest\.windows or preprocess\.validation\."):
+        choose(tmp_path / "prepared", candidates)
+
+
+def test_a_backtest_alone_is_enough(choose: Choose, tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    dataset.write(assembled(*series(), validation=0, **CUT), tmp_path / "prepared")
+    models = {name: MODELS[name] for name in ("naive", "linear")}
+
+    out = choose(tmp_path / "prepared", fit_candidates(tmp_path, tmp_path / "prepared", models, BLOCKS))
+
+    assert not (out / "validation.parquet").exists()
+    assert set(weights_of(out)) <= set(models)
+
+
+def test_one_member_at_most_is_the_best_candidate_itself(fitted: Any, choose: Choose) -> None:
+    prepared, candidates = fitted
+
+    out = choose(prepared, candidates, max_members=1)
+
+    best = read_leaderboard(out)["candidate"].iloc[0]
+    assert weights_of(out) == {best: 1.0}
+    assert (out / "weights.npz").read_bytes() == (candidates[best].train / "weights.npz").read_bytes()
+
+
+def test_what_is_too_large_or_too_slow_is_not_exported(
+    fitted: Any, choose: Choose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, candidates = fitted
+    sizes = {
+        name: (one.train / "weights.npz").stat().st_size / 1e6 for name, one in candidates.items() if name != "too_long"
+    }
+    timed: list[str] = []
+
+    def milliseconds(folder: Path, data: Any) -> float:
+        timed.append(folder.name)
+        return 3.0
+
+    monkeypatch.setattr(module, "_milliseconds", milliseconds)
+
+    small = choose(prepared, candidates, "small", max_size=sizes["naive"])
+    assert sum(sizes[name] for name in weights_of(small)) <= sizes["naive"]
+    assert timed == []  # no limit of time was set
+    fast = choose(prepared, candidates, "fast", max_latency=6.5)
+    assert len(weights_of(fast)) <= 2
+    assert len(timed) == len(set(timed)) > 0  # each once
+    with pytest.raises(WorkError, match="over a limit of select"):
+        choose(prepared, candidates, "slow", max_latency=1.0)
+
+
+def test_the_time_of_a_forecast_is_measured_on_the_training_set(fitted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, candidates = fitted
+    read: list[int] = []
+    monkeypatch.setattr(module, "_TIMED_CALLS", 2)
+    monkeypatch.setattr(module, "by_network", lambda network, data, starts: read.extend(starts))
+
+    assert module._milliseconds(candidates["linear"].train, DATA) >= 0
+    assert len(read) == 3
+    assert set(read) <= set(DATA.origins("train"))
+
+
+def test_a_series_that_never_moved_counts_in_its_own_units() -> None:
+    values = np.r_[np.full(60, 5.0), np.arange(20.0)]
+    flat = assembled(values, history=4, validation=10, test=10)
+    starts = flat.origins("validation")
+    truth = flat.targets(starts).astype(np.float64)
+
+    loss = scaled_loss([(flat, "validation", Forecasts(starts, truth))])
+
+    assert loss(truth + 2) == pytest.approx(np.full(len(starts), 2.0))
