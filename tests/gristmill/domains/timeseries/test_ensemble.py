@@ -158,8 +158,13 @@ def test_honest_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(tm
     candidates = fit_candidates(tmp_path, tmp_path / "prepared", {name: MODELS[name] for name in ("linear", "dense")})
     data, starts = prepared(), prepared().origins("validation")
 
-    validation = candidate_forecasts(data, "validation", candidates)
-    test = candidate_forecasts(data, "test", candidates)
+    microseconds: dict[str, float] = {}
+
+    validation = candidate_forecasts(data, "validation", candidates, microseconds)
+    assert microseconds == {}
+    test = candidate_forecasts(data, "test", candidates, microseconds)
+
+    assert list(microseconds) == ["linear", "dense"]
 
     first = members()["linear"]  # fitted on the training set
     assert validation["linear"] == pytest.approx(by_network(first, data, starts), rel=1e-4)
