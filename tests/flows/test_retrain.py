@@ -167,7 +167,7 @@ def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
 def test_without_a_champion_the_best_baseline_is_the_yardstick(project: Path, retrain: Retrain) -> None:
     edit(project / "pipelines.toml", "history = 12", "history = 1")
 
-    record = retrain(300)
+    record = retrain(320)
 
     assert record.retraining is not None
     assert record.retraining.judgement is not None

@@ -24,11 +24,11 @@ FIRST = {
 
 def read(project: Path, pipeline: str, *overrides: str) -> Record:
     """Run a pipeline up to ingest."""
+    from tasks import stage_tasks
     from tasks.run_stage import recorded_run
-    from tasks.stage_tasks import ingest
 
     with recorded_run(pipeline, list(overrides), None, str(project)) as run:
-        ingest.fn(run)
+        stage_tasks._work.fn(run, "ingest", {})
     return run.record()
 
 
