@@ -202,3 +202,14 @@ def test_keys_fit_64_bits(kind: Any) -> None:
     spaces = 0 if isinstance(kind, NbLinear) else len(ngram_classifier._SPACES)
 
     assert (most + spaces + 1) ** longest < 2**63
+
+
+@each_kind
+def test_the_network_is_saved_by_keras_without_code(kind: Any, tmp_path: Path) -> None:
+    network = kind.fit(colours()).network
+    network.save(tmp_path / "ngrams.keras")
+
+    again = keras.models.load_model(tmp_path / "ngrams.keras", safe_mode=True)
+
+    tokens = np.random.default_rng(0).integers(0, 9, (4, 30)).astype(np.int32)
+    assert np.asarray(again(tokens)).tolist() == np.asarray(network(tokens)).tolist()
