@@ -23,7 +23,8 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
     It standardises `numbers`, float32 (batch, numbers), and encodes `categories`, text (batch, categories), as one
     column of 0 and 1 per name; the first column of a category is for names that are not in the training set.
 
-    With knots, each number has further columns, one for each piece: 0 below the piece, 1 above it, and linear within.
+    With knots, each number has a column for each of its pieces: 0 below the piece, 1 above it, and linear within. The
+    first and the last piece have no end.
     Source: Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular deep learning", NeurIPS
     2022. A layer of a network that reads the columns of a category multiplies its names with learned embeddings.
     """
@@ -32,9 +33,7 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
         centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in layout.numbers], name="centre")
         scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in layout.numbers], name="scale")
         numbers = scale(centre(inputs["numbers"]))  # two steps keep precision if the mean is large
-        pieces.append(numbers)
-        if knots is not None:
-            pieces.append(_piecewise_linear(numbers, knots))
+        pieces.append(numbers if knots is None else _piecewise_linear(numbers, knots))
     for at, names in enumerate(layout.categories.values()):
         lookup = keras.layers.StringLookup(
             vocabulary=names, oov_token=_UNKNOWN, output_mode="one_hot", name=f"category_{at}"
@@ -90,7 +89,7 @@ def standardised(data: Prepared) -> Layout:
 def quantile_knots(data: Prepared, layout: Layout, pieces: int) -> Knots | None:
     """Return knots at quantiles of the training rows; None without numbers.
 
-    A number with few different values has fewer pieces; its last knot is repeated.
+    A number with few different values has fewer pieces; its last knot but one is repeated.
     """
     if not layout.numbers:
         return None
@@ -101,7 +100,8 @@ def quantile_knots(data: Prepared, layout: Layout, pieces: int) -> Knots | None:
     knots = np.empty((scaled.shape[1], pieces + 1))
     for row, column in zip(knots, scaled.T, strict=True):
         found = np.unique(np.quantile(column, np.linspace(0, 1, pieces + 1)))
-        row[:] = np.append(found, np.full(pieces + 1 - len(found), found[-1]))
+        row[:] = found[-2:][0]
+        row[: len(found) - 1], row[-1] = found[:-1], found[-1]
     return knots
 
 
@@ -112,4 +112,6 @@ def _piecewise_linear(numbers: keras.KerasTensor, knots: Knots) -> keras.KerasTe
     layer = keras.layers.EinsumDense("bn,np->bnp", widths.shape, bias_axes="np", trainable=False, name="pieces")
     scaled = layer(numbers)
     layer.set_weights([slopes, -knots[:, :-1] * slopes])
-    return keras.layers.Flatten(name="flat")(ops.clip(scaled, 0, 1))
+    first, inner, last = scaled[:, :, :1], scaled[:, :, 1:-1], scaled[:, :, -1:]
+    joined = [ops.minimum(first, 1.0), ops.clip(inner, 0.0, 1.0), ops.maximum(last, 0.0)]
+    return keras.layers.Flatten(name="flat")(ops.concatenate(joined, axis=2))

@@ -20,6 +20,8 @@ from gristmill.errors import Unsuitable
 
 _PENALTIES = (0.0, *(10.0**power for power in range(-6, 5)))  # of squared coefficients; plain least squares first
 _MIN_GAIN = 0.001  # share of the error that a larger penalty must save
+_RESOLUTION = 1e-6  # of float32 columns: smaller singular values, relative to the largest, are noise
+_MIN_FREEDOM = 1e-6  # of a row: 1 minus its leverage
 _MAX_CELLS = 20_000_000  # of the columns to fit; more rows are drawn from
 _MAX_FACTORS = 50  # encoded columns that are multiplied with each other
 
@@ -44,7 +46,7 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) ->
     """
     centre = columns.mean(axis=0)
     left, singular, right = np.linalg.svd(columns - centre, full_matrices=False)
-    kept = singular > singular.max(initial=0) * max(columns.shape) * np.finfo(np.float64).eps
+    kept = singular > singular.max(initial=0) * _RESOLUTION
     left, singular, right = left[:, kept], singular[kept], right[kept]
     best = Ridge(np.zeros(columns.shape[1]), 0.0, scales[0], np.inf)
     for scale in scales:
@@ -52,8 +54,10 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) ->
         projected = left.T @ target
         for penalty in _PENALTIES:
             shrinkage = singular**2 / (singular**2 + penalty)
-            leverage = 1 / len(truth) + left**2 @ shrinkage
-            residuals = (target - left @ (shrinkage * projected)) / np.maximum(1 - leverage, 1e-6)
+            freedom = 1 - 1 / len(truth) - left**2 @ shrinkage
+            if freedom.min() < _MIN_FREEDOM and penalty < _PENALTIES[-1]:  # a row is fitted whatever its target is
+                continue
+            residuals = (target - left @ (shrinkage * projected)) / np.maximum(freedom, _MIN_FREEDOM)
             error = float(np.abs(scale.restored(target - residuals) - truth).mean())
             if error < best.error * (1 - _MIN_GAIN):
                 coefficients = right.T @ (shrinkage / singular * projected)
