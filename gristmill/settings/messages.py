@@ -155,8 +155,15 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
         label = f"{key}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
         if inner and key in table.model_fields and get_origin(table.model_fields[key].annotation) is dict:
             label = f"{key}.{inner[0]}"  # the user chooses the keys of such a table
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] == "extra_forbidden" and inner:  # in a table within the value
+            yield Problem(where, f"unknown key {inner[-1]!r}.", key, label)
+        elif detail["type"] == "extra_forbidden":
             yield Problem(where, unknown_name("key", label, table.model_fields), key)
+        elif detail["type"] == "union_tag_invalid":
+            known = detail["ctx"]["expected_tags"].replace("'", "").split(", ")
+            yield Problem(where, unknown_name("kind", detail["ctx"]["tag"], known), key, label)
+        elif detail["type"] == "union_tag_not_found":
+            yield Problem(where, "missing key 'kind'.", key, label)
         elif detail["type"] == "missing":
             yield Problem(where, "missing. It has no default.", key, label)
         elif detail["type"] == "too_short" and detail["input"]:
@@ -175,5 +182,5 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
 def _expected(message: str) -> str:
     """Return Pydantic's message in the words of TOML."""
     message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", message)
-    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
+    message = re.sub(r"a valid dictionary( or instance of \w+| or object to extract fields from)?", "a table", message)
     return message.replace("a valid tuple", "a valid array")

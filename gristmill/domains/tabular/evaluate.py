@@ -21,8 +21,10 @@ from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
+from gristmill.training.saved_network import as_tensors
 from gristmill.util.table_io import write_document, write_table
 
+_ROWS_TIMED = 1_000
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
 
@@ -33,18 +35,26 @@ def evaluate(
     train: Path,
     out: Path,
     candidates: Mapping[str, CandidateArtifacts] | None = None,
+    microseconds: dict[str, float] | None = None,
 ) -> dict[str, int]:
     """Predict every row and score each part. Nothing was fitted or chosen on the test set.
 
     Predictions of the validation set are those of models that were not fitted on it.
 
     Writes `predictions.parquet` (one row per row of the table: `row`, its position; `part`; `y`; one column per model),
-    `scores.json` and, with more than one column to predict from, `importance.json`.
+    `scores.json` and, with more than one column to predict from, `importance.json`. The time that each candidate takes
+    for a row is added to `microseconds`.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
     tried = succeeded(candidates or {})
     predicted = {MODEL: honest_predictions(train, data)}
     predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()} or baselines(data)
+    if microseconds is not None:
+        timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
+        for name, one in tried.items():
+            candidate = saved_network.read(one.train)
+            saved_network.predict_in_batches(candidate, timed)  # the first call compiles the network
+            microseconds[name] = saved_network.microseconds_per_row(candidate, timed)
     predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}

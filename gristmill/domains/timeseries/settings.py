@@ -113,12 +113,13 @@ class Backtest(Settings):
 Baseline = Annotated[
     Naive | SeasonalNaive | Drift | MovingAverage | Differencing | Ets | Autoregression, Field(discriminator="kind")
 ]
-Baselines = Annotated[
-    tuple[
-        Annotated[Baseline, BeforeValidator(lambda given: {"kind": given} if isinstance(given, str) else given)], ...
-    ],
-    Field(strict=False),
+_NamedBaseline = Annotated[
+    Baseline,
+    BeforeValidator(
+        lambda given: {"kind": given} if isinstance(given, str) else given, json_schema_input_type=str | Baseline
+    ),
 ]
+Baselines = Annotated[tuple[_NamedBaseline, ...], Field(strict=False)]
 BASELINES = (
     Naive(kind="naive"),
     SeasonalNaive(kind="seasonal_naive"),

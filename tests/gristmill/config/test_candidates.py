@@ -27,7 +27,7 @@ preprocess = { history = 4 }
 
 @pytest.fixture(autouse=True)
 def preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "preset", lambda domain, name: [] if name == "none" else PRESET)
+    monkeypatch.setattr(module, "preset", lambda domain, name, tables: [] if name == "none" else PRESET)
 
 
 def tables(folder: Path, model: str, more: str = "") -> Any:
@@ -79,7 +79,7 @@ def test_each_candidate_has_stages_of_its_own_before_the_next(tmp_path: Path) ->
     [
         (
             'candidates = ["thete"]',
-            "candidates[0].model: unknown model 'thete'. Known: auto, ",
+            "candidates[0].model: unknown model 'thete'. Did you mean 'theta'? Known: auto, ",
         ),
         (
             'candidates = ["naive", { model = { kind = "dense" }, preprocess = { test = 5 } }]',

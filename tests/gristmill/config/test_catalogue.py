@@ -12,7 +12,7 @@ import pytest
 from gristmill.config import catalogue
 from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.domains.timeseries.models.dense import Dense
-from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.errors import RequestError
 from gristmill.sources.tables.csv import Csv
 
@@ -53,6 +53,7 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
         "stride": 1,
         "validation": 40,
         "test": 40,
+        "season": None,
         "scale": "standard",
         "normalise": "none",
         "residual": False,
@@ -75,6 +76,14 @@ def test_the_pipelines_of_this_repository_load() -> None:
         ("history = 12", "", ".preprocess] history: missing. It has no default."),
         ("history = 12", 'history = "12"', ".preprocess] history: expected a valid integer. Received: '12' (string)."),
         ("history = 12", "history = true", ".preprocess] history: expected a valid integer. Received: True (boolean)."),
+        (
+            '["naive", "drift"',
+            '["niave", "drift"',
+            ".evaluate] baselines[0]: unknown kind 'niave'. Did you mean 'naive'? Known: ",
+        ),
+        ('["naive", "drift"', '[3, "drift"', ".evaluate] baselines[0]: expected a table. Received: 3 (integer)."),
+        ("order = 3", "ordre = 3", ".evaluate] baselines[4]: unknown key 'ordre'."),
+        ('kind = "autoregression", ', "", ".evaluate] baselines[4]: missing key 'kind'."),
         ("history = 12", "history = 12.0", ".preprocess] history: expected a valid integer. Received: 12.0 (float)."),
         ("history = 12", "history = 0", ".preprocess] history: expected greater than 0. Received: 0 (integer)."),
         ("test = 40", "test = 1.5", ".preprocess] test: expected a whole number, or a share below 1. Received: 1.5"),
@@ -242,9 +251,11 @@ def test_another_kind_brings_its_own_settings(project: Path) -> None:
 
 
 def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> None:
-    pipeline = load(project, {"small": ["model={kind = 'dense', units = [3]}", "evaluate={}"]}).pipeline("small")
+    pipeline = load(project, {"small": ["model={kind = 'dense', units = [3]}", "evaluate={level = 0.8}"]}).pipeline(
+        "small"
+    )
     assert pipeline.tables["model"] == Dense(kind="dense", units=(3,))
-    assert pipeline.values()["evaluate"]["ar_order"] is None
+    assert pipeline.values()["evaluate"] == Evaluate(level=0.8).model_dump(mode="json")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +265,7 @@ def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> 
         (
             "sweep = { trian.epochs = [3] }",
             "[pipelines.small.sweep] unknown key 'trian'. Did you mean 'train'? Known: backtest, draws, evaluate, "
-            "export, gate, ingest, model, points, preprocess, schedule, seed, seeds, source, train.",
+            "export, gate, ingest, model, points, preprocess, schedule, seed, seeds, select, source, train.",
         ),
         (
             "sweep = { seeds = 0, train.epochs = [3] }",
@@ -357,7 +368,10 @@ def test_of_several_pipelines_the_one_that_an_assignment_does_not_fit_is_named(p
     file.write_text(file.read_text() + file.read_text().replace("small", "other").replace("linear", "dense"))
     with pytest.raises(RequestError) as raised:
         load(project, {"small": ["model.units=[3]"], "other": ["model.units=[3]"]})
-    assert str(raised.value) == "--set model.units=[3]: [pipelines.small.model] unknown key 'units'. Known: kind, l2."
+    assert str(raised.value) == (
+        "--set model.units=[3]: [pipelines.small.model] unknown key 'units'. "
+        "Known: history, kind, l2, normalise, residual."
+    )
 
 
 @pytest.mark.parametrize("separator", [";;", "", '"'])

@@ -21,6 +21,7 @@ from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.runner import Runner
+from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Axes, Sweep
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +46,7 @@ CLASSES = [
     *tables_within(Runner),
     *tables_within(Sweep),
     *tables_within(Axes),
+    *tables_within(Auto),
     *(inner for classes in CHOICES.values() for kind in classes for inner in tables_within(kind)),
 ]
 
@@ -62,9 +64,14 @@ def schema() -> dict[str, Any]:
 
 
 def name_of(kind: type[Settings]) -> str:
-    """What the schema calls a settings class: with its module, where several domains have one of that name."""
-    shared = len({other for other in CLASSES if other.__name__ == kind.__name__}) > 1
-    return f"{kind.__module__}.{kind.__name__}".replace(".", "__") if shared else kind.__name__
+    """What the schema calls a settings class: with its module, where other classes of that name differ from it."""
+    shared = {described(other) for other in CLASSES if other.__name__ == kind.__name__}
+    return f"{kind.__module__}.{kind.__name__}".replace(".", "__") if len(shared) > 1 else kind.__name__
+
+
+def described(kind: type[Settings]) -> str:
+    """What the schema of a class alone holds."""
+    return json.dumps([kind.model_json_schema(), comments(kind)])
 
 
 def definition(kind: type[Settings]) -> dict[str, Any]:
@@ -109,7 +116,8 @@ def test_every_table_is_offered_with_every_kind(domain: str, table: str) -> None
     references = [{"$ref": f"#/$defs/{name_of(kind)}"} for kind in CHOICES[domain, table]]
     offered = pipeline_of(domain)["properties"][table]
     if table == "model":
-        own = offered["oneOf"].pop()
+        auto, own = offered["oneOf"].pop(-2), offered["oneOf"].pop()
+        assert auto == {"$ref": "#/$defs/Auto"}
         assert own["properties"]["kind"] == {"type": "string", "pattern": r"\.py:[A-Za-z_]\w*$"}
         assert "additionalProperties" not in own  # the function's arguments
     assert offered == (references[0] if len(references) == 1 and table != "model" else {"oneOf": references})
@@ -128,7 +136,7 @@ def test_every_kind_is_chosen_by_its_name(domain: str) -> None:
 def test_every_class_is_there_under_a_name_of_its_own() -> None:
     assert Harmonics in CLASSES  # a table within a table
     assert sorted(schema()["$defs"]) == sorted({name_of(kind) for kind in CLASSES})
-    assert len({name_of(kind) for kind in CLASSES}) == len(set(CLASSES))
+    assert len({name_of(kind) for kind in CLASSES}) == len({(kind.__name__, described(kind)) for kind in CLASSES})
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not Sweep])  # whose other keys are tables
@@ -213,6 +221,7 @@ def test_the_pipelines_of_this_repository_fit() -> None:
             '"timeseries"',
             '"timeseries"\nsweep = { draws = 3, train.learning_rate = { low = 1e-4, high = 1, log = true } }',
         ),
+        ('kind = "linear"', 'kind = "auto"\npreset = "none"\ncandidates = ["naive", { model = { kind = "dense" } }]'),
         ('"timeseries"', '"timeseries"\nsweep.points = [{}, { train = { epochs = 3 }, model = { kind = "linear" } }]'),
     ],
 )
@@ -236,6 +245,9 @@ def test_what_the_settings_take_fits(project: Path, old: str, new: str) -> None:
         ('kind = "linear"', 'kind = "linaer"'),
         ('kind = "linear"', 'kind = "linear"\nunits = [3]'),
         ('kind = "linear"', 'kind = "my_models.py:"'),
+        ('kind = "linear"', 'kind = "auto"\npreset = "quik"'),
+        ('kind = "linear"', 'kind = "auto"\ncandidates = "naive"'),
+        ('["naive", "drift", "moving_average"', "[3"),
         ('kind = "csv"', 'kind = "my_sources.py:read"'),
         ('kind = "csv"', ""),
         ('time = "month"', "time = 3"),

@@ -23,12 +23,13 @@ from gristmill.config.stages import (
     unknown_domain,
     with_warm_start,
 )
-from gristmill.config.tables import Choice, tables_of
+from gristmill.config.tables import Choice, offers_models, tables_of
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment
 from gristmill.runs.plan import identity_of
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.selection import Auto
 from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
@@ -75,7 +76,9 @@ def photos(folder: Path, *assignments: str) -> Pipeline:
 
 def classes_of(choice: Choice) -> list[type[Settings]]:
     """Return the settings classes that a table may be of."""
-    return [settings_of(kind, *choice) for kind in kinds(*choice)] if isinstance(choice, tuple) else [choice]
+    if not isinstance(choice, tuple):
+        return [choice]
+    return [settings_of(kind, *choice) for kind in kinds(*choice)] + [Auto] * offers_models(choice)
 
 
 def parameters_of(function: Callable[..., object]) -> set[str]:
@@ -97,15 +100,17 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     resumes = {"scratch", "logs", "on_epoch"} if stage.resumable else set()
     places = {"files"} if "model" in stage.tables else {"paths"} if "source" in stage.tables else set()
     counted = {argument for _, argument in stage.axes}
-    read = {*stage.tables, *map(stage.argument, with_warm_start(stage).inputs), "out"}
+    inputs = {name for name in with_warm_start(stage).inputs if stage.name != SELECT or name == "preprocess"}
+    read = {*stage.tables, *map(stage.argument, inputs), "out"}
+    compared = {"candidates"} if stage.compares else set()
+    measured = {"microseconds"} if stage.name == "evaluate" else set()
+    of_members = {"candidate_files"} if stage.name == "refit" else set()
     chunks = set() if stage.chunked is None else {"chunks"}
-    tried = {"candidates"} if stage.compares else set()  # select reads them in place of a trained model
-    taken = read - {"train", "backtest"} if stage.name == SELECT else read | ({"microseconds"} if tried else set())
-    assert parameters_of(core) == taken | tried | resumes | places | counted | chunks
+    assert parameters_of(core) == read | resumes | places | counted | chunks | compared | measured | of_members
     for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if chunks else ():
         own = {*stage.tables, *map(stage.argument, stage.chunk(0).inputs)}
         assert parameters_of(getattr(module, name)) == own | places | others
-    assert len(read) == len(stage.tables) + len(with_warm_start(stage).inputs) + 1
+    assert len(read) == len(stage.tables) + len(inputs) + 1
 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)

@@ -151,10 +151,10 @@ def test_a_setting_that_goes_back_is_fresh_again(project: Path) -> None:
 
 def test_a_stage_that_would_run_anyway_also_says_what_changed_in_itself(project: Path) -> None:
     fill(project)
-    assert planned(project, "preprocess.history=24", "evaluate.season=12") == FRESH | {
+    assert planned(project, "preprocess.history=24", "evaluate.level=0.8") == FRESH | {
         "preprocess": ("run", "settings preprocess.history 12 → 24"),
         "train": ("depends", "depends on preprocess"),
-        "evaluate": ("run", "settings evaluate.season not set → 12"),
+        "evaluate": ("run", "settings evaluate.level 0.9 → 0.8"),
         "export": ("depends", "depends on preprocess"),
     }
 
@@ -163,13 +163,19 @@ def test_another_model_is_said_with_its_settings_and_its_file(project: Path) -> 
     fill(project)
     state, reason = planned(project, "model.kind=dense")["train"]
     assert state == "run"
-    assert reason.split("; ") == [
+    said, files = (
+        [line for line in reason.split("; ") if line.startswith(what)] for what in ("settings", "code gristmill/")
+    )
+    assert said == [
         "settings model.kind linear → dense",
         "settings model.l2 1.0 → not set",
         "settings model.units not set → [20, 10]",
+    ]
+    assert {
         "code gristmill/domains/timeseries/models/linear.py",
         "code gristmill/domains/timeseries/models/dense.py",
-    ]
+    } < {*files}
+    assert len(said) + len(files) == len(reason.split("; "))
 
 
 def test_other_data_is_said(project: Path) -> None:

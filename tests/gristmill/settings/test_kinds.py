@@ -13,16 +13,9 @@ PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).va
 
 def test_a_package_offers_the_kinds_of_its_modules() -> None:
     assert "csv" in kinds("gristmill.sources.tables")
-    assert kinds("gristmill.domains.timeseries.models") == [
-        "bidirectional",
-        "conv",
-        "conv_lstm",
-        "dense",
-        "gru",
-        "linear",
-        "lstm",
-        "rnn",
-    ]
+    offered = kinds("gristmill.domains.timeseries.models")
+    assert offered == sorted(offered)
+    assert {"naive", "drift", "ets", "linear", "boosted_trees", "dense", "gru", "lstm", "rnn"} < set(offered)
 
 
 def test_a_module_may_offer_several_kinds() -> None:

@@ -141,12 +141,17 @@ def test_limits_hold(made: tuple[Path, dict[str, CandidateArtifacts]], tmp_path:
 def test_evaluate_scores_every_candidate_and_honest_predictions_of_the_validation_set(
     made: tuple[Path, dict[str, CandidateArtifacts]], selected: Path, tmp_path: Path
 ) -> None:
-    evaluate(evaluate=Evaluate(), preprocess=made[0], train=selected, candidates=made[1], out=tmp_path)
+    measured: dict[str, float] = {}
+    evaluate(
+        evaluate=Evaluate(), preprocess=made[0], train=selected, candidates=made[1], out=tmp_path, microseconds=measured
+    )
 
     scores, rows = read_document(tmp_path / "scores.json"), read_parquet(tmp_path / "predictions.parquet")
     assert set(scores["baselines"]) == {"mean", "least_squares"}
     assert set(scores["candidates"]) == {"quadratic", "dense"}
     assert scores["selected"]["best"] == "quadratic"
+    assert set(measured) == set(MODELS)
+    assert min(measured.values()) > 0
     validation = rows[rows["part"] == "validation"]
     for name in MODELS:
         assert validation[name].tolist() == held_out.read(made[1][name].train)[validation.index].tolist()
