@@ -178,4 +178,4 @@ def test_a_folder_of_photos_runs_with_no_editing(command: Command, here: Path) -
 
     assert said.status == 0, said.err
     scores = Project.open().result("photos").scores["accuracy"]
-    assert scores["model"] > scores["majority class"]
+    assert scores["model"] > scores["majority"]

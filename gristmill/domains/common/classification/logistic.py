@@ -26,7 +26,7 @@ MAX_TO_CHOOSE = (6_000, 3_000_000)  # examples and numbers that the penalty is c
 _MIN_DEVIATION = 0.3  # share of the root mean square of all features' deviations that the smallest is raised to
 _PATIENCE = 2  # weaker penalties that are tried after the best one
 _MAX_ROUNDS = 200  # of L-BFGS
-_PRECISION = 1e-4  # of the solution: the largest slope of the mean loss
+_PRECISION, _ROUGHLY = 1e-4, 1e-3  # of the solution, and to choose a penalty: the largest slope of the mean loss
 
 
 class LinearClassifier(NamedTuple):
@@ -66,7 +66,7 @@ def choose_penalty(features: Features, labels: Labels, classes: int, penalties: 
     for penalty in penalties:
         loss = 0.0
         for problem, held in zip(problems, held_out, strict=True):
-            problem.solve(penalty)
+            problem.solve(penalty, _ROUGHLY)
             logarithms = log_softmax(problem.classifier().logits(features[held]), axis=1)
             loss -= float(logarithms[np.arange(len(logarithms)), labels[held]].sum())
         losses.append(loss)
@@ -91,9 +91,9 @@ class Problem:
         self._wanted = np.eye(classes)[labels]
         self._flat = np.zeros(self._given.shape[1] * classes)
 
-    def solve(self, penalty: float) -> None:
+    def solve(self, penalty: float, precision: float | None = None) -> None:
         """Minimise the summed cross-entropy plus half the penalty times the squared weights."""
-        options = {"maxiter": _MAX_ROUNDS, "gtol": _PRECISION, "ftol": 0.0}
+        options = {"maxiter": _MAX_ROUNDS, "gtol": precision or _PRECISION, "ftol": 0.0}
         arguments = (self._given, self._wanted, penalty / len(self._given))
         self._flat = minimize(mean_loss, self._flat, arguments, "L-BFGS-B", jac=True, options=options).x
 
