@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +32,7 @@ from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.text_model import LabelledTexts
+from gristmill.errors import Unsuitable
 from gristmill.runs.scores import FILE, MODEL
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
@@ -103,14 +105,18 @@ def evaluate(
 def baseline_probabilities(
     data: Prepared, texts: Mapping[str, list[str]], parts: Sequence[str], tried: Mapping[str, CandidateArtifacts]
 ) -> dict[str, ProbabilitiesByPart]:
-    """Return the probabilities of the baselines that are not among the candidates, fitted on the training set."""
+    """Return the probabilities of the baselines that are not among the candidates, fitted on the training set.
+
+    One that does not suit the texts is left out.
+    """
     known = [one.document["settings"]["model"] for one in tried.values()]
     training = LabelledTexts(texts["train"], data.labels("train"), len(data.classes))
     made: dict[str, ProbabilitiesByPart] = {}
     for baseline in BASELINES:
         if baseline.model_dump(mode="json") not in known:
-            fitted = baseline.fit(training)
-            made[baseline.kind] = {part: fitted.probabilities(texts[part]) for part in parts}
+            with suppress(Unsuitable):
+                fitted = baseline.fit(training)
+                made[baseline.kind] = {part: fitted.probabilities(texts[part]) for part in parts}
     return made
 
 

@@ -19,6 +19,7 @@ from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
 from gristmill.domains.text.token_rules import batches_of
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
+from gristmill.errors import DataError, Unsuitable
 
 MAX_TOKENS = 20_000  # of a text, so that a single huge one cannot exhaust the memory of the server
 """Number of words or characters of a text that are read."""
@@ -50,7 +51,7 @@ class _Graph:
 def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextModel:
     """Return the classifier on n-grams of words."""
     data = _prepared(data, tokens)
-    tokenizer = tokenizers.fit(data.texts, tokens)
+    tokenizer = _tokenizer(data, tokens)
     base = len(tokenizer.tokens) + 1
     sequences = encode_texts(tokenizer, data.texts).cut(MAX_TOKENS, "post")
     keys, owners = ngrams.ngram_keys(sequences, options.orders, base, UNKNOWN + 1)
@@ -67,7 +68,7 @@ def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options)
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
     data = _prepared(data, tokens)
-    fitted = tokenizers.fit(data.texts, tokens)
+    fitted = _tokenizer(data, tokens)
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
@@ -97,6 +98,13 @@ def _prepared(data: LabelledTexts, tokens: TokenSettings) -> LabelledTexts:
     """Return every n-th text of long data."""
     every = max(1, -(-sum(map(len, data.texts)) // _MAX_CHARACTERS[tokens.level]))
     return LabelledTexts(data.texts[::every], data.labels[::every], data.classes)
+
+
+def _tokenizer(data: LabelledTexts, tokens: TokenSettings) -> Tokenizer:
+    try:
+        return tokenizers.fit(data.texts, tokens)
+    except DataError:
+        raise Unsuitable(f"needs training texts with at least two different {tokens.level}s") from None
 
 
 def _ones(rows: Keys, columns: Keys, shape: tuple[int, int]) -> csr_array:

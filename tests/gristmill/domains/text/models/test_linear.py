@@ -16,6 +16,7 @@ from gristmill.domains.text import ngram_classifier
 from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 from gristmill.domains.text.ngram_network import build_network
 from gristmill.domains.text.text_model import LabelledTexts, TextModel
+from gristmill.errors import Unsuitable
 from helpers.support import ROOT
 
 GOOD, BAD = (
@@ -134,6 +135,21 @@ def test_texts_that_share_nothing_give_the_frequencies_of_the_classes(kind: Any)
     data = LabelledTexts(["ab", "cd", "ef"], np.array([0, 1, 1]), 2)
 
     assert kind.fit(data).probabilities(["ab", "cd"]) == pytest.approx(np.array([[1 / 3, 2 / 3]] * 2), abs=1e-2)
+
+
+@each_kind
+def test_texts_without_two_different_tokens_do_not_suit(kind: Any) -> None:
+    level = "word" if isinstance(kind, NbLinear) else "character"
+
+    with pytest.raises(Unsuitable, match=f"^needs training texts with at least two different {level}s$"):
+        kind.fit(LabelledTexts(["a", "A"], np.array([0, 1]), 2))
+
+
+@each_kind
+def test_texts_of_one_class_alone_get_that_class(kind: Any) -> None:
+    made = kind.fit(LabelledTexts([*GOOD, *BAD], np.ones(6, int), 2)).probabilities(["a film"])
+
+    assert made[0, 1] > 0.95
 
 
 @each_kind
