@@ -32,23 +32,6 @@ def _kinds(domain: str, name: str, tables: Mapping[str, Settings]) -> list[str]:
     return list(dict.fromkeys(point["model"]["kind"] for point in preset(domain, name, tables)))
 
 
-def training_guesses(epochs: int, why: str, patience: int, batch_size: int, learning_rate: float) -> list[Guess]:
-    """Return the table `train`."""
-    return [
-        Guess("epochs", epochs, f"at most{why}"),
-        Guess("patience", patience, "epochs without a better validation score"),
-        *optimizer_guesses(batch_size, learning_rate),
-    ]
-
-
-def optimizer_guesses(batch_size: int, learning_rate: float) -> list[Guess]:
-    """Return batch size and learning rate."""
-    return [
-        Guess("batch_size", batch_size, "per step: larger is faster, smaller is often better on little data"),
-        Guess("learning_rate", learning_rate, "of Adam: lower it if the loss jumps"),
-    ]
-
-
 def part_guesses(named: Collection[str | None]) -> list[Guess]:
     """Return the shares of the validation and test set, except for parts that the data names itself."""
     shares = {"validation": (0.1, "choices are made on it"), "test": (0.2, "scored, never trained on")}

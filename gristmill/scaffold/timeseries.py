@@ -2,9 +2,12 @@
 
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.ingest import ingest
@@ -13,11 +16,12 @@ from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.scaffold.column import SampledColumn
+from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.series_column import choose_series, constant_columns
-from gristmill.scaffold.shared_guesses import training_guesses
+from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, unused_notes
 from gristmill.scaffold.time_columns import TimeColumns, find_outlier, find_times, gap_ratio
@@ -25,10 +29,10 @@ from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
 _MIN_TIMES = 12  # three parts with a window each
-_FEW_TIMES, _MANY_WINDOWS = 200, 20_000  # fewer times get larger parts, more windows fewer epochs
-_SHORT_SERIES = 300  # values; too few for a network
+_FEW_TIMES = 200  # fewer times get larger parts
+_FEW_FORECASTS = 50  # forecasts in a validation set that do not overlap; with fewer, blocks are added
+_MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block
 _TIME_FORMATS = {"integer": "whole numbers that count the observations", "%Y": "years", "quarter": "quarters"}
-_MAX_DRIFTING_RATIO = 0.5  # deviation of the steps / deviation of the values; smaller if a series drifts
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,25 @@ class _Ingested:
 
     frequency: str
     counts: dict[str, int]
-    values: "pd.Series[float]"  # of the target, series by series
-    ids: "pd.Series[str]"
-    times: int  # different ones
+    target: str
+    table: pd.DataFrame  # all series, with the columns to test as inputs
+
+    @cached_property
+    def times(self) -> npt.NDArray[Any]:
+        """Different times, sorted."""
+        return np.unique(self.table["ds"].to_numpy())
 
     @property
-    def is_short(self) -> bool:
-        """Return whether this is one short series; from several a network can learn more."""
-        return self.counts["rows"] < _SHORT_SERIES and self.ids.nunique() == 1
+    def values(self) -> "pd.Series[float]":
+        """The target, series by series."""
+        return self.table[self.target]
+
+    def before_test(self, test: float) -> pd.DataFrame:
+        """Return the rows before a test set of this share of the times."""
+        rows: pd.DataFrame = self.table[
+            self.table["ds"] < self.times[len(self.times) - max(1, round(test * len(self.times)))]
+        ]
+        return rows.reset_index(drop=True)
 
 
 def propose(data: Data, target: str | None) -> Proposal:
@@ -56,28 +71,41 @@ def propose(data: Data, target: str | None) -> Proposal:
     chosen, why = choose_target(table, target, {*times.columns, *constant}, first=True)
     _check_times(table, times, series)
     roles = [*_time_guesses(times, series), Guess("target", chosen.name, why)]
+    used = {*times.columns, chosen.name, *([series.name] if series else [])}
+    others = [column for column in table.columns.values() if column.name not in used and column.numbers is not None]
+    tested = [column.name for column in others if _can_be_tested(column, chosen, constant)]
     with tempfile.TemporaryDirectory() as name:
         ingested, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
-        found = _ingest(table, roles, chosen, ingested)
-        defaults = defaults_of(found.frequency)
-        windows = _windows(found, defaults)
+        found = _ingest(table, roles, chosen, tested, ingested)
+        windows = _windows(found, defaults_of(found.frequency))
         settings = Preprocess.model_validate(values_of(windows))
-        count = preprocess(preprocess=settings, ingest=ingested, out=prepared)["train_windows"]
-    many = count >= _MANY_WINDOWS
-    epochs = 20 if many else 100
-    training = training_guesses(epochs, f", of {count:,} windows", max(5, epochs // 5), 256 if many else 32, 2e-3)
+        preprocess(preprocess=settings, ingest=ingested, out=prepared)  # raises an error if the series are too short
+    ahead = [column.name for column in others if _has_future(column, chosen, times)]
+    rows = found.before_test(settings.test)
+    covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, found.frequency)
     tables = {
         "source": table.guesses,
-        "ingest": [*roles, *_repairs(found)],
-        "preprocess": windows,
-        "model": _model(found),
-        "train": [] if found.is_short else training,
-        "evaluate": _season(found, defaults),
+        "ingest": [*roles, *covariates.ingest, *_repairs(found)],
+        "preprocess": [*windows, *_season(found), *covariates.preprocess],
+        "model": auto_guesses("timeseries"),
+        "backtest": _backtest(found, settings),
     }
-    used = {*times.columns, chosen.name, *([series.name] if series else [])}
-    notes = unused_notes(table, used, dict.fromkeys(table.columns, "could be an input: name it in `ingest.inputs`"))
+    unused = {column.name: "has empty cells or holds one value in each series" for column in others}
+    notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
+
+
+def _can_be_tested(column: SampledColumn, target: SampledColumn, constant: set[str]) -> bool:
+    """Return whether a column of numbers can be an input: it varies, and has a value wherever the target has one."""
+    complete = column.cells[target.cells.notna()].notna().all()
+    return bool(complete) and not column.why_useless and column.name not in constant
+
+
+def _has_future(column: SampledColumn, target: SampledColumn, times: TimeColumns) -> bool:
+    """Return whether a column has values for all times after the end of the target."""
+    later = times.values > times.values[target.cells.notna()].max()
+    return bool(later.any() and column.cells[later].notna().all())
 
 
 def _check_times(table: SampledTable, times: TimeColumns, series: SampledColumn | None) -> None:
@@ -107,12 +135,13 @@ def _time_guesses(times: TimeColumns, series: SampledColumn | None) -> list[Gues
     return guesses
 
 
-def _ingest(table: SampledTable, roles: list[Guess], target: SampledColumn, out: Path) -> _Ingested:
+def _ingest(table: SampledTable, roles: list[Guess], target: SampledColumn, inputs: list[str], out: Path) -> _Ingested:
     """Run ingest with all repairs allowed."""
-    settings = Ingest.model_validate(values_of(roles) | {"duplicates": "mean", "gaps": "interpolate"})
+    repairs = {"duplicates": "mean", "gaps": "interpolate"}
+    settings = Ingest.model_validate(values_of(roles) | {"inputs": inputs} | repairs)
     counts = ingest(source=table.source, ingest=settings, out=out, paths=table.files)
-    series, summary = read_parquet(out / "series.parquet"), read_document(out / "summary.json")
-    return _Ingested(summary["frequency"], counts, series[target.name], series["unique_id"], series["ds"].nunique())
+    summary = read_document(out / "summary.json")
+    return _Ingested(summary["frequency"], counts, target.name, read_parquet(out / "series.parquet"))
 
 
 def _repairs(found: _Ingested) -> list[Guess]:
@@ -127,54 +156,40 @@ def _repairs(found: _Ingested) -> list[Guess]:
 
 
 def _windows(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
-    """Return the table `preprocess`: windows that suit the frequency and fit into each part."""
-    share = 0.2 if found.times < _FEW_TIMES else 0.15
-    test = round(share * found.times)
+    """Return windows that suit the frequency and fit into each part."""
+    count = len(found.times)
+    share = 0.2 if count < _FEW_TIMES else 0.15
+    test = round(share * count)
     horizon = max(1, min(defaults.horizon, test // 4))
     if (1 - found.counts.get("filled", 0) / found.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
         horizon = 1
-    history = max(horizon, 2, min(defaults.history, round(found.times * (1 - 2 * share) / 4)))
+    history = max(horizon, 2, min(defaults.history, round(count * (1 - 2 * share) / 4)))
     shorter = "" if history == defaults.history else "fewer than "
-    guesses = [
-        Guess("history", history, f"values the model sees at frequency {found.frequency}: {shorter}{defaults.name}"),
-        Guess("horizon", horizon, "values it forecasts: set what you need"),
-        Guess("validation", share, f"about {test:,} of {found.times:,} times: choices are made on it"),
+    return [
+        Guess("history", history, f"values a network sees at frequency {found.frequency}: {shorter}{defaults.name}"),
+        Guess("horizon", horizon, "values to forecast: set what you need"),
+        Guess("validation", share, f"about {test:,} of {count:,} times: choices are made on it"),
         Guess("test", share, f"the last {test:,}: scored, never trained on"),
     ]
-    if _drifts([values[: int(len(values) * (1 - share))] for _, values in found.values.groupby(found.ids)]):
-        why = 'the level drifts: windows are relative to their last value; or "none"'
-        guesses.append(Guess("normalise", "last", why))
-    return guesses
 
 
-def _drifts(series: "list[pd.Series[float]]") -> bool:
-    """Return whether series, without their test set, change little per step but much overall."""
-    steps = np.concatenate([np.diff(values) for values in series])
-    return bool(steps.std() < _MAX_DRIFTING_RATIO * np.concatenate(series).std())
-
-
-def _model(found: _Ingested) -> list[Guess]:
-    """Return the table `model`.
-
-    Errors of linear and dense on small data of statsmodels: 1.40 and 3.47 (elec_equip, 257 times), 100.7 and 102.1
-    (nile, 100), 0.608 and 0.579 (elnino, 61); but 44.0 and 36.0 (grunfeld, 11 series of 20).
-    """
-    if found.is_short:
-        why = "no epochs, hard to beat on few values; for a network: dense, with units = [16]"
-        return [Guess("kind", "linear", why)]
-    units = [16] if found.times < _FEW_TIMES else [32, 16]
-    return [
-        Guess("kind", "dense", "or linear (no epochs), rnn, lstm, gru, bidirectional, conv, conv_lstm"),
-        Guess("units", units, f"small, for {found.counts['rows']:,} values"),
-    ]
-
-
-def _season(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
-    """Return the table `evaluate`: the season of the baseline, found before the test set of the longest series."""
-    longest = np.asarray(found.values[found.ids == found.ids.value_counts().index[0]], np.float64)
+def _season(found: _Ingested) -> list[Guess]:
+    """Return the season found before the test set of the longest series."""
+    ids = found.table["unique_id"]
+    longest = np.asarray(found.values[ids == ids.value_counts().index[0]], np.float64)
     training = longest[: int(len(longest) * 0.8)]
-    season = find_season(training)
-    usual = defaults.season
+    season, usual = find_season(training), defaults_of(found.frequency).season
     if usual and 2 * usual <= len(training) and (not season or usual % season == 0):
-        return [Guess("season", usual, f"usual at frequency {found.frequency}")]
+        return [Guess("season", usual, f"values in a season, as usual at frequency {found.frequency}")]
     return [Guess("season", season, "found: the values repeat at this distance")] if season else []
+
+
+def _backtest(found: _Ingested, settings: Preprocess) -> list[Guess]:
+    """Return blocks to choose models on, if the validation set has only a few forecasts that do not overlap."""
+    size = round(settings.validation * len(found.times))
+    series = found.table["unique_id"].nunique()
+    blocks = int((1 - settings.test - _MIN_TRAINING_SHARE) / settings.validation)
+    if size // settings.horizon * series >= _FEW_FORECASTS or blocks < 2:
+        return []
+    why = "blocks before the test set, to choose models on: the validation set is small"
+    return [Guess("windows", blocks, why), Guess("size", size, "times in a block")]

@@ -15,6 +15,7 @@ from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS
 from gristmill.domains.vision.pretrained_files import weights_at_hand
 from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError
+from gristmill.runs.locations import SEARCH_PATH
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import find_source
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
@@ -50,7 +51,7 @@ def propose(data: Data, target: str | None) -> Proposal:
         "augment": _augment(size),
         "model": auto_guesses("vision", preprocess=Preprocess.model_validate(values_of(preprocess))),
     }
-    return Proposal("vision", f"{data.name}: {count:,} photos: {list_classes(counts)}", tables)
+    return Proposal("vision", f"{data.name}: {count:,} photos: {list_classes(counts)}", tables, _notes(size))
 
 
 def _read_photos(source: ImageSource, paths: tuple[Path, ...]) -> tuple[pd.DataFrame, list[str]]:
@@ -113,3 +114,13 @@ def _augment(size: tuple[int, int]) -> list[Guess]:
     if min(size) < MIN_SIDE_OF_PHOTOS:
         return []
     return [Guess("horizontal_flip", True, "turn it off if left and right differ, as in letters and signs")]
+
+
+def _notes(size: tuple[int, int]) -> list[str]:
+    """Return how to have a pretrained network among the candidates, if there are photos and no weights at hand."""
+    if min(size) < MIN_SIDE_OF_PHOTOS or weights_at_hand():
+        return []
+    return [
+        "A pretrained network, far better on few photos, is a candidate too if the weights of one of "
+        f"keras.applications, without its top, are in a folder of {SEARCH_PATH}."
+    ]

@@ -62,7 +62,7 @@ def test_first_days_of_months_are_not_taken_for_days_of_januaries(proposed: Prop
     draft = proposed({"date": months.strftime("%d/%m/%Y"), "y": values(100)})
 
     assert draft.values()["ingest"] == {"time": "date", "time_format": "%d/%m/%Y", "target": "y"}
-    assert draft.values()["evaluate"] == {"season": 12}
+    assert draft.values()["preprocess"]["season"] == 12
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_times_are_put_together_from_what_there_is(
 
     assert draft["ingest"]["time"] == time
     assert draft["ingest"].get("time_format") == time_format
-    assert draft["evaluate"].get("season") == season
+    assert draft["preprocess"].get("season") == season
 
 
 def test_a_column_by_which_times_stand_once_names_the_series(proposed: Propose) -> None:
@@ -107,7 +107,8 @@ def test_a_column_by_which_times_stand_once_names_the_series(proposed: Propose) 
     )
 
     assert draft.values()["ingest"] == {"time": "date", "series": "shop", "target": "sold"}
-    assert draft.notes == ["Not used: 'open', which could be an input: name it in `ingest.inputs`."]
+    why = "does not lower the error of a linear forecast: name it in `ingest.inputs` to use it"
+    assert draft.notes == [f"Not used: 'open', which {why}."]
 
 
 def test_what_says_the_same_of_a_whole_series_is_no_target(proposed: Propose) -> None:
@@ -217,23 +218,29 @@ def test_marks_of_missing_values_are_holes_to_be_filled(proposed: Propose) -> No
     assert draft.values()["ingest"] == {"time": "date", "target": "sold", "gaps": "interpolate"}
 
 
-def test_a_short_series_gets_a_model_without_epochs(proposed: Propose) -> None:
+def test_models_are_chosen_on_blocks_where_the_validation_set_is_small(proposed: Propose) -> None:
     drafts = {}
-    for count in (299, 300):
-        days = pd.date_range("2020", periods=count).strftime("%Y-%m-%d")
+    for count in (100, 300, 3000):
+        days = pd.date_range("2012", periods=count).strftime("%Y-%m-%d")
         drafts[count] = proposed({"date": days, "y": values(count)}).values()
 
-    assert (drafts[299]["model"], drafts[299]["train"]) == ({"kind": "linear"}, {})
-    assert drafts[300]["model"] == {"kind": "dense", "units": [32, 16]}
-    assert drafts[300]["train"]["epochs"] == 100
+    assert [draft["model"] for draft in drafts.values()] == [{"kind": "auto", "preset": "quick"}] * 3
+    assert drafts[100]["backtest"] == {"windows": 2, "size": 20}
+    assert drafts[300]["backtest"] == {"windows": 3, "size": 45}
+    assert drafts[3000]["backtest"] == {}
+    assert "train" not in drafts[300]
 
 
-def test_several_short_series_get_a_network(proposed: Propose) -> None:
+def test_several_series_make_up_for_a_short_validation_set(proposed: Propose) -> None:
     days = [*DAYS.strftime("%Y-%m-%d")]
-    draft = proposed({"shop": ["north"] * 120 + ["south"] * 120, "date": days * 2, "sold": values(240)}).values()
+    shops = [name for name in ("north", "south", "east", "west") for _ in days]
 
-    assert draft["model"] == {"kind": "dense", "units": [16]}
-    assert draft["train"]["epochs"] == 100
+    assert proposed({"shop": shops, "date": days * 4, "sold": values(480)}).values()["backtest"] == {
+        "windows": 2,
+        "size": 24,
+    }
+    many = [f"shop {number}" for number in range(20) for _ in days]
+    assert proposed({"shop": many, "date": days * 20, "sold": values(2400)}).values()["backtest"] == {}
 
 
 def test_windows_fit_short_series_and_the_defaults_of_long_ones(proposed: Propose) -> None:
@@ -242,7 +249,7 @@ def test_windows_fit_short_series_and_the_defaults_of_long_ones(proposed: Propos
     long = proposed({"date": days.strftime("%Y-%m-%d"), "y": values(1000)}).values()["preprocess"]
 
     assert short == {"history": 3, "horizon": 1, "validation": 0.2, "test": 0.2}
-    assert long == {"history": 28, "horizon": 7, "validation": 0.15, "test": 0.15}
+    assert long == {"history": 28, "horizon": 7, "validation": 0.15, "test": 0.15, "season": 44}
 
 
 def test_one_step_is_forecast_where_holes_leave_no_longer_stretch(proposed: Propose) -> None:
@@ -253,16 +260,36 @@ def test_one_step_is_forecast_where_holes_leave_no_longer_stretch(proposed: Prop
     assert draft["preprocess"]["horizon"] == 1
 
 
-def test_a_series_that_strays_is_seen_from_its_last_value(proposed: Propose) -> None:
-    walk = np.random.default_rng(2).normal(loc=0.5, size=120).cumsum().round(3)
+def test_columns_that_lower_the_error_are_proposed_and_the_test_set_decides_nothing(proposed: Propose) -> None:
+    random = np.random.default_rng(8)
+    leader, noise = random.normal(size=400), random.normal(size=400)
+    helpful = np.roll(leader, 1) + 0.3 * noise  # by its past
+    late = np.where(np.arange(400) < 340, noise, np.roll(leader, 1))  # only in the test set
+    days = pd.date_range("2012", periods=400).strftime("%Y-%m-%d")
+    columns = {"date": days, "leader": leader, "noise": random.normal(size=400)}
 
-    assert proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": walk}).values()["preprocess"]["normalise"] == "last"
+    draft = proposed(columns | {"y": helpful}, target="y")
+    assert draft.values()["ingest"]["inputs"] == ["leader"]
+    assert draft.notes[0].startswith("Not used: 'noise', which does not lower the error")
+    assert "inputs" not in proposed(columns | {"y": late}, target="y").values()["ingest"]
 
 
-def test_what_the_test_part_holds_decides_nothing(proposed: Propose) -> None:
-    shifted = np.array(values(120)) + np.where(np.arange(120) < 96, 0, 1000)  # of all 120 it would be said to stray
+def test_a_column_with_values_after_the_end_of_the_target_is_known_ahead(proposed: Propose) -> None:
+    random = np.random.default_rng(8)
+    days, flag = pd.date_range("2012", periods=400), (random.random(400) < 0.3).astype(int)
+    sold = pd.Series(2 * flag + 0.3 * random.normal(size=400))
+    columns = {"date": days.strftime("%Y-%m-%d"), "sold": sold, "promotion": flag}
 
-    assert "normalise" not in proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": shifted}).values()["preprocess"]
+    assert "known" not in proposed(columns).values()["ingest"]
+    assert proposed(columns | {"sold": sold.mask(np.arange(400) > 390)}).values()["ingest"]["known"] == ["promotion"]
+
+
+def test_a_column_with_holes_of_its_own_is_not_tested(proposed: Propose) -> None:
+    price = pd.Series(values(120)).mask(np.arange(120) % 9 == 0)
+    draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": values(120), "price": price})
+
+    assert draft.values()["ingest"].keys() == {"time", "target"}
+    assert draft.notes == ["Not used: 'price', which has empty cells or holds one value in each series."]
 
 
 @pytest.mark.parametrize(

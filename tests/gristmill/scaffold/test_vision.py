@@ -185,3 +185,19 @@ def test_every_guess_of_photos_says_what_it_rests_on(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets", tmp_path)
 
     assert [guess.key for table in draft.tables.values() for guess in table if not guess.why] == ["path"]
+
+
+def test_photos_without_weights_are_told_how_to_have_a_pretrained_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(tmp_path / "pets", "cat", "dog")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
+    monkeypatch.delenv("GRISTMILL_DATA", raising=False)
+    (note,) = proposed(tmp_path / "pets", tmp_path).notes
+    assert "are in a folder of GRISTMILL_DATA" in note
+
+    (tmp_path / "mobilenet_1_0_224_notop.weights.h5").touch()
+    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))
+    draft = proposed(tmp_path / "pets", tmp_path)
+    assert draft.notes == []
+    assert "frozen" in {guess.key: guess.why for guess in draft.tables["model"]}["preset"]
