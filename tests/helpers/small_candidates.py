@@ -3,7 +3,7 @@
 PYTEST_DONT_REWRITE: it asserts nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,19 @@ def fit_candidates(
     models: Mapping[str, Any],
     blocks: Backtest | None = None,
     how: Train | None = None,
+    files: Mapping[str, Sequence[Path]] | None = None,
 ) -> dict[str, CandidateArtifacts]:
-    """Fit each model below `root` on prepared series, and on those before each block of a backtest."""
+    """Fit each model below `root` on prepared series, and on those before each block of a backtest.
+
+    `files` are those of models with code of the user.
+    """
     from gristmill.domains.timeseries.backtest import backtest
     from gristmill.domains.timeseries.train import train
 
     how, made = how or Train(epochs=2), {}
     for name, model in models.items():
         learn: dict[str, Any] = {"model": model, "train": how, "preprocess": preprocess}
-        learn |= {"logs": root / f"{name}.logs", "on_epoch": lambda epoch: None}
+        learn |= {"logs": root / f"{name}.logs", "on_epoch": lambda epoch: None, "files": (files or {}).get(name, ())}
         folder = root / f"{name}.train"
         _fit(train, folder, model, how, learn)
         points = [(window, seed) for window in range(blocks.windows if blocks else 0) for seed in range(blocks.seeds)]

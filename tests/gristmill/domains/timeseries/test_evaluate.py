@@ -10,22 +10,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
 from gristmill.domains.timeseries.forecasts import read_forecast, read_predictions
 from gristmill.domains.timeseries.intervals import calibrate, restored
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.naive import MovingAverage
+from gristmill.domains.timeseries.models.naive import Drift, MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.select import select
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Ingest, Preprocess, Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.windows import target_index
 from gristmill.runs.scores import Scores
+from gristmill.settings.selection import Select
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
+from helpers.small_candidates import fit_candidates
 from helpers.small_runs import YARDSTICKS, Folders, assembled, run_stages
 
 pytest_plugins = ["helpers.small_runs"]
@@ -326,3 +332,106 @@ def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_ther
     assert [name for name, _ in found.best_first("validation")] == ["model", "naive"]
     for part, missing in (("validation", True), ("test", False)):
         assert read_predictions(tmp_path, part)["moving_average"].isna().all() == missing
+
+
+TRIED: dict[str, Any] = {
+    "naive": Naive(kind="naive"),
+    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),
+    "too_long": MovingAverage(kind="moving_average", length=500),
+    "linear": Linear(kind="linear"),
+    "dense": Dense(kind="dense", units=(3,)),
+}
+WEIGHTS = {"seasonal_naive": 0.4, "dense": 0.6}
+WITH_DRIFT = Evaluate(baselines=(TRIED["naive"], TRIED["seasonal_naive"], Drift(kind="drift")))
+
+Auto = tuple[Prepared, dict[str, CandidateArtifacts], Path, Path]  # and the folders of select and evaluate
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["validation", "backtest"])
+def auto(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Auto:
+    """Candidates of which one fails, an average of two of them, and its evaluation; with and without a backtest."""
+    root = tmp_path_factory.mktemp("auto")
+    prepared, selected, out = (root / name for name in ("prepared", "selected", "evaluated"))
+    for folder in (prepared, selected, out):
+        folder.mkdir()
+    wave = 9 * np.cos(2 * np.pi / 6 * np.arange(90))
+    values = [50 + wave + np.random.default_rng(seed).normal(size=90).cumsum() for seed in (0, 1)]
+    data = assembled(*values, history=8, horizon=2, season=6, validation=24, test=12)
+    dataset.write(data, prepared)
+    candidates = fit_candidates(root, prepared, TRIED, Backtest(windows=2, size=12) if request.param else None)
+    select(select=Select(weights=WEIGHTS), preprocess=prepared, candidates=candidates, out=selected)
+    blocks = [folder for one in candidates.values() for folder in one.backtest]
+    measured: dict[str, float] = {}
+    evaluate(
+        evaluate=WITH_DRIFT,
+        preprocess=prepared,
+        train=selected,
+        candidates=candidates,
+        backtest=blocks[:0],  # those of candidates are theirs
+        out=out,
+        microseconds=measured,
+    )
+    assert list(measured) == ["naive", "seasonal_naive", "linear", "dense"]
+    return data, candidates, selected, out
+
+
+def test_every_candidate_that_did_not_fail_is_forecast_and_every_baseline_once(auto: Auto) -> None:
+    columns = read_table(auto[3] / "predictions.parquet").columns.tolist()
+
+    names = ["model", "naive", "seasonal_naive", "linear", "dense", "drift"]
+    assert [name for name in columns if name in names] == [columns[6], *names[1:]]
+    assert len(columns) == 6 + len(names) + 2  # labels, forecasters, and the interval
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str) -> None:
+    data, candidates, _, out = auto
+    rows = read_predictions(out, part)
+
+    average = sum(weight * rows[name] for name, weight in WEIGHTS.items())
+    assert rows["model"].to_numpy() == pytest.approx(average.to_numpy(), rel=1e-5)
+    if part == "validation":  # of fits that did not see it
+        for name in ("linear", "dense"):
+            honest = honest_forecast(candidates[name].train, data)
+            assert rows[name].to_numpy() == pytest.approx(honest.ravel(), rel=1e-6)
+
+
+def test_scores_tell_baselines_other_candidates_and_what_was_selected(auto: Auto) -> None:
+    data, candidates, _, out = auto
+    document = read_document(out / "scores.json")
+    scores = Scores.model_validate(document)
+
+    assert set(scores.baselines) == {"naive", "seasonal_naive", "drift"}
+    assert set(scores.candidates) == {"linear", "dense"}
+    assert scores.best_baseline in scores.baselines
+    assert scores.selected
+    assert (scores.selected.tried, scores.selected.failed) == (len(candidates), 1)
+    assert scores.selected.members == pytest.approx(dict(sorted(WEIGHTS.items(), key=lambda item: -item[1])))
+    rows = read_predictions(out, "test")
+    for name in ("linear", "dense"):
+        test = scores.candidates[name]["test"]
+        assert test["mae"] == pytest.approx((rows["y"] - rows[name]).abs().mean())
+        assert set(test) == METRICS  # intervals are those of the model alone
+    assert len(data.ids) == 2
+    assert scores.model["test"]["coverage"] is not None
+
+
+def test_intervals_are_calibrated_on_honest_forecasts_of_the_average(auto: Auto) -> None:
+    data, candidates, _, out = auto
+    scores, kept = read_document(out / "scores.json"), restored(read_document(out / "intervals.json"))
+
+    if not candidates["linear"].backtest:
+        assert (scores["calibrated_on"], kept.windows) == ("validation", len(data.origins("validation")))
+        assert "backtest" not in scores
+        return
+    blocks = {name: read_blocks(data, candidates[name].backtest) for name in WEIGHTS}
+    assert scores["calibrated_on"] == "backtest"
+    assert kept.windows == sum(len(block.forecasts.starts) for block in blocks["dense"])
+    assert set(scores["backtest"]["forecasters"]) == {"model", "naive", "seasonal_naive", "linear", "dense", "drift"}
+    errors = []
+    for seasonal, dense in zip(blocks["seasonal_naive"], blocks["dense"], strict=True):
+        average = 0.4 * seasonal.forecasts.by_name["model"] + 0.6 * dense.forecasts.by_name["model"]
+        errors.append(np.abs(average - dense.forecasts.truth).mean())
+    told = scores["backtest"]["forecasters"]["model"]["mae"]
+    assert told["mean"] == pytest.approx(np.mean(errors))
+    assert told["over_windows"] == pytest.approx(np.std(errors))

@@ -12,14 +12,17 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.refit import of_everything, refit
+from gristmill.domains.timeseries.select import select
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.project.project import Project
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.selection import Auto, Select
 from gristmill.training import saved_network
 from gristmill.training.progress import Epoch
 from gristmill.util.table_io import read_document, read_table
+from helpers.small_candidates import fit_candidates
 from helpers.small_runs import assembled
 from helpers.support import Command, made, records
 
@@ -168,6 +171,54 @@ def test_a_users_own_function_builds_the_network_again(judge: Judge, tmp_path: P
     judged, again = judge(model=CustomCode.model_validate({"kind": "mine.py:build"}), files=[file], epochs=1)
 
     assert predicted(again()).shape == predicted(judged).shape
+
+
+def test_an_average_is_that_of_its_members_each_fitted_on_everything(tmp_path: Path) -> None:
+    """With the tested weights, and for the epochs and at the rate that each one was tested with."""
+    folders = {name: tmp_path / name for name in ("prepared", "selected", "refit")}
+    for folder in folders.values():
+        folder.mkdir()
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import keras\n\ndef build(shape):\n"
+        "    window = keras.Input((shape.history, shape.columns))\n"
+        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(window)))\n"
+    )
+    dataset.write(DATA, folders["prepared"])
+    models = {"linear": LINEAR, "dense": DENSE, "mine.py:build": CustomCode.model_validate({"kind": "mine.py:build"})}
+    how = Train(epochs=9, patience=1, learning_rate=0.1, batch_size=8)
+    candidates = fit_candidates(tmp_path, folders["prepared"], models, how=how, files={"mine.py:build": [file]})
+    weights = {"linear": 0.5, "dense": 0.3, "mine.py:build": 0.2}
+    select(
+        select=Select(weights=weights), preprocess=folders["prepared"], candidates=candidates, out=folders["selected"]
+    )
+
+    told: list[Epoch] = []
+    refit(
+        model=Auto(kind="auto"),
+        train=Train(),  # of the pipeline: the candidates have their own
+        preprocess=folders["prepared"],
+        train_folder=folders["selected"],
+        out=folders["refit"],
+        candidate_files={"mine.py:build": [file]},
+        scratch=tmp_path / "scratch",
+        logs=tmp_path / "logs",
+        on_epoch=told.append,
+    )
+
+    everything, windows = of_everything(DATA), DATA.histories(DATA.origins("validation"))
+    expected, epochs = np.zeros((len(windows), 2, 1)), 0
+    for number, (name, model) in enumerate(models.items()):
+        kept = candidates[name].training["best_epoch"]
+        until = how.model_copy(update={"patience": None})
+        places = tmp_path / f"{number}.scratch", tmp_path / f"{number}.logs"
+        network, _ = fit_forecaster(
+            model, until, everything, *places, lambda epoch: None, until=kept, files=[file] if number == 2 else ()
+        )
+        expected += weights[name] * np.asarray(network(windows))
+        epochs += kept
+    assert predicted(folders["refit"]) == pytest.approx(expected, rel=1e-5)
+    assert len(told) == epochs > 0
 
 
 @pytest.mark.slow
