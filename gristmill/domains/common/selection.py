@@ -33,7 +33,9 @@ FILE = "selection.json"
 _MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
 _SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
 _MAX_STEPS = 20
-_FEW_BLOCKS = 100  # independent blocks; with fewer, weights are shrunk halfway to equal weights
+_FEW_BLOCKS = (
+    100  # independent blocks; with fewer, weights are shrunk halfway to equal ones, if that beats a single candidate
+)
 _WEIGHTS = "weights.npz"
 _MB = 1e6
 
@@ -126,7 +128,9 @@ def choose(
     else:
         weights = greedy_weights({name: predictions[name] for name in sound}, loss, allowed)
     if not settings.weights and len(weights) > 1 and len(next(iter(losses.values()))) / block < _FEW_BLOCKS:
-        weights = {name: (weight + 1 / len(weights)) / 2 for name, weight in weights.items()}
+        shrunk = {name: (weight + 1 / len(weights)) / 2 for name, weight in weights.items()}
+        if loss(_average(predictions, shrunk)).mean() <= min(means[name] for name in weights):
+            weights = shrunk
     table = pd.DataFrame(
         {
             "candidate": list(candidates),
@@ -137,9 +141,13 @@ def choose(
             "failed": [one.failed or "" for one in candidates.values()],
         }
     )
-    average = sum(weight * predictions[name] for name, weight in weights.items())
+    average = _average(predictions, weights)
     best_first = table.sort_values("loss", kind="stable", ignore_index=True)
-    return Selection(weights, metric, on, float(loss(np.asarray(average)).mean()), best_first)
+    return Selection(weights, metric, on, float(loss(average).mean()), best_first)
+
+
+def _average(predictions: Mapping[str, Predictions], weights: Mapping[str, float]) -> Predictions:
+    return np.asarray(sum(weight * predictions[name] for name, weight in weights.items()))
 
 
 def greedy_weights(

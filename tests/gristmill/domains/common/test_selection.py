@@ -102,6 +102,15 @@ class TestChoose:
         few = choose(candidates, found, losses, Select(), metric="mae", on="validation", block=50).weights
         assert few == {name: (weight + 0.5) / 2 for name, weight in many.items()}
 
+    def test_weights_are_not_shrunk_to_an_average_that_loses_to_its_best_member(self, tmp_path: Path) -> None:
+        found = {"near": TRUTH + 0.5 + 0.1 * NOISE["a"], "far": TRUTH - 4}
+        candidates = artifacts(tmp_path, *found)
+        many = choose(candidates, found, losses, Select(), metric="mae", on="validation").weights
+        few = choose(candidates, found, losses, Select(), metric="mae", on="validation", block=50)
+        assert few.weights == many
+        assert few.weights["near"] > 0.8
+        assert few.loss < few.leaderboard["loss"].min()
+
     @pytest.mark.parametrize(
         ("settings", "members"),
         [
