@@ -7,6 +7,7 @@ Source: Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from librar
 a step may give an added candidate less than an equal share, so that a weak one can still contribute a little.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +28,16 @@ from gristmill.util.table_io import read_document, read_table, write_document, w
 Predictions = npt.NDArray[np.float64]  # (items, …)
 Losses = npt.NDArray[np.float64]  # (items,), in the order of time if there is one
 Loss = Callable[[Predictions], Losses]
+Call = Callable[[], object]
 
 FILE = "selection.json"
 
 _MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
 _SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
 _MAX_STEPS = 20
-_FEW_BLOCKS = (
-    100  # independent blocks; with fewer, weights are shrunk halfway to equal ones, if that beats a single candidate
-)
+# With fewer independent blocks, weights are shrunk halfway to equal ones, if that is still better than one candidate.
+_FEW_BLOCKS = 100
+_TIMED_CALLS = 20
 _WEIGHTS = "weights.npz"
 _MB = 1e6
 
@@ -100,7 +102,7 @@ def choose(
     metric: str,
     on: str,
     block: int = 1,
-    latency: Callable[[str], float] | None = None,
+    predict_one: Callable[[str], Call] | None = None,
 ) -> Selection:
     """Return the weights that select chooses, and the leaderboard.
 
@@ -112,14 +114,14 @@ def choose(
         metric: name of the loss.
         on: the data that the predictions are of.
         block: items that may depend on each other, such as overlapping forecasts.
-        latency: milliseconds of one prediction by a candidate; only called with a limit.
+        predict_one: function that returns a call with one prediction by a candidate, to be timed if there is a limit.
 
     Raises:
         WorkError: every candidate failed, or none is within the limits.
     """
     losses = {name: loss(predictions[name]) for name in candidates if name in predictions}
     means = {name: float(values.mean()) for name, values in losses.items()}
-    allowed = _Limits(candidates, settings, latency)
+    allowed = _Limits(candidates, settings, predict_one)
     sound = [name for name, mean in means.items() if np.isfinite(mean) and allowed([name])]
     if not sound:
         raise WorkError(_none_left(candidates, means))
@@ -197,9 +199,9 @@ class _Limits:
         self,
         candidates: Mapping[str, CandidateArtifacts],
         settings: Select,
-        latency: Callable[[str], float] | None,
+        predict_one: Callable[[str], Call] | None,
     ) -> None:
-        self._settings, self._candidates, self._latency = settings, candidates, latency
+        self._settings, self._candidates, self._predict_one = settings, candidates, predict_one
         self._milliseconds: dict[str, float] = {}
 
     def __call__(self, names: list[str]) -> bool:
@@ -211,12 +213,21 @@ class _Limits:
             sizes = [path.stat().st_size for name in names for path in self._candidates[name].train.rglob(_WEIGHTS)]
             if sum(sizes) > settings.max_size * _MB:
                 return False
-        if settings.max_latency is None or self._latency is None:
+        if settings.max_latency is None or self._predict_one is None:
             return True
         for name in names:
             if name not in self._milliseconds:
-                self._milliseconds[name] = self._latency(name)
+                self._milliseconds[name] = _milliseconds(self._predict_one(name))
         return sum(self._milliseconds[name] for name in names) <= settings.max_latency
+
+
+def _milliseconds(predict_one: Call) -> float:
+    """Return the time of one prediction."""
+    predict_one()  # the first call compiles the network
+    begun = time.perf_counter()
+    for _ in range(_TIMED_CALLS):
+        predict_one()
+    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
 
 
 def _error(losses: Losses | None, block: int) -> float:

@@ -1,15 +1,15 @@
 """Select: choose the model that needs the fewest bits for the tokens of the validation set."""
 
 import shutil
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.selection import choose
+from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.scores import TokenOutcomes
@@ -17,7 +17,6 @@ from gristmill.domains.generation.serving import Writer
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 
-_TIMED_CALLS = 20
 _TRAINED = (
     "architecture.json",
     "weights.npz",
@@ -47,7 +46,7 @@ def select(
         select.model_copy(update={"max_members": 1}),
         metric="bits per token",
         on="validation",
-        latency=lambda name: _milliseconds(candidates[name].train, data),
+        predict_one=lambda name: _predict_one(candidates[name].train, data),
     )
     (winner,) = selection.weights
     for name in _TRAINED:
@@ -57,13 +56,8 @@ def select(
     return {"candidates": len(candidates), "members": 1}
 
 
-def _milliseconds(folder: Path, data: Prepared) -> float:
-    """Return the time that a candidate takes for one token."""
+def _predict_one(folder: Path, data: Prepared) -> Call:
+    """Return a call that predicts one token by a candidate."""
     writer = Writer(saved_network.read(folder), data.tokenizer(), data.layout.length)
     logits = tf.function(writer.logits, input_signature=[tf.TensorSpec((None, None), tf.int32)])
-    tokens = tf.constant(np.atleast_2d(data.stream("train")[: data.layout.length]))
-    logits(tokens)  # builds the graph
-    begun = time.perf_counter()
-    for _ in range(_TIMED_CALLS):
-        logits(tokens)
-    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
+    return partial(logits, tf.constant(np.atleast_2d(data.stream("train")[: data.layout.length])))

@@ -1,8 +1,7 @@
 """Select: choose the best candidate, or a weighted average of several, on rows that none was fitted on."""
 
-import time
 from collections.abc import Iterable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.selection import Predictions, choose
+from gristmill.domains.common.selection import Call, Predictions, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
@@ -19,8 +18,6 @@ from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
-
-_TIMED_CALLS = 20
 
 
 def select(
@@ -49,7 +46,7 @@ def select(
         select,
         metric="mae",
         on="validation" if (data.parts[rows] == "validation").all() else "folds",
-        latency=lambda name: _milliseconds(candidates[name].train, data),
+        predict_one=lambda name: _predict_one(candidates[name].train, data),
     )
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
@@ -66,11 +63,6 @@ def common_rows(predictions: Iterable["pd.Series[float]"]) -> held_out.Positions
     return reduce(np.intersect1d, indices) if indices else np.empty(0, np.int64)
 
 
-def _milliseconds(folder: Path, data: Prepared) -> float:
-    """Return the time of one prediction by a candidate's network."""
-    network, row = saved_network.read(folder), data.inputs[:1]
-    predict_target(network, row)  # the first call compiles the network
-    begun = time.perf_counter()
-    for _ in range(_TIMED_CALLS):
-        predict_target(network, row)
-    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
+def _predict_one(folder: Path, data: Prepared) -> Call:
+    """Return a call that predicts one row by a candidate's network."""
+    return partial(predict_target, saved_network.read(folder), data.inputs[:1])

@@ -1,21 +1,20 @@
 """Select: choose the best text classifier, or a weighted average of several."""
 
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.selection import Call
 from gristmill.domains.text import dataset, text_classifier
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.text_classifier import Member, TextClassifier
 from gristmill.settings.selection import Select
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_history
-
-_TIMED_CALLS = 20
 
 
 def select(
@@ -30,7 +29,7 @@ def select(
     """
     data = dataset.read(preprocess)
     chosen, temperatures = select_classifiers(
-        data, candidates, select, out, lambda name: _milliseconds(_model(candidates[name]), data)
+        data, candidates, select, out, lambda name: _predict_one(_model(candidates[name]), data)
     )
     members = [
         Member(_model(candidates[name]).members[0].model, weight, temperatures[name])
@@ -46,13 +45,9 @@ def _model(candidate: CandidateArtifacts) -> TextClassifier:
     return text_classifier.read(candidate.train)
 
 
-def _milliseconds(classifier: TextClassifier, data: Prepared) -> float:
-    """Return the time to classify one text of the training set, of median length."""
+def _predict_one(classifier: TextClassifier, data: Prepared) -> Call:
+    """Return a call that classifies one text of the training set, of median length."""
     sequences = data.sequences("train")
     middle = sequences.lengths.argsort()[len(sequences) // 2]
     text = data.tokenizer().decode(tf.constant(sequences[middle])[tf.newaxis]).numpy()[0].decode()
-    classifier.probabilities([text])  # builds the graph
-    begun = time.perf_counter()
-    for _ in range(_TIMED_CALLS):
-        classifier.probabilities([text])
-    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
+    return partial(classifier.probabilities, [text])

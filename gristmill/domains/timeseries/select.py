@@ -1,14 +1,14 @@
 """Select: choose the best forecaster, or a weighted average of several, on data that none was fitted on."""
 
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.selection import Loss, choose
+from gristmill.domains.common.selection import Call, Loss, choose
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest_scores import Block, read_blocks
 from gristmill.domains.timeseries.dataset import Prepared
@@ -23,8 +23,6 @@ from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
 Items = list[tuple[Prepared, str, Forecasts]]  # series, part, its windows and truth
-
-_TIMED_CALLS = 20
 
 
 def select(
@@ -64,7 +62,7 @@ def select(
         metric="scaled error",
         on=on,
         block=data.layout.horizon,
-        latency=lambda name: _milliseconds(candidates[name].train, data),
+        predict_one=lambda name: _forecast_one(candidates[name].train, data),
     )
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
     counts = write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
@@ -108,13 +106,8 @@ def _model(block: Block) -> Array:
     return block.forecasts.by_name[MODEL]
 
 
-def _milliseconds(folder: Path, data: Prepared) -> float:
-    """Return the time of one forecast by a candidate's network."""
+def _forecast_one(folder: Path, data: Prepared) -> Call:
+    """Return a call that makes one forecast by a candidate's network."""
     network = saved_network.read(folder)
     seen = data.seen_by(network)
-    start = seen.origins("train")[-1:]
-    by_network(network, seen, start)  # the first call compiles the network
-    begun = time.perf_counter()
-    for _ in range(_TIMED_CALLS):
-        by_network(network, seen, start)
-    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
+    return partial(by_network, network, seen, seen.origins("train")[-1:])

@@ -1,13 +1,14 @@
 """Select: choose the best classifier of images, or a weighted average of several."""
 
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.selection import Call
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.ensemble import Member, average
@@ -15,8 +16,6 @@ from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
-
-_TIMED_CALLS = 20
 
 
 def select(
@@ -31,7 +30,7 @@ def select(
     """
     data = dataset.read(preprocess)
     chosen, temperatures = select_classifiers(
-        data, candidates, select, out, lambda name: _milliseconds(candidates[name].train, data)
+        data, candidates, select, out, lambda name: _predict_one(candidates[name].train, data)
     )
     members = [
         Member(name, saved_network.read(candidates[name].train), weight, temperatures[name])
@@ -41,11 +40,7 @@ def select(
     return counts | {"candidates": len(candidates), "members": len(members)}
 
 
-def _milliseconds(folder: Path, data: Prepared) -> float:
-    """Return the time to classify one image."""
-    network, pixels = saved_network.read(folder), np.zeros((1, *data.layout.shape.image), np.uint8)
-    network.predict_on_batch(pixels)  # builds the graph
-    begun = time.perf_counter()
-    for _ in range(_TIMED_CALLS):
-        network.predict_on_batch(pixels)
-    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
+def _predict_one(folder: Path, data: Prepared) -> Call:
+    """Return a call that classifies one image by a candidate's network."""
+    pixels = np.zeros((1, *data.layout.shape.image), np.uint8)
+    return partial(saved_network.read(folder).predict_on_batch, pixels)

@@ -10,7 +10,7 @@ from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import fit_temperature, scale_probabilities
-from gristmill.domains.common.selection import Selection, choose
+from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
 from gristmill.util.table_io import write_table
@@ -23,12 +23,12 @@ def select_classifiers(
     candidates: Mapping[str, CandidateArtifacts],
     settings: Select,
     out: Path,
-    latency: Callable[[str], float] | None = None,
+    predict_one: Callable[[str], Call] | None = None,
 ) -> tuple[Selection, dict[str, float]]:
     """Choose among classifiers; return the selection and the temperature of each candidate.
 
     Only examples that all candidates have predicted count. Writes the files of the selection, and the held-out
-    predictions of the chosen average. For `latency` see `choose`.
+    predictions of the chosen average. For `predict_one` see `choose`.
 
     Raises:
         WorkError: every candidate failed, or there are no held-out predictions.
@@ -55,7 +55,7 @@ def select_classifiers(
 
     validation = data.rows("validation")["id"]
     on = "validation" if shared is None or shared.isin(validation).all() else "folds"
-    chosen = choose(candidates, scaled, loss, settings, metric="log loss", on=on, latency=latency)
+    chosen = choose(candidates, scaled, loss, settings, metric="log loss", on=on, predict_one=predict_one)
     chosen.write(candidates, out)
     average = sum(weight * scaled[name] for name, weight in chosen.weights.items())
     rows = tables[next(iter(chosen.weights))].loc[shared]

@@ -1,5 +1,8 @@
 """Weights of candidates: on predictions whose best average is known."""
 
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,7 @@ def artifacts(folder: Path, *names: str, failed: tuple[str, ...] = (), size: int
     for name in names:
         (folder / name).mkdir(parents=True)
         (folder / name / "weights.npz").write_bytes(b"0" * size)
+        (folder / name / "training.json").write_text('{"best_epoch": null}')
         failure = Unsuitable("needs more values") if name in failed else None
         write_candidate({"model": Linear(kind="linear")}, folder / name, failure)
         made[name] = CandidateArtifacts(folder / name)
@@ -70,6 +74,11 @@ class TestGreedyWeights:
 
     def test_a_perfect_candidate_ends_the_search(self) -> None:
         assert greedy_weights({"perfect": TRUTH, "other": TRUTH + 1}, losses) == {"perfect": 1.0}
+
+
+def slow(name: str) -> Callable[[], object]:
+    """Return a call that takes ten milliseconds."""
+    return partial(time.sleep, 0.01)
 
 
 class TestChoose:
@@ -116,14 +125,14 @@ class TestChoose:
         [
             (Select(max_members=1), 1),
             (Select(max_size=2.5e-5), 2),
-            (Select(max_latency=2.5), 2),
+            (Select(max_latency=25), 2),
             (Select(), 3),
         ],
     )
     def test_limits_hold(self, settings: Select, members: int, tmp_path: Path) -> None:
         found = {name: TRUTH + noise for name, noise in NOISE.items()}
         candidates = artifacts(tmp_path, *found)
-        selection = choose(candidates, found, losses, settings, metric="mae", on="validation", latency=lambda name: 1.0)
+        selection = choose(candidates, found, losses, settings, metric="mae", on="validation", predict_one=slow)
         assert len(selection.weights) == members
 
     def test_fixed_weights_are_taken_as_they_are(self, tmp_path: Path) -> None:

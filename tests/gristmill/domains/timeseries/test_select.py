@@ -258,11 +258,12 @@ def test_what_is_too_large_or_too_slow_is_not_exported(
     }
     timed: list[str] = []
 
-    def milliseconds(folder: Path, data: Any) -> float:
+    def forecast_one(folder: Path, data: Any) -> Any:
         timed.append(folder.name)
-        return 3.0
+        return lambda: None
 
-    monkeypatch.setattr(module, "_milliseconds", milliseconds)
+    monkeypatch.setattr(module, "_forecast_one", forecast_one)
+    monkeypatch.setattr("gristmill.domains.common.selection._milliseconds", lambda call: 3.0)
 
     small = choose(prepared, candidates, "small", max_size=sizes["naive"])
     assert sum(sizes[name] for name in weights_of(small)) <= sizes["naive"]
@@ -277,11 +278,10 @@ def test_what_is_too_large_or_too_slow_is_not_exported(
 def test_the_time_of_a_forecast_is_measured_on_the_training_set(fitted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, candidates = fitted
     read: list[int] = []
-    monkeypatch.setattr(module, "_TIMED_CALLS", 2)
     monkeypatch.setattr(module, "by_network", lambda network, data, starts: read.extend(starts))
 
-    assert module._milliseconds(candidates["linear"].train, DATA) >= 0
-    assert len(read) == 3
+    module._forecast_one(candidates["linear"].train, DATA)()
+    assert len(read) == 1
     assert set(read) <= set(DATA.origins("train"))
 
 
