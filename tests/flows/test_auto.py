@@ -1,0 +1,305 @@
+"""A pipeline with candidates by the real command: one network of the best, what is tried once, and what is left."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import SMALL
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.forecasts import read_predictions
+from gristmill.errors import WorkError
+from gristmill.export import bundle
+from gristmill.project.project import Project
+from gristmill.project.result import Result
+from gristmill.runs.records import Record
+from gristmill.settings.kinds import kinds
+from gristmill.training import saved_network
+from helpers.support import Command, assert_all_whole, edit, here, made, planned, published, records, write_project
+from tasks.run_stage import Run
+
+pytest_plugins = ["helpers.end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here")
+
+CANDIDATES = """kind = "auto"
+preset = "none"
+candidates = [
+    "naive",
+    "drift",
+    "moving_average",
+    "linear",
+    { model = { kind = "seasonal_naive", season = 5000 } },
+    "own.py:build",
+    { model = { kind = "dense", units = [4] }, train = { epochs = 2 } },
+]
+
+[pipelines.small.train]
+epochs = 100_000"""
+"""One that is too long for the series, one that cannot be exported, and a network in two epochs."""
+
+OWN = """
+import keras
+
+
+def build(shape):
+    window = keras.Input((shape.history, shape.columns))
+    last = keras.layers.Lambda(lambda values: values[:, -1])(window)
+    return keras.Model(window, keras.layers.Dense(shape.outputs)(last))
+"""
+NAMES = ["naive", "drift", "moving_average", "linear", "seasonal_naive", "own.py:build", "dense"]
+TRAINED = [f"train {name}" for name in NAMES]
+AFTER = ["select", "evaluate", "export"]
+
+
+def write_auto(folder: Path, toml: str = SMALL.replace('kind = "linear"', CANDIDATES)) -> None:
+    write_project(folder, toml)
+    (folder / "own.py").write_text(OWN)
+
+
+@pytest.fixture(scope="module")
+def auto_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """The store of a finished run. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("auto")
+    write_auto(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "fresh_process", here)
+        Project.open(folder).run("small")
+    return folder / "data/store"
+
+
+@pytest.fixture
+def auto(project: Path, auto_store: Path) -> Path:
+    """The small project with a finished run of its candidates; the current folder of the test."""
+    write_auto(project)
+    shutil.copytree(auto_store, project / "data/store", symlinks=True)
+    return project
+
+
+@pytest.fixture
+def result(auto: Path) -> Result:
+    return Project.open().result("small")
+
+
+def test_every_candidate_is_a_stage_and_the_selection_is_exported(result: Result) -> None:
+    assert list(result.record.stages) == ["ingest", "preprocess", *TRAINED, *AFTER]
+    assert result.record.outcome == "succeeded"
+    scores = result.typed_scores
+    assert scores.selected
+    assert (scores.selected.tried, scores.selected.failed) == (7, 2)
+    assert set(scores.selected.members) <= {*NAMES} - {"seasonal_naive", "own.py:build"}
+    assert scores.selected.loss <= scores.selected.best_loss
+    assert {"naive", "drift", "moving_average"} <= set(scores.baselines)
+    assert set(scores.candidates) == {"linear", "dense"}
+    assert scores.parity is None  # which export adds to its own copy
+    network = saved_network.read(result.folder("select"))
+    data, rows = dataset.read(result.folder("preprocess")), read_predictions(result.folder("evaluate"), "test")
+    forecast = network.predict(data.seen_by(network).histories(data.origins("test")), verbose=0)
+    assert rows["model"].to_numpy() == pytest.approx(forecast.ravel(), rel=1e-5)
+    assert (result.bundle / "model.keras").is_file()
+
+
+def test_afterwards_there_is_nothing_to_do(auto: Path, command: Command) -> None:
+    said = command("run", "small")
+
+    assert (said.status, said.out.splitlines()[0]) == (0, "small: all fresh, nothing to do")
+    assert len(records(auto)) == 1
+    assert planned(Project.open().plan("small")) == {}
+
+
+def test_the_leaderboard_tells_losses_weights_costs_and_why_one_failed(result: Result) -> None:
+    table = Project.open().leaderboard("small")
+
+    assert table.columns.tolist() == [
+        "candidate", "loss", "standard_error", "weight", "test", "seconds", "microseconds", "megabytes", "failed",
+    ]  # fmt: skip
+    assert set(table["candidate"]) == {*NAMES}
+    assert table["loss"].iloc[:5].is_monotonic_increasing
+    assert table["weight"].sum() == pytest.approx(1)
+    failed = table[table["failed"] != ""].set_index("candidate")
+    assert list(failed.index) == table["candidate"].iloc[5:].tolist()  # last
+    assert failed.loc["seasonal_naive", "failed"] == ("needs 5000 observations in the training set; the series has 220")
+    assert failed[["loss", "test", "microseconds"]].isna().all(axis=None)
+    sound = table[table["failed"] == ""].set_index("candidate")
+    assert (sound[["seconds", "microseconds", "megabytes", "standard_error"]] > 0).all(axis=None)
+    scores = result.typed_scores
+    for name, by_part in (scores.baselines | scores.candidates).items():
+        if name in sound.index:
+            assert sound.loc[name, "test"] == by_part["test"]["mae"]
+    pd.testing.assert_frame_equal(result.leaderboard, table)
+
+
+def test_an_own_model_that_cannot_be_exported_is_refused_before_it_is_trained(result: Result) -> None:
+    """Its training would have taken minutes."""
+    reason = str(result.leaderboard.set_index("candidate").loc["own.py:build", "failed"])
+
+    assert reason.startswith("own.py:build returned a network that cannot be exported (")
+    assert "Use Keras's own layers" in reason
+    assert not (result.folder("train own.py:build") / "epochs.parquet").exists()
+
+
+@pytest.mark.slow
+def test_the_winner_is_named_by_every_command(auto: Path, command: Command) -> None:
+    selected = Project.open().result("small").typed_scores.selected
+    assert selected
+
+    (status,) = command("ls", "--json").json
+    assert status["headline"]["selected"] == selected.name
+    for words in (["show", "small"], ["run", "small", "--refresh", "evaluate"]):
+        assert max(selected.members, key=lambda name: selected.members[name]) in command(*words).out
+    page = Path(command("report", "small").out.strip()).read_text()
+    assert "Leaderboard" in page
+    assert "needs 5000 observations in the training set" in page
+
+
+@pytest.mark.slow
+def test_another_candidate_is_the_only_one_that_is_trained(auto: Path, command: Command) -> None:
+    edit(auto / "pipelines.toml", '"linear",', '"linear",\n    { model = { kind = "linear", l2 = 9.0 } },')
+
+    assert set(planned(Project.open().plan("small"))) == {"train linear-2", *AFTER}
+    assert command("run", "small").status == 0
+
+    first, last = records(auto)
+    assert made(last) == {"train linear-2", *AFTER}
+    assert {label: last.references[label] for label in TRAINED} == {label: first.references[label] for label in TRAINED}
+    assert "linear-2" in set(Project.open().leaderboard("small")["candidate"])
+
+
+@pytest.mark.slow
+def test_with_a_candidate_less_only_the_selection_is_made_again(auto: Path, command: Command) -> None:
+    edit(auto / "pipelines.toml", '    "drift",\n', "")
+
+    assert planned(Project.open().plan("small"))["select"] == "without train drift"
+    assert command("run", "small").status == 0
+
+    assert made(records(auto)[-1]) == {*AFTER}
+
+
+@pytest.fixture
+def with_time_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the budget of a run end when two candidates were started."""
+    started: Iterator[bool] = iter([False, False])
+    monkeypatch.setattr(Run, "over_budget", property(lambda run: run.budget is not None and next(started, True)))
+
+
+@pytest.mark.slow
+def test_a_run_whose_budget_ends_is_complete_and_one_without_goes_on(
+    project: Path, prefect_api: str, command: Command, with_time_for_two: None
+) -> None:
+    write_auto(project)
+    left = {name.removeprefix("train ") for name in TRAINED[2:]}
+
+    assert command("run", "small", "--budget", "1 minute").status == 0
+
+    (record,) = records(project)
+    assert list(record.stages) == ["ingest", "preprocess", *TRAINED[:2], *AFTER]
+    assert (record.outcome, record.budget, set(record.untried)) == ("succeeded", 60, left)
+    states = {step.stage: step.state for step in Project.open().plan("small", budget=60)}
+    assert states == dict.fromkeys(["ingest", "preprocess", *TRAINED[:2], *AFTER], "fresh") | dict.fromkeys(
+        TRAINED[2:], "untried"
+    )
+    fresh = "small: all fresh, nothing to do, 5 of 7 candidates not tried\n"
+    assert command("plan", "small").out == fresh
+    assert command("run", "small", "--budget", "1 minute").out.startswith(fresh)
+    assert len(records(project)) == 1
+
+    assert command("run", "small").status == 0
+
+    last = records(project)[-1]
+    assert made(last) == {*TRAINED[2:], *AFTER}
+    assert (last.budget, last.untried) == (None, [])
+    assert command("plan", "small").out == "small: all fresh, nothing to do\n"
+    assert_all_whole(project / "data/store")
+
+
+def test_a_budget_for_no_candidate_is_an_error_that_says_so(
+    project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_auto(project)
+
+    with pytest.raises(WorkError, match=r"the budget of 0\.001 s ended before a candidate was trained\. Give a larger"):
+        Project.open().run("small", budget=0.001)
+
+    (record,) = records(project)
+    assert record.outcome == "failed"
+    assert list(record.stages) == ["ingest", "preprocess"]
+
+
+@pytest.mark.slow
+def test_what_is_in_the_cache_needs_no_budget(auto: Path, command: Command) -> None:
+    edit(auto / "pipelines.toml", '    "drift",\n', "")
+
+    record: Record = Project.open().run("small", budget=0.001).record
+
+    assert made(record) == {*AFTER}
+    assert record.untried == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["saved_model", "keras"])
+def test_an_average_of_every_kind_is_loaded_without_this_package_and_repeats_the_scores(
+    every_kind: Result, form: str, tmp_path: Path
+) -> None:
+    """By TensorFlow and Keras alone: neither the code that fits nor LightGBM can be imported."""
+    data = dataset.read(every_kind.folder("preprocess"))
+    network = saved_network.read(every_kind.folder("select"))
+    np.save(tmp_path / "inputs.npy", data.seen_by(network).histories(data.origins("test")))
+    script = tmp_path / "load.py"
+    script.write_text(LOAD)
+
+    path = every_kind.bundle / {"saved_model": "saved_model", "keras": "model.keras"}[form]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([sys.executable, script, path, tmp_path], cwd=tmp_path, env=environment, check=True, timeout=300)
+
+    scored = read_predictions(every_kind.folder("evaluate"), "test")["model"].to_numpy()
+    deviation = data.layout.deviation[0]
+    assert np.load(tmp_path / "forecast.npy").ravel() / deviation == pytest.approx(scored / deviation, abs=1e-4)
+
+
+LOAD = """
+import sys
+
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("gristmill", "flows", "tasks", "lightgbm"):
+            raise ImportError(name + " is refused")
+
+
+sys.meta_path.insert(0, Refuse())
+import keras
+import numpy as np
+import tensorflow as tf
+
+path, folder = sys.argv[1:]
+inputs = np.load(folder + "/inputs.npy")
+if path.endswith(".keras"):
+    forecast = keras.models.load_model(path, compile=False, safe_mode=True).predict(inputs)
+else:
+    (forecast,) = tf.saved_model.load(path).signatures["serving_default"](tf.constant(inputs)).values()
+np.save(folder + "/forecast.npy", np.asarray(forecast))
+"""
+
+
+@pytest.fixture(scope="module")
+def every_kind(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Result:
+    """A run with a candidate of every kind, all of them members of the exported average."""
+    folder, names = tmp_path_factory.mktemp("every"), kinds("gristmill.domains.timeseries.models")
+    listed = ", ".join(f'"{name}"' for name in names)
+    weights = "\n".join(f"{name} = 1.0" for name in names)
+    model = f'kind = "auto"\npreset = "none"\ncandidates = [{listed}]\n\n[pipelines.small.train]\nepochs = 1\n'
+    toml = SMALL.replace('kind = "linear"', model + f"\n[pipelines.small.select.weights]\n{weights}\n")
+    toml = toml.replace("test = 40", "test = 40\nseason = 12").replace('["keras"]', '["saved_model", "keras"]')
+    write_project(folder, toml)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "fresh_process", here)
+        result = Project.open(folder).run("small")
+    assert result.typed_scores.selected
+    assert set(result.typed_scores.selected.members) == {*names}
+    assert published(folder / "data/store", "select")
+    return result
