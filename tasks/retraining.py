@@ -20,7 +20,7 @@ from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
-from gristmill.retraining.recipes import networks_to_leave_out, recipe_of
+from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import Champion, Retraining, stop_before_challenger, stop_before_training
 from gristmill.runs.scores import Scores
@@ -116,10 +116,7 @@ def with_warm_start(run: Run) -> Run:
 def with_needed_candidates(run: Run, found: Retraining) -> Run:
     """Return the run without networks that are no members of the champion, unless there was an alarm."""
     last = Runs(run.catalogue.store).last_judged(run.pipeline)
-    drifts = [found.drift]
-    if last and last.retraining and last.retraining.champion == found.champion:
-        drifts.append(last.retraining.drift)  # whether a baseline is better is known only after the judgement
-    alarms = [alarm for drift in drifts if drift for alarm in drift.alarms]
+    alarms = alarms_about_champion(found, last.retraining if last else None)
     left_out = networks_to_leave_out(run.pipeline, recipe_of(run.champion, run.pipeline), alarms)
     if left_out:
         logger.info("%-10s %s: no members of the champion, and no alarm", "left out", ", ".join(left_out))

@@ -56,15 +56,15 @@ def preprocess(run: Run, made: Made) -> Made:
 def train(run: Run, made: Made) -> Made:
     """Fit the model, or every candidate, and forecast the blocks of its backtest.
 
-    With a budget no candidate is started after its end, nor is one that the run leaves out. What a candidate has in the
-    cache is always used.
+    With a budget no candidate is started after its end; what a candidate has in the cache is used. A candidate that the
+    run leaves out is not used, whatever the cache has.
     """
     _check_slices(run)
     found: Made = {}
     untried = []
     for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
         stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
-        if (run.over_budget or candidate in run.left_out) and not _all_made(run, stages):
+        if candidate in run.left_out or (run.over_budget and not _all_made(run, stages)):
             untried.append(candidate)
             continue
         for name in dict.fromkeys(stage.name for stage in stages):

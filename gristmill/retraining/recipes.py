@@ -5,6 +5,7 @@ from collections.abc import Collection
 from gristmill.config.candidates import CANDIDATE_TABLES, candidates_of
 from gristmill.config.catalogue import Pipeline
 from gristmill.registry.version import Version
+from gristmill.runs.retraining_record import Retraining
 
 
 def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
@@ -18,6 +19,15 @@ def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
     today = pipeline.values()
     changed = any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES)
     return {} if changed else selected.members
+
+
+def alarms_about_champion(found: Retraining, last: Retraining | None) -> list[str]:
+    """Return the alarms of a retraining, and of the last one if it judged the same champion.
+
+    Whether a baseline is better than the champion is known only at the end of a retraining.
+    """
+    about_same = [found, last] if last and last.champion == found.champion else [found]
+    return [alarm for one in about_same if one.drift for alarm in one.drift.alarms]
 
 
 def networks_to_leave_out(pipeline: Pipeline, recipe: Collection[str], alarms: Collection[str]) -> list[str]:

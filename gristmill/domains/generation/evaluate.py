@@ -60,13 +60,18 @@ def evaluate(
         name: (saved_network.read(one.train), TokenOutcomes.of_validation(one.train)) for name, one in tried.items()
     }
     models |= baselines(data, evaluate.order, {one.document["settings"]["model"]["kind"] for one in tried.values()})
-    tested = {name: score_tokens(fitted, data, tokens, "test") for name, (fitted, _) in models.items()}
+    selected = summary_of(train)
+    same, tested = (MODEL, *(selected["members"] if selected else ())), score_tokens(network, data, tokens, "test")
+    of_test = {
+        name: tested if name in same else score_tokens(fitted, data, tokens, "test")
+        for name, (fitted, _) in models.items()
+    }
     validated = {name: found for name, (_, found) in models.items()}
-    outcomes: dict[str, Outcomes] = {part: {"validation": validated, "test": tested}[part] for part in parts}
+    outcomes: dict[str, Outcomes] = {part: {"validation": validated, "test": of_test}[part] for part in parts}
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
     chosen = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(scores(data, outcomes, by_character), summary_of(train), chosen)
+    summary = summarised(scores(data, outcomes, by_character), selected, chosen)
     write_document(out / FILE, summary | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     writer = Writer(network, data.tokenizer(), data.layout.length)

@@ -8,7 +8,8 @@ import pytest
 from gristmill.config.catalogue import Pipeline
 from gristmill.domains.generation.settings import Train
 from gristmill.registry.version import Version
-from gristmill.retraining.recipes import networks_to_leave_out, recipe_of
+from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
+from gristmill.runs.retraining_record import BaselineDrift, DataChanges, Drift, Retraining
 from gristmill.settings.selection import Auto
 
 CANDIDATES = ("unigram", "ngram", "gru", "lstm")
@@ -59,6 +60,28 @@ def test_networks_are_trained_as_members_or_after_an_alarm(
     recipe: list[str], alarms: list[str], left_out: list[str]
 ) -> None:
     assert networks_to_leave_out(PIPELINE, recipe, alarms) == left_out
+
+
+def judged(champion: int, alarm: bool) -> Retraining:
+    sign = BaselineDrift(name="ar", metric="mae", champion=2.0, baseline=1.0, probability=0.001, alarm=alarm)
+    drift = Drift(errors=None, inputs=[], baseline=sign)
+    return Retraining(champion=champion, news=DataChanges(later=1), unjudged=1, drift=drift)
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "count"),
+    [
+        (judged(2, alarm=True), None, 1),
+        (judged(2, alarm=False), judged(2, alarm=True), 1),
+        (judged(2, alarm=True), judged(2, alarm=True), 2),
+        (judged(2, alarm=False), judged(1, alarm=True), 0),
+        (Retraining(champion=None, news=DataChanges(later=1), unjudged=1), None, 0),
+    ],
+)
+def test_alarms_of_the_last_retraining_count_if_it_judged_the_same_champion(
+    now: Retraining, last: Retraining | None, count: int
+) -> None:
+    assert len(alarms_about_champion(now, last)) == count
 
 
 def test_a_single_model_is_always_trained() -> None:
