@@ -7,7 +7,7 @@ from gristmill.domains.common.classification.logistic import fit_logistic
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.predictions import HEAD
 
-_MAX_NUMBERS = 10_000_000  # features of all images that the regression is fitted on; images are taken evenly
+_MAX_IMAGES, _MAX_NUMBERS = 20_000, 6_000_000  # images, and features of all, that are fitted on; taken evenly
 
 
 def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
@@ -15,7 +15,8 @@ def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
 
     The featuriser takes float pixels, 0 to 255, and gives features (batch, features).
     """
-    every = -(-len(images) * featuriser.output_shape[1] // _MAX_NUMBERS)
+    numbers = len(images) * featuriser.output_shape[1]
+    every = max(-(-len(images) // _MAX_IMAGES), -(-numbers // _MAX_NUMBERS))
     some = images.take(np.arange(len(images)) % every == 0)
     classes = len(images.layout.classes)
     fitted = fit_logistic(some.features(featuriser), some.labels, classes)

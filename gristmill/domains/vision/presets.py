@@ -16,12 +16,8 @@ MIN_SIDE_OF_PHOTOS = 48  # pixels; smaller images are digits or letters, which m
 _MAX_BASES = {"quick": 1, "good": 1, "best": 3}
 _PREFERRED = ("EfficientNetV2B0", "MobileNetV2", "MobileNet", "ResNet50V2", "DenseNet121", "ResNet50")  # then others
 
-_LINEAR: list[_Point] = [
-    {"model": {"kind": "majority"}},
-    {"model": {"kind": "linear_pixels"}},
-    {"model": {"kind": "histograms"}},
-    {"model": {"kind": "histograms", "features": "colours"}},
-]
+_LINEAR: list[_Point] = [{"model": {"kind": kind}} for kind in ("majority", "linear_pixels", "histograms")]
+_COLOURS: _Point = {"model": {"kind": "histograms", "features": "colours"}}
 _PHOTO_CHANGES = {"horizontal_flip": True, "rotation": 15, "zoom": 0.15, "shift": 0.1}
 _IMAGE_CHANGES = {"rotation": 5, "zoom": 0.05, "shift": 0.05}
 
@@ -37,7 +33,7 @@ def _networks(preset: str, photos: bool) -> list[_Point]:
     changes = _PHOTO_CHANGES if photos else _IMAGE_CHANGES
     if preset == "quick":
         brief = {"epochs": 20, "batch_size": 32} if photos else {"epochs": 6, "batch_size": 64}
-        steps = 128 if photos else 256
+        steps = 128 if photos else 224
         return [_residual(32, changes if photos else {}, {**brief, "steps_per_epoch": steps, "few_examples": "refuse"})]
     longer = {"epochs": 40, "batch_size": 32} if photos else {"epochs": 20, "batch_size": 64}
     first = _residual(32, changes, {**longer, "steps_per_epoch": 256})
@@ -56,8 +52,10 @@ def _frozen(preset: str) -> list[_Point]:
 
 
 def _candidates(preset: str, tables: Mapping[str, Any]) -> list[_Point]:
-    photos = min(tables["preprocess"].size) >= MIN_SIDE_OF_PHOTOS
-    return [*_LINEAR, *(_frozen(preset) if photos else []), *_networks(preset, photos)]
+    preprocess = tables["preprocess"]
+    photos = min(preprocess.size) >= MIN_SIDE_OF_PHOTOS
+    colours = [_COLOURS] if preprocess.channels == 3 else []
+    return [*_LINEAR, *colours, *(_frozen(preset) if photos else []), *_networks(preset, photos)]
 
 
 def _of(preset: str) -> Callable[[Mapping[str, Any]], list[_Point]]:

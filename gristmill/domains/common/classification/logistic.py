@@ -22,7 +22,7 @@ Features = npt.NDArray[Any]  # (examples, features)
 
 PENALTIES = (3e3, 1e3, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)  # of the summed loss, the strongest first
 FOLDS = 5
-MAX_TO_CHOOSE = (6_000, 3_000_000)  # examples and numbers that the penalty is chosen on, of examples taken evenly
+MAX_TO_CHOOSE = (3_000, 2_000_000)  # examples and numbers that the penalty is chosen on, of examples taken evenly
 _MIN_DEVIATION = 0.3  # share of the root mean square of all features' deviations that the smallest is raised to
 _PATIENCE = 2  # weaker penalties that are tried after the best one
 _MAX_ROUNDS = 200  # of L-BFGS

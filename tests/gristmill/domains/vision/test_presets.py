@@ -21,8 +21,12 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def candidates(preset: Any, size: int = 64, **train: Any) -> dict[str, Any]:
-    tables: Any = {"preprocess": Preprocess(size=size), "augment": Augment(), "train": Train(**train)}  # type: ignore[arg-type]
+def candidates(preset: Any, size: int = 64, channels: Any = 3, **train: Any) -> dict[str, Any]:
+    tables: Any = {
+        "preprocess": Preprocess(size=size, channels=channels),
+        "augment": Augment(),
+        "train": Train(**train),
+    }  # type: ignore[arg-type]
     found = candidates_of("vision", tables | {"model": Auto(kind="auto", preset=preset)})
     return {candidate.name: candidate.tables for candidate in found}
 
@@ -42,6 +46,10 @@ def test_photos_have_a_candidate_for_weights_at_hand(weights: Path) -> None:
     bases = [tables["model"].base for name, tables in candidates("best").items() if name.startswith("frozen")]
     assert bases == ["MobileNet", "VGG16", "Xception"]
     assert "frozen" not in candidates("quick", size=28)
+
+
+def test_grey_images_have_no_candidate_on_colours_alone(weights: Path) -> None:
+    assert list(candidates("quick", 28, channels=1)) == [*LINEAR[:3], "residual"]
 
 
 def test_few_images_are_not_for_networks_of_the_quick_preset(weights: Path) -> None:
