@@ -25,8 +25,6 @@ MAX_TOKENS = 20_000  # of a text, so that a single huge one cannot exhaust the m
 """Number of words or characters of a text that are read."""
 
 _SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Unicode has none beyond
-_MAX_CHARACTERS = {"word": 50_000_000, "character": 15_000_000}
-"""Characters to fit on, by level; of longer data, texts are taken evenly. These take about 1 GiB."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Options:
     min_texts: int  # training texts that an n-gram must be in
     smoothing: float
     decay: float
+    max_characters: int  # of longer data, texts are taken evenly
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class _Graph:
 
 def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextModel:
     """Return the classifier on n-grams of words."""
-    data = _prepared(data, tokens)
+    data = _evenly(data, options.max_characters)
     tokenizer = _tokenizer(data, tokens)
     base = len(tokenizer.tokens) + 1
     sequences = encode_texts(tokenizer, data.texts).cut(MAX_TOKENS, "post")
@@ -67,7 +66,7 @@ def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options)
 
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
-    data = _prepared(data, tokens)
+    data = _evenly(data, options.max_characters)
     fitted = _tokenizer(data, tokens)
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
@@ -94,9 +93,9 @@ def _fitted(
     return TextModel(tokenizer, Padding(MAX_TOKENS), network)
 
 
-def _prepared(data: LabelledTexts, tokens: TokenSettings) -> LabelledTexts:
-    """Return every n-th text of long data."""
-    every = max(1, -(-sum(map(len, data.texts)) // _MAX_CHARACTERS[tokens.level]))
+def _evenly(data: LabelledTexts, most: int) -> LabelledTexts:
+    """Return every n-th text of data that has more than `most` characters."""
+    every = max(1, -(-sum(map(len, data.texts)) // most))
     return LabelledTexts(data.texts[::every], data.labels[::every], data.classes)
 
 

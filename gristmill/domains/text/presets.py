@@ -28,10 +28,18 @@ def _recurrent(kind: str) -> _Point:
     return _network("average", model, epochs=5, learning_rate=2e-3)
 
 
-_LINEAR: list[_Point] = [{"model": {"kind": kind}} for kind in ("majority", "nb_linear", "char_ngrams")]
+def _linear(**char_ngrams: Any) -> list[_Point]:
+    return [
+        {"model": {"kind": "majority"}},
+        {"model": {"kind": "nb_linear"}},
+        {"model": {"kind": "char_ngrams", **char_ngrams}},
+    ]
+
+
+_ALL_TEXTS = _linear(max_characters=30_000_000)
 
 PRESETS: dict[str, list[_Point]] = {
-    "quick": [*_LINEAR, _embedding("refuse")],
-    "good": [*_LINEAR, _embedding("average"), _conv()],
-    "best": [*_LINEAR, _embedding("average"), _conv(), _recurrent("gru"), _recurrent("lstm")],
+    "quick": [*_linear(), _embedding("refuse")],
+    "good": [*_ALL_TEXTS, _embedding("average"), _conv()],
+    "best": [*_ALL_TEXTS, _embedding("average"), _conv(), _recurrent("gru"), _recurrent("lstm")],
 }

@@ -23,6 +23,7 @@ class NbLinear(Settings):
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
     decay: PositiveFloat = 1.0  # of the squared weights
+    max_characters: PositiveInt = 50_000_000  # to fit on, 1 GiB; of longer data, texts are taken evenly
 
     def fit(self, data: "LabelledTexts") -> "TextModel":
         """Return the classifier of texts."""
@@ -30,7 +31,8 @@ class NbLinear(Settings):
         from gristmill.domains.text.settings import TokenSettings
 
         tokens = TokenSettings(vocabulary=self.vocabulary, punctuation="separate")
-        options = Options(range(1, self.longest + 1), self.min_texts, self.smoothing, self.decay)
+        orders = range(1, self.longest + 1)
+        options = Options(orders, self.min_texts, self.smoothing, self.decay, self.max_characters)
         return fit_words(data, tokens, options)
 
 
@@ -44,6 +46,7 @@ class CharNgrams(Settings):
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
     decay: PositiveFloat = 10.0  # of the squared weights
+    max_characters: PositiveInt = 15_000_000  # to fit on, 1 GiB; of longer data, texts are taken evenly
 
     @field_validator("longest")
     @classmethod
@@ -58,5 +61,6 @@ class CharNgrams(Settings):
         from gristmill.domains.text.settings import TokenSettings
 
         tokens = TokenSettings(level="character", vocabulary=self.vocabulary)
-        options = Options(range(self.shortest, self.longest + 1), self.min_texts, self.smoothing, self.decay)
+        orders = range(self.shortest, self.longest + 1)
+        options = Options(orders, self.min_texts, self.smoothing, self.decay, self.max_characters)
         return fit_characters(data, tokens, options)

@@ -153,11 +153,10 @@ def test_texts_of_one_class_alone_get_that_class(kind: Any) -> None:
 
 
 @each_kind
-def test_of_very_many_texts_some_are_taken_from_all_over(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngram_classifier, "_MAX_CHARACTERS", {"word": 12, "character": 12})
+def test_of_very_many_texts_some_are_taken_from_all_over(kind: Any) -> None:
     labels = np.array([0, 1, 1, 0, 1, 1, 1, 1, 1, 0])  # each third one: 0, 0, 1, 0
 
-    made = kind.fit(LabelledTexts(["a b"] * 10, labels, 2))
+    made = kind.model_copy(update={"max_characters": 12}).fit(LabelledTexts(["a b"] * 10, labels, 2))
 
     assert made.probabilities(["a b"])[0] == pytest.approx([0.75, 0.25], abs=0.05)
 
