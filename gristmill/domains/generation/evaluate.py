@@ -28,7 +28,8 @@ from gristmill.util.table_io import write_document, write_table
 
 _TOKENS_PER_ROW = 1000  # of `bits.parquet`
 
-Outcomes = dict[str, TokenOutcomes]  # by model, the network first, then the baselines
+Outcomes = dict[str, TokenOutcomes]  # by model, the network first, then the others
+Fitted = tuple[keras.Model, TokenOutcomes]  # a network, and its outcomes of the validation set
 
 
 def evaluate(
@@ -61,13 +62,8 @@ def evaluate(
     }
     models |= baselines(data, evaluate.order, {one.document["settings"]["model"]["kind"] for one in tried.values()})
     selected = summary_of(train)
-    same, tested = (MODEL, *(selected["members"] if selected else ())), score_tokens(network, data, tokens, "test")
-    of_test = {
-        name: tested if name in same else score_tokens(fitted, data, tokens, "test")
-        for name, (fitted, _) in models.items()
-    }
-    validated = {name: found for name, (_, found) in models.items()}
-    outcomes: dict[str, Outcomes] = {part: {"validation": validated, "test": of_test}[part] for part in parts}
+    outcomes = outcomes_by_part(models, data, tokens, selected["members"] if selected else ())
+    outcomes = {part: outcomes[part] for part in parts}
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
     chosen = [name for name, one in tried.items() if not one.is_baseline]
@@ -86,7 +82,19 @@ def evaluate(
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 
 
-def baselines(data: Prepared, order: int, tried: Collection[str]) -> dict[str, tuple[keras.Model, TokenOutcomes]]:
+def outcomes_by_part(
+    models: Mapping[str, Fitted], data: Prepared, tokens: TokenStream, selected: Collection[str]
+) -> dict[str, Outcomes]:
+    """Return the outcomes of the validation and the test set; a `selected` candidate has those of the model."""
+    of_model = score_tokens(models[MODEL][0], data, tokens, "test")
+    tested = {
+        name: of_model if name == MODEL or name in selected else score_tokens(network, data, tokens, "test")
+        for name, (network, _) in models.items()
+    }
+    return {"validation": {name: validation for name, (_, validation) in models.items()}, "test": tested}
+
+
+def baselines(data: Prepared, order: int, tried: Collection[str]) -> dict[str, Fitted]:
     """Return fitted models of counts of 1, 2 and `order` tokens, and their outcomes of the validation set.
 
     Kinds that were `tried` as candidates are left out.
