@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 MIN_WINDOWS = 2  # to learn from, with a longer history than that of `preprocess`
+MAX_SEASON = 200  # observations; a longer history for a season costs more than it gives
 
 
 class ViewSettings(Settings):
@@ -49,3 +50,12 @@ def view(model: Any, data: "Prepared") -> "Prepared":
             f"needs {MIN_WINDOWS} windows of {history} + {horizon} observations in the training set; it has {complete}"
         )
     return seen
+
+
+def with_season(data: "Prepared", history: int | None) -> "Prepared":
+    """Return the series with a history of a season, if none is set and most windows have it."""
+    season = data.layout.season or 0
+    if history or not data.layout.history < season <= MAX_SEASON:
+        return data
+    longer = data.view(history=season)
+    return longer if 2 * len(longer.complete_origins("train")) > len(data.origins("train")) else data

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeFloat
 
-from gristmill.domains.timeseries.view import NetworkSettings, ViewSettings
+from gristmill.domains.timeseries.view import NetworkSettings, ViewSettings, with_season
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +31,11 @@ class Linear(NetworkSettings):
 
 
 class Ridge(ViewSettings):
-    """A linear map from history to horizon; cross-validation chooses the penalty, and `normalise` if it is not set."""
+    """A linear map from history to horizon whose penalty is chosen by cross-validation.
+
+    If `normalise` is not set, it is the mean of maps with different ones; if `history` is not set, it is at least a
+    season.
+    """
 
     kind: Literal["ridge"]
     decay: NonNegativeFloat = 1.0  # the penalty grows with the age of a value to the power of twice this number
@@ -40,4 +44,4 @@ class Ridge(ViewSettings):
         """Return the forecaster fitted on the training windows."""
         from gristmill.domains.timeseries import ridge
 
-        return ridge.choose(data, self.decay, self.normalise)
+        return ridge.choose(with_season(data, self.history), self.decay, self.normalise)

@@ -25,10 +25,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "dense": {"units": (5,)},
     "gru": {"units": (3,)},
     "lstm": {"units": (3,)},
+    "multiscale": {"units": (4,), "lags": 3},
     "rnn": {"units": (3,)},
 }
 
-ANY_LENGTH = [kind for kind in KINDS if kind != "dense"]
+ANY_LENGTH = [kind for kind in KINDS if kind not in ("dense", "multiscale")]
 SEQUENCES = [kind for kind in ANY_LENGTH if kind != "bidirectional"]
 
 SHAPE = Shape(history=7, horizon=3, channels=3, known=1, outputs=6)

@@ -1,0 +1,50 @@
+"""Dense layers on the newest values and on means over longer and longer spans."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt
+
+from gristmill.domains.timeseries.model_shape import Shape
+from gristmill.domains.timeseries.view import NetworkSettings
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Multiscale(NetworkSettings):
+    """A small network that sees old values as means only, and adds to a linear map of what it sees.
+
+    Sources: Corsi, "A Simple Approximate Long-Memory Model of Realized Volatility", Journal of Financial Econometrics
+    7(2), 2009 (means over several spans); Challu et al., "N-HiTS", AAAI 2023 (dense layers on several rates); Das et
+    al., "Long-term Forecasting with TiDE", TMLR 2023 (a linear map beside them).
+    """
+
+    kind: Literal["multiscale"]
+    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (32, 32)  # units of each ReLU layer; [] for none
+    lags: PositiveInt = 12  # newest values that the network sees one by one
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network on the lags and means of a window."""
+        import keras
+
+        window = keras.Input((shape.history, shape.columns))
+        seen = features = _summary(window, shape, min(self.lags, shape.history))
+        for width in self.units:
+            features = keras.layers.Dense(width, activation="relu")(features)
+        added = keras.layers.Dense(shape.outputs)(features) + keras.layers.Dense(shape.outputs)(seen)
+        return keras.Model(window, added, name="multiscale")
+
+
+def _summary(window: Any, shape: Shape, lags: int) -> Any:
+    """Return the newest values, the means of the last 2, 4, 8, … and of all, and the known columns of the horizon."""
+    from keras import ops
+
+    values = window[:, :, : shape.channels]
+    powers = range(1, shape.history.bit_length())
+    lengths = sorted({*(2**power for power in powers), shape.history})
+    parts = [ops.reshape(values[:, -lags:], (-1, lags * shape.channels))]
+    parts += [ops.mean(values[:, -length:], axis=1) for length in lengths]
+    if shape.known:
+        known = window[:, -shape.horizon :, shape.channels :]
+        parts.append(ops.reshape(known, (-1, shape.horizon * shape.known)))
+    return ops.concatenate(parts, axis=-1)
