@@ -8,7 +8,7 @@ from keras import ops
 
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 
-MIN_SKEWNESS = 1.0  # of a target to be called skewed
+_MIN_SKEWNESS = 1.0  # of a target to be called skewed
 _MARGIN = 0.1  # predictions leave the range of the training targets by at most this share of the range
 
 
@@ -56,7 +56,7 @@ class TargetScale:
 def target_scale(data: Prepared, skewed: str) -> TargetScale:
     """Return the scale of a network's target: that of the layout, or logarithms if `skewed` is "log" and it is."""
     target = data.truth[data.parts == "train"]
-    if skewed == "log" and target.min() > 0 and skewness(target) > MIN_SKEWNESS:
+    if skewed == "log" and target.min() > 0 and skewness(target) > _MIN_SKEWNESS:
         return TargetScale.fit(target, logarithm=True)
     return TargetScale.of_layout(data.layout)
 

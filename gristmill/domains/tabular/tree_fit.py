@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import only, raw_input
-from gristmill.domains.tabular.target_scale import MIN_SKEWNESS, TargetScale, possible_scales, skewness
+from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.saved_network import as_tensors, predict_in_batches
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees
@@ -32,7 +32,8 @@ def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     rows = np.flatnonzero(data.parts == "train")
     fold = np.random.default_rng(settings.seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
     folds = [rows[fold == number] for number in range(_SHARE_LEFT_OUT if len(rows) < _FEW_ROWS else 1)]
-    scales = _scales(data.truth[rows], settings.logarithm)
+    truth, logarithm = data.truth[rows], settings.logarithm
+    scales = possible_scales(truth) if logarithm is None else [TargetScale.fit(truth, logarithm)]
     rounds = settings.rounds or _MAX_ROUNDS
     inputs = [_features(_without(data, left_out)) for left_out in folds]
     fits = [
@@ -102,12 +103,6 @@ def name_ranks(found: npt.NDArray[np.str_], truth: Values, names: list[str]) -> 
     ranks = np.empty(len(names))
     ranks[np.argsort(means, kind="stable")] = np.arange(len(names))
     return np.append((means < 0).sum() - 0.5, ranks)
-
-
-def _scales(truth: Values, logarithm: bool | None) -> list[TargetScale]:
-    if logarithm is not None:
-        return [TargetScale.fit(truth, logarithm)]
-    return possible_scales(truth)[: 2 if skewness(truth) > MIN_SKEWNESS else 1]
 
 
 def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:

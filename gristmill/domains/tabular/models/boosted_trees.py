@@ -22,7 +22,7 @@ class BoostedTrees(Settings):
     libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
     loss: Literal["huber", "mae", "mse"] = "huber"  # loss on standardised values
     rounds: PositiveInt | None = None  # trees in a sum
-    logarithm: bool | None = None  # learn the logarithm of the target; only tried if it is positive and skewed
+    logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
     sums: PositiveInt | None = None  # sums of trees with other seeds that are averaged; 4 for few rows, else 1
     learning_rate: PositiveFloat = 0.1
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree

@@ -54,12 +54,10 @@ def test_more_rounds_than_help_are_not_fitted(monkeypatch: pytest.MonkeyPatch) -
     assert choose(data, SMALL.model_copy(update={"rounds": None, "learning_rate": 0.3}))["rounds"] < 10
 
 
-def test_the_logarithm_is_tried_for_a_skewed_positive_target_only() -> None:
+def test_the_logarithm_is_tried_for_a_positive_target_only() -> None:
     data = prepared(300)
     size = data.table["size"].to_numpy()
     free = SMALL.model_copy(update={"logarithm": None})
-    assert choose(data, free) == {"rounds": 20, "logarithm": False}  # not skewed
-
     noise = np.random.default_rng(0).normal(size=300)
     data.table["price"] = np.exp(size / 50 + noise)
     assert choose(data, free)["logarithm"]
