@@ -227,8 +227,10 @@ def losses(folder: Path, ran: Ran, baseline: str) -> tuple[Values, Values, int]:
     model, other = (np.abs(test[name] - test["y"]) for name in (MODEL, baseline))
     if "unique_id" not in test:
         return model.to_numpy(), other.to_numpy(), 1
-    scale = other.groupby(test["unique_id"]).transform("mean")
-    return (model / scale).to_numpy(), (other / scale).to_numpy(), int(test["step"].max())
+    if test["unique_id"].nunique() > 1:  # what happens at one time happens to all series: one value for each series
+        by_series = [one.groupby(test["unique_id"]).mean() for one in (model, other)]
+        return (by_series[0] / by_series[1]).to_numpy(), np.ones(len(by_series[1])), 1
+    return model.to_numpy(), other.to_numpy(), int(test["step"].max() * test["channel"].nunique())
 
 
 def shown(name: str, by_seed: Mapping[str, Figures]) -> list[str]:

@@ -142,7 +142,7 @@ def write_few_reviews(path: Path) -> None:
     ("domain", "data", "worse"),
     [
         ("timeseries", NILE, "naive"),
-        ("timeseries", f"{STATSMODELS}/grunfeld/grunfeld.csv", "moving average 3"),
+        ("timeseries", f"{STATSMODELS}/grunfeld/grunfeld.csv", "moving_average"),
         ("tabular", f"{STATSMODELS}/engel/engel.csv", "mean"),
         ("tabular", f"{STATSMODELS}/statecrime/statecrime.csv", "mean"),
         ("text", "reviews.csv", "majority"),
