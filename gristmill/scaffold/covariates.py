@@ -17,7 +17,6 @@ from gristmill.scaffold.linear_forecast import Features, LinearForecast, Values
 from gristmill.scaffold.proposal import Guess
 
 _KNOWN_WORDS = {"holiday", "holidays", "workday", "workingday", "planned", "scheduled"}  # in the names of columns
-_RESERVED = {"unique_id", "ds", "filled"}  # columns that ingest writes
 _MIN_GAIN = 0.02  # share of the error that a choice must save
 _MAX_CHOSEN = 5
 _MAX_COLUMNS_TESTED = 50
@@ -55,7 +54,7 @@ def choose_covariates(
         windows: history and horizon.
         frequency: the distance of the observations.
     """
-    names = [name for name in columns if name not in _RESERVED][:_MAX_COLUMNS_TESTED]
+    names = columns[:_MAX_COLUMNS_TESTED]
     forecast = LinearForecast(table, target, windows.history, windows.horizon)
     can_know = windows.history >= windows.horizon  # preprocess refuses known columns otherwise
     preprocess = _choose_calendar(pd.Index(table["ds"]), forecast, frequency) if can_know else []

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.ingest import ingest
+from gristmill.domains.timeseries.ingest import RESERVED, ingest
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
@@ -91,15 +91,15 @@ def propose(data: Data, target: str | None) -> Proposal:
         "model": auto_guesses("timeseries"),
         "backtest": _backtest(found, settings),
     }
-    unused = {column.name: "has empty cells or holds one value in each series" for column in others}
+    unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
     notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
 def _can_be_tested(column: SampledColumn, target: SampledColumn, constant: set[str]) -> bool:
     """Return whether a column of numbers can be an input: it varies, and has a value wherever the target has one."""
-    complete = column.cells[target.cells.notna()].notna().all()
-    return bool(complete) and not column.why_useless and column.name not in constant
+    usable = not column.why_useless and column.name not in constant and column.name not in RESERVED
+    return usable and bool(column.cells[target.cells.notna()].notna().all())
 
 
 def _has_future(column: SampledColumn, target: SampledColumn, times: TimeColumns) -> bool:

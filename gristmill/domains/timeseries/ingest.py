@@ -18,6 +18,8 @@ from gristmill.errors import RequestError
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
+RESERVED = {"unique_id", "ds", "filled"}  # columns that ingest itself writes
+
 
 def ingest(
     *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
@@ -40,7 +42,7 @@ def ingest(
         RequestError: the settings contradict each other.
     """
     names = [*ingest.target, *ingest.inputs, *ingest.known]
-    if reserved := sorted({"unique_id", "ds", "filled"}.intersection(names)):
+    if reserved := sorted(RESERVED.intersection(names)):
         raise RequestError(
             f"the table 'ingest': ingest itself writes columns named {', '.join(reserved)}. Rename them in the source, "
             "or remove them from target, inputs and known."

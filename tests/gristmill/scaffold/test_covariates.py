@@ -82,11 +82,3 @@ def test_known_features_need_a_history_as_long_as_the_horizon() -> None:
 
     assert found.preprocess == []
     assert "known" not in values_of(found.ingest)
-
-
-def test_the_columns_of_ingest_itself_are_not_tested() -> None:
-    leader = np.convolve(NOISE[0], np.ones(20) / 4, "same")
-    table_columns = {"filled": leader}
-    found = chosen(np.roll(leader, 7), table_columns)
-
-    assert found.ingest == []

@@ -14,6 +14,7 @@ from gristmill.scaffold.data import data_at
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.timeseries import propose
 
+UNTESTED = "has empty cells, one value in each series, or a name that ingest uses"
 DAYS = pd.date_range("2023-01-01", periods=120)
 
 Propose = Callable[..., Proposal]
@@ -289,7 +290,10 @@ def test_a_column_with_holes_of_its_own_is_not_tested(proposed: Propose) -> None
     draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": values(120), "price": price})
 
     assert draft.values()["ingest"].keys() == {"time", "target"}
-    assert draft.notes == ["Not used: 'price', which has empty cells or holds one value in each series."]
+    assert draft.notes == [f"Not used: 'price', which {UNTESTED}."]
+
+    own = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": values(120), "filled": range(0, 240, 2)})
+    assert own.notes == [f"Not used: 'filled', which {UNTESTED}."]
 
 
 @pytest.mark.parametrize(
