@@ -10,7 +10,7 @@ from conftest import ROOT
 
 DOCS = ROOT / "docs"
 _SCORES = re.compile(r"scores\b|point ")  # how the heading of a table begins that is sorted by a score
-_BEGUN = re.compile(r"\w+( \d+/\d+)? +(started|starting|loading)")  # a line that a terminal shows for a while only
+_BEGUN = re.compile(r"(\w+( \d+/\d+)?|train [\w-]+) +(started|starting|loading)")  # a line of a terminal, for a while
 _COLUMNS = re.compile(" {2,}")  # between two of a table
 GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with what generates them
 
@@ -116,7 +116,8 @@ def _in_order(lines: Sequence[str]) -> list[str]:
 def _plain(line: str) -> str:
     """Return a line without what may differ: words with a digit, such as numbers and keys, and the width of columns.
 
-    Whether a model beats the best baseline differs, too, after a shorter training.
+    Which candidates win, and whether a model beats the best baseline, differ, too, after a shorter training.
     """
+    line = re.sub(r"^chosen  .* won: .*", "chosen … won", line)
     line = re.sub(r"^model   .* the best baseline.*", "model   … the best baseline", line)
     return " ".join(re.sub(r"[^\s…()\[\]{}\"'=/|]*\d[^\s…()\[\]{}\"'=/|]*|\bnan\b", "#", line).split())
