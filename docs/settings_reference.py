@@ -29,7 +29,7 @@ the key is required, and – if it is optional and not set.
 
 Besides its tables, a pipeline has a `domain`, an optional `description` for `gristmill ls`, and an optional
 [`sweep`](#sweep). `source` and `model` have a `kind`, which determines their other keys; a model can also be
-[your own](../how-to/own-model.md).
+[your own](../how-to/own-model.md), or [several](../how-to/choose-a-model.md) of which the best is exported.
 """
 
 Node = dict[str, Any]

@@ -24,7 +24,7 @@ class BoostedTrees(Settings):
     rounds: PositiveInt | None = None  # trees in a sum
     logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
     sums: PositiveInt | None = None  # sums of trees with other seeds that are averaged; 4 for few rows, else 1
-    learning_rate: PositiveFloat = 0.1
+    learning_rate: PositiveFloat = 0.1  # share of each tree that is added
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
     depth: Annotated[int, Field(ge=1, le=8)] = 6  # maximum number of splits on the way to a leaf
     min_rows: PositiveInt = 5  # minimum per leaf

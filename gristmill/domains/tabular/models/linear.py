@@ -33,8 +33,9 @@ class PiecewiseLinear(Settings):
     """A sum of functions of one column each, linear between quantiles of its training values."""
 
     kind: Literal["piecewise_linear"]
-    pieces: Annotated[tuple[Annotated[int, Field(ge=2, le=64)], ...], Field(strict=False, min_length=1)] = (4, 8, 16)
-    # numbers of pieces of each column, of which the best is taken
+    pieces: Annotated[  # numbers of pieces of each column, of which the best is taken
+        tuple[Annotated[int, Field(ge=2, le=64)], ...], Field(strict=False, min_length=1)
+    ] = (4, 8, 16)
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the sum."""
