@@ -12,7 +12,6 @@ from typing import Any
 
 from gristmill.config.candidates import Candidate, candidates_of
 from gristmill.settings.base import Settings
-from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.messages import unknown_name
 from gristmill.settings.selection import Auto
 
@@ -195,8 +194,8 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
     for fits, templates in itertools.groupby(STAGES[domain], key=lambda stage: stage.fits):
         variants = candidates if fits and candidates else [Candidate("", tables)]
         every += [point for one, template in itertools.product(variants, templates) for point in _points(template, one)]
-    own = {f"{one.name}.model": model for one in candidates if isinstance(model := one.tables["model"], CustomCode)}
-    every = [replace(one, settings={**one.settings, **own}) if one.name == "refit" else one for one in every]
+    models = {f"{one.name}.model": one.tables["model"] for one in candidates}  # refit fits the selected ones again
+    every = [replace(one, settings={**one.settings, **models}) if one.name == "refit" else one for one in every]
     return [replace(stage, inputs=tuple(_inputs(stage, every, bool(candidates)))) for stage in every]
 
 

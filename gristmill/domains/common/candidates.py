@@ -17,6 +17,7 @@ from gristmill.util.table_io import read_document, write_document
 S = TypeVar("S", bound=Settings)
 
 FILE = "candidate.json"
+SELECTION_FILE = "selection.json"  # in the artifact of select
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class CandidateArtifacts:
 def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
     """Return the candidates that did not fail."""
     return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
+
+
+def read_selection(folder: Path) -> dict[str, Any] | None:
+    """Return the content of `selection.json`: `members`, `metric`, `on`, `loss`; None for a single model."""
+    return read_document(folder / SELECTION_FILE) if (folder / SELECTION_FILE).exists() else None
 
 
 def restored(settings: Mapping[str, Any], domain: str, train: type[S]) -> tuple[Any, S]:

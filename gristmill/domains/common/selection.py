@@ -17,20 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.candidates import SELECTION_FILE, CandidateArtifacts, read_selection
 from gristmill.errors import RequestError, WorkError
 from gristmill.retraining.gate import standard_error
 from gristmill.runs.scores import LEADERBOARD
 from gristmill.settings.messages import unknown_name
 from gristmill.settings.selection import Select
-from gristmill.util.table_io import read_document, read_table, write_document, write_table
+from gristmill.util.table_io import read_table, write_document, write_table
 
 Predictions = npt.NDArray[np.float64]  # (items, …)
 Losses = npt.NDArray[np.float64]  # (items,), in the order of time if there is one
 Loss = Callable[[Predictions], Losses]
 Call = Callable[[], object]
-
-FILE = "selection.json"
 
 _MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
 _SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
@@ -59,13 +57,10 @@ class Selection:
             for name, weight in self.weights.items()
             for one in [candidates[name]]
         ]
-        write_document(out / FILE, {"members": members, "metric": self.metric, "on": self.on, "loss": self.loss})
+        write_document(
+            out / SELECTION_FILE, {"members": members, "metric": self.metric, "on": self.on, "loss": self.loss}
+        )
         write_table(out / LEADERBOARD, self.leaderboard)
-
-
-def read_selection(folder: Path) -> dict[str, Any] | None:
-    """Return the content of `selection.json`: `members`, `metric`, `on`, `loss`; None for a single model."""
-    return read_document(folder / FILE) if (folder / FILE).exists() else None
 
 
 def summary_of(folder: Path) -> dict[str, Any] | None:

@@ -163,6 +163,12 @@ class Prepared:
         mean, deviation = fit_scale(self.values[trained], self.layout.scale)
         return replace(self, parts=parts, layout=replace(self.layout, mean=mean, deviation=deviation))
 
+    def known_before(self, part: str) -> "Prepared":
+        """Return the same series with everything before a part as the training set, and no validation set."""
+        begin, end = self.part(part).T
+        edges = [(self.bounds[:, 0], begin), (begin, begin), (begin, end)]
+        return self.cut_at(np.stack([np.column_stack(edge) for edge in edges], axis=1))
+
 
 def inside(length: int, bounds: PartRange) -> npt.NDArray[np.bool_]:
     """Return which of `length` positions are within one of the bounds, (length,)."""

@@ -8,11 +8,10 @@ import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Layout, Prepared
-from gristmill.domains.timeseries.forecasts import Array, by_network, read_forecast
+from gristmill.domains.timeseries.forecasts import VALIDATION, Array, by_network, read_forecast
 from gristmill.training import saved_network
 
 _WINDOWS_TIMED = 1024
-VALIDATION = "validation.parquet"  # honest forecasts of the validation set, in the artifact of a model
 
 
 def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> keras.Model:

@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, succeeded
 from gristmill.domains.common.score_table import scores_by_part
-from gristmill.domains.common.selection import read_selection, summary_of
+from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, missing_baselines
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns
-from gristmill.domains.timeseries.ensemble import VALIDATION, candidate_forecasts, honest_forecast
+from gristmill.domains.timeseries.ensemble import candidate_forecasts, honest_forecast
 from gristmill.domains.timeseries.forecasts import (
+    VALIDATION,
     Array,
     Forecasts,
     as_rows,

@@ -8,8 +8,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from gristmill.domains.common.candidates import restored
-from gristmill.domains.common.selection import read_selection
+from gristmill.domains.common.candidates import read_selection, restored
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import average
@@ -67,6 +66,6 @@ def _recipe(train: Train, tested: Mapping[str, Any]) -> tuple[Train, int | None]
 
 
 def of_everything(data: Prepared) -> Prepared:
-    """Return the series with everything in the training set, on the scale of the tested network."""
+    """Return the series with everything in the training set, on the scale of the training set until then."""
     empty = np.column_stack([data.bounds[:, 1], data.bounds[:, 1]])
     return replace(data, parts=np.stack([data.bounds, empty, empty], axis=1))

@@ -12,8 +12,8 @@ from gristmill.domains.common.selection import Call, Loss, choose
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest_scores import Block, read_blocks
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import VALIDATION, average, combined, honest_forecast
-from gristmill.domains.timeseries.forecasts import Array, Forecasts, by_network, write_forecast
+from gristmill.domains.timeseries.ensemble import average, combined, honest_forecast
+from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
 from gristmill.domains.timeseries.score_table import past_errors
 from gristmill.errors import RequestError
 from gristmill.runs.scores import MODEL

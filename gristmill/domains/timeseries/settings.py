@@ -1,7 +1,7 @@
 """Tables of a time-series pipeline in `pipelines.toml`."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -136,6 +136,12 @@ class Evaluate(Settings):
     baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
     level: Share = 0.9  # nominal coverage of the intervals
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
+
+    @field_validator("baselines")
+    @classmethod
+    def _with_the_reference(cls, baselines: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return baselines with the naive one, which is the reference of skill."""
+        return baselines if BASELINES[0] in baselines else (BASELINES[0], *baselines)
 
 
 class Export(Settings):

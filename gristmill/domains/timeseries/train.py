@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Unpack
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.baseline_forecasts import known_before
-from gristmill.domains.timeseries.ensemble import VALIDATION
-from gristmill.domains.timeseries.forecasts import by_network, write_forecast
+from gristmill.domains.timeseries.forecasts import VALIDATION, by_network, write_forecast
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import AnyModel, ClosedForm, fit_forecaster
 from gristmill.training.fit import FitArguments
@@ -39,5 +37,5 @@ def train(
     starts = data.origins("validation")
     if isinstance(model, ClosedForm) and len(starts):
         write_forecast(by_network(network, data.seen_by(network), starts), out / VALIDATION)
-        network, _ = fit_forecaster(model, train, known_before(data, "test"), **arguments)
+        network, _ = fit_forecaster(model, train, data.known_before("test"), **arguments)
     return write_trained(network, history, out, quantiles=list(train.quantiles) if train.loss == "quantile" else None)

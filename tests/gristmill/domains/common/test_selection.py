@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.selection import (
     Predictions,
     choose,
     greedy_weights,
     read_leaderboard,
-    read_selection,
     summary_of,
 )
 from gristmill.domains.timeseries.models.linear import Linear

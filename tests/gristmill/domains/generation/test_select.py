@@ -8,8 +8,8 @@ import pytest
 
 from gristmill.config.candidates import candidates_of
 from gristmill.domains.common import candidates as artifacts
-from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
-from gristmill.domains.common.selection import read_leaderboard, read_selection
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
+from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.export import export
 from gristmill.domains.generation.models.ngram import Counts, Ngram, Unigram

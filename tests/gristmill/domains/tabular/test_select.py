@@ -8,8 +8,8 @@ import pytest
 
 from gristmill.config.candidates import candidates_of
 from gristmill.config.tables import read_table, tables_of
-from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
-from gristmill.domains.common.selection import read_leaderboard, read_selection
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
+from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.evaluate import evaluate

@@ -10,7 +10,6 @@ import pytest
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.baseline_forecasts import (
     baseline_forecasts,
-    known_before,
     missing_baselines,
     named,
 )
@@ -126,22 +125,6 @@ def test_baselines_that_are_candidates_are_not_fitted_again(tmp_path: Path) -> N
     left = missing_baselines((Drift(kind="drift"), longer, *BASELINES), candidates)
 
     assert left == [longer, *(baseline for baseline in BASELINES if baseline.kind not in tried)]
-
-
-@pytest.mark.parametrize("chosen", [(), (Drift(kind="drift"),)])
-def test_the_naive_one_is_always_a_baseline_because_skill_is_against_it(chosen: tuple[Any, ...]) -> None:
-    assert missing_baselines(chosen, {}) == [Naive(kind="naive"), *chosen]
-
-
-@pytest.mark.parametrize("part", ["validation", "test"])
-def test_what_is_known_before_a_part_is_the_training_set(part: str) -> None:
-    known = known_before(DATA, part)
-
-    assert known.part("train").tolist() == [[0, DATA.part(part)[0, 0]], [60, DATA.part(part)[1, 0]]]
-    assert len(known.origins("validation")) == 0
-    assert np.array_equal(known.part("test"), DATA.part(part))
-    together = np.concatenate([DATA.values[begin:end] for begin, end in known.part("train")])
-    assert known.layout.mean == pytest.approx(together.mean(axis=0), rel=1e-5)
 
 
 @pytest.mark.parametrize(

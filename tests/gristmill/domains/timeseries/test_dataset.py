@@ -153,3 +153,17 @@ def test_a_layout_of_an_earlier_version_has_no_season(tmp_path: Path) -> None:
     write_document(tmp_path / "layout.json", document)
 
     assert dataset.read(tmp_path).layout.season is None
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_what_is_known_before_a_part_is_the_training_set(part: str) -> None:
+    tables = [np.random.default_rng(seed).normal(50, 9, size=(length, 2)) for seed, length in enumerate((60, 40))]
+    data = assembled(*tables, validation=10, test=10, starts=[0, 20])
+
+    known = data.known_before(part)
+
+    assert known.part("train").tolist() == [[0, data.part(part)[0, 0]], [60, data.part(part)[1, 0]]]
+    assert len(known.origins("validation")) == 0
+    assert np.array_equal(known.part("test"), data.part(part))
+    together = np.concatenate([data.values[begin:end] for begin, end in known.part("train")])
+    assert known.layout.mean == pytest.approx(together.mean(axis=0), rel=1e-5)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.common.selection import read_leaderboard, read_selection
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
+from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries import select as module
 from gristmill.domains.timeseries.backtest_scores import read_blocks

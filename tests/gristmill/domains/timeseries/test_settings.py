@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.models.naive import Drift, MovingAverage, Naive
+from gristmill.domains.timeseries.settings import BASELINES, Evaluate, Train
 
 
 @pytest.mark.parametrize("quantiles", [(0.9, 0.1), (0.1, 0.5, 0.5)])
@@ -18,3 +19,19 @@ def test_quantiles_are_the_median_and_an_interval_around_it(quantiles: tuple[flo
         Train(quantiles=quantiles)
 
     assert Train(quantiles=(0.1, 0.25, 0.5, 0.9)).quantiles == (0.1, 0.25, 0.5, 0.9)
+
+
+def test_baselines_are_named_by_kind_or_given_as_tables() -> None:
+    given = {"baselines": ["drift", {"kind": "moving_average", "length": 9}, "naive"]}
+
+    assert Evaluate.model_validate(given).baselines == (
+        Drift(kind="drift"),
+        MovingAverage(kind="moving_average", length=9),
+        Naive(kind="naive"),
+    )
+
+
+@pytest.mark.parametrize("chosen", [(), (Drift(kind="drift"),)])
+def test_the_naive_one_is_always_a_baseline_because_skill_is_against_it(chosen: tuple[Drift, ...]) -> None:
+    assert Evaluate(baselines=chosen).baselines == (Naive(kind="naive"), *chosen)
+    assert Evaluate().baselines == BASELINES

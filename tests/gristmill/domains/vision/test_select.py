@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
-from gristmill.domains.common.selection import read_selection
 from gristmill.domains.vision import dataset, few_examples
 from gristmill.domains.vision.closed_form import ClosedForm
 from gristmill.domains.vision.evaluate import evaluate

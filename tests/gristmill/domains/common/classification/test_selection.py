@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import Split, read_held_out, write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.selection import select_classifiers
 from gristmill.domains.common.classification.temperature import scale_probabilities
-from gristmill.domains.common.selection import read_leaderboard, read_selection
+from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.text.models.majority import Majority
 from gristmill.errors import Diverged, WorkError
 from gristmill.settings.selection import Select
