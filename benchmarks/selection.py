@@ -167,7 +167,7 @@ def of_photos(name: str, with_weights: bool) -> Callable[[Path, int], Figures]:
         accuracy = {
             kind: statistics.mean(float(of_fold[kind]["test"]["accuracy"] or 0) for of_fold in tried)
             for kind in tried[0]
-            if kind.startswith("linear") and all(kind in of_fold for of_fold in tried)
+            if kind.startswith(("linear", "histograms")) and all(kind in of_fold for of_fold in tried)
         }
         return of_run(folds[0]) | {
             "value": statistics.mean(ran.score("accuracy") for ran in folds),
