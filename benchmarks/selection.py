@@ -146,7 +146,7 @@ def opponents(preprocess: Path) -> dict[str, Values]:
     inputs = pd.concat([numbers, names], axis=1)
     inputs.columns = [f"column {at}" for at in range(inputs.shape[1])]
     booster = lightgbm.train({"verbosity": -1}, lightgbm.Dataset(inputs[fitted], data.truth[fitted]), 100)
-    one_hot = pd.get_dummies(names, dtype="float64").to_numpy()
+    one_hot = pd.get_dummies(names, dtype="float64").to_numpy() if len(names.columns) else np.empty((len(names), 0))
     scaled = (numbers - numbers[fitted].mean()) / numbers[fitted].std().replace(0, 1)
     design = np.column_stack([scaled, one_hot, np.ones(len(scaled))])
     weights = np.linalg.lstsq(design[fitted], data.truth[fitted])[0]
