@@ -66,6 +66,25 @@ LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
 
+AUTO = (
+    SMALL.replace(
+        'kind = "linear"',
+        """kind = "auto"
+preset = "none"
+candidates = ["naive", { model = { kind = "seasonal_naive", season = 5000 } }, "linear", { model = { kind = "dense" } }]
+
+[pipelines.small.select.weights]
+linear = 0.5
+dense = 0.5
+
+[pipelines.small.train]
+epochs = 12
+patience = 4""",
+    )
+    + "refit = true\n"
+)
+"""One fails; a network and a closed form are fitted, averaged and fitted again. Its last table is that of export."""
+
 ANY_MODEL = "\n[pipelines.small.gate]\nwindow = 20\n"
 """A gate that a model passes which no baseline is asked about."""
 
@@ -107,6 +126,43 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
     assert not list(store.glob("*/??/.*~*"))
     assert not list(store.glob("scratch/*"))
     fault.tried(killed)
+
+
+@pytest.mark.fault(1)
+def test_a_run_of_candidates_killed_at_random_moments_ends_with_the_same_bits(project: Path, forked: Forked) -> None:
+    write_project(project, AUTO)
+    began = time.monotonic()
+    assert forked.run(project, "run", "small") == 0, (project / "err").read_text()
+    length = time.monotonic() - began
+    store, uninterrupted = project / "data/store", project / "uninterrupted"
+    store.rename(uninterrupted)
+    moments = np.random.default_rng(20261128)
+
+    for _ in range(KILLS):
+        process = forked.start(project, "run", "small")
+        process.join(moments.uniform(0, length))
+        process.kill()
+        process.join()
+        assert_all_whole(store)
+    assert forked.run(project, "run", "small") == 0, (project / "err").read_text()
+
+    assert_all_whole(store)
+    made_of = {stage: len(published(store, stage)) for stage in ("train", "select", "evaluate", "refit", "export")}
+    assert made_of == {"train": 4, "select": 1, "evaluate": 1, "refit": 1, "export": 1}
+    for stage in ("train", "select", "refit"):
+        assert content_of(store, stage) == content_of(uninterrupted, stage)
+    failed = [text for text in content_of(store, "train").values() if b"needs 5000 observations" in text]
+    assert len(failed) == 1  # an artifact like the others: it was not tried again
+
+
+def content_of(store: Path, stage: str) -> dict[str, bytes]:
+    """Return the files of all artifacts of a stage, without what was measured."""
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for artifact in published(store, stage)
+        for path in artifact.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
 
 
 @pytest.mark.fault(2)
