@@ -31,7 +31,7 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
     scores = result.evaluation
     assert scores["headline"]["metric"] == "mae"
     assert result.history["epoch"].tolist() == [1, 2, 3]
-    assert set(scores["baselines"]) == {"mean", "least squares"}
+    assert set(scores["baselines"]) == {"mean", "least_squares"}
     assert list(result.record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert [step.state for step in project.plan("line")] == ["fresh"] * 5
     made = project.predict("line")
@@ -47,4 +47,4 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
         "--input x.json: [pipelines.line.source] reads no files, so it does not say how to read this one. "
         "Expected a .csv, .jsonl or .parquet file with the pipeline's columns."
     )
-    assert "least squares" in result.report.read_text()
+    assert "least_squares" in result.report.read_text()

@@ -1,6 +1,7 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import pandas as pd
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.common.selection import summary_of
-from gristmill.domains.tabular import dataset, held_out
-from gristmill.domains.tabular.closed_form import ClosedForm
+from gristmill.domains.tabular import closed_form, dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.linear import LeastSquares
 from gristmill.domains.tabular.models.mean import Mean
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
+from gristmill.errors import Unsuitable
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.training.saved_network import as_tensors
@@ -48,7 +49,8 @@ def evaluate(
     data, network = dataset.read(preprocess), saved_network.read(train)
     tried = succeeded(candidates or {})
     predicted = {MODEL: honest_predictions(train, data)}
-    predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()} or baselines(data)
+    predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()}
+    predicted |= baselines(data, tried)
     if microseconds is not None:
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():
@@ -67,17 +69,28 @@ def evaluate(
 
 def honest_predictions(folder: Path, data: Prepared) -> Values:
     """Return a trained model's predictions for every row, those of the validation set by a fit without it."""
-    predicted = predict_target(saved_network.read(folder), data.inputs)
-    honest = held_out.read(folder)
+    return _with_honest(data, predict_target(saved_network.read(folder), data.inputs), held_out.read(folder))
+
+
+def baselines(data: Prepared, tried: Mapping[str, CandidateArtifacts]) -> dict[str, Values]:
+    """Return the predictions of the baselines that are not among the candidates, as `honest_predictions` returns them.
+
+    A baseline that does not suit the data is left out.
+    """
+    known, made = [one.document["settings"]["model"] for one in tried.values()], dict[str, Values]()
+    for kind in (Mean(kind="mean"), LeastSquares(kind="least_squares")):
+        if kind.model_dump(mode="json") not in known:
+            with suppress(Unsuitable):
+                network, rows, honest = closed_form.fit(kind, data)
+                made[kind.kind] = _with_honest(data, predict_target(network, data.inputs), pd.Series(honest, rows))
+    return made
+
+
+def _with_honest(data: Prepared, predicted: Values, honest: "pd.Series[float]") -> Values:
+    """Return predictions with honest ones of the validation set in their place."""
     validation = honest[data.parts[honest.index] == "validation"]
     predicted[validation.index] = validation.to_numpy()
     return predicted
-
-
-def baselines(data: Prepared) -> dict[str, Values]:
-    """Return the predictions of every baseline for every row, by models fitted on the training set."""
-    kinds: dict[str, ClosedForm] = {"mean": Mean(kind="mean"), "least squares": LeastSquares(kind="least_squares")}
-    return {name: predict_target(kind.fit(data), data.inputs) for name, kind in kinds.items()}
 
 
 def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:

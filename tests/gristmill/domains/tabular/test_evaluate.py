@@ -15,7 +15,7 @@ from gristmill.util.table_io import read_document, read_table
 
 Folders = dict[str, Path]
 
-NAMES = ["model", "mean", "least squares"]
+NAMES = ["model", "mean", "least_squares"]
 
 
 def test_predictions_have_a_row_a_row_of_the_table_and_a_column_a_model(mixed: Folders) -> None:
@@ -51,12 +51,12 @@ def test_scores_are_those_of_the_predictions_that_are_written(mixed: Folders) ->
 def test_the_headline_sets_the_model_beside_the_baseline_of_the_lowest_error(mixed: Folders) -> None:
     scores = read_document(mixed["evaluate"] / "scores.json")
 
-    assert scores["best_baseline"] == "least squares"
+    assert scores["best_baseline"] == "least_squares"
     assert scores["shown"] == ["mae", "rmse", "r2"]
     assert scores["headline"] == {
         "metric": "mae",
         "model": scores["model"]["test"]["mae"],
-        "baseline": scores["baselines"]["least squares"]["test"]["mae"],
+        "baseline": scores["baselines"]["least_squares"]["test"]["mae"],
     }
 
 
@@ -65,7 +65,7 @@ def test_a_part_that_is_not_there_has_no_scores_and_a_single_row_no_share_explai
 
     assert list(scores["model"]) == ["train", "test"]
     assert scores["model"]["test"]["r2"] is None
-    assert scores["baselines"]["least squares"]["test"]["mae"] == pytest.approx(0, abs=1e-5)
+    assert scores["baselines"]["least_squares"]["test"]["mae"] == pytest.approx(0, abs=1e-5)
     assert scores["baselines"]["mean"]["test"]["mae"] == pytest.approx(17)
 
 
