@@ -32,7 +32,7 @@ def test_a_finished_run_is_checked_and_its_tests_are_told(finished: Path, comman
 
 
 def test_a_run_that_is_stale_is_told_and_what_is_prepared_still_checked(finished: Path, command: Command) -> None:
-    edit(finished / "pipelines.toml", "ar_order = 3", "ar_order = 4")
+    edit(finished / "pipelines.toml", "order = 3", "order = 4")
 
     told = command("check", "small")
 

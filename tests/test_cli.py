@@ -25,8 +25,8 @@ pytest_plugins = ["helpers.end_to_end"]
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
 HEAVY = ["keras", "matplotlib", "numpy", "pandas", "prefect", "pyarrow", "tensorflow"]
-BASELINES = ["autoregression", "drift", "exponential smoothing", "moving average 3", "naive"]
-WIDEST = len("exponential smoothing")
+BASELINES = ["autoregression", "drift", "ets", "moving_average", "naive"]
+WIDEST = len("autoregression")
 SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
 METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
 INTERVAL = {"pinball", "coverage", "width"}

@@ -224,8 +224,8 @@ def test_an_own_model_is_trained_again_after_an_edit_of_what_it_imports_from_els
             id="model",
         ),
         pytest.param(
-            "evaluate.moving_average=4",
-            {"evaluate": "settings evaluate.moving_average 3 → 4", "export": "depends on evaluate"},
+            "evaluate.level=0.8",
+            {"evaluate": "settings evaluate.level 0.9 → 0.8", "export": "depends on evaluate"},
             id="yardstick",
         ),
     ],

@@ -17,7 +17,7 @@ from helpers.support import note_hashed
 pytest_plugins = ["helpers.end_to_end"]
 
 SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
-BASELINES = {"autoregression", "drift", "exponential smoothing", "moving average 3", "naive"}
+BASELINES = {"autoregression", "drift", "ets", "moving_average", "naive"}
 
 
 def lose(result: Result, stage: str) -> None:

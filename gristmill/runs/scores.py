@@ -125,8 +125,8 @@ class Scores(BaseModel):
     @property
     def summary(self) -> Headline:
         """The headline with the model's score on the validation set."""
-        selected = self.selected.name if self.selected else None
-        return self.headline.model_copy(update={"validation": self.validation, "selected": selected})
+        selected = {"selected": self.selected.name} if self.selected else {}
+        return self.headline.model_copy(update={"validation": self.validation} | selected)
 
     def best_first(self, part: str) -> Iterator[tuple[str, ByPart]]:
         """Yield the name and scores of the model, then of the baselines that have the part, the best first."""
