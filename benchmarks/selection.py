@@ -105,7 +105,7 @@ def of_init(name: str) -> Callable[[Path, int], Figures]:
             "ratio": scores.headline.model / scores.headline.baseline,
             "numeric": not scores.higher_is_better,
             "worse": float((model - baseline).mean()),
-            "error": standard_error(model - baseline, block),
+            "error": standard_error(model - baseline, block) or _plain_error(model - baseline),  # of few values
             "single_seconds": run_project(single).process.seconds,
         }
 
@@ -126,7 +126,7 @@ def of_table(name: str) -> Callable[[Path, int], Figures]:
         return of_run(ran) | {
             "against": ", ".join(f"{other} {errors.mean():.4g}" for other, errors in others.items()),
             "worse": float((model - others[better]).mean()),
-            "error": float((model - others[better]).std(ddof=1) / math.sqrt(len(model))),
+            "error": _plain_error(model - others[better]),
             "lightgbm": float((model - others["LightGBM"]).mean()),
         }
 
@@ -290,6 +290,11 @@ def summaries(results: Results) -> Iterator[str]:
             f"Photos without weights, {len(found)} of {len(PHOTOS)}: mean accuracy {mean:.3f}; below the best linear "
             f"candidate: {', '.join(lost) or 'none'} (must: none)."
         )
+
+
+def _plain_error(differences: Values) -> float:
+    """Return the standard error of the mean of independent differences."""
+    return float(differences.std(ddof=1) / math.sqrt(len(differences)))
 
 
 def _is_worse(figures: Figures) -> bool:
