@@ -130,7 +130,7 @@ def test_the_mistakes_of_all_points_are_told_with_the_points_that_have_them(proj
         project, "model.kind = ['linear', 'dense', 'dnese']\nmodel.units = [[3]]\ntrain.epochs = [1, 0]"
     ) == [
         '[pipelines.small.sweep] point model.kind="linear", train.epochs=1; model.kind="linear", train.epochs=0: '
-        "pipelines.toml [pipelines.small.model] unknown key 'units'. Known: kind, l2.",
+        "pipelines.toml [pipelines.small.model] unknown key 'units'. Known: history, kind, l2, normalise, residual.",
         '[pipelines.small.sweep] point model.kind="linear", train.epochs=0; model.kind="dense", train.epochs=0; '
         'model.kind="dnese", train.epochs=0: '
         "pipelines.toml [pipelines.small.train] epochs: expected greater than 0. Received: 0 (integer).",
