@@ -156,7 +156,9 @@ class _Process:
             with suppress(BrokenPipeError):  # it has ended
                 print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
             if not cast(IO[str], process.stdout).readline():
-                _, errors = process.communicate()
+                errors = cast(IO[str], process.stderr).read()
+                process.wait()  # before its input is closed, which ends it by a signal
+                process.communicate()
                 raise _failure(process.returncode, errors)
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ ROWS = pd.DataFrame(
         "part": ["train", "test", "train"],
         "y": [1.0, 5, 3],
         "model": [1.5, 4, 2.5],
-        "least squares": [1.0, 5, 3],
+        "least_squares": [1.0, 5, 3],
     }
 )
 
@@ -29,9 +29,9 @@ def test_predictions_are_drawn_against_truth_by_part() -> None:
 
 
 def test_the_line_goes_from_left_to_right_through_all_parts() -> None:
-    lines = drawn(line_figure(pd.Series([10.0, 30, 20], name="x"), ROWS, "y", "least squares"))
+    lines = drawn(line_figure(pd.Series([10.0, 30, 20], name="x"), ROWS, "y", "least_squares"))
     assert lines["model"] == ([10, 20, 30], [1.5, 2.5, 4])
-    assert lines["least squares"] == ([10, 20, 30], [1, 3, 5])
+    assert lines["least_squares"] == ([10, 20, 30], [1, 3, 5])
     assert lines["test"] == ([30], [5])
 
 

@@ -47,7 +47,7 @@ def test_numbers_and_a_category_have_the_errors_by_category_and_no_line(of_house
 def test_one_column_of_numbers_has_the_line_itself(of_line: dict[str, Section]) -> None:
     assert list(of_line) == ["Scores", "The line", "Truth and prediction", "Residuals", "Training", "Data"]
     texts = {element.text for element in ET.fromstring(of_line["The line"].pictures[0]).iter(f"{SVG}text")}  # noqa: S314  # our own
-    assert {"model", "least squares", "train", "test", "x", "y"} <= texts
+    assert {"model", "least_squares", "train", "test", "x", "y"} <= texts
 
 
 def test_pictures_need_nothing_from_outside(of_houses_sold: dict[str, Section], of_line: dict[str, Section]) -> None:
@@ -66,7 +66,7 @@ def test_scores_list_the_test_part_first_and_in_it_the_model(
 
     assert [table.title for table in tables] == ["Test set", "Validation set", "Train set"]
     assert tables[0].headings == ["model or baseline", "MAE", "RMSE", "R²"]
-    assert [row[0] for row in tables[0].rows] == ["model", "least squares", "mean"]
+    assert [row[0] for row in tables[0].rows] == ["model", "least_squares", "mean"]
     shown = [float(cell) for cell in tables[0].rows[0][1:]]
     assert shown == pytest.approx(list(scores["model"]["test"].values()), rel=1e-3)
 
@@ -75,7 +75,7 @@ def test_the_verdict_says_who_is_better(mixed: Folders, tmp_path: Path) -> None:
     folder = tmp_path / "evaluate"
     shutil.copytree(mixed["evaluate"], folder)
     for error, said in [
-        (1.0, "The model beats its best baseline, least squares"),
+        (1.0, "The model beats its best baseline, least_squares"),
         (2.0, "The model is worse"),
     ]:
         headline = {"metric": "mae", "model": error, "baseline": 1.5}
@@ -105,7 +105,7 @@ def test_errors_by_category_are_those_of_its_rows_in_the_test_part(
         own = predictions[(predictions["part"] == "test") & (towns == town)]
         assert int(rows) == len(own)
         assert float(model) == pytest.approx((own["y"] - own["model"]).abs().mean(), rel=1e-3)
-        assert float(baseline) == pytest.approx((own["y"] - own["least squares"]).abs().mean(), rel=1e-3)
+        assert float(baseline) == pytest.approx((own["y"] - own["least_squares"]).abs().mean(), rel=1e-3)
 
 
 def test_names_that_were_not_in_training_are_marked(mixed: Folders) -> None:

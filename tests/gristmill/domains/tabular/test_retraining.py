@@ -112,7 +112,7 @@ def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later
     assert judgeable(later, Champion(mixed, {})) == left.sum()
     truth, inputs = data.truth[data.parts == "test"][left], data.inputs[data.parts == "test"][left]
     assert (found.metric, found.block) == ("mae", 1)
-    assert set(found.errors) == {CHALLENGER, CHAMPION, "mean", "least squares"}
+    assert set(found.errors) == {CHALLENGER, CHAMPION, "mean", "least_squares"}
     for name, folders in ((CHALLENGER, later), (CHAMPION, mixed)):
         made = predict_target(saved_network.read(folders["train"]), inputs)
         assert found.errors[name] == pytest.approx(np.abs(made - truth), rel=1e-4, abs=1e-3)
@@ -122,7 +122,7 @@ def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later
 
 def test_without_a_champion_all_of_the_test_part_counts(mixed: Folders) -> None:
     found = contest(mixed, None)
-    assert set(found.errors) == {CHALLENGER, "mean", "least squares"}
+    assert set(found.errors) == {CHALLENGER, "mean", "least_squares"}
     scores = read_document(mixed["evaluate"] / "scores.json")
     assert found.errors[CHALLENGER].mean() == pytest.approx(scores["model"]["test"]["mae"])
 
