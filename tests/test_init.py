@@ -144,10 +144,9 @@ def write_few_reviews(path: Path) -> None:
         ("timeseries", NILE, "naive"),
         ("timeseries", f"{STATSMODELS}/grunfeld/grunfeld.csv", "moving_average"),
         ("tabular", f"{STATSMODELS}/engel/engel.csv", "mean"),
-        ("tabular", f"{STATSMODELS}/statecrime/statecrime.csv", "mean"),
         ("text", "reviews.csv", "majority"),
     ],
-    ids=["nile", "grunfeld", "engel", "statecrime", "reviews"],
+    ids=["nile", "grunfeld", "engel", "reviews"],
 )
 def test_a_table_as_it_comes_runs_with_no_editing_and_beats_a_baseline(
     command: Command, here: Path, domain: str, data: str, worse: str

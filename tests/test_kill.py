@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import ROOT, SMALL
+from conftest import ONE_BASELINE, ROOT, SMALL
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
@@ -233,7 +233,7 @@ def weights_of(store: Path, stage: str = "train") -> bytes:
 
 @pytest.mark.fault(1)
 def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project: Path, forked: Forked) -> None:
-    write_project(project, SMALL + ANY_MODEL)
+    write_project(project, ONE_BASELINE + ANY_MODEL)
     months = (project / "series.csv").read_text()
     (project / "series.csv").write_text("\n".join(months.splitlines()[:281]) + "\n")
     assert forked.run(project, "retrain", "small", "--set", "preprocess.history=1") == 0, (project / "err").read_text()

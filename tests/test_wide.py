@@ -58,9 +58,8 @@ SERIES = """
 domain = "timeseries"
 source = { kind = "parquet", path = "many.parquet" }
 ingest = { time = "hour", target = "y", series = "name" }
-preprocess = { history = 4, horizon = 1, validation = 0, test = 40 }
+preprocess = { history = 4, horizon = 1, validation = 0, test = 40, season = 24 }
 model = { kind = "linear" }
-evaluate = { season = 24 }
 export = { formats = ["keras"] }
 """
 TEXTS = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SMALL
+from conftest import ONE_BASELINE, SMALL
 from gristmill.config.stages import STAGES
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
@@ -143,7 +143,7 @@ def test_rows_that_come_late_are_news_and_a_retraining_repeated_changes_nothing(
     project: Path, command: Command, fault: Fault, gaps: str, what: dict[str, int]
 ) -> None:
     policy = f'target = "sunspots"\ngaps = "{gaps}"'
-    whole = set_up(project, SMALL.replace('target = "sunspots"', policy), left_out=slice(150, 152))
+    whole = set_up(project, ONE_BASELINE.replace('target = "sunspots"', policy), left_out=slice(150, 152))
     assert command("retrain", "small").status == 0
     before = what_serves(project)
     assert served(project) == (1, [1])
