@@ -236,7 +236,7 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project:
     write_project(project, ONE_BASELINE + ANY_MODEL)
     months = (project / "series.csv").read_text()
     (project / "series.csv").write_text("\n".join(months.splitlines()[:281]) + "\n")
-    assert forked.run(project, "retrain", "small", "--set", "preprocess.history=1") == 0, (project / "err").read_text()
+    assert forked.run(project, "retrain", "small", "--set", "model.kind=naive") == 0, (project / "err").read_text()
     (project / "series.csv").write_text(months)
     store, before, uninterrupted = project / "data/store", project / "before", project / "uninterrupted"
     shutil.copytree(store, before)
