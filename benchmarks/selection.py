@@ -84,7 +84,7 @@ def of_catalogue(name: str) -> Callable[[Path, int], Figures]:
 
 
 def of_init(name: str) -> Callable[[Path, int], Figures]:
-    """Return the measurement of what `init` writes, beside the best baseline and one network's seconds."""
+    """Return the measurement of what `init` writes, with the best baseline and the seconds of one network."""
 
     def measure(folder: Path, seed: int) -> Figures:
         domain = projects.init_named(folder, name)

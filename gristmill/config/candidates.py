@@ -118,6 +118,7 @@ def _names(made: list[Mapping[str, Settings]]) -> Iterator[str]:
     """Yield a name for each candidate: its kind, or `dense-2` for the second of a kind."""
     seen: Counter[str] = Counter()
     for tables in made:
-        kind = str(getattr(tables["model"], "kind"))  # noqa: B009 - every model has one
+        model: Any = tables["model"]  # every model has a kind
+        kind = str(model.kind)
         seen[kind] += 1
         yield kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"

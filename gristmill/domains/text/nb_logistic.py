@@ -36,7 +36,7 @@ class LinearClassifier:
 def fit_classifier(
     present: csr_array, labels: Labels, classes: int, *, smoothing: float, decay: float
 ) -> LinearClassifier:
-    """Return the classifier; of more than two classes, each is told from the rest.
+    """Return the classifier; with more than two classes, one against the rest.
 
     Args:
         present: 1 where a text has a feature: (texts, features), no other values stored.

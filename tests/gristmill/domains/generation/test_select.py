@@ -135,7 +135,7 @@ def test_every_candidate_is_scored_and_the_selected_one_is_exported(
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_candidate_of_a_preset_is_valid_and_cheap_ones_come_first(name: str) -> None:
     tables = {
-        "model": Auto(kind="auto", preset=name),  # type: ignore[arg-type]
+        "model": Auto(kind="auto", preset=name),
         "train": Train(patience=2),
         "preprocess": Preprocess(),
         "evaluate": Evaluate(),

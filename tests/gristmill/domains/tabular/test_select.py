@@ -166,6 +166,6 @@ def test_presets_are_valid_and_begin_with_the_baselines(name: str) -> None:
     tables: dict[str, Any] = {
         table: read_table(choices[table], {}, table, table, []) for table in ("train", "select", "evaluate")
     }
-    found = candidates_of("tabular", tables | {"model": Auto(kind="auto", preset=name)})  # type: ignore[arg-type]
+    found = candidates_of("tabular", tables | {"model": Auto(kind="auto", preset=name)})
     assert [one.name for one in found][:2] == ["mean", "least_squares"]
     assert len(found) == len(PRESETS[name])

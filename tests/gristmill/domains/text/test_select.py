@@ -31,7 +31,7 @@ pytest_plugins = ["helpers.end_to_end"]
 
 def candidates(preset: str, **tables: Settings) -> list[Candidate]:
     """Return the candidates of a preset, in a pipeline with these tables."""
-    given: Any = {"model": Auto(kind="auto", preset=preset), "train": Train()}  # type: ignore[arg-type]
+    given: Any = {"model": Auto(kind="auto", preset=preset), "train": Train()}
     assert set(given) <= set(tables_of("text"))
     return candidates_of("text", given | tables)
 

@@ -15,7 +15,7 @@ def test_presets_are_valid_and_train_without_a_validation_set(name: str) -> None
     choices = tables_of("timeseries")
     tables: dict[str, Any] = {table: read_table(choices[table], {}, table, table, []) for table in ("train", "select")}
 
-    found = candidates_of("timeseries", tables | {"model": Auto(kind="auto", preset=name)})  # type: ignore[arg-type]
+    found = candidates_of("timeseries", tables | {"model": Auto(kind="auto", preset=name)})
 
     assert len(found) == len(PRESETS[name])
     assert found[0].name == "naive"

@@ -26,7 +26,7 @@ def candidates(preset: Any, size: int = 64, channels: Any = 3, **train: Any) -> 
         "preprocess": Preprocess(size=size, channels=channels),
         "augment": Augment(),
         "train": Train(**train),
-    }  # type: ignore[arg-type]
+    }
     found = candidates_of("vision", tables | {"model": Auto(kind="auto", preset=preset)})
     return {candidate.name: candidate.tables for candidate in found}
 

@@ -35,7 +35,7 @@ def prepared() -> Prepared:
 
 @cache
 def fitted(kind: str) -> Any:
-    return settings_of(kind, PACKAGE).model_validate({"kind": kind}).fit(prepared())  # type: ignore[attr-defined]
+    return settings_of(kind, PACKAGE).model_validate({"kind": kind}).fit(prepared())
 
 
 def windows(network: Any, observed: int | None = None) -> Any:
@@ -112,7 +112,7 @@ def test_a_kind_refuses_a_series_that_is_too_short_or_forecasts_it(kind: str) ->
     for length in (3, 4, 6, 9):
         data = assembled(np.arange(length) ** 2.0, season=SEASON, history=1, test=1)
         try:
-            network = settings.fit(data)  # type: ignore[attr-defined]
+            network = settings.fit(data)
         except Unsuitable:
             continue
         assert network.input_shape[1] < length
