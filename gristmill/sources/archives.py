@@ -3,9 +3,7 @@
 import io
 import os
 import re
-import shutil
 import stat
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -13,20 +11,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from tempfile import TemporaryFile
 from typing import IO, cast
 
 from gristmill.errors import DataError, short_repr
-from gristmill.sources.packed import max_unpacked_bytes, open_unpacked
+from gristmill.sources.packed import max_unpacked_bytes
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
 ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to
 
-_ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`_max_members`)
+_ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`max_members`)
 _MIN_BYTES_PER_MEMBER = 64
-_MAX_HEADER_BYTES = 1 << 20  # limit for a tar header, which is read at once
-_MAX_NAME_LENGTH = 4096  # the limit of Linux
 _STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile does not stream other methods
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ZIP_ENTRY = b"PK\1\2"  # the first bytes of each entry in a zip's directory
@@ -35,7 +30,9 @@ Read = Callable[[], bytes]
 
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
+    """One file in an archive."""
+
     name: str
     size: int  # as declared
     open: Callable[[], IO[bytes] | None]
@@ -55,7 +52,7 @@ def open_files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> Iterator[dic
     with ExitStack() as stack:
         for path in paths:
             if path.name.lower().endswith(SUFFIXES):
-                folder = path.with_name(path.name[: -len(_suffix(path))])
+                folder = path.with_name(path.name[: -len(suffix_of(path))])
                 members = stack.enter_context(open_archive(path, suffixes))
                 new = {folder / name: read for name, read in members.items()}
             else:
@@ -76,15 +73,18 @@ def open_archive(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Re
         DataError: the archive is damaged, too large, or has a member with an unsafe name or of a special type;
             the message names archive and member.
     """
+    from gristmill.sources.tar import open_tar
+
     with ExitStack() as stack:
         with readable(path):
-            members = stack.enter_context(_open_zip(path) if _suffix(path) == ".zip" else _open_tar(path))
+            members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else open_tar(path))
         chosen = _choose_members(path, members, suffixes)
         _check_sizes(path, chosen)
         yield {name: partial(_read_member, path, chosen[name]) for name in sorted(chosen)}
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
+    """Return which of `SUFFIXES` the name of an archive has."""
     return next(suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix))
 
 
@@ -96,6 +96,8 @@ def _read_file(path: Path) -> bytes:
 @contextmanager
 def readable(what: object) -> Iterator[None]:
     """Turn errors of the standard library and NumPy about a damaged file into a one-line `DataError`."""
+    import tarfile  # late, like `tar.py`: a run with nothing to do reads no archive
+
     try:
         yield
     except (
@@ -112,14 +114,14 @@ def readable(what: object) -> Iterator[None]:
 
 
 @contextmanager
-def _open_zip(path: Path) -> Iterator[list[_Member]]:
+def _open_zip(path: Path) -> Iterator[list[Member]]:
     with path.open("rb", buffering=0) as raw, open_zip(path, raw) as archive:
         members = []
         for info in archive.infolist():
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _not_a_plain_file(path, info.filename)
+                raise not_a_plain_file(path, info.filename)
             if not info.is_dir():
-                members.append(_Member(info.filename, info.file_size, partial(archive.open, info)))
+                members.append(Member(info.filename, info.file_size, partial(archive.open, info)))
         yield members
 
 
@@ -142,59 +144,18 @@ def open_zip(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-@contextmanager
-def _open_tar(path: Path) -> Iterator[list[_Member]]:
-    with _tar_stream(path) as stream:
-        reader = _TarReader(stream)
-        with tarfile.open(fileobj=reader, mode="r:") as archive:
-            _check_tar_headers(path, archive)
-            stream.seek(archive.offset)
-            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile treats a damaged header as the end
-                raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
-            reader.max_read = MAX_MEMBER_BYTES
-            files = [info for info in archive.getmembers() if info.isreg()]
-            yield [_Member(info.name, info.size, partial(archive.extractfile, info)) for info in files]
-
-
-def _check_tar_headers(path: Path, archive: tarfile.TarFile) -> None:
-    """Read the headers one by one, so that too many or too long ones do not fill the memory."""
-    limit = _max_members(path.stat().st_size)
-    for count, info in enumerate(archive, 1):
-        if not info.isdir() and (not info.isreg() or info.issparse()):
-            raise _not_a_plain_file(path, info.name)
-        if count > limit:
-            raise _too_many_members(path, limit)
-        if len(info.name) > _MAX_NAME_LENGTH:
-            raise DataError(
-                f"{path}, member {short_repr(info.name)}: a name of more than {_MAX_NAME_LENGTH:,} characters. "
-                "Rename it, and pack it again."
-            )
-        info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
-
-
-@contextmanager
-def _tar_stream(path: Path) -> Iterator[io.RawIOBase]:
-    """Open a tar; a compressed one is unpacked to a temporary file, since members are read in any order."""
-    if _suffix(path) == ".tar":
-        with path.open("rb", buffering=0) as raw:
-            yield raw
-        return
-    with TemporaryFile() as file:
-        with open_unpacked(path, always_allowed=ALWAYS_ALLOWED) as content:
-            shutil.copyfileobj(content, file, 1 << 20)
-        file.seek(0)
-        yield file.raw
-
-
-def _max_members(size: int) -> int:
+def max_members(size: int) -> int:
+    """Return how many members an archive of so many bytes may have."""
     return max(_ALWAYS_ALLOWED_MEMBERS, size // _MIN_BYTES_PER_MEMBER)
 
 
-def _too_many_members(where: object, limit: int) -> DataError:
+def too_many_members(where: object, limit: int) -> DataError:
+    """Return the error about an archive with more members than allowed."""
     return DataError(f"{where}: more than {limit:,} members. Pack photos only.")
 
 
-def _not_a_plain_file(path: Path, name: str) -> DataError:
+def not_a_plain_file(path: Path, name: str) -> DataError:
+    """Return the error about a member of a special type."""
     return DataError(f"{path}, member {short_repr(name)}: a link, a device or sparse. Pack plain files only.")
 
 
@@ -203,29 +164,18 @@ class _ZipReader(io.BufferedReader):
 
     def __init__(self, where: object, raw: IO[bytes]) -> None:
         super().__init__(cast(io.RawIOBase, raw))
-        self._where, self._limit = where, _max_members(self.seek(0, os.SEEK_END))
+        self._where, self._limit = where, max_members(self.seek(0, os.SEEK_END))
 
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
         if content.count(_ZIP_ENTRY) > self._limit:
-            raise _too_many_members(self._where, self._limit)
+            raise too_many_members(self._where, self._limit)
         return content
 
 
-class _TarReader(io.BufferedReader):
-    """Reader that rejects unusually large headers of a tar."""
-
-    max_read = _MAX_HEADER_BYTES
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or not 0 <= size <= self.max_read:
-            raise tarfile.ReadError(f"a header asks for {size} bytes")
-        return super().read(size)
-
-
-def _choose_members(path: Path, members: Iterable[_Member], suffixes: tuple[str, ...]) -> dict[str, _Member]:
+def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, ...]) -> dict[str, Member]:
     """Return the members that count by their plain names; reject an archive with any unsafe name."""
-    by_name: dict[str, _Member] = {}
+    by_name: dict[str, Member] = {}
     for member in members:
         name = _safe_name(path, member.name)
         if name in by_name:
@@ -253,7 +203,7 @@ def _safe_name(path: Path, name: str) -> str:
     return str(PurePosixPath(name))
 
 
-def _check_sizes(path: Path, members: dict[str, _Member]) -> None:
+def _check_sizes(path: Path, members: dict[str, Member]) -> None:
     for name, member in members.items():
         if member.size > MAX_MEMBER_BYTES:
             raise DataError(
@@ -265,7 +215,7 @@ def _check_sizes(path: Path, members: dict[str, _Member]) -> None:
         raise DataError(f"{path}: unpacks to {total:,} bytes, more than {limit:,}. Pack photos only.")
 
 
-def _read_member(path: Path, member: _Member) -> bytes:
+def _read_member(path: Path, member: Member) -> bytes:
     """Return a member's bytes; fail unless there are as many as declared."""
     with readable(f"{path}, member {short_repr(member.name)}"):
         file = member.open()
