@@ -7,6 +7,7 @@ key is therefore the right result. Golden tests pin keys (`tests/gristmill/test_
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,7 +115,11 @@ def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -
 
 @cache
 def _version(name: str) -> str:
-    version = metadata.version(name)
+    found = metadata.distribution(name)
+    headers, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
+    # `found.version` parses the whole file, with its long description.
+    line = re.search(r"^Version: *(\S+)$", headers, re.MULTILINE)
+    version = line[1] if line else found.version
     return version if name not in _SYSTEM_LIBRARIES or _can_load(name) else f"{version}, not loadable"
 
 

@@ -22,6 +22,7 @@ from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline,
 from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
+from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.urls import redact
 
 PIPELINES_FILE = "pipelines.toml"
@@ -99,7 +100,8 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     root = find_project_folder() if root is None else root
     changes = {name: tuple(assignments) for name, assignments in (overrides or {}).items()}
     try:
-        return read(root, changes)
+        with gc_frozen():  # it imports and builds the classes of the tables, which stay until the end
+            return read(root, changes)
     except InvalidSettings as error:
         problems = error.problems
     in_file: list[Problem] = []

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue, load
-from gristmill.course import rows
 from gristmill.errors import RequestError, WorkError
-from gristmill.maintenance import local
 from gristmill.prefect_runtime.launch import launch, locate_data
 from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
@@ -28,6 +26,8 @@ from gristmill.workers.pool import concurrency
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gristmill.maintenance.local import Garbage, Verification
 
 logger = logging.getLogger(__name__)
 
@@ -165,8 +165,10 @@ class Project(Models):
         """Return a run's headline score without verifying it, None if there is none."""
         return status.headline(record, self.store)
 
-    def verify(self, repair: bool = False) -> list[local.Verification]:
+    def verify(self, repair: bool = False) -> "list[Verification]":
         """Hash everything in the store; with `repair`, restore damaged files or move them aside."""
+        from gristmill.maintenance import local
+
         self.registry.pull()
         verdicts = [*local.verify_store(self.store), *local.verify_registry(self.registry)]
         if repair:
@@ -179,8 +181,11 @@ class Project(Models):
             verdicts += [repair_shared(verdict, self.store) for verdict in shared] if repair else shared
         return verdicts
 
-    def collect(self, dry_run: bool = False) -> list[local.Garbage]:
+    def collect(self, dry_run: bool = False) -> "list[Garbage]":
         """Remove and return files that no run, version or sweep needs; with `dry_run`, only return them."""
+        from gristmill.course import rows
+        from gristmill.maintenance import local
+
         self.runs.pull()
         self.registry.pull()
         latest = [self.runs.latest_own(pipeline) for pipeline in self.catalogue.pipelines.values()]

@@ -116,7 +116,13 @@ class Settings(BaseModel):
 
     words: ClassVar[tuple[str, ...]] = ()  # values of a location field that are not locations
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a command imports more tables than it reads; building each takes 0.3 ms
+    )
 
 
 class Files(Settings):

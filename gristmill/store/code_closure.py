@@ -188,9 +188,10 @@ def _files_of(package: Path) -> dict[str, str]:
     files = {}
     for folder, folders, names in os.walk(package, followlinks=True):
         folders[:] = [name for name in folders if name.isidentifier()]
-        packages = {name for name in folders if Path(folder, name, "__init__.py").is_file()}
+        modules = {name.removesuffix(".py") for name in names if name.endswith(".py")}
+        packages = {name for name in modules.intersection(folders) if Path(folder, name, "__init__.py").is_file()}
         at = Path(folder).relative_to(top)
-        for stem in {name.removesuffix(".py") for name in names if name.endswith(".py")} - packages:
+        for stem in modules - packages:
             if stem.isidentifier():
                 steps = at.parts if stem == "__init__" else (*at.parts, stem)
                 files[".".join(steps)] = f"{at.as_posix()}/{stem}.py"

@@ -97,9 +97,9 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def stat_of(path: Path) -> Stat:
+def stat_of(path: Path | str) -> Stat:
     """Return the values of a file's stat that change when the file is written to."""
-    stat = path.stat()
+    stat = os.stat(path)  # noqa: PTH116 - a run with nothing to do reads hundreds, and Path takes twice as long
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
@@ -143,7 +143,7 @@ class StatCache:
         newest_cacheable = time.time_ns() - _MIN_AGE_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
         for name in names:
-            stat = stat_of(folder / name)
+            stat = stat_of(f"{folder}/{name}")
             before, value = cached.get(name, (None, None))
             fresh[name] = (stat, value if before == stat else work(folder / name))
         cacheable = {name: [stat, value] for name, (stat, value) in fresh.items() if stat[2] < newest_cacheable}

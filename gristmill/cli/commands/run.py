@@ -7,7 +7,6 @@ import typer
 from gristmill.cli import output, progress_bar
 from gristmill.cli.options import Budget, Jobs, Json, Refresh, RunId, Set, pipelines_argument
 from gristmill.errors import RequestError, WorkError
-from gristmill.project.overview_page import write_index
 from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.plan import Step, is_fresh
@@ -72,6 +71,8 @@ def report(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Render the report on a run, or without a name the page of all pipelines, and print its path."""
+    from gristmill.project.overview_page import write_index
+
     if run and not name:
         raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
     with progress_bar.working("report"):
