@@ -85,7 +85,7 @@ def write_shards(folder: Path, part: str, pixels: Pixels, labels: Sequence[int])
 
 def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) -> Folders:
     """Write what train leaves below `root`, evaluate, and return the folders of all stages."""
-    from gristmill.domains.common.classification.held_out import validation_split, write_held_out
+    from gristmill.domains.common.classification.held_out import learning_set, write_held_out
     from gristmill.domains.vision.evaluate import evaluate
     from gristmill.domains.vision.predictions import probabilities_of
     from gristmill.training import saved_network
@@ -96,9 +96,8 @@ def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) 
     saved_network.write(network, folders["train"])
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
-    if len(data.rows("validation")):
-        split = [validation_split(data)]
-        write_held_out(data, split, lambda _: probabilities_of(network, data, "validation"), folders["train"])
+    held_out = probabilities_of(network, data, "validation")
+    write_held_out(data, learning_set(data).validation, held_out, folders["train"])
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
     write_document(folders["train"] / "training.json", ended)
     if data.rows("validation").size:

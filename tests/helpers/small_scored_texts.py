@@ -73,14 +73,14 @@ def write_texts(folders: Folders, classes: list[str], counts: dict[str, int]) ->
 
 def judge(folders: Folders, network: "keras.Model", settings: Evaluate) -> Folders:
     """Write what train leaves, evaluate, and return the folders."""
-    from gristmill.domains.common.classification.held_out import validation_split, write_held_out
+    from gristmill.domains.common.classification.held_out import learning_set, write_held_out
     from gristmill.domains.text.evaluate import evaluate
     from gristmill.domains.text.predictions import probabilities_of
     from gristmill.domains.text.text_model import Padding, TextModel
 
     data, train = dataset.read(folders["preprocess"]), folders["train"]
     TextModel(data.tokenizer(), Padding(data.layout.length), network).write(train)
-    write_held_out(data, [validation_split(data)], lambda _: probabilities_of(network, data, "validation"), train)
+    write_held_out(data, learning_set(data).validation, probabilities_of(network, data, "validation"), train)
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from gristmill.domains.common.folds import Positions
+
 OVERFIT_EXAMPLES = 8  # a network of any size should be able to memorise this many examples
 
 _MIN_DISTANCE = 0.03  # share of the largest distance that a row must keep from the span of the others
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
-Positions = npt.NDArray[np.int64]
 
 
 def evenly_spaced(count: int, most: int) -> Positions:

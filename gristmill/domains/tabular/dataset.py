@@ -1,6 +1,6 @@
 """Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training set."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.folds import Split
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 PARTS = ("train", "validation", "test")
@@ -53,6 +54,12 @@ class Prepared:
     def inputs(self) -> Inputs:
         """The network's input for every row."""
         return self.layout.inputs(self.table)
+
+    def with_split(self, split: Split) -> "Prepared":
+        """Return the rows of a split as training and validation set, and all others as the test set."""
+        parts = np.full(len(self.parts), "test", "<U10")
+        parts[split.fit], parts[split.predict] = "train", "validation"
+        return replace(self, parts=parts)
 
 
 def raw_inputs(rows: pd.DataFrame, numbers: list[str], categories: list[str]) -> Inputs:

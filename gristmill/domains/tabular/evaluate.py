@@ -81,7 +81,7 @@ def baselines(data: Prepared, tried: Mapping[str, CandidateArtifacts]) -> dict[s
     for kind in (Mean(kind="mean"), LeastSquares(kind="least_squares")):
         if kind.model_dump(mode="json") not in known:
             with suppress(Unsuitable):
-                network, rows, honest = closed_form.fit(kind, data)
+                network, (rows, honest) = closed_form.fit(kind, data)
                 made[kind.kind] = _with_honest(data, predict_target(network, data.inputs), pd.Series(honest, rows))
     return made
 

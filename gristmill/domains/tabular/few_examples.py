@@ -4,13 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gristmill.domains.common.few_examples import (
-    OVERFIT_EXAMPLES,
-    Folders,
-    Positions,
-    affinely_independent_rows,
-    evenly_spaced,
-)
+from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows, evenly_spaced
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.selection import Call, Predictions, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
@@ -57,7 +58,7 @@ def select(
     return counts | {"candidates": len(candidates), "members": len(selection.weights)}
 
 
-def common_rows(predictions: Iterable["pd.Series[float]"]) -> held_out.Positions:
+def common_rows(predictions: Iterable["pd.Series[float]"]) -> Positions:
     """Return the sorted positions of the rows that all candidates predicted."""
     indices = [series.index.to_numpy() for series in predictions]
     return reduce(np.intersect1d, indices) if indices else np.empty(0, np.int64)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
-from gristmill.settings.base import AnyShare, Column, Columns, Fit, Settings, Share
+from gristmill.domains.common.settings import TrainOnExamples
+from gristmill.settings.base import AnyShare, Column, Columns, Settings, Share
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -45,11 +46,10 @@ class Preprocess(Settings):
     scale: Literal["standard", "none"] = "standard"  # standard: numbers and target have mean 0, deviation 1 in training
 
 
-class Train(Fit):
+class Train(TrainOnExamples):
     """Training of the network."""
 
     loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised values
-    folds: PositiveInt = 1  # networks to average with fewer than 1,000 rows, each trained without another fold
 
 
 class Evaluate(Settings):

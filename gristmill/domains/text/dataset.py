@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.domains.common.classification.held_out import Split
 from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.folds import Split
 from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 

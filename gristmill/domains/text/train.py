@@ -8,27 +8,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.held_out import (
-    FEW_EXAMPLES,
-    NETWORK_FOLDS,
-    Split,
-    folds,
-    has_few_examples,
-    learning_rows,
-    validation_split,
-    write_held_out,
-)
+from gristmill.domains.common.classification.held_out import learning_rows, learning_set, write_held_out
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
-from gristmill.domains.text import closed_form, dataset
-from gristmill.domains.text.closed_form import ClosedForm
+from gristmill.domains.common.fold_training import ClosedForm, Honest, Trained, fit_closed_form, train_networks
+from gristmill.domains.common.folds import Positions, Split
+from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of
 from gristmill.domains.text.model_shape import Shape
-from gristmill.domains.text.predictions import probabilities_of
+from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.text_model import Padding, TextModel
-from gristmill.errors import RequestError, Unsuitable
+from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
+from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
@@ -61,57 +53,58 @@ def train(
     """
     data = dataset.read(preprocess)
     if isinstance(model, ClosedForm):
-        return closed_form.fit(model, data, ingest, out)
-    few = has_few_examples(data)
-    if few and train.few_examples == "refuse":
-        raise Unsuitable(f"needs {FEW_EXAMPLES:,} texts to learn from; there are {len(learning_rows(data)):,}")
-    if few and train.few_examples == "average":
-        return _train_folds(model, train, data, out, files, arguments)
-    network, history = _trained(model, train, data, files, arguments)
-    network = with_probabilities(network)
-    if data.layout.counts["validation"]:
-        write_held_out(data, [validation_split(data)], lambda _: probabilities_of(network, data, "validation"), out)
-    return _write(network, history, data, out)
+        (fitted, honest), history = fit_on_texts(model, data, ingest), TrainingHistory()
+    else:
+        fitted, history, honest = _train_network(model, train, data, files, arguments)
+    write_held_out(data, *honest, out)
+    fitted.write(out)
+    return {"parameters": fitted.network.count_params()} | write_history(history, out)
 
 
-def _train_folds(
-    model: Model, train: Train, data: Prepared, out: Path, files: Sequence[Path], arguments: FitArguments
-) -> dict[str, int]:
-    """Train a network for each fold of training and validation set, and write their average.
+def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path) -> tuple[TextModel, Honest]:
+    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions."""
+    labels = learning_rows(data)["label"].to_numpy()
+    texts = [text for of_part in texts_of(data, ["train", "validation"], ingest).values() for text in of_part]
 
-    Each fold serves as the validation set of the network that is trained on the others.
-    """
-    networks, histories = list[keras.Model](), list[TrainingHistory]()
+    def fitted(positions: Positions) -> TextModel:
+        chosen = LabelledTexts([texts[at] for at in positions], labels[positions], len(data.classes))
+        made: TextModel = model.fit(chosen)
+        return made
 
-    def predict(fold: Split) -> Probabilities:
-        learned, name = data.with_split(fold), f"fold_{len(networks)}"
-        places: FitArguments = {**arguments, "scratch": arguments["scratch"] / name, "logs": arguments["logs"] / name}
-        network, history = _trained(model, train, learned, files, places)
-        networks.append(with_probabilities(network, name))
-        histories.append(history)
-        return probabilities_of(networks[-1], learned, "validation")
+    def predict(classifier: TextModel, positions: Positions) -> Probabilities:
+        return classifier.probabilities([texts[at] for at in positions])
 
-    write_held_out(data, folds(data, NETWORK_FOLDS), predict, out)
-    tokens = keras.Input(networks[0].input_shape[1:], dtype="int32", name="tokens")
-    average = keras.layers.Average()([network(tokens) for network in networks])
-    return _write(keras.Model(tokens, average, name="classifier"), histories[0], data, out)
+    return fit_closed_form(learning_set(data), fitted, predict)
 
 
-def _trained(
-    model: Model, train: Train, data: Prepared, files: Sequence[Path], arguments: FitArguments
-) -> tuple[keras.Model, TrainingHistory]:
-    """Return the trained network, from tokens to logits, and its history."""
-    network, truth = seeded(lambda: build(model, files, data.layout), train.seed), Targets(data, train)
-    width: int | None = network.input_shape[1]  # None for any number of tokens
-    feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)
-    return network, fit(network, feed, validation, train, truth.loss(), goal=truth.goal(), **arguments)
+def _train_network(
+    model: Model, settings: Train, data: Prepared, files: Sequence[Path], arguments: FitArguments
+) -> tuple[TextModel, TrainingHistory, Honest]:
+    """Return the classifier, the history of its training, and its held-out predictions."""
 
+    def train_one(split: Split | None, arguments: FitArguments) -> Trained:
+        learned = data.with_split(split) if split else data
+        network, truth = seeded(lambda: build(model, files, data.layout), settings.seed), Targets(learned, settings)
+        width: int | None = network.input_shape[1]  # None for any number of tokens
+        feed, validation = feed_of(learned, truth, settings, width), validation_of(learned, truth, width)
+        history = fit(network, feed, validation, settings, truth.loss(), goal=truth.goal(), **arguments)
+        network = with_probabilities(network)
+        return network, history, probabilities_of(network, learned, "validation")
 
-def _write(network: keras.Model, history: TrainingHistory, data: Prepared, out: Path) -> dict[str, int]:
-    """Write the classifier and its history, and return the counts for the run record."""
+    examples, few = learning_set(data), settings.few_examples
+    network, history, honest = train_networks(examples, "texts", few, arguments, train_one, _average)
     layout = data.layout
-    TextModel(data.tokenizer(), Padding(layout.length, layout.pad, layout.truncate), network).write(out)
-    return {"parameters": network.count_params()} | write_history(history, out)
+    padding = Padding(layout.length, layout.pad, layout.truncate)
+    return TextModel(data.tokenizer(), padding, network), history, honest
+
+
+def _average(networks: list[keras.Model]) -> keras.Model:
+    """Return the network of the mean probabilities of several."""
+    tokens = keras.Input(networks[0].input_shape[1:], dtype="int32", name="tokens")
+    for number, network in enumerate(networks):
+        network.name = f"fold_{number}"  # the layers of a network need different names
+    mean = keras.layers.Average()([network(tokens) for network in networks])
+    return keras.Model(tokens, mean, name="classifier")
 
 
 def build(model: Model, files: Sequence[Path], layout: Layout) -> keras.Model:
@@ -145,7 +138,7 @@ def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
         )
 
 
-def with_probabilities(network: keras.Model, name: str = "classifier") -> keras.Model:
+def with_probabilities(network: keras.Model) -> keras.Model:
     """Return a network of logits as one of probabilities, one for each class: (batch, classes)."""
     tokens = keras.Input(network.input_shape[1:], dtype="int32", name="tokens")
-    return keras.Model(tokens, probabilities(network(tokens)), name=name)
+    return keras.Model(tokens, probabilities(network(tokens)), name="classifier")

@@ -1,4 +1,4 @@
-"""The images of training and validation set, split into these two anew, as a folder that train can read."""
+"""Some images of training and validation set, as a folder that train can read."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,41 +8,40 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from gristmill.domains.common.classification.held_out import Positions, Split, learning_rows
+from gristmill.domains.common.classification.held_out import learning_rows
+from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.util.table_io import write_table
-
-FEATURES = "features"  # folder of the features of a frozen base, next to the images
 
 _PARTS = ("train", "validation")
 
 
-def write_split(data: Prepared, split: Split, folder: Path, features: Path | None = None) -> Prepared:
-    """Write the images of a split, and the features of a frozen base if there are any, and return the images."""
-    (folder / FEATURES).mkdir(parents=True, exist_ok=True)
-    rows, index = learning_rows(data), []
-    stored = _stored(data, features) if features else None
-    for part, positions in zip(_PARTS, (split.fit, split.predict), strict=True):
-        shards.write_shard(folder / f"{part}-00000-of-00001.tfrecord", _records(data, positions))
-        index.append(rows.iloc[positions].assign(part=part))
-        if stored is not None:
-            np.save(folder / FEATURES / f"{part}.npy", stored[positions], allow_pickle=False)
+def write_split(data: Prepared, split: Split, folder: Path) -> Prepared:
+    """Write the images of a split, without a test set, and return them."""
+    parts = dict(zip(_PARTS, (split.fit, split.predict), strict=True))
+    for part, positions in parts.items():
+        shards.write_shard(folder / f"{part}-00000-of-00001.tfrecord", records(data, positions))
+    rows = learning_rows(data)
+    index = [rows.iloc[positions].assign(part=part) for part, positions in parts.items()]
     write_table(folder / "index.parquet", pd.concat(index, ignore_index=True))
-    counts = {"train": len(split.fit), "validation": len(split.predict), "test": 0}
-    dataset.write_layout(replace(data.layout, counts=counts), folder)
+    counts = {part: len(positions) for part, positions in parts.items()}
+    dataset.write_layout(replace(data.layout, counts=counts | {"test": 0}), folder)
     return dataset.read(folder)
 
 
-def _records(data: Prepared, positions: Positions) -> Iterator[bytes]:
+def write_features(data: Prepared, split: Split, features: Path, folder: Path) -> None:
+    """Write the features of the images of a split, given those of all images."""
+    stored = LabelledImages.of(data, *_PARTS, features=features)
+    for part, positions in zip(_PARTS, (split.fit, split.predict), strict=True):
+        if len(positions):
+            np.save(folder / f"{part}.npy", stored.take(positions).stored_features(), allow_pickle=False)
+
+
+def records(data: Prepared, positions: Positions) -> Iterator[bytes]:
     """Yield the serialised examples of training, then validation set, at ascending positions."""
     wanted = set(positions.tolist())
     files = [str(path) for part in _PARTS for path in data.shards(part)]
-    for at, record in enumerate(tf.data.TFRecordDataset(files).as_numpy_iterator()):
-        if at in wanted:
-            yield record
-
-
-def _stored(data: Prepared, features: Path) -> dataset.Pixels:
-    files = [features / f"{part}.npy" for part in _PARTS if len(data.rows(part))]
-    return np.concatenate([np.load(file, allow_pickle=False) for file in files])
+    every = tf.data.TFRecordDataset(files).take(max(wanted, default=-1) + 1)
+    yield from (record for at, record in enumerate(every.as_numpy_iterator()) if at in wanted)

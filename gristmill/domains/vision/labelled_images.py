@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
 
 if TYPE_CHECKING:
     import keras
 
 Features = npt.NDArray[np.float32]  # (images, features)
-Chosen = npt.NDArray[np.bool_]  # (images,)
 
 _BATCH = 64  # images; their gradients by direction take a few hundred megabytes
 
@@ -26,24 +26,22 @@ class LabelledImages:
 
     data: Prepared
     parts: tuple[str, ...]
-    chosen: Chosen  # of all images of the parts
+    positions: Positions  # of these images among all of the parts, ascending
     features_folder: Path | None = None  # features of a frozen base, as `features.py` writes them
     _built: "list[keras.Model]" = field(default_factory=list)  # the featuriser, shared with subsets of these images
 
     @classmethod
     def of(cls, data: Prepared, *parts: str, features: Path | None = None) -> "LabelledImages":
         """Return all images of the parts."""
-        return cls(data, parts, np.ones(sum(len(data.rows(part)) for part in parts), bool), features)
+        return cls(data, parts, np.arange(sum(len(data.rows(part)) for part in parts)), features)
 
-    def take(self, chosen: Chosen) -> "LabelledImages":
-        """Return some of these images, (images,)."""
-        kept = self.chosen.copy()
-        kept[self.chosen] = chosen
-        return replace(self, chosen=kept)
+    def take(self, positions: Positions) -> "LabelledImages":
+        """Return some of these images, by their ascending positions."""
+        return replace(self, positions=self.positions[positions])
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return int(self.chosen.sum())
+        return len(self.positions)
 
     @property
     def layout(self) -> Layout:
@@ -53,7 +51,7 @@ class LabelledImages:
     @property
     def labels(self) -> Labels:
         """Labels of the images, (images,)."""
-        labels: Labels = np.concatenate([self.data.labels(part) for part in self.parts])[self.chosen]
+        labels: Labels = np.concatenate([self.data.labels(part) for part in self.parts])[self.positions]
         return labels
 
     def featuriser(self, build: "Callable[[], keras.Model]") -> "keras.Model":
@@ -67,9 +65,9 @@ class LabelledImages:
         begin = 0
         for part in self.parts:
             for pixels, _ in self.data.dataset(part, _BATCH).as_numpy_iterator():
-                chosen = self.chosen[begin : begin + len(pixels)]
+                chosen = self._between(begin, begin + len(pixels))
                 begin += len(pixels)
-                if chosen.any():
+                if len(chosen):
                     yield pixels[chosen]
 
     def features(self, featuriser: "keras.Model") -> Features:
@@ -80,9 +78,15 @@ class LabelledImages:
 
     def stored_features(self) -> Features:
         """Return the stored features of a frozen base, (images, features)."""
-        every = [
-            np.load(self.features_folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-            for part in self.parts
-            if self.features_folder and len(self.data.rows(part))
-        ]
-        return np.concatenate(every)[self.chosen]
+        begin, found = 0, []
+        for part in self.parts:
+            end = begin + len(self.data.rows(part))
+            if len(chosen := self._between(begin, end)) and self.features_folder:
+                found.append(np.load(self.features_folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)[chosen])
+            begin = end
+        return np.concatenate(found)
+
+    def _between(self, begin: int, end: int) -> Positions:
+        """Return which of the images from `begin` up to `end` are chosen, counted from `begin`."""
+        first, last = np.searchsorted(self.positions, (begin, end))
+        return self.positions[first:last] - begin

@@ -17,7 +17,7 @@ def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
     """
     numbers = len(images) * featuriser.output_shape[1]
     every = max(-(-len(images) // _MAX_IMAGES), -(-numbers // _MAX_NUMBERS))
-    some = images.take(np.arange(len(images)) % every == 0)
+    some = images.take(np.arange(0, len(images), every))
     classes = len(images.layout.classes)
     fitted = fit_logistic(some.features(featuriser), some.labels, classes)
     head = keras.layers.Dense(classes, activation="softmax", trainable=False, name=HEAD)

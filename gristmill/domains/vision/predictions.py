@@ -26,7 +26,7 @@ def probabilities_of(network: "keras.Model", data: Prepared, part: str, features
     else:
         head, rows = head_of(network), np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
         made = [head.predict_on_batch(rows[begin : begin + _BATCH]) for begin in range(0, len(rows), _BATCH)]
-    return np.concatenate(made).astype(np.float64)
+    return np.concatenate([np.empty((0, len(data.classes))), *made])  # float64
 
 
 def head_of(classifier: "keras.Model") -> "keras.Model":

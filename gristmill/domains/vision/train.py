@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Unpack, runtime_checkable
 
@@ -10,30 +9,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.held_out import (
-    FEW_EXAMPLES,
-    NETWORK_FOLDS,
-    Split,
-    folds,
-    has_few_examples,
-    learning_rows,
-    validation_split,
-    write_held_out,
-)
+from gristmill.domains.common.classification.held_out import learning_set, write_held_out
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.vision import closed_form, dataset
+from gristmill.domains.common.fold_training import ClosedForm, Honest, Trained, fit_closed_form, train_networks
+from gristmill.domains.common.folds import Positions, Split
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
-from gristmill.domains.vision.closed_form import ClosedForm
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.ensemble import Member, average
 from gristmill.domains.vision.feed import feed_of, validation_of
-from gristmill.domains.vision.fold_data import FEATURES, write_split
+from gristmill.domains.vision.fold_data import write_features, write_split
+from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
-from gristmill.domains.vision.predictions import HEAD, probabilities_of
+from gristmill.domains.vision.predictions import HEAD, head_of, probabilities_of
 from gristmill.domains.vision.settings import Augment
-from gristmill.errors import Unsuitable
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
@@ -78,68 +69,66 @@ def train(
     if isinstance(model, PretrainedModel):
         model = model.located(files)
     if isinstance(model, ClosedForm):
-        return closed_form.fit(model, data, features, out)
-    if changes_images(augment):
-        np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
-    few = has_few_examples(data)
-    if few and train.few_examples == "refuse":
-        raise Unsuitable(f"needs {FEW_EXAMPLES:,} images to learn from; there are {len(learning_rows(data)):,}")
-    training = _Training(model, augment, train, files)
-    if few and train.few_examples == "average":
-        return _train_folds(training, data, features, out, arguments)
-    network, history = training.train(data, features, arguments)
-    if data.layout.counts["validation"]:
-        held_out = [validation_split(data)]
-        write_held_out(data, held_out, lambda _: probabilities_of(network, data, "validation", features), out)
+        (network, honest), history = fit_on_images(model, data, features), TrainingHistory()
+    else:
+        if changes_images(augment):
+            np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
+        network, history, honest = _train_network(model, augment, train, data, files, features, arguments, out)
+    write_held_out(data, *honest, out)
     return write_trained(network, history, out)
 
 
-@dataclass(frozen=True)
-class _Training:
-    """Settings of a network and its training."""
+def fit_on_images(model: ClosedForm, data: Prepared, features: Path | None) -> tuple[keras.Model, Honest]:
+    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions."""
+    images = LabelledImages.of(data, "train", "validation", features=features)
 
-    model: Model
-    augment: Augment
-    settings: Train
-    files: Sequence[Path]
+    def predict(network: keras.Model, positions: Positions) -> Probabilities:
+        chosen = images.take(positions)
+        if features:
+            made = head_of(network).predict_on_batch(chosen.stored_features())
+        else:
+            made = np.concatenate([network.predict_on_batch(pixels) for pixels in chosen.batches()])
+        return np.asarray(made, np.float64)
 
-    def train(
-        self, data: Prepared, features: Path | None, arguments: FitArguments
-    ) -> tuple[keras.Model, TrainingHistory]:
-        """Return the trained network, from pixels to probabilities, and its history."""
-        settings, targets = self.settings, Targets(data, self.settings)
-        network = seeded(lambda: build(self.model, self.files, data.layout.shape), settings.seed)
-        learner = network.get_layer(HEAD) if features else network
-        feed = feed_of(data, targets, self.augment, settings, features)
-        validation = validation_of(data, targets, features)
+    return fit_closed_form(learning_set(data), lambda positions: model.fit(images.take(positions)), predict)
+
+
+def _train_network(
+    model: Model,
+    augment: Augment,
+    settings: Train,
+    data: Prepared,
+    files: Sequence[Path],
+    features: Path | None,
+    arguments: FitArguments,
+    out: Path,
+) -> tuple[keras.Model, TrainingHistory, Honest]:
+    """Return the network from pixels to probabilities, the history of its training, and its held-out predictions."""
+
+    def train_one(split: Split | None, arguments: FitArguments) -> Trained:
+        folder, learned, stored = out / "fold", data, features
+        if split:
+            folder.mkdir()
+            learned = write_split(data, split, folder)
+            if features:
+                write_features(data, split, features, folder)
+                stored = folder
+        network = seeded(lambda: build(model, files, data.layout.shape), settings.seed)
+        targets = Targets(learned, settings)
+        learner = network.get_layer(HEAD) if stored else network
+        feed = feed_of(learned, targets, augment, settings, stored)
+        validation = validation_of(learned, targets, stored)
         history = fit(learner, feed, validation, settings, targets.loss(), goal=targets.goal(), **arguments)
-        return published(network), history
+        network = published(network)
+        made = probabilities_of(network, learned, "validation", stored)
+        if split:
+            shutil.rmtree(folder)
+        return network, history, made
 
+    def mean(networks: list[keras.Model]) -> keras.Model:
+        return average([Member(f"fold_{at}", network, 1 / len(networks)) for at, network in enumerate(networks)])
 
-def _train_folds(
-    training: _Training, data: Prepared, features: Path | None, out: Path, arguments: FitArguments
-) -> dict[str, int]:
-    """Train a network for each fold of training and validation set, and write their average.
-
-    Each fold serves as the validation set of the network that is trained on the others.
-    """
-    networks, histories = list[keras.Model](), list[TrainingHistory]()
-
-    def predict(fold: Split) -> Probabilities:
-        name = f"fold_{len(networks)}"
-        scratch, logs = (folder / name for folder in (arguments["scratch"], arguments["logs"]))
-        learned = write_split(data, fold, out / name, features)
-        stored = out / name / FEATURES if features else None
-        network, history = training.train(learned, stored, {**arguments, "scratch": scratch, "logs": logs})
-        networks.append(network)
-        histories.append(history)
-        predicted = probabilities_of(network, learned, "validation", stored)
-        shutil.rmtree(out / name)
-        return predicted
-
-    write_held_out(data, folds(data, NETWORK_FOLDS), predict, out)
-    members = [Member(f"fold_{at}", network, 1 / len(networks)) for at, network in enumerate(networks)]
-    return write_trained(average(members), histories[0], out)
+    return train_networks(learning_set(data), "images", settings.few_examples, arguments, train_one, mean)
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:

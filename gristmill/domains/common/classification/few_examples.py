@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
-from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Positions
+from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES
+from gristmill.domains.common.folds import Positions
 
 _CANDIDATES = 10 * OVERFIT_EXAMPLES  # examples, some of which may be equal
 

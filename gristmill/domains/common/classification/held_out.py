@@ -1,36 +1,17 @@
-"""Honest predictions of a classifier: for examples that it was not fitted on.
+"""Held-out predictions of a classifier: for examples that it was not fitted on (`folds.py`)."""
 
-With enough examples these are the validation set. With few, a validation set would decide little, so training and
-validation set together are split into folds, and each fold is predicted by a classifier that was fitted on the others.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.errors import CorruptArtifact
 from gristmill.util.table_io import read_table, write_table
 
 FILE = "validation.parquet"
-FEW_EXAMPLES = 1000  # training and validation examples; with fewer, folds are used
-CLOSED_FORM_FOLDS, NETWORK_FOLDS = 5, 3
-
-Positions = npt.NDArray[np.int64]
-_SEED = 0  # of the order in which examples are dealt to folds
-
-
-@dataclass(frozen=True)
-class Split:
-    """Examples to fit on and examples to predict, as positions among those of the training, then validation set."""
-
-    fit: Positions
-    predict: Positions
 
 
 def learning_rows(data: LabelledDataset) -> pd.DataFrame:
@@ -38,47 +19,24 @@ def learning_rows(data: LabelledDataset) -> pd.DataFrame:
     return pd.concat([data.rows("train"), data.rows("validation")], ignore_index=True)
 
 
-def has_few_examples(data: LabelledDataset) -> bool:
-    """Return whether there are too few examples for a validation set to be enough."""
-    return len(learning_rows(data)) < FEW_EXAMPLES
+def learning_set(data: LabelledDataset) -> LearningSet:
+    """Return the examples to learn from, by their positions in `learning_rows`."""
+    labels = learning_rows(data)["label"].to_numpy(np.int64)
+    training, validation = np.split(np.arange(len(labels)), [len(data.rows("train"))])
+    return LearningSet(training, validation, labels)
 
 
-def validation_split(data: LabelledDataset) -> Split:
-    """Return the split into training and validation set."""
-    positions, training = np.arange(len(learning_rows(data))), len(data.rows("train"))
-    return Split(positions[:training], positions[training:])
-
-
-def folds(data: LabelledDataset, count: int) -> list[Split]:
-    """Return a split for each fold of training and validation set together; it is the one to predict."""
-    owners = stratified_folds(learning_rows(data)["label"].to_numpy(np.int64), count)
-    return [Split(np.flatnonzero(owners != fold), np.flatnonzero(owners == fold)) for fold in np.unique(owners)]
-
-
-def stratified_folds(labels: Labels, folds: int) -> Labels:
-    """Return the fold of each example, from 0: those of each class are dealt in turn, after they are shuffled."""
-    order = np.random.default_rng(_SEED).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    owners = np.empty(len(labels), np.int64)
-    owners[order] = np.arange(len(labels)) % folds
-    return owners
-
-
-def write_held_out(
-    data: LabelledDataset, made_of: list[Split], predict: Callable[[Split], Probabilities], out: Path
-) -> None:
-    """Write `validation.parquet`: `id`, `label` and `p_<class>` of all examples that the splits predict."""
-    rows, names = learning_rows(data), np.array(data.classes, object)
-    made = np.concatenate([predict(split) for split in made_of])
-    chosen = rows.iloc[np.concatenate([split.predict for split in made_of])]
+def write_held_out(data: LabelledDataset, positions: Positions, predicted: Probabilities, out: Path) -> None:
+    """Write `validation.parquet`: `id`, `label` and `p_<class>` of the examples at some positions."""
+    names, chosen = np.array(data.classes, object), learning_rows(data).iloc[positions]
     table = pd.DataFrame({"id": chosen["id"].to_numpy(), "label": names[chosen["label"]]})
-    probabilities = pd.DataFrame(made, columns=[f"p_{name}" for name in data.classes])
+    probabilities = pd.DataFrame(predicted, columns=[f"p_{name}" for name in data.classes])
     write_table(out / FILE, pd.concat([table, probabilities], axis=1))
 
 
 def read_held_out(folder: Path) -> pd.DataFrame:
-    """Return the held-out predictions in the artifact of a classifier; no rows if it has none."""
-    return read_table(folder / FILE) if (folder / FILE).exists() else pd.DataFrame({"id": []})
+    """Return the held-out predictions in the artifact of a classifier."""
+    return read_table(folder / FILE)
 
 
 def validation_probabilities(folder: Path, data: LabelledDataset) -> Probabilities:

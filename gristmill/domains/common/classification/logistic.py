@@ -14,8 +14,8 @@ from scipy.linalg import qr
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from gristmill.domains.common.classification.held_out import stratified_folds
 from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.folds import stratified_folds
 
 Values = npt.NDArray[np.float64]
 Features = npt.NDArray[Any]  # (examples, features)

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gristmill.settings.base import Fit, Share
+from gristmill.domains.common.settings import TrainOnExamples
+from gristmill.settings.base import Share
 
 Part = NonNegativeInt | Share  # number of examples, or their share
 
 
-class Train(Fit):
+class Train(TrainOnExamples):
     """Training of a classifier."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of each label spread evenly over all classes
@@ -18,6 +19,3 @@ class Train(Fit):
     stop_accuracy: Share | None = None  # ends training after an epoch with at least this training accuracy
     stop_loss: PositiveFloat | None = None  # ends training after an epoch with at most this training loss
     steps_per_epoch: PositiveInt | None = None  # updates per epoch; if omitted, an epoch shows all examples once
-    few_examples: Literal["train", "average", "refuse"] = (
-        "train"  # below 1,000 examples: as usual, 3 folds, or no model
-    )

@@ -1,39 +1,17 @@
-"""Every row to learn from is predicted by a fit without it; with many rows, the validation set is."""
+"""Every row to learn from is predicted by a fit without it, and predictions are kept in the order of the table."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gristmill.domains.common import folds
 from gristmill.domains.tabular import closed_form, held_out
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.kernel import Kernel
 from gristmill.domains.tabular.models.mean import Mean
 from helpers.small_tables import prepared
-
-
-@pytest.mark.parametrize("validation", [15, 0])
-def test_few_rows_are_in_one_fold_each(validation: int) -> None:
-    data = prepared(validation=validation)
-    splits = list(held_out.folds(data, 5))
-    assert len(splits) == 5
-    assert sorted(np.concatenate([left_out for _, left_out in splits])) == list(range(75))
-    for fitted, left_out in splits:
-        assert sorted([*fitted, *left_out]) == list(range(75))
-        assert 14 <= len(left_out) <= 16
-
-
-def test_many_rows_are_predicted_on_the_validation_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_out, "FEW_ROWS", 75)
-    ((fitted, left_out),) = held_out.folds(prepared(), 5)
-    assert fitted.tolist() == list(range(60))
-    assert left_out.tolist() == list(range(60, 75))
-    assert len(list(held_out.folds(prepared(validation=0), 5))) == 5  # there is no validation set
-
-
-def test_there_are_at_most_as_many_folds_as_rows() -> None:
-    assert len(list(held_out.folds(prepared(18, validation=1), 5))) == 3
 
 
 def test_predictions_are_kept_in_the_order_of_the_table(tmp_path: Path) -> None:
@@ -45,17 +23,17 @@ def test_predictions_are_kept_in_the_order_of_the_table(tmp_path: Path) -> None:
 
 def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
     data = prepared()
-    network, rows, predicted = closed_form.fit(Mean(kind="mean"), data)
+    network, (rows, predicted) = closed_form.fit(Mean(kind="mean"), data)
     assert sorted(rows) == list(range(75))
-    for fitted, left_out in held_out.folds(data, 5):
-        assert predicted[np.isin(rows, left_out)] == pytest.approx(data.truth[fitted].mean())
+    for split in held_out.learning_set(data).folds(5):
+        assert predicted[np.isin(rows, split.predict)] == pytest.approx(data.truth[split.fit].mean())
     assert predict_target(network, data.inputs) == pytest.approx(data.truth[:75].mean())
 
 
 @pytest.mark.parametrize(("few", "fits", "rows_tuned_on"), [(1000, 6, 75), (75, 2, 60)])
 def test_slow_choices_are_made_once(few: int, fits: int, rows_tuned_on: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the training set, if the validation set is to be predicted honestly; else on all rows to learn from."""
-    monkeypatch.setattr(held_out, "FEW_ROWS", few)
+    monkeypatch.setattr(folds, "FEW_EXAMPLES", few)
     tuned: list[int] = []
     seen: list[int] = []
 

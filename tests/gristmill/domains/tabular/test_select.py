@@ -44,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Cand
     candidates = {}
     for name, model in MODELS.items():
         (root / name).mkdir()
-        how = Train(epochs=4, folds=3, patience=2, batch_size=8)
+        how = Train(epochs=4, few_examples="average", patience=2, batch_size=8)
         train(
             model=model,
             train=how,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill.domains.common.classification.held_out import Split
-from gristmill.domains.vision.fold_data import FEATURES, write_split
+from gristmill.domains.common.folds import Split
+from gristmill.domains.vision.fold_data import write_features, write_split
 from helpers.small_prepared import spotted, write_prepared
 
 
@@ -19,7 +19,10 @@ def test_a_split_holds_its_images_with_labels_and_features(tmp_path: Path) -> No
         np.save(stored / f"{part}.npy", rows[:, np.newaxis])
     split = Split(np.array([0, 3, 10, 13]), np.array([1, 2, 12]))
 
-    made = write_split(data, split, tmp_path / "fold", stored)
+    (tmp_path / "fold").mkdir()
+
+    made = write_split(data, split, tmp_path / "fold")
+    write_features(data, split, stored, tmp_path / "fold")
 
     pixels = np.concatenate([parts["train"][0], parts["validation"][0]])
     labels = np.array([*parts["train"][1], *parts["validation"][1]])
@@ -27,13 +30,5 @@ def test_a_split_holds_its_images_with_labels_and_features(tmp_path: Path) -> No
     for part, positions in (("train", split.fit), ("validation", split.predict)):
         assert np.array_equal(made.pixels(part), pixels[positions])
         assert made.labels(part).tolist() == labels[positions].tolist()
-        features = np.load(tmp_path / "fold" / FEATURES / f"{part}.npy")
+        features = np.load(tmp_path / "fold" / f"{part}.npy")
         assert features[:, 0].tolist() == positions.tolist()
-
-
-def test_a_split_without_a_frozen_base_has_no_features(tmp_path: Path) -> None:
-    data = write_prepared(tmp_path / "data", {"train": spotted(10)}, ["a", "b"])
-
-    write_split(data, Split(np.arange(8), np.arange(8, 10)), tmp_path / "fold")
-
-    assert not list((tmp_path / "fold" / FEATURES).iterdir())

@@ -8,8 +8,8 @@ import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
+from gristmill.domains.common.fold_training import ClosedForm
 from gristmill.domains.vision import dataset, few_examples
-from gristmill.domains.vision.closed_form import ClosedForm
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.features import features

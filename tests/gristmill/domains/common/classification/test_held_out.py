@@ -1,4 +1,4 @@
-"""Held-out predictions are of examples that were not fitted on, each once."""
+"""Held-out predictions are kept with ids and labels, and read in the order of the validation set."""
 
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,10 @@ import pytest
 
 from gristmill.domains.common.classification import held_out
 from gristmill.domains.common.classification.held_out import (
-    Split,
-    folds,
-    has_few_examples,
     learning_rows,
+    learning_set,
     read_held_out,
-    stratified_folds,
     validation_probabilities,
-    validation_split,
     write_held_out,
 )
 from gristmill.domains.common.classification.labelled import LabelledDataset
@@ -30,78 +26,54 @@ def examples(**counts: int) -> LabelledDataset:
     return LabelledDataset(pd.DataFrame({"id": ids, "label": np.arange(len(ids)) % 2, "part": parts}), ["no", "yes"])
 
 
-def predict(split: Split) -> Any:
+def predictions(positions: Any) -> Any:
     """Return probabilities that tell the position of each example."""
-    return np.column_stack([split.predict / 100, 1 - split.predict / 100])
+    return np.column_stack([positions / 100, 1 - positions / 100])
 
 
-def test_with_many_examples_the_validation_set_is_predicted() -> None:
+def test_the_training_set_comes_before_the_validation_set() -> None:
     data = examples(train=6, validation=3, test=2)
 
-    split = validation_split(data)
+    rows, found = learning_rows(data), learning_set(data)
 
-    assert learning_rows(data)["id"].tolist() == [f"train/{at}" for at in range(6)] + [
-        f"validation/{at}" for at in range(3)
-    ]
-    assert (split.fit.tolist(), split.predict.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7, 8])
-
-
-def test_folds_predict_each_example_once_by_the_others() -> None:
-    made = folds(examples(train=20, validation=7, test=5), 5)
-
-    assert len(made) == 5
-    assert sorted(np.concatenate([split.predict for split in made])) == list(range(27))
-    for split in made:
-        assert sorted(np.concatenate([split.fit, split.predict])) == list(range(27))
-        assert len(split.predict) in (5, 6)
-
-
-def test_folds_have_the_shares_of_the_classes_and_are_drawn() -> None:
-    labels = np.repeat([0, 1], [40, 10])
-
-    owners = stratified_folds(labels, 5)
-
-    assert [np.bincount(labels[owners == fold]).tolist() for fold in range(5)] == [[8, 2]] * 5
-    assert owners[:5].tolist() != [0, 1, 2, 3, 4]
-    assert owners.tolist() == stratified_folds(labels, 5).tolist()
-
-
-@pytest.mark.parametrize(("training", "few"), [(899, True), (900, False)])
-def test_training_and_validation_set_together_can_be_few(training: int, few: bool) -> None:
-    assert has_few_examples(examples(train=training, validation=100, test=500)) == few
+    assert rows["id"].tolist() == [f"train/{at}" for at in range(6)] + [f"validation/{at}" for at in range(3)]
+    assert (found.training.tolist(), found.validation.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7, 8])
+    assert found.labels is not None
+    assert found.labels.tolist() == rows["label"].tolist()
 
 
 def test_predictions_are_written_with_ids_and_labels(tmp_path: Path) -> None:
     data = examples(train=4, validation=3, test=1)
 
-    write_held_out(data, [validation_split(data)], predict, tmp_path)
+    write_held_out(data, np.arange(4, 7), predictions(np.arange(4, 7)), tmp_path)
 
     table = read_held_out(tmp_path)
+    assert held_out.FILE == "validation.parquet"
     assert table.columns.tolist() == ["id", "label", "p_no", "p_yes"]
     assert table["id"].tolist() == ["validation/0", "validation/1", "validation/2"]
     assert table["label"].tolist() == ["no", "yes", "no"]
     assert table["p_no"].tolist() == [0.04, 0.05, 0.06]
 
 
-def test_of_folds_the_validation_set_is_read_in_its_order(tmp_path: Path) -> None:
-    data = examples(train=9, validation=6, test=1)
+def test_the_validation_set_is_read_in_its_order(tmp_path: Path) -> None:
+    data, mixed = examples(train=9, validation=6, test=1), np.random.default_rng(0).permutation(15)
 
-    write_held_out(data, folds(data, 3), predict, tmp_path)
+    write_held_out(data, mixed, predictions(mixed), tmp_path)
 
     assert len(read_held_out(tmp_path)) == 15
-    made = validation_probabilities(tmp_path, data)
-    assert made[:, 0].tolist() == [at / 100 for at in range(9, 15)]
+    assert validation_probabilities(tmp_path, data)[:, 0].tolist() == [at / 100 for at in range(9, 15)]
+
+
+def test_without_a_validation_set_there_are_no_rows(tmp_path: Path) -> None:
+    data, none = examples(train=4, test=2), np.arange(0)
+
+    write_held_out(data, none, predictions(none), tmp_path)
+
+    assert validation_probabilities(tmp_path, data).shape == (0, 2)
 
 
 def test_a_missing_validation_example_is_an_error(tmp_path: Path) -> None:
-    write_held_out(
-        examples(train=4, validation=2), [validation_split(examples(train=4, validation=2))], predict, tmp_path
-    )
+    write_held_out(examples(train=4, validation=2), np.array([4, 5]), predictions(np.array([4, 5])), tmp_path)
 
     with pytest.raises(CorruptArtifact, match="lacks examples of the validation set"):
         validation_probabilities(tmp_path, examples(train=4, validation=3))
-
-
-def test_an_artifact_without_held_out_predictions_has_no_rows(tmp_path: Path) -> None:
-    assert len(read_held_out(tmp_path)) == 0
-    assert held_out.FILE == "validation.parquet"

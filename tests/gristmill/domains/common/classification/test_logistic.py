@@ -8,7 +8,6 @@ from scipy.optimize import approx_fprime
 from scipy.special import log_softmax
 
 from gristmill.domains.common.classification import logistic
-from gristmill.domains.common.classification.held_out import stratified_folds
 from gristmill.domains.common.classification.logistic import (
     PENALTIES,
     Problem,
@@ -16,6 +15,7 @@ from gristmill.domains.common.classification.logistic import (
     fit_logistic,
     mean_loss,
 )
+from gristmill.domains.common.folds import stratified_folds
 
 
 def separable(examples: int, features: int, classes: int, seed: int = 0) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
-from gristmill.domains.common.classification.held_out import Split, read_held_out, write_held_out
+from gristmill.domains.common.classification.held_out import read_held_out, write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.selection import select_classifiers
@@ -41,8 +41,7 @@ def candidate(
     write_candidate({"model": Majority(kind="majority")}, folder, failed)
     (folder / "training.json").write_text('{"best_epoch": null}')
     if failed is None:
-        split = Split(np.arange(100), np.array(positions))
-        write_held_out(DATA, [split], lambda split: probabilities[split.predict], folder)
+        write_held_out(DATA, np.array(positions), probabilities[np.array(positions)], folder)
     return CandidateArtifacts(folder)
 
 

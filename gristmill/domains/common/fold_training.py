@@ -1,0 +1,90 @@
+"""Fit models on examples, with honest predictions: of examples that a model was not fitted on (`folds.py`)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.common.folds import FEW_EXAMPLES, LearningSet, Positions, Split
+from gristmill.errors import Unsuitable
+from gristmill.training.fit import FitArguments
+from gristmill.training.history import TrainingHistory
+
+CLOSED_FORM_FOLDS, NETWORK_FOLDS = 5, 3
+
+Predictions = npt.NDArray[np.float64]  # (examples, …)
+M = TypeVar("M")
+
+Trained = tuple[keras.Model, TrainingHistory, Predictions]  # with predictions of the validation set
+TrainNetwork = Callable[[Split | None, FitArguments], Trained]
+"""Function that trains a network on a split of the examples, or on training and validation set as they are."""
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """Settings of a kind that is fitted without gradient descent."""
+
+    def fit(self, data: Any) -> Any:
+        """Return the model fitted to a domain's data."""
+
+
+class Honest(NamedTuple):
+    """Honest predictions, and the positions of their examples."""
+
+    positions: Positions
+    predictions: Predictions
+
+    @classmethod
+    def of(cls, splits: list[Split], predictions: list[Predictions]) -> "Honest":
+        """Return the predictions of several splits together."""
+        return cls(np.concatenate([split.predict for split in splits]), np.concatenate(predictions))
+
+
+def fit_closed_form(
+    examples: LearningSet, fit: Callable[[Positions], M], predict: Callable[[M, Positions], Predictions]
+) -> tuple[M, Honest]:
+    """Return the model fitted on training and validation set, and predictions by models fitted on less."""
+
+    def fitted(positions: Positions) -> M:
+        keras.backend.clear_session()  # names of layers must not depend on other work of this process
+        return fit(positions)
+
+    whole = Split(examples.training, examples.validation)
+    splits = examples.folds(CLOSED_FORM_FOLDS) if examples.in_folds else [whole]
+    made = [predict(fitted(split.fit), split.predict) for split in splits]
+    return fitted(examples.all), Honest.of(splits, made)
+
+
+def train_networks(
+    examples: LearningSet,
+    noun: str,
+    few_examples: str,
+    arguments: FitArguments,
+    train: TrainNetwork,
+    average: Callable[[list[keras.Model]], keras.Model],
+) -> tuple[keras.Model, TrainingHistory, Honest]:
+    """Return the network trained on the training set, its history, and predictions of the validation set.
+
+    With few examples and `few_examples` = "average", a network is trained for each fold of training and validation set.
+    The fold is its validation set. The result is their average, with the history of the first.
+
+    Raises:
+        Unsuitable: there are few examples, and `few_examples` is "refuse".
+    """
+    if examples.few and few_examples == "refuse":
+        raise Unsuitable(f"needs {FEW_EXAMPLES:,} {noun} to learn from; there are {len(examples.all):,}")
+    if not examples.few or few_examples == "train":
+        network, history, made = train(None, arguments)
+        return network, history, Honest(examples.validation, made)
+    splits = examples.folds(NETWORK_FOLDS)
+    trained = [train(split, _of_fold(arguments, number)) for number, split in enumerate(splits)]
+    networks, histories, predictions = (list(column) for column in zip(*trained, strict=True))
+    return average(networks), histories[0], Honest.of(splits, predictions)
+
+
+def _of_fold(arguments: FitArguments, number: int) -> FitArguments:
+    """Return the arguments of the training of one fold, with folders of its own."""
+    scratch, logs = (folder / f"fold_{number}" for folder in (arguments["scratch"], arguments["logs"]))
+    return {**arguments, "scratch": scratch, "logs": logs}

@@ -1,0 +1,52 @@
+"""Folds predict each example once; with many examples, the validation set is predicted."""
+
+import numpy as np
+import pytest
+
+from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.folds import LearningSet, stratified_folds
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(27) % 2])
+def test_folds_predict_each_example_once_by_the_others(labels: Labels | None) -> None:
+    made = LearningSet(np.arange(20), np.arange(20, 27), labels).folds(5)
+
+    assert len(made) == 5
+    assert sorted(np.concatenate([split.predict for split in made])) == list(range(27))
+    for split in made:
+        assert sorted(np.concatenate([split.fit, split.predict])) == list(range(27))
+        assert len(split.predict) in (5, 6)
+
+
+def test_folds_are_of_the_positions_of_the_data() -> None:
+    training, validation = np.array([1, 4, 6, 9]), np.array([0, 8])
+
+    made = LearningSet(training, validation).folds(3)
+
+    assert sorted(np.concatenate([split.predict for split in made])) == [0, 1, 4, 6, 8, 9]
+
+
+def test_there_are_at_most_as_many_folds_as_examples() -> None:
+    assert len(LearningSet(np.arange(3), np.arange(0)).folds(5)) == 3
+
+
+def test_folds_have_the_shares_of_the_classes_and_are_drawn() -> None:
+    labels = np.repeat([0, 1], [40, 10])
+
+    owners = stratified_folds(labels, 5)
+
+    assert [np.bincount(labels[owners == fold]).tolist() for fold in range(5)] == [[8, 2]] * 5
+    assert owners[:5].tolist() != [0, 1, 2, 3, 4]
+    assert owners.tolist() == stratified_folds(labels, 5).tolist()
+
+
+@pytest.mark.parametrize(
+    ("training", "validation", "few", "in_folds"),
+    [(899, 100, True, True), (900, 100, False, False), (1000, 0, False, True)],
+)
+def test_few_examples_and_those_without_a_validation_set_are_predicted_in_folds(
+    training: int, validation: int, few: bool, in_folds: bool
+) -> None:
+    examples = LearningSet(np.arange(training), np.arange(training, training + validation))
+
+    assert (examples.few, examples.in_folds) == (few, in_folds)
