@@ -122,13 +122,13 @@ def evaluate(
 def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
     """Return the number of chunks in which the series can be analysed; arguments as in `evaluate`."""
     _, bounds, _ = dataset.read_parts(preprocess)
-    return len(per_series.chunk_slices(bounds, len(read_document(preprocess / "layout.json")["targets"])))
+    return len(per_series.chunk_slices(bounds))
 
 
 def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> dict[str, int]:
     """Analyse one chunk of the series; arguments as in `evaluate`."""
     data = dataset.read(preprocess)
-    series = per_series.chunk_slices(data.bounds, len(data.layout.targets))[number]
+    series = per_series.chunk_slices(data.bounds)[number]
     per_series.write(per_series.analyse(data, series), out)
     return {"series": series.stop - series.start}
 

@@ -16,14 +16,12 @@ FILE = "segments.parquet"
 SHORT_SERIES_PER_CHUNK = 2_000  # at 4 ms each; fewer do not repay the start of a worker
 
 
-def chunk_slices(bounds: PartRange, targets: int) -> list[slice]:
+def chunk_slices(bounds: PartRange) -> list[slice]:
     """Return slices of about `SHORT_SERIES_PER_CHUNK` short series, or of fewer long ones.
 
-    The costs relative to a short series were measured. Baselines of each target grow with the length; the search for
-    change points grows with pairs of points, and skips more of them in long series.
+    The search for change points costs as many pairs of points, most of which it skips in long series.
     """
-    lengths = np.diff(bounds)[:, 0]
-    return split_by_size(1 + targets * lengths / 500 + (np.minimum(lengths, 500) / 70) ** 2, SHORT_SERIES_PER_CHUNK)
+    return split_by_size(1 + (np.minimum(np.diff(bounds)[:, 0], 500) / 70) ** 2, SHORT_SERIES_PER_CHUNK)
 
 
 def analyse(data: Prepared, chunk: slice = slice(None)) -> pd.DataFrame:
