@@ -70,9 +70,14 @@ def auto(preset: str, seed: int) -> dict[str, dict[str, Any]]:
 
 
 def from_catalogue(folder: Path, pipeline: str, preset: str, seed: int, **more: Mapping[str, Any]) -> None:
-    """Write a pipeline with the data, the split and the blocks of one of this project, and candidates."""
+    """Write a pipeline with the data, the split and the blocks of one of this project, and candidates.
+
+    If it has no validation set, as in the course, a tenth of the training set becomes one.
+    """
     catalogue = tomllib.loads((ROOT / "pipelines.toml").read_text("utf-8"))["pipelines"][pipeline]
     tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue}
+    if tables["preprocess"].get("validation") == 0:
+        tables["preprocess"]["validation"] = 0.1
     write(folder, catalogue["domain"], tables | auto(preset, seed) | more)
 
 

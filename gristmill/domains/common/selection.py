@@ -1,23 +1,26 @@
 """Selection among candidates: the best one, or a weighted average of several.
 
-The predictions to choose on are honest: of a validation set, of blocks of a backtest, or out of fold. Selection starts
-from the best candidate and adds, again and again, the candidate that lowers the loss of the average most.
-
-Source: Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from libraries of models", ICML 2004. Unlike there,
-a step may give an added candidate less than an equal share, so that a weak one can still contribute a little.
+The predictions to choose on are honest: of a validation set, of blocks of a backtest, or out of fold. The
+weights of an average are those of `ensemble_weights.py`.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.candidates import SELECTION_FILE, CandidateArtifacts, read_selection
+from gristmill.domains.common.ensemble_weights import (
+    Loss,
+    Losses,
+    Predictions,
+    ensemble_weights,
+    weighted_average,
+)
 from gristmill.errors import RequestError, WorkError
 from gristmill.retraining.gate import standard_error
 from gristmill.runs.scores import LEADERBOARD
@@ -25,16 +28,8 @@ from gristmill.settings.messages import unknown_name
 from gristmill.settings.selection import Select
 from gristmill.util.table_io import read_table, write_document, write_table
 
-Predictions = npt.NDArray[np.float64]  # (items, …)
-Losses = npt.NDArray[np.float64]  # (items,), in the order of time if there is one
-Loss = Callable[[Predictions], Losses]
 Call = Callable[[], object]
 
-_MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
-_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
-_MAX_STEPS = 20
-# With fewer independent blocks, weights are shrunk halfway to equal ones, if that is still better than one candidate.
-_FEW_BLOCKS = 100
 _TIMED_CALLS = 20
 _WEIGHTS = "weights.npz"
 _MB = 1e6
@@ -97,6 +92,7 @@ def choose(
     metric: str,
     on: str,
     block: int = 1,
+    trusted: Collection[str] = (),
     predict_one: Callable[[str], Call] | None = None,
 ) -> Selection:
     """Return the weights that select chooses, and the leaderboard.
@@ -109,6 +105,7 @@ def choose(
         metric: name of the loss.
         on: the data that the predictions are of.
         block: items that may depend on each other, such as overlapping forecasts.
+        trusted: candidates known to be good on most data, to which the weights are shrunk with few items.
         predict_one: function that returns a call with one prediction by a candidate, to be timed if there is a limit.
 
     Raises:
@@ -123,11 +120,8 @@ def choose(
     if settings.weights:
         weights = _fixed_weights(settings, candidates, sound)
     else:
-        weights = greedy_weights({name: predictions[name] for name in sound}, loss, allowed)
-    if not settings.weights and len(weights) > 1 and len(next(iter(losses.values()))) / block < _FEW_BLOCKS:
-        shrunk = {name: (weight + 1 / len(weights)) / 2 for name, weight in weights.items()}
-        if loss(_average(predictions, shrunk)).mean() <= min(means[name] for name in weights):
-            weights = shrunk
+        usable = {name: predictions[name] for name in sound}
+        weights = ensemble_weights(usable, loss, allowed, block, trusted)
     table = pd.DataFrame(
         {
             "candidate": list(candidates),
@@ -138,39 +132,8 @@ def choose(
             "failed": [one.failed or "" for one in candidates.values()],
         }
     )
-    average = _average(predictions, weights)
     best_first = table.sort_values("loss", kind="stable", ignore_index=True)
-    return Selection(weights, metric, on, float(loss(average).mean()), best_first)
-
-
-def _average(predictions: Mapping[str, Predictions], weights: Mapping[str, float]) -> Predictions:
-    return np.asarray(sum(weight * predictions[name] for name, weight in weights.items()))
-
-
-def greedy_weights(
-    predictions: Mapping[str, Predictions], loss: Loss, allowed: Callable[[list[str]], bool] = lambda names: True
-) -> dict[str, float]:
-    """Return the weights of the members of a greedy average, which sum to 1; the cheapest candidate comes first."""
-    means = {name: float(loss(values).mean()) for name, values in predictions.items()}
-    best = min(means.values())
-    first = next(name for name, mean in means.items() if mean <= best * (1 + _MIN_GAIN))
-    weights, average, lowest = {first: 1.0}, predictions[first], means[first]
-    for _ in range(_MAX_STEPS):
-        step: tuple[float, str, float] | None = None
-        for name, values in predictions.items():
-            if name not in weights and not allowed([*weights, name]):
-                continue
-            for share in _SHARES:
-                mean = float(loss((1 - share) * average + share * values).mean())
-                if mean < (lowest if step is None else step[0]) * (1 - _MIN_GAIN):
-                    step = mean, name, share
-        if step is None:
-            break
-        lowest, name, share = step
-        weights = {member: weight * (1 - share) for member, weight in weights.items()}
-        weights[name] = weights.get(name, 0.0) + share
-        average = (1 - share) * average + share * predictions[name]
-    return weights
+    return Selection(weights, metric, on, float(loss(weighted_average(predictions, weights)).mean()), best_first)
 
 
 def _fixed_weights(

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.ensemble_weights import Predictions
 from gristmill.domains.common.folds import Positions
-from gristmill.domains.common.selection import Call, Predictions, choose
+from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target

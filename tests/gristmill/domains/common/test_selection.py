@@ -2,19 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from gristmill.domains.common import selection as selection_module
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
-from gristmill.domains.common.selection import (
-    Predictions,
-    choose,
-    greedy_weights,
-    read_leaderboard,
-    summary_of,
-)
+from gristmill.domains.common.ensemble_weights import Predictions, ensemble_weights, greedy_weights
+from gristmill.domains.common.selection import choose, read_leaderboard, summary_of
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.errors import RequestError, Unsuitable, WorkError
 from gristmill.settings.selection import Select
@@ -74,6 +70,49 @@ class TestGreedyWeights:
         assert greedy_weights({"perfect": TRUTH, "other": TRUTH + 1}, losses) == {"perfect": 1.0}
 
 
+class TestShrinkage:
+    """Of weights that were chosen on 8 blocks of 50 items."""
+
+    FOUND: ClassVar = {name: TRUTH + noise for name, noise in NOISE.items()} | {"best": TRUTH + 0.7 * NOISE["b"]}
+
+    def loss(self, weights: dict[str, float]) -> float:
+        return float(losses(sum(weight * self.FOUND[name] for name, weight in weights.items())).mean())
+
+    def test_many_blocks_leave_the_greedy_weights(self) -> None:
+        assert ensemble_weights(self.FOUND, losses, block=4, trusted=["c"]) == greedy_weights(self.FOUND, losses)
+
+    def test_the_share_of_trusted_candidates_follows_from_blocks_and_losses(self) -> None:
+        found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.1}
+        weights = ensemble_weights(found, losses, block=50, trusted=["a", "c", "not tried"])
+
+        prior = losses((found["a"] + found["c"]) / 2).mean()
+        share = 20 / prior / (20 / prior + 8 / losses(found["alone"]).mean())
+        assert weights == pytest.approx({"alone": 1 - share, "a": share / 2, "c": share / 2})
+
+    def test_without_a_trusted_candidate_the_weights_of_members_become_more_equal(self) -> None:
+        greedy, few = greedy_weights(self.FOUND, losses), ensemble_weights(self.FOUND, losses, block=50)
+
+        assert set(few) == set(greedy)
+        assert sum(few.values()) == pytest.approx(1)
+        assert 0 < np.ptp(list(few.values())) < np.ptp(list(greedy.values())) / 2
+        assert self.loss(greedy) < self.loss(few) < self.loss(dict.fromkeys(greedy, 1 / len(greedy)))
+
+    def test_an_average_that_is_much_worse_has_little_share(self) -> None:
+        found = {"near": TRUTH + 0.5 + 0.1 * NOISE["a"], "far": TRUTH - 4}
+        greedy, few = greedy_weights(found, losses), ensemble_weights(found, losses, block=50)
+        assert greedy["near"] - few["near"] < 0.05
+
+    def test_a_perfect_candidate_stays_alone(self) -> None:
+        assert ensemble_weights({"perfect": TRUTH, "a": TRUTH + 1}, losses, block=50, trusted=["a"]) == {"perfect": 1.0}
+
+    def test_limits_hold_with_the_trusted_candidates(self) -> None:
+        at_most_two = ensemble_weights(self.FOUND, losses, lambda names: len(names) <= 2, block=50, trusted=["c"])
+        alone = ensemble_weights(self.FOUND, losses, lambda names: len(names) <= 1, block=50, trusted=["c"])
+
+        assert set(at_most_two) == {"best", "c"}
+        assert alone == {"best": 1.0}
+
+
 def slow(name: str) -> Callable[[], object]:
     """Return a call that gives the time it is said to take."""
     return lambda: 10.0
@@ -101,22 +140,6 @@ class TestChoose:
         assert summary is not None
         assert (summary["tried"], summary["failed"], summary["best"]) == (3, 1, table["candidate"].iloc[0])
         assert summary["loss"] < summary["best_loss"]
-
-    def test_with_few_blocks_weights_are_shrunk_halfway_to_equal_ones(self, tmp_path: Path) -> None:
-        found = {"near": TRUTH + 1 + 0.1 * NOISE["a"], "far": TRUTH - 4}
-        candidates = artifacts(tmp_path, *found)
-        many = choose(candidates, found, losses, Select(), metric="mae", on="validation").weights
-        few = choose(candidates, found, losses, Select(), metric="mae", on="validation", block=50).weights
-        assert few == {name: (weight + 0.5) / 2 for name, weight in many.items()}
-
-    def test_weights_are_not_shrunk_to_an_average_that_loses_to_its_best_member(self, tmp_path: Path) -> None:
-        found = {"near": TRUTH + 0.5 + 0.1 * NOISE["a"], "far": TRUTH - 4}
-        candidates = artifacts(tmp_path, *found)
-        many = choose(candidates, found, losses, Select(), metric="mae", on="validation").weights
-        few = choose(candidates, found, losses, Select(), metric="mae", on="validation", block=50)
-        assert few.weights == many
-        assert few.weights["near"] > 0.8
-        assert few.loss < few.leaderboard["loss"].min()
 
     @pytest.mark.parametrize(
         ("settings", "members"),

@@ -1,0 +1,100 @@
+"""Weights of an average of candidates: greedy selection, and shrinkage where there is little to choose on."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+Predictions = npt.NDArray[np.float64]  # (items, …)
+Losses = npt.NDArray[np.float64]  # (items,), in the order of time if there is one
+Loss = Callable[[Predictions], Losses]
+Allowed = Callable[[list[str]], bool]  # whether an average of these candidates may be exported
+
+_MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
+_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
+_MAX_STEPS = 20
+_FEW_BLOCKS = 100  # independent blocks; weights chosen on more are not shrunk
+_PRIOR_BLOCKS = 20  # blocks that the prior average counts for
+
+
+def weighted_average(predictions: Mapping[str, Predictions], weights: Mapping[str, float]) -> Predictions:
+    """Return the weighted average of predictions."""
+    return np.asarray(sum(weight * predictions[name] for name, weight in weights.items()))
+
+
+def ensemble_weights(
+    predictions: Mapping[str, Predictions],
+    loss: Loss,
+    allowed: Allowed = lambda names: True,
+    block: int = 1,
+    trusted: Collection[str] = (),
+) -> dict[str, float]:
+    """Return the weights of the members of an average, which sum to 1.
+
+    With fewer than `_FEW_BLOCKS` blocks of items, greedy weights are shrunk to equal weights of trusted candidates, or
+    of the members if these are not among the candidates or an average with them is not allowed.
+    """
+    blocks = len(loss(next(iter(predictions.values())))) / block
+    if blocks >= _FEW_BLOCKS:
+        return greedy_weights(predictions, loss, allowed)
+    prior = [name for name in trusted if name in predictions]
+    weights = greedy_weights(predictions, loss, lambda names: allowed(_union(names, prior)))
+    if not allowed(_union(weights, prior)):  # with the best candidate alone
+        weights, prior = greedy_weights(predictions, loss, allowed), []
+    return _shrunk(weights, dict.fromkeys(prior or weights, 1 / len(prior or weights)), predictions, loss, blocks)
+
+
+def greedy_weights(
+    predictions: Mapping[str, Predictions], loss: Loss, allowed: Allowed = lambda names: True
+) -> dict[str, float]:
+    """Return the weights of members of an average, which sum to 1; of candidates the cheapest comes first.
+
+    Selection starts from the best candidate and adds, again and again, the one that lowers the loss of the average
+    most (Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from libraries of models", ICML 2004). Unlike
+    there, a step may give an added candidate less than an equal share, so that a weak one can still contribute a
+    little.
+    """
+    means = {name: float(loss(values).mean()) for name, values in predictions.items()}
+    best = min(means.values())
+    first = next(name for name, mean in means.items() if mean <= best * (1 + _MIN_GAIN))
+    weights, average, lowest = {first: 1.0}, predictions[first], means[first]
+    for _ in range(_MAX_STEPS):
+        step: tuple[float, str, float] | None = None
+        for name, values in predictions.items():
+            if name not in weights and not allowed([*weights, name]):
+                continue
+            for share in _SHARES:
+                mean = float(loss((1 - share) * average + share * values).mean())
+                if mean < (lowest if step is None else step[0]) * (1 - _MIN_GAIN):
+                    step = mean, name, share
+        if step is None:
+            break
+        lowest, name, share = step
+        weights = {member: weight * (1 - share) for member, weight in weights.items()}
+        weights[name] = weights.get(name, 0.0) + share
+        average = (1 - share) * average + share * predictions[name]
+    return weights
+
+
+def _shrunk(
+    weights: Mapping[str, float],
+    prior: Mapping[str, float],
+    predictions: Mapping[str, Predictions],
+    loss: Loss,
+    blocks: float,
+) -> dict[str, float]:
+    """Return weights between those chosen on some blocks and prior ones.
+
+    The prior ones count as if they had been chosen on `_PRIOR_BLOCKS` blocks, and either counts less, the larger its
+    loss is. On short series of the M1, M3 and tourism competitions, cut before their test sets, this lowered the error
+    of greedy weights by PERCENT.
+    """
+    own, other = (float(loss(weighted_average(predictions, each)).mean()) for each in (weights, prior))
+    if not own:
+        return dict(weights)
+    share = _PRIOR_BLOCKS * own / (_PRIOR_BLOCKS * own + blocks * other)
+    return {name: (1 - share) * weights.get(name, 0) + share * prior.get(name, 0) for name in _union(weights, prior)}
+
+
+def _union(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*names, *others]))
