@@ -54,10 +54,17 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
 
 
 def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, problems: list[Problem]) -> None:
-    """Add a problem for each of the user's candidates that is invalid; `where` names the table `model`."""
+    """Add a problem for each of the user's candidates that is invalid; `where` names the table `model`.
+
+    Another problem is that there is nothing to choose on: better known now than after the candidates are trained.
+    """
     model = tables.get("model")
     if not isinstance(model, Auto):
         return
+    if not has_validation(tables):
+        instead = " or backtest.windows" if "backtest" in tables else ""
+        text = f'"{AUTO}" chooses on a validation set, and there is none. Set preprocess.validation{instead}.'
+        problems.append(Problem(where, text, "kind", "kind"))
     for number, given in enumerate(model.candidates):
         label = f"candidates[{number}]"
         found: list[Problem] = []
@@ -65,6 +72,11 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
         problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
     if not model.candidates and model.preset == "none":
         problems.append(Problem(where, 'expected candidates with preset = "none".', "candidates", "candidates"))
+
+
+def has_validation(tables: Mapping[str, Any]) -> bool:
+    """Return whether there is something to choose on apart from the test set: a validation set, or a backtest."""
+    return bool(tables["preprocess"].validation or getattr(tables.get("backtest"), "windows", 0))
 
 
 def preset(domain: str, name: str, tables: Mapping[str, Settings] = MappingProxyType({})) -> list[Point]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gristmill.config.candidates import has_validation
 from gristmill.config.catalogue import Catalogue, Pipeline, read
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
@@ -131,7 +132,7 @@ def trial_references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iter
 
 def _check_has_validation(pipeline: Pipeline) -> None:
     tables: Mapping[str, Any] = pipeline.tables
-    if not tables["preprocess"].validation and not getattr(tables.get("backtest"), "windows", 0):
+    if not has_validation(tables):
         backtest = ", or backtest.windows = 3" if "backtest" in tables else ""
         raise RequestError(
             "there is no validation set to choose on, and the test set must not be used to choose. "

@@ -46,6 +46,16 @@ def test_a_preset_and_the_users_own_are_named_by_kind(tmp_path: Path) -> None:
     assert names(tmp_path, f"preset = 'none', {own}") == ["drift", "dense", "m.py:build"]
 
 
+def test_a_pipeline_with_nothing_to_choose_on_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.TOML", TOML.replace("history = 4", "history = 4, validation = 0"))
+    with pytest.raises(RequestError) as error:
+        tables(tmp_path, "preset = 'quick'")
+    assert str(error.value).endswith(
+        '"auto" chooses on a validation set, and there is none. Set preprocess.validation or backtest.windows.'
+    )
+    assert tables(tmp_path, "preset = 'quick'", "backtest.windows = 2")
+
+
 def test_the_same_candidate_twice_is_tried_once(tmp_path: Path) -> None:
     assert names(tmp_path, 'candidates = ["naive", "drift", "drift"]') == ["naive", "dense", "dense-2", "drift"]
 
