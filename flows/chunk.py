@@ -11,7 +11,8 @@ from gristmill.store.artifact import Reference
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.chunks import StageChunk
 from tasks.prefect_artifacts import EpochProgress
-from tasks.run_stage import Run, make
+from tasks.run import Run
+from tasks.run_stage import make
 
 
 @flow(name="chunk", flow_run_name="{stage} {chunk} {pipeline}", persist_result=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import Flow, flow
 
-from tasks.run_stage import Run, recorded_run
+from tasks.run import Run, recorded_run
 
 
 def domain_flow(stages: Callable[[Run], object]) -> Flow[..., dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The generation flow: train, test and export a model that continues plain texts."""
 
 from flows.domain import domain_flow
-from tasks.run_stage import Run
+from tasks.run import Run
 from tasks.stage_tasks import evaluate, export, ingest, preprocess, select, train
 
 

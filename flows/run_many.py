@@ -14,6 +14,7 @@ def run_many(
     refresh: str | None = None,
     jobs: int | None = None,
     project: str | None = None,
+    budget: float | None = None,
 ) -> dict[str, dict[str, Any] | str]:
     """Run pipelines and return the record of each, or its error; one that fails does not stop the others.
 
@@ -23,5 +24,6 @@ def run_many(
         refresh: a stage to run again even on a cache hit.
         jobs: pipelines at a time; default: as [runner] says.
         project: folder of `pipelines.toml`; default: found from the current folder upward.
+        budget: seconds after which a pipeline with `model.kind = "auto"` starts no further candidate.
     """
-    return run_pipelines(pipelines, overrides or {}, refresh, jobs, project)
+    return run_pipelines(pipelines, overrides or {}, refresh, jobs, project, budget)

@@ -1,7 +1,7 @@
 """The time-series flow: train, test and export a forecaster."""
 
 from flows.domain import domain_flow
-from tasks.run_stage import Run
+from tasks.run import Run
 from tasks.stage_tasks import evaluate, export, ingest, preprocess, refit, select, train
 
 

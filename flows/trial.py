@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 
 from gristmill.sweeps.trials import LAST_STAGE
-from tasks.run_stage import recorded_run
+from tasks.run import recorded_run
 from tasks.stage_tasks import ingest, run_up_to
 
 

@@ -20,16 +20,21 @@ logger = logging.getLogger(__name__)
 
 
 def run_pipelines(
-    pipelines: list[str], overrides: Mapping[str, list[str]], refresh: str | None, jobs: int | None, project: str | None
+    pipelines: list[str],
+    overrides: Mapping[str, list[str]],
+    refresh: str | None,
+    jobs: int | None,
+    project: str | None,
+    budget: float | None = None,
 ) -> dict[str, dict[str, Any] | str]:
     """Run pipelines and return the record of each, or its error; see the flow `run_many`."""
     catalogue = _load(project)
     units = []
     for name in pipelines:
         pipeline = catalogue.pipeline(name)
-        parameters = {"pipeline": name, "overrides": list(overrides.get(name, [])), "refresh": refresh}
+        parameters = {"overrides": list(overrides.get(name, [])), "refresh": refresh, "budget": budget}
         sequential = {"jobs": 1} if stages.fans_out(pipeline.domain, pipeline.tables) else {}
-        units.append(Unit(pipeline.domain, parameters | sequential))
+        units.append(Unit(pipeline.domain, {"pipeline": name, **parameters, **sequential}))
     ended: dict[str, dict[str, Any] | str] = {}
     progress.report_work("pipelines")
     for number, result in _run_units(catalogue, units, jobs):

@@ -21,7 +21,7 @@ from gristmill.settings import messages
 from gristmill.store.artifact import Artifact
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
-from tasks.run_stage import Run
+from tasks.run import Run
 
 logger = logging.getLogger(__name__)
 

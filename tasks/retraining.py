@@ -28,7 +28,7 @@ from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from tasks.prefect_artifacts import best_effort, show_judgement
-from tasks.run_stage import Run, recorded_run, stage_task
+from tasks.run import Run, recorded_run, stage_task
 
 logger = logging.getLogger(__name__)
 

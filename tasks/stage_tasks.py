@@ -8,14 +8,14 @@ from prefect.client.schemas.objects import State, TaskRun
 from gristmill.config.stages import START, Stage
 from gristmill.errors import SourceChanged, WorkError
 from gristmill.retraining.lost_rows import check_lost_rows
-from gristmill.runs import plan
+from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference
-from gristmill.store.code_closure import read_modules
 from gristmill.training import progress
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
-from tasks.run_stage import Inputs, Run, imported_code, is_made, produce, read_inputs, record_stage, stage_task
+from tasks.run import Inputs, Run, stage_task
+from tasks.run_stage import identity_of, is_made, produce, record_stage
 
 Made = dict[str, Reference]  # by the label of the stage; a flow has a Cached state, which a task gets as its reference
 
@@ -57,7 +57,7 @@ def train(run: Run, made: Made) -> Made:
     """Fit the model, or every candidate, and forecast the blocks of its backtest.
 
     With a budget no candidate is started after its end; what a candidate has in the cache is used. A candidate that the
-    run leaves out is not used, whatever the cache has.
+    run leaves out is not used, whatever the cache has. One whose training failed is not fitted to the blocks.
     """
     _check_slices(run)
     found: Made = {}
@@ -74,8 +74,13 @@ def train(run: Run, made: Made) -> Made:
             for stage in points:
                 if stage.label not in found:
                     found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
+            if name == "train" and _failed(run, points[0].label):
+                break
     if not found:
-        raise WorkError(f"the budget of {run.budget} s ended before a candidate was trained. Give a larger --budget.")
+        raise WorkError(
+            f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Give a larger "
+            "--budget, or schedule.budget for a retraining; what was prepared is kept."
+        )
     if run.budget is not None or untried:
         Runs(run.catalogue.store).note_untried(run.pipeline.name, run.id, run.budget, untried)
     return found
@@ -126,6 +131,11 @@ def _inputs(stage: Stage, made: Made) -> Inputs:
     return {label: made[label] for label in stage.inputs if label in made or not stage.compares}
 
 
+def _failed(run: Run, label: str) -> bool:
+    """Return whether a stage of this run was a candidate that failed."""
+    return FAILED in run.catalogue.store.read_manifest(run.record().references[label])["counts"]
+
+
 def _all_made(run: Run, stages: list[Stage]) -> bool:
     """Return whether all artifacts of a candidate are in the cache."""
     found = run.record().references
@@ -133,6 +143,8 @@ def _all_made(run: Run, stages: list[Stage]) -> bool:
         artifact = is_made(run, stage.label, _inputs(stage, found))
         if artifact is None:
             return False
+        if FAILED in artifact.counts:
+            return True
         found[stage.label] = artifact.reference
     return True
 
@@ -150,18 +162,12 @@ def _check_slices(run: Run) -> None:
 
 def _made_by_workers(run: Run, points: list[str]) -> Made:
     """Let workers make the missing blocks of a backtest, and add them to the run's record."""
-    steps = plan.plan(run.catalogue, run.pipeline, run.refresh)
-    missing = [step.stage for step in steps if step.stage in points and step.state != "fresh"]
+    references = run.record().references
+    inputs = {name: references[name] for name in run.stages[points[0]].inputs}
+    missing = [point for point in points if not is_made(run, point, inputs)]
     if len(missing) < 2:
         return {}
-    modules, references = read_modules(run.catalogue.store.memo), run.record().references
-    inputs = {name: references[name] for name in run.stages[missing[0]].inputs}
-    chunks = []
-    for point in missing:
-        stage = run.stages[point]
-        _, digests = read_inputs(run, stage, inputs)
-        identity = plan.identity_of(run.pipeline, stage, digests, modules, imported_code(run, stage))
-        chunks.append(StageChunk(point, identity.key))
+    chunks = [StageChunk(point, identity_of(run, point, inputs).key) for point in missing]
     progress.report_work("backtest")
     found: Made = {}
     for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(inputs), chunks):

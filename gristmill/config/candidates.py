@@ -119,7 +119,7 @@ def _apply(
             problems.append(Problem(f"{where}.model.kind", 'expected a kind other than "auto".'))
         else:
             merged = values if name == "model" else tables[name].model_dump(exclude_unset=True) | dict(values)
-            if read := read_table(choices[name], merged, f"{where}.{name}", name, problems):
+            if read := read_table(choices[name], merged, f"{where}.{name}", name, problems, single=True):
                 changed[name] = read
     if "model" not in point and len(problems) == before:
         problems.append(Problem(where, 'expected a table model, such as { model = { kind = "dense" } }.'))

@@ -33,10 +33,13 @@ def offers_models(choice: Choice) -> bool:
     return isinstance(choice, tuple) and choice[-1].endswith(".models")
 
 
-def read_table(choice: Choice, raw: Any, where: str, name: str, problems: list[Problem]) -> Settings | None:
+def read_table(
+    choice: Choice, raw: Any, where: str, name: str, problems: list[Problem], single: bool = False
+) -> Settings | None:
     """Return a raw table as settings, or None after adding to `problems`.
 
-    If `choice` lists packages, the table's `kind` selects the settings class.
+    If `choice` lists packages, the table's `kind` selects the settings class. A `single` model is one of several
+    candidates, so its kind is not "auto".
     """
     if not is_table(raw, where, problems):
         return None
@@ -44,9 +47,11 @@ def read_table(choice: Choice, raw: Any, where: str, name: str, problems: list[P
         kind = raw.get("kind")
         if is_custom(kind) and offers_models(choice):
             return validate_table(CustomCode, raw, where, problems)
-        if kind == AUTO and offers_models(choice):
-            return validate_table(Auto, raw, where, problems)
-        known = [*kinds(*choice), *([AUTO] if offers_models(choice) else [])]
+        known = kinds(*choice)
+        if offers_models(choice) and not single:
+            if kind == AUTO:
+                return validate_table(Auto, raw, where, problems)
+            known = [*known, AUTO]
         if kind not in known:
             hint = ' Your own: "file.py:function".' if offers_models(choice) else ""
             problems.append(Problem(where, unknown_name(name, kind, known) + hint, "kind", "kind"))

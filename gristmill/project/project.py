@@ -97,15 +97,17 @@ class Project(Models):
         refresh: str | None = None,
         jobs: int | None = None,
         steps: Mapping[str, list[Step]] | None = None,
+        budget: float | None = None,
     ) -> dict[str, Result | WorkError]:
         """Bring pipelines up to date in parallel and return the run of each, or why it failed.
 
-        The arguments are those of `run`; `jobs` is the number of processes, each with one pipeline at a time.
+        The arguments are those of `run`; `jobs` is the number of processes, each with one pipeline at a time, and each
+        pipeline has the whole `budget`.
         """
-        steps = {name: self.plan(name, refresh) for name in names} if steps is None else steps
+        steps = {name: self.plan(name, refresh, budget) for name in names} if steps is None else steps
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
         overrides = {name: self._assignments(name) for name in stale}
-        parameters = {"pipelines": stale, "overrides": overrides, "refresh": refresh, "jobs": jobs}
+        parameters = {"pipelines": stale, "overrides": overrides, "refresh": refresh, "jobs": jobs, "budget": budget}
         ended = launch(self.catalogue, stale, "run_many", parameters, trains=False) if stale else {}
         found: dict[str, Result | WorkError] = {}
         for name in steps:

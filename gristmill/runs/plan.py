@@ -27,6 +27,8 @@ from gristmill.util.toml import toml_value
 
 StepState = Literal["fresh", "run", "depends", "no data", "untried"]
 
+FAILED = "failed"  # count of a candidate's artifact that only says why the candidate failed
+
 
 @dataclass(frozen=True)
 class Step:
@@ -43,22 +45,26 @@ def plan(
 ) -> list[Step]:
     """Return the steps of a pipeline, each fresh or with the reason why it would run.
 
-    `untried` names candidates that are left out as long as they have no result.
+    `untried` names candidates that are left out as long as they have no result. A candidate whose training failed has
+    no further stages.
     """
     memo, stages = catalogue.store.memo, stages_of(pipeline.domain, pipeline.tables)
     modules, imported = read_modules(memo), read_imported(catalogue.root, settings_of_stages(stages), memo)
     steps: dict[str, Step] = {}
+    failed: set[str] = set()
     for stage in stages:
+        if stage.candidate in failed:
+            continue
         if stage.name == refresh:
             steps[stage.label] = Step(stage.label, "run", "requested by --refresh")
-        else:
-            left_out = [name for name in stage.inputs if name in steps and steps[name].state == "untried"]
-            if left_out:
-                stage = replace(stage, inputs=tuple(name for name in stage.inputs if name not in left_out))
-            step = _step(catalogue, pipeline, stage, modules, imported, steps)
-            if stage.candidate in untried and step.artifact is None:
-                step = Step(stage.label, "untried", "the budget ended before it was tried")
-            steps[stage.label] = step
+            continue
+        inputs = tuple(name for name in stage.inputs if name in steps and steps[name].state != "untried")
+        step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported, steps)
+        if stage.candidate in untried and step.artifact is None:
+            step = Step(stage.label, "untried", "the budget ended before it was tried")
+        if stage.name == "train" and step.artifact and FAILED in step.artifact.counts:
+            failed.add(stage.candidate)
+        steps[stage.label] = step
     return list(steps.values())
 
 

@@ -22,7 +22,7 @@ from gristmill.runs.records import Record
 from gristmill.settings.kinds import kinds
 from gristmill.training import saved_network
 from helpers.support import Command, assert_all_whole, edit, here, made, planned, published, records, write_project
-from tasks.run_stage import Run
+from tasks.run import Run
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")
@@ -222,12 +222,34 @@ def test_a_budget_for_no_candidate_is_an_error_that_says_so(
 ) -> None:
     write_auto(project)
 
-    with pytest.raises(WorkError, match=r"the budget of 0\.001 s ended before a candidate was trained\. Give a larger"):
+    with pytest.raises(
+        WorkError, match=r"the budget of 0\.001 s ended before a candidate was trained\. Give a larger --budget"
+    ):
         Project.open().run("small", budget=0.001)
 
     (record,) = records(project)
     assert record.outcome == "failed"
     assert list(record.stages) == ["ingest", "preprocess"]
+
+
+def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(
+    project: Path, prefect_api: str, command: Command
+) -> None:
+    some = """kind = "auto"
+preset = "none"
+candidates = ["naive", { model = { kind = "seasonal_naive", season = 5000 } }]
+
+[pipelines.small.backtest]
+windows = 2
+size = 20"""
+    write_project(project, SMALL.replace('kind = "linear"', some))
+
+    assert command("run", "small").status == 0
+
+    (record,) = records(project)
+    blocks = ["backtest naive 1/1", "backtest naive 2/1"]
+    assert list(record.stages) == ["ingest", "preprocess", "train naive", *blocks, "train seasonal_naive", *AFTER]
+    assert command("plan", "small").out == "small: all fresh, nothing to do\n"
 
 
 @pytest.mark.slow

@@ -17,13 +17,14 @@ BROKEN = SMALL.replace("pipelines.small", "pipelines.broken").replace('time = "m
 def test_pipelines_run_in_a_worker_and_one_that_fails_does_not_stop_the_other(finished: Path) -> None:
     (finished / "pipelines.toml").write_text(BROKEN + SMALL)
 
-    ended = Project.open(finished).run_all(["broken", "small"], refresh="ingest", jobs=1)
+    ended = Project.open(finished).run_all(["broken", "small"], refresh="ingest", jobs=1, budget=3600)
 
     failed, run = ended["broken"], ended["small"]
     assert isinstance(failed, WorkError)
     assert str(failed).startswith("broken: DataError: ")
     assert isinstance(run, Result)
     assert made(run.record) == {"ingest"}
+    assert run.record.budget == 3600
     assert run.record == records(finished)[-1]
     (tried,) = records(finished, "broken")
     assert (tried.outcome, tried.error) == ("failed", str(failed).removeprefix("broken: "))

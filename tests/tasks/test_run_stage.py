@@ -33,7 +33,8 @@ from helpers.support import (
     records,
     write_project,
 )
-from tasks.run_stage import Run, _make_chunks, make, produce, recorded_run
+from tasks.run import Run, recorded_run
+from tasks.run_stage import _make_chunks, make, produce
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -325,14 +326,16 @@ def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has
         windows = produce(run, "preprocess", {"ingest": series})
         artifact = run.catalogue.store.open_verified(windows)
         for trained in ("a" * 64, "b" * 64, "a" * 64):
-            digests = {"preprocess": windows["digest"], "train": trained}
-            _make_chunks(run, "evaluate", {"preprocess": windows, "train": {"digest": trained}}, digests, 2)
+            _make_chunks(run, "evaluate", {"preprocess": windows, "train": {"digest": trained}}, 2)
 
         there = {asked[0][1][0]: artifact}
-        monkeypatch.setattr("tasks.run_stage._find_cached", lambda store, identity: there.get(identity.key))
+        monkeypatch.setattr(
+            "tasks.run_stage._find_cached",
+            lambda run, stage, identity: None if run.refresh else there.get(identity.key),
+        )
         read = {"preprocess": windows, "train": {"digest": "c" * 64}}
-        _make_chunks(run, "evaluate", read, digests, 2)
-        _make_chunks(replace(run, refresh="evaluate"), "evaluate", read, digests, 2)
+        _make_chunks(run, "evaluate", read, 2)
+        _make_chunks(replace(run, refresh="evaluate"), "evaluate", read, 2)
 
     (inputs, keys), *others = asked
     assert inputs == {"preprocess": windows}

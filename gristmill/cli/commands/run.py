@@ -26,9 +26,9 @@ def run(
     project = Project.open(overrides={name: set_ or [] for name in names})
     results, errors = [], []
     if len(names) > 1 and project.runs_in_parallel(jobs):
-        steps = {name: _plan(project, name, refresh, as_json) for name in names}
+        steps = {name: _plan(project, name, refresh, as_json, budget) for name in names}
         with progress_bar.working():
-            ended = project.run_all(names, refresh, jobs, steps)
+            ended = project.run_all(names, refresh, jobs, steps, budget)
         for name, result in ended.items():
             if isinstance(result, WorkError):
                 errors.append(result)
@@ -51,7 +51,7 @@ def run(
         raise WorkError("\n".join(map(str, errors)))
 
 
-def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budget: float | None = None) -> list[Step]:
+def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budget: float | None) -> list[Step]:
     with progress_bar.working("data", "reading"):
         steps = project.plan(name, refresh, budget)
     if not as_json and (is_fresh(steps) or not output.is_quiet()):

@@ -75,6 +75,6 @@ def write_candidate(settings: Mapping[str, Settings], out: Path, failure: Gristm
     values = {
         "settings": {name: table.model_dump(mode="json") for name, table in settings.items()},
         "baseline": bool(getattr(settings["model"], "baseline", False)),
-        "failed": None if failure is None else str(failure),
+        "failed": None if failure is None else " ".join(str(failure).split()),
     }
     write_document(out / FILE, values)

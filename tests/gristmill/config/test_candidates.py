@@ -89,7 +89,7 @@ def test_each_candidate_has_stages_of_its_own_before_the_next(tmp_path: Path) ->
     [
         (
             'candidates = ["thete"]',
-            "candidates[0].model: unknown model 'thete'. Did you mean 'theta'? Known: auto, ",
+            "candidates[0].model: unknown model 'thete'. Did you mean 'theta'? Known: autoregression, ",
         ),
         (
             'candidates = ["naive", { model = { kind = "dense" }, preprocess = { test = 5 } }]',

@@ -25,7 +25,7 @@ FIRST = {
 def read(project: Path, pipeline: str, *overrides: str) -> Record:
     """Run a pipeline up to ingest."""
     from tasks import stage_tasks
-    from tasks.run_stage import recorded_run
+    from tasks.run import recorded_run
 
     with recorded_run(pipeline, list(overrides), None, str(project)) as run:
         stage_tasks._work.fn(run, "ingest", {})

@@ -1,0 +1,120 @@
+"""Run of a pipeline: its settings, and its record from start to end."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+
+from gristmill.config.catalogue import Catalogue, Pipeline, load
+from gristmill.config.stages import Stage, libraries_of, stages_of, with_warm_start
+from gristmill.errors import StoreError
+from gristmill.keys import library_versions
+from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.registry.version import Version
+from gristmill.runs.records import Record, Runs
+from gristmill.store.artifact import Reference
+from gristmill.training.keras_backend import set_threads
+from gristmill.workers.pool import concurrency
+from tasks.pull_steps import check_store_outlasts_run
+
+logger = logging.getLogger(__name__)
+
+Inputs = Mapping[str, Reference]  # artifacts by the label of their stage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run that a task belongs to, with the pipeline's settings when it started."""
+
+    id: str
+    catalogue: Catalogue
+    pipeline: Pipeline
+    refresh: str | None  # a stage to run again even on a cache hit
+    budget: float | None = None  # seconds from `started` on, after which no further candidate is started
+    started: float = 0.0  # monotonic time
+    left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
+    start: Reference | None = None  # network that provides the initial weights
+    champion: Version | None = None  # when a retraining starts; challengers are compared with it
+    jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
+
+    def uses_workers(self, stage: Stage) -> bool:
+        """Return whether workers process the stage in chunks."""
+        remote = self.catalogue.runner.address is not None
+        return stage.chunked is not None and self.jobs != 1 and (remote or not stage.threaded)
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the budget has ended."""
+        return self.budget is not None and time.monotonic() - self.started > self.budget
+
+    @cached_property
+    def stages(self) -> dict[str, Stage]:
+        """The stages by label; a stage that fans out has one label per point."""
+        stages = stages_of(self.pipeline.domain, self.pipeline.tables)
+        warm = self.start is not None and not any(stage.candidate for stage in stages)
+        return {stage.label: with_warm_start(stage) if warm else stage for stage in stages}
+
+    def chunk_parameters(self, inputs: Inputs) -> dict[str, Any]:
+        """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
+        overrides = self.record().overrides
+        return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
+
+    def record(self) -> Record:
+        """Return the run's record so far."""
+        return Runs(self.catalogue.store).read(self.pipeline.name, self.id)
+
+
+def stage_task(run_name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a Prefect task of a function; the store is the cache, so Prefect keeps no results."""
+    return task(task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False, **options)
+
+
+@contextmanager
+def recorded_run(
+    pipeline: str,
+    overrides: list[str],
+    refresh: str | None,
+    project: str | None,
+    trial: bool = False,
+    jobs: int | None = 1,
+    budget: float | None = None,
+) -> Iterator[Run]:
+    """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`.
+
+    `budget` is in seconds; after it, no further candidate is started.
+    """
+    started = time.monotonic()
+    catalogue = load(Path(project) if project else None, {pipeline: overrides})
+    settings, store, runs = catalogue.pipeline(pipeline), catalogue.store, Runs(catalogue.store)
+    set_threads(catalogue.runner.threads)
+    check_store_outlasts_run(catalogue)
+    store.check_writable()
+    run = runs.start(settings, overrides, library_versions((*libraries_of(settings.domain), "prefect")), trial)
+    try:
+        jobs = concurrency(catalogue.runner, jobs)
+        yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
+        stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()
+        upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
+    except Exception as error:
+        with suppress(StoreError):  # on a full disk the first error is the one to report
+            runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
+        with suppress(StoreError):
+            runs.finish(pipeline, run.id, "interrupted")
+        raise
+    runs.finish(pipeline, run.id, "succeeded")
+    try:
+        evict(store)
+    except StoreError as error:
+        logger.warning("%s The cache was not reduced.", error)
