@@ -92,6 +92,7 @@ def choose(
     metric: str,
     on: str,
     block: int = 1,
+    independent: float | None = None,
     trusted: Collection[str] = (),
     predict_one: Callable[[str], Call] | None = None,
 ) -> Selection:
@@ -105,7 +106,8 @@ def choose(
         metric: name of the loss.
         on: the data that the predictions are of.
         block: items that may depend on each other, such as overlapping forecasts.
-        trusted: candidates known to be good on most data, to which the weights are shrunk with few items.
+        independent: number of independent predictions; that of the losses if None.
+        trusted: candidates known to be good on most data, to which the weights are shrunk with few of them.
         predict_one: function that returns a call with one prediction by a candidate, to be timed if there is a limit.
 
     Raises:
@@ -121,7 +123,7 @@ def choose(
         weights = _fixed_weights(settings, candidates, sound)
     else:
         usable = {name: predictions[name] for name in sound}
-        weights = ensemble_weights(usable, loss, allowed, block, trusted)
+        weights = ensemble_weights(usable, loss, independent or len(losses[sound[0]]), trusted, allowed)
     table = pd.DataFrame(
         {
             "candidate": list(candidates),

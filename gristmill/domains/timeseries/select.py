@@ -65,6 +65,7 @@ def select(
         metric="scaled error",
         on=on,
         block=data.layout.horizon,
+        independent=sum(len(forecasts.starts) for *_, forecasts in items) / data.layout.horizon,
         trusted=_TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
     )

@@ -71,26 +71,26 @@ class TestGreedyWeights:
 
 
 class TestShrinkage:
-    """Of weights that were chosen on 8 blocks of 50 items."""
+    """Of weights that were chosen on 8 independent predictions."""
 
     FOUND: ClassVar = {name: TRUTH + noise for name, noise in NOISE.items()} | {"best": TRUTH + 0.7 * NOISE["b"]}
 
     def loss(self, weights: dict[str, float]) -> float:
         return float(losses(sum(weight * self.FOUND[name] for name, weight in weights.items())).mean())
 
-    def test_many_blocks_leave_the_greedy_weights(self) -> None:
-        assert ensemble_weights(self.FOUND, losses, block=4, trusted=["c"]) == greedy_weights(self.FOUND, losses)
+    def test_many_predictions_leave_the_greedy_weights(self) -> None:
+        assert ensemble_weights(self.FOUND, losses, 100, trusted=["c"]) == greedy_weights(self.FOUND, losses)
 
-    def test_the_share_of_trusted_candidates_follows_from_blocks_and_losses(self) -> None:
+    def test_the_share_of_trusted_candidates_follows_from_numbers_and_losses(self) -> None:
         found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.1}
-        weights = ensemble_weights(found, losses, block=50, trusted=["a", "c", "not tried"])
+        weights = ensemble_weights(found, losses, 8, trusted=["a", "c", "not tried"])
 
         prior = losses((found["a"] + found["c"]) / 2).mean()
         share = 20 / prior / (20 / prior + 8 / losses(found["alone"]).mean())
         assert weights == pytest.approx({"alone": 1 - share, "a": share / 2, "c": share / 2})
 
     def test_without_a_trusted_candidate_the_weights_of_members_become_more_equal(self) -> None:
-        greedy, few = greedy_weights(self.FOUND, losses), ensemble_weights(self.FOUND, losses, block=50)
+        greedy, few = greedy_weights(self.FOUND, losses), ensemble_weights(self.FOUND, losses, 8)
 
         assert set(few) == set(greedy)
         assert sum(few.values()) == pytest.approx(1)
@@ -99,15 +99,15 @@ class TestShrinkage:
 
     def test_an_average_that_is_much_worse_has_little_share(self) -> None:
         found = {"near": TRUTH + 0.5 + 0.1 * NOISE["a"], "far": TRUTH - 4}
-        greedy, few = greedy_weights(found, losses), ensemble_weights(found, losses, block=50)
+        greedy, few = greedy_weights(found, losses), ensemble_weights(found, losses, 8)
         assert greedy["near"] - few["near"] < 0.05
 
     def test_a_perfect_candidate_stays_alone(self) -> None:
-        assert ensemble_weights({"perfect": TRUTH, "a": TRUTH + 1}, losses, block=50, trusted=["a"]) == {"perfect": 1.0}
+        assert ensemble_weights({"perfect": TRUTH, "a": TRUTH + 1}, losses, 8, trusted=["a"]) == {"perfect": 1.0}
 
     def test_limits_hold_with_the_trusted_candidates(self) -> None:
-        at_most_two = ensemble_weights(self.FOUND, losses, lambda names: len(names) <= 2, block=50, trusted=["c"])
-        alone = ensemble_weights(self.FOUND, losses, lambda names: len(names) <= 1, block=50, trusted=["c"])
+        at_most_two = ensemble_weights(self.FOUND, losses, 8, ["c"], lambda names: len(names) <= 2)
+        alone = ensemble_weights(self.FOUND, losses, 8, ["c"], lambda names: len(names) <= 1)
 
         assert set(at_most_two) == {"best", "c"}
         assert alone == {"best": 1.0}
