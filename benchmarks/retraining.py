@@ -29,9 +29,10 @@ from gristmill.config.catalogue import restore_settings
 from gristmill.prefect_runtime.server import ensure_api
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
-from gristmill.retraining.gate import bootstrap
+from gristmill.runs.retraining_record import CONFIDENCE_LEVEL
 from gristmill.sources.tables.csv import Csv
 from gristmill.training.keras_backend import import_keras
+from gristmill.util.block_bootstrap import confidence_interval
 
 ROOT = Path(__file__).parent.parent
 SHIFTED = 30  # the arrival from which on the level is another
@@ -190,7 +191,7 @@ def show(name: str, shifted: bool, arrivals: int, told: Told, seconds: float) ->
     """Print a row of the table."""
     means = {way: float(np.mean(found)) for way, found in told.errors.items()}
     better = min(("never", "always"), key=lambda way: means[way])
-    interval = bootstrap(np.subtract(told.errors["gated"], told.errors[better]))
+    interval = confidence_interval(np.subtract(told.errors["gated"], told.errors[better]), CONFIDENCE_LEVEL)
     verdicts, alarms = told.verdicts, [alarm for alarm in told.alarms if not shifted or alarm < SHIFTED]
     after = [alarm - SHIFTED + 1 for alarm in told.alarms if alarm >= SHIFTED]
     cells = [

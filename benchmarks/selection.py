@@ -23,8 +23,8 @@ import pandas as pd
 import selection_projects as projects
 from measuring import ROOT, Ran, arguments, process, run, table, tell
 
-from gristmill.retraining.gate import standard_error
 from gristmill.runs.scores import MODEL, Scores
+from gristmill.util.block_bootstrap import standard_error
 
 Values = npt.NDArray[np.float64]
 Figures = dict[str, Any]  # of one row and seed: `metric`, `value`, `seconds`, `selected` and what a summary needs

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from gristmill.retraining.gate import Contest, independent_blocks, standard_error
+from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import CHAMPION, BaselineDrift, Drift, ErrorDrift, InputDrift, MeanDrift
+from gristmill.util.block_bootstrap import independent_blocks, standard_error
 
 Values = npt.NDArray[np.float64]
 AnySign = TypeVar("AnySign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)

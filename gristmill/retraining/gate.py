@@ -7,7 +7,6 @@ challenger, better than the model that serves? That model keeps the weights it s
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +15,11 @@ from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LE
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import Gate
+from gristmill.util.block_bootstrap import confidence_interval, standard_error
 
 Errors = npt.NDArray[np.float64]
 
 NEW_SELECTION, CHAMPIONS_RECIPE = "new selection", "champion's recipe"  # names in scores of the worse recipe
-
-_DRAWS = 2_000
-_MIN_BLOCKS = 5
-_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
         scores=scores,
         items=len(contest.errors[CHALLENGER]),
         difference=None if difference is None else float(difference.mean()),
-        interval=None if difference is None else bootstrap(difference, contest.block),
+        interval=None if difference is None else confidence_interval(difference, CONFIDENCE_LEVEL, contest.block),
         best_baseline=best,
         promoted=promoted,
         why=why,
@@ -137,48 +133,3 @@ def _score(value: float) -> str:
 
 def _not_finite(score: str) -> str:
     return f"{score}: not all predictions are finite numbers"
-
-
-def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None:
-    """Return a confidence interval of the mean of differences that may depend on their neighbours.
-
-    Blocks of consecutive differences are drawn with replacement. A block is as long as the cube root of the number of
-    differences, and at least as long as `block`. The result is None with fewer than five blocks side by side, or if a
-    difference is not finite.
-
-    Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of Statistics 17(3),
-    1989.
-    """
-    means = _drawn_means(differences, block)
-    if means is None:
-        return None
-    low, high = np.quantile(means, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    return float(low), float(high)
-
-
-def standard_error(differences: Errors, block: int = 1) -> float | None:
-    """Return the standard error of the mean difference by the same bootstrap; None with fewer than five blocks."""
-    means = _drawn_means(differences, block)
-    return None if means is None else float(means.std())
-
-
-def independent_blocks(count: int, block: int = 1) -> float:
-    """Return the number of blocks of the bootstrap that fit side by side into `count` differences."""
-    return count / _length(count, block)
-
-
-def _length(count: int, block: int) -> int:
-    return max(block, round(math.cbrt(count)))
-
-
-def _drawn_means(differences: Errors, block: int) -> Errors | None:
-    """Return the means of bootstrap samples, (draws,)."""
-    count = len(differences)
-    length = _length(count, block)
-    if count < _MIN_BLOCKS * length or not np.isfinite(differences).all():
-        return None
-    sums = np.convolve(differences, np.ones(length), mode="valid")  # of each block
-    blocks = -(-count // length)
-    random: Any = np.random.default_rng(_SEED)
-    means: Errors = sums[random.integers(0, len(sums), size=(_DRAWS, blocks))].sum(axis=1) / (blocks * length)
-    return means

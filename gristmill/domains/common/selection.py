@@ -22,10 +22,10 @@ from gristmill.domains.common.ensemble_weights import (
     weighted_average,
 )
 from gristmill.errors import RequestError, WorkError
-from gristmill.retraining.gate import standard_error
 from gristmill.runs.scores import LEADERBOARD
 from gristmill.settings.messages import unknown_name
 from gristmill.settings.selection import Select
+from gristmill.util.block_bootstrap import standard_error
 from gristmill.util.table_io import read_table, write_document, write_table
 
 Call = Callable[[], object]

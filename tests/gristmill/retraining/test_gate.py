@@ -6,10 +6,8 @@ import pytest
 from gristmill.retraining.gate import (
     Contest,
     best_baseline,
-    bootstrap,
     judge_contest,
     keeps_recipe,
-    standard_error,
     with_winner,
 )
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
@@ -112,12 +110,6 @@ def test_a_baseline_that_is_not_finite_counts_as_absent() -> None:
     assert best_baseline(document, errors) is None
 
 
-@pytest.mark.fault(34)
-def test_of_differences_that_are_not_finite_there_is_no_interval() -> None:
-    assert bootstrap(np.array([1.0] * 20 + [NAN])) is None
-    assert standard_error(np.array([1.0] * 20 + [INF])) is None
-
-
 @pytest.mark.parametrize(
     ("baselines", "higher", "best"),
     [
@@ -144,42 +136,6 @@ def test_a_judgement_holds_all_scores_and_the_difference() -> None:
     assert found.scores == {CHALLENGER: 1.0, CHAMPION: 2.0, "naive": 3.0, "drift": 2.5}
     assert (found.items, found.best_baseline, found.difference, found.interval) == (10, "drift", 1.0, (1.0, 1.0))
     assert judge_contest(contest(1.0), Gate(), None).interval is None
-
-
-def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
-    random = np.random.default_rng(1)
-    held = 0
-    for _ in range(200):
-        low, high = bootstrap(random.normal(0.3, 1, 200)) or (0.0, 0.0)
-        held += low <= 0.3 <= high
-    assert 0.88 <= held / 200 <= 0.98
-
-
-def test_blocks_keep_what_depends_on_its_neighbours_together() -> None:
-    noise = np.random.default_rng(2).normal(size=4_000)
-    swinging = np.convolve(noise, np.ones(20), mode="valid")
-
-    def width(block: int) -> float:
-        low, high = bootstrap(swinging, block) or (0.0, 0.0)
-        return high - low
-
-    error = standard_error(swinging, 60)
-    assert error == pytest.approx(width(60) / (2 * 1.96), rel=0.05)
-    # The mean of a moving sum of 20 varies as 20 · noise's mean: 2 · 1.96 · 20 / sqrt(4,000) = 1.24.
-    assert width(60) == pytest.approx(1.24, rel=0.15)
-    assert width(1) < 0.9 * width(60)
-
-
-@pytest.mark.parametrize(("count", "block"), [(1, 1), (4, 1), (24, 5), (30, 28)])
-def test_of_few_blocks_there_is_no_interval(count: int, block: int) -> None:
-    assert bootstrap(np.arange(count, dtype=float), block) is None
-
-
-def test_the_interval_is_the_same_each_time() -> None:
-    interval = bootstrap(np.arange(30.0))
-    assert interval is not None
-    assert interval[0] < 14.5 < interval[1]
-    assert interval == bootstrap(np.arange(30.0))
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ CLOSURES = {
     "select": {
         "gristmill.domains.common",
         "gristmill.domains.common.candidates",
+        "gristmill.domains.common.ensemble_weights",
         "gristmill.domains.common.selection",
         "gristmill.domains.timeseries.backtest_scores",
         "gristmill.domains.timeseries.baseline_forecasts",
@@ -134,10 +135,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.select",
         "gristmill.domains.timeseries.windows",
-        "gristmill.retraining",
-        "gristmill.retraining.gate",  # the standard error
         "gristmill.runs",
-        "gristmill.runs.retraining_record",
         "gristmill.runs.scores",
         "gristmill.settings.custom_code",
         "gristmill.training",
@@ -145,11 +143,13 @@ CLOSURES = {
         "gristmill.training.learning_rate",
         "gristmill.training.outputs",
         "gristmill.training.saved_network",
+        "gristmill.util.block_bootstrap",  # the standard error
         "gristmill.util.npy_header",
     },
     "evaluate": {
         "gristmill.domains.common",
         "gristmill.domains.common.candidates",
+        "gristmill.domains.common.ensemble_weights",
         "gristmill.domains.common.permutation_importance",
         "gristmill.domains.common.score_table",
         "gristmill.domains.common.selection",
@@ -173,14 +173,12 @@ CLOSURES = {
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.window_graph",
         "gristmill.domains.timeseries.windows",
-        "gristmill.retraining",
-        "gristmill.retraining.gate",  # the standard error
         "gristmill.runs",
-        "gristmill.runs.retraining_record",
         "gristmill.runs.scores",
         "gristmill.settings.custom_code",
         "gristmill.training",
         "gristmill.training.saved_network",
+        "gristmill.util.block_bootstrap",  # the standard error
         "gristmill.util.chunking",
         "gristmill.util.npy_header",
     },
