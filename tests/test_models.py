@@ -9,7 +9,7 @@ import pytest
 
 from conftest import SMALL
 from gristmill import keys
-from gristmill.cli.output import out
+from gristmill.cli.console import out
 from gristmill.export import bundle
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
@@ -129,7 +129,7 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
 def test_the_folder_of_a_version_is_told_on_one_line(
     served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.cli.output.WIDTH_WITHOUT_TERMINAL", 40)
+    monkeypatch.setattr("gristmill.cli.console.WIDTH_WITHOUT_TERMINAL", 40)
     out.cache_clear()
     first, second = records(served)
     folders = {number: str(model_of(served, number).parent) for number in (1, 2)}

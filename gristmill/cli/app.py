@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from gristmill.cli import output, progress_bar
+from gristmill.cli import console, output, progress_bar
 from gristmill.cli.commands import check, course, init, models, operations, run, schema, upkeep
 from gristmill.cli.options import Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
@@ -79,7 +79,7 @@ def options(
 
     Use --debug, -v and -q before or after the name of a command.
     """
-    output.set_up(logging.WARNING if quiet else logging.INFO, debug)
+    console.set_up(logging.WARNING if quiet else logging.INFO, debug)
     logging.raiseExceptions = verbose or debug  # else Prefect would report every line that it could not send
     set_up_prefect("INFO" if verbose else QUIET)
 
@@ -160,7 +160,7 @@ def show(
         bundle, versions = project.folder_of(registered[0]) if registered else None, [one.number for one in registered]
         scores = result.typed_scores if result.is_scored else None
     if scores is None and "evaluate" in record.references:
-        output.say(f"the scores of run {record.id} were removed by gristmill gc")
+        console.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
         document: dict[str, Any] = {"run": record.model_dump(mode="json"), "logs": logs}
         document |= {"scores": result.evaluation if scores else None, "versions": versions, "bundle": bundle}
@@ -217,8 +217,8 @@ def help(  # noqa: A001 - the name of the command
 def _end(error: WorkError) -> None:
     """End this process at once, whatever its threads do; the next run resumes as after a kill."""
     try:
-        output.show_error(error)
-        output.err().show_cursor()  # a progress bar has hidden it
+        console.show_error(error)
+        console.err().show_cursor()  # a progress bar has hidden it
         sys.stdout.flush()
     finally:  # runs even if the output is closed
         os._exit(error.exit_status)
@@ -249,20 +249,20 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (GristmillError, OSError) as error:  # disks and permissions raise an OSError
-        if output.debugging():
+        if console.debugging():
             raise
-        output.show_error(error)
+        console.show_error(error)
         sys.exit(error.exit_status if isinstance(error, GristmillError) else 1)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # `gristmill` without a command
             error.show()
         else:
-            output.show_error(_as_request_error(error))
+            console.show_error(_as_request_error(error))
         sys.exit(error.exit_code)
     except BaseException as error:
         if type(error).__name__ != "TerminationSignal":  # Prefect raises it on SIGTERM
             raise
         status = EXIT_INTERRUPTED
     if status == EXIT_INTERRUPTED:  # Typer returns the same status on KeyboardInterrupt
-        output.say("interrupted; finished work is kept, and the next run resumes from it")
+        console.say("interrupted; finished work is kept, and the next run resumes from it")
     sys.exit(status)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gristmill.cli import output
+from gristmill.cli import console
 from gristmill.settings.messages import format_number
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
@@ -53,7 +53,7 @@ class _Line:
     def work(self, what: str, how: str, logged: bool) -> None:
         """Show that work has started."""
         self._begun = True
-        if output.is_quiet():
+        if console.is_quiet():
             return
         if not _is_drawn():
             if logged:
@@ -71,7 +71,7 @@ class _Line:
 
     def epoch(self, pipeline: str, epoch: Epoch) -> None:
         """Show that a pipeline's training finished an epoch."""
-        if output.is_quiet():
+        if console.is_quiet():
             return
         if not _is_drawn():
             if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
@@ -82,7 +82,7 @@ class _Line:
 
             text, losses = TextColumn("{task.description}"), TextColumn("{task.fields[losses]}")
             columns = (text, BarColumn(), MofNCompleteColumn(), losses, TimeRemainingColumn())
-            self._bars = Progress(*columns, console=output.err())
+            self._bars = Progress(*columns, console=console.err())
         if pipeline not in self._tasks:
             self._tasks[pipeline] = self._bars.add_task("train", total=epoch.of, losses="")
         self._bars.update(self._tasks[pipeline], completed=epoch.number, losses=_losses(epoch))
@@ -97,14 +97,14 @@ class _Line:
         from rich.live import Live
 
         if self._live is None:
-            self._live = Live(shown, console=output.err(), transient=True)
+            self._live = Live(shown, console=console.err(), transient=True)
             self._live.start(refresh=True)
         elif self._live.renderable is not shown:
             self._live.update(shown, refresh=True)
 
 
 def _is_drawn() -> bool:
-    return sys.stderr.isatty() and output.err().is_interactive
+    return sys.stderr.isatty() and console.err().is_interactive
 
 
 def _losses(epoch: Epoch) -> str:

@@ -1,11 +1,16 @@
 """Text tables whose columns shrink or disappear on a narrow terminal."""
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gristmill.cli import console
+
 if TYPE_CHECKING:
     from rich.text import Text
+
+MIN_SENTENCE_WIDTH = 20
 
 _GAP = 2  # spaces between two columns
 
@@ -25,6 +30,33 @@ class TextColumn:
         """The upper line of the heading, empty if there is one line only, and the lower line."""
         upper, _, lower = self.heading.rpartition("\n")
         return upper, lower
+
+
+def column(heading: str, cells: "Iterable[str | Text]", numbers: bool = False) -> TextColumn:
+    """Return a column of plain or styled cells."""
+    from rich.text import Text
+
+    return TextColumn(heading, [Text(cell) if isinstance(cell, str) else cell for cell in cells], numbers)
+
+
+def print_columns(columns: Sequence[TextColumn], shrink: Sequence[tuple[str, int]] = ()) -> None:
+    """Print a table that fits the terminal; for `shrink` see `lines`."""
+    for line in lines(columns, console.terminal_width(), shrink):
+        console.out().print(line)
+
+
+def print_wrapped(headings: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> None:
+    """Print a table whose last column holds plain sentences, which wrap on a narrow terminal."""
+    *columns, sentences = zip(headings, *rows, strict=True)
+    left = list(lines([column(str(heading), cells) for heading, *cells in columns], None))
+    indent = max(line.cell_len for line in left) + 2
+    width = max(console.terminal_width() or console.WIDTH_WITHOUT_TERMINAL, indent + MIN_SENTENCE_WIDTH)
+    for line, sentence in zip(left, sentences, strict=True):
+        line.pad_right(indent - line.cell_len)
+        text = textwrap.fill(str(sentence), width, initial_indent=" " * indent, subsequent_indent=" " * indent)
+        line.append(text[indent:], "dim" if line is left[0] else "")
+        line.rstrip()
+        console.out().print(line)
 
 
 def lines(columns: Sequence[TextColumn], width: int | None, shrink: Sequence[tuple[str, int]] = ()) -> "Iterator[Text]":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gristmill.cli import output, progress_bar
+from gristmill.cli import console, output, progress_bar
 from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
@@ -50,7 +50,7 @@ def promote(
         comparison = project.version(name, promotion.version).loses_to_baseline
     _show(promotion)
     if comparison:
-        output.say(f"warning: v{promotion.version} {comparison}")
+        console.say(f"warning: v{promotion.version} {comparison}")
 
 
 def rollback(name: Name) -> None:

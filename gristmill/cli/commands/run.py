@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import output, progress_bar
+from gristmill.cli import console, output, progress_bar
 from gristmill.cli.options import Budget, Jobs, Json, Refresh, RunId, Set, pipelines_argument
 from gristmill.errors import RequestError, WorkError
 from gristmill.project.project import Project
@@ -54,7 +54,7 @@ def run(
 def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budget: float | None) -> list[Step]:
     with progress_bar.working("data", "reading"):
         steps = project.plan(name, refresh, budget)
-    if not as_json and (is_fresh(steps) or not output.is_quiet()):
+    if not as_json and (is_fresh(steps) or not console.is_quiet()):
         output.show_plan(name, steps)
     return steps
 

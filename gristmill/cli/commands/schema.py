@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import output, progress_bar
+from gristmill.cli import console, progress_bar
 from gristmill.cli.options import Name
 from gristmill.config.schema_files import schema_file
 from gristmill.errors import RequestError
@@ -39,6 +39,6 @@ def schema(
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, text)  # an incomplete schema would stop every command
         typer.echo(text)
-        output.say(f"written to {file}: edit and commit it; from now on ingest rejects data that breaks it")
+        console.say(f"written to {file}: edit and commit it; from now on ingest rejects data that breaks it")
     else:
         typer.echo(f"Today's data follows the schema: {counts}.")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.cli import output
+from gristmill.cli import console, output
 from gristmill.cli.doctor import Diagnosis
 from gristmill.errors import DataError, RequestError
 from gristmill.project.status import Status
@@ -40,7 +40,7 @@ SCORES: dict[str, Any] = {
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    for printer in (output.out(), output.err()):
+    for printer in (console.out(), console.err()):
         monkeypatch.setattr(printer, "_color_system", None)  # found where there was one when it was made
 
 
@@ -87,7 +87,7 @@ def test_the_command_that_opens_the_logs_can_be_pasted(
 
 
 def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_error(
+    console.show_error(
         RequestError("pipelines.toml [pipelines.small] a: wrong.\npipelines.toml [defaults] b: [/] wrong.")
     )
     out, err = capsys.readouterr()
@@ -99,7 +99,7 @@ def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.Capt
 
 
 def test_a_message_keeps_its_colons(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_error(DataError("series.csv: no column ':id:'."))
+    console.show_error(DataError("series.csv: no column ':id:'."))
     assert capsys.readouterr().err == "error: series.csv: no column ':id:'.\n"
 
 
@@ -110,13 +110,13 @@ def test_a_description_is_shown_as_it_is_written(capsys: pytest.CaptureFixture[s
 
 
 def test_a_long_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_error(RequestError("word " * 100 + "end"))
+    console.show_error(RequestError("word " * 100 + "end"))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("word end")
 
 
 def test_what_is_said_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
-    output.say("interrupted [red]now[/]")
+    console.say("interrupted [red]now[/]")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "interrupted [red]now[/]\n")
 
@@ -373,11 +373,11 @@ def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[
 
 
 def test_the_log_is_plain_lines_and_warnings_say_so(capsys: pytest.CaptureFixture[str], logs: logging.Logger) -> None:
-    output.set_up(logging.INFO, debug=False)
+    console.set_up(logging.INFO, debug=False)
     logs.getChild("store").warning("%s: altered [red]", "data.txt")
     logs.info("ingest done")
     logs.debug("unheard")
     assert capsys.readouterr().err.splitlines() == ["warning: data.txt: altered [red]", "ingest done"]
-    output.set_up(logging.WARNING, debug=False)
+    console.set_up(logging.WARNING, debug=False)
     logs.info("unheard")
     assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from gristmill.cli import output, progress_bar
+from gristmill.cli import console, progress_bar
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
 
@@ -21,7 +21,7 @@ def test_without_a_terminal_training_is_a_line_now_and_then(
 ) -> None:
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    output.set_up(logging.INFO, debug=False)
+    console.set_up(logging.INFO, debug=False)
     with progress_bar.working():
         for number in range(1, of + 1):
             progress.report_epoch("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))
@@ -37,9 +37,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 80 columns is sent in place of standard error."""
     sent = io.StringIO()
     shown = Console(file=sent, force_terminal=True, force_interactive=True, width=80, height=24)
-    monkeypatch.setattr("gristmill.cli.output.err", lambda: shown)
+    monkeypatch.setattr("gristmill.cli.console.err", lambda: shown)
     monkeypatch.setattr(progress_bar, "_is_drawn", lambda: True)
-    output.set_up(logging.INFO, debug=False)
+    console.set_up(logging.INFO, debug=False)
     return sent
 
 
@@ -52,7 +52,7 @@ def lines_of(sent: io.StringIO) -> list[str]:
 def test_without_a_terminal_work_is_a_line_before_it_begins(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output.set_up(logging.INFO, debug=False)
+    console.set_up(logging.INFO, debug=False)
     with progress_bar.working("data", "reading"):
         progress.report_work("prefect", "starting")
         progress.report_work("predict", logged=False)
@@ -63,11 +63,11 @@ def test_without_a_terminal_work_is_a_line_before_it_begins(
 
 
 def test_quiet_tells_of_no_work(capsys: pytest.CaptureFixture[str]) -> None:
-    output.set_up(logging.WARNING, debug=False)
+    console.set_up(logging.WARNING, debug=False)
     with progress_bar.working():
         progress.report_work("train")
         progress.report_epoch("small", Epoch(1, 1, 0.5, None))
-    output.set_up(logging.INFO, debug=False)
+    console.set_up(logging.INFO, debug=False)
     assert capsys.readouterr() == ("", "")
 
 

@@ -1,0 +1,92 @@
+"""Consoles: results on standard output, messages and errors on standard error.
+
+Rich is imported late: a run with nothing to do prints no table.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gristmill.util.log_lines import PlainLogHandler
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+logger = logging.getLogger(__name__)
+
+WIDTH_WITHOUT_TERMINAL = 200  # characters of a line of a wrapped table
+
+_debug = False
+
+
+@cache
+def out() -> "Console":
+    """Return the console for results."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
+
+
+@cache
+def err() -> "Console":
+    """Return the console for messages."""
+    from rich.console import Console
+
+    return Console(highlight=False, emoji=False, soft_wrap=True, stderr=True)
+
+
+def terminal_width() -> int | None:
+    """Return the number of characters of a line; None without a terminal."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def set_up(level: int, debug: bool) -> None:
+    """Show gristmill's log from this level on; with `debug`, errors come with tracebacks."""
+    global _debug
+    _debug = debug
+    handler = PlainLogHandler(say)
+    for name in ("gristmill", "tasks"):
+        shown = logging.getLogger(name)
+        shown.setLevel(level)
+        shown.propagate = False
+        shown.handlers = [handler]
+
+
+def debugging() -> bool:
+    """Whether `--debug` was given."""
+    return _debug
+
+
+def is_quiet() -> bool:
+    """Whether `--quiet` was given."""
+    return not logger.isEnabledFor(logging.INFO)
+
+
+def say(text: str) -> None:
+    """Print a message."""
+    err().print(text, markup=False)
+
+
+def show_error(error: Exception) -> None:
+    """Print an error."""
+    for line in str(error).splitlines():
+        err().print(styled("error:", "red").append(f" {line}"))
+
+
+def write(text: str) -> None:
+    """Print a line of results."""
+    out().print(text, markup=False)
+
+
+def styled(text: str, style: str) -> "Text":
+    """Return text in a style of rich, such as a colour."""
+    from rich.text import Text
+
+    return Text.assemble((text, style))
