@@ -3,18 +3,20 @@
 Each artifact of a candidate has a `candidate.json`: its settings, whether it is a baseline, and why it failed, if so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, Unsuitable
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.settings.kinds import settings_of
 from gristmill.util.table_io import read_document, write_document
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
 
 FILE = "candidate.json"
 SELECTION_FILE = "selection.json"  # in the artifact of select
@@ -54,6 +56,18 @@ class CandidateArtifacts:
 def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
     """Return the candidates that did not fail."""
     return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
+
+
+def fit_baselines(
+    baselines: Iterable[Any], tried: Mapping[str, CandidateArtifacts], fit: Callable[[Any], T]
+) -> dict[str, T]:
+    """Return what `fit` makes of each baseline that is not among the candidates, and that suits the data, by kind."""
+    known, made = [one.document["settings"]["model"] for one in tried.values()], dict[str, T]()
+    for baseline in baselines:
+        if baseline.model_dump(mode="json") not in known:
+            with suppress(Unsuitable):
+                made[baseline.kind] = fit(baseline)
+    return made
 
 
 def read_selection(folder: Path) -> dict[str, Any] | None:

@@ -1,7 +1,6 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.tabular import closed_form, dataset, held_out
@@ -19,11 +18,13 @@ from gristmill.domains.tabular.models.linear import LeastSquares
 from gristmill.domains.tabular.models.mean import Mean
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
-from gristmill.errors import Unsuitable
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.training.saved_network import as_tensors
 from gristmill.util.table_io import write_document, write_table
+
+BASELINES = (Mean(kind="mean"), LeastSquares(kind="least_squares"))
+"""Cheap kinds that every evaluation shows."""
 
 _ROWS_TIMED = 1_000
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
@@ -50,7 +51,12 @@ def evaluate(
     tried = succeeded(candidates or {})
     predicted = {MODEL: honest_predictions(train, data)}
     predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()}
-    predicted |= baselines(data, tried)
+
+    def predict(baseline: Mean | LeastSquares) -> Values:
+        fitted, (rows, honest) = closed_form.fit(baseline, data)
+        return _with_honest(data, predict_target(fitted, data.inputs), pd.Series(honest, rows))
+
+    predicted |= fit_baselines(BASELINES, tried, predict)
     if microseconds is not None:
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():
@@ -70,20 +76,6 @@ def evaluate(
 def honest_predictions(folder: Path, data: Prepared) -> Values:
     """Return a trained model's predictions for every row, those of the validation set by a fit without it."""
     return _with_honest(data, predict_target(saved_network.read(folder), data.inputs), held_out.read(folder))
-
-
-def baselines(data: Prepared, tried: Mapping[str, CandidateArtifacts]) -> dict[str, Values]:
-    """Return the predictions of the baselines that are not among the candidates, as `honest_predictions` returns them.
-
-    A baseline that does not suit the data is left out.
-    """
-    known, made = [one.document["settings"]["model"] for one in tried.values()], dict[str, Values]()
-    for kind in (Mean(kind="mean"), LeastSquares(kind="least_squares")):
-        if kind.model_dump(mode="json") not in known:
-            with suppress(Unsuitable):
-                network, (rows, honest) = closed_form.fit(kind, data)
-                made[kind.kind] = _with_honest(data, predict_target(network, data.inputs), pd.Series(honest, rows))
-    return made
 
 
 def _with_honest(data: Prepared, predicted: Values, honest: "pd.Series[float]") -> Values:

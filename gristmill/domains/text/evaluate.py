@@ -1,8 +1,7 @@
 """Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,18 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.classification.held_out import validation_probabilities
-from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.common.classification.predictions import Probabilities, most_confident_errors, prediction_rows
-from gristmill.domains.common.classification.score_table import (
-    ProbabilitiesByModel,
-    check_slices,
-    described,
-    score_table,
-    summarised,
+from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
+from gristmill.domains.common.classification.evaluation import (
+    ProbabilitiesByPart,
+    held_out_and_test,
+    parts_to_score,
+    write_scores,
 )
-from gristmill.domains.common.selection import summary_of
+from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.predictions import most_confident_errors
+from gristmill.domains.common.classification.score_table import check_slices
 from gristmill.domains.text import dataset, projector, text_classifier
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
@@ -32,12 +29,9 @@ from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.text_model import LabelledTexts
-from gristmill.errors import Unsuitable
-from gristmill.runs.scores import FILE, MODEL
+from gristmill.runs.scores import MODEL
 from gristmill.training.layer_table import layer_table
-from gristmill.util.table_io import write_document, write_table
-
-ProbabilitiesByPart = dict[str, Probabilities]
+from gristmill.util.table_io import write_table
 
 BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
 """Cheap classifiers that every evaluation shows."""
@@ -76,70 +70,33 @@ def evaluate(
     """
     data, classifier, tried = dataset.read(preprocess), text_classifier.read(train), succeeded(candidates)
     check_slices(evaluate.slices, data)
-    slices = tuple(name for name in evaluate.slices if name != LENGTH)
     embedding = embedding_of_vocabulary(classifier, data)
     if embedding or not candidates:
         projector.check_words_known(evaluate.neighbours, embedding)
-    parts = [part for part in ("validation", "test") if len(data.rows(part))]
+    parts = parts_to_score(data)
     texts = texts_of(data, ["train", *parts], ingest)
-    others = baseline_probabilities(data, texts, parts, tried)
-    others |= candidate_probabilities(data, texts["test"], tried, {} if microseconds is None else microseconds)
-    model = held_out_and_test(classifier, train, data, texts["test"])
-    rows, predicted = {}, {}
-    for part in parts:
-        compared = {name: other[part] for name, other in others.items()}
-        rows[part] = prediction_rows(data, part, model[part], compared)
-        predicted[part] = {MODEL: model[part]} | compared
-    table = scores_by_group(data, predicted, slices)
-    write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
-    write_table(out / "scores.parquet", table)
-    write_table(out / "layers.parquet", pd.concat([layer_table(one.model.network) for one in classifier.members]))
-    write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
-    known = write_embedding(data, embedding, evaluate.neighbours, out)
-    chosen = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), chosen) | described(data, predicted["test"][MODEL])
-    write_document(out / FILE, summary | known)
-    return {f"{part}_texts": len(rows[part]) for part in parts}
-
-
-def baseline_probabilities(
-    data: Prepared, texts: Mapping[str, list[str]], parts: Sequence[str], tried: Mapping[str, CandidateArtifacts]
-) -> dict[str, ProbabilitiesByPart]:
-    """Return the probabilities of the baselines that are not among the candidates, fitted on the training set.
-
-    One that does not suit the texts is left out.
-    """
-    known = [one.document["settings"]["model"] for one in tried.values()]
     training = LabelledTexts(texts["train"], data.labels("train"), len(data.classes))
-    made: dict[str, ProbabilitiesByPart] = {}
-    for baseline in BASELINES:
-        if baseline.model_dump(mode="json") not in known:
-            with suppress(Unsuitable):
-                fitted = baseline.fit(training)
-                made[baseline.kind] = {part: fitted.probabilities(texts[part]) for part in parts}
-    return made
 
+    def predict(baseline: Majority | NbLinear) -> ProbabilitiesByPart:
+        fitted = baseline.fit(training)
+        return {part: fitted.probabilities(texts[part]) for part in parts}
 
-def candidate_probabilities(
-    data: Prepared, test: Sequence[str], tried: Mapping[str, CandidateArtifacts], microseconds: dict[str, float]
-) -> dict[str, ProbabilitiesByPart]:
-    """Return the probabilities of candidates, and add the time that each takes for a text to `microseconds`."""
-    made = {}
+    by_model = {MODEL: held_out_and_test(train, data, classifier.probabilities(texts["test"]))}
+    by_model |= fit_baselines(BASELINES, tried, predict)
     for name, one in tried.items():
-        classifier = text_classifier.read(one.train)
-        made[name] = held_out_and_test(classifier, one.train, data, test)
-        begun, timed = time.perf_counter(), test[:_MAX_TIMED]
-        classifier.probabilities(timed)
-        microseconds[name] = (time.perf_counter() - begun) / len(timed) * 1e6
-    return made
-
-
-def held_out_and_test(
-    classifier: TextClassifier, folder: Path, data: Prepared, test: Sequence[str]
-) -> ProbabilitiesByPart:
-    """Return a classifier's probabilities of the test set, and its held-out ones of the validation set."""
-    held_out = {"validation": validation_probabilities(folder, data)} if data.layout.counts["validation"] else {}
-    return held_out | {"test": classifier.probabilities(test)}
+        candidate, timed = text_classifier.read(one.train), texts["test"][:_MAX_TIMED]
+        by_model[name] = held_out_and_test(one.train, data, candidate.probabilities(texts["test"]))
+        begun = time.perf_counter()
+        candidate.probabilities(timed)
+        if microseconds is not None:
+            microseconds[name] = (time.perf_counter() - begun) / len(timed) * 1e6
+    write_table(out / "layers.parquet", pd.concat([layer_table(one.model.network) for one in classifier.members]))
+    known = write_embedding(data, embedding, evaluate.neighbours, out)
+    slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
+    sliced = LabelledDataset(by_length(data.index), data.classes)
+    rows = write_scores(sliced, by_model, slices, train, tried, out, **known)
+    write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
+    return {f"{part}_texts": len(rows[part]) for part in parts}
 
 
 def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:
@@ -153,23 +110,8 @@ def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> Embed
     return next((table for table in tables if table), None)
 
 
-def scores_by_group(
-    data: Prepared, predicted: dict[str, ProbabilitiesByModel], slices: tuple[str, ...]
-) -> pd.DataFrame:
-    """Return the scores of all parts, by class and by slice, including slices by length."""
-    index, names = by_length(data.index)
-    sliced = LabelledDataset(index, data.classes)
-    tables = [score_table(sliced, part, of_part, (LENGTH, *slices)) for part, of_part in predicted.items()]
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(group=table["group"].where(table["by"] != LENGTH, table["group"].map(names)))
-
-
-def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the index with a column of length quartiles, and the name of each quartile.
-
-    The quartiles are those of the training texts. The column holds their numbers, which sort by length; a name is the
-    range of lengths, such as `1-86`.
-    """
+def by_length(index: pd.DataFrame) -> pd.DataFrame:
+    """Return the index with a column of length quartiles, those of the training texts, as ranges such as `1-86`."""
     tokens = index["tokens"].to_numpy(np.int64)
     training = tokens[(index["part"] == "train").to_numpy()]
     inner = np.unique(np.quantile(training, _QUARTERS, method="inverted_cdf")).tolist()
@@ -177,8 +119,8 @@ def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     lows = [tokens.min(), *(high + 1 for high in highs)]
     bounds = zip(lows, [*highs, tokens.max()], strict=True)
     names = [f"{low}-{high}" if low < high else f"{low}" for low, high in bounds]
-    groups = np.searchsorted(highs, tokens, side="left")
-    return index.assign(**{LENGTH: groups.astype(str)}), {str(at): name for at, name in enumerate(names)}
+    groups = pd.Categorical(np.array(names)[np.searchsorted(highs, tokens)], names, ordered=True)
+    return index.assign(**{LENGTH: groups})
 
 
 def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:

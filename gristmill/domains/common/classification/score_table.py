@@ -50,8 +50,10 @@ def _group_rows(
     index, truth = data.rows(part), data.labels(part)
     yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities)
     for column in slices:
-        values = index[column].fillna("–").astype(str)
-        for value in sorted(values.unique()):
+        values = index[column]
+        if not isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.fillna("–").astype(str)
+        for value in values.sort_values().unique():  # categories have an order of their own
             chosen = (values == value).to_numpy()
             metrics = _metrics(truth[chosen], probabilities[chosen])
             yield {"by": column, "group": value, "examples": int(chosen.sum())} | metrics
