@@ -78,7 +78,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
     TextModel(data.tokenizer(), padding, network).write(folders["train"])
-    made = network.predict_on_batch(data.padded("test"))
+    made = network.predict_on_batch(data.sequences("test").padded(data.layout.length, data.layout.pad))
     write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})
     for name in ("vecs.tsv", "meta.tsv"):

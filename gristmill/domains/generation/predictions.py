@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.generation.dataset import Positions, Prepared, TokenStream
 from gristmill.domains.generation.scores import TokenOutcomes
 from gristmill.domains.text.sequences import TokenIds
@@ -77,8 +78,7 @@ def contexts(tokens: TokenStream, positions: Positions, length: int) -> TokenIds
 def parity_sequences(tokens: TokenStream, length: int) -> TokenIds:
     """Return contexts of evenly spaced test tokens, (sequences, length), to compare an exported model with."""
     positions = tokens.scored("test")
-    chosen = np.unique(np.linspace(0, len(positions) - 1, _PARITY_SEQUENCES).astype(np.int64))
-    return contexts(tokens, positions[chosen], length)
+    return contexts(tokens, positions[evenly_spaced(len(positions), _PARITY_SEQUENCES)], length)
 
 
 def _scorer(network: keras.Model) -> Callable[[TokenIds, TokenIds], tuple[tf.Tensor, tf.Tensor]]:

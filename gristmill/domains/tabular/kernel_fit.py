@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import build_encoder, encode, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
@@ -41,7 +42,7 @@ class Choice(NamedTuple):
 def choose(data: Prepared) -> Choice:
     """Return the values with the lowest error, on at most 600 training rows."""
     rows = _training_rows(data)
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_ROWS_TO_CHOOSE_ON)).astype(np.int64)]
+    rows = rows[evenly_spaced(len(rows), _MAX_ROWS_TO_CHOOSE_ON)]
     features, truth = _features(data)[rows], data.truth[rows]
     unit = _median_distance(features)
     scales = possible_scales(truth)
@@ -111,5 +112,5 @@ def _squared_distances(a: Rows, b: Rows) -> Rows:
 
 def _median_distance(rows: Rows) -> float:
     """Return the median distance between two rows, of at most 600 of them; 1 if it is 0."""
-    few = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_ROWS_TO_CHOOSE_ON)).astype(np.int64)]
+    few = rows[evenly_spaced(len(rows), _MAX_ROWS_TO_CHOOSE_ON)]
     return float(np.sqrt(np.median(_squared_distances(few, few)))) or 1.0

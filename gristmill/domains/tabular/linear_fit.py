@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import Knots, build_encoder, encode, quantile_knots, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
@@ -124,7 +125,7 @@ def quadratic(data: Prepared) -> keras.Model:
 def _training_rows(data: Prepared, columns: int) -> npt.NDArray[np.int64]:
     """Return the positions of the training rows, or of as many, evenly spaced, as can be fitted with these columns."""
     rows = np.flatnonzero(data.parts == "train")
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), max(_MAX_CELLS // columns, 1))).astype(np.int64)]
+    return rows[evenly_spaced(len(rows), max(_MAX_CELLS // columns, 1))]
 
 
 def _encoded(data: Prepared, layout: Layout, knots: Knots | None = None) -> Columns:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import only, raw_input
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
+from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_in_batches
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees
@@ -86,9 +87,7 @@ def feature_network(data: Prepared) -> keras.Model:
     for at, (column, names) in enumerate(layout.categories.items()):
         lookup = keras.layers.StringLookup(vocabulary=names, oov_token="", name=f"category_{at}")
         ranks = name_ranks(data.table[column].to_numpy(object)[trained].astype(str), data.truth[trained], names)
-        table = keras.layers.Embedding(len(ranks), 1, trainable=False, name=f"ranks_{at}")
-        features.append(table(lookup(inputs["categories"][:, at])))
-        table.set_weights([ranks[:, np.newaxis]])
+        features.append(frozen_table(ranks[:, np.newaxis], f"ranks_{at}")(lookup(inputs["categories"][:, at])))
     row = keras.layers.Concatenate(name="row")(features) if len(features) > 1 else features[0]
     return keras.Model(only(inputs), row, name="features")
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.folds import Split
-from gristmill.domains.text.sequences import Sequences, TokenIds
+from gristmill.domains.text.sequences import Sequences
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 if TYPE_CHECKING:
@@ -71,10 +71,6 @@ class Prepared(LabelledDataset, TokenFolder):
         """Return the truncated tokens of a part's texts in the order of the index, without padding."""
         rows = np.flatnonzero((self.index["part"] == part).to_numpy())
         return self._all.between(rows[0], rows[-1] + 1) if len(rows) else self._all.between(0, 0)
-
-    def padded(self, part: str) -> TokenIds:
-        """Return the truncated tokens of a part's texts in the order of the index, with padding: (texts, length)."""
-        return self.sequences(part).padded(self.layout.length, self.layout.pad)
 
     def with_split(self, split: Split) -> "Prepared":
         """Return the texts of a split as training and validation set, without a test set."""

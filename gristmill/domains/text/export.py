@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.classification.predictions import scored_probabilities
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.text import dataset, serving, text_classifier
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export
@@ -57,8 +58,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
 def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     """Return the positions of test texts to check parity with: evenly spaced, few enough to fit in memory."""
     longest = max(map(len, texts))
-    count = min(len(texts), _MAX_PARITY_TEXTS, max(1, _MAX_PARITY_CHARACTERS // max(longest, 1)))
-    return np.linspace(0, len(texts) - 1, count).astype(np.int64)
+    return evenly_spaced(len(texts), min(_MAX_PARITY_TEXTS, max(1, _MAX_PARITY_CHARACTERS // max(longest, 1))))
 
 
 def signature(classifier: TextClassifier, classes: list[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.vision.dataset import Pixels
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def compute_feature_maps(network: "keras.Model", images: Pixels) -> FeatureMaps 
     if not convolutions:
         return None
     _, *made = extended.predict(images, verbose=0)
-    kept = np.unique(np.linspace(0, len(made) - 1, MAX_LAYERS).astype(int))
+    kept = evenly_spaced(len(made), MAX_LAYERS)
     return FeatureMaps(
         thumbnails(images),
         np.asarray(convolutions[0].kernel)[..., :MAX_FILTERS],

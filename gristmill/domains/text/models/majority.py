@@ -15,9 +15,19 @@ class Majority(Settings):
     baseline: ClassVar[bool] = True
 
     def fit(self, data: "LabelledTexts") -> "TextModel":
-        """Return the classifier of texts."""
+        """Return the classifier of texts, whose tokenizer knows one character."""
+        import keras
         import numpy as np
 
-        from gristmill.domains.text.constant_classifier import constant_classifier
+        from gristmill.domains.text.characters import Characters
+        from gristmill.domains.text.special_tokens import SPECIAL
+        from gristmill.domains.text.text_model import Padding, TextModel
+        from gristmill.domains.text.token_rules import Rules
+        from gristmill.training.lookup_tables import constant
 
-        return constant_classifier(np.bincount(data.labels, minlength=data.classes) / len(data.labels))
+        tokenizer = Characters([*SPECIAL, "a"], Rules("character", lower=True, punctuation="keep", lines=False))
+        tokens = keras.Input((None,), dtype="int32", name="tokens")
+        nothing = keras.ops.cast(keras.ops.sum(keras.ops.zeros_like(tokens), axis=1, keepdims=True), "float32")
+        frequencies = np.bincount(data.labels, minlength=data.classes) / len(data.labels)
+        made = nothing + constant(frequencies, tokens, "frequencies")
+        return TextModel(tokenizer, Padding(1), keras.Model(tokens, made, name="constant"))

@@ -26,13 +26,13 @@ def test_a_part_has_its_own_tokens_in_order(data: Prepared, part: str) -> None:
 
 
 def test_texts_are_padded_on_the_side_of_the_layout(data: Prepared) -> None:
-    padded = data.padded("train")
+    padded = data.sequences("train").padded(LENGTH, data.layout.pad)
 
     assert padded.shape == (3, LENGTH)
     first = np.zeros(LENGTH, np.int32)
     first[slice(-3, None) if data.layout.pad == "pre" else slice(3)] = [2, 3, 4]
     assert padded[:2].tolist() == [first.tolist(), [0] * LENGTH]
-    assert data.padded("validation").shape == (0, LENGTH)
+    assert not len(data.sequences("validation"))
 
 
 def test_the_layout_and_the_classes_are_those_written(data: Prepared) -> None:

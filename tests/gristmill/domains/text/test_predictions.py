@@ -34,7 +34,10 @@ def test_each_text_gets_what_it_gets_alone(data: Prepared, width: int | None, mo
 
     made = probabilities_of(model, data, "test")
 
-    alone = [model.predict_on_batch(tokens[np.newaxis])[0] for tokens in data.padded("test")]
+    alone = [
+        model.predict_on_batch(tokens[np.newaxis])[0]
+        for tokens in data.sequences("test").padded(data.layout.length, data.layout.pad)
+    ]
     assert made == pytest.approx(np.array(alone), abs=1e-6)
     assert np.ptp(made[:, 0]) > 0.01  # else a constant would do
     assert probabilities_of(model, data, "validation").shape == (0, 2)

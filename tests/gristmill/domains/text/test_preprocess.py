@@ -61,7 +61,7 @@ def test_each_text_has_its_own_tokens_cut_and_filled_up(tmp_path: Path, truncate
     by_id, tokenizer = texts.set_index("id")["text"], data.tokenizer()
     for part in PARTS:
         rows, sequences = data.rows(part), data.sequences(part)
-        padded = data.padded(part)
+        padded = data.sequences(part).padded(data.layout.length, data.layout.pad)
         assert padded.shape == (len(rows), 5)
         for row, made, filled in zip(rows.itertuples(), sequences, padded, strict=True):
             whole = tokenizer.encode(tf.constant([by_id[row.id]]))[0].numpy().tolist()
