@@ -1,4 +1,4 @@
-# make run    forecast sunspots; on a fresh clone it sets everything up first
+# make run    forecast carbon dioxide; on a fresh clone it sets everything up first
 # make test   the fast tests: every module, and one tiny pipeline per domain
 # make test-slow  the others: kills, faults, deployments, workers, browser pages, the walk through the documentation
 # make faults every fault of tests/faults/README.md in full, as a scoreboard
@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start 
 .PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench schema lock clean
 
 run: .venv/installed
-	$(BIN)/gristmill run sunspots
+	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # wait for others

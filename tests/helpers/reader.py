@@ -19,7 +19,7 @@ from helpers.support import Forked
 from helpers.written import Block, Command, commands, differences
 
 NOT_RUN = {
-    "make run": "sets up a virtual environment; `gristmill run sunspots` is run",
+    "make run": "sets up a virtual environment; `gristmill run co2` is run",
     "make test": "is what runs this",
     "pip install": "changes the environment; test_wheel.py runs the wheel",
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
