@@ -56,7 +56,7 @@ def gristmill(name: str, seed: int, epochs: int | None, store: str) -> tuple[Mad
     keys = {stage: done["reference"]["key"] for stage, done in found["stages"].items()}
     folders = {stage: Path(store, stage, key[:2], key) for stage, key in keys.items()}
     package = f"gristmill.domains.{found['domain']}"
-    data = importlib.import_module(f"{package}.prepared").read(folders["preprocess"])
+    data = importlib.import_module(f"{package}.dataset").read(folders["preprocess"])
     probabilities_of = importlib.import_module(f"{package}.predictions").probabilities_of
     made = probabilities_of(saved_network.read(folders["train"]), data, "train")
     learned = float((made.argmax(axis=1) == data.labels("train")).mean())

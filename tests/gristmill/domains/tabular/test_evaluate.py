@@ -69,20 +69,20 @@ def test_a_part_that_is_not_there_has_no_scores_and_a_single_row_no_share_explai
     assert scores["baselines"]["mean"]["test"]["mae"] == pytest.approx(17)
 
 
-def test_every_column_is_weighed_on_the_validation_rows(mixed: Folders) -> None:
+def test_every_column_is_weighed_on_the_test_rows(mixed: Folders) -> None:
     found = read_document(mixed["evaluate"] / "importance.json")
 
-    assert (found["part"], found["metric"], found["examples"]) == ("validation", "mae", 10)
+    assert (found["part"], found["metric"], found["examples"]) == ("test", "mae", 14)
     assert {feature["feature"] for feature in found["features"]} == {"area", "rooms of it", "part"}
     assert found["features"][0]["feature"] == "area"  # which counts for most of the price
-    assert found["error"] == read_document(mixed["evaluate"] / "scores.json")["model"]["validation"]["mae"]
+    assert found["error"] == read_document(mixed["evaluate"] / "scores.json")["model"]["test"]["mae"]
 
 
 def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None:
     data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
     found = importance_of_columns(data, network)
     assert found
-    rows = data.table[data.parts == "validation"]
+    rows = data.table[data.parts == "test"]
     random, columns = np.random.default_rng(0), ["area", "rooms of it", "part"]
     orders = {column: [random.permutation(len(rows)) for _ in range(5)] for column in columns}
 
@@ -109,16 +109,6 @@ def test_a_column_may_have_any_name(mixed: Folders) -> None:
     assert {feature["feature"] for feature in found["features"]} == {"self", "order", "part"}
 
 
-def test_without_validation_it_is_the_test_part(mixed: Folders) -> None:
-    data = dataset.read(mixed["preprocess"])
-    parts = np.where(data.parts == "validation", "train", data.parts)
-
-    found = importance_of_columns(replace(data, parts=parts), saved_network.read(mixed["train"]))
-
-    assert found
-    assert (found["part"], found["examples"]) == ("test", 14)
-
-
 def test_a_single_column_is_not_weighed(line: Folders) -> None:
     assert not (line["evaluate"] / "importance.json").exists()
     assert "Importance of the features" not in [section.title for section in sections(line)]
@@ -128,6 +118,6 @@ def test_the_report_tells_what_it_means_and_where_it_misleads(mixed: Folders) ->
     (section,) = (section for section in sections(mixed) if section.title == "Importance of the features")
 
     assert "correlated" in section.note
-    assert "on the validation set" in section.note
+    assert "on the test set" in section.note
     assert section.tables[0].headings == ["feature", "rise of MAE", "±", "of the MAE"]
     assert section.tables[0].rows[0][0] == "area"
