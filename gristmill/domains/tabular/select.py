@@ -15,9 +15,9 @@ from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.ensemble import average
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
+from gristmill.training.average_network import average_networks
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
@@ -52,7 +52,7 @@ def select(
     )
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
-    counts = write_trained(average(members, data.layout), TrainingHistory(), out)
+    counts = write_trained(average_networks(members), TrainingHistory(), out)
     combined = sum(weight * honest[name] for name, weight in selection.weights.items())
     held_out.write(rows, np.asarray(combined), out)
     selection.write(candidates, out)

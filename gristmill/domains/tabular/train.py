@@ -13,9 +13,9 @@ from gristmill.domains.common.folds import Split
 from gristmill.domains.tabular import closed_form, dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, wrap_network
-from gristmill.domains.tabular.ensemble import average
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.target_scale import target_scale
+from gristmill.training.average_network import equal_average
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, fit
 from gristmill.training.history import TrainingHistory
@@ -56,11 +56,8 @@ def train(
             network, history = train_network(model, files, learned, train, arguments)
             return network, history, predict_target(network, learned.inputs[learned.parts == "validation"])
 
-        def mean(networks: list[keras.Model]) -> keras.Model:
-            return average([(network, 1 / len(networks)) for network in networks], data.layout)
-
         rows = held_out.learning_set(data)
-        network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one, mean)
+        network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one, equal_average)
     held_out.write(*honest, out)
     return write_trained(network, history, out)
 

@@ -7,8 +7,8 @@ length share a key.
 - n-grams of characters: neighbouring characters of one word, whose ends are marked by `BOUNDARY`.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,14 +50,7 @@ def word_keys_in_graph(tokens: "keras.KerasTensor", orders: Sequence[int], base:
     from keras import ops
 
     ids = ops.cast(tokens, "int64")
-    keys, known, found = ids + 1, ids > UNKNOWN, []
-    for n in range(1, orders[-1] + 1):
-        if n > 1:
-            last = _shifted(ids, n - 1)
-            keys, known = keys * base + last + 1, ops.logical_and(known, last > UNKNOWN)
-        if n in orders:
-            found.append(ops.where(known, keys, NO_KEY))
-    return ops.concatenate(found, axis=1)
+    return _keys_in_graph(ids, orders, base, lambda n: _shifted(ids, n - 1) > UNKNOWN)
 
 
 def character_keys_in_graph(characters: "keras.KerasTensor", orders: Sequence[int], base: int) -> "keras.KerasTensor":
@@ -68,11 +61,18 @@ def character_keys_in_graph(characters: "keras.KerasTensor", orders: Sequence[in
     from keras import ops
 
     ids = ops.pad(ops.cast(characters, "int64"), ((0, 0), (1, 1)))
-    keys, whole, found = ids + 1, ops.ones_like(ids, dtype="bool"), []
-    for n in range(2, orders[-1] + 1):
-        keys = keys * base + _shifted(ids, n - 1) + 1
-        if n > 2:
-            whole = ops.logical_and(whole, ops.not_equal(_shifted(ids, n - 2), BOUNDARY))
+    return _keys_in_graph(ids, orders, base, lambda n: n <= 2 or ops.not_equal(_shifted(ids, n - 2), BOUNDARY))
+
+
+def _keys_in_graph(
+    ids: "keras.KerasTensor", orders: Sequence[int], base: int, grows: Callable[[int], Any]
+) -> "keras.KerasTensor":
+    """Return the keys of n-grams; `grows` returns where those of n - 1 tokens may have one more."""
+    from keras import ops
+
+    keys, whole, found = ops.zeros_like(ids), ops.ones_like(ids, dtype="bool"), []
+    for n in range(1, orders[-1] + 1):
+        keys, whole = keys * base + _shifted(ids, n - 1) + 1, ops.logical_and(whole, grows(n))
         if n in orders:
             found.append(ops.where(whole, keys, NO_KEY))
     return ops.concatenate(found, axis=1)

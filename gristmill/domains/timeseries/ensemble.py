@@ -10,6 +10,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, by_network, read_forecast
 from gristmill.training import saved_network
+from gristmill.training.average_network import average_networks
 
 _WINDOWS_TIMED = 1024
 
@@ -24,12 +25,7 @@ def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> ker
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     history = max(network.input_shape[1] or layout.history for network, _ in members)
     window = keras.Input((history, len(layout.columns)), name="history")
-    forecasts = []
-    for number, (network, weight) in enumerate(members):
-        member = keras.Model(network.input, network.output, name=f"member_{number}")  # names must differ
-        seen = window[:, -(network.input_shape[1] or layout.history) :, :]
-        forecasts.append(keras.layers.Rescaling(weight, name=f"weight_{number}")(member(seen)))
-    return keras.Model(window, keras.layers.Add(name="average")(forecasts), name="ensemble")
+    return average_networks(members, window, lambda one: window[:, -(one.input_shape[1] or layout.history) :, :])
 
 
 def honest_forecast(folder: Path, data: Prepared) -> Array:

@@ -8,12 +8,13 @@ import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.classification.temperature import scale_network
 from gristmill.domains.common.selection import Call
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Prepared
-from gristmill.domains.vision.ensemble import Member, average
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
+from gristmill.training.average_network import average_networks
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
@@ -33,10 +34,10 @@ def select(
         data, candidates, select, out, lambda name: _predict_one(candidates[name].train, data)
     )
     members = [
-        Member(name, saved_network.read(candidates[name].train), weight, temperatures[name])
+        (scale_network(saved_network.read(candidates[name].train), temperatures[name]), weight)
         for name, weight in chosen.weights.items()
     ]
-    counts = write_trained(average(members), TrainingHistory(), out)
+    counts = write_trained(average_networks(members), TrainingHistory(), out)
     return counts | {"candidates": len(candidates), "members": len(members)}
 
 

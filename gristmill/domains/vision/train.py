@@ -18,13 +18,13 @@ from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Pixels, Prepared
-from gristmill.domains.vision.ensemble import Member, average
 from gristmill.domains.vision.feed import feed_of, validation_of
 from gristmill.domains.vision.fold_data import write_features, write_split
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.predictions import HEAD, head_of, probabilities_of
 from gristmill.domains.vision.settings import Augment
+from gristmill.training.average_network import equal_average
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
@@ -125,10 +125,7 @@ def _train_network(
             shutil.rmtree(folder)
         return network, history, made
 
-    def mean(networks: list[keras.Model]) -> keras.Model:
-        return average([Member(f"fold_{at}", network, 1 / len(networks)) for at, network in enumerate(networks)])
-
-    return train_networks(learning_set(data), "images", settings.few_examples, arguments, train_one, mean)
+    return train_networks(learning_set(data), "images", settings.few_examples, arguments, train_one, equal_average)
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:

@@ -43,6 +43,15 @@ def scale_probabilities(probabilities: Probabilities, temperature: float) -> Pro
     return scaled
 
 
+def scale_network(network: "keras.Model", temperature: float) -> "keras.Model":
+    """Return a network of probabilities with these at a temperature."""
+    import keras
+
+    if temperature == 1:
+        return network
+    return keras.Model(network.input, scale_in_graph(network.output, temperature), name=network.name)
+
+
 def scale_in_graph(probabilities: "keras.KerasTensor", temperature: float) -> "keras.KerasTensor":
     """Return what `scale_probabilities` returns, for tensors (batch, classes)."""
     from keras import ops

@@ -103,7 +103,7 @@ def test_a_network_is_the_average_of_those_of_three_folds(selected: Any) -> None
     network = saved_network.read(selected[1]["residual"].train)
 
     folds = [layer for layer in network.layers if hasattr(layer, "layers")]
-    assert [layer.name for layer in folds] == ["fold_0", "fold_1", "fold_2"]
+    assert [layer.name for layer in folds] == ["member_0", "member_1", "member_2"]
     assert not np.array_equal(folds[0].get_weights()[0], folds[1].get_weights()[0])
     assert not list(selected[1]["residual"].train.glob("fold*"))
 

@@ -12,10 +12,10 @@ import pytest
 
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.ensemble import average
 from gristmill.export.formats import FORMATS
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network
+from gristmill.training.average_network import average_networks
 from helpers.small_tables import CATEGORIES, NUMBERS, prepared
 
 PACKAGE = "gristmill.domains.tabular.models"
@@ -117,7 +117,7 @@ def check_format(data: Prepared, network: keras.Model, form: str, folder: Path) 
 def test_an_average_of_all_kinds_is_one_network_that_needs_keras_alone(tmp_path: Path) -> None:
     data, _ = fitted(KINDS[0], 1)
     members = [(fitted(kind, 1)[1], (at + 1) / 21) for at, kind in enumerate(KINDS)]
-    network = average(members, data.layout)
+    network = average_networks(members)
     expected = sum(weight * predict_target(member, data.inputs) for member, weight in members)
     assert predict_target(network, data.inputs) == pytest.approx(expected, rel=1e-5)
 
