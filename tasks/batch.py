@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.errors import RequestError
 from gristmill.runs.records import Runs
@@ -29,12 +28,11 @@ def run_pipelines(
 ) -> dict[str, dict[str, Any] | str]:
     """Run pipelines and return the record of each, or its error; see the flow `run_many`."""
     catalogue = _load(project)
-    units = []
-    for name in pipelines:
-        pipeline = catalogue.pipeline(name)
-        parameters = {"overrides": list(overrides.get(name, [])), "refresh": refresh, "budget": budget}
-        sequential = {"jobs": 1} if stages.fans_out(pipeline.domain, pipeline.tables) else {}
-        units.append(Unit(pipeline.domain, {"pipeline": name, **parameters, **sequential}))
+    common = {"refresh": refresh, "jobs": 1, "budget": budget}
+    units = [
+        Unit(catalogue.pipeline(name).domain, {"pipeline": name, "overrides": list(overrides.get(name, [])), **common})
+        for name in pipelines
+    ]
     ended: dict[str, dict[str, Any] | str] = {}
     progress.report_work("pipelines")
     for number, result in _run_units(catalogue, units, jobs):

@@ -13,7 +13,6 @@ from prefect.events import emit_event
 
 from gristmill.config.catalogue import Pipeline, load, restore_settings
 from gristmill.config.deployments import pipeline_resource, schedule_of
-from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
@@ -130,7 +129,7 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
     """
     recipe = recipe_of(run.champion, run.pipeline)
     trained = {name: made.get(f"train {name}") for name in recipe}
-    if not recipe or not all(reference and not _failed(run, reference) for reference in trained.values()):
+    if not recipe or not all(reference and not run.has_failed(reference) for reference in trained.values()):
         return None
     selected = Scores.read(_folder(run, made["evaluate"])).selected
     if selected and selected.members == recipe:
@@ -143,10 +142,6 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
 def before_selection(made: References) -> dict[str, Reference]:
     """Return the artifacts of the stages before select."""
     return {label: reference for label, reference in made.items() if label not in ("select", "evaluate")}
-
-
-def _failed(run: Run, reference: Reference) -> bool:
-    return CandidateArtifacts(_folder(run, reference)).failed is not None
 
 
 @stage_task("count what can be judged of {run.pipeline.name}")

@@ -18,6 +18,7 @@ from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.registry.version import Version
+from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Record, Runs
 from gristmill.store.artifact import Reference
 from gristmill.training.keras_backend import set_threads
@@ -63,6 +64,10 @@ class Run:
         stages = stages_of(self.pipeline.domain, self.pipeline.tables)
         warm = self.start is not None and not any(stage.candidate for stage in stages)
         return {stage.label: with_warm_start(stage) if warm else stage for stage in stages}
+
+    def has_failed(self, reference: Reference) -> bool:
+        """Return whether an artifact only says why a candidate failed."""
+        return FAILED in self.catalogue.store.read_manifest(reference)["counts"]
 
     def chunk_parameters(self, inputs: Inputs) -> dict[str, Any]:
         """Return the parameters of the flow `chunk` that all chunks of this run have in common."""

@@ -74,7 +74,7 @@ def train(run: Run, made: Made) -> Made:
             for stage in points:
                 if stage.label not in found:
                     found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
-            if name == "train" and _failed(run, points[0].label):
+            if name == "train" and run.has_failed(run.record().references[points[0].label]):
                 break
     if not found:
         raise WorkError(
@@ -129,11 +129,6 @@ def _make(run: Run, made: Made, name: str) -> Made:
 def _inputs(stage: Stage, made: Made) -> Inputs:
     """Return the artifacts that a stage reads; those of candidates that were not tried are missing."""
     return {label: made[label] for label in stage.inputs if label in made or not stage.compares}
-
-
-def _failed(run: Run, label: str) -> bool:
-    """Return whether a stage of this run was a candidate that failed."""
-    return FAILED in run.catalogue.store.read_manifest(run.record().references[label])["counts"]
 
 
 def _all_made(run: Run, stages: list[Stage]) -> bool:

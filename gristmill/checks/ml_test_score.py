@@ -19,6 +19,7 @@ from gristmill.config.deployments import describe_schedule, schedule_of
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.settings.schedule import parse_duration
+from gristmill.settings.selection import Auto
 from gristmill.sweeps.leaderboard import LeaderboardEntry, best
 
 _MAX_SLICES_LISTED = 5
@@ -84,8 +85,13 @@ def reviewed(evidence: Evidence) -> RubricResult:
 
 
 def tuned(evidence: Evidence) -> RubricResult:
-    """Test whether a sweep is complete and the pipeline has the settings of its best point."""
-    name, entries = evidence.pipeline.name, evidence.leaderboard
+    """Test whether a model was selected among candidates, or the pipeline has the settings of a sweep's best point."""
+    name, entries, run = evidence.pipeline.name, evidence.leaderboard, evidence.last_run
+    if isinstance(evidence.pipeline.tables["model"], Auto):  # which cannot be swept
+        if run is None or run.scores.selected is None:
+            return fails(f"gristmill run {name} selects among its candidates")
+        selected = run.scores.selected
+        return passes(f"{selected.name} was selected among {selected.tried} candidates on {selected.on}")
     if not entries:
         return fails(f"list settings to try in [pipelines.{name}.sweep]; gristmill sweep {name} tries them")
     chosen, complete = best(entries), sum(entry.is_complete for entry in entries)

@@ -215,11 +215,6 @@ def _inputs(stage: Stage, every: list[Stage], auto: bool) -> Iterator[str]:
         yield from (one.label for one in found if one.candidate in ("", stage.candidate) or not stage.candidate)
 
 
-def fans_out(domain: str, tables: Mapping[str, Settings]) -> bool:
-    """Return whether a pipeline has stages of several points or chunks, which can run in parallel."""
-    return any(stage.point or stage.chunked is not None for stage in stages_of(domain, tables))
-
-
 def settings_of_stages(stages: Iterable[Stage]) -> list[Settings]:
     """Return the different settings that stages use, those of candidates included."""
     return list({id(table): table for stage in stages for table in stage.settings.values()}.values())

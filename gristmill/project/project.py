@@ -81,10 +81,8 @@ class Project(Models):
         steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):
             return self._result(no_op_runs.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
-        pipeline = self.catalogue.pipeline(name)
-        fans_out = stages.fans_out(pipeline.domain, pipeline.tables)
-        parameters = {"refresh": refresh, "budget": budget} | ({"jobs": jobs} if fans_out else {})
-        return self._result(self._run_flow(pipeline.domain, name, parameters))
+        parameters = {"refresh": refresh, "jobs": jobs, "budget": budget}
+        return self._result(self._run_flow(self.catalogue.pipeline(name).domain, name, parameters))
 
     def runs_in_parallel(self, jobs: int | None = None) -> bool:
         """Whether to use `run_all` for several pipelines, given the requested number of processes."""

@@ -1,11 +1,7 @@
 """Main program of the process that fits trees by LightGBM: folders of `fit_trees` in, tables of nodes out."""
 
-import json
-import os
-import queue
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.training.trees import NOT_LOADABLE, TREES_FILE, TreeFit, Trees, TreeSettings, read_fit, write_trees
+from gristmill.util.processes import receive_requests
 
 _HIGHEST = float(np.finfo(np.float32).max)
 _MAX_NODES = 1 << 24  # float32, in which the network holds the numbers of nodes, is exact up to here
@@ -22,10 +19,7 @@ _MIN_VALUES_FOR_THREADS = 200_000  # fewer do not repay the threads; their numbe
 
 def main() -> None:
     """Read lists of folders, one a line; write the trees into each folder, and an empty line after each list."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # messages of LightGBM are not answers
-    requests: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    requests, answers = receive_requests()
     try:
         import lightgbm  # noqa: F401  # later imports succeed too
     except (ImportError, OSError) as error:  # OSError: a system library is missing
@@ -35,13 +29,6 @@ def main() -> None:
         for folder in map(Path, requests.get()):
             write_trees(folder / TREES_FILE, fit(read_fit(folder)))
         print(file=answers, flush=True)
-
-
-def _read_requests(requests: "queue.SimpleQueue[list[str]]") -> None:
-    """Queue requests; end the process, even during a fit, when its parent has ended."""
-    for line in sys.stdin:
-        requests.put(json.loads(line))
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fit(given: TreeFit) -> Trees:

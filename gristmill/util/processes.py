@@ -1,12 +1,15 @@
 """Processes: command lines of gristmill's modules, process identities, and shutdown."""
 
+import json
 import os
+import queue
 import re
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO, Any
 
 PARENT_VARIABLE = "GRISTMILL_PARENT"  # id of the process that started this run and ends it
 TEMPORARY_API_VARIABLE = "GRISTMILL_TEMPORARY_API"  # address of a Prefect server that lives as long as one run
@@ -23,6 +26,25 @@ def module_command(module: str, *arguments: str) -> tuple[list[str], dict[str, s
     root = str(Path(__file__).parent.parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return [sys.executable, "-P", "-m", module, *arguments], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def receive_requests() -> "tuple[queue.SimpleQueue[Any], IO[str]]":
+    """Return the requests to this process, one a line of JSON, and the file for its answers.
+
+    Other output goes to standard error. When the parent ends, this process is killed, even during its work: a graceful
+    shutdown could wait many minutes for what ended with the parent.
+    """
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            requests.put(json.loads(line))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=read, daemon=True).start()
+    return requests, answers
 
 
 def process_identity(pid: int) -> str:

@@ -6,11 +6,9 @@ the next unit, and may outlive its clients by weeks.
 
 import json
 import logging
-import os
 import queue
 import signal
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import asdict
 from types import FrameType
@@ -21,6 +19,7 @@ from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.launch import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import PlainLogHandler
+from gristmill.util.processes import receive_requests
 from gristmill.workers import environment
 from gristmill.workers.unit import WorkResult
 
@@ -31,10 +30,7 @@ def main() -> None:
     """Run units until the process is idle or its parent ends."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of a user's model is not an answer
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    requests, answers = receive_requests()
     own = environment.fingerprint()
     api = ""
     while True:
@@ -51,16 +47,6 @@ def main() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _read_requests(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Queue requests; kill the process, even during a unit, when its parent has ended.
-
-    A graceful shutdown would wait many minutes for Prefect's server, which ended with the parent.
-    """
-    for line in sys.stdin:
-        requests.put(json.loads(line))
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _set_up() -> str:

@@ -18,7 +18,8 @@ from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement
-from gristmill.runs.scores import Headline, Scores
+from gristmill.runs.scores import Headline, Scores, Selected
+from gristmill.settings.selection import Auto
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
 from gristmill.sweeps.trials import SweepPoint
 from gristmill.util.table_io import write_table
@@ -223,6 +224,20 @@ def test_a_sweep_counts_where_it_is_done_and_its_choice_is_set(bare: Evidence) -
     assert of(replace(bare, leaderboard=[place(bare, own + 1, 0.5), better]), "Model", 3) == (
         "not passed",
         f"today's settings are not those of the best point of the sweep: model.l2={own + 1}",
+    )
+
+
+def test_a_selection_among_candidates_counts_as_a_sweep(bare: Evidence, run: RunOutputs) -> None:
+    tables = {**bare.pipeline.tables, "model": Auto(kind="auto")}
+    auto = replace(bare, pipeline=replace(bare.pipeline, tables=tables))
+    members: dict[str, Any] = {"members": {"theta": 0.6, "naive": 0.4}, "best": "theta", "loss": 1.0, "best_loss": 1.1}
+    selected = Selected(**members, metric="scaled error", on="backtest", tried=9, failed=0)
+    scored = replace(run, scores=SCORES.model_copy(update={"selected": selected}))
+
+    assert of(auto, "Model", 3) == ("not passed", "gristmill run small selects among its candidates")
+    assert of(replace(auto, last_run=scored), "Model", 3) == (
+        "passes",
+        "60% theta + 40% naive was selected among 9 candidates on backtest",
     )
 
 
