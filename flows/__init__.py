@@ -1,4 +1,4 @@
-"""Prefect flows: one per domain, and flows for parallel runs, sweeps and retrainings."""
+"""Prefect flows: one per domain, and flows for parallel runs, trials and retrainings."""
 
 from gristmill.util.telemetry import opt_out
 

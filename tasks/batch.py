@@ -1,8 +1,9 @@
 """Run many units in the project's workers: the pipelines of one call, or the trials of a sweep."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,55 +19,25 @@ from gristmill.workers.unit import Unit, WorkResult
 logger = logging.getLogger(__name__)
 
 
-def run_pipelines(
-    pipelines: list[str],
-    overrides: Mapping[str, list[str]],
-    refresh: str | None,
-    jobs: int | None,
-    project: str | None,
-    budget: float | None = None,
-) -> dict[str, dict[str, Any] | str]:
-    """Run pipelines and return the record of each, or its error; see the flow `run_many`."""
-    catalogue = _load(project)
-    common = {"refresh": refresh, "jobs": 1, "budget": budget}
-    units = [
-        Unit(catalogue.pipeline(name).domain, {"pipeline": name, "overrides": list(overrides.get(name, [])), **common})
-        for name in pipelines
-    ]
-    ended: dict[str, dict[str, Any] | str] = {}
-    progress.report_work("pipelines")
-    for number, result in _run_units(catalogue, units, jobs):
-        name = pipelines[number]
-        ended[name] = result.failed or result.value
+def run_units(what: str, units: Sequence[Unit], jobs: int | None, project: str | None) -> list[dict[str, Any] | str]:
+    """Run units and return the record of each, or its error; for the arguments see the flow `run_many`."""
+    catalogue = load(Path(project) if project else find_project_folder())
+    ended: dict[int, dict[str, Any] | str] = {}
+    progress.report_work(f"{what}s")
+    for number, result in _results(catalogue, units, jobs):
+        ended[number] = result.failed or result.value
+        name, count = _name(units[number]), f"{len(ended)} of {len(units)}"
         if result.failed:
-            logger.warning("%s failed, %d of %d: %s", name, len(ended), len(units), result.failed)
+            logger.warning("%s %s failed, %s: %s", what, name, count, result.failed)
         else:
-            logger.info("%-10s %d of %d: %s", "pipeline", len(ended), len(units), name)
-    return ended
+            logger.info("%-10s %s: %s%s", what, count, name, _score(catalogue.root, units[number]))
+    return [ended[number] for number in range(len(units))]
 
 
-def try_trials(pipeline: str, trials: list[list[str]], jobs: int | None, project: str | None) -> None:
-    """Run the trials of a pipeline and log their scores; see the flow `sweep`."""
-    catalogue = _load(project)
-    units = [Unit("trial", {"pipeline": pipeline, "overrides": trial}) for trial in trials]
-    progress.report_work("trials")
-    for number, result in _run_units(catalogue, units, jobs):
-        settings = ", ".join(trials[number])
-        if result.failed:
-            logger.warning("trial %d of %d failed: %s: %s", number + 1, len(trials), settings, result.failed)
-        else:
-            score = _score(catalogue.root, pipeline, trials[number])
-            logger.info("%-10s %d of %d: %s%s", "trial", number + 1, len(trials), settings, score)
-
-
-def _load(project: str | None) -> Catalogue:
-    return load(Path(project) if project else find_project_folder())
-
-
-def _run_units(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
-    """Run units; one whose record is not in this project's store counts as failed."""
+def _results(catalogue: Catalogue, units: Sequence[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
+    """Yield number and result of each unit; one whose record is not in this project's store counts as failed."""
     runs, limit = Runs(catalogue.store), concurrency(catalogue.runner, jobs)
-    units = [Unit(unit.flow, {**unit.parameters, "project": str(catalogue.root)}) for unit in units]
+    units = [replace(unit, parameters={**unit.parameters, "project": str(catalogue.root)}) for unit in units]
     with open_pool(catalogue.runner, limit and min(limit, len(units))) as pool:
         for number, result in pool.run(units):
             if not result.failed:
@@ -81,10 +52,18 @@ def _run_units(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Ite
             yield number, result
 
 
-def _score(root: Path, pipeline: str, trial: list[str]) -> str:
-    with suppress(RequestError):  # pipelines.toml is being edited
-        catalogue = load(root, {pipeline: trial})
-        outcome = trial_scores(catalogue, catalogue.pipeline(pipeline))
-        if outcome and outcome.validation is not None:
-            return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"
+def _name(unit: Unit) -> str:
+    """Return the settings of a trial, or the pipeline."""
+    return ", ".join(unit.parameters["overrides"]) if unit.flow == "trial" else str(unit.parameters["pipeline"])
+
+
+def _score(root: Path, unit: Unit) -> str:
+    """Return the score of a trial that has one."""
+    if unit.flow == "trial":
+        with suppress(RequestError):  # pipelines.toml is being edited
+            name = unit.parameters["pipeline"]
+            catalogue = load(root, {name: unit.parameters["overrides"]})
+            outcome = trial_scores(catalogue, catalogue.pipeline(name))
+            if outcome and outcome.validation is not None:
+                return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"
     return ""

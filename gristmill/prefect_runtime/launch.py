@@ -37,7 +37,7 @@ def launch(
     Args:
         catalogue: the project, with the settings of this call.
         names: the pipelines.
-        flow: its name: a domain, `retrain`, `sweep` or `run_many`.
+        flow: its name: a domain, `retrain` or `run_many`.
         parameters: parameters of the flow except the project. They include changed settings, because the flow reads
             `pipelines.toml` itself, possibly in another process.
         trains: whether it trains in this process, which then imports TensorFlow while Prefect's server starts.

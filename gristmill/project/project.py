@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import Trial, sweep_trials, trial_references, trial_scores
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.pool import concurrency
+from gristmill.workers.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,9 +106,9 @@ class Project(Models):
         """
         steps = {name: self.plan(name, refresh, budget) for name in names} if steps is None else steps
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
-        overrides = {name: self._assignments(name) for name in stale}
-        parameters = {"pipelines": stale, "overrides": overrides, "refresh": refresh, "jobs": jobs, "budget": budget}
-        ended = launch(self.catalogue, stale, "run_many", parameters, trains=False) if stale else {}
+        common: dict[str, Any] = {"refresh": refresh, "jobs": 1, "budget": budget}
+        units = [self._unit(self.catalogue.pipeline(name).domain, name, (), **common) for name in stale]
+        ended = dict(zip(stale, self._run_many("pipeline", units, jobs), strict=True))
         found: dict[str, Result | WorkError] = {}
         for name in steps:
             outcome = ended.get(name)
@@ -140,12 +142,10 @@ class Project(Models):
     def run_trials(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
         """Run the trials that have no result yet; return the scores of all trials, None for a failed one."""
         outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
-        overrides = self._assignments(name)
-        missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, outcomes, strict=True) if one is None]
+        missing = [trial.assignments for trial, one in zip(trials, outcomes, strict=True) if one is None]
         if missing:
             logger.info("%-10s %d trials, %d of them cached", "sweep", len(trials), len(trials) - len(missing))
-            parameters = {"pipeline": name, "trials": missing, "jobs": jobs}
-            launch(self.catalogue, [name], "sweep", parameters, trains=False)
+            self._run_many("trial", [self._unit("trial", name, assignments) for assignments in missing], jobs)
             outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
         return outcomes
 
@@ -215,6 +215,17 @@ class Project(Models):
 
     def _result(self, record: Record) -> Result:
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)
+
+    def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> Unit:
+        """Return the work of a flow on a pipeline, with assignments besides those of this project."""
+        return Unit(flow, {"pipeline": name, "overrides": [*self._assignments(name), *assignments], **parameters})
+
+    def _run_many(self, what: str, units: list[Unit], jobs: int | None) -> list[dict[str, Any] | str]:
+        """Run units in parallel; return the record of each, or its error."""
+        names = dict.fromkeys(unit.parameters["pipeline"] for unit in units)
+        parameters = {"what": what, "units": list(map(asdict, units)), "jobs": jobs}
+        ended: list[dict[str, Any] | str] = []
+        return launch(self.catalogue, names, "run_many", parameters, trains=False) if units else ended
 
     def _run_flow(self, flow: str, name: str, parameters: dict[str, Any]) -> Record:
         given = parameters | {"pipeline": name, "overrides": self._assignments(name)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -182,7 +183,7 @@ def test_a_point_that_fails_does_not_stop_the_rest(project: Path, gristmill: Gri
     assert said.returncode == 1
     (warning,) = [line for line in said.stderr.splitlines() if line.startswith("warning: ")]
     assert warning == (
-        'warning: trial 2 of 3 failed: model={ kind = "mine.py:build" }, train.seed=42: ValueError: no such network'
+        'warning: trial model={ kind = "mine.py:build" }, train.seed=42 failed, 2 of 3: ValueError: no such network'
     )
     assert [record.outcome for record in records(project)] == ["succeeded", "failed", "succeeded"]
     rows = said.stdout.splitlines()[1:4]
@@ -244,8 +245,10 @@ def test_a_trial_whose_worker_is_killed_is_tried_again_and_then_lost_alone(proje
         sweep.wait()
 
     died = "its process ended with status -9; it was tried 2 times"
-    assert f"warning: trial 2 of 3 failed: model={LONG}, train.seed=42: {died}" in (
-        (project / "err").read_text().splitlines()
+    assert re.search(
+        rf"^warning: trial model={re.escape(LONG)}, train.seed=42 failed, \d of 3: {died}$",
+        (project / "err").read_text(),
+        re.MULTILINE,
     )
     assert [len(place["seconds"]) for place in json.loads((project / "out").read_text())] == [1, 1, 0]
     assert first.overrides == again.overrides == [f"model={LONG}", "train.seed=42"]

@@ -69,7 +69,7 @@ def test_a_trial_that_fails_does_not_stop_the_others(finished: Path, caplog: pyt
         swept = Project.open(finished).sweep("small", jobs=1)
 
     assert [record.message for record in caplog.records if record.name == "tasks.batch"] == [
-        'trial 1 of 2 failed: model={ kind = "mine.py:build" }, train.seed=42: ValueError: no such network'
+        'trial model={ kind = "mine.py:build" }, train.seed=42 failed, 1 of 2: ValueError: no such network'
     ]
     assert [(entry.point.assignments, entry.is_complete) for entry in swept.entries] == [
         (('model={ kind = "linear", l2 = 0.1 }',), True),
@@ -83,8 +83,8 @@ def test_a_run_whose_record_is_in_another_store_counts_as_failed(
     elsewhere = WorkResult({"pipeline": "small", "id": "20200101T000000-000000-00"})
     monkeypatch.setattr(ThisProcess, "run", lambda *_: elsewhere)
 
-    ended = batch.run_pipelines(["small"], {}, None, 1, str(project))
+    ended = batch.run_units("pipeline", [Unit("timeseries", {"pipeline": "small"})], 1, str(project))
 
     store = project / "data/store"
     problem = f"finished, but its record is not in the store {store}. Let all workers use one store."
-    assert ended == {"small": problem}
+    assert ended == [problem]
