@@ -45,7 +45,7 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
     made: list[Mapping[str, Settings]] = []
     for point in points:
         problems: list[Problem] = []
-        changed = _apply(domain, point, tables, "", problems)
+        changed = _apply(domain, _averaged_over_folds(point, tables), tables, "", problems)
         if changed is None:
             raise ValueError("; ".join(map(str, problems)))  # a preset is invalid: the user's own were checked before
         if changed not in made:
@@ -101,6 +101,17 @@ def _without_own(point: Point, tables: Mapping[str, Settings]) -> Point:
         }
         for name, values in point.items()
     }
+
+
+def _averaged_over_folds(point: Point, tables: Mapping[str, Settings]) -> Point:
+    """Return a candidate whose network is averaged over folds if there are few examples, unless something else is set.
+
+    All candidates must predict the same examples, and few validation examples would decide little.
+    """
+    train = tables["train"]
+    if "few_examples" not in type(train).model_fields or "few_examples" in train.model_fields_set:
+        return point
+    return {**point, "train": {"few_examples": "average", **point.get("train", {})}}
 
 
 def _apply(

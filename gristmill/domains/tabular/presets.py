@@ -14,10 +14,9 @@ _CLOSED_FORM: list[dict[str, Any]] = [
 
 
 def _dense(units: list[int], pieces: int = 8, **train: Any) -> dict[str, Any]:
-    training = {"epochs": 80, "patience": 12, "batch_size": 32, "learning_rate": 0.003}
-    common = {"loss": "mae", "few_examples": "average"}
+    training = {"epochs": 80, "patience": 12, "batch_size": 32, "learning_rate": 0.003, "loss": "mae"}
     model = {"kind": "dense", "units": units, "pieces": pieces, "skewed_target": "log"}
-    return {"model": model, "train": training | common | train}
+    return {"model": model, "train": training | train}
 
 
 _SLOW_TREES: dict[str, Any] = {"kind": "boosted_trees", "learning_rate": 0.03, "leaves": 31, "depth": 8}

@@ -9,23 +9,23 @@ from typing import Any
 _Point = dict[str, dict[str, Any]]
 
 
-def _network(few_examples: str, model: dict[str, Any], **train: Any) -> _Point:
-    return {"model": model, "train": {"few_examples": few_examples, "patience": 2, **train}}
+def _network(model: dict[str, Any], **train: Any) -> _Point:
+    return {"model": model, "train": {"patience": 2, **train}}
 
 
-def _embedding(few_examples: str) -> _Point:
+def _embedding(**train: Any) -> _Point:
     model = {"kind": "embedding", "dimensions": 32, "units": [], "dropout": 0.5}
-    return _network(few_examples, model, epochs=8, learning_rate=3e-3)
+    return _network(model, epochs=8, learning_rate=3e-3, **train)
 
 
 def _conv() -> _Point:
     model = {"kind": "conv", "filters": [64], "pooling": "average", "units": [], "dropout": 0.5}
-    return _network("average", model, epochs=5, learning_rate=2e-3)
+    return _network(model, epochs=5, learning_rate=2e-3)
 
 
 def _recurrent(kind: str) -> _Point:
     model = {"kind": kind, "recurrent": [48], "pooling": "max", "units": [], "dropout": 0.5}
-    return _network("average", model, epochs=5, learning_rate=2e-3)
+    return _network(model, epochs=5, learning_rate=2e-3)
 
 
 def _linear(**char_ngrams: Any) -> list[_Point]:
@@ -39,7 +39,7 @@ def _linear(**char_ngrams: Any) -> list[_Point]:
 _ALL_TEXTS = _linear(max_characters=30_000_000)
 
 PRESETS: dict[str, list[_Point]] = {
-    "quick": [*_linear(), _embedding("refuse")],
-    "good": [*_ALL_TEXTS, _embedding("average"), _conv()],
-    "best": [*_ALL_TEXTS, _embedding("average"), _conv(), _recurrent("gru"), _recurrent("lstm")],
+    "quick": [*_linear(), _embedding(few_examples="refuse")],
+    "good": [*_ALL_TEXTS, _embedding(), _conv()],
+    "best": [*_ALL_TEXTS, _embedding(), _conv(), _recurrent("gru"), _recurrent("lstm")],
 }

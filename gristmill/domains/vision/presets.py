@@ -24,7 +24,7 @@ _IMAGE_CHANGES = {"rotation": 5, "zoom": 0.05, "shift": 0.05}
 
 def _residual(width: int, augment: dict[str, Any], train: Mapping[str, Any]) -> _Point:
     model = {"kind": "residual", "width": width, "dropout": 0.2}
-    common = {"schedule": "one_cycle", "learning_rate": 5e-3, "few_examples": "average"}
+    common = {"schedule": "one_cycle", "learning_rate": 5e-3}
     return {"model": model, "train": {**common, **train}, "augment": augment}
 
 

@@ -56,6 +56,33 @@ def test_a_pipeline_with_nothing_to_choose_on_is_refused(tmp_path: Path, monkeyp
     assert tables(tmp_path, "preset = 'quick'", "backtest.windows = 2")
 
 
+@pytest.mark.parametrize(
+    ("train", "own", "expected"),
+    [
+        ("", "", "average"),
+        ("", 'few_examples = "refuse"', "refuse"),
+        ('few_examples = "train"', "", "train"),
+        ('few_examples = "train"', 'few_examples = "refuse"', "refuse"),
+    ],
+)
+def test_networks_are_averaged_over_folds_of_few_examples_unless_something_else_is_set(
+    train: str, own: str, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pipelines.toml").write_text(
+        f"""
+[pipelines.auto]
+domain = "tabular"
+source = {{ kind = "csv", path = "cases.csv" }}
+ingest = {{ target = "y", numbers = ["x"] }}
+model = {{ kind = "auto", preset = "none", candidates = [{{ model = {{ kind = "dense" }}, train = {{ {own} }} }}] }}
+train = {{ {train} }}
+"""
+    )
+    (found,) = candidates_of("tabular", load(tmp_path).pipeline("auto").tables)
+    settings: Any = found.tables["train"]
+    assert settings.few_examples == expected
+
+
 def test_the_same_candidate_twice_is_tried_once(tmp_path: Path) -> None:
     assert names(tmp_path, 'candidates = ["naive", "drift", "drift"]') == ["naive", "dense", "dense-2", "drift"]
 
