@@ -19,20 +19,22 @@ _BATCH = 256  # images
 def probabilities_of(network: "keras.Model", data: Prepared, part: str, features: Path | None = None) -> Probabilities:
     """Return a network's probabilities of a part, (images, classes).
 
-    With the folder of the features of its base, only the head of the network is used.
+    With the folder of the features of its base, only the head of the network is used, if it has one.
     """
-    if features is None:
-        made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]
-    else:
-        head, rows = head_of(network), np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+    head = head_of(network) if features else None
+    if features and head:
+        rows = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
         made = [head.predict_on_batch(rows[begin : begin + _BATCH]) for begin in range(0, len(rows), _BATCH)]
+    else:
+        made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]
     return np.concatenate([np.empty((0, len(data.classes))), *made])  # float64
 
 
-def head_of(classifier: "keras.Model") -> "keras.Model":
+def head_of(classifier: "keras.Model") -> "keras.Model | None":
     """Return the head of a classifier on a frozen base: features (batch, features) to probabilities.
 
-    A kind in closed form has a layer for it, a network of `transfer` is nested and gives logits.
+    A kind in closed form has a layer for it, a network of `transfer` is nested and gives logits, and an average of
+    several networks has none.
     """
     import keras
 
@@ -40,6 +42,8 @@ def head_of(classifier: "keras.Model") -> "keras.Model":
         layer = classifier.layers[-1]
         features = keras.Input(layer.input.shape[1:], name="features")
         return keras.Model(features, layer(features), name=HEAD)
+    if not any(layer.name == "transfer" for layer in classifier.layers):
+        return None
     head = classifier.get_layer("transfer").get_layer(HEAD)
     return keras.Model(head.inputs, probabilities(head.outputs[0]), name=HEAD)
 

@@ -84,8 +84,8 @@ def fit_on_images(model: ClosedForm, data: Prepared, features: Path | None) -> t
 
     def predict(network: keras.Model, positions: Positions) -> Probabilities:
         chosen = images.take(positions)
-        if features:
-            made = head_of(network).predict_on_batch(chosen.stored_features())
+        if features and (head := head_of(network)):
+            made = head.predict_on_batch(chosen.stored_features())
         else:
             made = np.concatenate([network.predict_on_batch(pixels) for pixels in chosen.batches()])
         return np.asarray(made, np.float64)

@@ -17,6 +17,7 @@ from gristmill.domains.vision.models.frozen import Frozen
 from gristmill.domains.vision.models.linear import Histograms, LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.models.residual import Residual
+from gristmill.domains.vision.models.transfer import Transfer
 from gristmill.domains.vision.select import select
 from gristmill.domains.vision.settings import Augment, Evaluate, Export, Train
 from gristmill.domains.vision.train import train
@@ -24,7 +25,7 @@ from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
-from helpers.small_base import write_weights
+from helpers.small_base import SMALL, write_weights
 from helpers.small_prepared import coloured, write_prepared
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -45,7 +46,7 @@ def fit(model: Any, folders: Folders, out: Path, few: Any = "average", features:
     settings = Train(epochs=2, batch_size=16, few_examples=few, schedule="one_cycle")
     counts = train(
         model=model,
-        augment=Augment(horizontal_flip=True),
+        augment=Augment(horizontal_flip=features is None),
         train=settings,
         preprocess=folders["preprocess"],
         features=features,
@@ -179,6 +180,25 @@ def test_a_frozen_base_is_fitted_and_scored_on_stored_features(tmp_path: Path) -
     evaluate(**read, out=tmp_path / "scored_without")
     first, second = (read_table(tmp_path / name / "predictions.parquet") for name in ("scored", "scored_without"))
     assert first[columns].to_numpy() == pytest.approx(second[columns].to_numpy(), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_an_average_of_heads_is_scored_on_pixels(tmp_path: Path) -> None:
+    folders = {"preprocess": tmp_path / "data"}
+    parts = {"train": coloured(40), "validation": coloured(12, seed=1), "test": coloured(10, seed=2)}
+    write_prepared(folders["preprocess"], parts, CLASSES)
+    model = Transfer.model_validate(SMALL | {"weights": write_weights(tmp_path), "cut": "expanded_conv_2_project_bn"})
+    for name in ("features", "scored"):
+        (tmp_path / name).mkdir()
+    features(model=model, preprocess=folders["preprocess"], out=tmp_path / "features")
+    fit(model, folders, tmp_path / "train", features=tmp_path / "features")
+    read: Any = {"preprocess": folders["preprocess"], "train": tmp_path / "train", "features": tmp_path / "features"}
+
+    evaluate(evaluate=Evaluate(), **read, out=tmp_path / "scored")
+
+    made = saved_network.read(tmp_path / "train").predict_on_batch(parts["test"][0])
+    rows = read_table(tmp_path / "scored" / "predictions.parquet").query("part == 'test'")
+    assert rows[[f"p_{name}" for name in CLASSES]].to_numpy() == pytest.approx(made, abs=1e-6)
 
 
 def test_a_closed_form_kind_is_fitted_to_the_few_examples_of_a_check(selected: Any, tmp_path: Path) -> None:
