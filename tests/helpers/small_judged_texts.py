@@ -63,7 +63,7 @@ def exported(folders: Folders, out: Path) -> Path:
 def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     """Write what the stages before export publish, with a network of random weights, and return the folders."""
     from gristmill.domains.common.classification.predictions import prediction_rows
-    from gristmill.domains.text.text_model import Padding, TextModel
+    from gristmill.domains.text.text_classifier import Padding, TextClassifier
     from gristmill.domains.text.train import with_probabilities
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
@@ -77,7 +77,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     network = with_probabilities(small_network(data.layout))
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
-    TextModel(data.tokenizer(), padding, network).write(folders["train"])
+    TextClassifier.of(data.tokenizer(), padding, network).write(folders["train"])
     made = network.predict_on_batch(data.sequences("test").padded(data.layout.length, data.layout.pad))
     write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})

@@ -76,10 +76,10 @@ def judge(folders: Folders, network: "keras.Model", settings: Evaluate) -> Folde
     from gristmill.domains.common.classification.held_out import learning_set, write_held_out
     from gristmill.domains.text.evaluate import evaluate
     from gristmill.domains.text.predictions import probabilities_of
-    from gristmill.domains.text.text_model import Padding, TextModel
+    from gristmill.domains.text.text_classifier import Padding, TextClassifier
 
     data, train = dataset.read(folders["preprocess"]), folders["train"]
-    TextModel(data.tokenizer(), Padding(data.layout.length), network).write(train)
+    TextClassifier.of(data.tokenizer(), Padding(data.layout.length), network).write(train)
     write_held_out(data, learning_set(data).validation, probabilities_of(network, data, "validation"), train)
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))

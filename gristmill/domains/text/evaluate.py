@@ -27,8 +27,7 @@ from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
-from gristmill.domains.text.text_classifier import TextClassifier
-from gristmill.domains.text.text_model import LabelledTexts
+from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 from gristmill.runs.scores import MODEL
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
@@ -90,7 +89,7 @@ def evaluate(
         candidate.probabilities(timed)
         if microseconds is not None:
             microseconds[name] = (time.perf_counter() - begun) / len(timed) * 1e6
-    write_table(out / "layers.parquet", pd.concat([layer_table(one.model.network) for one in classifier.members]))
+    write_table(out / "layers.parquet", pd.concat([layer_table(one.network) for one in classifier.members]))
     known = write_embedding(data, embedding, evaluate.neighbours, out)
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
@@ -103,9 +102,7 @@ def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> Embed
     """Return the embedding of the first member that reads the vocabulary of preprocess and has one."""
     tokens = data.vocabulary["token"].tolist()
     tables = [
-        projector.embedding_of(one.model.network, tokens)
-        for one in classifier.members
-        if one.model.tokenizer.tokens == tokens
+        projector.embedding_of(one.network, tokens) for one in classifier.members if one.tokenizer.tokens == tokens
     ]
     return next((table for table in tables if table), None)
 

@@ -63,7 +63,7 @@ def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
 
 def signature(classifier: TextClassifier, classes: list[str]) -> dict[str, Any]:
     """Return the description of the model's inputs and outputs."""
-    models = [one.model for one in classifier.members]
+    models = classifier.members
     levels = list(dict.fromkeys(one.tokenizer.rules.level for one in models))
     longest = {
         level: max(one.padding.length for one in models if one.tokenizer.rules.level == level) for level in levels

@@ -16,7 +16,7 @@ from gristmill.domains.text.ngrams import BOUNDARY, Keys
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
+from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.domains.text.token_rules import batches_of
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.errors import DataError, Unsuitable
@@ -47,7 +47,7 @@ class _Graph:
     known: Keys  # of the training texts, sorted
 
 
-def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextModel:
+def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextClassifier:
     """Return the classifier on n-grams of words."""
     data = _evenly(data, options.max_characters)
     tokenizer = _tokenizer(data, tokens)
@@ -61,7 +61,7 @@ def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> T
     return _fitted(data, options, _ones(owners, columns, (len(data.texts), len(known))), tokenizer, network)
 
 
-def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextModel:
+def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextClassifier:
     """Return the classifier on n-grams of the characters of words, which white space separates.
 
     The n-grams of a text are those of its different words, which are far fewer than its characters.
@@ -84,13 +84,13 @@ def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options)
 
 def _fitted(
     data: LabelledTexts, options: Options, present: csr_array, tokenizer: Tokenizer, graph: _Graph
-) -> TextModel:
+) -> TextClassifier:
     """Return the classifier on n-grams, by the texts where they are `present`."""
     frequent = np.bincount(present.indices, minlength=len(graph.known)) >= options.min_texts
     present = present[:, np.flatnonzero(frequent)]
     fitted = fit_classifier(present, data.labels, data.classes, smoothing=options.smoothing, decay=options.decay)
     network = build_network(graph.tokens, graph.keys, graph.known[frequent], fitted)
-    return TextModel(tokenizer, Padding(MAX_TOKENS), network)
+    return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
 
 
 def _evenly(data: LabelledTexts, most: int) -> LabelledTexts:

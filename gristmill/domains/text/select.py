@@ -1,6 +1,7 @@
 """Select: choose the best text classifier, or a weighted average of several."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from gristmill.domains.common.classification.selection import select_classifiers
 from gristmill.domains.common.selection import Call
 from gristmill.domains.text import dataset, text_classifier
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.text_classifier import Member, TextClassifier
+from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.settings.selection import Select
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_history
@@ -29,19 +30,19 @@ def select(
     """
     data = dataset.read(preprocess)
     chosen, temperatures = select_classifiers(
-        data, candidates, select, out, lambda name: _predict_one(_model(candidates[name]), data)
+        data, candidates, select, out, lambda name: _predict_one(_read(candidates[name]), data)
     )
-    members = [
-        Member(_model(candidates[name]).members[0].model, weight, temperatures[name])
+    members = tuple(
+        replace(_read(candidates[name]).members[0], weight=weight, temperature=temperatures[name])
         for name, weight in chosen.weights.items()
-    ]
-    TextClassifier(tuple(members)).write(out)
+    )
+    classifier = TextClassifier(members)
+    classifier.write(out)
     write_history(TrainingHistory(), out)
-    parameters = sum(one.model.network.count_params() for one in members)
-    return {"parameters": parameters, "candidates": len(candidates), "members": len(members)}
+    return {"parameters": classifier.parameters, "candidates": len(candidates), "members": len(members)}
 
 
-def _model(candidate: CandidateArtifacts) -> TextClassifier:
+def _read(candidate: CandidateArtifacts) -> TextClassifier:
     return text_classifier.read(candidate.train)
 
 

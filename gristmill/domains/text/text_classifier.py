@@ -1,51 +1,126 @@
-"""What a text pipeline trains, selects and exports: one text model, or a weighted average of several.
+"""Classifier of raw strings, complete in itself: one model, or a weighted average of several.
 
 Each member reads the raw strings by its own tokenizer; members with equal tokenizers share its work. The average is of
 probabilities at each member's temperature.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
+from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import scale_in_graph
-from gristmill.domains.text import text_model
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.text_model import TextModel
+from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
 _MEMBERS = "members.json"  # weights and temperatures; a folder without it holds a single model
+_MAX_BATCH_TEXTS, _MAX_BATCH_CHARACTERS = 256, 1 << 19  # with the padding of the shorter ones
 
 
 @dataclass(frozen=True)
-class Member:
-    """One model of the average."""
+class LabelledTexts:
+    """The texts that a classifier is fitted on."""
 
-    model: TextModel
+    texts: Sequence[str]
+    labels: Labels  # (texts,)
+    classes: int
+
+
+@dataclass(frozen=True)
+class Padding:
+    """How the tokens of texts become a matrix."""
+
+    length: int  # maximum number of tokens
+    pad: str = "post"  # side on which short texts are padded: pre or post
+    truncate: str = "post"  # side on which long texts are truncated: pre or post
+
+    def padded(self, tokens: tf.RaggedTensor, full: bool) -> tf.Tensor:
+        """Return tokens, (batch, any length), as int32 (batch, width), in a graph.
+
+        The width is the length if `full`, otherwise that of the longest text of the batch.
+        """
+        if full:
+            return tf.ensure_shape(pad_tokens(tokens, self.length, self.pad, self.truncate), (None, self.length))
+        padded = pad_tokens(tokens, self.length, self.pad, self.truncate, to_longest=True)
+        return tf.pad(padded, [[0, 0], [0, tf.cast(tf.shape(padded)[1] == 0, tf.int32)]])
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """Tokenizer, padding and network, and the share of these in an average."""
+
+    tokenizer: Tokenizer
+    padding: Padding
+    network: keras.Model  # from padded tokens, int32 (batch, width), to probabilities (batch, classes)
     weight: float = 1.0
     temperature: float = 1.0
+
+    @property
+    def full_width(self) -> bool:
+        """Whether the network takes only texts that are padded to the maximum length."""
+        return self.network.input_shape[1] is not None
+
+    def scaled(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the probabilities of padded tokens at the temperature, times the weight."""
+        probabilities = self.network(tokens, training=False)
+        if self.temperature != 1:
+            probabilities = scale_in_graph(probabilities, self.temperature)
+        return self.weight * probabilities
+
+    def write(self, folder: Path) -> None:
+        """Write the network, the tokenizer and `padding.json`."""
+        saved_network.write(self.network, folder)
+        tokenizers.write(self.tokenizer, folder)
+        write_document(folder / "padding.json", asdict(self.padding))
 
 
 @dataclass(frozen=True)
 class TextClassifier:
     """A classifier of raw strings."""
 
-    members: tuple[Member, ...]  # their weights sum to 1
+    members: tuple[TextModel, ...]  # their weights sum to 1
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, padding: Padding, network: keras.Model) -> "TextClassifier":
+        """Return the classifier of a single model."""
+        return cls((TextModel(tokenizer, padding, network),))
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of all networks."""
+        return sum(one.network.count_params() for one in self.members)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        """Return the probabilities of texts: (texts, classes)."""
-        classes = self.members[0].model.network.output_shape[1]
-        return text_model.in_batches(self._graph, texts, classes)
+        """Return the probabilities of texts, (texts, classes); texts of similar length are read together."""
+        lengths = np.array([len(text) for text in texts], np.int64)
+        order = np.argsort(lengths, kind="stable")
+        made = np.zeros((len(texts), self.members[0].network.output_shape[1]))
+        begin = 0
+        while begin < len(order):
+            rows = order[begin : begin + _MAX_BATCH_TEXTS]
+            padded = lengths[rows] * np.arange(1, len(rows) + 1)
+            rows = rows[: max(1, int(np.searchsorted(padded, _MAX_BATCH_CHARACTERS)))]
+            made[rows] = self._graph(tf.constant([texts[row] for row in rows]))
+            begin += len(rows)
+        return made
 
     @cached_property
     def _graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        return text_model.as_graph(lambda texts: self.classify(texts)[0])
+        """Function from texts to probabilities, which is compiled once for batches of any size."""
+        graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+            lambda texts: self.classify(texts)[0], [tf.TensorSpec((None,), tf.string)]
+        )
+        return graph
 
     def classify(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the probabilities of texts, (batch,), and the number of known tokens, in a graph.
@@ -54,19 +129,15 @@ class TextClassifier:
         """
         tokens = self._tokens(texts)
         known = [tf.reduce_sum(tf.cast(read > UNKNOWN, tf.int32), axis=1) for read in tokens]
-        weighted = [
-            one.weight * _scaled(one.model.network(read, training=False), one.temperature)
-            for one, read in zip(self.members, tokens, strict=True)
-        ]
+        weighted = [one.scaled(read) for one, read in zip(self.members, tokens, strict=True)]
         return tf.add_n(weighted), tf.reduce_max(tf.stack(known), axis=0)
 
     def _tokens(self, texts: tf.Tensor) -> list[tf.Tensor]:
         """Return what each member reads, int32 (batch, width); equal work is done once."""
-        encoded: list[tuple[tokenizers.Tokenizer, tf.RaggedTensor]] = []
+        encoded: list[tuple[Tokenizer, tf.RaggedTensor]] = []
         padded: list[tuple[Any, tf.Tensor]] = []
         tokens = []
-        for member in self.members:
-            model = member.model
+        for model in self.members:
             ragged = next((made for one, made in encoded if tokenizers.are_equal(one, model.tokenizer)), None)
             if ragged is None:
                 ragged = model.tokenizer.encode(texts)
@@ -82,33 +153,33 @@ class TextClassifier:
     @property
     def trackables(self) -> list[Any]:
         """What a SavedModel of it must track."""
-        return [each for one in self.members for each in (one.model.network, *one.model.tokenizer.trackables)]
+        return [each for one in self.members for each in (one.network, *one.tokenizer.trackables)]
 
     def write(self, folder: Path) -> None:
         """Write a single model, or `members.json` and a folder for each member."""
-        if self.members == (Member(self.members[0].model),):
-            self.members[0].model.write(folder)
+        shares = [[member.weight, member.temperature] for member in self.members]
+        if shares == [[1, 1]]:
+            self.members[0].write(folder)
             return
-        write_document(folder / _MEMBERS, [[member.weight, member.temperature] for member in self.members])
-        for place, member in zip(_places(folder, len(self.members)), self.members, strict=True):
+        write_document(folder / _MEMBERS, shares)
+        for place, member in zip(_places(folder, len(shares)), self.members, strict=True):
             place.mkdir()
-            member.model.write(place)
+            member.write(place)
 
 
 def read(folder: Path) -> TextClassifier:
     """Read a classifier that was written, from a folder whose hashes were verified."""
     if not (folder / _MEMBERS).exists():
-        return TextClassifier((Member(text_model.read(folder)),))
-    numbers = read_document(folder / _MEMBERS)
-    places = _places(folder, len(numbers))
-    return TextClassifier(
-        tuple(Member(text_model.read(place), *pair) for place, pair in zip(places, numbers, strict=True))
-    )
+        return TextClassifier((_read_model(folder),))
+    shares = read_document(folder / _MEMBERS)
+    places = _places(folder, len(shares))
+    return TextClassifier(tuple(_read_model(place, *share) for place, share in zip(places, shares, strict=True)))
+
+
+def _read_model(folder: Path, weight: float = 1.0, temperature: float = 1.0) -> TextModel:
+    padding = Padding(**read_document(folder / "padding.json"))
+    return TextModel(tokenizers.read(folder), padding, saved_network.read(folder), weight, temperature)
 
 
 def _places(folder: Path, count: int) -> list[Path]:
     return [folder / f"member-{number}" for number in range(count)]
-
-
-def _scaled(probabilities: tf.Tensor, temperature: float) -> tf.Tensor:
-    return probabilities if temperature == 1 else scale_in_graph(probabilities, temperature)

@@ -19,7 +19,7 @@ from gristmill.domains.text.feed import feed_of, validation_of
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
+from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
 from gristmill.training.fit import FitArguments, fit
@@ -43,7 +43,7 @@ def train(
 ) -> dict[str, int]:
     """Fit the model: a network on the training set, a classifier in closed form on training and validation set.
 
-    With `patience`, the validation set selects the network's epoch. Writes the classifier (`text_model.py`),
+    With `patience`, the validation set selects the network's epoch. Writes the classifier (`text_classifier.py`),
     `validation.parquet` (`held_out.py`), `epochs.parquet` and `training.json`.
 
     Raises:
@@ -58,20 +58,20 @@ def train(
         fitted, history, honest = _train_network(model, train, data, files, arguments)
     write_held_out(data, *honest, out)
     fitted.write(out)
-    return {"parameters": fitted.network.count_params()} | write_history(history, out)
+    return {"parameters": fitted.parameters} | write_history(history, out)
 
 
-def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path) -> tuple[TextModel, Honest]:
+def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path) -> tuple[TextClassifier, Honest]:
     """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions."""
     labels = learning_rows(data)["label"].to_numpy()
     texts = [text for of_part in texts_of(data, ["train", "validation"], ingest).values() for text in of_part]
 
-    def fitted(positions: Positions) -> TextModel:
+    def fitted(positions: Positions) -> TextClassifier:
         chosen = LabelledTexts([texts[at] for at in positions], labels[positions], len(data.classes))
-        made: TextModel = model.fit(chosen)
+        made: TextClassifier = model.fit(chosen)
         return made
 
-    def predict(classifier: TextModel, positions: Positions) -> Probabilities:
+    def predict(classifier: TextClassifier, positions: Positions) -> Probabilities:
         return classifier.probabilities([texts[at] for at in positions])
 
     return fit_closed_form(learning_set(data), fitted, predict)
@@ -79,7 +79,7 @@ def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path) -> tuple[TextM
 
 def _train_network(
     model: Model, settings: Train, data: Prepared, files: Sequence[Path], arguments: FitArguments
-) -> tuple[TextModel, TrainingHistory, Honest]:
+) -> tuple[TextClassifier, TrainingHistory, Honest]:
     """Return the classifier, the history of its training, and its held-out predictions."""
 
     def train_one(split: Split | None, arguments: FitArguments) -> Trained:
@@ -95,7 +95,7 @@ def _train_network(
     network, history, honest = train_networks(examples, "texts", few, arguments, train_one, _average)
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
-    return TextModel(data.tokenizer(), padding, network), history, honest
+    return TextClassifier.of(data.tokenizer(), padding, network), history, honest
 
 
 def _average(networks: list[keras.Model]) -> keras.Model:

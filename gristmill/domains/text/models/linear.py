@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_va
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
-    from gristmill.domains.text.text_model import LabelledTexts, TextModel
+    from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 
 
 class NbLinear(Settings):
@@ -25,7 +25,7 @@ class NbLinear(Settings):
     decay: PositiveFloat = 1.0  # of the squared weights
     max_characters: PositiveInt = 50_000_000  # to fit on, 1 GiB; of longer data, texts are taken evenly
 
-    def fit(self, data: "LabelledTexts") -> "TextModel":
+    def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts."""
         from gristmill.domains.text.ngram_classifier import Options, fit_words
         from gristmill.domains.text.settings import TokenSettings
@@ -55,7 +55,7 @@ class CharNgrams(Settings):
             raise ValueError("at least the number in 'shortest'")
         return longest
 
-    def fit(self, data: "LabelledTexts") -> "TextModel":
+    def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts."""
         from gristmill.domains.text.ngram_classifier import Options, fit_characters
         from gristmill.domains.text.settings import TokenSettings

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
-    from gristmill.domains.text.text_model import LabelledTexts, TextModel
+    from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 
 
 class Majority(Settings):
@@ -14,14 +14,14 @@ class Majority(Settings):
     kind: Literal["majority"]
     baseline: ClassVar[bool] = True
 
-    def fit(self, data: "LabelledTexts") -> "TextModel":
+    def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts, whose tokenizer knows one character."""
         import keras
         import numpy as np
 
         from gristmill.domains.text.characters import Characters
         from gristmill.domains.text.special_tokens import SPECIAL
-        from gristmill.domains.text.text_model import Padding, TextModel
+        from gristmill.domains.text.text_classifier import Padding, TextClassifier
         from gristmill.domains.text.token_rules import Rules
         from gristmill.training.lookup_tables import constant
 
@@ -30,4 +30,4 @@ class Majority(Settings):
         nothing = keras.ops.cast(keras.ops.sum(keras.ops.zeros_like(tokens), axis=1, keepdims=True), "float32")
         frequencies = np.bincount(data.labels, minlength=data.classes) / len(data.labels)
         made = nothing + constant(frequencies, tokens, "frequencies")
-        return TextModel(tokenizer, Padding(1), keras.Model(tokens, made, name="constant"))
+        return TextClassifier.of(tokenizer, Padding(1), keras.Model(tokens, made, name="constant"))

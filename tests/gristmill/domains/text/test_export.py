@@ -15,8 +15,7 @@ from gristmill.domains.text import export as exporting
 from gristmill.domains.text.dataset import read
 from gristmill.domains.text.export import export, parity_rows, signature
 from gristmill.domains.text.settings import Export, Preprocess
-from gristmill.domains.text.text_classifier import Member, TextClassifier
-from gristmill.domains.text.text_model import Padding, TextModel
+from gristmill.domains.text.text_classifier import Padding, TextClassifier
 from gristmill.errors import ParityError, RequestError
 from gristmill.export import bundle
 from gristmill.training import saved_network
@@ -192,8 +191,8 @@ def test_a_model_of_subwords_says_what_it_needs_and_is_refused_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer: Any = SimpleNamespace(rules=SimpleNamespace(level="subword"), tokens=["", "[UNK]"])
-    model = TextModel(tokenizer, Padding(LENGTH), keras.Model())
-    told = signature(TextClassifier((Member(model),)), ["no", "yes"])
+    classifier = TextClassifier.of(tokenizer, Padding(LENGTH), keras.Model())
+    told = signature(classifier, ["no", "yes"])
     (tmp_path / "signature.json").write_text('{"needs": ["tensorflow_text"]}')
     monkeypatch.setitem(sys.modules, "tensorflow_text", None)
 

@@ -1,15 +1,18 @@
-"""An average of models with tokenizers of their own is one graph from raw strings."""
+"""A classifier is complete in itself; an average of models with tokenizers of their own is one graph from strings."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from gristmill.domains.common.classification.temperature import scale_probabilities
 from gristmill.domains.text import serving, text_classifier, tokenizer
@@ -18,8 +21,7 @@ from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.text_classifier import Member, TextClassifier
-from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
+from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.domains.text.train import with_probabilities
 from gristmill.domains.text.words import Words
 from helpers.support import ROOT
@@ -27,17 +29,72 @@ from helpers.support import ROOT
 TEXTS = ["a red film", "green plot", "the blue plot", "a blue film", "red red plot", "a green scene"] * 3
 LABELS = np.array([0, 1, 2, 2, 0, 1] * 3)
 NEW = ["red", "a GREEN thing", "", "blue\tblue", "a red plot and a rather green, long scene"]
+FEW = ["b a", "a a b c", "", "c", "zzz a"]
 
 
-def embedding(pooling: Any = "average", vocabulary: int = 9, seed: int = 0) -> TextModel:
+def first_token_model(padding: Padding, fixed: bool = False) -> TextClassifier:
+    """Return a model whose probabilities tell the first token and the width of the batch."""
+    tokens = keras.Input((padding.length if fixed else None,), dtype="int32")
+    first = ops.reshape(ops.cast(tokens[:, 0], "float32"), (-1, 1))
+    width = ops.cast(ops.sum(ops.ones_like(tokens), axis=1, keepdims=True), "float32")
+    fitted = tokenizer.fit(["a a a b b c"], TokenSettings(vocabulary=5))
+    return TextClassifier.of(fitted, padding, keras.Model(tokens, ops.concatenate([first, width], axis=1)))
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_texts_are_padded_to_the_length_or_to_the_longest_of_a_batch(fixed: bool) -> None:
+    model = first_token_model(Padding(3), fixed)
+
+    assert model.probabilities(FEW).tolist() == [[3, 3], [2, 3], [0, 3], [4, 3], [1, 3]]
+    assert model.probabilities(["b a", "c"]).tolist() == [[3, 3 if fixed else 2], [4, 3 if fixed else 2]]
+
+
+@pytest.mark.parametrize(("pad", "truncate", "first"), [("pre", "post", [0, 4]), ("post", "pre", [3, 3])])
+def test_texts_are_padded_and_truncated_on_their_sides(pad: str, truncate: str, first: list[int]) -> None:
+    made = first_token_model(Padding(2, pad, truncate)).probabilities(["b", "c b a"])
+
+    assert made[:, 0].tolist() == first
+
+
+def test_a_batch_without_a_token_is_one_wide() -> None:
+    model = first_token_model(Padding(3))
+
+    assert np.asarray(model.classify(tf.constant(["", "  "]))[0]).tolist() == [[0, 1], [0, 1]]
+    assert np.asarray(model.classify(tf.constant([], tf.string))[0]).shape == (0, 2)
+
+
+def test_many_texts_keep_their_order_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = first_token_model(Padding(4))
+    expected = model.probabilities(FEW)[:, 0].tolist()
+    monkeypatch.setattr(text_classifier, "_MAX_BATCH_TEXTS", 2)
+    monkeypatch.setattr(text_classifier, "_MAX_BATCH_CHARACTERS", 5)
+
+    assert model.probabilities(FEW)[:, 0].tolist() == expected
+    assert model.probabilities([]).shape == (0, 2)
+
+
+def test_a_model_reads_back(tmp_path: Path) -> None:
+    model = first_token_model(Padding(3, "pre", "pre"), fixed=True)
+
+    model.write(tmp_path)
+
+    assert text_classifier.read(tmp_path).members[0].padding == model.members[0].padding
+    assert text_classifier.read(tmp_path).probabilities(FEW).tolist() == model.probabilities(FEW).tolist()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "architecture.json",
+        "weights.npz",
+        "tokenizer.json",
+        "padding.json",
+    }
+
+
+def embedding(pooling: Any = "average", vocabulary: int = 9, seed: int = 0) -> TextClassifier:
     """Return a network of random weights on the tokens of words."""
-    import keras
-
     keras.utils.set_random_seed(seed)
     fitted = tokenizer.fit(TEXTS, TokenSettings(vocabulary=vocabulary))
     network = Embedding(kind="embedding", dimensions=4, pooling=pooling).build(Shape(len(fitted.tokens), 5, 3))
     network.set_weights([5 * weights for weights in network.get_weights()])
-    return TextModel(fitted, Padding(5, "pre"), with_probabilities(network))
+    return TextClassifier.of(fitted, Padding(5, "pre"), with_probabilities(network))
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +104,17 @@ def average() -> TextClassifier:
     kinds: list[Any] = [Majority(kind="majority"), NbLinear(kind="nb_linear"), CharNgrams(kind="char_ngrams")]
     models = [*(kind.fit(data) for kind in kinds), embedding(), embedding("flatten", seed=1), embedding(vocabulary=5)]
     weights, temperatures = [0.1, 0.3, 0.2, 0.2, 0.1, 0.1], [1.0, 0.5, 2.0, 1.5, 1.0, 1.2]
-    return TextClassifier(tuple(map(Member, models, weights, temperatures)))
+    shares = zip(models, weights, temperatures, strict=True)
+    return TextClassifier(
+        tuple(replace(one.members[0], weight=weight, temperature=degrees) for one, weight, degrees in shares)
+    )
 
 
 def expected(average: TextClassifier) -> Any:
+    alone = [TextClassifier((replace(one, weight=1.0, temperature=1.0),)) for one in average.members]
     return sum(
-        one.weight * scale_probabilities(one.model.probabilities(NEW), one.temperature) for one in average.members
+        one.weight * scale_probabilities(by_itself.probabilities(NEW), one.temperature)
+        for one, by_itself in zip(average.members, alone, strict=True)
     )
 
 
@@ -92,7 +154,7 @@ def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scal
     model = embedding()
     for name, temperature in (("plain", 1.0), ("scaled", 2.0)):
         (tmp_path / name).mkdir()
-        TextClassifier((Member(model, temperature=temperature),)).write(tmp_path / name)
+        TextClassifier((replace(model.members[0], temperature=temperature),)).write(tmp_path / name)
 
     assert (tmp_path / "plain" / "weights.npz").exists()
     assert (tmp_path / "scaled" / "member-0" / "weights.npz").exists()

@@ -15,7 +15,7 @@ from scipy.special import expit, log_expit, softmax
 from gristmill.domains.text import ngram_classifier
 from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 from gristmill.domains.text.ngram_network import build_network
-from gristmill.domains.text.text_model import LabelledTexts, TextModel
+from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 from gristmill.errors import Unsuitable
 from helpers.support import ROOT
 
@@ -59,12 +59,13 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> Fitted:
     return seen
 
 
-def by_loop(model: TextModel, fitted: Fitted, text: str, orders: range, characters: bool) -> Any:
+def by_loop(classifier: TextClassifier, fitted: Fitted, text: str, orders: range, characters: bool) -> Any:
     """Return the probabilities of a text by a loop over its different n-grams."""
-    base, ids = len(model.tokenizer.tokens) + 1, model.tokenizer.encode(tf.constant([text]))[0].numpy().tolist()
+    tokenizer = classifier.members[0].tokenizer
+    base, ids = len(tokenizer.tokens) + 1, tokenizer.encode(tf.constant([text]))[0].numpy().tolist()
     pieces: list[list[int]] = [ids]
     if characters:
-        numbers = {token: number for number, token in enumerate(model.tokenizer.tokens)}
+        numbers = {token: number for number, token in enumerate(tokenizer.tokens)}
         pieces = [[0, *(numbers.get(letter, 1) for letter in word), 0] for word in text.lower().split()]
     found = set()
     for piece in pieces:
@@ -192,7 +193,7 @@ def test_a_fresh_process_without_the_fitting_code_repeats_the_predictions(kind: 
     program = f"""
 import sys
 from pathlib import Path
-from gristmill.domains.text.text_model import read
+from gristmill.domains.text.text_classifier import read
 print(read(Path({str(tmp_path)!r})).probabilities(["not bad", "a lovely plot"]).tolist())
 fitting = [name for name in sys.modules if "ngram" in name or "nb_logistic" in name]
 assert not fitting, fitting
@@ -221,7 +222,7 @@ def test_keys_fit_64_bits(kind: Any) -> None:
 
 @each_kind
 def test_the_network_is_saved_by_keras_without_code(kind: Any, tmp_path: Path) -> None:
-    network = kind.fit(colours()).network
+    network = kind.fit(colours()).members[0].network
     network.save(tmp_path / "ngrams.keras")
 
     again = keras.models.load_model(tmp_path / "ngrams.keras", safe_mode=True)

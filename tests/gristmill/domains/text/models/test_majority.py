@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.text.models.majority import Majority
-from gristmill.domains.text.text_model import LabelledTexts, read
+from gristmill.domains.text.text_classifier import LabelledTexts, read
 
 
 def test_every_text_gets_the_frequencies_of_the_classes(tmp_path: Path) -> None:
