@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import status
 from gristmill.reports.cell import as_html, as_text
-from gristmill.reports.leaderboard import leaderboard
+from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.run import stage_folders, write_report
 from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class Result:
     """A run of a pipeline and its artifacts, which are read from the store on access.
 
-    As the last value of a notebook cell, it is shown as the scores of model and baselines and the first picture of the
-    report. Access raises `RequestError` if the run has no such artifact, and `CorruptArtifact` if the artifact
-    was removed (`gristmill gc`) or altered.
+    As the last value of a notebook cell, it is shown as the scores of model and baselines, the leaderboard of
+    candidates, and the first picture of the report. Access raises `RequestError` if the run has no such artifact, and
+    `CorruptArtifact` if the artifact was removed (`gristmill gc`) or altered.
     """
 
     record: Record
@@ -140,7 +140,11 @@ class Result:
         if "evaluate" not in record.references:
             return Section(record.pipeline, note)
         try:
-            return Section(record.pipeline, note, tables=[short_table(self.typed_scores)])
+            scores = self.typed_scores
+            tables = [short_table(scores)]
+            if scores.selected:
+                tables += leaderboard_section(self.leaderboard, scores, "").tables[:1]
+            return Section(record.pipeline, note, tables=tables)
         except CorruptArtifact as damage:
             return Section(record.pipeline, f"{note}. {damage}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import LEADERBOARD, Scores
-from gristmill.settings.messages import MISSING, format_numbers
+from gristmill.settings.messages import MISSING, format_numbers, whole_percents
 from gristmill.store.artifact import Artifact
 from gristmill.util.table_io import read_table
 
@@ -47,7 +47,8 @@ def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Sec
     headings = ["candidate", f"{metric} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
     names = ("loss", "standard_error", "weight", "seconds", "microseconds", "megabytes")
     cells = [format_numbers(_known(tried[name]), digits=3) for name in names]
-    cells[2] = [MISSING if not weight else f"{weight:.0%}" for weight in tried["weight"]]
+    cells[2] = [f"{percent}%" if percent else MISSING for percent in whole_percents(tried["weight"])]
+    cells[4] = format_numbers(_known(tried["microseconds"]), digits=2)
     rows = [list(row) for row in zip(tried["candidate"], *cells, strict=True)]
     of_test = list(map(list, zip(tried["candidate"], format_numbers(_known(tried["test"])), strict=True)))
     title = "Scores on the test set, not used for selection"

@@ -70,9 +70,9 @@ def selection_line(selected: Selected) -> str:
     """
     loss, best = format_numbers([selected.loss, selected.best_loss])
     line = f"{selected.name} won: {selected.metric} {loss} on {selected.on}"
-    if len(selected.members) > 1:
+    if [*selected.members] != [selected.best]:
         gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
-        line += f", {gain:.1%} better than {best} of {selected.best} alone"
+        line += f", {abs(gain):.1%} {'worse' if gain < 0 else 'better'} than {best} of {selected.best} alone"
     failed = f", {selected.failed} failed" if selected.failed else ""
     return f"{line}; {selected.tried} candidates{failed}"
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from gristmill.settings.messages import whole_percents
 from gristmill.util.table_io import read_document, write_document
 
 FILE = "scores.json"
@@ -79,7 +80,8 @@ class Selected(BaseModel):
         """The members, with their weights if there are several: `60% theta + 40% ridge`."""
         if len(self.members) == 1:
             return next(iter(self.members))
-        return " + ".join(f"{weight:.0%} {name}" for name, weight in self.members.items())
+        percents = whole_percents(self.members.values())
+        return " + ".join(f"{percent}% {name}" for percent, name in zip(percents, self.members, strict=True))
 
 
 class Scores(BaseModel):

@@ -59,16 +59,29 @@ def choose_covariates(
     can_know = windows.history >= windows.horizon  # preprocess refuses known columns otherwise
     preprocess = _choose_calendar(pd.Index(table["ds"]), forecast, frequency) if can_know else []
     likely = [name for name in names if name in ahead or _is_named_like_known(name)] if can_know else []
-    known = _choose(forecast, likely, lambda name: forecast.ahead(table[[name]].to_numpy(np.float64)))
-    inputs = _choose(forecast, [name for name in names if name not in likely], forecast.past)
+
+    def ahead_of(name: str) -> Features:
+        return forecast.ahead(table[[name]].to_numpy(np.float64))
+
+    known = _choose(forecast, likely, ahead_of)
+    others = [name for name in names if name not in likely]
+    inputs = _choose(forecast, others, forecast.past)
+    if_known = {name: forecast.gain(ahead_of(name)) for name in others} if can_know else {}
     why = "does not lower the error of a linear forecast" if forecast.is_usable else "is not tested on so few rows"
     unused = {
         name: f"{why}: name it in `ingest.{'known' if name in likely else 'inputs'}` to use it" for name in columns
+    } | {
+        name: f"{_LOWERS} by {gain:.0%} if you know it ahead: then name it in `ingest.known`"
+        for name, gain in if_known.items()
+        if gain >= _MIN_GAIN
     }
     ingest = []
     if inputs:
-        why = f"{_listed(inputs)}; if you know one ahead, move it to `known`"
-        ingest.append(Guess("inputs", list(inputs), why))
+        helpful = [name for name in inputs if if_known.get(name, 0.0) >= _MIN_GAIN]
+        move = (
+            f"; {', '.join(map(repr, helpful))} more if you know it ahead: then move it to `known`" if helpful else ""
+        )
+        ingest.append(Guess("inputs", list(inputs), f"{_listed(inputs)}{move}"))
     if known:
         why = f"known ahead: {_listed(known)}; a forecast needs their values for its own times"
         ingest.append(Guess("known", list(known), why))

@@ -102,6 +102,20 @@ def _decimals(size: float, digits: int) -> int:
     return digits - 1 - int(f"{size:.{digits - 1}e}".partition("e")[2])
 
 
+def whole_percents(shares: Iterable[float]) -> list[int]:
+    """Return shares of 1 in whole percents that sum to 100: the ones cut off most are rounded up.
+
+    >>> whole_percents([0.525, 0.26, 0.215])
+    [53, 26, 21]
+    """
+    exact = [100 * share for share in shares]
+    whole = [int(value) for value in exact]
+    cut_off = sorted(range(len(exact)), key=lambda at: whole[at] - exact[at])
+    for at in cut_off[: round(sum(exact)) - sum(whole)]:
+        whole[at] += 1
+    return whole
+
+
 def score(metric: str, value: float | None) -> str:
     """Return a score: a share in percent, a dash if it cannot be computed."""
     return score_column(metric, [value])[0]

@@ -132,6 +132,7 @@ def test_the_leaderboard_tells_losses_weights_costs_and_why_one_failed(result: R
         if name in sound.index:
             assert sound.loc[name, "test"] == by_part["test"]["mae"]
     pd.testing.assert_frame_equal(result.leaderboard, table)
+    assert "scaled error on validation" in result._repr_html_()  # of a notebook
 
 
 def test_an_own_model_that_cannot_be_exported_is_refused_before_it_is_trained(result: Result) -> None:

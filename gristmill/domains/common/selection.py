@@ -4,7 +4,6 @@ The predictions to choose on are honest: of a validation set, of blocks of a bac
 weights of an average are those of `ensemble_weights.py`.
 """
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,10 @@ from gristmill.settings.messages import unknown_name
 from gristmill.settings.selection import Select
 from gristmill.util.block_bootstrap import standard_error
 from gristmill.util.table_io import read_table, write_document, write_table
+from gristmill.util.timing import fastest
 
 Call = Callable[[], object]
 
-_TIMED_CALLS = 20
 _WEIGHTS = "weights.npz"
 _MB = 1e6
 
@@ -177,17 +176,8 @@ class _Limits:
             return True
         for name in names:
             if name not in self._milliseconds:
-                self._milliseconds[name] = _milliseconds(self._predict_one(name))
+                self._milliseconds[name] = 1000 * fastest(self._predict_one(name))
         return sum(self._milliseconds[name] for name in names) <= settings.max_latency
-
-
-def _milliseconds(predict_one: Call) -> float:
-    """Return the time of one prediction."""
-    predict_one()  # the first call compiles the network
-    begun = time.perf_counter()
-    for _ in range(_TIMED_CALLS):
-        predict_one()
-    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
 
 
 def _error(losses: Losses | None, block: int) -> float:

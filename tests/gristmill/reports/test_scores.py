@@ -2,8 +2,8 @@
 
 import pytest
 
-from gristmill.reports.scores import comparison, headline_pair, scores_section, scores_table
-from gristmill.runs.scores import Headline, Scores
+from gristmill.reports.scores import comparison, headline_pair, scores_section, scores_table, selection_line
+from gristmill.runs.scores import Headline, Scores, Selected
 
 NAMES = {"mae": "MAE", "mape": "MAPE %", "skill": "skill"}
 SCORES = Scores(
@@ -69,3 +69,27 @@ def test_a_run_says_whether_its_model_beats_the_best_baseline(
 ) -> None:
     headline = Headline(metric=metric, model=model, baseline=baseline, higher_is_better=higher)
     assert comparison(Scores(headline=headline, best_baseline="ar", model={})).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("members", "loss", "line"),
+    [
+        ({"theta": 1.0}, 0.8, "theta won: scaled error 0.8 on backtest; 9 candidates, 2 failed"),
+        (
+            {"theta": 0.525, "ets": 0.26, "ar": 0.215},
+            0.72,
+            "53% theta + 26% ets + 21% ar won: scaled error 0.72 on backtest, 10.0% better than 0.80 of theta alone; "
+            "9 candidates, 2 failed",
+        ),
+        (
+            {"naive": 1.0},
+            1.2,
+            "naive won: scaled error 1.2 on backtest, 50.0% worse than 0.8 of theta alone; 9 candidates, 2 failed",
+        ),
+    ],
+)
+def test_the_selection_is_compared_with_the_best_candidate(members: dict[str, float], loss: float, line: str) -> None:
+    selected = Selected(
+        members=members, metric="scaled error", on="backtest", loss=loss, best="theta", best_loss=0.8, tried=9, failed=2
+    )
+    assert selection_line(selected) == line

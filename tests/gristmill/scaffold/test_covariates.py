@@ -48,11 +48,21 @@ def test_what_is_known_ahead_is_told_by_its_name_or_by_later_values(name: str, a
     assert values_of(found.ingest) == {"known": [name]}
 
 
-def test_other_flags_are_not_taken_for_known_ahead() -> None:
+def test_other_flags_are_not_taken_for_known_ahead_but_said_to_help_if_they_are() -> None:
     found = chosen(3 * HOLIDAY + NOISE[0], {"promotion": HOLIDAY})
 
     assert found.ingest == []
-    assert "promotion" in found.unused
+    assert found.unused["promotion"].startswith("lowers the error of a linear forecast by ")
+    assert found.unused["promotion"].endswith("if you know it ahead: then name it in `ingest.known`")
+
+
+def test_an_input_that_helps_more_if_it_is_known_ahead_is_said_to() -> None:
+    warmth = np.convolve(NOISE[0], np.ones(20) / 3, "same")
+    found = chosen(warmth + NOISE[1], {"warmth": warmth})
+
+    (guess,) = found.ingest
+    assert (guess.key, guess.value) == ("inputs", ["warmth"])
+    assert guess.why.endswith("; 'warmth' more if you know it ahead: then move it to `known`")
 
 
 def test_a_holiday_without_effect_is_left_out_with_the_place_to_name_it() -> None:

@@ -151,7 +151,7 @@ class TestChoose:
         ],
     )
     def test_limits_hold(self, settings: Select, members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(selection_module, "_milliseconds", lambda call: call())
+        monkeypatch.setattr(selection_module, "fastest", lambda call: call() / 1000)
         found = {name: TRUTH + noise for name, noise in NOISE.items()}
         candidates = artifacts(tmp_path, *found)
         selection = choose(candidates, found, losses, settings, metric="mae", on="validation", predict_one=slow)
