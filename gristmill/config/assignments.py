@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gristmill.config.tables import AUTO
 from gristmill.errors import RequestError
 from gristmill.settings.messages import Problem
 from gristmill.util.urls import redact
@@ -13,9 +14,10 @@ from gristmill.util.urls import redact
 def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """Return a copy of a pipeline's raw table, changed by assignments such as `train.epochs=5`.
 
-    The right side is a TOML value; anything else (`dense`) is taken as a string. `TABLE={...}` sets a whole table.
+    The right side is a TOML value; anything else (`dense`) is taken as a string. `TABLE={...}` sets a whole table. A
+    kind in place of "auto", or "auto" in place of a kind, removes the keys of the file: they have none in common.
     """
-    changed = copy.deepcopy(dict(table))
+    changed, given = copy.deepcopy(dict(table)), set[tuple[str, str]]()
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         name, *keys = path.strip().split(".")
@@ -25,7 +27,10 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
         if not keys:
             changed[name] = value
         elif isinstance(changed.setdefault(name, {}), dict):
+            if keys == ["kind"] and (value == AUTO) != (changed[name].get("kind") == AUTO):
+                changed[name] = {key: kept for key, kept in changed[name].items() if (name, key) in given}
             changed[name][keys[0]] = value
+            given.add((name, keys[0]))
         else:
             raise RequestError(f"{where} '{name}' is not a table. Tables are set as TABLE.KEY=VALUE.")
     return changed
