@@ -72,9 +72,13 @@ def call_core(
     draft: Draft,
     identity: Identity,
     arguments: dict[str, Any],
+    folders: dict[str, Any],
     make_chunks: Callable[[int], list[Path]] | None,
 ) -> None:
-    """Fill the draft with the stage's core function and measure it; workers make chunks first if there are any."""
+    """Fill the draft with the stage's core function and measure it; workers make chunks first if there are any.
+
+    `folders` are those of the input artifacts, and `arguments` all other arguments of the function.
+    """
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(identity.parts["code"])
@@ -82,9 +86,10 @@ def call_core(
     core = getattr(module, stage.function or stage.name)
     started = time.perf_counter()
     if make_chunks:
-        unread = {stage.argument(name.split()[0]) for name in {*stage.inputs} - {*stage.chunk(0).inputs}}
-        count = module.chunks(**{name: value for name, value in arguments.items() if name not in unread})
-        arguments = arguments | ({"chunks": make_chunks(count)} if count > 1 else {})
+        read = {name: folders[name] for name in map(stage.argument, stage.chunk(0).inputs)}
+        count = module.chunks(**arguments, **read)
+        folders = folders | ({"chunks": make_chunks(count)} if count > 1 else {})
+    arguments = arguments | folders
     measured: dict[str, float] = {}
     if "candidates" in arguments and stage.name == "evaluate":
         arguments = arguments | {"microseconds": measured}

@@ -105,11 +105,11 @@ def make(
         if refresh := run.refresh == stage.name:
             shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
         folders = input_folders(run, stage, inputs, by_stat=chunk is not None)  # the requesting run has hashed them
-        arguments = core_arguments(run, stage, read.data, identity.key) | folders | extras
+        arguments = core_arguments(run, stage, read.data, identity.key) | extras
         check_loaded(read.imported.files)
         with store.draft(identity) as draft:
             make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
-            call_core(run.pipeline.domain, stage, draft, identity, arguments, make_chunks)
+            call_core(run.pipeline.domain, stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
             if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != read.data:
                 raise SourceChanged(f"{', '.join(read.data)}: files came or went while they were read. Run again.")

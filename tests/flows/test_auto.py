@@ -233,6 +233,37 @@ def test_a_budget_for_no_candidate_is_an_error_that_says_so(
     assert list(record.stages) == ["ingest", "preprocess"]
 
 
+def test_the_selection_is_scored_when_series_could_be_analysed_by_workers(auto: Path) -> None:
+    before = Project.open().result("small").record
+
+    record = Project.open().run("small", refresh="evaluate", jobs=2).record
+
+    assert made(record) == {"evaluate"}
+    assert record.references["select"] == before.references["select"]
+
+
+@pytest.mark.slow
+def test_workers_fit_candidates_to_the_blocks_of_the_backtest(
+    project: Path, prefect_api: str, command: Command
+) -> None:
+    some = """kind = "auto"
+preset = "none"
+candidates = ["naive", "drift"]
+
+[pipelines.small.backtest]
+windows = 2
+size = 20"""
+    write_project(project, SMALL.replace('kind = "linear"', some))
+
+    assert command("run", "small", "--jobs", "2").status == 0
+    edit(project / "pipelines.toml", "[pipelines.small]", "[runner]\nworkers = 2\n\n[pipelines.small]")
+    assert command("run", "small", "--refresh", "evaluate").status == 0
+
+    first, last = records(project)
+    assert {"backtest drift 1/1", "backtest drift 2/1", *AFTER} <= made(first)
+    assert made(last) == {"evaluate"}
+
+
 def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(
     project: Path, prefect_api: str, command: Command
 ) -> None:
