@@ -113,7 +113,7 @@ def _fit_candidate(core: Callable[..., dict[str, int]], stage: Stage, arguments:
         shutil.rmtree(out)  # what it had written
         out.mkdir()
         write_candidate(stage.settings, out, error)
-        logger.log(logging.INFO if stage.point else logging.WARNING, "%s failed: %s", stage.label, error)
+        logger.log(logging.INFO if stage.point else logging.WARNING, "%s left out: %s", stage.label, error)
         return {FAILED: 1}
     write_candidate(stage.settings, out)
     return counts

@@ -42,7 +42,7 @@ def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Sec
     """Return the leaderboard as a section of a report; the scores on the test set are folded."""
     tried = table[table["failed"] == ""]
     reasons = table[table["failed"] != ""].set_index("candidate")["failed"].str.rstrip(".")
-    failed = [f"{name} failed: {reason}." for name, reason in reasons.items()]
+    failed = [f"{name} left out: {reason}." for name, reason in reasons.items()]
     metric, on = (scores.selected.metric, scores.selected.on) if scores.selected else ("loss", "validation")
     headings = ["candidate", f"{metric} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
     names = ("loss", "standard_error", "weight", "seconds", "microseconds", "megabytes")

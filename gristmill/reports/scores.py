@@ -66,14 +66,14 @@ def comparison(scores: Scores) -> str:
 def selection_line(selected: Selected) -> str:
     """Return one line about what was selected among the candidates.
 
-    `60% theta + 40% ridge won: mase .812 on validation, 2.1% better than theta alone; 1 of 9 candidates failed`.
+    `60% theta + 40% ridge won: mase .812 on validation, 2.1% better than theta alone; 9 candidates, 1 left out`.
     """
     loss, best = format_numbers([selected.loss, selected.best_loss])
     line = f"{selected.name} won: {selected.metric} {loss} on {selected.on}"
     if [*selected.members] != [selected.best]:
         gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
         line += f", {abs(gain):.1%} {'worse' if gain < 0 else 'better'} than {best} of {selected.best} alone"
-    failed = f", {selected.failed} failed" if selected.failed else ""
+    failed = f", {selected.failed} left out" if selected.failed else ""
     return f"{line}; {selected.tried} candidates{failed}"
 
 

@@ -74,17 +74,17 @@ def test_a_run_says_whether_its_model_beats_the_best_baseline(
 @pytest.mark.parametrize(
     ("members", "loss", "line"),
     [
-        ({"theta": 1.0}, 0.8, "theta won: scaled error 0.8 on backtest; 9 candidates, 2 failed"),
+        ({"theta": 1.0}, 0.8, "theta won: scaled error 0.8 on backtest; 9 candidates, 2 left out"),
         (
             {"theta": 0.525, "ets": 0.26, "ar": 0.215},
             0.72,
             "53% theta + 26% ets + 21% ar won: scaled error 0.72 on backtest, 10.0% better than 0.80 of theta alone; "
-            "9 candidates, 2 failed",
+            "9 candidates, 2 left out",
         ),
         (
             {"naive": 1.0},
             1.2,
-            "naive won: scaled error 1.2 on backtest, 50.0% worse than 0.8 of theta alone; 9 candidates, 2 failed",
+            "naive won: scaled error 1.2 on backtest, 50.0% worse than 0.8 of theta alone; 9 candidates, 2 left out",
         ),
     ],
 )
