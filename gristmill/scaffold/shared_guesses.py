@@ -1,25 +1,33 @@
 """Settings of models and parts that several domains propose."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
+from gristmill.domains.common.folds import FEW_EXAMPLES
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import Settings
+
+TEST_SHARE = 0.2  # of examples, if the data names no test set
 
 _MAX_CLASSES_LISTED = 6
 
 
-def auto_guesses(domain: str, **tables: Settings) -> list[Guess]:
+def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -> list[Guess]:
     """Return the table `model`: the candidates of the fastest preset, and those that the others add.
 
-    `tables` are those of the pipeline that presets of the domain depend on.
+    `examples` is the number to learn from, and `tables` are those of the pipeline, where presets depend on them.
     """
-    tried: dict[str, list[str]] = {name: _kinds(domain, name, tables) for name in ("quick", "good", "best")}
-    more = []
-    for before, name in (("quick", "good"), ("good", "best")):
-        added = [kind for kind in tried[name] if kind not in tried[before]]
-        more.append(f'"{name}" adds {", ".join(added) if added else "larger networks"}')
+    few = examples is not None and examples < FEW_EXAMPLES
+    tried = {name: _kinds(preset(domain, name, tables), few) for name in ("quick", "good", "best")}
+    added = {
+        name: [kind for kind in tried[name] if kind not in tried[before]]
+        for before, name in (("quick", "good"), ("good", "best"))
+    }
+    more = [f'"{name}" adds {", ".join(kinds)}' for name, kinds in added.items() if kinds]
+    if larger := " and ".join(f'"{name}"' for name, kinds in added.items() if not kinds):
+        more.append(f"{larger}: longer training and larger networks")
     average = "" if domain == "generation" else " or a weighted average"
     return [
         Guess("kind", AUTO, f"trains several models and exports the best one{average}"),
@@ -27,14 +35,15 @@ def auto_guesses(domain: str, **tables: Settings) -> list[Guess]:
     ]
 
 
-def _kinds(domain: str, name: str, tables: Mapping[str, Settings]) -> list[str]:
-    """Return the kinds of a preset's candidates."""
-    return list(dict.fromkeys(point["model"]["kind"] for point in preset(domain, name, tables)))
+def _kinds(points: Iterable[Mapping[str, Mapping[str, Any]]], few: bool) -> list[str]:
+    """Return the kinds of a preset's candidates, without those that refuse few examples if there are few."""
+    suitable = (one for one in points if not few or one.get("train", {}).get("few_examples") != "refuse")
+    return list(dict.fromkeys(point["model"]["kind"] for point in suitable))
 
 
 def part_guesses(named: Collection[str | None]) -> list[Guess]:
     """Return the shares of the validation and test set, except for parts that the data names itself."""
-    shares = {"validation": (0.1, "choices are made on it"), "test": (0.2, "scored, never trained on")}
+    shares = {"validation": (0.1, "choices are made on it"), "test": (TEST_SHARE, "scored, never trained on")}
     return [Guess(part, share, f"of each class: {why}") for part, (share, why) in shares.items() if part not in named]
 
 

@@ -16,7 +16,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, part_guesses
+from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
@@ -106,7 +106,7 @@ def _proposal(
         "source": source_guesses,
         "ingest": columns,
         "preprocess": [*_lengths(texts), *part_guesses(summary["parts"])],
-        "model": auto_guesses("text"),
+        "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
     }
     return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
 

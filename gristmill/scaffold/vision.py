@@ -19,7 +19,7 @@ from gristmill.runs.locations import SEARCH_PATH
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import find_source
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, part_guesses
+from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
 
@@ -44,12 +44,13 @@ def propose(data: Data, target: str | None) -> Proposal:
     size = _size(photos)
     count = len(photos)
     preprocess = _preprocess(photos, size)
+    learned, read = round((1 - TEST_SHARE) * count), Preprocess.model_validate(values_of(preprocess))
     tables = {
         "source": guesses,
         "ingest": _ingest(count, broken),
         "preprocess": preprocess,
         "augment": _augment(size),
-        "model": auto_guesses("vision", preprocess=Preprocess.model_validate(values_of(preprocess))),
+        "model": auto_guesses("vision", learned, preprocess=read),
     }
     return Proposal("vision", f"{data.name}: {count:,} photos: {list_classes(counts)}", tables, _notes(size))
 
