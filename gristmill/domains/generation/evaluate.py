@@ -77,7 +77,6 @@ def evaluate(
     np.save(out / "proof.npy", writer.probabilities(tf.constant(sequences)).numpy(), allow_pickle=False)
     if microseconds is not None:
         for name in tried:
-            saved_network.predict_in_batches(models[name][0], sequences)  # the first call compiles the network
             microseconds[name] = saved_network.microseconds_per_row(models[name][0], sequences)
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 

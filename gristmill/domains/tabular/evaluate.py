@@ -60,9 +60,7 @@ def evaluate(
     if microseconds is not None:
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():
-            candidate = saved_network.read(one.train)
-            saved_network.predict_in_batches(candidate, timed)  # the first call compiles the network
-            microseconds[name] = saved_network.microseconds_per_row(candidate, timed)
+            microseconds[name] = saved_network.microseconds_per_row(saved_network.read(one.train), timed)
     predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}

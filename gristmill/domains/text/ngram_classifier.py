@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -21,21 +22,13 @@ from gristmill.domains.text.token_rules import batches_of
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.errors import DataError, Unsuitable
 
+if TYPE_CHECKING:
+    from gristmill.domains.text.models.linear import CharNgrams, NbLinear
+
 MAX_TOKENS = 20_000  # of a text, so that a single huge one cannot exhaust the memory of the server
 """Number of words or characters of a text that are read."""
 
 _SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Unicode has none beyond
-
-
-@dataclass(frozen=True)
-class Options:
-    """Settings of the classifier."""
-
-    orders: Sequence[int]  # lengths of the n-grams, ascending
-    min_texts: int  # training texts that an n-gram must be in
-    smoothing: float
-    decay: float
-    max_characters: int  # of longer data, texts are taken evenly
 
 
 @dataclass(frozen=True)
@@ -47,48 +40,48 @@ class _Graph:
     known: Keys  # of the training texts, sorted
 
 
-def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextClassifier:
+def fit_words(data: LabelledTexts, settings: "NbLinear") -> TextClassifier:
     """Return the classifier on n-grams of words."""
-    data = _evenly(data, options.max_characters)
-    tokenizer = _tokenizer(data, tokens)
+    data, orders = _evenly(data, settings.max_characters), range(1, settings.longest + 1)
+    tokenizer = _tokenizer(data, TokenSettings(vocabulary=settings.vocabulary, punctuation="separate"))
     base = len(tokenizer.tokens) + 1
     sequences = encode_texts(tokenizer, data.texts).cut(MAX_TOKENS, "post")
-    keys, owners = ngrams.ngram_keys(sequences, options.orders, base, UNKNOWN + 1)
+    keys, owners = ngrams.ngram_keys(sequences, orders, base, UNKNOWN + 1)
     known, columns = np.unique(keys, return_inverse=True)
     given = keras.Input((None,), dtype="int32", name="tokens")
-    in_graph = ngrams.word_keys_in_graph(given, options.orders, base)
+    in_graph = ngrams.word_keys_in_graph(given, orders, base)
     network = _Graph(given, in_graph, known)
-    return _fitted(data, options, _ones(owners, columns, (len(data.texts), len(known))), tokenizer, network)
+    return _fitted(data, settings, _ones(owners, columns, (len(data.texts), len(known))), tokenizer, network)
 
 
-def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextClassifier:
+def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifier:
     """Return the classifier on n-grams of the characters of words, which white space separates.
 
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
-    data = _evenly(data, options.max_characters)
-    fitted = _tokenizer(data, tokens)
+    data, orders = _evenly(data, settings.max_characters), range(settings.shortest, settings.longest + 1)
+    fitted = _tokenizer(data, TokenSettings(level="character", vocabulary=settings.vocabulary))
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
-    keys, owners = ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), options.orders, base, BOUNDARY)
+    keys, owners = ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), orders, base, BOUNDARY)
     known, columns = np.unique(keys, return_inverse=True)
     given = keras.Input((None,), dtype="int32", name="tokens")
     replacements = np.arange(len(tokenizer.tokens), dtype=np.int32)
     replacements[[token.isspace() for token in tokenizer.tokens]] = BOUNDARY
-    in_graph = ngrams.character_keys_in_graph(replace_tokens(given, replacements), options.orders, base)
+    in_graph = ngrams.character_keys_in_graph(replace_tokens(given, replacements), orders, base)
     network = _Graph(given, in_graph, known)
     present = _binary(contains @ _ones(owners, columns, (len(words), len(known))))
-    return _fitted(data, options, present, tokenizer, network)
+    return _fitted(data, settings, present, tokenizer, network)
 
 
 def _fitted(
-    data: LabelledTexts, options: Options, present: csr_array, tokenizer: Tokenizer, graph: _Graph
+    data: LabelledTexts, settings: "NbLinear | CharNgrams", present: csr_array, tokenizer: Tokenizer, graph: _Graph
 ) -> TextClassifier:
     """Return the classifier on n-grams, by the texts where they are `present`."""
-    frequent = np.bincount(present.indices, minlength=len(graph.known)) >= options.min_texts
+    frequent = np.bincount(present.indices, minlength=len(graph.known)) >= settings.min_texts
     present = present[:, np.flatnonzero(frequent)]
-    fitted = fit_classifier(present, data.labels, data.classes, smoothing=options.smoothing, decay=options.decay)
+    fitted = fit_classifier(present, data.labels, data.classes, smoothing=settings.smoothing, decay=settings.decay)
     network = build_network(graph.tokens, graph.keys, graph.known[frequent], fitted)
     return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
 

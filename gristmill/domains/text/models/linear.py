@@ -27,13 +27,9 @@ class NbLinear(Settings):
 
     def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts."""
-        from gristmill.domains.text.ngram_classifier import Options, fit_words
-        from gristmill.domains.text.settings import TokenSettings
+        from gristmill.domains.text.ngram_classifier import fit_words
 
-        tokens = TokenSettings(vocabulary=self.vocabulary, punctuation="separate")
-        orders = range(1, self.longest + 1)
-        options = Options(orders, self.min_texts, self.smoothing, self.decay, self.max_characters)
-        return fit_words(data, tokens, options)
+        return fit_words(data, self)
 
 
 class CharNgrams(Settings):
@@ -57,10 +53,6 @@ class CharNgrams(Settings):
 
     def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts."""
-        from gristmill.domains.text.ngram_classifier import Options, fit_characters
-        from gristmill.domains.text.settings import TokenSettings
+        from gristmill.domains.text.ngram_classifier import fit_characters
 
-        tokens = TokenSettings(level="character", vocabulary=self.vocabulary)
-        orders = range(self.shortest, self.longest + 1)
-        options = Options(orders, self.min_texts, self.smoothing, self.decay, self.max_characters)
-        return fit_characters(data, tokens, options)
+        return fit_characters(data, self)
