@@ -139,6 +139,7 @@ CLOSURES = {
         "gristmill.runs.scores",
         "gristmill.settings.custom_code",
         "gristmill.training",
+        "gristmill.training.average_network",
         "gristmill.training.history",
         "gristmill.training.learning_rate",
         "gristmill.training.outputs",
@@ -177,6 +178,7 @@ CLOSURES = {
         "gristmill.runs.scores",
         "gristmill.settings.custom_code",
         "gristmill.training",
+        "gristmill.training.average_network",
         "gristmill.training.saved_network",
         "gristmill.util.block_bootstrap",  # the standard error
         "gristmill.util.chunking",
@@ -202,6 +204,7 @@ CLOSURES = {
         "gristmill.runs",
         "gristmill.runs.scores",
         "gristmill.training",
+        "gristmill.training.average_network",
         "gristmill.training.keras_backend",
         "gristmill.training.saved_network",
         "gristmill.training.tf_disk_errors",
