@@ -77,6 +77,7 @@ TRAINING = {
     "gristmill.training.tensorboard",  # only writes logs, but takes part in every epoch
     "gristmill.util.files",  # flushes and renames checkpoints
     "gristmill.util.npy_header",
+    "gristmill.util.timing",  # only measures how long a prediction takes
 }
 CLOSURES = {
     "ingest": {
@@ -146,6 +147,7 @@ CLOSURES = {
         "gristmill.training.saved_network",
         "gristmill.util.block_bootstrap",  # the standard error
         "gristmill.util.npy_header",
+        "gristmill.util.timing",  # only measures how long a prediction takes
     },
     "evaluate": {
         "gristmill.domains.common",
@@ -183,6 +185,7 @@ CLOSURES = {
         "gristmill.util.block_bootstrap",  # the standard error
         "gristmill.util.chunking",
         "gristmill.util.npy_header",
+        "gristmill.util.timing",  # only measures how long a prediction takes
     },
     "refit": {
         *TRAINING,
@@ -190,6 +193,7 @@ CLOSURES = {
         "gristmill.domains.common.candidates",
         "gristmill.domains.timeseries.ensemble",
         "gristmill.domains.timeseries.refit",
+        "gristmill.training.average_network",
     },
     "export": {
         "gristmill.domains.timeseries.dataset",
@@ -204,7 +208,6 @@ CLOSURES = {
         "gristmill.runs",
         "gristmill.runs.scores",
         "gristmill.training",
-        "gristmill.training.average_network",
         "gristmill.training.keras_backend",
         "gristmill.training.saved_network",
         "gristmill.training.tf_disk_errors",
