@@ -215,6 +215,7 @@ CLOSURES = {
         "gristmill.util.gc_freeze",
         "gristmill.util.npy_header",
         "gristmill.util.processes",
+        "gristmill.util.timing",
     },
 }
 
