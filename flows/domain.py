@@ -1,15 +1,15 @@
-"""Decorator that makes a flow of a domain's stages: it starts a run, and returns its record."""
+"""The flow of every domain: a table of contents of the stages, as a function of a pipeline's name."""
 
-from collections.abc import Callable
 from typing import Any
 
 from prefect import Flow, flow
 
-from tasks.run import Run, recorded_run
+from tasks.run import recorded_run
+from tasks.stage_tasks import evaluate, export, ingest, preprocess, refit, select, train
 
 
-def domain_flow(stages: Callable[[Run], object]) -> Flow[..., dict[str, Any]]:
-    """Return a flow with the name of a function that calls the stages of a domain one after the other."""
+def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
+    """Return the flow of a domain, named after its module; a stage that a pipeline does not have makes nothing."""
 
     def run_stages(
         pipeline: str,
@@ -30,11 +30,16 @@ def domain_flow(stages: Callable[[Run], object]) -> Flow[..., dict[str, Any]]:
             budget: seconds after which no further candidate is started, with `model.kind = "auto"`.
         """
         with recorded_run(pipeline, overrides or [], refresh, project, jobs=jobs, budget=budget) as run:
-            stages(run)
+            made = ingest(run)
+            made |= preprocess(run, made)
+            made |= train(run, made)
+            made |= select(run, made)
+            made |= evaluate(run, made)
+            made |= refit(run, made)
+            made |= export(run, made)
         return run.record().model_dump(mode="json")
 
-    name = stages.__name__
+    name = module.rpartition(".")[2]
     run_stages.__name__ = run_stages.__qualname__ = name  # name in Prefect's entrypoint
-    run_stages.__module__ = stages.__module__
-    make_flow = flow(name=name, flow_run_name="{pipeline}", persist_result=False, description=stages.__doc__)
-    return make_flow(run_stages)
+    run_stages.__module__ = module
+    return flow(name=name, flow_run_name="{pipeline}", persist_result=False, description=description)(run_stages)

@@ -125,7 +125,7 @@ def test_a_source_that_was_written_to_while_it_was_read_is_read_again(
 ) -> None:
     from flows.timeseries import timeseries
 
-    monkeypatch.setattr("flows.timeseries.preprocess", stop_here)
+    monkeypatch.setattr("flows.domain.preprocess", stop_here)
     calls = counted(monkeypatch, touch_at_first=project / "series.csv")
 
     with pytest.raises(Stopped):
