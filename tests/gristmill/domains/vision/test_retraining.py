@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.common.classification.held_out import validation_split, write_held_out
+from gristmill.domains.common.classification.held_out import learning_set, write_held_out
 from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.vision import dataset, decode
 from gristmill.domains.vision.evaluate import evaluate
@@ -48,8 +48,8 @@ def run(root: Path, photos: Path, size: int = 16) -> Folders:
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     trained, data = network(size), dataset.read(folders["preprocess"])
     saved_network.write(trained, folders["train"])
-    held_out = [validation_split(data)]
-    write_held_out(data, held_out, lambda _: probabilities_of(trained, data, "validation"), folders["train"])
+    held_out = probabilities_of(trained, data, "validation")
+    write_held_out(data, learning_set(data).validation, held_out, folders["train"])
     read = {stage: folders[stage] for stage in ("preprocess", "train")}
     evaluate(evaluate=Evaluate(), **read, out=folders["evaluate"])
     with pytest.MonkeyPatch.context() as patch:
