@@ -38,6 +38,7 @@ BROKEN = SMALL.replace("pipelines.small", "pipelines.broken").replace('"linear"'
 """The small pipeline with a network and a backtest of two blocks, and one whose model cannot be built."""
 
 FAILS = "def build(shape):\n    raise ValueError('no such network')\n"
+FAILED = "RequestError: build raised ValueError: no such network (mine.py, line 2). Fix it."
 PAUSES = """
 import os, pathlib, signal
 def build(shape):
@@ -163,7 +164,7 @@ def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fai
     said = gristmill("run", "small", "broken", "--jobs", "2", api=prefect_api)
 
     assert said.returncode == 1
-    assert said.stderr.splitlines()[-1] == "error: broken: ValueError: no such network"
+    assert said.stderr.splitlines()[-1] == f"error: broken: {FAILED}"
     (run,) = records(project)
     assert contents(run) == contents(alone)
     assert (run.outcome, run.pid == os.getpid()) == ("succeeded", False)
@@ -227,7 +228,7 @@ def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alo
     assert contents(found.record) == contents(alone)
     assert isinstance(failed, WorkError)
     assert str(failed).startswith("broken: worker tcp://127.0.0.1:")
-    assert str(failed).endswith(": ValueError: no such network")
+    assert str(failed).endswith(f": {FAILED}")
 
 
 def test_photos_in_chunks_on_dask_become_what_they_become_here(project: Path, cluster: Any) -> None:

@@ -7,15 +7,20 @@ edit in any of them makes its results stale.
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from gristmill.errors import RequestError
+from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.settings.base import CodeFile, Settings
+
+_MAX_ERROR_LENGTH = 300
+_FAILED_DOWNLOAD = "URL fetch failure"  # begins Keras's message
 
 
 class CustomCode(Settings):
@@ -38,18 +43,19 @@ class CustomCode(Settings):
     def load(self, files: Sequence[Path]) -> Callable[..., Any]:
         """Return the function with this table's arguments; `files` are the file and those next to it that it imports.
 
-        `RequestError` is raised if the file cannot be imported, or has no function that takes these arguments.
+        Loading and calling it raise a `RequestError` if the file cannot be imported, has no function that takes these
+        arguments, or raises an error.
         """
         file, imports = files[0], _SiblingImports(files)
-        try:
-            with imports:
-                spec = importlib.util.spec_from_file_location(f"gristmill_own_{file.stem}", file)
-                if spec is None or spec.loader is None:
-                    raise RequestError(f"{file}: not a Python file.")
-                module = importlib.util.module_from_spec(spec)
+        with _one_line_errors(files), imports:
+            spec = importlib.util.spec_from_file_location(f"gristmill_own_{file.stem}", file)
+            if spec is None or spec.loader is None:
+                raise RequestError(f"{file}: not a Python file.")
+            module = importlib.util.module_from_spec(spec)
+            try:
                 spec.loader.exec_module(module)
-        except (ImportError, SyntaxError, NameError) as error:
-            raise RequestError(f"{file}: cannot be imported ({error}). Fix it.") from None
+            except (ImportError, SyntaxError, NameError) as error:
+                raise RequestError(f"{file}: cannot be imported ({error}). Fix it.") from None
         function = getattr(module, self.function, None)
         if not callable(function):
             raise RequestError(f"{file}: no function {self.function!r}. Correct kind = {self.kind!r}.")
@@ -62,10 +68,29 @@ class CustomCode(Settings):
             ) from None
 
         def call(shape: Any) -> Any:
-            with imports:  # the function may import more when it is called
+            with _one_line_errors(files), imports:  # the function may import more when it is called
                 return function(shape, **self.arguments)
 
         return call
+
+
+@contextmanager
+def _one_line_errors(files: Sequence[Path]) -> Iterator[None]:
+    """Turn an exception of the user's code into one line that names function, file and line.
+
+    It is a `WorkError` if a later run may not meet it: a file is missing, or a server cannot be reached.
+    """
+    try:
+        yield
+    except (GristmillError, MemoryError):
+        raise
+    except Exception as error:  # the user's code can raise anything; `--debug` shows the traceback
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = ([frame for frame in frames if Path(frame.filename) in files] or frames)[-1]
+        name = "the module" if frame.name == "<module>" else frame.name
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_ERROR_LENGTH].rstrip(" :.")
+        kind = WorkError if isinstance(error, OSError) or _FAILED_DOWNLOAD in text else RequestError
+        raise kind(f"{name} raised {text} ({Path(frame.filename).name}, line {frame.lineno}). Fix it.") from error
 
 
 class _SiblingImports:

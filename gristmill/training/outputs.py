@@ -65,12 +65,14 @@ def build_network(model: Model, files: Sequence[Path], shape: Any) -> keras.Mode
     """Return the network for a shape, of a model's settings or of the user's function in `files`.
 
     Raises:
-        RequestError: the user's function returns no Keras model, or one that cannot be saved and exported.
+        RequestError: the user's function fails, returns no Keras model, or one that cannot be saved and exported.
     """
     name, build = (model.kind, model.load(files)) if isinstance(model, CustomCode) else ("the model", model.build)
     network = build(shape)
     if not isinstance(network, keras.Model):
         raise RequestError(f"{name} returned a {type(network).__name__}. Expected a keras.Model: return one from it.")
+    if not network.built:
+        raise RequestError(f"{name} returned a network without a shape. Let it begin with keras.Input.")
     if isinstance(model, CustomCode):
         _check_exportable(network, name)
     return network

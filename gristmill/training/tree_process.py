@@ -8,12 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.training.trees import NOT_LOADABLE, TREES_FILE, TreeFit, Trees, TreeSettings, read_fit, write_trees
+from gristmill.training.trees import (
+    NOT_LOADABLE,
+    TREES_FILE,
+    UNSUITABLE,
+    TreeFit,
+    Trees,
+    TreeSettings,
+    read_fit,
+    write_trees,
+)
 from gristmill.util.processes import receive_requests
 
 _HIGHEST = float(np.finfo(np.float32).max)
 _MAX_NODES = 1 << 24  # float32, in which the network holds the numbers of nodes, is exact up to here
 
+_OUT_OF_MEMORY = "bad_alloc"  # in a message of LightGBM
 _MIN_VALUES_FOR_THREADS = 200_000  # fewer do not repay the threads; their number does not change the trees
 
 
@@ -21,13 +31,17 @@ def main() -> None:
     """Read lists of folders, one a line; write the trees into each folder, and an empty line after each list."""
     requests, answers = receive_requests()
     try:
-        import lightgbm  # noqa: F401  # later imports succeed too
+        from lightgbm.basic import LightGBMError
     except (ImportError, OSError) as error:  # OSError: a system library is missing
         print(error, file=sys.stderr)
         sys.exit(NOT_LOADABLE)
     while True:
         for folder in map(Path, requests.get()):
-            write_trees(folder / TREES_FILE, fit(read_fit(folder)))
+            try:
+                write_trees(folder / TREES_FILE, fit(read_fit(folder)))
+            except (LightGBMError, ValueError) as error:
+                print(error, file=sys.stderr)
+                sys.exit(1 if _OUT_OF_MEMORY in str(error) else UNSUITABLE)
         print(file=answers, flush=True)
 
 

@@ -28,6 +28,7 @@ from gristmill.util.processes import module_command
 from gristmill.util.table_io import read_document, write_document
 
 NOT_LOADABLE = 3  # exit status of the process if LightGBM, or a system library that it needs, cannot be loaded
+UNSUITABLE = 4  # exit status if LightGBM cannot fit trees to the data with these settings
 TREES_FILE = "trees.npz"
 MAX_DEPTH = 8  # each level is a step of the exported network
 
@@ -106,7 +107,7 @@ def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
     """Return the trees of several fits, made one after the other. Equal fits give equal trees.
 
     Raises:
-        Unsuitable: LightGBM cannot be loaded.
+        Unsuitable: LightGBM cannot be loaded, or cannot fit trees to the data.
     """
     with TemporaryDirectory() as root:
         folders = [Path(root) / f"{number:05d}" for number in range(len(fits))]
@@ -184,6 +185,8 @@ def _failure(status: int, errors: str) -> WorkError:
     if status == NOT_LOADABLE:
         return Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
     message = (errors.strip().splitlines() or ["no message"])[-1]
+    if status == UNSUITABLE:
+        return Unsuitable(f"LightGBM cannot fit trees to this data: {message}")
     return WorkError(f"the process that fits trees ended with status {status}: {message}")
 
 

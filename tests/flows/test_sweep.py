@@ -183,7 +183,8 @@ def test_a_point_that_fails_does_not_stop_the_rest(project: Path, gristmill: Gri
     assert said.returncode == 1
     (warning,) = [line for line in said.stderr.splitlines() if line.startswith("warning: ")]
     assert warning == (
-        'warning: trial model={ kind = "mine.py:build" }, train.seed=42 failed, 2 of 3: ValueError: no such network'
+        'warning: trial model={ kind = "mine.py:build" }, train.seed=42 failed, 2 of 3: '
+        "RequestError: build raised ValueError: no such network (mine.py, line 2). Fix it."
     )
     assert [record.outcome for record in records(project)] == ["succeeded", "failed", "succeeded"]
     rows = said.stdout.splitlines()[1:4]

@@ -69,7 +69,8 @@ def test_a_trial_that_fails_does_not_stop_the_others(finished: Path, caplog: pyt
         swept = Project.open(finished).sweep("small", jobs=1)
 
     assert [record.message for record in caplog.records if record.name == "tasks.batch"] == [
-        'trial model={ kind = "mine.py:build" }, train.seed=42 failed, 1 of 2: ValueError: no such network'
+        'trial model={ kind = "mine.py:build" }, train.seed=42 failed, 1 of 2: '
+        "RequestError: build raised ValueError: no such network (mine.py, line 2). Fix it."
     ]
     assert [(entry.point.assignments, entry.is_complete) for entry in swept.entries] == [
         (('model={ kind = "linear", l2 = 0.1 }',), True),

@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, GristmillError, RequestError, WorkError
 from gristmill.runs.plan import digests_of, identity_of, locate_inputs
 from gristmill.settings.base import identity_values, locations
 from gristmill.settings.custom_code import CustomCode, is_custom
@@ -296,3 +296,46 @@ def test_code_that_does_not_fit_is_refused_in_a_line(tmp_path: Path, code: str, 
         own(units=3).load([tmp_path / "mine.py"])
     assert refused.match(said)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("raise ValueError('no such\\n network')", RequestError, "ValueError: no such network"),
+        ("return shape.colour", RequestError, "AttributeError: 'str' object has no attribute 'colour'"),
+        ("import no_such_module", RequestError, "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("assert not shape", RequestError, "AssertionError"),
+        ("import json; json.loads('x')", RequestError, "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+        ("open('absent')", WorkError, "FileNotFoundError: [Errno 2] No such file or directory: 'absent'"),
+        ("raise Exception('URL fetch failure on x')", WorkError, "Exception: URL fetch failure on x"),
+    ],
+)
+def test_an_exception_of_the_user_s_function_is_a_line_that_names_its_own(
+    tmp_path: Path, code: str, kind: type[Exception], said: str
+) -> None:
+    """What may be gone in a later run is no failure of the model."""
+    (tmp_path / "mine.py").write_text(f"def build(shape):\n    {code}\n")
+
+    with pytest.raises(GristmillError) as raised:
+        own().load([tmp_path / "mine.py"])("shape")
+
+    assert type(raised.value) is kind
+    assert str(raised.value) == f"build raised {said} (mine.py, line 2). Fix it."
+    assert raised.value.__cause__  # which --debug shows
+
+
+def test_an_exception_of_what_the_user_s_file_imports_names_that_file(tmp_path: Path) -> None:
+    files = [tmp_path / "mine.py", tmp_path / "blocks.py"]
+    files[0].write_text("import blocks\n\ndef build(shape):\n    return blocks.width(shape)\n")
+    files[1].write_text("def width(shape):\n    return 1 / 0\n")
+
+    with pytest.raises(RequestError, match=r"^width raised ZeroDivisionError: .* \(blocks\.py, line 2\)\. Fix it\.$"):
+        own().load(files)("shape")
+    files[1].write_text("SIZE = 1 / 0\n\n")
+    with pytest.raises(
+        RequestError, match=r"^the module raised ZeroDivisionError: .* \(blocks\.py, line 1\)\. Fix it\.$"
+    ):
+        own().load(files)
+    files[1].write_text("raise MemoryError\n")
+    with pytest.raises(MemoryError):
+        own().load(files)

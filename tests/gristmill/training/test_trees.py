@@ -251,9 +251,44 @@ def test_a_process_that_ends_early_is_an_error_with_its_last_message(
         fit_trees([TreeFit(*rows(), SMALL)])
 
 
+def test_what_lightgbm_cannot_fit_is_a_failure_of_the_candidate_after_which_others_are_fitted() -> None:
+    features, target = rows()
+    classes = TreeFit(features, np.arange(ROWS) % 5, dataclasses.replace(SMALL, objective="multiclass", classes=2))
+
+    with pytest.raises(
+        Unsuitable, match=r"^LightGBM cannot fit trees to this data: Label must be in \[0, 2\), but found 2 in label$"
+    ):
+        fit_trees([classes])
+
+    assert fit_trees([TreeFit(features, target, SMALL)])
+
+
+def test_too_little_memory_is_no_failure_of_the_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shadow_lightgbm(tmp_path, monkeypatch, NO_MEMORY)
+    with pytest.raises(WorkError, match="ended with status 1: std::bad_alloc") as raised:
+        fit_trees([TreeFit(*rows(), SMALL)])
+    assert not isinstance(raised.value, Unsuitable)
+
+
 def test_a_tree_of_more_levels_than_the_network_walks_is_refused() -> None:
     with pytest.raises(ValueError, match="depth must be 1 to 8"):
         TreeSettings(depth=9)
+
+
+NO_MEMORY = """
+import sys
+
+
+class LightGBMError(Exception):
+    pass
+
+
+def Dataset(*_, **__):
+    raise LightGBMError("std::bad_alloc")
+
+
+sys.modules["lightgbm.basic"] = sys.modules[__name__]
+"""
 
 
 def shadow_lightgbm(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:

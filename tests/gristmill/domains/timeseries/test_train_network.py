@@ -181,6 +181,11 @@ def test_a_users_function_that_builds_no_network_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(RequestError, match=r"mine\.py:build returned a tuple\. Expected a keras\.Model"):
         build_network(own, [file], Shape(6, 3, channels=3, known=1, outputs=6))
+    file.write_text(
+        "import keras\n\ndef build(shape, width):\n    return keras.Sequential([keras.layers.Dense(width)])\n"
+    )
+    with pytest.raises(RequestError, match=r"mine\.py:build returned a network without a shape\. Let it begin with"):
+        build_network(own, [file], Shape(6, 3, channels=3, known=1, outputs=6))
 
 
 @pytest.mark.slow
