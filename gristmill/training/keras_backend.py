@@ -11,12 +11,17 @@ from gristmill.training import progress
 from gristmill.util.gc_freeze import gc_frozen
 
 THREADS_VARIABLE = "GRISTMILL_THREADS"  # threads of TensorFlow in this process and its children
-LINEAR_ALGEBRA_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+LINEAR_ALGEBRA_VARIABLES = ("OMP_NUM_THREADS", *_BLAS_VARIABLES)
 """Threads of the linear algebra of NumPy and SciPy, for each library; read when they are imported."""
 
 
 def set_threads(count: int | None) -> None:
-    """Set the number of threads of TensorFlow, NumPy and SciPy, before they are imported; None is their own choice.
+    """Set the number of threads of TensorFlow, NumPy and SciPy, before they are imported.
+
+    If it is None, TensorFlow chooses its own, and linear algebra has one, unless the user has set its variable: models
+    in closed form multiply small matrices thousands of times, for which threads that wait for each other took up to
+    twenty times as long on a busy machine.
 
     Another number of threads may add floats in another order. So it is the same in every process of a project: runs,
     trials, workers of a Dask cluster, and the process that reloads exported models.
@@ -24,9 +29,12 @@ def set_threads(count: int | None) -> None:
     names = (THREADS_VARIABLE, *LINEAR_ALGEBRA_VARIABLES)
     if count:
         os.environ |= dict.fromkeys(names, str(count))
-    elif THREADS_VARIABLE in os.environ:  # set here by another project
+        return
+    if THREADS_VARIABLE in os.environ:  # set here by another project
         for name in names:
             os.environ.pop(name, None)
+    for name in _BLAS_VARIABLES:
+        os.environ.setdefault(name, "1")
 
 
 def import_keras() -> None:

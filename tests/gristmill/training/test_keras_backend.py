@@ -99,7 +99,13 @@ def test_threads_of_linear_algebra_are_those_of_the_project_that_was_opened_last
     set_threads(2)
     assert {os.environ[name] for name in names} == {"2"}
     set_threads(None)
-    assert not any(name in os.environ for name in names)
+    assert {name: os.environ.get(name) for name in names} == {
+        THREADS_VARIABLE: None,
+        "OMP_NUM_THREADS": None,
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "VECLIB_MAXIMUM_THREADS": "1",
+    }
 
 
 @pytest.mark.slow
