@@ -1,6 +1,7 @@
 """Prefect tasks of all stages, and a function that runs the stages of any domain up to a given one."""
 
 import importlib
+from dataclasses import replace
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
@@ -56,24 +57,26 @@ def preprocess(run: Run, made: Made) -> Made:
 def train(run: Run, made: Made) -> Made:
     """Fit the model, or every candidate, and forecast the blocks of its backtest.
 
-    With a budget no candidate is started after its end; what a candidate has in the cache is used. A candidate that the
-    run leaves out is not used, whatever the cache has. One whose training failed is not fitted to the blocks.
+    After the end of a budget only baselines are started, which are cheap; what another candidate has in the cache is
+    used. A candidate that the run leaves out is not used, whatever the cache has. One whose training failed is not
+    fitted to the blocks.
     """
     _check_slices(run)
     found: Made = {}
     untried = []
     for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
         stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
-        if candidate in run.left_out or (run.over_budget and not _all_made(run, stages)):
+        fitting = _run_of_candidate(run, stages)
+        if fitting is None:
             untried.append(candidate)
             continue
         for name in dict.fromkeys(stage.name for stage in stages):
             points = [stage for stage in stages if stage.name == name]
-            if len(points) > 1 and run.jobs != 1:
-                found |= _made_by_workers(run, [stage.label for stage in points])
+            if len(points) > 1 and fitting.jobs != 1:
+                found |= _made_by_workers(fitting, [stage.label for stage in points])
             for stage in points:
                 if stage.label not in found:
-                    found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
+                    found[stage.label] = _task(name)(fitting, stage.label, _inputs(stage, made | found))
             if name == "train" and run.has_failed(run.record().references[points[0].label]):
                 break
     if not found:
@@ -129,6 +132,16 @@ def _make(run: Run, made: Made, name: str) -> Made:
 def _inputs(stage: Stage, made: Made) -> Inputs:
     """Return the artifacts that a stage reads; those of candidates that were not tried are missing."""
     return {label: made[label] for label in stage.inputs if label in made or not stage.compares}
+
+
+def _run_of_candidate(run: Run, stages: list[Stage]) -> Run | None:
+    """Return the run that makes a candidate's stages, without `--refresh` after the budget; None if none may."""
+    if stages[0].candidate in run.left_out:
+        return None
+    if not run.over_budget or getattr(stages[0].settings["model"], "baseline", False):
+        return run
+    cached = replace(run, refresh=None)
+    return cached if _all_made(cached, stages) else None
 
 
 def _all_made(run: Run, stages: list[Stage]) -> bool:

@@ -102,7 +102,7 @@ def ls(
 def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
     """Print what a run would do, and why."""
     with progress_bar.working("data", "reading"):
-        steps = Project.open(overrides={name: set_ or []}).plan(name, refresh, budget=0)
+        steps = Project.open(overrides={name: set_ or []}).plan(name, refresh)
     if as_json:
         output.show_json([{"stage": step.stage, "state": step.state, "reason": step.reason} for step in steps])
     else:

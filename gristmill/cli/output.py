@@ -110,14 +110,17 @@ def show_name(name: str) -> None:
     console.out().print(console.styled(name, "bold"))
 
 
-def show_scores(scores: Scores) -> None:
-    """Print scores of the model and of the baselines, best first, and whether the model beats them."""
+def show_scores(scores: Scores, untried: int = 0) -> None:
+    """Print scores of the model and of the baselines, best first, and whether the model beats them.
+
+    `untried` is the number of candidates that the run did not try.
+    """
     table = short_table(scores)
     names, *columns = zip(*table.rows, strict=True)
     bold = [console.styled(name, "bold") if name == MODEL else name for name in names]
     numbers = [column(heading, cells, True) for heading, cells in zip(table.headings[1:], columns, strict=True)]
     print_columns([column(table.headings[0], bold), *numbers], [(name, 0) for name in table.headings[:2:-1]])
-    lines = [f"chosen  {selection_line(scores.selected)}"] if scores.selected else []
+    lines = [f"chosen  {selection_line(scores.selected, untried)}"] if scores.selected else []
     for line in [*lines, f"model   {comparison(scores)}"]:
         console.write("\n".join(textwrap.wrap(line, console.terminal_width() or len(line), subsequent_indent=_INDENT)))
 
@@ -151,7 +154,7 @@ def show_record(record: Record, scores: Scores | None, versions: Iterable[int] =
     if versions:
         console.write(f"registered as {', '.join(f'v{number}' for number in versions)}")
     if scores:
-        show_scores(scores)
+        show_scores(scores, len(record.untried))
     if retraining := record.retraining:
         since = f"since version {retraining.champion} was trained" if retraining.champion else "there was no champion"
         console.write(f"news    {retraining.news}, {since}; {retraining.unjudged:,} not judged before")

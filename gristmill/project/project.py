@@ -54,10 +54,11 @@ class Project(Models):
         """Yield the status of each pipeline, in the file's order."""
         return status.status(self.catalogue)
 
-    def plan(self, name: str, refresh: str | None = None, budget: float | None = None) -> list[Step]:
+    def plan(self, name: str, refresh: str | None = None, budget: float | None = 0) -> list[Step]:
         """Return what a run of a pipeline would do, stage by stage, and why.
 
-        With a `budget`, in seconds, candidates that the last run did not try within that time are left out.
+        Candidates that the last run did not try within its budget are left out, unless `budget` allows more seconds; it
+        is None for a run without a budget.
         """
         pipeline = self.catalogue.pipeline(name)
         known = dict.fromkeys(stage.name for stage in stages.stages_of(pipeline.domain, pipeline.tables))

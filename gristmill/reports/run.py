@@ -26,7 +26,7 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     artifacts = {name: store.open_verified(reference) for name, reference in record.references.items()}
     sections = importlib.import_module(f"gristmill.domains.{record.domain}.report").sections
     first, *others = sections(stage_folders(artifacts))
-    content = [first, *_leaderboard(artifacts), *others, *common_sections(record, artifacts)]
+    content = [first, *_leaderboard(record, artifacts), *others, *common_sections(record, artifacts)]
     path = report_path(store, record.pipeline, record.trial)
     return render_page(store, path.stem, record.pipeline, description, run_facts(record), content)
 
@@ -37,11 +37,11 @@ def stage_folders(artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
     return folders | ({"train": folders["select"]} if "select" in folders else {})
 
 
-def _leaderboard(artifacts: Mapping[str, Artifact]) -> list[Section]:
+def _leaderboard(record: Record, artifacts: Mapping[str, Artifact]) -> list[Section]:
     if "select" not in artifacts:
         return []
     scores = Scores.read(artifacts["evaluate"].path)
-    note = selection_line(scores.selected) if scores.selected else ""
+    note = selection_line(scores.selected, len(record.untried)) if scores.selected else ""
     return [leaderboard_section(leaderboard(artifacts, scores), scores, note)]
 
 

@@ -63,8 +63,8 @@ def comparison(scores: Scores) -> str:
     return f"{relation} the best baseline{lead}: {figures}{advice}"
 
 
-def selection_line(selected: Selected) -> str:
-    """Return one line about what was selected among the candidates.
+def selection_line(selected: Selected, untried: int = 0) -> str:
+    """Return one line about what was selected among the candidates, of which a budget may leave some untried.
 
     `60% theta + 40% ridge won: mase .812 on validation, 2.1% better than theta alone; 9 candidates, 1 left out`.
     """
@@ -74,7 +74,8 @@ def selection_line(selected: Selected) -> str:
         gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
         line += f", {abs(gain):.1%} {'worse' if gain < 0 else 'better'} than {best} of {selected.best} alone"
     failed = f", {selected.failed} left out" if selected.failed else ""
-    return f"{line}; {selected.tried} candidates{failed}"
+    left = f", {untried} of {selected.tried + untried} candidates not tried" if untried else ""
+    return f"{line}; {selected.tried} candidates{failed}{left}"
 
 
 def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:

@@ -189,22 +189,25 @@ def with_time_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_whose_budget_ends_is_complete_and_one_without_goes_on(
+def test_a_run_whose_budget_ends_is_complete_with_all_baselines_and_one_without_goes_on(
     project: Path, prefect_api: str, command: Command, with_time_for_two: None
 ) -> None:
     write_auto(project)
-    left = {name.removeprefix("train ") for name in TRAINED[2:]}
+    tried = [f"train {name}" for name in ("naive", "drift", "moving_average", "seasonal_naive")]
+    left = [label for label in TRAINED if label not in tried]
 
-    assert command("run", "small", "--budget", "1 minute").status == 0
+    said = command("run", "small", "--budget", "1 minute")
 
+    assert said.status == 0
+    for words in (said.out, command("show", "small").out, Path(command("report", "small").out.strip()).read_text()):
+        assert "4 candidates, 1 left out, 3 of 7 candidates not tried" in " ".join(words.split())
     (record,) = records(project)
-    assert list(record.stages) == ["ingest", "preprocess", *TRAINED[:2], *AFTER]
-    assert (record.outcome, record.budget, set(record.untried)) == ("succeeded", 60, left)
-    states = {step.stage: step.state for step in Project.open().plan("small", budget=60)}
-    assert states == dict.fromkeys(["ingest", "preprocess", *TRAINED[:2], *AFTER], "fresh") | dict.fromkeys(
-        TRAINED[2:], "untried"
-    )
-    fresh = "small: all fresh, nothing to do, 5 of 7 candidates not tried\n"
+    assert list(record.stages) == ["ingest", "preprocess", *tried, *AFTER]
+    assert (record.outcome, record.budget) == ("succeeded", 60)
+    assert record.untried == [label.removeprefix("train ") for label in left]
+    states = {step.stage: step.state for step in Project.open().plan("small")}
+    assert states == dict.fromkeys(record.stages, "fresh") | dict.fromkeys(left, "untried")
+    fresh = "small: all fresh, nothing to do, 3 of 7 candidates not tried\n"
     assert command("plan", "small").out == fresh
     assert command("run", "small", "--budget", "1 minute").out.startswith(fresh)
     assert len(records(project)) == 1
@@ -212,7 +215,7 @@ def test_a_run_whose_budget_ends_is_complete_and_one_without_goes_on(
     assert command("run", "small").status == 0
 
     last = records(project)[-1]
-    assert made(last) == {*TRAINED[2:], *AFTER}
+    assert made(last) == {*left, *AFTER}
     assert (last.budget, last.untried) == (None, [])
     assert command("plan", "small").out == "small: all fresh, nothing to do\n"
     assert_all_whole(project / "data/store")
@@ -221,7 +224,8 @@ def test_a_run_whose_budget_ends_is_complete_and_one_without_goes_on(
 def test_a_budget_for_no_candidate_is_an_error_that_says_so(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_auto(project)
+    networks = 'kind = "auto"\npreset = "none"\ncandidates = ["linear", "dense"]'
+    write_project(project, SMALL.replace('kind = "linear"', networks))
 
     with pytest.raises(
         WorkError, match=r"the budget of 0\.001 s ended before a candidate was trained\. Give a larger --budget"
@@ -231,6 +235,14 @@ def test_a_budget_for_no_candidate_is_an_error_that_says_so(
     (record,) = records(project)
     assert record.outcome == "failed"
     assert list(record.stages) == ["ingest", "preprocess"]
+
+
+def test_with_refresh_the_cache_has_what_the_budget_does_not_let_start_again(auto: Path) -> None:
+    record = Project.open().run("small", refresh="train", budget=0.001).record
+
+    assert made(record) == {f"train {name}" for name in ("naive", "drift", "moving_average", "seasonal_naive")}
+    assert record.untried == []
+    assert {*TRAINED} < {*record.stages}
 
 
 def test_the_selection_is_scored_when_series_could_be_analysed_by_workers(auto: Path) -> None:

@@ -60,7 +60,7 @@ def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budge
 
 
 def _show(result: Result) -> None:
-    output.show_scores(result.typed_scores)
+    output.show_scores(result.typed_scores, len(result.record.untried))
     output.show_report(result.report)
     output.show_bundle(result.bundle)
 

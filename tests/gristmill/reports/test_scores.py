@@ -93,3 +93,4 @@ def test_the_selection_is_compared_with_the_best_candidate(members: dict[str, fl
         members=members, metric="scaled error", on="backtest", loss=loss, best="theta", best_loss=0.8, tried=9, failed=2
     )
     assert selection_line(selected) == line
+    assert selection_line(selected, untried=3) == f"{line}, 3 of 12 candidates not tried"
