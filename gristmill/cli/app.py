@@ -169,8 +169,9 @@ def show(
     output.show_record(record, scores, versions)
     if bundle:
         output.show_bundle(bundle)
-    if "train" in logs:
-        output.show_logs(logs["train"])
+    for label, folder in logs.items():
+        if label.split()[0] == "train":  # of the model, or of each candidate that is a network
+            output.show_logs(folder)
 
 
 @app.command()

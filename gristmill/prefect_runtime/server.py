@@ -52,20 +52,20 @@ _PROTECTION = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
 _servers: dict[str, "subprocess.Popen[bytes]"] = {}  # by address; the reference keeps the pipe open
 
 
-def ensure_api(show_log: bool = False, schedules: bool = False) -> str:
-    """Return the address of a running Prefect API, and let this process use it.
-
-    A temporary server ends with this process, so that Prefect can still send its last events at the exit.
-
-    Args:
-        show_log: let a temporary server write its log to standard error.
-        schedules: let a temporary server run schedules and triggers, and show its page.
-    """
-    return start_api(show_log, schedules)()
+def ensure_api(schedules: bool = False) -> str:
+    """Return the address of a running Prefect API, and let this process use it; see `start_api`."""
+    return start_api(schedules=schedules)()
 
 
 def start_api(show_log: bool = False, schedules: bool = False) -> Callable[[], str]:
-    """Start the temporary server of `ensure_api`, unless there is an API; return a function that waits for it."""
+    """Start a temporary server, unless there is an API; return a function that waits for it and returns its address.
+
+    The server ends with this process, so that Prefect can still send its last events at the exit.
+
+    Args:
+        show_log: let it write its log to standard error.
+        schedules: let it run schedules and triggers, and show its page.
+    """
     if named := named_api():
         _check_api(named)
         address = named
