@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Pixels = npt.NDArray[np.uint8]  # (images, height, width, channels)
+Features = npt.NDArray[np.float32]  # (images, features)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Prepared(LabelledDataset):
 
     folder: Path
     layout: Layout
+    features: Path | None = None  # folder of the features that a frozen base gives, if they are used (`features.py`)
 
     def shards(self, part: str) -> list[Path]:
         """Return the shards of a part, in order."""
@@ -88,6 +90,11 @@ class Prepared(LabelledDataset):
         )
         return pixels, parsed["label"]
 
+    def stored_features(self, part: str) -> Features:
+        """Return the features of a part, (images, features), on disk."""
+        array: Features = np.load(f"{self.features}/{part}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
     def pixels(self, part: str) -> Pixels:
         """Return all pixels of a part: (images, height, width, channels)."""
         layout = self.layout
@@ -104,10 +111,10 @@ def shard_edges(images: int, shards: int) -> list[int]:
     return [int(edge) for edge in np.linspace(0, images, shards + 1)]
 
 
-def read(folder: Path) -> Prepared:
-    """Read the dataset in a folder of preprocess."""
+def read(folder: Path, features: Path | None = None) -> Prepared:
+    """Read the dataset in a folder of preprocess, to be used with the features in another folder, if it is given."""
     layout = Layout(**read_document(folder / "layout.json"))
-    return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
+    return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout, features)
 
 
 def write_layout(layout: Layout, out: Path) -> None:

@@ -69,7 +69,8 @@ def evaluate(
         fitted = baseline.fit(LabelledImages.of(data, "train"))
         return {part: probabilities_of(fitted, data, part) for part in parts}
 
-    by_model = {MODEL: held_out_and_test(train, data, probabilities_of(network, data, "test", features))}
+    tested = probabilities_of(network, dataset.read(preprocess, features), "test")
+    by_model = {MODEL: held_out_and_test(train, data, tested)}
     by_model |= fit_baselines(BASELINES, tried, predict)
     for name, one in tried.items():
         candidate = saved_network.read(one.train)

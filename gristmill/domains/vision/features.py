@@ -7,14 +7,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.dataset import Features, Prepared
 from gristmill.domains.vision.models.frozen import Frozen
 from gristmill.domains.vision.models.transfer import Transfer
-
-Features = npt.NDArray[np.float32]  # (images, features)
 
 _BATCH = 256  # images
 _MIN_IMAGES_PER_CHUNK = 4096  # loading a base takes seconds

@@ -1,9 +1,7 @@
 """Training data of an image classifier: images in memory, a stream of images that do not fit, or features."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
@@ -19,11 +17,11 @@ _SHUFFLE_BLOCK = 4_096  # images of a stream that are shuffled together; the ord
 _VALIDATION_BATCH = 256  # images
 
 
-def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train, features: Path | None = None) -> Feed:
-    """Return the feed of the training set, or of the features of a base in a folder of `features.py`."""
+def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train) -> Feed:
+    """Return the feed of the training set, or of its features if they are used."""
     images, change = data.layout.counts["train"], _change(augment)
-    if features:
-        gather = _features_on_disk(features, "train", data, targets)
+    if data.features:
+        gather = _features_on_disk("train", data, targets)
     elif images * data.layout.bytes_per_image <= MAX_BYTES_IN_MEMORY:
         gather = _pixels_in_memory(data, targets)
     else:
@@ -31,14 +29,14 @@ def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train,
     return GatheredFeed(tf.range(images, dtype=tf.int64), gather, settings, change, settings.steps_per_epoch)
 
 
-def validation_of(data: Prepared, targets: Targets, features: Path | None = None) -> tf.data.Dataset | None:
+def validation_of(data: Prepared, targets: Targets) -> tf.data.Dataset | None:
     """Return batches of the validation set, never augmented, or of its features; None if it is empty."""
     images = data.layout.counts["validation"]
     if not images:
         return None
-    if features:
+    if data.features:
         positions = tf.data.Dataset.range(images).batch(_VALIDATION_BATCH)
-        return positions.map(_features_on_disk(features, "validation", data, targets))
+        return positions.map(_features_on_disk("validation", data, targets))
     batches = data.dataset("validation", _VALIDATION_BATCH).map(
         lambda pixels, labels: targets.batch(tf.cast(pixels, tf.float32), labels)
     )
@@ -53,10 +51,9 @@ def _pixels_in_memory(data: Prepared, targets: Targets) -> Gather:
     )
 
 
-def _features_on_disk(features: Path, part: str, data: Prepared, targets: Targets) -> Gather:
+def _features_on_disk(part: str, data: Prepared, targets: Targets) -> Gather:
     """Return a function from positions to a batch of features of a part; they need not fit into memory."""
-    array = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-    labels = tf.constant(data.labels(part))
+    array, labels = data.stored_features(part), tf.constant(data.labels(part))
 
     def gather(positions: tf.Tensor) -> Batch:
         rows = tf.numpy_function(lambda rows: array[rows], [positions], tf.float32)

@@ -4,7 +4,7 @@ from gristmill.domains.common.classification.few_examples import choose_examples
 from gristmill.domains.common.few_examples import Folders
 from gristmill.domains.common.folds import Split
 from gristmill.domains.vision import dataset, shards
-from gristmill.domains.vision.fold_data import records, write_features, write_split
+from gristmill.domains.vision.fold_data import records, write_split
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
@@ -12,9 +12,6 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
 
     If `most` is None, write few enough for any network to memorise.
     """
-    data = dataset.read(folders["preprocess"])
+    data = dataset.read(folders["preprocess"], folders.get("features"))
     chosen = choose_examples(data, most, lambda at: [*map(shards.image_of, records(data, at))])
-    split = Split(chosen, chosen[:0])
-    write_split(data, split, out["preprocess"])
-    if "features" in folders:
-        write_features(data, split, folders["features"], out["features"])
+    write_split(data, Split(chosen, chosen[:0]), out["preprocess"], out.get("features", out["preprocess"]))

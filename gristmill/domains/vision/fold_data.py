@@ -18,25 +18,19 @@ from gristmill.util.table_io import write_table
 _PARTS = ("train", "validation")
 
 
-def write_split(data: Prepared, split: Split, folder: Path) -> Prepared:
-    """Write the images of a split, without a test set, and return them."""
+def write_split(data: Prepared, split: Split, folder: Path, features: Path) -> Prepared:
+    """Write the images of a split, without a test set, and their features if they are used, to two folders."""
     parts = dict(zip(_PARTS, (split.fit, split.predict), strict=True))
+    rows, images = learning_rows(data), LabelledImages.of(data, *_PARTS)
     for part, positions in parts.items():
         shards.write_shard(folder / f"{part}-00000-of-00001.tfrecord", records(data, positions))
-    rows = learning_rows(data)
+        if data.features and len(positions):
+            np.save(features / f"{part}.npy", images.take(positions).stored_features(), allow_pickle=False)
     index = [rows.iloc[positions].assign(part=part) for part, positions in parts.items()]
     write_table(folder / "index.parquet", pd.concat(index, ignore_index=True))
     counts = {part: len(positions) for part, positions in parts.items()}
     dataset.write_layout(replace(data.layout, counts=counts | {"test": 0}), folder)
-    return dataset.read(folder)
-
-
-def write_features(data: Prepared, split: Split, features: Path, folder: Path) -> None:
-    """Write the features of the images of a split, given those of all images."""
-    stored = LabelledImages.of(data, *_PARTS, features=features)
-    for part, positions in zip(_PARTS, (split.fit, split.predict), strict=True):
-        if len(positions):
-            np.save(folder / f"{part}.npy", stored.take(positions).stored_features(), allow_pickle=False)
+    return dataset.read(folder, features if data.features else None)
 
 
 def records(data: Prepared, positions: Positions) -> Iterator[bytes]:

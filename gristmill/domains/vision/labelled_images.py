@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.folds import Positions
-from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
+from gristmill.domains.vision.dataset import Features, Layout, Pixels, Prepared
 
 if TYPE_CHECKING:
     import keras
-
-Features = npt.NDArray[np.float32]  # (images, features)
 
 _BATCH = 64  # images; their gradients by direction take a few hundred megabytes
 
@@ -27,13 +23,12 @@ class LabelledImages:
     data: Prepared
     parts: tuple[str, ...]
     positions: Positions  # of these images among all of the parts, ascending
-    features_folder: Path | None = None  # features of a frozen base, as `features.py` writes them
     _built: "list[keras.Model]" = field(default_factory=list)  # the featuriser, shared with subsets of these images
 
     @classmethod
-    def of(cls, data: Prepared, *parts: str, features: Path | None = None) -> "LabelledImages":
+    def of(cls, data: Prepared, *parts: str) -> "LabelledImages":
         """Return all images of the parts."""
-        return cls(data, parts, np.arange(sum(len(data.rows(part)) for part in parts)), features)
+        return cls(data, parts, np.arange(sum(len(data.rows(part)) for part in parts)))
 
     def take(self, positions: Positions) -> "LabelledImages":
         """Return some of these images, by their ascending positions."""
@@ -72,7 +67,7 @@ class LabelledImages:
 
     def features(self, featuriser: "keras.Model") -> Features:
         """Return what a network makes of the pixels, or the stored features of a frozen base: (images, features)."""
-        if self.features_folder is not None:
+        if self.data.features:
             return self.stored_features()
         return np.concatenate([featuriser.predict_on_batch(pixels.astype(np.float32)) for pixels in self.batches()])
 
@@ -81,8 +76,8 @@ class LabelledImages:
         begin, found = 0, []
         for part in self.parts:
             end = begin + len(self.data.rows(part))
-            if len(chosen := self._between(begin, end)) and self.features_folder:
-                found.append(np.load(self.features_folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)[chosen])
+            if len(chosen := self._between(begin, end)):
+                found.append(self.data.stored_features(part)[chosen])
             begin = end
         return np.concatenate(found)
 

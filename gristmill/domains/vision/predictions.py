@@ -1,6 +1,5 @@
 """Probabilities of the classes by a trained network, image by image, and the pixels of selected images."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +15,13 @@ HEAD = "head"  # layer or network from features to probabilities or logits
 _BATCH = 256  # images
 
 
-def probabilities_of(network: "keras.Model", data: Prepared, part: str, features: Path | None = None) -> Probabilities:
+def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Probabilities:
     """Return a network's probabilities of a part, (images, classes).
 
-    With the folder of the features of its base, only the head of the network is used, if it has one.
+    Where features are used, only the head of the network is applied, if it has one.
     """
-    head = head_of(network) if features else None
-    if features and head:
-        rows = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+    if data.features and (head := head_of(network)):
+        rows = data.stored_features(part) if len(data.rows(part)) else np.empty(0)
         made = [head.predict_on_batch(rows[begin : begin + _BATCH]) for begin in range(0, len(rows), _BATCH)]
     else:
         made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]

@@ -19,7 +19,7 @@ from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.feed import feed_of, validation_of
-from gristmill.domains.vision.fold_data import write_features, write_split
+from gristmill.domains.vision.fold_data import write_split
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.predictions import HEAD, head_of, probabilities_of
@@ -65,26 +65,26 @@ def train(
         Diverged: the loss is not a finite number.
         Unsuitable: the kind cannot be fitted to the images, or there are few and `train.few_examples` is "refuse".
     """
-    data = dataset.read(preprocess)
+    data = dataset.read(preprocess, features)
     if isinstance(model, PretrainedModel):
         model = model.located(files)
     if isinstance(model, ClosedForm):
-        (network, honest), history = fit_on_images(model, data, features), TrainingHistory()
+        (network, honest), history = fit_on_images(model, data), TrainingHistory()
     else:
         if changes_images(augment):
             np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
-        network, history, honest = _train_network(model, augment, train, data, files, features, arguments, out)
+        network, history, honest = _train_network(model, augment, train, data, files, arguments, out)
     write_held_out(data, *honest, out)
     return write_trained(network, history, out)
 
 
-def fit_on_images(model: ClosedForm, data: Prepared, features: Path | None) -> tuple[keras.Model, Honest]:
+def fit_on_images(model: ClosedForm, data: Prepared) -> tuple[keras.Model, Honest]:
     """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions."""
-    images = LabelledImages.of(data, "train", "validation", features=features)
+    images = LabelledImages.of(data, "train", "validation")
 
     def predict(network: keras.Model, positions: Positions) -> Probabilities:
         chosen = images.take(positions)
-        if features and (head := head_of(network)):
+        if data.features and (head := head_of(network)):
             made = head.predict_on_batch(chosen.stored_features())
         else:
             made = np.concatenate([network.predict_on_batch(pixels) for pixels in chosen.batches()])
@@ -99,28 +99,24 @@ def _train_network(
     settings: Train,
     data: Prepared,
     files: Sequence[Path],
-    features: Path | None,
     arguments: FitArguments,
     out: Path,
 ) -> tuple[keras.Model, TrainingHistory, Honest]:
     """Return the network from pixels to probabilities, the history of its training, and its held-out predictions."""
 
     def train_one(split: Split | None, arguments: FitArguments) -> Trained:
-        folder, learned, stored = out / "fold", data, features
+        folder, learned = out / "fold", data
         if split:
             folder.mkdir()
-            learned = write_split(data, split, folder)
-            if features:
-                write_features(data, split, features, folder)
-                stored = folder
+            learned = write_split(data, split, folder, folder)
         network = seeded(lambda: build(model, files, data.layout.shape), settings.seed)
         targets = Targets(learned, settings)
-        learner = network.get_layer(HEAD) if stored else network
-        feed = feed_of(learned, targets, augment, settings, stored)
-        validation = validation_of(learned, targets, stored)
+        learner = network.get_layer(HEAD) if data.features else network
+        feed = feed_of(learned, targets, augment, settings)
+        validation = validation_of(learned, targets)
         history = fit(learner, feed, validation, settings, targets.loss(), goal=targets.goal(), **arguments)
         network = published(network)
-        made = probabilities_of(network, learned, "validation", stored)
+        made = probabilities_of(network, learned, "validation")
         if split:
             shutil.rmtree(folder)
         return network, history, made

@@ -123,7 +123,7 @@ def features(tmp_path: Path) -> Path:
 
 def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data: Prepared, features: Path) -> None:
     train = Train(batch_size=5, epochs=2, seed=1)
-    feed = feed_of(data, Targets(data, train), Augment(), train, features)
+    feed = feed_of(replace(data, features=features), Targets(data, train), Augment(), train)
 
     batches = batches_of(feed)
     found = [(row.tolist(), int(label)) for rows, labels in batches for row, label in zip(rows, labels, strict=True)]
@@ -136,7 +136,7 @@ def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data
 def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, features: Path) -> None:
     train = Train(batch_size=5, epochs=2, seed=1)
 
-    on_features = batches_of(feed_of(data, Targets(data, train), Augment(), train, features), 1)
+    on_features = batches_of(feed_of(replace(data, features=features), Targets(data, train), Augment(), train), 1)
 
     assert [labels.tolist() for _, labels in on_features] == [labels.tolist() for _, labels in epoch(data, 1)]
     found = [TRAIN[0][int(row[0])].tobytes() for rows, _ in on_features for row in rows]
@@ -146,7 +146,7 @@ def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, 
 def test_validation_on_features_is_in_order(data: Prepared, features: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_VALIDATION_BATCH", 4)
 
-    validation = validation_of(data, Targets(data, Train()), features)
+    validation = validation_of(replace(data, features=features), Targets(data, Train()))
 
     assert validation is not None
     rows, labels = (np.concatenate(column) for column in zip(*validation.as_numpy_iterator(), strict=True))

@@ -1,11 +1,12 @@
 """A split of training and validation set is a folder of images like any other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from gristmill.domains.common.folds import Split
-from gristmill.domains.vision.fold_data import write_features, write_split
+from gristmill.domains.vision.fold_data import write_split
 from helpers.small_prepared import spotted, write_prepared
 
 
@@ -21,8 +22,7 @@ def test_a_split_holds_its_images_with_labels_and_features(tmp_path: Path) -> No
 
     (tmp_path / "fold").mkdir()
 
-    made = write_split(data, split, tmp_path / "fold")
-    write_features(data, split, stored, tmp_path / "fold")
+    made = write_split(replace(data, features=stored), split, tmp_path / "fold", tmp_path / "fold")
 
     pixels = np.concatenate([parts["train"][0], parts["validation"][0]])
     labels = np.array([*parts["train"][1], *parts["validation"][1]])

@@ -1,5 +1,6 @@
 """The images of some parts, or some of them, in the order of the index."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -46,7 +47,7 @@ def test_features_are_computed_or_read_from_the_folder_of_a_base(data: Prepared,
     chosen = np.arange(76) >= 69
 
     computed = LabelledImages.of(data, "train", "validation").take(chosen)
-    stored = LabelledImages.of(data, "train", "validation", features=tmp_path).take(chosen)
+    stored = LabelledImages.of(replace(data, features=tmp_path), "train", "validation").take(chosen)
 
     assert np.array_equal(computed.features(network)[0], data.pixels("train")[-1].ravel())
     assert stored.features(network).tolist() == [[0] * 3, *[[1] * 3] * 6]

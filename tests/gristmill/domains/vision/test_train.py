@@ -1,5 +1,6 @@
 """Train publishes a network from pixels to probabilities, of a head that is fitted on features, too."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,9 +144,11 @@ def test_a_head_fitted_on_stored_features_has_the_bits_of_one_fitted_on_features
     head, places = network.get_layer("head"), (tmp_path / "checkpoints", tmp_path / "curves")
     fit(head, feed, validation, settings, truth.loss(), places[0], lambda epoch: None, places[1], goal=truth.goal())
 
+    on_features = replace(data, features=tmp_path / "features")
     for part in PARTS:
-        whole = probabilities_of(stored, data, part)
-        assert probabilities_of(stored, data, part, tmp_path / "features") == pytest.approx(whole, abs=1e-6)
+        assert probabilities_of(stored, on_features, part) == pytest.approx(
+            probabilities_of(stored, data, part), abs=1e-6
+        )
     assert len(stored.variables) == len(network.variables)
     assert [np.asarray(variable.value).tobytes() for variable in stored.variables] == [
         np.asarray(variable.value).tobytes() for variable in network.variables
