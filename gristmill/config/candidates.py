@@ -21,6 +21,7 @@ from gristmill.settings.selection import Auto, CandidateText
 
 CANDIDATE_TABLES = ("model", "train", "augment")  # tables that a candidate may set
 _DATA_TABLES = ("source", "ingest", "preprocess", "schema")  # the data, which is common to all candidates
+_FOR_NETWORKS = {"loss": "quantile", "targets": "sequence"}  # values of `train` that closed forms refuse
 
 Point = Mapping[str, Mapping[str, Any]]
 
@@ -58,7 +59,7 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
 
     Another problem is that there is nothing to choose on: better known now than after the candidates are trained.
     """
-    model = tables.get("model")
+    model, before = tables.get("model"), len(problems)
     if not isinstance(model, Auto):
         return
     if not has_validation(tables):
@@ -72,6 +73,27 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
         problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
     if not model.candidates and model.preset == "none":
         problems.append(Problem(where, 'expected candidates with preset = "none".', "candidates", "candidates"))
+    if len(problems) == before:
+        problems.extend(_problems_of_all(domain, tables, where.removesuffix("model]")))
+
+
+def _problems_of_all(domain: str, tables: Mapping[str, Settings], pipeline: str) -> Iterator[Problem]:
+    """Yield a problem for each setting of the pipeline that no candidate accepts; `pipeline` begins its tables."""
+    weights: Mapping[str, float] = getattr(tables.get("select"), "weights", {})
+    for_networks = {key: value for key, value in _FOR_NETWORKS.items() if getattr(tables["train"], key, None) == value}
+    if not weights and not for_networks:
+        return
+    candidates = candidates_of(domain, tables)
+    names = [one.name for one in candidates]
+    for name in weights:
+        if name not in names:
+            yield Problem(f"{pipeline}select]", unknown_name("candidate", name, names), "weights", "weights")
+    for key, value in for_networks.items():
+        if all(
+            hasattr(one.tables["model"], "fit") and getattr(one.tables["train"], key) == value for one in candidates
+        ):
+            text = f'only networks learn with {value!r}, and no candidate is one. Add one to model.candidates: "dense".'
+            yield Problem(f"{pipeline}train]", text, key, key)
 
 
 def has_validation(tables: Mapping[str, Any]) -> bool:

@@ -121,7 +121,8 @@ def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dic
     for name, table in stage.settings.items():
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
         for key, location in locations(table):
-            needed_by = f"[pipelines.{pipeline.name}.{name}] {key}"
+            of_candidate = f" of candidate {stage.candidate}" if stage.candidate else ""
+            needed_by = f"[pipelines.{pipeline.name}.{name}] {key}{of_candidate}"
             if isinstance(table, CustomCode):
                 located[f"{name}.{key}"] = _locate_code(catalogue.root, location, needed_by)
                 continue

@@ -12,6 +12,7 @@ from gristmill.settings.base import Settings
 
 _UNITS = ("second", "minute", "hour", "day", "week")
 _SHORT_UNITS = {"s": "second", "m": "minute", "h": "hour"}
+_DURATIONS = '"30 seconds", "90m", "6 hours", "1 day" or "2 weeks"'
 _FIELDS = ("minute", "hour", "day", "month", "weekday")  # of a cron line
 _CRON = f'five fields, {" ".join(_FIELDS)}, such as "0 6 * * 1"'
 _UNSUPPORTED_CRON = re.compile(r"LW|\dL", re.IGNORECASE)  # last weekday, last Friday: Prefect does not support them
@@ -26,11 +27,18 @@ def parse_duration(text: str) -> timedelta:
     >>> parse_duration("90 minutes") == parse_duration("90m")
     True
     """
-    match = re.fullmatch(rf"([1-9]\d*)(?: ({'|'.join(_UNITS)})s?|({'|'.join(_SHORT_UNITS)}))", text.strip())
-    with suppress(OverflowError):
-        if match:
-            return timedelta(**{f"{match[2] or _SHORT_UNITS[match[3]]}s": int(match[1])})
-    raise ValueError('a number and a unit, such as "90 minutes", "90m", "6 hours", "1 day" or "2 weeks"')
+    match = re.fullmatch(r"([-+]?\d+(?:[.,]\d+)?) ?([A-Za-z]+)", text.strip())
+    if match is None:
+        raise ValueError(f"a number and a unit, such as {_DURATIONS}")
+    number, unit = match[1], _SHORT_UNITS.get(match[2], match[2].removesuffix("s"))
+    if unit not in _UNITS:
+        raise ValueError(f"{', '.join(_SHORT_UNITS)} or {'s, '.join(_UNITS)}s as the unit, such as {_DURATIONS}")
+    if not number.isdecimal() or not int(number):
+        raise ValueError(f"a whole number above 0, such as {_DURATIONS}")
+    try:
+        return timedelta(**{f"{unit}s": int(number)})
+    except OverflowError:
+        raise ValueError(f"a shorter time, such as {_DURATIONS}") from None
 
 
 def _check_duration(text: str) -> str:

@@ -22,7 +22,7 @@ from gristmill.domains.common.ensemble_weights import (
 )
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.scores import LEADERBOARD
-from gristmill.settings.messages import unknown_name
+from gristmill.settings.messages import format_number, unknown_name
 from gristmill.settings.selection import Select
 from gristmill.util.block_bootstrap import standard_error
 from gristmill.util.table_io import read_table, write_document, write_table
@@ -30,6 +30,7 @@ from gristmill.util.timing import fastest
 
 Call = Callable[[], object]
 
+_MIN_PREDICTIONS = 2
 _WEIGHTS = "weights.npz"
 _MB = 1e6
 
@@ -94,6 +95,8 @@ def choose(
     independent: float | None = None,
     trusted: Collection[str] = (),
     predict_one: Callable[[str], Call] | None = None,
+    separate: int | None = None,
+    remedy: str = "preprocess.validation",
 ) -> Selection:
     """Return the weights that select chooses, and the leaderboard.
 
@@ -108,19 +111,33 @@ def choose(
         independent: number of independent predictions; that of the losses if None.
         trusted: candidates known to be good on most data, to which the weights are shrunk with few of them.
         predict_one: function that returns a call with one prediction by a candidate, to be timed if there is a limit.
+        separate: number of predictions that share no value of the truth; that of the losses if None.
+        remedy: settings that give more predictions.
 
     Raises:
+        RequestError: there are fewer than two predictions to choose on.
         WorkError: every candidate failed, or none is within the limits.
     """
     losses = {name: loss(predictions[name]) for name in candidates if name in predictions}
     means = {name: float(values.mean()) for name, values in losses.items()}
     allowed = _Limits(candidates, settings, predict_one)
-    sound = [name for name, mean in means.items() if np.isfinite(mean) and allowed([name])]
+    unusable = {
+        name: reason
+        for name, one in candidates.items()
+        if (
+            reason := one.failed
+            or ("" if np.isfinite(means[name]) else "its loss is not finite")
+            or allowed.reason(name)
+        )
+    }
+    sound = [name for name in means if name not in unusable]
     if not sound:
-        raise WorkError(_none_left(candidates, means))
+        listed = "; ".join(f"{name}: {reason}" for name, reason in unusable.items())
+        raise WorkError(f"no candidate is left to select. {listed}")
     if settings.weights:
-        weights = _fixed_weights(settings, candidates, sound)
+        weights = _fixed_weights(settings, candidates, unusable)
     else:
+        _check_enough(len(losses[sound[0]]) if separate is None else separate, on, remedy)
         usable = {name: predictions[name] for name in sound}
         weights = ensemble_weights(usable, loss, independent or len(losses[sound[0]]), trusted, allowed)
     table = pd.DataFrame(
@@ -138,15 +155,14 @@ def choose(
 
 
 def _fixed_weights(
-    settings: Select, candidates: Mapping[str, CandidateArtifacts], sound: list[str]
+    settings: Select, candidates: Mapping[str, CandidateArtifacts], unusable: Mapping[str, str]
 ) -> dict[str, float]:
     """Return the weights of the table `select`, scaled to sum to 1."""
     for name in settings.weights:
         if name not in candidates:
             raise RequestError(f"select.weights: {unknown_name('candidate', name, candidates)}")
-        if name not in sound:
-            why = candidates[name].failed or "its loss is not finite, or it is over a limit of select"
-            raise WorkError(f"select.weights: {name} cannot be used: {why}.")
+        if name in unusable:
+            raise WorkError(f"select.weights: {name} cannot be used: {unusable[name]}.")
     total = sum(settings.weights.values())
     return {name: weight / total for name, weight in settings.weights.items()}
 
@@ -161,23 +177,35 @@ class _Limits:
         predict_one: Callable[[str], Call] | None,
     ) -> None:
         self._settings, self._candidates, self._predict_one = settings, candidates, predict_one
-        self._milliseconds: dict[str, float] = {}
+        self._measured: dict[str, float] = {}
 
     def __call__(self, names: list[str]) -> bool:
         """Return whether an average of these candidates may be exported."""
         settings = self._settings
         if len(names) > settings.max_members:
             return False
-        if settings.max_size is not None:
-            sizes = [path.stat().st_size for name in names for path in self._candidates[name].train.rglob(_WEIGHTS)]
-            if sum(sizes) > settings.max_size * _MB:
-                return False
-        if settings.max_latency is None or self._predict_one is None:
-            return True
-        for name in names:
-            if name not in self._milliseconds:
-                self._milliseconds[name] = 1000 * fastest(self._predict_one(name))
-        return sum(self._milliseconds[name] for name in names) <= settings.max_latency
+        if settings.max_size is not None and sum(map(self._megabytes, names)) > settings.max_size:
+            return False
+        return settings.max_latency is None or sum(map(self._milliseconds, names)) <= settings.max_latency
+
+    def reason(self, name: str) -> str:
+        """Return why a candidate may not be exported even alone; empty if it may."""
+        size, latency = self._settings.max_size, self._settings.max_latency
+        if size is not None and (megabytes := self._megabytes(name)) > size:
+            return f"its weights take {format_number(megabytes)} MB, more than select.max_size = {format_number(size)}"
+        if latency is not None and (measured := self._milliseconds(name)) > latency:
+            limit = f"select.max_latency = {format_number(latency)}"
+            return f"a prediction takes {format_number(measured)} ms, more than {limit}"
+        return ""
+
+    def _megabytes(self, name: str) -> float:
+        return sum(path.stat().st_size for path in self._candidates[name].train.rglob(_WEIGHTS)) / _MB
+
+    def _milliseconds(self, name: str) -> float:
+        """Return the time of one prediction, measured once; 0 if there is no function that predicts."""
+        if name not in self._measured:
+            self._measured[name] = 1000 * fastest(self._predict_one(name)) if self._predict_one else 0.0
+        return self._measured[name]
 
 
 def _error(losses: Losses | None, block: int) -> float:
@@ -186,11 +214,11 @@ def _error(losses: Losses | None, block: int) -> float:
     return np.nan if error is None else error
 
 
-def _none_left(candidates: Mapping[str, CandidateArtifacts], means: Mapping[str, float]) -> str:
-    """Return the message for a selection without a usable candidate."""
-    reasons = {
-        name: one.failed or ("its loss is not finite" if not np.isfinite(means[name]) else "over a limit of select")
-        for name, one in candidates.items()
-    }
-    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    return f"no candidate is left to select. {listed}"
+def _check_enough(count: int, on: str, remedy: str) -> None:
+    """Check that there are several predictions to choose on; with a single one chance would decide."""
+    if count < _MIN_PREDICTIONS:
+        given = {"validation": "the validation set", "backtest": "the backtest"}.get(on, "held-out examples")
+        raise RequestError(
+            f"candidates are compared on at least {_MIN_PREDICTIONS} independent predictions; {given}: {count}. "
+            f"Increase {remedy}."
+        )

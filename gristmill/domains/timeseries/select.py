@@ -68,6 +68,8 @@ def select(
         independent=sum(len(forecasts.starts) for *_, forecasts in items) / data.layout.horizon,
         trusted=_TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
+        separate=_separate(items, data.layout.horizon),
+        remedy="preprocess.validation or backtest.windows",
     )
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
     counts = write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
@@ -76,6 +78,12 @@ def select(
         write_forecast(combined(honest, selection.weights), out / VALIDATION)
     selection.write(candidates, out)
     return counts | {"candidates": len(candidates), "members": len(members)}
+
+
+def _separate(items: Items, horizon: int) -> int:
+    """Return the number of forecasts of which no two share a value, counted up to two for each block."""
+    starts = [forecasts.starts for *_, forecasts in items if len(forecasts.starts)]
+    return sum(2 if np.ptp(one) >= horizon else 1 for one in starts)
 
 
 def scaled_loss(items: Items) -> Loss:

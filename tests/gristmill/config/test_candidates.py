@@ -139,3 +139,26 @@ def test_what_is_invalid_is_refused_with_its_place(model: str, reason: str, tmp_
     message = str(error.value)
     assert message.startswith("pipelines.toml [pipelines.auto.model] ")
     assert message.removeprefix("pipelines.toml [pipelines.auto.model] ").startswith(reason)
+
+
+def test_weights_of_a_candidate_that_is_not_tried_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as error:
+        tables(tmp_path, "preset = 'quick'", "[pipelines.auto.select.weights]\nnaive = 1.0\ndense-3 = 1.0")
+    assert str(error.value) == (
+        "pipelines.toml [pipelines.auto.select] weights: unknown candidate 'dense-3'. Did you mean 'dense-2'? "
+        "Known: dense, dense-2, naive."
+    )
+    assert tables(tmp_path, "preset = 'quick'", "select.weights = { naive = 1.0, dense-2 = 1.0 }")
+
+
+@pytest.mark.parametrize(("key", "value"), [("loss", "quantile"), ("targets", "sequence")])
+def test_what_no_candidate_can_learn_is_refused(key: str, value: str, tmp_path: Path) -> None:
+    closed, train = "preset = 'none', candidates = ['naive', 'theta']", f"train.{key} = '{value}'"
+    with pytest.raises(RequestError) as error:
+        tables(tmp_path, closed, train)
+    assert str(error.value) == (
+        f"pipelines.toml [pipelines.auto.train] {key}: only networks learn with '{value}', and no candidate is one. "
+        'Add one to model.candidates: "dense".'
+    )
+    assert tables(tmp_path, "preset = 'quick'", train)
+    assert tables(tmp_path, "preset = 'none', candidates = ['naive', 'm.py:build']", train)

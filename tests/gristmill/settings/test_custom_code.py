@@ -30,6 +30,8 @@ preprocess = { history = 4 }
 model = { kind = "networks/mine.py:build", units = 3, names = ["a"] }
 """
 
+AUTO = 'model = { kind = "auto", preset = "none", candidates = ["naive", "models.py:build"] }'
+
 BUILD = "from blocks import width\n\ndef build(shape, units, names):\n    return (width(shape), units, names)\n"
 
 
@@ -229,6 +231,20 @@ def test_code_is_sought_in_the_project_alone(mine: Path, tmp_path: Path, monkeyp
 
     assert str(raised.value) == (
         f"[pipelines.mine.model] file: no such file '{mine / 'mine.py'}'. Put it there, or correct the path."
+    )
+
+
+def test_a_missing_file_is_told_with_its_candidate(mine: Path) -> None:
+    edit(mine.parent / "pipelines.toml", 'model = { kind = "networks/mine.py:build", units = 3, names = ["a"] }', AUTO)
+    catalogue = load(mine.parent)
+    pipeline = catalogue.pipeline("mine")
+    (stage,) = (one for one in stages_of(pipeline.domain, pipeline.tables) if one.label == "train models.py:build")
+
+    with pytest.raises(DataError) as raised:
+        locate_inputs(catalogue, pipeline, stage)
+    assert str(raised.value) == (
+        f"[pipelines.mine.model] file of candidate models.py:build: no such file '{mine.parent / 'models.py'}'. "
+        "Put it there, or correct the path."
     )
 
 

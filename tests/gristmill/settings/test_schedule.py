@@ -15,7 +15,10 @@ from gristmill.settings.schedule import Schedule, parse_duration
 
 CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
 RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
-SPAN = 'expected a number and a unit, such as "90 minutes", "90m", "6 hours", "1 day" or "2 weeks".'
+TIMES = 'such as "30 seconds", "90m", "6 hours", "1 day" or "2 weeks".'
+SPAN = f"expected a number and a unit, {TIMES}"
+UNIT = f"expected s, m, h or seconds, minutes, hours, days, weeks as the unit, {TIMES}"
+WHOLE = f"expected a whole number above 0, {TIMES}"
 ZONE = 'expected a time zone such as "Europe/Berlin" or "UTC".'
 
 
@@ -84,10 +87,14 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         ('rrule = "BYDAY=MO"', f"rrule: {RRULE} Received: 'BYDAY=MO' (string)."),
         ('rrule = "FREQ=DAILY;INTERVAL=0"', f"rrule: {RRULE} Received: 'FREQ=DAILY;INTERVAL=0' (string)."),
         ('rrule = "RDATE:20200101T000000"', f"rrule: {RRULE} Received: 'RDATE:20200101T000000' (string)."),
-        ('interval = "6x"', f"interval: {SPAN} Received: '6x' (string)."),
-        ('interval = "0 hours"', f"interval: {SPAN} Received: '0 hours' (string)."),
-        ('interval = "1.5 hours"', f"interval: {SPAN} Received: '1.5 hours' (string)."),
-        ('interval = "9999999999 weeks"', f"interval: {SPAN} Received: '9999999999 weeks' (string)."),
+        ('interval = "6x"', f"interval: {UNIT} Received: '6x' (string)."),
+        ('interval = "500ms"', f"interval: {UNIT} Received: '500ms' (string)."),
+        ('interval = "0 hours"', f"interval: {WHOLE} Received: '0 hours' (string)."),
+        ('interval = "1.5 hours"', f"interval: {WHOLE} Received: '1.5 hours' (string)."),
+        (
+            'interval = "9999999999 weeks"',
+            f"interval: expected a shorter time, {TIMES} Received: '9999999999 weeks' (string).",
+        ),
         ('max_age = "old"', f"max_age: {SPAN} Received: 'old' (string)."),
         ('timezone = "Europe/Berln"', f"timezone: {ZONE} Received: 'Europe/Berln' (string)."),
         ('timezone = "../etc/passwd"', f"timezone: {ZONE} Received: '../etc/passwd' (string)."),

@@ -12,7 +12,6 @@ from pydantic import PositiveInt
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import BASES, Pretrained
-from gristmill.errors import Unsuitable, WorkError
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +31,7 @@ class Frozen(Pretrained):
         """Return the classifier of pixels.
 
         Raises:
-            Unsuitable: the weights are neither at hand nor can be fetched.
+            WorkError: the weights cannot be fetched now.
             RequestError: the base has no such layer, or the weights do not fit it.
         """
         from gristmill.domains.vision.linear_classifier import fit_linear
@@ -45,10 +44,7 @@ class Frozen(Pretrained):
 
         larger = max(1.0, self.side / min(shape.height, shape.width))
         seen = Shape(round(shape.height * larger), round(shape.width * larger), 3, shape.classes)
-        try:
-            network = pretrained.load(self.base, self.weights, seen)
-        except WorkError as error:
-            raise Unsuitable(str(error)) from None
+        network = pretrained.load(self.base, self.weights, seen)
         if cut := self.cut or _CUTS.get(self.base):
             network = pretrained.cut(network, cut)
         pretrained.freeze(network, None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -189,5 +189,20 @@ class TestChoose:
         with pytest.raises(WorkError) as error:
             choose(candidates, found, losses, Select(max_size=1e-6), metric="mae", on="validation")
         assert str(error.value) == (
-            "no candidate is left to select. a: needs more values; b: its loss is not finite; c: over a limit of select"
+            "no candidate is left to select. a: needs more values; b: its loss is not finite; "
+            "c: its weights take 0.00001 MB, more than select.max_size = 0.000001"
         )
+
+    def test_one_prediction_is_not_enough_to_choose_on(self, tmp_path: Path) -> None:
+        candidates = artifacts(tmp_path, "a", "b")
+        found = {"a": np.zeros(1), "b": np.ones(1)}
+
+        def chosen(settings: Select, on: str, **more: Any) -> Any:
+            return choose(candidates, found, np.abs, settings, metric="mae", on=on, **more)
+
+        with pytest.raises(RequestError, match=r"; the validation set: 1\. Increase preprocess\.validation\.$"):
+            chosen(Select(), "validation")
+        with pytest.raises(RequestError, match=r"; the backtest: 0\. Increase backtest\.windows\.$"):
+            chosen(Select(), "backtest", separate=0, remedy="backtest.windows")
+        assert chosen(Select(), "validation", separate=2).weights
+        assert chosen(Select(weights={"a": 1.0}), "validation").weights == {"a": 1.0}  # nothing is chosen

@@ -228,6 +228,19 @@ def test_without_backtest_and_validation_there_is_nothing_to_choose_on(choose: C
         choose(tmp_path / "prepared", candidates)
 
 
+def test_a_single_forecast_is_not_enough_to_choose_on(choose: Choose, tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    dataset.write(assembled(series()[0], validation=2, **CUT), tmp_path / "prepared")
+    candidates = fit_candidates(tmp_path, tmp_path / "prepared", {name: MODELS[name] for name in ("naive", "linear")})
+
+    with pytest.raises(RequestError) as raised:
+        choose(tmp_path / "prepared", candidates)
+    assert str(raised.value) == (
+        "candidates are compared on at least 2 independent predictions; the validation set: 1. "
+        "Increase preprocess.validation or backtest.windows."
+    )
+
+
 def test_a_backtest_alone_is_enough(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
     dataset.write(assembled(*series(), validation=0, **CUT), tmp_path / "prepared")
@@ -263,7 +276,7 @@ def test_what_is_too_large_or_too_slow_is_not_exported(
         return lambda: None
 
     monkeypatch.setattr(module, "_forecast_one", forecast_one)
-    monkeypatch.setattr("gristmill.domains.common.selection._milliseconds", lambda call: 3.0)
+    monkeypatch.setattr("gristmill.domains.common.selection.fastest", lambda call: 0.003)
 
     small = choose(prepared, candidates, "small", max_size=sizes["naive"])
     assert sum(sizes[name] for name in weights_of(small)) <= sizes["naive"]
@@ -271,7 +284,7 @@ def test_what_is_too_large_or_too_slow_is_not_exported(
     fast = choose(prepared, candidates, "fast", max_latency=6.5)
     assert len(weights_of(fast)) <= 2
     assert len(timed) == len(set(timed)) > 0  # each once
-    with pytest.raises(WorkError, match="over a limit of select"):
+    with pytest.raises(WorkError, match=r"naive: a prediction takes 3 ms, more than select\.max_latency = 1;"):
         choose(prepared, candidates, "slow", max_latency=1.0)
 
 
