@@ -171,7 +171,7 @@ def of_photos(name: str, with_weights: bool) -> Callable[[Path, int], Figures]:
 
     def measure(folder: Path, seed: int) -> Figures:
         size = 224 if with_weights else PHOTOS[name]
-        points = projects.points_for_photos("good", size, with_weights)
+        points = projects.points_for_photos("quick" if with_weights else "good", size, with_weights)  # as `init` writes
         settings = projects.write_folds(folder, name, size, points, seed)
         folds = [run_project(folder, setting) for setting in settings]
         scores = [Scores.model_validate(ran.record["scores"]) for ran in folds]
