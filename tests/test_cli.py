@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.cli import doctor
+from gristmill.errors import Unsuitable
 from gristmill.keys import identify
 from gristmill.project.project import Project
 from gristmill.reports.scores import headline_pair
@@ -492,7 +495,17 @@ def test_doctor_tells_what_is_there_and_what_is_needed(finished: Path, command: 
     assert said.status == 0, said.out
     found = {line.split("  ")[0] for line in said.out.splitlines()}
     assert found
-    for subject in ("python", "tensorflow", "keras", "prefect", "store", "devices", "data of small", "data of lost"):
+    for subject in (
+        "python",
+        "tensorflow",
+        "keras",
+        "prefect",
+        "lightgbm",
+        "store",
+        "devices",
+        "data of small",
+        "data of lost",
+    ):
         assert any(subject in line for line in said.out.splitlines()), subject
     assert f"{finished}/series.csv" in said.out
     assert command("doctor", "small").status == 0
@@ -503,6 +516,31 @@ def test_doctor_tells_what_is_there_and_what_is_needed(finished: Path, command: 
     assert line.startswith("no")
     assert "lost.csv" in line
     assert command("doctor", "los").status == 2
+
+
+def test_doctor_tells_what_lightgbm_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(fits: list[Any]) -> None:
+        raise Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
+
+    assert doctor._lightgbm().sound
+    monkeypatch.setattr("gristmill.training.trees.fit_trees", failing)
+
+    found = doctor._lightgbm()
+    assert found.sound is False
+    assert found.found.endswith(
+        "; LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp). Boosted trees are left out"
+    )
+
+
+@pytest.mark.parametrize("received", ["0s", "500ms", "1.5m", "soon"])
+def test_a_budget_that_is_no_duration_is_told_in_a_line(project: Path, command: Command, received: str) -> None:
+    said = command("run", "small", "--budget", received)
+
+    expected = {"0s": "a whole number above 0", "500ms": "s, m, h or seconds, ", "1.5m": "a whole number above 0"}
+    assert said.status == 2
+    assert said.err.startswith(f"error: --budget {received}: expected {expected.get(received, 'a number and a unit')}")
+    assert 'such as "30 seconds", "90m",' in said.err
+    assert said.err.count("\n") == 1
 
 
 def test_it_works_from_a_folder_below(finished: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from gristmill.errors import DataError, GristmillError, RequestError, StoreError
+from gristmill.errors import DataError, GristmillError, RequestError, StoreError, WorkError
 from gristmill.project.project import Project
 from gristmill.settings.runner import Runner
 from gristmill.training.keras_backend import import_keras
@@ -41,12 +41,27 @@ def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
             yield Diagnosis(name, metadata.version(name))
         except metadata.PackageNotFoundError:
             yield Diagnosis(name, "not installed", sound=False)
+    yield _lightgbm()
     yield _store(project)
     yield Diagnosis("prefect api", PREFECT_API_URL.value() or "not set: each run starts a temporary server")
     yield _devices()
     yield _runner(project.catalogue.runner)
     for name in project.catalogue.pipelines:
         yield _data(project, name, name in needed)
+
+
+def _lightgbm() -> Diagnosis:
+    """Return whether LightGBM can be loaded: it needs a library of the system that its wheel does not bring."""
+    from gristmill.training.trees import fit_trees
+
+    try:
+        version = metadata.version("lightgbm")
+        fit_trees([])  # starts the process that fits trees
+    except metadata.PackageNotFoundError:
+        return Diagnosis("lightgbm", "not installed", sound=False)
+    except WorkError as error:
+        return Diagnosis("lightgbm", f"{version}; {error}. Boosted trees are left out", sound=False)
+    return Diagnosis("lightgbm", version)
 
 
 def _store(project: Project) -> Diagnosis:
