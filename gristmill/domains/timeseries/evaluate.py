@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -32,6 +34,7 @@ from gristmill.domains.timeseries.forecasts import (
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
@@ -66,57 +69,76 @@ def evaluate(
     data = dataset.read(preprocess).seen_by(network)
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
-    season, tried = data.layout.season, succeeded(candidates)
+    tried, baselines = succeeded(candidates), missing_baselines(evaluate.baselines, candidates)
     measured = {} if microseconds is None else microseconds
-    baselines = missing_baselines(evaluate.baselines, candidates)
     forecasts = {}
     for part in parts_of(data):
+        own = _model_forecasts(data, part, network, quantiles, train)
         others = candidate_forecasts(data, part, tried, measured) | baseline_forecasts(data, part, baselines)
-        own = honest_validation(train, data) if part == "validation" else None
-        own = own or forecast_part(data, part, network, quantiles)
         forecasts[part] = replace(own, by_name=own.by_name | others)
-    segments = per_series.read(chunks) if chunks else per_series.analyse(data)
-    blocks = backtest_scores.read_blocks(data, backtest)
-    if selection := read_selection(train):
-        weights = {member["name"]: member["weight"] for member in selection["members"]}
-        blocks = backtest_scores.blocks_of_candidates(data, tried, weights)
+    blocks = _blocks(data, backtest, train, tried)
     calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
     if calibration and not quantiles:
         half_widths = calibrated(calibration, data, level)
-        for part in forecasts:
-            if part != calibrated_on:  # on the calibration data, coverage is trivial
-                forecasts[part] = with_intervals(forecasts[part], data, half_widths)
         write_document(out / "intervals.json", half_widths.document())
-    table = pd.concat([score_table(data, part, own, season, level) for part, own in forecasts.items()])
-    rows = [as_rows(data, own, part=part) for part, own in forecasts.items()]
-    write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
-    write_table(out / "scores.parquet", table)
+        for part in forecasts.keys() - {calibrated_on}:  # on the calibration data, coverage is trivial
+            forecasts[part] = with_intervals(forecasts[part], data, half_widths)
+    table = _write_forecasts(data, forecasts, level, out)
     networks = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), networks) | {
-        "level": level,
-        "calibrated_on": None if quantiles else calibrated_on,
-    }
+    summary = summarised(table, summary_of(train), networks)
+    summary |= {"level": level, "calibrated_on": None if quantiles else calibrated_on}
     if blocks:
         of_blocks = backtest_scores.score_blocks(blocks, baselines, level)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
     if calibration:
         wide = calibrated(calibration, data, evaluate.anomaly_level)
-        flagged = anomalies.flag(
-            data, "test", lambda series, starts: levels_of(by_network(network, series, starts), quantiles)[0], wide
-        )
+        flagged = anomalies.flag(data, "test", partial(_one_value, network, quantiles), wide)
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged)}
+    segments = per_series.read(chunks) if chunks else per_series.analyse(data)
     write_table(out / "segments.parquet", segments)
-    summary["segments"] = {"found": len(segments)}
-    write_patterns(data, season, out)
-    write_document(out / FILE, summary)
-    metric = summary["headline"]["metric"]
-    unseen = "validation" if "validation" in forecasts and not (train / VALIDATION).exists() else "test"
-    if importance := importance_of_channels(data, network, metric, season, quantiles, unseen):
+    write_patterns(data, data.layout.season, out)
+    write_document(out / FILE, summary | {"segments": {"found": len(segments)}})
+    metric, fitted_later = summary["headline"]["metric"], (train / VALIDATION).exists()
+    unseen = "validation" if "validation" in forecasts and not fitted_later else "test"
+    if importance := importance_of_channels(data, network, metric, data.layout.season, quantiles, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
     return {f"{part}_windows": len(own.starts) for part, own in forecasts.items()}
+
+
+def _model_forecasts(
+    data: Prepared, part: str, network: keras.Model, quantiles: list[float] | None, train: Path
+) -> Forecasts:
+    """Return the model's forecasts of a part, made before it was fitted on it."""
+    own = honest_validation(train, data) if part == "validation" else None
+    return own or forecast_part(data, part, network, quantiles)
+
+
+def _one_value(network: keras.Model, quantiles: list[float] | None, series: Prepared, starts: Origins) -> Array:
+    """Return the network's point forecasts of windows of some series."""
+    return np.asarray(levels_of(by_network(network, series, starts), quantiles)[0])
+
+
+def _blocks(
+    data: Prepared, backtest: Sequence[Path], train: Path, tried: Mapping[str, CandidateArtifacts]
+) -> list[backtest_scores.Block]:
+    """Return the blocks of the backtest: of the model, or of the average that was selected."""
+    selection = read_selection(train)
+    if selection is None:
+        return backtest_scores.read_blocks(data, backtest)
+    weights = {member["name"]: member["weight"] for member in selection["members"]}
+    return backtest_scores.blocks_of_candidates(data, tried, weights)
+
+
+def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], level: float, out: Path) -> pd.DataFrame:
+    """Write the forecasts of all parts and their scores; return the scores."""
+    rows = [as_rows(data, own, part=part) for part, own in forecasts.items()]
+    write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
+    table = pd.concat([score_table(data, part, own, data.layout.season, level) for part, own in forecasts.items()])
+    write_table(out / "scores.parquet", table)
+    return table
 
 
 def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
