@@ -21,7 +21,7 @@ from gristmill.settings.selection import Auto, CandidateText
 
 CANDIDATE_TABLES = ("model", "train", "augment")  # tables that a candidate may set
 _DATA_TABLES = ("source", "ingest", "preprocess", "schema")  # the data, which is common to all candidates
-_FOR_NETWORKS = {"loss": "quantile", "targets": "sequence"}  # values of `train` that closed forms refuse
+_FOR_NETWORKS = {"loss": "quantile", "targets": "sequence"}  # values of `train` that kinds in closed form reject
 
 Point = Mapping[str, Mapping[str, Any]]
 
@@ -48,7 +48,8 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
         problems: list[Problem] = []
         changed = _apply(domain, _averaged_over_folds(point, tables), tables, "", problems)
         if changed is None:
-            raise ValueError("; ".join(map(str, problems)))  # a preset is invalid: the user's own were checked before
+            # Only a preset can be invalid here: the user's own candidates were checked before.
+            raise ValueError("; ".join(map(str, problems)))
         if changed not in made:
             made.append(changed)
     return [Candidate(name, changed) for name, changed in zip(_names(made), made, strict=True)]
@@ -57,7 +58,7 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
 def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, problems: list[Problem]) -> None:
     """Add a problem for each of the user's candidates that is invalid; `where` names the table `model`.
 
-    Another problem is that there is nothing to choose on: better known now than after the candidates are trained.
+    A pipeline without data to choose on is also a problem. It is found here, before the candidates are trained.
     """
     model, before = tables.get("model"), len(problems)
     if not isinstance(model, Auto):
@@ -72,13 +73,14 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
         _apply(domain, point_of(given), tables, "", found)
         problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
     if not model.candidates and model.preset == "none":
-        problems.append(Problem(where, 'expected candidates with preset = "none".', "candidates", "candidates"))
+        text = 'expected at least one candidate, because preset = "none" adds none.'
+        problems.append(Problem(where, text, "candidates", "candidates"))
     if len(problems) == before:
         problems.extend(_problems_of_all(domain, tables, where.removesuffix("model]")))
 
 
 def _problems_of_all(domain: str, tables: Mapping[str, Settings], pipeline: str) -> Iterator[Problem]:
-    """Yield a problem for each setting of the pipeline that no candidate accepts; `pipeline` begins its tables."""
+    """Yield a problem for each setting that no candidate accepts; `pipeline` is the prefix of its tables."""
     weights: Mapping[str, float] = getattr(tables.get("select"), "weights", {})
     for_networks = {key: value for key, value in _FOR_NETWORKS.items() if getattr(tables["train"], key, None) == value}
     if not weights and not for_networks:
@@ -126,9 +128,9 @@ def _without_own(point: Point, tables: Mapping[str, Settings]) -> Point:
 
 
 def _averaged_over_folds(point: Point, tables: Mapping[str, Settings]) -> Point:
-    """Return a candidate whose network is averaged over folds if there are few examples, unless something else is set.
+    """Return a candidate whose network is averaged over folds if there are few examples, unless `few_examples` is set.
 
-    All candidates must predict the same examples, and few validation examples would decide little.
+    All candidates must predict the same examples, and a small validation set is too little to compare them on.
     """
     train = tables["train"]
     if "few_examples" not in type(train).model_fields or "few_examples" in train.model_fields_set:

@@ -20,8 +20,8 @@ def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFr
     """Return a row for each candidate, the lowest loss first, failed ones last.
 
     Columns: `candidate`; `loss` and its `standard_error` on the data of the selection; `weight` in the exported model;
-    `test`, the headline metric on the test set, which chose nothing; `seconds` to fit, `microseconds` for a prediction,
-    `megabytes`; `failed`, the reason or an empty text.
+    `test`, the headline metric on the test set, which is not used for selection; `seconds` to fit; `microseconds` for a
+    prediction; `megabytes`; `failed`, the reason or an empty text.
     """
     table: pd.DataFrame = read_table(artifacts["select"].path / LEADERBOARD).drop(columns="baseline")
     tried = scores.baselines | scores.candidates
@@ -39,7 +39,7 @@ def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFr
 
 
 def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Section:
-    """Return the leaderboard as a section of a report; the scores on the test set are folded."""
+    """Return the leaderboard as a section of a report; the scores on the test set are collapsed."""
     tried = table[table["failed"] == ""]
     reasons = table[table["failed"] != ""].set_index("candidate")["failed"].str.rstrip(".")
     failed = [f"{name} left out: {reason}." for name, reason in reasons.items()]

@@ -5,7 +5,7 @@ from typing import Any
 
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
-from gristmill.domains.common.folds import FEW_EXAMPLES
+from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import Settings
 
@@ -15,11 +15,11 @@ _MAX_CLASSES_LISTED = 6
 
 
 def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -> list[Guess]:
-    """Return the table `model`: the candidates of the fastest preset, and those that the others add.
+    """Return the table `model`, whose reasons list the candidates of the fastest preset, and those that others add.
 
-    `examples` is the number to learn from, and `tables` are those of the pipeline, where presets depend on them.
+    `examples` is the number of training and validation examples. `tables` are those on which the presets depend.
     """
-    few = examples is not None and examples < FEW_EXAMPLES
+    few = examples is not None and examples < MIN_EXAMPLES_WITHOUT_FOLDS
     tried = {name: _kinds(preset(domain, name, tables), few) for name in ("quick", "good", "best")}
     added = {
         name: [kind for kind in tried[name] if kind not in tried[before]]

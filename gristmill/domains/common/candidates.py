@@ -1,4 +1,4 @@
-"""Artifacts of candidates: their fitted models and honest predictions, as `select` and `evaluate` read them.
+"""Artifacts of candidates: their fitted models and held-out predictions, as `select` and `evaluate` read them.
 
 Each artifact of a candidate has a `candidate.json`: its settings, whether it is a baseline, and why it failed, if so.
 """
@@ -37,7 +37,7 @@ class CandidateArtifacts:
 
     @property
     def training(self) -> dict[str, Any]:
-        """Content of its `training.json`: the best epoch and others."""
+        """Content of `training.json`, such as the best epoch."""
         found: dict[str, Any] = read_document(self.train / "training.json")
         return found
 
@@ -61,7 +61,7 @@ def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, Candida
 def fit_baselines(
     baselines: Iterable[Any], tried: Mapping[str, CandidateArtifacts], fit: Callable[[Any], T]
 ) -> dict[str, T]:
-    """Return what `fit` makes of each baseline that is not among the candidates, and that suits the data, by kind."""
+    """Fit the baselines that are not candidates; return the results by kind, without baselines that are unsuitable."""
     known, made = [one.document["settings"]["model"] for one in tried.values()], dict[str, T]()
     for baseline in baselines:
         if baseline.model_dump(mode="json") not in known:

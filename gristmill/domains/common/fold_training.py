@@ -1,4 +1,4 @@
-"""Fit models on examples, with honest predictions: of examples that a model was not fitted on (`folds.py`)."""
+"""Fit models, and predict the examples that they were not fitted on (`folds.py`)."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.common.folds import FEW_EXAMPLES, LearningSet, Positions, Split
+from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS, LearningSet, Positions, Split
 from gristmill.errors import Unsuitable
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
@@ -31,7 +31,7 @@ class ClosedForm(Protocol):
 
 
 class Honest(NamedTuple):
-    """Honest predictions, and the positions of their examples."""
+    """Held-out predictions, and the positions of their examples."""
 
     positions: Positions
     predictions: Predictions
@@ -45,7 +45,7 @@ class Honest(NamedTuple):
 def fit_closed_form(
     examples: LearningSet, fit: Callable[[Positions], M], predict: Callable[[M, Positions], Predictions]
 ) -> tuple[M, Honest]:
-    """Return the model fitted on training and validation set, and predictions by models fitted on less."""
+    """Return the model fitted on training and validation set, and held-out predictions of models fitted on a part."""
 
     def fitted(positions: Positions) -> M:
         keras.backend.clear_session()  # names of layers must not depend on other work of this process
@@ -67,14 +67,14 @@ def train_networks(
 ) -> tuple[keras.Model, TrainingHistory, Honest]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 
-    With few examples and `few_examples` = "average", a network is trained for each fold of training and validation set.
-    The fold is its validation set. The result is their average, with the history of the first.
+    With few examples and `few_examples` = "average", a network is trained for each fold of training and validation set,
+    with the fold as its validation set. The result is their average, with the history of the first.
 
     Raises:
         Unsuitable: there are few examples, and `few_examples` is "refuse".
     """
     if examples.few and few_examples == "refuse":
-        raise Unsuitable(f"needs {FEW_EXAMPLES:,} {noun} to learn from; there are {len(examples.all):,}")
+        raise Unsuitable(f"needs {MIN_EXAMPLES_WITHOUT_FOLDS:,} {noun} to learn from; there are {len(examples.all):,}")
     if not examples.few or few_examples == "train":
         network, history, made = train(None, arguments)
         return network, history, Honest(examples.validation, made)

@@ -1,7 +1,7 @@
-"""Examples to learn from, and how they are split so that a model predicts examples that it was not fitted on.
+"""Training and validation examples, and their splits for held-out predictions.
 
-With enough examples, the validation set is predicted. With few, a validation set would decide little, so training and
-validation set together are split into folds, and each fold is predicted by a model that was fitted on the others.
+With enough examples, models predict the validation set. With few, the validation set is too small to compare models, so
+training and validation set together are split into folds. A model fitted on the other folds predicts each fold.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from gristmill.domains.common.classification.labelled import Labels
 
-FEW_EXAMPLES = 1000  # training and validation examples; with fewer, folds are used
+MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples; with fewer, folds are used
 
 Positions = npt.NDArray[np.int64]
 
-_SEED = 0  # of the order in which examples are dealt to folds
+_SEED = 0  # seed of the order in which examples are assigned to folds
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class LearningSet:
 
     @property
     def few(self) -> bool:
-        """Whether there are too few examples for a validation set to be enough."""
-        return len(self.all) < FEW_EXAMPLES
+        """Whether the validation set alone is too small to compare models."""
+        return len(self.all) < MIN_EXAMPLES_WITHOUT_FOLDS
 
     def folds(self, count: int) -> list[Split]:
         """Return a split for each fold of both sets together; classes have about equal shares in all folds."""
@@ -52,12 +52,12 @@ class LearningSet:
 
     @property
     def in_folds(self) -> bool:
-        """Whether honest predictions are made fold by fold: with few examples, or without a validation set."""
+        """Whether held-out predictions are made fold by fold: with few examples, or without a validation set."""
         return self.few or not len(self.validation)
 
 
 def stratified_folds(labels: Labels, folds: int) -> Labels:
-    """Return the fold of each example, from 0: those of each class are dealt in turn, after they are shuffled."""
+    """Return the fold of each example, from 0, in random order; all folds have about equal shares of each class."""
     order = np.random.default_rng(_SEED).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     owners = np.empty(len(labels), np.int64)

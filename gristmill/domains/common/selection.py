@@ -1,7 +1,7 @@
 """Selection among candidates: the best one, or a weighted average of several.
 
-The predictions to choose on are honest: of a validation set, of blocks of a backtest, or out of fold. The
-weights of an average are those of `ensemble_weights.py`.
+Candidates are compared on held-out predictions: of a validation set, of the blocks of a backtest, or of folds.
+`ensemble_weights.py` chooses the weights of an average.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -41,7 +41,7 @@ class Selection:
 
     weights: dict[str, float]  # of the members; they sum to 1
     metric: str  # the loss, lower is better
-    on: str  # the data that it was chosen on: "validation", "backtest" or "folds"
+    on: str  # the data on which candidates were compared: "validation", "backtest" or "folds"
     loss: float  # of the weighted average
     leaderboard: pd.DataFrame  # a row for each candidate, the lowest loss first
 
@@ -102,16 +102,16 @@ def choose(
 
     Args:
         candidates: all candidates, the cheapest first.
-        predictions: honest predictions of those that did not fail, all of the same items.
+        predictions: held-out predictions of the candidates that did not fail, all for the same items.
         loss: function from predictions to the loss of each item.
         settings: limits of what is exported.
         metric: name of the loss.
-        on: the data that the predictions are of.
-        block: items that may depend on each other, such as overlapping forecasts.
-        independent: number of independent predictions; that of the losses if None.
-        trusted: candidates known to be good on most data, to which the weights are shrunk with few of them.
-        predict_one: function that returns a call with one prediction by a candidate, to be timed if there is a limit.
-        separate: number of predictions that share no value of the truth; that of the losses if None.
+        on: the data that is predicted: "validation", "backtest" or "folds".
+        block: number of neighbouring items that depend on each other, such as overlapping forecasts.
+        independent: number of independent predictions; if None, the number of losses.
+        trusted: candidates known to be good on most data; with few independent predictions, weights are shrunk to them.
+        predict_one: function that returns a call in which a candidate predicts once, to be timed if there is a limit.
+        separate: number of predictions whose true values do not overlap; if None, the number of losses.
         remedy: settings that give more predictions.
 
     Raises:
@@ -215,10 +215,10 @@ def _error(losses: Losses | None, block: int) -> float:
 
 
 def _check_enough(count: int, on: str, remedy: str) -> None:
-    """Check that there are several predictions to choose on; with a single one chance would decide."""
+    """Check that there are several predictions to choose on; with a single one, chance would decide."""
     if count < _MIN_PREDICTIONS:
-        given = {"validation": "the validation set", "backtest": "the backtest"}.get(on, "held-out examples")
+        where = {"validation": "the validation set", "backtest": "the backtest"}.get(on, "the held-out examples")
         raise RequestError(
-            f"candidates are compared on at least {_MIN_PREDICTIONS} independent predictions; {given}: {count}. "
-            f"Increase {remedy}."
+            f"candidates must be compared on at least {_MIN_PREDICTIONS} independent predictions. "
+            f"Found in {where}: {count}. Increase {remedy}."
         )

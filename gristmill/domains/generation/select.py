@@ -31,7 +31,7 @@ _TRAINED = (
 def select(
     *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
 ) -> dict[str, int]:
-    """Choose one candidate: probabilities of all tokens at every step are too many to be averaged.
+    """Choose the best candidate alone: an average would need the probabilities of all tokens at every step.
 
     Writes the files of its train stage, `selection.json` and `leaderboard.parquet`.
 
@@ -57,7 +57,7 @@ def select(
 
 
 def _predict_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that predicts one token by a candidate."""
+    """Return a call that predicts one token with a candidate."""
     writer = Writer(saved_network.read(folder), data.tokenizer(), data.layout.length)
     logits = tf.function(writer.logits, input_signature=[tf.TensorSpec((None, None), tf.int32)])
     return partial(logits, tf.constant(np.atleast_2d(data.stream("train")[: data.layout.length])))

@@ -21,7 +21,7 @@ class Tuned(Protocol):
 
 
 def fit(model: ClosedForm, data: Prepared) -> tuple[keras.Model, Honest]:
-    """Return the network of a kind in closed form, fitted on training and validation set, and honest predictions.
+    """Return the network of a kind in closed form, fitted on training and validation set, and held-out predictions.
 
     Raises:
         Unsuitable: the kind cannot be fitted to the data.

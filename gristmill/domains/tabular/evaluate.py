@@ -77,7 +77,7 @@ def honest_predictions(folder: Path, data: Prepared) -> Values:
 
 
 def _with_honest(data: Prepared, predicted: Values, honest: "pd.Series[float]") -> Values:
-    """Return predictions with honest ones of the validation set in their place."""
+    """Return predictions in which those of the validation set are held-out ones."""
     validation = honest[data.parts[honest.index] == "validation"]
     predicted[validation.index] = validation.to_numpy()
     return predicted

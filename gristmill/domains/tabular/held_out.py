@@ -1,4 +1,4 @@
-"""Honest predictions: of rows that a model was not fitted on (`folds.py`)."""
+"""Held-out predictions: of rows that a model was not fitted on (`folds.py`)."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ def learning_set(data: Prepared) -> LearningSet:
 
 
 def write(rows: Positions, predicted: Values, out: Path) -> None:
-    """Write honest predictions, in the order of the table."""
+    """Write held-out predictions, in the order of the table."""
     order = np.argsort(rows)
     write_table(out / FILE, pd.DataFrame({"row": rows[order], "prediction": predicted[order]}))
 
 
 def read(folder: Path) -> "pd.Series[float]":
-    """Return the honest predictions of a model by the position of the row."""
+    """Return the held-out predictions of a model by the position of the row."""
     return read_table(folder / FILE).set_index("row")["prediction"]

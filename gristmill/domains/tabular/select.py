@@ -25,7 +25,7 @@ from gristmill.training.outputs import write_trained
 def select(
     *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
 ) -> dict[str, int]:
-    """Choose weights of candidates by the absolute error of rows that all of them predicted honestly.
+    """Choose weights of candidates by the absolute error on rows for which all have held-out predictions.
 
     Writes the network of the weighted average with the files of train, `selection.json` and `leaderboard.parquet`.
 
@@ -66,5 +66,5 @@ def common_rows(predictions: Iterable["pd.Series[float]"]) -> Positions:
 
 
 def _predict_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that predicts one row by a candidate's network."""
+    """Return a call that predicts one row with a candidate's network."""
     return partial(predict_target, saved_network.read(folder), data.inputs[:1])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
 _MAX_ROUNDS, _PATIENCE = 2_000, 40
-_FEW_ROWS = 2_500  # with fewer, choices are made on five folds, and several sums of trees are averaged
-_SUMS_OF_FEW_ROWS = 4
+_MIN_ROWS_WITHOUT_FOLDS = 2_500  # with fewer, choices are made on five folds, and several sums of trees are averaged
+_SUMS_OF_SMALL_TABLE = 4
 _SHARE_LEFT_OUT = 5  # one in five rows
 _SMOOTHING = 10.0  # rows with the overall mean that are added to those of each name
 
@@ -32,7 +32,7 @@ def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     """Return `rounds` and `logarithm` with the lowest mean absolute error on training rows that were left out."""
     rows = np.flatnonzero(data.parts == "train")
     fold = np.random.default_rng(settings.seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
-    folds = [rows[fold == number] for number in range(_SHARE_LEFT_OUT if len(rows) < _FEW_ROWS else 1)]
+    folds = [rows[fold == number] for number in range(_SHARE_LEFT_OUT if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)]
     truth, logarithm = data.truth[rows], settings.logarithm
     scales = possible_scales(truth) if logarithm is None else [TargetScale.fit(truth, logarithm)]
     rounds = settings.rounds or _MAX_ROUNDS
@@ -67,7 +67,7 @@ def tree_regression(data: Prepared, settings: "BoostedTrees", rounds: int) -> ke
     scale = TargetScale.fit(data.truth[rows], bool(settings.logarithm))
     encoder = feature_network(data)
     features = predict_in_batches(encoder, as_tensors(data.inputs))
-    sums = settings.sums or (_SUMS_OF_FEW_ROWS if len(rows) < _FEW_ROWS else 1)
+    sums = settings.sums or (_SUMS_OF_SMALL_TABLE if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)
     first = _fit(data, rows, features, scale, settings, rounds)
     fits = [replace(first, settings=replace(first.settings, seed=settings.seed + number)) for number in range(sums)]
     trees: Trees = average_trees(fit_trees(fits))

@@ -43,7 +43,7 @@ def honest_forecast(folder: Path, data: Prepared) -> Array:
 def candidate_forecasts(
     data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts], microseconds: dict[str, float]
 ) -> dict[str, Array]:
-    """Return the forecasts of a part by candidates, by name; those of the validation set are honest.
+    """Return the forecasts of a part by candidates, by name; those of the validation set are held-out ones.
 
     The time of a forecast of the test set is added to `microseconds`.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
 
-VALIDATION = "validation.parquet"  # honest forecasts of the validation set, in the artifact of a model
+VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
 
 _WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
 

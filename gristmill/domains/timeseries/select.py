@@ -23,7 +23,7 @@ from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
-_TRUSTED = ("ets", "theta")  # their average was hard to beat on thousands of series of forecasting competitions
+_TRUSTED = ("ets", "theta")  # on thousands of series of forecasting competitions, few models beat their average
 
 Items = list[tuple[Prepared, str, Forecasts]]  # series, part, its windows and truth
 
@@ -81,7 +81,7 @@ def select(
 
 
 def _separate(items: Items, horizon: int) -> int:
-    """Return the number of forecasts of which no two share a value, counted up to two for each block."""
+    """Return the number of forecasts that do not overlap, at most two for each block."""
     starts = [forecasts.starts for *_, forecasts in items if len(forecasts.starts)]
     return sum(2 if np.ptp(one) >= horizon else 1 for one in starts)
 
@@ -120,7 +120,7 @@ def _model(block: Block) -> Array:
 
 
 def _forecast_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that makes one forecast by a candidate's network."""
+    """Return a call that makes one forecast with a candidate's network."""
     network = saved_network.read(folder)
     seen = data.seen_by(network)
     return partial(by_network, network, seen, seen.origins("train")[-1:])

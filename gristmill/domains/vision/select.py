@@ -42,6 +42,6 @@ def select(
 
 
 def _predict_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that classifies one image by a candidate's network."""
+    """Return a call that classifies one image with a candidate's network."""
     pixels = np.zeros((1, *data.layout.shape.image), np.uint8)
     return partial(saved_network.read(folder).predict_on_batch, pixels)

@@ -129,7 +129,7 @@ def test_each_candidate_has_stages_of_its_own_before_the_next(tmp_path: Path) ->
         ),
         ('candidates = [{ model = { kind = "dense", untis = [5] } }]', "candidates[0].model: unknown key 'untis'."),
         ('candidates = ["auto"]', 'candidates[0].model.kind: expected a kind other than "auto".'),
-        ("preset = 'none'", 'candidates: expected candidates with preset = "none".'),
+        ("preset = 'none'", 'candidates: expected at least one candidate, because preset = "none" adds none.'),
         ("preset = 'fast'", "preset: expected 'quick', 'good', 'best' or 'none'. Received: 'fast' (string)."),
     ],
 )

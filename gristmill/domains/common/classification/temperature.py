@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a classifier's probabilities honest, and leaves its decisions as they are.
+"""Temperature scaling: one number that calibrates a classifier's probabilities without changing its decisions.
 
 Probabilities p become p^(1/T), normalised: above 1 the temperature T lowers the confidence, below 1 it raises it.
 

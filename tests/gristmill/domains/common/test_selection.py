@@ -200,9 +200,9 @@ class TestChoose:
         def chosen(settings: Select, on: str, **more: Any) -> Any:
             return choose(candidates, found, np.abs, settings, metric="mae", on=on, **more)
 
-        with pytest.raises(RequestError, match=r"; the validation set: 1\. Increase preprocess\.validation\.$"):
+        with pytest.raises(RequestError, match=r" Found in the validation set: 1\. Increase preprocess\.validation\.$"):
             chosen(Select(), "validation")
-        with pytest.raises(RequestError, match=r"; the backtest: 0\. Increase backtest\.windows\.$"):
+        with pytest.raises(RequestError, match=r" Found in the backtest: 0\. Increase backtest\.windows\.$"):
             chosen(Select(), "backtest", separate=0, remedy="backtest.windows")
         assert chosen(Select(), "validation", separate=2).weights
         assert chosen(Select(weights={"a": 1.0}), "validation").weights == {"a": 1.0}  # nothing is chosen

@@ -32,8 +32,8 @@ def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
 
 @pytest.mark.parametrize(("few", "fits", "rows_tuned_on"), [(1000, 6, 75), (75, 2, 60)])
 def test_slow_choices_are_made_once(few: int, fits: int, rows_tuned_on: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the training set, if the validation set is to be predicted honestly; else on all rows to learn from."""
-    monkeypatch.setattr(folds, "FEW_EXAMPLES", few)
+    """On the training set, if the validation set must be held out; else on all rows to learn from."""
+    monkeypatch.setattr(folds, "MIN_EXAMPLES_WITHOUT_FOLDS", few)
     tuned: list[int] = []
     seen: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Candidates are compared on rows that each predicted honestly; the chosen average is one network."""
+"""Candidates are compared on held-out rows; the chosen average is one network."""
 
 from pathlib import Path
 from typing import Any

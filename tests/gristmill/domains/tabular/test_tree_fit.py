@@ -92,7 +92,7 @@ def test_a_missing_number_is_predicted() -> None:
 def test_many_rows_are_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fits: list[int] = []
     real = tree_fit.fit_trees
-    monkeypatch.setattr(tree_fit, "_FEW_ROWS", 50)
+    monkeypatch.setattr(tree_fit, "_MIN_ROWS_WITHOUT_FOLDS", 50)
     monkeypatch.setattr(tree_fit, "fit_trees", lambda given: fits.append(len(given)) or real(given))
     table = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
     choose(of_table(table, ["train"] * 100, ["x"], [], "y"), BoostedTrees(kind="boosted_trees", logarithm=False))

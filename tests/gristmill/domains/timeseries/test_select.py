@@ -236,7 +236,7 @@ def test_a_single_forecast_is_not_enough_to_choose_on(choose: Choose, tmp_path: 
     with pytest.raises(RequestError) as raised:
         choose(tmp_path / "prepared", candidates)
     assert str(raised.value) == (
-        "candidates are compared on at least 2 independent predictions; the validation set: 1. "
+        "candidates must be compared on at least 2 independent predictions. Found in the validation set: 1. "
         "Increase preprocess.validation or backtest.windows."
     )
 
