@@ -8,7 +8,8 @@ checkpoint. Only the interrupted epoch is repeated, and the short epochs since t
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
@@ -84,6 +85,17 @@ class Goal:
         return accurate or (self.stop_loss is not None and loss <= self.stop_loss)
 
 
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn an error of TensorFlow into one line: a network of the user's may not suit the values that it gets."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        reason = error.message.partition("\n\t [[")[0].strip().splitlines()[-1]  # after a trace, before the node
+        raise RequestError(f"the network cannot be trained: {reason}. Build it for the values it is given.") from error
+
+
+@_one_line_errors()
 def fit(
     network: keras.Model,
     feed: Feed,
@@ -103,7 +115,8 @@ def fit(
     other arguments see `FitArguments`.
 
     Raises:
-        RequestError: patience without a validation set, or a checkpoint of another number of devices.
+        RequestError: patience without a validation set, a checkpoint of another number of devices, or a network that
+            cannot compute with its inputs.
         Diverged: the loss is not a finite number.
     """
     if settings.patience is not None and validation is None:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.errors import Diverged
+from gristmill.errors import Diverged, RequestError
 from gristmill.settings.base import Fit
 from gristmill.training.progress import Epoch
 
@@ -85,6 +85,22 @@ def train(
     network = seeded(build, how.seed)
     logs = logs_of(folder)
     return network, fit(network, Shuffled(targets, how), judged(targets), how, loss, folder, on_epoch, logs, until)
+
+
+def narrow() -> "keras.Model":
+    """A network that looks up values which it has no place for."""
+    from keras import Input, Sequential, layers
+
+    return Sequential([Input((8,)), layers.Embedding(1, 2), layers.Flatten(), layers.Dense(2)])
+
+
+@pytest.mark.parametrize("rate", [{}, FIND], ids=["given", "found"])
+def test_a_network_that_does_not_suit_its_values_is_refused_in_a_line(tmp_path: Path, rate: dict[str, Any]) -> None:
+    with pytest.raises(
+        RequestError, match=r"^the network cannot be trained: indices\[.*\] = .* is not in \[0, 1\)\. "
+    ) as told:
+        train(tmp_path, narrow, **rate)
+    assert "\n" not in str(told.value)
 
 
 class Shuffled:
