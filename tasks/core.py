@@ -46,7 +46,7 @@ def input_folders(run: Run, reader: Stage, inputs: Inputs, by_stat: bool) -> dic
     """Return the verified folders of the input artifacts by argument.
 
     It is a list for a stage that fans out. A stage that compares candidates gets a dictionary of them by name,
-    `candidates`; the selected model has the argument `train`, as a model without candidates has.
+    `candidates`; the selected model is passed as `train`, like a model without candidates.
     """
     folders: dict[str, Any] = {}
     candidates: dict[str, CandidateArtifacts] = {}
@@ -102,7 +102,7 @@ def call_core(
 
 
 def _fit_candidate(core: Callable[..., dict[str, int]], stage: Stage, arguments: dict[str, Any], out: Path) -> Any:
-    """Fit a candidate and return its counts; if it does not suit the data, the artifact says so.
+    """Fit a candidate and return its counts; if it fails, the artifact holds the reason.
 
     A failed candidate has an artifact, so that it is not tried again with the same data. A full disk, too little memory
     or a kill are not the candidate's failure.
@@ -110,7 +110,7 @@ def _fit_candidate(core: Callable[..., dict[str, int]], stage: Stage, arguments:
     try:
         counts = core(**arguments, out=out)
     except (DataError, Diverged, RequestError, Unsuitable) as error:
-        shutil.rmtree(out)  # what it had written
+        shutil.rmtree(out)  # the core may have written some files
         out.mkdir()
         write_candidate(stage.settings, out, error)
         logger.log(logging.INFO if stage.point else logging.WARNING, "%s left out: %s", stage.label, error)

@@ -107,18 +107,18 @@ def with_warm_start(run: Run) -> Run:
     These are the judged weights, not those of the refit, which was trained on the data used to judge the challenger.
     """
     asked = getattr(run.pipeline.tables["schedule"], "warm_start", False)
-    if run.champion is None or not asked or "train" not in run.champion.references:  # candidates start anew
+    if run.champion is None or not asked or "train" not in run.champion.references:  # candidates have no warm start
         return run
     return replace(run, start=run.champion.references.get("train"))  # a selected model has no such stage
 
 
 def with_needed_candidates(run: Run, found: Retraining) -> Run:
-    """Return the run without networks that are no members of the champion, unless there was an alarm."""
+    """Return the run without networks that are not members of the champion, unless there was an alarm."""
     last = Runs(run.catalogue.store).last_judged(run.pipeline)
     alarms = alarms_about_champion(found, last.retraining if last else None)
     left_out = networks_to_leave_out(run.pipeline, recipe_of(run.champion, run.pipeline), alarms)
     if left_out:
-        logger.info("%-10s %s: no members of the champion, and no alarm", "left out", ", ".join(left_out))
+        logger.info("%-10s %s: not members of the champion, and no alarm", "left out", ", ".join(left_out))
     return replace(run, left_out=tuple(left_out))
 
 

@@ -57,9 +57,9 @@ def preprocess(run: Run, made: Made) -> Made:
 def train(run: Run, made: Made) -> Made:
     """Fit the model, or every candidate, and forecast the blocks of its backtest.
 
-    After the end of a budget only baselines are started, which are cheap; what another candidate has in the cache is
-    used. A candidate that the run leaves out is not used, whatever the cache has. One whose training failed is not
-    fitted to the blocks.
+    After the end of the budget, only baselines are started, because they are cheap. Other candidates are used if all
+    their artifacts are in the cache. A candidate that the run leaves out is never used. A candidate whose training
+    failed is not fitted to the blocks.
     """
     _check_slices(run)
     found: Made = {}
@@ -81,8 +81,8 @@ def train(run: Run, made: Made) -> Made:
                 break
     if not found:
         raise WorkError(
-            f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Give a larger "
-            "--budget, or schedule.budget for a retraining; what was prepared is kept."
+            f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Use a larger "
+            "--budget, or a larger schedule.budget for a retraining. Finished stages are kept."
         )
     if run.budget is not None or untried:
         Runs(run.catalogue.store).note_untried(run.pipeline.name, run.id, run.budget, untried)
@@ -135,7 +135,7 @@ def _inputs(stage: Stage, made: Made) -> Inputs:
 
 
 def _run_of_candidate(run: Run, stages: list[Stage]) -> Run | None:
-    """Return the run that makes a candidate's stages, without `--refresh` after the budget; None if none may."""
+    """Return the run that makes the stages of a candidate, without `--refresh` after the budget; None to skip them."""
     if stages[0].candidate in run.left_out:
         return None
     if not run.over_budget or getattr(stages[0].settings["model"], "baseline", False):
@@ -158,7 +158,7 @@ def _all_made(run: Run, stages: list[Stage]) -> bool:
 
 
 def _check_slices(run: Run) -> None:
-    """Check the columns to slice scores by before the training, after which evaluate would fail."""
+    """Check the columns to slice scores by, because evaluate would fail only after the training."""
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
         from gristmill.domains.common.classification.score_table import check_slices
 

@@ -77,7 +77,7 @@ Budget = Annotated[
     typer.Option(
         metavar="TIME",
         parser=seconds_of,
-        help="Start no further candidate of an auto model after this time, such as 2m. A later run goes on.",
+        help="Start no further candidate of an auto model after this time, such as 2m. A later run tries the others.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

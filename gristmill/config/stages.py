@@ -200,7 +200,7 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
 
 
 def _inputs(stage: Stage, every: list[Stage], auto: bool) -> Iterator[str]:
-    """Yield the labels of the stages that a stage reads, of those that its template names.
+    """Yield the labels of the stages that a stage reads, from the names in its template.
 
     With `kind = "auto"` a stage that fits reads those of its own candidate. Other stages read the selected model, and
     stages that compare the artifacts of all candidates.

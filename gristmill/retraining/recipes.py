@@ -31,7 +31,7 @@ def alarms_about_champion(found: Retraining, last: Retraining | None) -> list[st
 
 
 def networks_to_leave_out(pipeline: Pipeline, recipe: Collection[str], alarms: Collection[str]) -> list[str]:
-    """Return the candidates that a retraining does not train: networks that are no members of the champion.
+    """Return the candidates that a retraining does not train: networks that are not members of the champion.
 
     Closed-form candidates are cheap to fit again. After an alarm, and without a recipe, every candidate is trained.
     """

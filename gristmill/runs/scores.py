@@ -91,7 +91,7 @@ class Scores(BaseModel):
 
     model: ByPart
     baselines: dict[str, ByPart] = {}
-    candidates: dict[str, ByPart] = {}  # other candidates that were tried; these scores choose nothing
+    candidates: dict[str, ByPart] = {}  # other candidates that were tried; the selection does not use these scores
     selected: Selected | None = None  # with a model of kind "auto"
     best_baseline: str  # on the test set
     shown: list[str] = []  # metrics to show if space is limited

@@ -1,4 +1,4 @@
-"""Choice of what a forecast may use besides the past of its target: other columns, the calendar, and waves.
+"""Choice of covariates: other columns, calendar features, and harmonics.
 
 Each choice must lower the error of a linear forecast on blocks before the test set (`linear_forecast.py`).
 """
@@ -21,7 +21,7 @@ _MIN_GAIN = 0.02  # share of the error that a choice must save
 _MAX_CHOSEN = 5
 _MAX_COLUMNS_TESTED = 50
 _PERIODS = {"day": pd.Timedelta(days=1), "week": pd.Timedelta(days=7), "year": pd.Timedelta(days=365)}
-_PAIRS = (1, 2, 3)  # of waves in a period
+_PAIRS = (1, 2, 3)  # possible numbers of sine and cosine pairs in a period
 _MIN_STEPS, _MIN_CYCLES = 4, 2  # observations in a period, and periods in the data
 _LOWERS = "lowers the error of a linear forecast"
 
@@ -89,7 +89,7 @@ def choose_covariates(
 
 
 def _choose(forecast: LinearForecast, names: list[str], features_of: Callable[[str], Features]) -> dict[str, float]:
-    """Return the columns that lower the error most, one after the other, each with what it saves."""
+    """Return the columns that lower the error most, one after the other, each with the share that it saves."""
     chosen: dict[str, float] = {}
     while names and len(chosen) < _MAX_CHOSEN:
         gains = {name: forecast.gain(features_of(name)) for name in names}
@@ -103,7 +103,7 @@ def _choose(forecast: LinearForecast, names: list[str], features_of: Callable[[s
 
 
 def _choose_calendar(times: pd.Index, forecast: LinearForecast, frequency: str) -> list[Guess]:
-    """Return settings of waves and calendar parts: of each period the ones that lower the error most."""
+    """Return the harmonics and calendar features of each period that lower the error most."""
     if not isinstance(times, pd.DatetimeIndex):
         return []
     span, step = times.max() - times.min(), pd.Series(times.unique().sort_values()).diff().median()
@@ -135,6 +135,6 @@ def _is_named_like_known(name: str) -> bool:
 
 
 def _listed(gains: dict[str, float]) -> str:
-    """Return what each column saves."""
+    """Return a text with the share of the error that each column saves."""
     shares = [f"{name!r} by {gain:.0%}" for name, gain in gains.items()]
     return f"{_LOWERS}: {', '.join(shares)}" if len(gains) > 1 else f"{_LOWERS} by {next(iter(gains.values())):.0%}"

@@ -1,4 +1,4 @@
-"""Test whether more columns lower the error of a linear forecast.
+"""Test whether additional columns lower the error of a linear forecast.
 
 A linear forecast from the last values is fitted with and without the columns, and compared on four blocks of time, each
 of which follows the rows that it is fitted on. So a column that only seems to help, as most do in a short series with
@@ -41,7 +41,7 @@ class LinearForecast:
         past = np.column_stack([last, *(values[self._at - lag] - last for lag in range(1, self._lags))])
         self._given = [past for _ in self._steps]
         self._truth = [values[self._at + step] - last for step in self._steps]
-        self._error: Values | None = None  # with the given features, in each block
+        self._error: Values | None = None  # error of the current features in each block
 
     @property
     def is_usable(self) -> bool:
@@ -60,14 +60,14 @@ class LinearForecast:
         return [columns[self._at + step] for step in self._steps]
 
     def gain(self, more: Features) -> float:
-        """Return the share by which more features lower the error; 0 unless they do in most blocks."""
+        """Return the share by which additional features lower the error; 0 unless they lower it in most blocks."""
         if not self.is_usable:
             return 0.0
         before, after = self._errors([]), self._errors(more)
         return float(1 - (after / before).mean()) if (after < before).sum() >= _MIN_BETTER else 0.0
 
     def keep(self, more: Features) -> None:
-        """Add features to those that further ones are compared with."""
+        """Add features to the forecast; later gains are relative to it."""
         self._given = [np.column_stack(pair) for pair in zip(self._given, more, strict=True)]
         self._error = None
 

@@ -29,8 +29,8 @@ from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
 _MIN_TIMES = 12  # three parts with a window each
-_FEW_TIMES = 200  # fewer times get larger parts
-_FEW_FORECASTS = 50  # forecasts in a validation set that do not overlap; with fewer, blocks are added
+_MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
+_MIN_FORECASTS = 50  # forecasts in a validation set that do not overlap; with fewer, a backtest is added
 _MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block
 _TIME_FORMATS = {"integer": "whole numbers that count the observations", "%Y": "years", "quarter": "quarters"}
 
@@ -158,7 +158,7 @@ def _repairs(found: _Ingested) -> list[Guess]:
 def _windows(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
     """Return windows that suit the frequency and fit into each part."""
     count = len(found.times)
-    share = 0.2 if count < _FEW_TIMES else 0.15
+    share = 0.2 if count < _MIN_TIMES_FOR_SMALL_PARTS else 0.15
     test = round(share * count)
     horizon = max(1, min(defaults.horizon, test // 4))
     if (1 - found.counts.get("filled", 0) / found.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
@@ -189,7 +189,7 @@ def _backtest(found: _Ingested, settings: Preprocess) -> list[Guess]:
     size = round(settings.validation * len(found.times))
     series = found.table["unique_id"].nunique()
     blocks = int((1 - settings.test - _MIN_TRAINING_SHARE) / settings.validation)
-    if size // settings.horizon * series >= _FEW_FORECASTS or blocks < 2:
+    if size // settings.horizon * series >= _MIN_FORECASTS or blocks < 2:
         return []
     why = "blocks before the test set, to choose models on: the validation set is small"
     return [Guess("windows", blocks, why), Guess("size", size, "times in a block")]

@@ -25,7 +25,7 @@ from gristmill.sources.photo import ImageSource
 
 _MAX_SIDES = ((2_000, 128), (10_000, 96))  # (maximum number of photos, pixels per side)
 _MAX_SIDE_OF_MANY = 64  # pixels per side if there are more photos
-_MAX_PHOTOS_FOR_BASE, _SIDE_FOR_BASE = 10_000, 224  # photos, and pixels per side, if weights of a base are at hand
+_MAX_PHOTOS_FOR_BASE, _SIDE_FOR_BASE = 10_000, 224  # photos; pixels per side if weights of a base are on this machine
 _SIDE_STEP = 8  # sizes are multiples of this number of pixels
 _GREY_MODES = {"1", "L", "LA", "I;16"}
 
@@ -111,17 +111,17 @@ def _range(sides: "pd.Series[int]") -> str:
 
 
 def _augment(size: tuple[int, int]) -> list[Guess]:
-    """Return the table `augment`: candidates change images in other ways, too, but not what mirroring may break."""
+    """Return the table `augment`. Only the user knows whether images may be mirrored; candidates set the rest."""
     if min(size) < MIN_SIDE_OF_PHOTOS:
         return []
     return [Guess("horizontal_flip", True, "turn it off if left and right differ, as in letters and signs")]
 
 
 def _notes(size: tuple[int, int]) -> list[str]:
-    """Return how to have a pretrained network among the candidates, if there are photos and no weights at hand."""
+    """Return advice on pretrained networks, if images are large enough for one and no weights are on this machine."""
     if min(size) < MIN_SIDE_OF_PHOTOS or weights_at_hand():
         return []
     return [
-        "A pretrained network, far better on few photos, is a candidate too if the weights of one of "
-        f"keras.applications, without its top, are in a folder of {SEARCH_PATH}."
+        "A pretrained network is far better on few photos. To add one to the candidates, put the weights of a network "
+        f"of keras.applications, without its top, into a folder of {SEARCH_PATH}."
     ]

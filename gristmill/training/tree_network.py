@@ -1,6 +1,6 @@
-"""Keras layers that predict as fitted trees do: frozen tables of nodes, walked for as many steps as trees are deep.
+"""Keras layers that compute the predictions of fitted trees: frozen tables of nodes, and one step for each level.
 
-They are Keras's own layers and operations without a loop, so every export format takes them.
+They use built-in Keras layers and operations without a loop, so every export format supports them.
 """
 
 import keras

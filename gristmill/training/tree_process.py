@@ -1,4 +1,4 @@
-"""Main program of the process that fits trees by LightGBM: folders of `fit_trees` in, tables of nodes out."""
+"""Main program of the process that fits trees by LightGBM: reads folders of `fit_trees`, writes tables of nodes."""
 
 import signal
 import sys
@@ -28,7 +28,7 @@ _MIN_VALUES_FOR_THREADS = 200_000  # fewer do not repay the threads; their numbe
 
 
 def main() -> None:
-    """Read lists of folders, one a line; write the trees into each folder, and an empty line after each list."""
+    """Read lists of folders, one per line; write the trees into them, and print an empty line after each list."""
     requests, answers = receive_requests()
     try:
         from lightgbm.basic import LightGBMError
@@ -151,7 +151,7 @@ class _Tables:
 
 
 def _missing_goes_left(node: dict[str, Any]) -> bool:
-    """Return the side of NaN; a feature that was complete in the training rows has 0 for NaN."""
+    """Return whether NaN goes left; LightGBM treats NaN as 0 if the training rows of the feature were complete."""
     return bool(node["default_left"]) if node["missing_type"] == "NaN" else node["threshold"] >= 0
 
 

@@ -38,7 +38,7 @@ Targets = npt.NDArray[Any]  # (rows,), or (rows, outputs) of numbers; classes ar
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """How trees are fitted."""
+    """Settings of one fit."""
 
     objective: Literal["l2", "l1", "huber", "binary", "multiclass"] = "l2"
     rounds: int | tuple[int, ...] = 1000  # of all outputs or of each; with validation rows, the maximum
@@ -119,7 +119,7 @@ def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
 
 
 def average_trees(fitted: Sequence[Trees]) -> Trees:
-    """Return the trees of several fits whose scores are the means of those of the fits."""
+    """Return trees whose scores are the mean scores of several fits."""
     starts = np.cumsum([0, *(len(trees.columns) for trees in fitted[:-1])])
 
     def joined(name: str, shifted: bool = False) -> npt.NDArray[Any]:
@@ -142,23 +142,23 @@ def average_trees(fitted: Sequence[Trees]) -> Trees:
 
 
 class _Process:
-    """The process that fits trees: started when it is needed, and kept, since LightGBM takes half a second to load."""
+    """The process that fits trees: started when needed, and kept, because LightGBM takes half a second to load."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: subprocess.Popen[str] | None = None
 
     def run(self, folders: Sequence[Path]) -> None:
-        """Fit what the folders hold."""
+        """Fit the trees of each folder."""
         with self._lock:
             if self._running is None or self._running.poll() is not None:
                 self._running = self._start()
             process = self._running
-            with suppress(BrokenPipeError):  # it has ended
+            with suppress(BrokenPipeError):  # the process has ended; its status is read below
                 print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
             if not cast(IO[str], process.stdout).readline():
                 errors = cast(IO[str], process.stderr).read()
-                process.wait()  # before its input is closed, which ends it by a signal
+                process.wait()  # closing its input first would end it by a signal, and hide its status
                 process.communicate()
                 raise _failure(process.returncode, errors)
 

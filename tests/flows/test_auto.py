@@ -228,7 +228,7 @@ def test_a_budget_for_no_candidate_is_an_error_that_says_so(
     write_project(project, SMALL.replace('kind = "linear"', networks))
 
     with pytest.raises(
-        WorkError, match=r"the budget of 0\.001 s ended before a candidate was trained\. Give a larger --budget"
+        WorkError, match=r"the budget of 0\.001 s ended before a candidate was trained\. Use a larger --budget"
     ):
         Project.open().run("small", budget=0.001)
 

@@ -55,7 +55,7 @@ def evaluate(
     """Classify every text of the test set, and score these predictions and those of the validation set.
 
     The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Other
-    `candidates` are scored, too; their scores choose nothing. The time that each of them takes for a text is added to
+    `candidates` are scored too, but not selected by these scores. The time that each takes for a text is added to
     `microseconds`.
 
     Writes

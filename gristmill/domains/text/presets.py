@@ -1,7 +1,8 @@
 """Candidates of each preset, the cheapest first.
 
-On validation texts of reviews and headlines the linear classifiers were the best single ones; networks read what these
-cannot, the order of words, and lower the loss of the average. With few texts, networks from nothing learn little.
+On the validation sets of reviews and headlines, the linear classifiers were the best single models. Networks use the
+order of words, which linear classifiers ignore, and so lower the loss of the average. With few texts, networks that are
+trained from scratch learn little.
 """
 
 from typing import Any

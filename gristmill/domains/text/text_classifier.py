@@ -38,7 +38,7 @@ class LabelledTexts:
 
 @dataclass(frozen=True)
 class Padding:
-    """How the tokens of texts become a matrix."""
+    """Rules that pad and truncate the tokens of texts to a matrix."""
 
     length: int  # maximum number of tokens
     pad: str = "post"  # side on which short texts are padded: pre or post
@@ -152,7 +152,7 @@ class TextClassifier:
 
     @property
     def trackables(self) -> list[Any]:
-        """What a SavedModel of it must track."""
+        """Objects that a SavedModel of the classifier must track."""
         return [each for one in self.members for each in (one.network, *one.tokenizer.trackables)]
 
     def write(self, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 In backtests of three blocks of monthly sunspots, the mean absolute errors were 18.2 (ridge), 18.3 (boosted trees), 18.6
 (conv_lstm), 18.7 (multiscale) and 19.2 (dense), one seed each; 18.0 for the mean of the first three. On a thousand days
-of weather, ridge had 2.3 and boosted trees 2.5. Training of conv and gru was not compared.
+of weather, ridge had 2.3 and boosted trees 2.5. The networks conv and gru were not compared.
 """
 
 from typing import Any

@@ -105,7 +105,7 @@ def smoothing_forecaster(data: Prepared, history: int, season: int, models: Sequ
 
 
 def _along_line(values: Any, known: Any, moved: Any, steps: Any, count: Any) -> Any:
-    """Return values of which those that were repeated before the first known one follow the line through the known.
+    """Return values with the trend of the known values added to those that were repeated before the first known one.
 
     Args:
         values: (batch, history, targets).

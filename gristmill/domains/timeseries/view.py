@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 MIN_WINDOWS = 2  # to learn from, with a longer history than that of `preprocess`
-MAX_SEASON = 200  # observations; a longer history for a season costs more than it gives
+MAX_SEASON = 200  # observations; a longer history is slower and hardly more accurate
 
 
 class ViewSettings(Settings):
-    """Windows of a model, where they differ from those of the pipeline."""
+    """Windows of a model, if they differ from those of the pipeline."""
 
     kind: str
     history: PositiveInt | None = None  # observations that the model sees; those of `preprocess` if not set

@@ -14,10 +14,10 @@ from keras import layers, ops
 
 Form = tuple[int, int, int]  # height, width and channels of an image
 
-CELLS = 7  # of gradients, a side at most
+CELLS = 7  # maximum number of gradient cells per side
 DIRECTIONS = 18  # of the full circle
 COLOURS, GREYS = 4, 8  # levels of each colour channel, and of grey
-COLOUR_CELLS = 2  # a side
+COLOUR_CELLS = 2  # colour cells per side
 
 _MIN_LARGE_SIDE, _MIN_HUGE_SIDE = 160, 320  # pixels; from there on images are halved, or quartered
 _MAX_COLOUR_SIDE = 64  # pixels, about: colours do not need more
@@ -40,7 +40,7 @@ def mean_pixels(form: Form, side: int) -> keras.Model:
 
 
 def area_shares(pixels: int, areas: int) -> npt.NDArray[np.float32]:
-    """Return the share of each pixel of a side in the mean of each of its equal sections: (pixels, areas)."""
+    """Return the weight of each pixel along a side in the mean of each of its equal sections: (pixels, areas)."""
     edges = np.arange(areas + 1) * pixels / areas
     begin, end = np.arange(pixels)[:, np.newaxis], np.arange(1, pixels + 1)[:, np.newaxis]
     overlap = np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1])

@@ -1,8 +1,8 @@
 """Candidates of each preset, the cheapest first.
 
-Small images are digits, letters or clothes, often very many: a residual network learns Fashion-MNIST in two epochs to
-.923 on its validation set. Photos are fewer, and a network from nothing learns little from them; a pretrained one is
-a candidate wherever its weights are at hand.
+Small images are usually digits, letters or clothes, and there are often many of them: on the validation set of
+Fashion-MNIST, a residual network reaches an accuracy of .923 after two epochs. Photos are fewer, so a network trained
+from scratch learns little. A pretrained network is a candidate if its weights are on this machine.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ def _residual(width: int, augment: dict[str, Any], train: Mapping[str, Any]) -> 
 
 
 def _networks(preset: str, photos: bool) -> list[_Point]:
-    """Return the networks that are trained from nothing."""
+    """Return the networks that are trained from scratch."""
     changes = _PHOTO_CHANGES if photos else _IMAGE_CHANGES
     if preset == "quick":
         brief = {"epochs": 20, "batch_size": 32} if photos else {"epochs": 6, "batch_size": 64}
@@ -43,7 +43,7 @@ def _networks(preset: str, photos: bool) -> list[_Point]:
 
 
 def _frozen(preset: str) -> list[_Point]:
-    """Return frozen bases whose weights are at hand."""
+    """Return frozen bases whose weights are on this machine."""
     weights = weights_at_hand()
     ranked = [base for base in _PREFERRED if base in weights] + sorted(set(weights) - set(_PREFERRED))
     return [
@@ -63,4 +63,4 @@ def _of(preset: str) -> Callable[[Mapping[str, Any]], list[_Point]]:
 
 
 PRESETS = {name: _of(name) for name in ("quick", "good", "best")}
-"""Function from the tables of a pipeline to the candidates, by preset."""
+"""Functions from the tables of a pipeline to the candidates of each preset."""

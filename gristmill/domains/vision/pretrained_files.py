@@ -1,4 +1,4 @@
-"""Weights of pretrained networks that are at hand: in the folders of GRISTMILL_DATA, or in the cache of Keras."""
+"""Weights of pretrained networks on this machine: in the folders of GRISTMILL_DATA, or in the cache of Keras."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _OTHER_WIDTH = re.compile(r"_(2_5|5_0|7_5|0\.\d+|1\.[34])_")  # fewer or more fi
 
 
 def weights_at_hand() -> dict[str, str]:
-    """Return the value of `weights` for each network of keras.applications whose weights are at hand.
+    """Return the value of `weights` for each network of keras.applications whose weights are on this machine.
 
     It is the name of the file in a folder of GRISTMILL_DATA, or `imagenet` for weights that Keras has fetched.
     """

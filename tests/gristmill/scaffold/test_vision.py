@@ -194,7 +194,7 @@ def test_photos_without_weights_are_told_how_to_have_a_pretrained_network(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
     monkeypatch.delenv("GRISTMILL_DATA", raising=False)
     (note,) = proposed(tmp_path / "pets", tmp_path).notes
-    assert "are in a folder of GRISTMILL_DATA" in note
+    assert "into a folder of GRISTMILL_DATA" in note
 
     (tmp_path / "mobilenet_1_0_224_notop.weights.h5").touch()
     monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))

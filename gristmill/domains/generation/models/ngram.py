@@ -25,13 +25,13 @@ class Counts(Settings):
 
 
 class Unigram(Counts):
-    """How often each token occurs, whatever stands before it."""
+    """Frequency of each token, independent of the tokens before it."""
 
     kind: Literal["unigram"]
 
 
 class Bigram(Counts):
-    """How often each token follows the one before it."""
+    """Frequency of each token after the token before it."""
 
     kind: Literal["bigram"]
 
@@ -41,7 +41,7 @@ class Bigram(Counts):
 
 
 class Ngram(Counts):
-    """How often each token follows the tokens before it, by modified Kneser-Ney smoothing (`ngram_counts.py`)."""
+    """Frequency of each token after the tokens before it, with modified Kneser-Ney smoothing (`ngram_counts.py`)."""
 
     kind: Literal["ngram"]
     order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens of an n-gram, including the predicted one

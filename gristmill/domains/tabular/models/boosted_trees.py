@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 class BoostedTrees(Settings):
     """Boosted trees on the numbers as they are, and on the names of each category ordered by their mean target.
 
-    What is not set is chosen by cross-validation on the training rows.
+    Values that are not set are chosen by cross-validation on the training rows.
     """
 
     kind: Literal["boosted_trees"]
     libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
     loss: Literal["huber", "mae", "mse"] = "huber"  # loss on standardised values
-    rounds: PositiveInt | None = None  # trees in a sum
+    rounds: PositiveInt | None = None  # number of trees in each ensemble
     logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
-    sums: PositiveInt | None = None  # sums of trees with other seeds that are averaged; 4 for few rows, else 1
+    sums: PositiveInt | None = None  # number of ensembles with different seeds to average; 4 for few rows, else 1
     learning_rate: PositiveFloat = 0.1  # share of each tree that is added
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
     depth: Annotated[int, Field(ge=1, le=8)] = 6  # maximum number of splits on the way to a leaf

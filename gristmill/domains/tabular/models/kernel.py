@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Kernel(Settings):
-    """Kernel ridge regression with a Matérn kernel; what is not set is chosen by leaving out one row at a time."""
+    """Kernel ridge regression with a Matérn kernel; values that are not set are chosen by leave-one-out validation."""
 
     kind: Literal["kernel"]
-    width: PositiveFloat | None = None  # of the kernel, in units of the median distance between training rows
+    width: PositiveFloat | None = None  # width of the kernel, in units of the median distance between training rows
     linear: NonNegativeFloat | None = None  # weight of a linear kernel, which continues trends
-    penalty: PositiveFloat | None = None  # of rough functions: the variance of the noise, relative to the target's
+    penalty: PositiveFloat | None = None  # variance of the noise, relative to the target's; larger is smoother
     logarithm: bool | None = None  # learn the logarithm of the target
 
     def tuned(self, data: "Prepared") -> "Kernel":

@@ -1,7 +1,7 @@
 """Linear regression on the columns, on pieces of them, or on their products; each in closed form.
 
-Each chooses how much it shrinks its coefficients, and whether it learns the logarithm of the target, by leaving out one
-training row at a time.
+Each chooses its penalty, and whether it learns the logarithm of the target, by leave-one-out validation on the training
+rows.
 """
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class LeastSquares(Settings):
-    """A plane through the standardised numbers, with a level for each name of a category."""
+    """A linear function of the standardised numbers, with an intercept for each name of a category."""
 
     kind: Literal["least_squares"]
     baseline: ClassVar[bool] = True
 
     def fit(self, data: "Prepared") -> "keras.Model":
-        """Return the network from raw inputs to the plane's value."""
+        """Return the network from raw inputs to predictions."""
         from gristmill.domains.tabular.linear_fit import least_squares
 
         return least_squares(data)
@@ -33,7 +33,7 @@ class PiecewiseLinear(Settings):
     """A sum of functions of one column each, linear between quantiles of its training values."""
 
     kind: Literal["piecewise_linear"]
-    pieces: Annotated[  # numbers of pieces of each column, of which the best is taken
+    pieces: Annotated[  # possible numbers of pieces of each column; the best one is used
         tuple[Annotated[int, Field(ge=2, le=64)], ...], Field(strict=False, min_length=1)
     ] = (4, 8, 16)
 

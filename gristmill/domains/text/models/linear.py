@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 class NbLinear(Settings):
-    """Logistic regression on words and neighbouring words, scaled by how much more frequent they are in a class.
+    """Logistic regression on n-grams of words, each scaled by how much more frequent it is in a class.
 
     Source: Wang & Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
     """
 
     kind: Literal["nb_linear"]
     baseline: ClassVar[bool] = True
-    longest: Annotated[int, Field(ge=1, le=3)] = 3  # words that an n-gram has at most
+    longest: Annotated[int, Field(ge=1, le=3)] = 3  # maximum number of words in an n-gram
     vocabulary: Annotated[int, Field(ge=4, le=1_000_000)] = 1_000_000  # maximum number of words; others are ignored
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
-    decay: PositiveFloat = 1.0  # of the squared weights
-    max_characters: PositiveInt = 50_000_000  # to fit on, 1 GiB; of longer data, texts are taken evenly
+    decay: PositiveFloat = 1.0  # penalty on the squared weights
+    max_characters: PositiveInt = 50_000_000  # maximum to fit on, in 1 GiB; longer data is sampled evenly
 
     def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts."""
@@ -33,16 +33,16 @@ class NbLinear(Settings):
 
 
 class CharNgrams(Settings):
-    """The same on the characters of words: it reads parts of words, and so inflections, misspellings and new words."""
+    """The same on n-grams of characters within words, which also cover inflections, misspellings and new words."""
 
     kind: Literal["char_ngrams"]
-    shortest: Annotated[int, Field(ge=2, le=5)] = 2  # characters that an n-gram has at least
-    longest: Annotated[int, Field(ge=2, le=5)] = 5  # and at most
+    shortest: Annotated[int, Field(ge=2, le=5)] = 2  # minimum number of characters in an n-gram
+    longest: Annotated[int, Field(ge=2, le=5)] = 5  # maximum number of characters in an n-gram
     vocabulary: Annotated[int, Field(ge=4, le=6000)] = 4096  # maximum number of characters; others count as one
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
-    decay: PositiveFloat = 10.0  # of the squared weights
-    max_characters: PositiveInt = 15_000_000  # to fit on, 1 GiB; of longer data, texts are taken evenly
+    decay: PositiveFloat = 10.0  # penalty on the squared weights
+    max_characters: PositiveInt = 15_000_000  # maximum to fit on, in 1 GiB; longer data is sampled evenly
 
     @field_validator("longest")
     @classmethod

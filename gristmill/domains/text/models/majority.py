@@ -1,4 +1,4 @@
-"""The frequencies of the classes, whatever the text: what every classifier must beat."""
+"""Baseline classifier that predicts the class frequencies for every text."""
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 

@@ -19,11 +19,11 @@ class BoostedTrees(ViewSettings):
     """
 
     kind: Literal["boosted_trees"]
-    rounds: PositiveInt = 1000  # maximum for each target; the latest fifth of the training set chooses fewer
+    rounds: PositiveInt = 1000  # maximum per target; the number is chosen on the latest fifth of the training set
     learning_rate: PositiveFloat = 0.05  # share of each tree that is added
-    leaves: PositiveInt = 15  # maximum in a tree
+    leaves: PositiveInt = 15  # maximum per tree
     depth: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 6  # maximum number of splits on the way to a leaf
-    min_rows: PositiveInt = 50  # minimum in a leaf; fewer with little data
+    min_rows: PositiveInt = 50  # minimum per leaf; smaller if there is little data
 
     libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
 

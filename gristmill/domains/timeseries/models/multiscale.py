@@ -1,4 +1,4 @@
-"""Dense layers on the newest values and on means over longer and longer spans."""
+"""Dense layers on the newest values and on means over increasingly long spans."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ class Multiscale(NetworkSettings):
 
     Sources: Corsi, "A Simple Approximate Long-Memory Model of Realized Volatility", Journal of Financial Econometrics
     7(2), 2009 (means over several spans); Challu et al., "N-HiTS", AAAI 2023 (dense layers on several rates); Das et
-    al., "Long-term Forecasting with TiDE", TMLR 2023 (a linear map beside them).
+    al., "Long-term Forecasting with TiDE", TMLR 2023 (a parallel linear map).
     """
 
     kind: Literal["multiscale"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Ets(Settings):
-    """Exponential smoothing with and without trend, damping, season and logs, each weighed by its likelihood."""
+    """Exponential smoothing with and without trend, damping, season and logs, each weighted by its likelihood."""
 
     kind: Literal["ets"]
     season: PositiveInt | None = None  # observations in a season; preprocess.season if not set
@@ -27,7 +27,7 @@ class Ets(Settings):
 
 
 class Theta(Settings):
-    """Exponential smoothing around shares of a line, with and without season and logs, each weighed by its likelihood.
+    """Exponential smoothing around shares of a line, with and without season and logs, each weighted by likelihood.
 
     Sources: Assimakopoulos & Nikolopoulos, "The theta model", International Journal of Forecasting 16(4), 2000;
     Fiorucci et al., "Models for optimising the theta method and their relationship to state space models", ibid. 32(4),

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from gristmill.domains.vision.labelled_images import LabelledImages
 
-_CUTS = {"MobileNet": "conv_pw_12_relu"}  # where features suit other photos better than those of the last layer
+_CUTS = {"MobileNet": "conv_pw_12_relu"}  # layer whose features suit other photos better than those of the last one
 
 
 class Frozen(Pretrained):
-    """A pretrained base of keras.applications below a logistic regression."""
+    """Logistic regression on the features of a frozen base of keras.applications."""
 
     kind: Literal["frozen"]
-    side: PositiveInt = 288  # pixels that the shorter side of a smaller image is enlarged to
+    side: PositiveInt = 288  # pixels to which the shorter side of a smaller image is enlarged
 
     def fit(self, data: "LabelledImages") -> "keras.Model":
         """Return the classifier of pixels.

@@ -16,7 +16,7 @@ class LinearPixels(Settings):
     """Logistic regression on the mean colours of a few areas."""
 
     kind: Literal["linear_pixels"]
-    side: PositiveInt = 8  # areas a side
+    side: PositiveInt = 8  # areas per side
     baseline: ClassVar[bool] = True
 
     def fit(self, data: "LabelledImages") -> "keras.Model":

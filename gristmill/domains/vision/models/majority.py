@@ -1,4 +1,4 @@
-"""The frequencies of the classes, whatever the image: what every classifier must beat."""
+"""Baseline classifier that predicts the class frequencies for every image."""
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 

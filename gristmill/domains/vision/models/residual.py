@@ -1,4 +1,4 @@
-"""Convolutions with shortcuts and batch normalisation, whose depth follows the size of the images.
+"""Convolutions with shortcuts and batch normalisation; the depth depends on the size of the images.
 
 Source: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016.
 """
@@ -14,11 +14,11 @@ from gristmill.settings.base import Settings
 if TYPE_CHECKING:
     import keras
 
-_SIDE = 64  # pixels, about, that larger images are reduced to
-_LAST_SIDE = 4  # pixels of the last maps, about
+_SIDE = 64  # pixels per side to which larger images are reduced, approximately
+_LAST_SIDE = 4  # pixels per side of the last maps, approximately
 _MAX_STAGES = 4
 _MAX_WIDENING = 8  # filters of the last stage, as a multiple of the first convolution's
-_MOMENTUM = 0.9  # of the statistics of batch normalisation: Keras's .99 needs more updates than few images give
+_MOMENTUM = 0.9  # of batch normalisation; Keras's default, 0.99, needs more updates than a small training set has
 
 
 class Residual(Settings):
@@ -50,7 +50,7 @@ class Residual(Settings):
 
 
 def _stages(side: int) -> int:
-    """Return how often maps of a side are halved."""
+    """Return the number of times that maps with this side are halved."""
     return min(_MAX_STAGES, max(1, math.ceil(math.log2(side / _LAST_SIDE))))
 
 
