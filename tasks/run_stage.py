@@ -36,7 +36,7 @@ class _Read:
 
     pipeline: Pipeline
     data: Mapping[str, Located]
-    digests: Mapping[str, str]  # of data and input artifacts
+    digests: Mapping[str, str]  # digests of data and input artifacts
     modules: Mapping[str, Module]
     imported: Imported  # the user's own code
 
@@ -112,7 +112,7 @@ def make(
             call_core(run.pipeline.domain, stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
             if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != read.data:
-                raise SourceChanged(f"{', '.join(read.data)}: files came or went while they were read. Run again.")
+                raise SourceChanged(f"{', '.join(read.data)}: files were added or removed meanwhile. Run again.")
             artifact = store.publish(draft, identity, replace=refresh)
         shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
     return artifact, False

@@ -31,7 +31,7 @@ class Candidate:
     """One model to try."""
 
     name: str  # its kind; a number is added if several have the same
-    tables: Mapping[str, Settings]  # of the pipeline, with the candidate's own
+    tables: Mapping[str, Settings]  # tables of the pipeline, with those of the candidate
 
 
 def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate]:

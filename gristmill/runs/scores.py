@@ -69,7 +69,7 @@ class Selected(BaseModel):
     members: dict[str, float]  # weights of the candidates in the exported model, the largest first
     metric: str  # the loss that was compared
     on: str  # the data that it was measured on
-    loss: float  # of the exported model
+    loss: float  # loss of the exported model
     best: str  # the best single candidate
     best_loss: float
     tried: int  # number of candidates

@@ -32,7 +32,7 @@ class Covariates:
 
     ingest: list[Guess]
     preprocess: list[Guess]
-    names: set[str]  # of the columns that are used
+    names: set[str]  # names of the columns that are used
     unused: dict[str, str]  # other column to reason
 
 

@@ -15,12 +15,12 @@ import pandas as pd
 Values = npt.NDArray[np.float64]
 Features = list[Values]  # for each step of a forecast, (windows, features)
 
-_BLOCKS = 4  # in the second half of the time
+_BLOCKS = 4  # blocks to compare errors on, in the second half of the time
 _MIN_BETTER = 3  # blocks in which a column must lower the error
 _MIN_WINDOWS = 60
 _MAX_WINDOWS = 10_000  # evenly spaced ones; more would not change the result
 _ROWS_PER_LAG = 10
-_PENALTY = 1.0  # of the squared weights of standardised features
+_PENALTY = 1.0  # penalty on the squared weights of standardised features
 
 
 class LinearForecast:

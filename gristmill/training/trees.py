@@ -41,7 +41,7 @@ class TreeSettings:
     """Settings of one fit."""
 
     objective: Literal["l2", "l1", "huber", "binary", "multiclass"] = "l2"
-    rounds: int | tuple[int, ...] = 1000  # of all outputs or of each; with validation rows, the maximum
+    rounds: int | tuple[int, ...] = 1000  # for all outputs or for each; the maximum if there are validation rows
     patience: int = 50  # rounds without a lower validation loss that end the fit
     learning_rate: float = 0.05
     leaves: int = 31  # maximum per tree
@@ -178,7 +178,7 @@ class _Process:
         return subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-_process = _Process()  # it ends when this process does, which closes its pipe
+_process = _Process()  # ends with this process, because its pipe is closed
 
 
 def _failure(status: int, errors: str) -> WorkError:

@@ -136,7 +136,7 @@ def test_a_folder_whose_files_come_or_go_while_they_are_read_is_never_cached(
         assert run.catalogue.store.open_verified(reference_of(produce(run, "ingest", {}))).counts["rows"] == 301
     (folder / "b.csv").write_text("month,sunspots\n1774-01,60.0\n")
     monkeypatch.setattr(ingest, "ingest", slow)
-    told = r"source\.path: files came or went while they were read" if change == "joins" else r"b\.csv: changed while"
+    told = r"source\.path: files were added or removed meanwhile" if change == "joins" else r"b\.csv: changed while"
     with pytest.raises(SourceChanged, match=told), opened(project) as run:
         produce(run, "ingest", {})
 

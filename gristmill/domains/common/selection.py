@@ -39,10 +39,10 @@ _MB = 1e6
 class Selection:
     """Outcome of a selection."""
 
-    weights: dict[str, float]  # of the members; they sum to 1
+    weights: dict[str, float]  # weights of the members; they sum to 1
     metric: str  # the loss, lower is better
     on: str  # the data on which candidates were compared: "validation", "backtest" or "folds"
-    loss: float  # of the weighted average
+    loss: float  # loss of the weighted average
     leaderboard: pd.DataFrame  # a row for each candidate, the lowest loss first
 
     def write(self, candidates: Mapping[str, CandidateArtifacts], out: Path) -> None:

@@ -24,7 +24,7 @@ from gristmill.domains.generation.dataset import TokenStream
 Ids = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
-_USUAL_DISCOUNTS = (0.5, 1.0, 1.5)  # of counts 1, 2, and 3 or more, where too few counts are known to estimate them
+_USUAL_DISCOUNTS = (0.5, 1.0, 1.5)  # for counts 1, 2, and 3 or more, if there are too few n-grams to estimate them
 
 
 @dataclass(frozen=True)

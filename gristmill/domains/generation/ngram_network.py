@@ -22,7 +22,7 @@ from gristmill.training.lookup_tables import (
     positions_of,
 )
 
-_MIN_PROBABILITY = 1e-30  # of padding, which never follows
+_MIN_PROBABILITY = 1e-30  # probability of padding, which follows no token
 
 
 def ngram_network(orders: list[Grams], shape: Shape) -> keras.Model:

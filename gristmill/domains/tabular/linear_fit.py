@@ -19,11 +19,11 @@ from gristmill.domains.tabular.encoder import Knots, build_encoder, encode, quan
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
 
-_PENALTIES = (0.0, *(10.0**power for power in range(-6, 5)))  # of squared coefficients; plain least squares first
+_PENALTIES = (0.0, *(10.0**power for power in range(-6, 5)))  # 0 is ordinary least squares
 _MIN_GAIN = 0.001  # share of the error that a larger penalty must save
-_RESOLUTION = 1e-6  # of float32 columns: smaller singular values, relative to the largest, are noise
-_MIN_FREEDOM = 1e-6  # of a row: 1 minus its leverage
-_MAX_CELLS = 20_000_000  # of the columns to fit; more rows are drawn from
+_RESOLUTION = 1e-6  # singular values of float32 columns that are smaller, relative to the largest, are noise
+_MIN_FREEDOM = 1e-6  # minimum of 1 minus the leverage of a row
+_MAX_CELLS = 20_000_000  # rows x columns to fit; larger tables are sampled evenly
 _MAX_FACTORS = 50  # encoded columns that are multiplied with each other
 
 Columns = npt.NDArray[np.float64]  # (rows, columns)

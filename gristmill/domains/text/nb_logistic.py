@@ -21,8 +21,8 @@ from gristmill.domains.common.classification.labelled import Labels
 
 Values = npt.NDArray[np.float64]
 
-_PRECISION = 0.01  # of the solution: the share of the first slope that may be left, as LIBLINEAR has it
-_MAX_ROUNDS = 100  # of Newton's method; about ten are taken
+_PRECISION = 0.01  # share of the first gradient's norm at which the solution is accepted, as in LIBLINEAR
+_MAX_ROUNDS = 100  # iterations of Newton's method; about ten are needed
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _Problem:
     ratio: Values  # (features,)
     signs: Values  # (texts,): 1 or -1
     decay: float
-    _place: Values | None = None  # where the curvature was asked for last
+    _place: Values | None = None  # point at which the curvature was computed last
     _bend: Values = field(default_factory=lambda: np.zeros(0))  # (texts,): second derivative of each text's loss there
 
     def loss(self, flat: Values) -> float:

@@ -25,7 +25,7 @@ from gristmill.errors import DataError, Unsuitable
 if TYPE_CHECKING:
     from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 
-MAX_TOKENS = 20_000  # of a text, so that a single huge one cannot exhaust the memory of the server
+MAX_TOKENS = 20_000  # read from one text, so that a single huge one cannot exhaust the memory of a server
 """Number of words or characters of a text that are read."""
 
 _SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Unicode has none beyond

@@ -21,7 +21,7 @@ from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
 MAX_ROWS = 300_000  # windows x steps; more windows are thinned out evenly
 MIN_WINDOWS = 40
 WINDOWS_PER_BLOCK = 4096  # bounds the memory of features under way
-VALIDATION_SHARE = 0.2  # of the windows, the latest ones: they choose the number of rounds
+VALIDATION_SHARE = 0.2  # share of the windows, the latest ones, on which the number of rounds is chosen
 
 
 def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.Model:

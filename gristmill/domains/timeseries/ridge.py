@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 Solution = tuple[Array, Array]  # kernel, (features, outputs), and bias, (outputs,)
 
 FOLDS = 5
-PENALTIES = np.logspace(-7, 1.5, 18)  # of a window
+PENALTIES = np.logspace(-7, 1.5, 18)  # penalties per window
 MAX_ERROR = 1.25  # error of a normalisation that takes part, in errors of the best
 WINDOWS_PER_BLOCK = 16_384  # bounds the memory
 

@@ -23,7 +23,7 @@ from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
-_TRUSTED = ("ets", "theta")  # on thousands of series of forecasting competitions, few models beat their average
+_TRUSTED = ("ets", "theta")  # few models beat their average on the series of forecasting competitions
 
 Items = list[tuple[Prepared, str, Forecasts]]  # series, part, its windows and truth
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gristmill.domains.timeseries.dataset import Prepared
 
 
-MIN_WINDOWS = 2  # to learn from, with a longer history than that of `preprocess`
+MIN_WINDOWS = 2  # minimum in the training set if the history is longer than that of `preprocess`
 MAX_SEASON = 200  # observations; a longer history is slower and hardly more accurate
 
 

@@ -15,13 +15,13 @@ from keras import layers, ops
 Form = tuple[int, int, int]  # height, width and channels of an image
 
 CELLS = 7  # maximum number of gradient cells per side
-DIRECTIONS = 18  # of the full circle
+DIRECTIONS = 18  # directions of gradients in the full circle
 COLOURS, GREYS = 4, 8  # levels of each colour channel, and of grey
 COLOUR_CELLS = 2  # colour cells per side
 
 _MIN_LARGE_SIDE, _MIN_HUGE_SIDE = 160, 320  # pixels; from there on images are halved, or quartered
 _MAX_COLOUR_SIDE = 64  # pixels, about: colours do not need more
-_MAX_SHARE = 0.2  # of a direction in the gradients of a neighbourhood
+_MAX_SHARE = 0.2  # maximum share of one direction in the gradients of a neighbourhood
 _NOISE = 6.5  # squared levels of 255 that count as no gradient
 _TEXTURE = 0.2357  # weight of the total of the directions
 _NO_SHARE = 1e-3  # added to the share of a colour: the root has no slope at zero

@@ -20,13 +20,13 @@ from gristmill.domains.common.folds import stratified_folds
 Values = npt.NDArray[np.float64]
 Features = npt.NDArray[Any]  # (examples, features)
 
-PENALTIES = (3e3, 1e3, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)  # of the summed loss, the strongest first
+PENALTIES = (3e3, 1e3, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)  # on the summed loss, the strongest first
 FOLDS = 5
 MAX_TO_CHOOSE = (3_000, 2_000_000)  # examples and numbers that the penalty is chosen on, of examples taken evenly
 _MIN_DEVIATION = 0.3  # share of the root mean square of all features' deviations that the smallest is raised to
 _PATIENCE = 2  # weaker penalties that are tried after the best one
-_MAX_ROUNDS = 200  # of L-BFGS
-_PRECISION, _ROUGHLY = 1e-4, 1e-3  # of the solution, and to choose a penalty: the largest slope of the mean loss
+_MAX_ROUNDS = 200  # iterations of L-BFGS
+_PRECISION, _ROUGHLY = 1e-4, 1e-3  # largest gradient of the mean loss at a solution; larger while a penalty is chosen
 
 
 class LinearClassifier(NamedTuple):
