@@ -11,7 +11,7 @@ from gristmill.runs.retraining_record import Retraining
 def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
     """Return the weights of the candidates in a champion.
 
-    Return none if the champion was not selected among candidates, or if the pipeline's candidates have changed since.
+    The result is empty if the champion was not selected among candidates, or if the candidates have changed since then.
     """
     selected = champion.evaluated.selected if champion else None
     if champion is None or selected is None:
@@ -24,7 +24,7 @@ def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
 def alarms_about_champion(found: Retraining, last: Retraining | None) -> list[str]:
     """Return the alarms of a retraining, and of the last one if it judged the same champion.
 
-    Whether a baseline is better than the champion is known only at the end of a retraining.
+    The last one matters because a comparison with the best baseline is known only at the end of a retraining.
     """
     about_same = [found, last] if last and last.champion == found.champion else [found]
     return [alarm for one in about_same if one.drift for alarm in one.drift.alarms]

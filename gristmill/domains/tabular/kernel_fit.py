@@ -31,7 +31,7 @@ Rows = npt.NDArray[np.float64]  # (rows, features)
 
 
 class Choice(NamedTuple):
-    """Values that leaving out one row at a time chooses."""
+    """Values chosen by leave-one-out validation."""
 
     width: float
     linear: float

@@ -42,7 +42,7 @@ class Ridge:
 def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) -> Ridge:
     """Return the plane with the lowest error of the possible scales and penalties.
 
-    Where several planes fit as well, the one with the smallest coefficients is taken: a name that was not in the
+    If several planes fit equally well, the one with the smallest coefficients is taken: a name that was not in the
     training set counts nothing.
     """
     centre = columns.mean(axis=0)

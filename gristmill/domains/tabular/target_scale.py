@@ -54,7 +54,7 @@ class TargetScale:
 
 
 def target_scale(data: Prepared, skewed: str) -> TargetScale:
-    """Return the scale of a network's target: that of the layout, or logarithms if `skewed` is "log" and it is."""
+    """Return the scale of a network's target: the layout's, or logarithms of a skewed target if `skewed` is "log"."""
     target = data.truth[data.parts == "train"]
     if skewed == "log" and target.min() > 0 and skewness(target) > _MIN_SKEWNESS:
         return TargetScale.fit(target, logarithm=True)

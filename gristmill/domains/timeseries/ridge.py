@@ -25,7 +25,7 @@ Solution = tuple[Array, Array]  # kernel, (features, outputs), and bias, (output
 
 FOLDS = 5
 PENALTIES = np.logspace(-7, 1.5, 18)  # penalties per window
-MAX_ERROR = 1.25  # error of a normalisation that takes part, in errors of the best
+MAX_ERROR = 1.25  # maximum error of a normalisation in the mean, as a multiple of the lowest one
 WINDOWS_PER_BLOCK = 16_384  # bounds the memory
 
 
@@ -35,7 +35,7 @@ class Sums:
 
     gram: Array  # (features + 1, features + 1)
     cross: Array  # (features + 1, outputs)
-    squares: float  # of all targets
+    squares: float  # weighted sum over all targets
 
     @classmethod
     def of(cls, features: Array, targets: Array, weights: Array) -> "Sums":
@@ -129,9 +129,9 @@ def fit(data: Prepared, l2: float) -> keras.Model:
 def choose(data: Prepared, decay: float, normalise: str | None) -> keras.Model:
     """Return the forecaster at the penalty with the lowest error on left-out windows.
 
-    If no normalisation is given, it is the mean of forecasters with different ones. Cross-validation does not tell
-    which one extrapolates better: in backtests of twelve series, their mean had a lower error than the one chosen by
-    cross-validation on eleven. It only leaves out those that are much worse.
+    If no normalisation is given, it is the mean of forecasters with different ones. Cross-validation does not show
+    which one extrapolates better: in backtests of twelve series, the mean had a lower error than the normalisation
+    chosen by cross-validation on eleven. Cross-validation only leaves out normalisations that are much worse.
     """
     data = typically_scaled(data)
     choices = [normalise] if normalise else ["none", "last", *(["reversible"] if len(data.ids) > 1 else [])]

@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float64]
 def step_sizes(data: Prepared) -> Array:
     """Return the mean absolute step of each target in each training set, (series, targets).
 
-    A constant series, or one without a step, gets the mean of the others.
+    A constant series, or one with a single value, gets the mean of the others.
     """
     begins, ends = data.part("train").T
     values = data.values[:, : len(data.layout.targets)].astype(np.float64)
@@ -27,10 +27,10 @@ def step_sizes(data: Prepared) -> Array:
 
 
 def typically_scaled(data: Prepared) -> Prepared:
-    """Return the series with the scale of the typical one, if there are several.
+    """Return the series on the scale of a typical one, if there are several.
 
     Channels are divided by the median deviation of the series and not centred. So a window of a small series keeps its
-    digits in float32, and what keeps the scale of a flat window from 0 is small for most series.
+    digits in float32, and the constant that keeps the scale of a flat window above 0 is small for most series.
     """
     if len(data.ids) == 1:
         return data

@@ -24,12 +24,12 @@ from gristmill.domains.timeseries.smoothing_operators import (
 from gristmill.domains.timeseries.window_graph import check_past, fill_source, longest_past, product
 
 MIN_HISTORY = 36  # observations of a window, if the series have as many
-SEASONS = 7  # seasons in a window of at most MAX_HISTORY
-MIN_SEASONS = 3  # seasons in a window of a longer season
-MAX_HISTORY = 168  # observations of such a window
-MAX_SEASON = 24  # a longer season has waves in place of a state for each position
+SEASONS = 7  # seasons in a window, up to MAX_HISTORY observations
+MIN_SEASONS = 3  # seasons in every window, even above MAX_HISTORY
+MAX_HISTORY = 168  # observations
+MAX_SEASON = 24  # a longer season has harmonics instead of a state for each position
 
-_FLOOR = 1e-9  # squared error that counts as none, in squared scales of the window
+_FLOOR = 1e-9  # added to squared errors in squared scales of the window: a perfect fit has no finite logarithm
 _NEVER = 1e9  # penalty of a model that is not used
 _MAX_GROWTH = 10.0  # natural log of the largest factor between the last value and a forecast on logs
 

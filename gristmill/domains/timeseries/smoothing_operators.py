@@ -22,11 +22,7 @@ LEVELS = (0.05, 0.2, 0.4, 0.7, 0.95)  # weight of the newest value in the level
 TRENDS = (0.0, 0.1)  # weight of the newest slope in the trend, as a share of the weight in the level
 DAMPING = (1.0, 0.95, 0.8)  # factor of the trend from step to step; 1 is not used on logs, where growth explodes
 SEASONS = (0.02, 0.2)  # weight of the newest value in the season, as a share of what the level leaves
-THETAS = (
-    1.0,
-    2.0,
-    4.0,
-)  # curvature that is smoothed: 1 the values themselves, more with more of the line; 4 not on logs
+THETAS = (1.0, 2.0, 4.0)  # factor of the curvature in the values that are smoothed; 1 keeps the values
 WAVES = 3  # sine and cosine pairs of a season that is too long for a state of its own
 
 
