@@ -92,10 +92,9 @@ def choose(
     metric: str,
     on: str,
     block: int = 1,
-    independent: float | None = None,
+    independent: int | None = None,
     trusted: Collection[str] = (),
     predict_one: Callable[[str], Call] | None = None,
-    separate: int | None = None,
     remedy: str = "preprocess.validation",
 ) -> Selection:
     """Return the weights that select chooses, and the leaderboard.
@@ -111,7 +110,6 @@ def choose(
         independent: number of independent predictions; if None, the number of losses.
         trusted: candidates known to be good on most data; with few independent predictions, weights are shrunk to them.
         predict_one: function that returns a call in which a candidate predicts once, to be timed if there is a limit.
-        separate: number of predictions whose true values do not overlap; if None, the number of losses.
         remedy: settings that give more predictions.
 
     Raises:
@@ -137,9 +135,10 @@ def choose(
     if settings.weights:
         weights = _fixed_weights(settings, candidates, unusable)
     else:
-        _check_enough(len(losses[sound[0]]) if separate is None else separate, on, remedy)
+        count = len(losses[sound[0]]) if independent is None else independent
+        _check_enough(count, on, remedy)
         usable = {name: predictions[name] for name in sound}
-        weights = ensemble_weights(usable, loss, independent or len(losses[sound[0]]), trusted, allowed)
+        weights = ensemble_weights(usable, loss, count, trusted, allowed)
     table = pd.DataFrame(
         {
             "candidate": list(candidates),

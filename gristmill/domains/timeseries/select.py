@@ -65,10 +65,9 @@ def select(
         metric="scaled error",
         on=on,
         block=data.layout.horizon,
-        independent=sum(len(forecasts.starts) for *_, forecasts in items) / data.layout.horizon,
+        independent=sum(independent_forecasts(one, forecasts) for one, _, forecasts in items),
         trusted=_TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
-        separate=_separate(items, data.layout.horizon),
         remedy="preprocess.validation or backtest.windows",
     )
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
@@ -80,10 +79,12 @@ def select(
     return counts | {"candidates": len(candidates), "members": len(members)}
 
 
-def _separate(items: Items, horizon: int) -> int:
-    """Return the number of forecasts that do not overlap, at most two for each block."""
-    starts = [forecasts.starts for *_, forecasts in items if len(forecasts.starts)]
-    return sum(2 if np.ptp(one) >= horizon else 1 for one in starts)
+def independent_forecasts(data: Prepared, forecasts: Forecasts) -> int:
+    """Return the number of forecasts that share no observation, summed over the series."""
+    _, firsts, windows = np.unique(data.series_of(forecasts.starts), return_index=True, return_counts=True)
+    lasts = firsts + windows - 1
+    spans = forecasts.starts[lasts] - forecasts.starts[firsts]
+    return int(np.minimum(windows, spans // data.layout.horizon + 1).sum())
 
 
 def scaled_loss(items: Items) -> Loss:

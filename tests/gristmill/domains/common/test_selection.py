@@ -82,7 +82,7 @@ class TestShrinkage:
         assert ensemble_weights(self.FOUND, losses, 100, trusted=["c"]) == greedy_weights(self.FOUND, losses)
 
     def test_the_share_of_trusted_candidates_follows_from_numbers_and_losses(self) -> None:
-        found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.1}
+        found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.45 * (NOISE["a"] + NOISE["c"])}
         weights = ensemble_weights(found, losses, 8, trusted=["a", "c", "not tried"])
 
         prior = losses((found["a"] + found["c"]) / 2).mean()
@@ -101,6 +101,13 @@ class TestShrinkage:
         found = {"near": TRUTH + 0.5 + 0.1 * NOISE["a"], "far": TRUTH - 4}
         greedy, few = greedy_weights(found, losses), ensemble_weights(found, losses, 8)
         assert greedy["near"] - few["near"] < 0.05
+
+    def test_the_loss_stays_close_to_that_of_the_best_candidate(self) -> None:
+        found = {"good": TRUTH + 0.5, "bad": TRUTH + 1}
+        weights = ensemble_weights(found, losses, 2, ["bad"])
+
+        assert 0.05 < weights["bad"] <= 0.1  # 0.83 by numbers and losses alone
+        assert losses(sum(weight * found[name] for name, weight in weights.items())).mean() <= 0.55
 
     def test_a_perfect_candidate_stays_alone(self) -> None:
         assert ensemble_weights({"perfect": TRUTH, "a": TRUTH + 1}, losses, 8, trusted=["a"]) == {"perfect": 1.0}
@@ -203,6 +210,6 @@ class TestChoose:
         with pytest.raises(RequestError, match=r" Found in the validation set: 1\. Increase preprocess\.validation\.$"):
             chosen(Select(), "validation")
         with pytest.raises(RequestError, match=r" Found in the backtest: 0\. Increase backtest\.windows\.$"):
-            chosen(Select(), "backtest", separate=0, remedy="backtest.windows")
-        assert chosen(Select(), "validation", separate=2).weights
+            chosen(Select(), "backtest", independent=0, remedy="backtest.windows")
+        assert chosen(Select(), "validation", independent=2).weights
         assert chosen(Select(weights={"a": 1.0}), "validation").weights == {"a": 1.0}  # nothing is chosen

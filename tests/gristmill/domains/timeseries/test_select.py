@@ -19,7 +19,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_f
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
-from gristmill.domains.timeseries.select import scaled_loss, select
+from gristmill.domains.timeseries.select import independent_forecasts, scaled_loss, select
 from gristmill.domains.timeseries.settings import Backtest
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.scores import MODEL
@@ -307,3 +307,18 @@ def test_a_series_that_never_moved_counts_in_its_own_units() -> None:
     loss = scaled_loss([(flat, "validation", Forecasts(starts, truth))])
 
     assert loss(truth + 2) == pytest.approx(np.full(len(starts), 2.0))
+
+
+@pytest.mark.parametrize(("horizon", "stride", "count"), [(2, 1, 12), (12, 1, 2), (3, 3, 8), (3, 5, 4)])
+def test_forecasts_that_share_no_observation_are_counted_in_each_series(horizon: int, stride: int, count: int) -> None:
+    data = assembled(*series(), validation=12, **CUT | {"horizon": horizon, "stride": stride})
+    starts = data.origins("validation")
+    kept: list[tuple[int, int]] = []
+    for start in starts:
+        owner = int(data.series_of(np.array([start]))[0])
+        if all(one != owner or start >= other + horizon for one, other in kept):
+            kept.append((owner, int(start)))
+
+    found = independent_forecasts(data, Forecasts(starts, data.targets(starts).astype(np.float64)))
+
+    assert found == len(kept) == count
