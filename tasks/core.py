@@ -93,7 +93,7 @@ def call_core(
     measured: dict[str, float] = {}
     if "candidates" in arguments and stage.name == "evaluate":
         arguments = arguments | {"microseconds": measured}
-    if stage.candidate:
+    if stage.candidate and not stage.function:  # an error in a chunk is that of the stage that asked for it
         draft.counts = _fit_candidate(core, stage, arguments, draft.path)
     else:
         draft.counts = core(**arguments, out=draft.path)

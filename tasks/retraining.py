@@ -127,9 +127,13 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
 
     Return None if the new selection has the same weights, or if the recipe is unknown or cannot be fitted any more.
     """
+    from gristmill.domains.common.selection import read_leaderboard  # late: pandas takes a while to load
+
     recipe = recipe_of(run.champion, run.pipeline)
-    trained = {name: made.get(f"train {name}") for name in recipe}
-    if not recipe or not all(reference and not run.has_failed(reference) for reference in trained.values()):
+    if not recipe:
+        return None
+    compared = read_leaderboard(_folder(run, made["select"]))
+    if not set(recipe) <= set(compared["candidate"][compared["failed"] == ""]):
         return None
     selected = Scores.read(_folder(run, made["evaluate"])).selected
     if selected and selected.members == recipe:

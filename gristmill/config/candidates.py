@@ -65,7 +65,7 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
         return
     if not has_validation(tables):
         instead = " or backtest.windows" if "backtest" in tables else ""
-        text = f'"{AUTO}" chooses on a validation set, and there is none. Set preprocess.validation{instead}.'
+        text = f'"{AUTO}" chooses on a validation set. Set preprocess.validation above 0{instead}.'
         problems.append(Problem(where, text, "kind", "kind"))
     for number, given in enumerate(model.candidates):
         label = f"candidates[{number}]"

@@ -62,6 +62,8 @@ def plan(
         step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported, steps)
         if stage.candidate in untried and step.artifact is None:
             step = Step(stage.label, "untried", "the budget ended before it was tried")
+            earlier = [one.label for one in stages if one.candidate == stage.candidate and one.label in steps]
+            steps |= {label: replace(step, stage=label) for label in earlier}  # as a run leaves it out as a whole
         if stage.name == "train" and step.artifact and FAILED in step.artifact.counts:
             failed.add(stage.candidate)
         steps[stage.label] = step

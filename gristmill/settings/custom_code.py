@@ -20,7 +20,9 @@ from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.settings.base import CodeFile, Settings
 
 _MAX_ERROR_LENGTH = 300
-_FAILED_DOWNLOAD = "URL fetch failure"  # begins Keras's message
+_MISSING_LIBRARY = "cannot open shared object file"  # of a system library
+# In messages of Keras, of the loader, and of TensorFlow and CUDA whose memory is full.
+_MAY_PASS = ("URL fetch failure", _MISSING_LIBRARY, "ResourceExhaustedError", "out of memory")
 
 
 class CustomCode(Settings):
@@ -55,7 +57,8 @@ class CustomCode(Settings):
             try:
                 spec.loader.exec_module(module)
             except (ImportError, SyntaxError, NameError) as error:
-                raise RequestError(f"{file}: cannot be imported ({error}). Fix it.") from None
+                kind = WorkError if _MISSING_LIBRARY in str(error) else RequestError
+                raise kind(f"{file}: cannot be imported ({error}). Fix it.") from None
         function = getattr(module, self.function, None)
         if not callable(function):
             raise RequestError(f"{file}: no function {self.function!r}. Correct kind = {self.kind!r}.")
@@ -78,7 +81,8 @@ class CustomCode(Settings):
 def _one_line_errors(files: Sequence[Path]) -> Iterator[None]:
     """Turn an exception of the user's code into one line that names function, file and line.
 
-    It is a `WorkError` if a later run may not meet it: a file is missing, or a server cannot be reached.
+    It is a `WorkError` if a later run may not meet it: a file or a system library is missing, a server cannot be
+    reached, or memory of a device is full.
     """
     try:
         yield
@@ -89,7 +93,8 @@ def _one_line_errors(files: Sequence[Path]) -> Iterator[None]:
         frame = ([frame for frame in frames if Path(frame.filename) in files] or frames)[-1]
         name = "the module" if frame.name == "<module>" else frame.name
         text = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_ERROR_LENGTH].rstrip(" :.")
-        kind = WorkError if isinstance(error, OSError) or _FAILED_DOWNLOAD in text else RequestError
+        may_pass = isinstance(error, OSError) or any(part in text for part in _MAY_PASS)
+        kind = WorkError if may_pass else RequestError
         raise kind(f"{name} raised {text} ({Path(frame.filename).name}, line {frame.lineno}). Fix it.") from error
 
 

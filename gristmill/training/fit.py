@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.errors import Diverged, RequestError
+from gristmill.errors import Diverged, RequestError, WorkError
 from gristmill.settings.base import Fit
 from gristmill.settings.messages import format_number
 from gristmill.training import checkpoint, learning_rate
@@ -91,7 +91,8 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        reason = error.message.partition("\n\t [[")[0].strip().splitlines()[-1]  # after a trace, before the node
+        reason = error.message.partition("\n\t [[")[0]  # before the node
+        reason = (reason.strip().splitlines() or ["no message"])[-1]  # after a trace
         raise RequestError(f"the network cannot be trained: {reason}. Build it for the values it is given.") from error
 
 
@@ -115,8 +116,8 @@ def fit(
     other arguments see `FitArguments`.
 
     Raises:
-        RequestError: patience without a validation set, a checkpoint of another number of devices, or a network that
-            cannot compute with its inputs.
+        RequestError: patience without a validation set, or a network that cannot compute with its inputs.
+        WorkError: a checkpoint of another number of devices.
         Diverged: the loss is not a finite number.
     """
     if settings.patience is not None and validation is None:
@@ -130,7 +131,7 @@ def fit(
     saved = checkpoint.load(scratch)
     history = TrainingHistory.restored(saved[2]) if saved else TrainingHistory(devices=devices)
     if history.devices != devices:  # rounding and random draws would differ
-        raise RequestError(
+        raise WorkError(
             f"this training was begun on {history.devices} device(s); resuming it on {devices} would give other "
             f"weights. Make {history.devices} visible, or begin again with --refresh."
         )

@@ -37,11 +37,13 @@ def main() -> None:
         sys.exit(NOT_LOADABLE)
     while True:
         for folder in map(Path, requests.get()):
+            given = read_fit(folder)
             try:
-                write_trees(folder / TREES_FILE, fit(read_fit(folder)))
+                trees = fit(given)
             except (LightGBMError, ValueError) as error:
                 print(error, file=sys.stderr)
                 sys.exit(1 if _OUT_OF_MEMORY in str(error) else UNSUITABLE)
+            write_trees(folder / TREES_FILE, trees)
         print(file=answers, flush=True)
 
 

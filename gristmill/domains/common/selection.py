@@ -146,10 +146,12 @@ def choose(
             "standard_error": [_error(losses.get(name), block) for name in candidates],
             "weight": [weights.get(name, 0.0) for name in candidates],
             "baseline": [one.is_baseline for one in candidates.values()],
-            "failed": [one.failed or "" for one in candidates.values()],
+            "failed": [unusable.get(name, "") for name in candidates],
         }
     )
-    best_first = table.sort_values("loss", kind="stable", ignore_index=True)
+    best_first = table.sort_values("loss", kind="stable").sort_values(
+        "failed", kind="stable", key=lambda reasons: reasons != "", ignore_index=True
+    )
     return Selection(weights, metric, on, float(loss(weighted_average(predictions, weights)).mean()), best_first)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts
@@ -33,6 +34,7 @@ def select(
     chosen, temperatures = select_classifiers(
         data, candidates, select, out, lambda name: _predict_one(candidates[name].train, data)
     )
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
     members = [
         (scale_network(saved_network.read(candidates[name].train), temperatures[name]), weight)
         for name, weight in chosen.weights.items()

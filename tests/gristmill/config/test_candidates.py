@@ -51,7 +51,7 @@ def test_a_pipeline_with_nothing_to_choose_on_is_refused(tmp_path: Path, monkeyp
     with pytest.raises(RequestError) as error:
         tables(tmp_path, "preset = 'quick'")
     assert str(error.value).endswith(
-        '"auto" chooses on a validation set, and there is none. Set preprocess.validation or backtest.windows.'
+        '"auto" chooses on a validation set. Set preprocess.validation above 0 or backtest.windows.'
     )
     assert tables(tmp_path, "preset = 'quick'", "backtest.windows = 2")
 

@@ -324,6 +324,7 @@ def test_code_that_does_not_fit_is_refused_in_a_line(tmp_path: Path, code: str, 
         ("import json; json.loads('x')", RequestError, "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
         ("open('absent')", WorkError, "FileNotFoundError: [Errno 2] No such file or directory: 'absent'"),
         ("raise Exception('URL fetch failure on x')", WorkError, "Exception: URL fetch failure on x"),
+        ("raise RuntimeError('CUDA error: out of memory')", WorkError, "RuntimeError: CUDA error: out of memory"),
     ],
 )
 def test_an_exception_of_the_user_s_function_is_a_line_that_names_its_own(

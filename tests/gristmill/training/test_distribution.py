@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, WorkError
 from gristmill.settings.base import Fit
 from gristmill.training import distribution
 from gristmill.util.table_io import read_table
@@ -59,7 +59,7 @@ def test_interrupted_on_two_devices_it_ends_with_the_same_bits(two: ProcessPoolE
     resumed = two.submit(train_interrupted, "generation", tmp_path / "resumed", **MIRRORED).result()
 
     assert (resumed / "weights.npz").read_bytes() == (whole / "weights.npz").read_bytes()
-    with pytest.raises(RequestError, match=r"begun on 2 device\(s\); resuming it on 1 .*--refresh"):
+    with pytest.raises(WorkError, match=r"begun on 2 device\(s\); resuming it on 1 .*--refresh"):
         train_domain("generation", tmp_path / "resumed", **MIRRORED)
 
 

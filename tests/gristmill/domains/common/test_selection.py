@@ -164,6 +164,15 @@ class TestChoose:
         selection = choose(candidates, found, losses, settings, metric="mae", on="validation", predict_one=slow)
         assert len(selection.weights) == members
 
+    def test_a_candidate_over_a_limit_is_listed_with_the_reason_after_the_others(self, tmp_path: Path) -> None:
+        found = {"worse": TRUTH + 2, "best": TRUTH + 1}
+        candidates = artifacts(tmp_path / "small", "worse") | artifacts(tmp_path / "large", "best", size=10_000)
+        selection = choose(candidates, found, losses, Select(max_size=0.001), metric="mae", on="validation")
+
+        assert selection.leaderboard["candidate"].tolist() == ["worse", "best"]
+        assert "max_size" in selection.leaderboard["failed"].iloc[1]
+        assert selection.leaderboard["loss"].tolist() == pytest.approx([2, 1])
+
     def test_fixed_weights_are_taken_as_they_are(self, tmp_path: Path) -> None:
         found = {name: TRUTH + noise for name, noise in NOISE.items()}
         candidates = artifacts(tmp_path, *found)

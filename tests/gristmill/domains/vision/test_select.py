@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -133,6 +134,18 @@ def test_the_selected_average_is_exported_in_every_format(selected: Any, tmp_pat
     export(export=Export(formats=("saved_model", "keras", "lite", "onnx")), **read, out=tmp_path)
 
     assert read_document(tmp_path / "scores.json")["parity"] < 1e-5
+
+
+def test_the_average_does_not_depend_on_other_work_of_the_process(selected: Any, tmp_path: Path) -> None:
+    folders, made = selected
+    keras.Sequential([keras.Input((2,)), keras.layers.Rescaling(2.0), keras.layers.Dense(1)])  # takes names of layers
+    again = tmp_path / "again"
+    again.mkdir()
+
+    select(select=Select(), preprocess=folders["preprocess"], candidates=made, out=again)
+
+    for name in ("architecture.json", "weights.npz"):
+        assert (again / name).read_bytes() == (folders["train"] / name).read_bytes()
 
 
 def test_a_single_member_may_be_asked_for_and_latency_is_measured(selected: Any, tmp_path: Path) -> None:
