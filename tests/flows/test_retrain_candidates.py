@@ -106,7 +106,7 @@ def test_a_new_selection_must_be_better_than_the_champions_recipe(
 
 
 def test_the_champions_recipe_serves_again_after_a_fit_on_new_data(retrain: Retrain, tmp_path: Path) -> None:
-    with patch("gristmill.domains.common.selection.greedy_weights", lambda *_: {"unigram": 1.0}):
+    with patch("gristmill.domains.common.selection.ensemble_weights", lambda *_: {"unigram": 1.0}):
         retrain(200)
     champion = Registry(Project.open(tmp_path).store).champion("play")
     assert champion is None  # it was worse than n-grams
