@@ -90,18 +90,19 @@ def _shrunk(
     The prior weights count as if they had been chosen on `_PRIOR_PREDICTIONS` predictions. Of the two, the weights with
     the larger loss count less, and the loss of the average stays below `_MAX_LOSS` times that of the best candidate. On
     104 short series of the M1, M3 and tourism competitions, cut before their test sets, this lowered the error of
-    greedy weights by 3.4 % (standard error 1.3 %).
+    greedy weights by 3.4 % (standard error 1.3 %); the constants were chosen on 64 of them.
     """
     best = min(float(loss(values).mean()) for values in predictions.values())
     own, other = (float(loss(weighted_average(predictions, each)).mean()) for each in (weights, prior))
     if not own:
-        return dict(weights)
+        return weights
     share = _PRIOR_PREDICTIONS * own / (_PRIOR_PREDICTIONS * own + independent * other)
-    while True:
+    while share >= _MIN_SHARE:
         mixed = {name: (1 - share) * weights.get(name, 0) + share * prior.get(name, 0) for name in weights | prior}
-        if share < _MIN_SHARE or float(loss(weighted_average(predictions, mixed)).mean()) <= _MAX_LOSS * best:
-            return mixed if share >= _MIN_SHARE else dict(weights)
+        if float(loss(weighted_average(predictions, mixed)).mean()) <= _MAX_LOSS * best:
+            return mixed
         share *= _STEP
+    return weights
 
 
 def _union(names: Iterable[str], others: Iterable[str]) -> list[str]:
