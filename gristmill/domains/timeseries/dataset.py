@@ -178,6 +178,16 @@ def inside(length: int, bounds: PartRange) -> npt.NDArray[np.bool_]:
     return np.cumsum(edges[:-1]) > 0
 
 
+def range_sums(values: npt.NDArray[np.float64], ranges: PartRange) -> npt.NDArray[np.float64]:
+    """Return the sums of values, (positions, columns), over ranges of positions; 0 over an empty range.
+
+    Each range is summed on its own. Differences of cumulative sums would lose the digits of small series.
+    """
+    padded = np.concatenate([values, np.zeros((1, values.shape[1]))])
+    sums = np.add.reduceat(padded, ranges.ravel(), axis=0)[::2]
+    return np.where((ranges[:, 0] < ranges[:, 1])[:, np.newaxis], sums, 0.0)
+
+
 def fit_scale(train: npt.NDArray[Any], scale: str) -> tuple[list[float], list[float]]:
     """Return mean and deviation of each column of the training set; 0 and 1 without scaling or values."""
     if scale == "none" or not len(train):

@@ -10,7 +10,7 @@ import numpy as np
 from gristmill.domains.common.permutation_importance import Order, importance, sample_positions
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
-from gristmill.domains.timeseries.score_table import measure, past_errors
+from gristmill.domains.timeseries.score_table import groupings, losses, past_errors
 from gristmill.training.saved_network import predict_in_batches
 
 
@@ -33,14 +33,14 @@ def importance_of_channels(
     starts = data.origins(part)
     starts = starts[sample_positions(len(starts))]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
-    units = past_errors(data, part, Forecasts(starts, truth), season)
+    forecasts = Forecasts(starts, truth)
+    units, whole = past_errors(data, part, forecasts, season), next(groupings(data, forecasts))
 
     def error(feature: str, order: Order) -> float:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
         predicted = predict_in_batches(network, shuffled).astype(np.float64)
-        measured = measure(truth, levels_of(predicted, quantiles)[0], *units)[metric]
-        return math.nan if measured is None else measured
+        return float(whole.score(losses(truth, levels_of(predicted, quantiles)[0], *units)[metric])[0])
 
     ranking = importance(features, error, len(starts))
     if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part

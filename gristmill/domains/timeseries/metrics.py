@@ -1,4 +1,4 @@
-"""Metrics of truth and forecast, (windows, horizon), in the units of the series; lower is better.
+"""Losses of single values, of the shape of truth and forecast; lower is better. A metric is the mean of a loss.
 
 Sources: Hyndman & Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting 22(4),
 2006 (MAPE, sMAPE, MASE); Makridakis, Spiliotis & Assimakopoulos, "The M4 Competition", ibid. 36(1), 2020 (MASE in
@@ -12,52 +12,49 @@ import numpy.typing as npt
 Values = npt.NDArray[np.float64]
 
 
-def mae(truth: Values, forecast: Values) -> float:
-    """Mean absolute error."""
-    return float(np.abs(truth - forecast).mean())
+def absolute_error(truth: Values, forecast: Values) -> Values:
+    """Return the absolute errors, in the units of the series; their mean is the MAE."""
+    return np.abs(truth - forecast)
 
 
-def mse(truth: Values, forecast: Values) -> float:
-    """Mean squared error, in squared units."""
-    return float(np.square(truth - forecast).mean())
+def squared_error(truth: Values, forecast: Values) -> Values:
+    """Return the squared errors; their mean is the MSE, and the root of it the RMSE."""
+    return np.square(truth - forecast)
 
 
-def rmse(truth: Values, forecast: Values) -> float:
-    """Root of the mean squared error."""
-    return float(np.sqrt(mse(truth, forecast)))
+def percentage_error(truth: Values, forecast: Values) -> Values:
+    """Return the absolute errors in percent of the truth, 0 to infinity; 0 where the truth is 0.
+
+    Their mean over the values that are not 0 is the MAPE.
+    """
+    error, size = np.abs(truth - forecast), np.abs(truth)
+    return np.asarray(np.divide(100 * error, size, out=np.zeros_like(error), where=size > 0))
 
 
-def mape(truth: Values, forecast: Values) -> float | None:
-    """Mean absolute percentage error, 0 to infinity, over the values that are not 0; None if all are 0."""
-    counted = truth != 0
-    return float(100 * np.abs((truth - forecast)[counted] / truth[counted]).mean()) if counted.any() else None
-
-
-def smape(truth: Values, forecast: Values) -> float:
-    """Symmetric percentage error, 0 to 200: the error in percent of the mean of both sizes; 0 if both are 0."""
+def symmetric_error(truth: Values, forecast: Values) -> Values:
+    """Return the errors in percent of the mean of both sizes, 0 to 200; 0 if both are 0. Their mean is the sMAPE."""
     error, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
-    return float(200 * np.divide(error, size, out=np.zeros_like(error), where=size > 0).mean())
+    return np.asarray(np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0))
 
 
-def pinball(truth: Values, forecast: Values, quantile: float) -> float:
-    """Mean pinball loss of a quantile: errors weigh `quantile` above the forecast, 1 - `quantile` below.
+def pinball_loss(truth: Values, forecast: Values, quantile: float) -> Values:
+    """Return the pinball loss of a quantile: errors weigh `quantile` above the forecast, 1 - `quantile` below.
 
-    For the median it is half the mean absolute error.
+    For the median it is half the absolute error.
     """
     error = truth - forecast
-    return float(np.maximum(quantile * error, (quantile - 1) * error).mean())
+    return np.asarray(np.maximum(quantile * error, (quantile - 1) * error))
 
 
-def coverage(truth: Values, low: Values, high: Values) -> float:
-    """Share of the truth within an interval, bounds included; best near the nominal level."""
-    return float(((low <= truth) & (truth <= high)).mean())
+def covered(truth: Values, low: Values, high: Values) -> Values:
+    """Return 1 for values within an interval, bounds included, and 0 for others; their mean is the coverage."""
+    return ((low <= truth) & (truth <= high)).astype(np.float64)
 
 
-def width(low: Values, high: Values) -> float:
-    """Mean width of an interval; at equal coverage, narrower is better."""
-    return float((high - low).mean())
+def skill(error: Values, reference: Values) -> Values:
+    """Return 1 - error / reference: 0 as good as the reference, 1 perfect, below 0 worse.
 
-
-def skill(error: float, reference: float) -> float | None:
-    """1 - error / reference: 0 as good as the reference, 1 perfect, below 0 worse; None for a perfect reference."""
-    return 1 - error / reference if reference > 0 else None
+    It is NaN for a perfect reference.
+    """
+    share = np.divide(error, reference, out=np.full_like(reference, np.nan), where=reference > 0)
+    return np.asarray(1 - share)

@@ -1,6 +1,7 @@
 """Scores of forecasts and baselines: overall, by step of the horizon, by series and by channel."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,75 +9,106 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries import metrics
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.dataset import Prepared, range_sums
 from gristmill.domains.timeseries.forecasts import Array, Forecasts
 from gristmill.runs.scores import MODEL
 
 NAIVE = "naive"
 
 
+@dataclass(frozen=True)
+class Loss:
+    """Losses of single values; the score of a group is their mean."""
+
+    values: Array  # (windows, horizon, targets)
+    counted: npt.NDArray[np.bool_] | np.bool_ = np.True_  # which values count: all, or some of them
+    root: bool = False  # whether the score is the root of the mean
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups of values that are scored on their own."""
+
+    by: str
+    names: Sequence[str]  # (groups,)
+    windows: npt.NDArray[np.int64]  # (groups,), number of windows with values in the group
+    sums: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # from (windows, horizon, targets) to (groups,)
+
+    def score(self, loss: Loss) -> Array:
+        """Return the score of each group, (groups,); NaN where no value counts."""
+        counted = np.broadcast_to(loss.counted, loss.values.shape)
+        counts, totals = self.sums(counted), self.sums(np.where(counted, loss.values, 0.0))
+        means = np.divide(totals, counts, out=np.full(len(self.names), np.nan), where=counts > 0)
+        return np.asarray(np.sqrt(means) if loss.root else means)
+
+    def scores(self, losses: Mapping[str, Loss]) -> dict[str, Array]:
+        """Return the scores of each group by metric."""
+        return {metric: self.score(loss) for metric, loss in losses.items()}
+
+
 def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None, level: float) -> pd.DataFrame:
-    """Return one row for each forecaster and group: `part`, `by`, `group`, `forecaster`, `examples`, then the metrics.
+    """Return one row for each group and forecaster: `part`, `by`, `group`, `forecaster`, `examples`, then the metrics.
 
     `by` is `all`, or `step`, `series` or `channel` if there are several. Examples are windows. MASE and RMSSE are
     scaled by each series' own past before the part. Pinball loss, coverage and width are those of the model's interval.
+    A metric that cannot be computed is NaN.
     """
     units = past_errors(data, part, forecasts, season)
-    naive = np.abs(forecasts.truth - forecasts.by_name[NAIVE])
-    rows = []
-    for by, group, chosen in groups(data, forecasts):
-        reference, windows = float(naive[chosen].mean()), len(naive[chosen])
-        for name, made in forecasts.by_name.items():
-            measured = measure(forecasts.truth[chosen], made[chosen], *(unit[chosen] for unit in units))
-            measured["skill"] = metrics.skill(measured["mae"] or 0.0, reference)
-            if name == MODEL and forecasts.low is not None and forecasts.high is not None:
-                measured |= measure_interval(
-                    forecasts.truth[chosen], forecasts.low[chosen], forecasts.high[chosen], level
-                )
-            labels = {"part": part, "by": by, "group": group, "forecaster": name, "examples": windows}
-            rows.append(labels | measured)
-    return pd.DataFrame(rows)
+    naive = Loss(metrics.absolute_error(forecasts.truth, forecasts.by_name[NAIVE]))
+    references = [(grouping, grouping.score(naive)) for grouping in groupings(data, forecasts)]
+    tables: list[list[pd.DataFrame]] = [[] for _ in references]
+    for name, made in forecasts.by_name.items():
+        of_points, of_interval = losses(forecasts.truth, made, *units), {}
+        if name == MODEL and forecasts.low is not None and forecasts.high is not None:
+            of_interval = interval_losses(forecasts.truth, forecasts.low, forecasts.high, level)
+        for (grouping, reference), collected in zip(references, tables, strict=True):
+            labels = {"part": part, "by": grouping.by, "group": grouping.names, "forecaster": name}
+            scores = grouping.scores(of_points)
+            scores["skill"] = metrics.skill(scores["mae"], reference)
+            scores |= grouping.scores(of_interval)
+            collected.append(pd.DataFrame(labels | {"examples": grouping.windows} | scores))
+    return pd.concat([pd.concat(found).sort_index(kind="stable") for found in tables], ignore_index=True)
 
 
-def groups(data: Prepared, forecasts: Forecasts) -> Iterator[tuple[str, str, Any]]:
-    """Yield (by, group, index into (windows, horizon, targets)) for each group to score."""
-    yield "all", "", np.s_[:]
-    _, horizon, targets = forecasts.truth.shape
+def groupings(data: Prepared, forecasts: Forecasts) -> Iterator[Grouping]:
+    """Yield the groupings of values to score."""
+    windows, horizon, targets = forecasts.truth.shape
+    yield Grouping("all", [""], np.array([windows]), lambda values: values.sum(keepdims=True).ravel())
     if horizon > 1:
-        yield from (("step", str(step + 1), np.s_[:, step : step + 1]) for step in range(horizon))
+        steps = [str(step + 1) for step in range(horizon)]
+        yield Grouping("step", steps, np.full(horizon, windows), lambda values: values.sum(axis=(0, 2)))
     if targets > 1:
-        yield from (("channel", name, np.s_[:, :, at : at + 1]) for at, name in enumerate(data.layout.targets))
-    if len(by_series := list(data.by_series(forecasts.starts))) > 1:
-        yield from (("series", data.ids[series], positions) for series, positions in by_series)
+        names = data.layout.targets
+        yield Grouping("channel", names, np.full(targets, windows), lambda values: values.sum(axis=(0, 1)))
+    present, owner, counts = np.unique(data.series_of(forecasts.starts), return_inverse=True, return_counts=True)
+    if len(present) > 1:
+        ids = [data.ids[series] for series in present]
+        yield Grouping("series", ids, counts, lambda values: np.bincount(owner, values.sum(axis=(1, 2))))
 
 
-def measure(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[str, float | None]:
-    """Return the metrics of point forecasts, scaled by the naive errors `step` (MASE) and `squared` (RMSSE)."""
+def losses(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[str, Loss]:
+    """Return the losses of point forecasts by metric; the naive errors `step` scale MASE, and `squared` RMSSE."""
+    absolute, square = metrics.absolute_error(truth, forecast), metrics.squared_error(truth, forecast)
     return {
-        "mae": metrics.mae(truth, forecast),
-        "rmse": metrics.rmse(truth, forecast),
-        "mse": metrics.mse(truth, forecast),
-        "mape": metrics.mape(truth, forecast),
-        "smape": metrics.smape(truth, forecast),
-        "mase": _in_units(metrics.mae, truth, forecast, step),
-        "rmsse": _in_units(metrics.rmse, truth, forecast, squared),
+        "mae": Loss(absolute),
+        "rmse": Loss(square, root=True),
+        "mse": Loss(square),
+        "mape": Loss(metrics.percentage_error(truth, forecast), truth != 0),
+        "smape": Loss(metrics.symmetric_error(truth, forecast)),
+        "mase": Loss(_in_units(absolute, step), step > 0),
+        "rmsse": Loss(_in_units(square, np.square(squared)), squared > 0, root=True),
     }
 
 
-def _in_units(error: Callable[[Array, Array], float], truth: Array, forecast: Array, unit: Array) -> float | None:
-    """Return the error over values with a unit, in these units; None if there is none."""
-    counted = unit > 0
-    return error(truth[counted] / unit[counted], forecast[counted] / unit[counted]) if counted.any() else None
+def _in_units(values: Array, units: Array) -> Array:
+    return np.divide(values, units, out=np.zeros_like(values), where=units > 0)
 
 
-def measure_interval(truth: Array, low: Array, high: Array, level: float) -> dict[str, float | None]:
-    """Return pinball loss (mean of both bounds), coverage and mean width of intervals."""
+def interval_losses(truth: Array, low: Array, high: Array, level: float) -> dict[str, Loss]:
+    """Return pinball loss (mean of both bounds), coverage and width of intervals by metric."""
     tail = (1 - level) / 2
-    return {
-        "pinball": (metrics.pinball(truth, low, tail) + metrics.pinball(truth, high, 1 - tail)) / 2,
-        "coverage": metrics.coverage(truth, low, high),
-        "width": metrics.width(low, high),
-    }
+    pinball = (metrics.pinball_loss(truth, low, tail) + metrics.pinball_loss(truth, high, 1 - tail)) / 2
+    return {"pinball": Loss(pinball), "coverage": Loss(metrics.covered(truth, low, high)), "width": Loss(high - low)}
 
 
 def past_errors(
@@ -87,15 +119,17 @@ def past_errors(
     Both have the shape (windows, horizon, targets). For a series shorter than its season they are one-step naive
     errors, and 0 if the series is constant before the part.
     """
-    absolute, squared = np.zeros_like(forecasts.truth), np.zeros_like(forecasts.truth)
-    targets = forecasts.truth.shape[-1]
-    for series, positions in data.by_series(forecasts.starts):
-        first, begin = data.bounds[series, 0], data.part(part)[series, 0]
-        past = data.values[first:begin, :targets].astype(np.float64)
-        if len(past) < 2:
-            continue
-        lag = season if season and season < len(past) else 1
-        errors = past[lag:] - past[:-lag]
-        absolute[positions] = np.abs(errors).mean(axis=0)
-        squared[positions] = np.sqrt(np.square(errors).mean(axis=0))
-    return absolute, squared
+    firsts, ends = data.bounds[:, 0], data.part(part)[:, 0]
+    lengths = ends - firsts
+    lags = np.where(lengths > (season or 1), season or 1, 1)
+    values = data.values[:, : forecasts.truth.shape[-1]].astype(np.float64)
+    absolute, squared = np.zeros((2, len(lags), values.shape[1]))
+    for lag in np.unique(lags[lengths > 1]):
+        chosen = (lags == lag) & (lengths > 1)
+        errors = np.zeros_like(values)
+        errors[lag:] = values[lag:] - values[:-lag]
+        ranges, counts = np.column_stack([firsts + lag, ends])[chosen], (lengths - lag)[chosen, np.newaxis]
+        absolute[chosen] = range_sums(np.abs(errors), ranges) / counts
+        squared[chosen] = np.sqrt(range_sums(np.square(errors), ranges) / counts)
+    owner, shape = data.series_of(forecasts.starts), forecasts.truth.shape
+    return np.broadcast_to(absolute[owner, np.newaxis], shape), np.broadcast_to(squared[owner, np.newaxis], shape)

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
-from gristmill.domains.timeseries.score_table import groups, past_errors, score_table
+from gristmill.domains.timeseries.score_table import groupings, past_errors, score_table
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
@@ -128,16 +128,15 @@ def test_the_interval_is_the_models_alone_and_equals_a_loop() -> None:
 def test_of_one_series_one_step_and_one_channel_there_is_one_group() -> None:
     data = assembled(RANDOM.normal(size=40), test=10)
 
-    assert [(by, group) for by, group, _ in groups(data, forecast(data))] == [("all", "")]
+    assert [(grouping.by, grouping.names) for grouping in groupings(data, forecast(data))] == [("all", [""])]
 
 
 def test_groups_of_a_kind_share_out_all_values() -> None:
-    for by in ("step", "channel", "series"):
-        counted = np.zeros(MADE.truth.shape, int)
-        for kind, _, chosen in groups(DATA, MADE):
-            if kind == by:
-                counted[chosen] += 1
-        assert (counted == 1).all(), by
+    for grouping in groupings(DATA, MADE):
+        for cell in np.ndindex(MADE.truth.shape):
+            alone = np.zeros(MADE.truth.shape)
+            alone[cell] = 1
+            assert sorted(grouping.sums(alone))[-2:] in ([1], [0, 1]), grouping.by
 
 
 def test_without_an_interval_there_are_no_scores_of_one() -> None:
@@ -149,8 +148,8 @@ def test_a_series_that_never_moved_has_no_scaled_error() -> None:
 
     row: Any = score_table(flat, "test", forecast(flat), None, 0.9).iloc[0]
 
-    assert row["mase"] is None
-    assert row["rmsse"] is None
+    assert np.isnan(row["mase"])
+    assert np.isnan(row["rmsse"])
     assert row["mae"] > 0
 
 
@@ -163,6 +162,17 @@ def test_a_season_longer_than_the_past_is_replaced_by_the_step_before() -> None:
     stepped = np.abs(np.diff(DATA.values[50:68].astype(float), axis=0)).mean(axis=0)
     assert absolute[~second] == pytest.approx(np.broadcast_to(lagged, absolute[~second].shape))
     assert absolute[second] == pytest.approx(np.broadcast_to(stepped, absolute[second].shape))
+
+
+def test_a_large_series_does_not_cost_a_small_one_its_digits() -> None:
+    small = RANDOM.normal(size=50)
+    data = assembled(1e12 * RANDOM.normal(size=50), small, horizon=1, test=10)
+
+    absolute, squared = past_errors(data, "test", forecast(data), None)
+
+    steps = np.diff(small[:40].astype(np.float32).astype(float))
+    assert absolute[-1] == pytest.approx(np.abs(steps).mean(), rel=1e-12)
+    assert squared[-1] == pytest.approx(np.sqrt(np.square(steps).mean()), rel=1e-12)
 
 
 def test_the_units_of_scaled_errors_come_from_before_the_part() -> None:
