@@ -13,7 +13,7 @@ import pytest
 
 from gristmill.domains.timeseries.dataset import Layout, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
-from gristmill.domains.timeseries.split import split_all
+from gristmill.domains.timeseries.split import split_all, split_each
 from gristmill.settings.base import Settings
 from gristmill.sources.tables.csv import Csv
 from gristmill.util.table_io import write_document, write_table
@@ -55,7 +55,8 @@ def assembled(
     times = [months(len(table), start) for table, start in zip(tables, [*starts, *[0] * len(tables)], strict=False)]
     lengths = np.array([len(table) for table in tables])
     whole = pd.Series(np.concatenate(times))
-    bounds, parts = split_all(whole, lengths, cut)
+    past = None if cut.split == "time" else max(1, cut.horizon if known else 0)
+    bounds, parts = split_all(whole, lengths, cut) if past is None else split_each(lengths, cut, past)
     values = np.concatenate(tables)
     mean, deviation = fit_scale(values[inside(len(values), parts[:, 0])], cut.scale)
     holes = np.zeros(len(values), bool)
@@ -74,6 +75,8 @@ def assembled(
         mean=mean,
         deviation=deviation,
         season=cut.season or None,
+        past=past,
+        split=cut.split,
     )
     ids = [f"series {number}" for number in range(len(tables))]
     return Prepared(ids, pd.Index(whole, name="ds"), values.astype(np.float32), holes, bounds, parts, layout)

@@ -93,7 +93,8 @@ def _score_block(block: Block, blocks: Sequence[Block], baselines: Sequence[Any]
     by_name = forecasts.by_name | baseline_forecasts(data, "test", baselines)
     table = score_table(data, "test", replace(forecasts, by_name=by_name), data.layout.season, level)
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
-    begin, end = data.times[forecasts.starts.min()], data.times[forecasts.starts.max() + data.layout.horizon - 1]
+    begin = data.times[forecasts.starts].min()
+    end = data.times[forecasts.starts + data.layout.horizon - 1].max()
     return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
 
 

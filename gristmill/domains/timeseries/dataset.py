@@ -45,6 +45,7 @@ class Layout:
     deviation: list[float]  # of each column in the training set, never 0
     season: int | None = None  # observations in a season, or None; artifacts of earlier versions have no such key
     past: int | None = None  # observations before the first origin of a series; as many as in `history` if None
+    split: str = "time"  # whether all series are cut at the same times, or each before its own end: "per_series"
 
     @property
     def channels(self) -> int:
@@ -88,11 +89,7 @@ class Prepared:
     def all_origins(self, part: str, horizon: int, stride: int) -> Origins:
         """Return the origins of the windows of a part, series by series, filled values included."""
         past = self.layout.past or self.layout.history
-        origins = [
-            windows.origins((int(begin), int(end)), past, horizon, stride, int(first))
-            for (begin, end), first in zip(self.part(part), self.bounds[:, 0], strict=True)
-        ]
-        return np.concatenate(origins) if origins else np.empty(0, np.int64)
+        return windows.all_origins(self.part(part), past, horizon, stride, self.bounds[:, 0])
 
     def complete_origins(self, part: str) -> Origins:
         """Return the origins of the windows of a part that have a whole history."""

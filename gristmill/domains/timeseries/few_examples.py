@@ -20,7 +20,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     """
     data = dataset.read(folders["preprocess"])
     layout, history, horizon = data.layout, data.layout.history, data.layout.horizon
-    starts = data.origins("train")
+    starts = data.complete_origins("train")
     starts = starts[evenly_spaced(len(starts), most or OVERFIT_EXAMPLES)]
     if most is None:
         window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)

@@ -33,7 +33,7 @@ def write(data: Prepared, out: Path) -> int:
     size = max(1, SHARD_BYTES // (4 * floats))
     shards = 0
     for part in PARTS:
-        starts = data.origins(part)
+        starts = data.complete_origins(part)
         blocks = [starts[begin : begin + size] for begin in range(0, len(starts), size)]
         for number, block in enumerate(blocks):
             _write_shard(data, block, out / f"{part}-{number:05d}-of-{len(blocks):05d}.tfrecord")
@@ -47,7 +47,7 @@ def write(data: Prepared, out: Path) -> int:
             "known_ahead": f"the last {len(layout.known)} columns are read {layout.horizon} steps ahead",
             "mean": layout.mean,
             "deviation": layout.deviation,
-            "windows": {part: len(data.origins(part)) for part in PARTS},
+            "windows": {part: len(data.complete_origins(part)) for part in PARTS},
         },
     )
     return shards

@@ -73,17 +73,17 @@ def standardise(layout: Layout) -> keras.layers.Rescaling:
 def around(network: keras.Model, layout: Layout, sequence: bool = False, history: int | None = None) -> keras.Model:
     """Return a network in raw units with the scaling inside, (batch, history, columns) to (batch, horizon, outputs).
 
-    A `history` fixes the length of the windows for a network that accepts any. Windows longer than the pipeline's may
-    begin with NaN, where a series is shorter. If the network forecasts after each
-    step, the last forecast is used. Quantiles are sorted, because they may cross
+    A `history` fixes the length of the windows for a network that accepts any. Windows may begin with NaN, where a
+    series is shorter, if the pipeline forecasts such series; then the length is fixed, too. If the network forecasts
+    after each step, the last forecast is used. Quantiles are sorted, because they may cross
     (Chernozhukov, Fernández-Val & Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78(3),
     2010).
     """
     targets = len(layout.targets)
-    history = history or network.input_shape[1]
+    shorter = layout.past is not None and (history or layout.history) > layout.past
+    history = history or network.input_shape[1] or (layout.history if shorter else None)
     window = keras.Input((history, network.input_shape[2]), name="history")
-    longer = history is not None and layout.past is not None and history > layout.past
-    values = filled(window, layout.season or 1)[0] if longer else window
+    values = filled(window, layout.season or 1)[0] if shorter else window
     standard = standardise(layout)(values)
     forecast = network(standard)
     if sequence:

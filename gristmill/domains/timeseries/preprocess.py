@@ -1,4 +1,4 @@
-"""Preprocess: split the series by time, fit the scale on the training set, and add known features."""
+"""Preprocess: split the series, fit the scale on the training set, and add known features."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from gristmill.domains.timeseries import dataset, known_features, materialize
 from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import split_all
+from gristmill.domains.timeseries.split import min_before_block, split_all, split_each
 from gristmill.errors import DataError, RequestError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
@@ -29,28 +29,64 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     """
     table, summary = read_table(ingest / "series.parquet"), read_document(ingest / "summary.json")
     channels = [*summary["targets"], *summary["inputs"]]
-    lengths = table.groupby("unique_id", sort=False).size()
-    bounds, parts = split_all(table["ds"], np.asarray(lengths, np.int64), preprocess)
-    known = known_ahead(table, summary, preprocess)
+    series = table.groupby("unique_id", sort=False).size()
+    lengths, known = np.asarray(series, np.int64), known_ahead(table, summary, preprocess)
+    past: int | None = None
+    if preprocess.split == "time":
+        bounds, parts = split_all(table["ds"], lengths, preprocess)
+    else:
+        past = preprocess.horizon if len(known.columns) else 1  # windows hold the known columns of all steps
+        bounds, parts = split_each(lengths, preprocess, past)
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
     trained = inside(len(values), parts[:, 0])
     check_targets(table.loc[trained, channels], summary["targets"])
     mean, deviation = fit_scale(values[trained], preprocess.scale)
     layout = Layout(
         **{name: summary[name] for name in ("targets", "inputs", "frequency")},
-        **preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual"}),
+        **preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual", "split"}),
         known=list(known.columns),
         mean=mean,
         deviation=deviation,
+        past=past,
     )
     times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
-    prepared = Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
+    prepared = Prepared(series.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
     prepared = with_season(prepared, preprocess.season)
+    if preprocess.split == "per_series" and preprocess.validation:
+        prepared = with_room_for_validation(prepared)
     counts = {part: len(prepared.origins(part)) for part in PARTS}
     check_lengths(prepared, counts)
     dataset.write(prepared, out)
     shards = materialize.write(prepared, out / "windows") if preprocess.materialize else 0
-    return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
+    return {f"{part}_windows": count for part, count in counts.items()} | {
+        name: count for name, count in (("shards", shards), *_short_series(prepared, preprocess)) if count
+    }
+
+
+def with_room_for_validation(data: Prepared) -> Prepared:
+    """Return series without a validation set where it has too few observations before it to compare models.
+
+    Raises:
+        DataError: no series has room for one.
+    """
+    parts, least = data.parts.copy(), min_before_block(data.layout.season)
+    before = parts[:, 1, 0] - parts[:, 0, 0]
+    short = (before < least) | (parts[:, 1, 0] == parts[:, 1, 1])
+    if short.all():
+        raise DataError(
+            f"no series has room for a validation set: models are compared on series with {least} observations before "
+            "it. Set a smaller preprocess.validation, or 0 together with backtest.windows = 0."
+        )
+    parts[short, 0, 1] = parts[short, 1, 0] = parts[short, 1, 1]
+    return data.cut_at(parts)
+
+
+def _short_series(data: Prepared, settings: Preprocess) -> list[tuple[str, int]]:
+    """Return how many series are too short for a part, if each is split on its own."""
+    if settings.split == "time":
+        return []
+    wanted = ["test", *(["validation"] if settings.validation else [])]
+    return [(f"series_without_{part}", int((np.diff(data.part(part)) == 0).sum())) for part in wanted]
 
 
 def with_season(data: Prepared, season: int | None) -> Prepared:

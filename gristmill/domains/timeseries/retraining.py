@@ -39,6 +39,8 @@ _KEYS = ["unique_id", "ds"]
 def overrides(tables: Mapping[str, Any]) -> list[str]:
     """Return the settings that a challenger overrides: the judging window is its test set, and it is refit.
 
+    Series that are split per series are judged at the same times: only the newest times are unseen by the champion.
+
     Raises:
         RequestError: the judging window is shorter than the horizon.
     """
@@ -48,7 +50,8 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
             f"gate.window is {window}, shorter than preprocess.horizon, {horizon}: no forecast fits into it. "
             "Set gate.window to several horizons."
         )
-    return [f"preprocess.test={window}", "export.refit=true"]
+    split = ["preprocess.split=time"] if tables["preprocess"].split == "per_series" else []
+    return [f"preprocess.test={window}", *split, "export.refit=true"]
 
 
 def news(ingest: Path, before: Path | None) -> DataChanges:

@@ -18,6 +18,7 @@ from gristmill.domains.timeseries.feed import scaled
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.normalisation import around, normalised, offset, standardised
 from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_scaled
+from gristmill.domains.timeseries.view import check_complete
 from gristmill.domains.timeseries.windows import Origins
 
 Array = npt.NDArray[np.float64]
@@ -122,6 +123,7 @@ class Windows:
 
 def fit(data: Prepared, l2: float) -> keras.Model:
     """Return the forecaster with a given penalty."""
+    check_complete(data)
     windows = Windows(data)
     return windows.forecaster(windows.sums(data.complete_origins("train")).solve(l2))
 
@@ -133,6 +135,7 @@ def choose(data: Prepared, decay: float, normalise: str | None) -> keras.Model:
     which one extrapolates better: in backtests of twelve series, the mean had a lower error than the normalisation
     chosen by cross-validation on eleven. Cross-validation only leaves out normalisations that are much worse.
     """
+    check_complete(data)
     data = typically_scaled(data)
     choices = [normalise] if normalise else ["none", "last", *(["reversible"] if len(data.ids) > 1 else [])]
     layouts = [replace(data.layout, normalise=choice, residual=False) for choice in choices]

@@ -33,7 +33,8 @@ def select(
 ) -> dict[str, int]:
     """Choose weights of candidates on the blocks of the backtest, or on the validation set if there is none.
 
-    The loss is the absolute error, scaled by each series' naive error in the past. Writes the network of the average
+    The loss is the absolute error, scaled by each series' naive error in the past, at each time or, if they are split
+    per series, of each series. Writes the network of the average
     with the files of train, `selection.json`, `leaderboard.parquet` and, with a validation set, `validation.parquet`.
 
     Raises:
@@ -64,7 +65,7 @@ def select(
         select,
         metric="scaled error",
         on=on,
-        block=data.layout.horizon,
+        block=1 if _by_series(data) else data.layout.horizon,
         independent=sum(independent_forecasts(one, forecasts) for one, _, forecasts in items),
         trusted=_TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
@@ -90,30 +91,41 @@ def independent_forecasts(data: Prepared, forecasts: Forecasts) -> int:
 def scaled_loss(items: Items) -> Loss:
     """Return the loss of forecasts, (windows, horizon, targets): the mean scaled error at each time, in order.
 
-    A series that is constant before the part has no scale; it counts in its own units.
+    If the series are split per series, it is that of each series. A series that is constant before the part has no
+    scale; it does not count unless that is true of all, which then count in their own units.
     """
     truth = np.concatenate([forecasts.truth for *_, forecasts in items])
-    units = np.concatenate([_units(*item) for item in items])
-    times = [data.times[forecasts.starts] for data, _, forecasts in items]
-    numbers: list[npt.NDArray[np.int64]] = []
-    count = 0
-    for found in times:
-        labels, inverse = np.unique(found.to_numpy(), return_inverse=True)
-        numbers.append(inverse + count)
-        count += len(labels)
-    number = np.concatenate(numbers)
-    windows = np.bincount(number, minlength=count)
+    scale = np.concatenate([past_errors(*item, item[0].layout.season)[0] for item in items])
+    if not (scale > 0).any():
+        scale = np.ones_like(scale)
+    units = np.where(scale > 0, scale, np.inf)
+    counted = (scale > 0).mean(axis=(1, 2))  # share of a window's values that have a scale
+    group = _groups(items)
+    windows = np.bincount(group, counted > 0)
 
     def loss(forecast: Array) -> npt.NDArray[np.float64]:
-        errors = (np.abs(forecast - truth) / units).mean(axis=(1, 2))
-        return np.asarray(np.bincount(number, weights=errors, minlength=count) / windows)
+        errors = (np.abs(forecast - truth) / units).mean(axis=(1, 2)) / np.maximum(counted, 1e-9)
+        return np.asarray(np.bincount(group, errors)[windows > 0] / windows[windows > 0])
 
     return loss
 
 
-def _units(data: Prepared, part: str, forecasts: Forecasts) -> Array:
-    scale, _ = past_errors(data, part, forecasts, data.layout.season)
-    return np.where(scale > 0, scale, 1.0)
+def _groups(items: Items) -> npt.NDArray[np.int64]:
+    """Return the number of each window's series, or of its time: those of different blocks are apart."""
+    if _by_series(items[0][0]):
+        return np.concatenate([data.series_of(forecasts.starts) for data, _, forecasts in items])
+    numbers: list[npt.NDArray[np.int64]] = []
+    count = 0
+    for data, _, forecasts in items:
+        labels, inverse = np.unique(data.times[forecasts.starts].to_numpy(), return_inverse=True)
+        numbers.append(inverse + count)
+        count += len(labels)
+    return np.concatenate(numbers)
+
+
+def _by_series(data: Prepared) -> bool:
+    """Return whether each series counts alike, whatever the times of its windows."""
+    return data.layout.split == "per_series" and len(data.ids) > 1
 
 
 def _model(block: Block) -> Array:

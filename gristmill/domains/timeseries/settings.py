@@ -67,11 +67,12 @@ class Harmonics(Settings):
 
 
 class Preprocess(Settings):
-    """Split by time, standardisation and windows."""
+    """Split, standardisation and windows."""
 
     history: PositiveInt  # observations that the model sees
     horizon: PositiveInt = 1  # observations to forecast, starting right after the history
     stride: PositiveInt = 1  # observations between the starts of two windows
+    split: Literal["time", "per_series"] = "time"  # cut all series at the same times, or each before its own end
     validation: NonNegativeInt | Share = 0.1  # size of the validation set, before the test set; 0 for none
     test: Part = 0.1  # size of the test set at the end, used for scores only
     season: NonNegativeInt | None = None  # observations in a season, 0 for none; found in the training set if not set
@@ -106,7 +107,7 @@ class Backtest(Settings):
     windows: NonNegativeInt = 0  # number of blocks; 0 for no backtest
     size: PositiveInt | None = None  # observations in a block; those of the test set if not set
     training: Literal["expanding"] | PositiveInt = "expanding"  # all observations before the block, or this many
-    gap: NonNegativeInt | None = None  # observations between training and block; the horizon if not set
+    gap: NonNegativeInt | None = None  # observations between training and block; horizon, or 0 with split per_series
     seeds: PositiveInt = 1  # networks for each block, with different seeds
 
 

@@ -1,4 +1,8 @@
-"""Split each series by time into training, validation and test set."""
+"""Split each series into training, validation and test set: all at the same times, or each before its own end.
+
+Series that end at different times, such as those of a forecasting competition, are split per series. Then a series too
+short for a part has none of it: its observations count as training data, and it is forecast from whatever it has.
+"""
 
 from typing import Any
 
@@ -10,6 +14,9 @@ from gristmill.domains.timeseries.dataset import PARTS, PartRange
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
 
+MIN_BEFORE_BLOCK = 8  # observations before a held-out block, and more than two seasons
+Sizes = npt.NDArray[np.int64]  # (series,)
+
 
 def split(length: int, validation: float, test: float) -> dict[str, tuple[int, int]]:
     """Return the ranges of training, validation and test set.
@@ -19,7 +26,7 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
         >>> split(100, validation=0.2, test=10)
         {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
     """
-    sizes = [max(1, round(size * length)) if 0 < size < 1 else int(size) for size in (validation, test)]
+    sizes = [int(part_sizes(np.array(length), size)) for size in (validation, test)]
     ends = (length - sum(sizes), length - sizes[1], length)
     if ends[0] < 1:
         raise DataError(
@@ -27,6 +34,11 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
             "Give it more rows, or set smaller parts in the table 'preprocess'."
         )
     return {"train": (0, ends[0]), "validation": (ends[0], ends[1]), "test": (ends[1], ends[2])}
+
+
+def part_sizes(lengths: Sizes, size: float) -> Sizes:
+    """Return the observations of a part; a size below 1 is a share of each length, of at least one observation."""
+    return np.maximum(1, np.rint(size * lengths).astype(np.int64)) if 0 < size < 1 else np.full_like(lengths, size)
 
 
 def split_all(
@@ -43,13 +55,60 @@ def split_all(
     grid = ordered[np.append(True, ordered[1:] != ordered[:-1])]
     parts = split(len(grid), settings.validation, settings.test)
     starts = [grid[parts[part][0]] for part in PARTS[1:] if parts[part][0] < len(grid)]
-    ends = np.cumsum(lengths)
-    bounds = np.column_stack([ends - lengths, ends])
+    bounds = bounds_of(lengths)
     cuts = reached(times.to_numpy(), bounds, np.array(starts))
     edges = np.column_stack([bounds[:, 0], cuts, bounds[:, 1]])  # (series, 4)
     return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
 
 
+def split_each(lengths: Sizes, settings: Preprocess, past: int) -> tuple[PartRange, PartRange]:
+    """Return the range of each series, (series, 2), and of its parts, (series, 3, 2), counted back from its own end.
+
+    Sizes of parts that are shares refer to the length of the series; a test set is at least as long as the horizon. A
+    series without `past` observations before its test set has none, and one without an observation before its
+    validation set has none of that.
+
+    Raises:
+        DataError: no series is long enough for a test set.
+    """
+    bounds = bounds_of(lengths)
+    test = np.maximum(part_sizes(lengths, settings.test), settings.horizon if settings.test < 1 else 0)
+    if not (lengths >= test + past).any():
+        raise DataError(
+            f"no series is long enough to be tested: the longest has {lengths.max()} observations, but a test set of "
+            f"{test[lengths.argmax()]} needs {past} before it. Set a smaller preprocess.test, or a shorter "
+            "preprocess.horizon."
+        )
+    judged = bounds[:, 1] - np.where(lengths >= test + past, test, 0)
+    chosen = judged - part_sizes(lengths, settings.validation)
+    learned = np.where(chosen > bounds[:, 0], chosen, judged)
+    edges = np.column_stack([bounds[:, 0], learned, judged, bounds[:, 1]])
+    return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
+
+
+def bounds_of(lengths: Sizes) -> PartRange:
+    """Return the range of each of several series that follow each other, (series, 2)."""
+    ends = np.cumsum(lengths)
+    return np.column_stack([ends - lengths, ends])
+
+
+def min_before_block(season: int | None) -> int:
+    """Return the observations that a series must have before a block on which models are compared.
+
+    On fewer, the models that need a season could not be compared with those that do not.
+    """
+    return max(MIN_BEFORE_BLOCK, 2 * (season or 0) + 1)
+
+
 def reached(times: npt.NDArray[Any], bounds: PartRange, moments: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the position of the first time at or after each moment in each series, (series, moments)."""
-    return np.array([begin + np.searchsorted(times[begin:end], moments) for begin, end in bounds])
+    """Return the position of the first time at or after each moment in each series, (series, moments).
+
+    Times ascend within each series. The binary search takes one step in all series at once.
+    """
+    low, high = (np.repeat(edge[:, np.newaxis], len(moments), axis=1) for edge in bounds.T)
+    while (searching := low < high).any():
+        middle = (low + high) // 2
+        before = searching & (times[np.minimum(middle, len(times) - 1)] < moments)
+        low = np.where(before, middle + 1, low)
+        high = np.where(searching & ~before, middle, high)
+    return low

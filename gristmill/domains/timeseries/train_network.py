@@ -12,7 +12,7 @@ from gristmill.domains.timeseries.feed import WindowFeed
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.normalisation import around, standardised
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.view import view
+from gristmill.domains.timeseries.view import check_complete, view
 from gristmill.errors import RequestError
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.history import TrainingHistory
@@ -52,6 +52,7 @@ def fit_forecaster(
     if isinstance(model, ClosedForm):
         keras.backend.clear_session()  # names of layers must not depend on other work of this process
         return model.fit(data), TrainingHistory()
+    check_complete(data)
     core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
     sequence = settings.targets == "sequence"
     network = standardised(core, data.layout, _levels(settings), sequence)

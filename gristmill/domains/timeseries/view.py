@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gristmill.domains.timeseries.dataset import Prepared
 
 
-MIN_WINDOWS = 2  # minimum in the training set if the history is longer than that of `preprocess`
+MIN_WINDOWS = 2  # whole windows in the training set, for a model that learns from windows
 MAX_SEASON = 200  # observations; a longer history is slower and hardly more accurate
 
 
@@ -44,12 +44,18 @@ def view(model: Any, data: "Prepared") -> "Prepared":
     history, horizon = seen.layout.history, seen.layout.horizon
     if seen.layout.known and history < horizon:
         raise Unsuitable(f"needs a history of at least {horizon} observations for known columns; it has {history}")
-    complete = len(seen.complete_origins("train"))
-    if history > data.layout.history and complete < MIN_WINDOWS:
+    if history > data.layout.history:
+        check_complete(seen)
+    return seen
+
+
+def check_complete(data: "Prepared") -> None:
+    """Raise `Unsuitable` if there are too few whole windows to learn from."""
+    history, horizon, complete = data.layout.history, data.layout.horizon, len(data.complete_origins("train"))
+    if complete < MIN_WINDOWS:
         raise Unsuitable(
             f"needs {MIN_WINDOWS} windows of {history} + {horizon} observations in the training set; it has {complete}"
         )
-    return seen
 
 
 def with_season(data: "Prepared", history: int | None) -> "Prepared":

@@ -40,8 +40,16 @@ def origins(part: tuple[int, int], history: int, horizon: int, stride: int = 1, 
 
     No window reaches back before `first`, the position at which its series begins.
     """
-    begin, end = part
-    return np.arange(max(begin, first + history), end - horizon + 1, stride)
+    return all_origins(np.array([part]), history, horizon, stride, np.array([first]))
+
+
+def all_origins(parts: Any, history: int, horizon: int, stride: int, firsts: Any) -> Origins:
+    """Return the origins of the windows of several series, (series, 2) and (series,), one after the other."""
+    begins, ends = np.maximum(parts[:, 0], firsts + history), parts[:, 1] - horizon + 1
+    counts = np.maximum(0, -((begins - ends) // stride))  # rounded up
+    before = np.cumsum(counts) - counts
+    starts: Origins = np.repeat(begins - before * stride, counts) + stride * np.arange(counts.sum())
+    return starts
 
 
 def history_index(starts: Index, history: int) -> Index:

@@ -133,6 +133,75 @@ def test_all_that_is_trained_on_lies_before_the_block_in_all_series(
             assert max(earlier) + apart < min(later)
 
 
+@pytest.mark.parametrize(
+    ("laid", "window", "validated", "expected"),
+    [
+        ({}, 0, False, [[[0, 33], [33, 33], [33, 36]], [[40, 50], [50, 50], [50, 53]], [[57, 65], [65, 65], [65, 65]]]),
+        ({}, 1, False, [[[0, 30], [30, 30], [30, 33]], [[40, 53], [53, 53], [53, 53]], [[57, 65], [65, 65], [65, 65]]]),
+        (
+            {"gap": 1, "size": 2, "training": 5},
+            0,
+            False,
+            [[[28, 33], [33, 33], [34, 36]], [[45, 50], [50, 50], [51, 53]], [[57, 65], [65, 65], [65, 65]]],
+        ),
+        ({}, 0, True, [[[0, 31], [31, 33], [33, 36]], [[40, 53], [53, 53], [53, 53]], [[57, 65], [65, 65], [65, 65]]]),
+    ],
+)
+def test_blocks_of_series_split_per_series_lie_before_their_own_test_sets(
+    laid: dict[str, Any], window: int, validated: bool, expected: list[Any]
+) -> None:
+    """Test sets of 4, 4 and 4 of 40, 17 and 12 observations, or of a share; a block needs 9 observations before it."""
+    series = [np.arange(length, dtype=float) for length in (40, 17, 12)]
+    cut = {"history": 1, "horizon": 3, "season": 4, "test": 4, "validation": 2, "split": "per_series"}
+    data = assembled(*series, **cut)
+
+    parts = block_parts(data, Backtest(**{"windows": 2, "size": 3} | laid), window, with_validation=validated)
+
+    assert parts.tolist() == expected
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=6),
+    test=st.one_of(st.integers(1, 8), st.floats(0.1, 0.5)),
+    size=st.one_of(st.none(), st.integers(1, 8)),
+    gap=st.one_of(st.none(), st.integers(0, 5)),
+    training=st.one_of(st.just("expanding"), st.integers(1, 20)),
+    window=st.integers(0, 3),
+    validated=st.booleans(),
+)
+def test_own_blocks_equal_a_loop(
+    lengths: list[int], test: Any, size: Any, gap: Any, training: Any, window: int, validated: bool
+) -> None:
+    cut = {"history": 1, "season": 3, "validation": 4, "test": test, "split": "per_series"}
+    try:
+        data = assembled(*[np.arange(length, dtype=float) for length in lengths], **cut)
+    except DataError:
+        return
+    found = block_parts(data, Backtest(windows=4, size=size, gap=gap, training=training), window, validated)
+
+    expected = []
+    for (first, _), (_, (chosen, judged), (_, last)) in zip(data.bounds, data.parts, strict=True):
+        length = size or last - judged
+        block = judged - (window + 1) * length
+        known = block - (gap or 0)
+        learned = known - (judged - chosen if validated else 0)
+        begin = first if training == "expanding" else max(first, learned - training)
+        if learned - first >= 8 and length:
+            expected.append([[begin, learned], [learned, known], [block, block + length]])
+        else:
+            expected.append([[first, judged], [judged, judged], [judged, judged]])
+    assert found.tolist() == expected
+
+
+def test_a_block_without_a_series_that_is_long_enough_is_refused(run: Run) -> None:
+    data = assembled(VALUES[:15], VALUES[:16], history=2, horizon=2, test=5, split="per_series")
+
+    assert run("fits", data, size=2)[1] == {"train_windows": 13, "windows": 2, "series_without_block": 0}
+    assert run("short", data, size=3)[1] == {"train_windows": 14, "windows": 2, "series_without_block": 1}
+    with pytest.raises(DataError, match=r"backtest window 1 has \d+ windows to train on and 0 to forecast"):
+        run("none", data, size=4)
+
+
 def test_a_block_is_forecast_by_a_network_of_what_came_before_it(run: Run, tmp_path: Path) -> None:
     out, counts = run(window=1)
     cut = DATA.cut_at(np.array([[[0, 58], [58, 58], [60, 70]]]))
@@ -204,7 +273,7 @@ def test_quantiles_give_an_interval(run: Run) -> None:
     [
         ({"windows": 9}, 8, r"backtest window 9 has 0 windows to train on and 0 to forecast\."),
         ({"windows": 7, "gap": 3}, 6, r"backtest window 7 has 1 windows to train on and 9 to forecast\. Set fewer"),
-        ({"size": 1}, 0, r"backtest window 1 has \d+ windows to train on and 0 to forecast\."),
+        ({"size": 1}, 0, r"backtest\.size is 1, smaller than preprocess\.horizon, 2: no forecast fits"),
         ({"training": 2}, 0, r"backtest window 1 has 1 windows to train on and 9 to forecast\."),
     ],
 )

@@ -261,3 +261,55 @@ def test_the_season_does_not_change_with_what_comes_after_the_training_set(prepa
     values[begin:] = 1e4 * np.sin(2 * np.pi / 5 * np.arange(100 - begin))
 
     assert dataset.read(prepare(values, "after", **CUT)).layout.season == 7
+
+
+OWN_ENDS: dict[str, Any] = {"history": 8, "horizon": 2, "season": 0, "test": 4, "split": "per_series"}
+
+
+def test_short_series_are_forecast_but_have_no_validation_set(tmp_path: Path) -> None:
+    table = table_of(*(VALUES[:length] for length in (40, 15, 14, 5, 4, 1)), starts=[0, 3, 7])
+    write_ingested(tmp_path, table)
+
+    counts = preprocess.preprocess(preprocess=Preprocess(**OWN_ENDS, validation=3), ingest=tmp_path, out=tmp_path)
+
+    data = dataset.read(tmp_path)
+    assert np.diff(data.part("test"))[:, 0].tolist() == [4, 4, 4, 4, 0, 0]
+    assert np.diff(data.part("validation"))[:, 0].tolist() == [3, 3, 0, 0, 0, 0]  # 8 observations before it
+    assert (counts["test_windows"], counts["validation_windows"]) == (12, 4)
+    assert (counts["series_without_test"], counts["series_without_validation"]) == (2, 4)
+    assert np.isnan(data.histories(data.origins("test"))[-1, :-3]).all()  # a series of one observation and 4 of test
+    assert data.layout.past == 1
+
+
+def test_known_columns_need_a_horizon_before_the_test_set() -> None:
+    """A window has the known columns of all steps to forecast, in its last steps."""
+    tables = [VALUES[: 2 * length].reshape(-1, 2) for length in (40, 6, 5)]
+    table = table_of(*tables, names="y holiday")
+
+    data = laid_out(table, known=["holiday"], **OWN_ENDS, validation=0)
+
+    assert data.layout.past == 2
+    assert np.diff(data.part("test"))[:, 0].tolist() == [4, 4, 0]
+    windows = data.histories(data.origins("test"))
+    assert np.isfinite(windows[:, -2:, 1]).all()
+
+
+def test_constant_series_do_not_matter_among_others() -> None:
+    table = table_of(VALUES[:40], np.full(40, 3.0), VALUES[:1])
+
+    assert len(laid_out(table, **OWN_ENDS, validation=0).origins("test")) == 6
+
+
+@pytest.mark.parametrize(
+    ("lengths", "changed", "message"),
+    [
+        ((6, 4), {"test": 6}, "no series is long enough to be tested: the longest has 6 observations, but a test set"),
+        ((40, 4), {"test": 4, "horizon": 6}, "the test set has 4 observations, fewer than the horizon of 6"),
+        ((14, 9), {"validation": 3}, "no series has room for a validation set: .* with 8 observations before it"),
+    ],
+)
+def test_series_that_are_all_too_short_are_refused(
+    lengths: tuple[int, ...], changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        laid_out(table_of(*(VALUES[:length] for length in lengths)), **OWN_ENDS | {"validation": 0} | changed)

@@ -163,7 +163,9 @@ def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported
 
 def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Path) -> None:
     gate = Gate(window=25)
+    own_ends = TABLES | {"gate": gate, "preprocess": CUT.model_copy(update={"split": "per_series"})}
     assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
+    assert overrides(own_ends) == ["preprocess.test=25", "preprocess.split=time", "export.refit=true"]
     challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
 
     found = contest(challenger, Champion(exported, TABLES))

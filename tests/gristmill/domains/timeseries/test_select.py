@@ -13,6 +13,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts, read_selecti
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries import select as module
+from gristmill.domains.timeseries.backtest import block_parts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.ensemble import combined, honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
@@ -307,6 +308,26 @@ def test_a_series_that_never_moved_counts_in_its_own_units() -> None:
     loss = scaled_loss([(flat, "validation", Forecasts(starts, truth))])
 
     assert loss(truth + 2) == pytest.approx(np.full(len(starts), 2.0))
+
+
+def test_each_series_counts_alike_if_they_are_split_per_series() -> None:
+    """The first series has two windows, one of them in an earlier block; the third never moved, so it has no scale."""
+    cut = {"history": 4, "horizon": 2, "season": 1, "test": 2, "split": "per_series"}
+    lines = [np.arange(30.0), 10 * np.arange(12.0), np.full(30, 7.0)]
+    data = assembled(*lines, **cut)
+    blocks = [data.cut_at(block_parts(data, Backtest(windows=2), window, with_validation=False)) for window in (0, 1)]
+    items = []
+    for block in blocks:
+        starts = block.origins("test")
+        items.append((block, "test", Forecasts(starts, block.targets(starts).astype(np.float64))))
+    owners = [block.series_of(forecasts.starts).tolist() for block, _, forecasts in items]
+    truth = np.concatenate([forecasts.truth for *_, forecasts in items])
+
+    errors = np.array([3.0, 20.0, 400.0, 5.0, 400.0])[:, np.newaxis, np.newaxis]  # of windows
+    losses = scaled_loss(items)(truth + errors)
+
+    assert owners == [[0, 1, 2], [0, 2]]
+    assert losses == pytest.approx([4.0, 2.0])  # mean of 3 and 5, and 20 in units of 10
 
 
 @pytest.mark.parametrize(("horizon", "stride", "count"), [(2, 1, 12), (12, 1, 2), (3, 3, 8), (3, 5, 4)])

@@ -1,5 +1,7 @@
 """Series are split by time, all at the same times."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import split, split_all
+from gristmill.domains.timeseries.split import reached, split, split_all, split_each
 from gristmill.errors import DataError
 from helpers.small_runs import months
 
@@ -111,3 +113,50 @@ def test_numbered_observations_are_split_too() -> None:
 
     assert bounds.tolist() == [[0, 4], [4, 6]]
     assert parts.tolist() == [[[0, 2], [2, 3], [3, 4]], [[4, 4], [4, 5], [5, 6]]]
+
+
+def test_series_are_cut_before_their_own_ends_by_hand() -> None:
+    cut = Preprocess(history=1, validation=2, test=3, split="per_series")
+
+    bounds, parts = split_each(np.array([10, 4, 5, 3, 1]), cut, past=1)
+
+    assert bounds.tolist() == [[0, 10], [10, 14], [14, 19], [19, 22], [22, 23]]
+    assert parts.tolist() == [
+        [[0, 5], [5, 7], [7, 10]],
+        [[10, 11], [11, 11], [11, 14]],  # no observation before a validation set
+        [[14, 16], [16, 16], [16, 19]],
+        [[19, 20], [20, 22], [22, 22]],  # none before a test set
+        [[22, 23], [23, 23], [23, 23]],
+    ]
+
+
+def test_shares_are_those_of_each_series_and_at_least_the_horizon() -> None:
+    cut = Preprocess(history=1, horizon=3, validation=0.1, test=0.2, split="per_series")
+
+    _, parts = split_each(np.array([100, 10]), cut, past=1)
+
+    assert parts.tolist() == [[[0, 70], [70, 80], [80, 100]], [[100, 106], [106, 107], [107, 110]]]
+
+
+def test_no_series_long_enough_to_be_tested_is_an_error() -> None:
+    cut = Preprocess(history=1, horizon=6, test=6, split="per_series")
+
+    with pytest.raises(DataError, match=r"the longest has 6 observations, but a test set of 6 needs 1 before it"):
+        split_each(np.array([3, 6]), cut, past=1)
+
+
+@given(
+    series=st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=9), min_size=1, max_size=5),
+    moments=st.lists(st.integers(-1, 31), max_size=4),
+)
+def test_positions_reached_equal_a_loop(series: list[list[int]], moments: list[int]) -> None:
+    times = np.concatenate([sorted(one) for one in series])
+    ends = np.cumsum([len(one) for one in series])
+    bounds = np.column_stack([ends - [len(one) for one in series], ends])
+
+    found: Any = reached(times, bounds, np.array(moments, np.int64))
+
+    assert found.tolist() == [
+        [next((at for at in range(begin, end) if times[at] >= moment), end) for moment in moments]
+        for begin, end in bounds.tolist()
+    ]
