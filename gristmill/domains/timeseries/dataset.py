@@ -145,6 +145,24 @@ class Prepared:
             parts=self.parts[series] - begin,
         )
 
+    def sampled(self, most: int) -> "Prepared":
+        """Return at most this many of the series, spread evenly, the first among them; with the scale of all."""
+        if len(self.ids) <= most:
+            return self
+        chosen = np.linspace(0, len(self.ids) - 1, most).astype(np.int64)
+        lengths = np.diff(self.bounds[chosen])[:, 0]
+        moved = self.bounds[chosen, 0] - (np.cumsum(lengths) - lengths)
+        rows = np.arange(lengths.sum()) + np.repeat(moved, lengths)
+        return replace(
+            self,
+            ids=[self.ids[series] for series in chosen],
+            times=self.times[rows],
+            values=self.values[rows],
+            filled=self.filled[rows],
+            bounds=self.bounds[chosen] - moved[:, np.newaxis],
+            parts=self.parts[chosen] - moved[:, np.newaxis, np.newaxis],
+        )
+
     def seen_by(self, network: "keras.Model") -> "Prepared":
         """Return the same series, and the same origins, with the history that the input of a network asks for."""
         return self.view(history=network.input_shape[1] or self.layout.history)

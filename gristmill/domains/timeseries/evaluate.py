@@ -92,15 +92,16 @@ def evaluate(
         of_blocks = backtest_scores.score_blocks(blocks, baselines, level)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
+    searched = data.sampled(per_series.MAX_SERIES)
     if calibration:
         wide = calibrated(calibration, data, evaluate.anomaly_level)
-        flagged = anomalies.flag(data, "test", partial(_one_value, network, quantiles), wide)
+        flagged = anomalies.flag(searched, "test", partial(_one_value, network, quantiles), wide)
         write_table(out / "anomalies.parquet", flagged)
-        summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged)}
-    segments = per_series.read(chunks) if chunks else per_series.analyse(data)
+        summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}
+    segments = per_series.read(chunks) if chunks else per_series.analyse(searched)
     write_table(out / "segments.parquet", segments)
     write_patterns(data, data.layout.season, out)
-    write_document(out / FILE, summary | {"segments": {"found": len(segments)}})
+    write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
     metric, fitted_later = summary["headline"]["metric"], (train / VALIDATION).exists()
     unseen = "validation" if "validation" in forecasts and not fitted_later else "test"
     if importance := importance_of_channels(data, network, metric, data.layout.season, quantiles, unseen):
@@ -143,13 +144,12 @@ def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], level: 
 
 def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
     """Return the number of chunks in which the series can be analysed; arguments as in `evaluate`."""
-    _, bounds, _ = dataset.read_parts(preprocess)
-    return len(per_series.chunk_slices(bounds))
+    return len(per_series.chunk_slices(dataset.read(preprocess).sampled(per_series.MAX_SERIES).bounds))
 
 
 def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> dict[str, int]:
     """Analyse one chunk of the series; arguments as in `evaluate`."""
-    data = dataset.read(preprocess)
+    data = dataset.read(preprocess).sampled(per_series.MAX_SERIES)
     series = per_series.chunk_slices(data.bounds)[number]
     per_series.write(per_series.analyse(data, series), out)
     return {"series": series.stop - series.start}

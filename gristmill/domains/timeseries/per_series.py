@@ -1,4 +1,7 @@
-"""Change points of single series; workers can search for them in chunks."""
+"""Change points of single series; workers can search for them in chunks.
+
+With more series than anybody would look at, some of them are searched, spread evenly.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +16,7 @@ from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
 
 FILE = "segments.parquet"
+MAX_SERIES = 1_000  # series that are searched for change points and anomalies
 SHORT_SERIES_PER_CHUNK = 2_000  # at 4 ms each; fewer do not repay the start of a worker
 
 

@@ -130,9 +130,10 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     if layout.horizon > 1:
         note += f"; the model forecasts {layout.horizon} at once"
     if len(report.data.ids) > 1:
-        note += f"; the first of {len(report.data.ids)} series"
+        note += f"; the first of {len(report.data.ids):,} series"
     if anomalies := report.scores.anomalies:
-        note += f". Values outside the interval of {anomalies['level']:.1%}: {anomalies['flagged']}"
+        note += f". Values outside the interval of {anomalies['level']:.1%}: {anomalies['flagged']:,}"
+        note += _searched(anomalies, len(report.data.ids))
     yield Section("Forecast and truth", f"{note}.", pictures=pictures)
     yield Section(
         "Residuals",
@@ -152,7 +153,7 @@ def score_sections(report: ReportData) -> Iterator[Section]:
         worst = series[series["forecaster"] == "model"].sort_values("skill")["group"]
         half = _MAX_SERIES_LISTED // 2
         chosen = [*worst.head(half), *worst.iloc[half:].tail(half)]
-        note = f"{len(worst)} series: those with the lowest and the highest skill. All are in scores.parquet."
+        note = f"{len(worst):,} series: those with the lowest and the highest skill. All are in scores.parquet."
         table = grouped_table(series.set_index("group").loc[chosen].reset_index(), report.best)
         yield Section("By series", note, tables=[table])
     if summary := report.scores.backtest:
@@ -242,8 +243,14 @@ def data_note(summary: dict[str, Any], segments: dict[str, Any]) -> str:
     repairs = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "rows")
     return (
         f"{counts['rows']:,} observations of {', '.join(summary['targets'])}, frequency {summary['frequency']}; "
-        f"{repairs or 'nothing had to be repaired'}. Segments between change points: {segments['found']}."
+        f"{repairs or 'nothing had to be repaired'}. Segments between change points: {segments['found']:,}"
+        f"{_searched(segments, summary['series'])}."
     )
+
+
+def _searched(found: dict[str, Any], total: int) -> str:
+    """Return how many series were searched, if not all were."""
+    return f", in {found['series']:,} of {total:,} series" if found["series"] < total else ""
 
 
 def parts_table(data: Prepared) -> Table:
@@ -254,7 +261,7 @@ def parts_table(data: Prepared) -> Table:
         if end > begin:
             times = [_time(data.times[at]) for at in (begin, end - 1)]
             rows.append([part, f"{end - begin:,}", f"{len(data.origins(part)):,}", *times])
-    title = "Parts" if len(data.ids) == 1 else f"Parts of {data.ids[0]}; windows of all {len(data.ids)} series"
+    title = "Parts" if len(data.ids) == 1 else f"Parts of {data.ids[0]}; windows of all {len(data.ids):,} series"
     return Table(title, ["part", "observations", "windows", "first", "last"], rows)
 
 

@@ -37,6 +37,23 @@ def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
         assert getattr(found, name).dtype == getattr(data, name).dtype, name
 
 
+def test_a_sample_of_the_series_holds_the_same_values_and_parts() -> None:
+    lengths = [12, 9, 20, 7, 15]
+    data = assembled(*(np.arange(length) + 100 * at for at, length in enumerate(lengths)), filled=[25], test=2)
+
+    found = data.sampled(3)
+
+    assert found.ids == ["series 0", "series 2", "series 4"]
+    assert np.diff(found.bounds)[:, 0].tolist() == [12, 20, 15]
+    for at, series in enumerate([0, 2, 4]):
+        for part in PARTS:
+            (begin, end), (first, last) = found.part(part)[at], data.part(part)[series]
+            assert np.array_equal(found.values[begin:end], data.values[first:last])
+            assert found.times[begin:end].equals(data.times[first:last])
+            assert np.array_equal(found.filled[begin:end], data.filled[first:last])
+    assert data.sampled(5) is data
+
+
 def test_windows_hold_the_values_that_their_positions_name() -> None:
     starts = SERIES.origins("test")
 

@@ -231,7 +231,18 @@ def test_segments_are_told_for_every_series(judge: Judge) -> None:
         own = segments[segments["unique_id"] == name]
         assert own["begin"].iloc[0] == data.times[begin]
         assert own["end"].iloc[-1] == data.times[end - 1]
-    assert read_document(folder / "scores.json")["segments"]["found"] == len(segments)
+    assert read_document(folder / "scores.json")["segments"] == {"found": len(segments), "series": 2}
+
+
+def test_of_many_series_some_are_searched(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.domains.timeseries.per_series.MAX_SERIES", 2)
+    random = np.random.default_rng(0)
+
+    folder, _ = judge(assembled(*random.normal(size=(5, 60)), history=6, validation=8, test=10), anomaly_level=0.5)
+
+    for name in ("segments", "anomalies"):
+        assert set(read_table(folder / f"{name}.parquet")["unique_id"]) == {"series 0", "series 4"}
+        assert read_document(folder / "scores.json")[name]["series"] == 2
 
 
 def test_a_backtest_calibrates_the_intervals_and_is_told(with_blocks: Folders) -> None:

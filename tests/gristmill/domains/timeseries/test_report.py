@@ -272,8 +272,8 @@ def test_the_backtest_is_told_with_its_spread(of_several: dict[str, Section], ro
 
 
 def test_the_data_note_says_what_was_repaired() -> None:
-    summary = {"counts": {"rows": 1234}, "targets": ["y", "z"], "frequency": "D"}
-    segments = {"found": 2}
+    summary = {"counts": {"rows": 1234}, "targets": ["y", "z"], "frequency": "D", "series": 1}
+    segments = {"found": 2, "series": 1}
 
     assert report.data_note(summary, segments) == (
         "1,234 observations of y, z, frequency D; nothing had to be repaired. Segments between change points: 2."
@@ -281,6 +281,9 @@ def test_the_data_note_says_what_was_repaired() -> None:
     summary["counts"] = {"rows": 1234, "filled": 3, "out_of_order": 2000}
     assert report.data_note(summary, segments).startswith(
         "1,234 observations of y, z, frequency D; 3 filled, 2,000 out of order. "
+    )
+    assert report.data_note(summary | {"series": 5000}, {"found": 2, "series": 1000}).endswith(
+        "Segments between change points: 2, in 1,000 of 5,000 series."
     )
 
 
