@@ -41,6 +41,35 @@ def test_what_is_found_and_guessed_is_said_with_the_next_command(command: Comman
     assert Project.open(here / "my project").catalogue.pipeline("nile").domain == "timeseries"
 
 
+def test_horizon_test_set_and_preset_can_be_asked_for(command: Command, here: Path) -> None:
+    words = ["--domain", "timeseries", "--data", NILE, "--horizon", "4", "--test", "0.25", "--preset", "good"]
+
+    assert command("init", "river", *words).status == 0
+    tables = Project.open(here / "river").catalogue.pipeline("nile").tables
+    assert (tables["preprocess"].horizon, tables["preprocess"].test) == (4, 0.25)
+    assert tables["model"].preset == "good"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--domain", "tabular", "--horizon", "4"], "--horizon: only for --domain timeseries. Leave it out."),
+        (["--domain", "timeseries", "--test", "2.5"], "--test 2.5: expected a whole number of observations, or a"),
+        (["--domain", "timeseries", "--test", "-1"], "--test -1: expected"),
+        (["--domain", "timeseries", "--series", "river"], "no column 'river'. Columns: 'year', 'volume'."),
+        (["--domain", "timeseries", "--horizon", "120"], "validation takes 120 and test 120"),
+    ],
+)
+def test_windows_that_do_not_suit_are_refused_in_one_line(
+    command: Command, here: Path, words: list[str], said: str
+) -> None:
+    done = command("init", "river", "--data", NILE, *words)
+
+    assert done.status in (1, 2)
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
 def test_reasons_keep_to_their_column_in_a_terminal() -> None:
     why = "the model sees so many at frequency D, which is what is usual, for the series is long"
     draft = Proposal(

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gristmill.util.toml import toml_value
@@ -37,6 +37,11 @@ class Proposal:
     def values(self) -> dict[str, dict[str, Any]]:
         """Return the settings: table to key to value."""
         return {name: values_of(guesses) for name, guesses in self.tables.items()}
+
+    def with_preset(self, preset: str) -> "Proposal":
+        """Return the proposal with the candidates of another preset."""
+        model = [replace(guess, value=preset) if guess.key == "preset" else guess for guess in self.tables["model"]]
+        return replace(self, tables={**self.tables, "model": model})
 
 
 def as_toml(name: str, proposal: Proposal) -> str:

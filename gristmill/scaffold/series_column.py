@@ -15,13 +15,18 @@ _MIN_ROWS_PER_SERIES = 3  # on average
 _MIN_TIMES_SHARE = 0.1  # minimum share of times per series on average; below it, the cells are values, not names
 
 
-def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -> SampledColumn | None:
-    """Return the column whose values separate the times best (fewest repeats); None for a single series.
+def choose_series(
+    table: SampledTable, times: TimeColumns, target: str | None, requested: str | None = None
+) -> SampledColumn | None:
+    """Return the requested column, or the one that separates the times best (fewest repeats); None for one series.
 
     Raises:
-        DataError: too many times repeat to be averaged, and no single column separates the series.
+        DataError: too many times repeat to be averaged, and the requested column, or any single one, does not separate
+            the series.
     """
     stamps = pd.Series(times.values)
+    if requested is not None:
+        return _requested(table, times, target, requested)
     repeated = stamps.duplicated().mean()
     if not repeated:
         return None
@@ -40,6 +45,20 @@ def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -
         rows = f"{stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}"
         raise DataError(f"{table.rows.name}: {rows}, and {_remedy(stamps, candidates, max_series)}")
     return None
+
+
+def _requested(table: SampledTable, times: TimeColumns, target: str | None, name: str) -> SampledColumn:
+    """Return the column that the user named; raise `DataError` if it cannot name the series."""
+    column = table.column(name)
+    if name in (*times.columns, target) or column.empty:
+        reason = f"has {column.empty:,} empty cells" if column.empty else "holds the times or the target"
+        raise DataError(f"{table.rows.name}: the column {name!r} {reason}. Name another one with --series.")
+    if (repeated := _repeated_share(pd.Series(times.values), column)) > _MAX_REPEATED_SHARE:
+        raise DataError(
+            f"{table.rows.name}: {repeated:.0%} of the rows repeat a time of their series in the column {name!r}. "
+            "Name another one with --series, or leave one row for each time."
+        )
+    return column
 
 
 def constant_columns(table: SampledTable, series: SampledColumn) -> set[str]:

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gristmill.scaffold.proposal import Proposal
 
 DOMAINS = ("tabular", "text", "timeseries", "vision")  # those with a module in `scaffold`
+
+Preset = Literal["quick", "good", "best"]
 
 _MAX_VALUE_LENGTH = 40
 _MIN_REASON_WIDTH = 20  # also on a narrow terminal
@@ -36,12 +38,22 @@ def init(
     data: Annotated[str | None, typer.Option(metavar="FILE|FOLDER", help="The data; it is not copied.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the pipeline; default: the name of the file.")] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict; default: a guess.")] = None,
+    preset: Annotated[Preset, typer.Option(help="Models to try: the fastest, good ones, or all.")] = "quick",
+    horizon: Annotated[int | None, typer.Option(min=1, help="Time series: number of values to forecast.")] = None,
+    test: Annotated[
+        float | None,
+        typer.Option(metavar="N|SHARE", help="Time series: observations of the test set, or a share below 1."),
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Time series: column that names the series; default: a guess.")
+    ] = None,
 ) -> None:
     """Inspect data and write a first pipelines.toml, ready to run, with a reason for each guess."""
     if domain not in DOMAINS:
         raise RequestError(f"--domain: {unknown_domain(domain, DOMAINS)}")
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data.")
+    asked = _asked(domain, {"horizon": horizon, "test": test, "series": series})
     with progress_bar.working("data", "reading"):
         from gristmill.scaffold import write
         from gristmill.scaffold.data import data_at
@@ -49,7 +61,8 @@ def init(
         write.check_new_project(folder)
         source = data_at(data, folder)
         pipeline = write.pipeline_name(name, source.name)
-        proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(source, target)
+        scaffold = importlib.import_module(f"gristmill.scaffold.{domain}")
+        proposal: Proposal = scaffold.propose(source, target, **asked).with_preset(preset)
         path = write.write_project(folder, pipeline, proposal)
     for line in proposal_lines(proposal, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         typer.echo(line)
@@ -58,6 +71,21 @@ def init(
         typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.STORE_FOLDER}, so that git ignores the store")
     change_folder = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"next     {change_folder}gristmill run {pipeline}")
+
+
+def _asked(domain: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of time series as an argument of `propose`; raise `RequestError` for unsuitable ones."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and domain != "timeseries":
+        raise RequestError(f"--{next(iter(given))}: only for --domain timeseries. Leave it out.")
+    if not given:
+        return {}
+    size = given.get("test")
+    if size is not None and (size <= 0 or (size > 1 and size % 1)):
+        raise RequestError(f"--test {size:g}: expected a whole number of observations, or a share below 1.")
+    from gristmill.scaffold.forecast_windows import Asked
+
+    return {"asked": Asked(**given | ({"test": int(size)} if size is not None and size >= 1 else {}))}
 
 
 def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
+from gristmill.scaffold.forecast_windows import Asked
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.timeseries import propose
 
@@ -24,10 +25,10 @@ Propose = Callable[..., Proposal]
 def proposed(tmp_path: Path) -> Propose:
     """Propose a pipeline for a table of these columns."""
 
-    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None) -> Proposal:
+    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None, **asked: Any) -> Proposal:
         path = tmp_path / "given.csv"
         pd.DataFrame(columns).to_csv(path, index=False)
-        return propose(data_at(str(path), tmp_path), target)
+        return propose(data_at(str(path), tmp_path), target, Asked(**asked))
 
     return call
 
@@ -259,6 +260,97 @@ def test_one_step_is_forecast_where_holes_leave_no_longer_stretch(proposed: Prop
 
     assert draft["ingest"]["gaps"] == "interpolate"
     assert draft["preprocess"]["horizon"] == 1
+
+
+def months_of(lengths: Iterable[int]) -> pd.DataFrame:
+    """Return monthly series that all begin in January 2000."""
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "shop": f"shop {number}",
+                "month": pd.date_range("2000-01", periods=length, freq="MS").strftime("%Y-%m"),
+                "sold": values(length),
+            }
+        )
+        for number, length in enumerate(lengths)
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "history", "windows", "why"),
+    [
+        ([100] * 20 + [90] * 40, 24, 3, "60 of 60 series have 25 observations before one"),
+        ([100] * 2 + [45 + at % 2 for at in range(58)], 22, 2, "60 of 60 series"),  # 46, test, blocks, horizon: 22
+        ([100] * 35 + [40, 20, 1] * 15, 22, 1, "50 of 80 series"),
+    ],
+)
+def test_series_that_end_at_different_times_are_split_before_their_own_ends(
+    proposed: Propose, lengths: list[int], history: int, windows: int, why: str
+) -> None:
+    draft = proposed(months_of(lengths), horizon=6, test=6)
+
+    assert draft.values()["preprocess"].items() >= {
+        "history": history, "horizon": 6, "split": "per_series", "validation": 0, "test": 6, "season": 12,
+    }.items()  # fmt: skip
+    assert draft.values()["backtest"] == {"windows": windows, "size": 6, "gap": 0}
+    reasons = {guess.key: guess.why for guess in [*draft.tables["preprocess"], *draft.tables["backtest"]]}
+    assert why in reasons["windows"]
+    assert reasons["horizon"] == "as requested"
+
+
+def test_a_few_series_with_ends_of_their_own_have_parts_that_are_shares(proposed: Propose) -> None:
+    draft = proposed(months_of([100, 90, 120])).values()
+
+    assert draft["preprocess"] == {
+        "history": 15, "horizon": 3, "split": "per_series", "validation": 0.2, "test": 0.2, "season": 12,
+    }  # fmt: skip
+    assert draft["backtest"] == {"windows": 2, "size": 20}
+
+
+def test_series_that_end_together_are_split_at_the_same_times(proposed: Propose) -> None:
+    lengths = [100] * 60
+    whole = months_of(lengths)
+    late = whole[whole.groupby("shop").cumcount() >= whole["shop"].str.len() * 3]  # they begin at different times
+
+    draft = proposed(late, horizon=6, test=12).values()
+
+    assert "split" not in draft["preprocess"]
+    assert (draft["preprocess"]["horizon"], draft["preprocess"]["test"]) == (6, 12)
+
+
+def test_parts_hold_the_horizon_that_is_asked(proposed: Propose) -> None:
+    columns = {"month": pd.date_range("2000-01", periods=90, freq="MS"), "sold": values(90)}
+
+    draft = proposed(columns, horizon=24).values()["preprocess"]
+
+    assert {key: draft[key] for key in ("history", "horizon", "validation", "test")} == {
+        "history": 9, "horizon": 24, "validation": 24, "test": 24,
+    }  # fmt: skip
+
+
+def test_a_season_of_one_of_many_short_series_is_not_proposed(proposed: Propose) -> None:
+    years = pd.concat(
+        pd.DataFrame({"firm": f"firm {at}", "year": range(1900, 1900 + length), "profit": values(length)})
+        for at, length in enumerate(np.random.default_rng(0).integers(20, 30, size=60))
+    )
+    noise = np.random.default_rng(0).normal(size=len(years)).cumsum() + 100
+
+    draft = proposed(years.assign(profit=noise), horizon=4, test=4).values()["preprocess"]
+
+    assert (draft["split"], draft["season"]) == ("per_series", 0)
+
+
+def test_the_column_of_series_can_be_named(proposed: Propose) -> None:
+    table = months_of([60, 60, 60]).assign(code=np.repeat([7, 8, 9], 60), kind=np.tile(["a", "b"], 90))
+
+    assert proposed(table, "sold", series="code").values()["ingest"]["series"] == "code"
+    for name, said in (
+        ("kind", "67% of the rows repeat a time of their series in the column 'kind'"),
+        ("month", "the column 'month' holds the times or the target"),
+        ("store", "no column 'store'. Columns: 'shop', 'month', 'sold', 'code', 'kind'."),
+    ):
+        with pytest.raises(DataError, match=re.escape(said)):
+            proposed(table, "sold", series=name)
 
 
 def test_columns_that_lower_the_error_are_proposed_and_the_test_set_decides_nothing(proposed: Propose) -> None:

@@ -1,0 +1,210 @@
+"""Choice of windows, parts and backtest for ingested series.
+
+Series that end at different times cannot all be tested at the same times: then each is split before its own end.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.timeseries.dataset import inside
+from gristmill.domains.timeseries.seasonality import find_season
+from gristmill.domains.timeseries.settings import Preprocess
+from gristmill.domains.timeseries.split import bounds_of, min_before_block, part_sizes, split_all, split_each
+from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
+from gristmill.scaffold.proposal import Guess
+
+_MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
+_MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
+_MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block
+_MAX_UNTESTED_SHARE = 0.1  # maximum share of series that end too early for a test at common times
+_MAX_OWN_BLOCKS = 3  # blocks of a horizon before the end of each series
+_SERIES_SEARCHED = 20  # longest series in which a season is searched
+_TRAINING_SHARE_SEARCHED = 0.8  # share of a series in which a season is searched, always before the test set
+_ASKED = "as requested"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Windows and columns that the user asked for."""
+
+    horizon: int | None = None
+    test: float | None = None  # observations; a number below 1 is a share
+    series: str | None = None
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Results of ingest."""
+
+    frequency: str
+    counts: dict[str, int]
+    target: str
+    table: pd.DataFrame  # all series, with the columns to test as inputs
+
+    @cached_property
+    def times(self) -> npt.NDArray[Any]:
+        """Different times, sorted."""
+        return np.unique(self.table["ds"].to_numpy())
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Observations of each series, (series,)."""
+        return np.asarray(self.table.groupby("unique_id", sort=False).size(), np.int64)
+
+    @property
+    def defaults(self) -> FrequencyDefaults:
+        """Usual windows at the frequency."""
+        return defaults_of(self.frequency)
+
+    def before_test(self, settings: Preprocess) -> pd.DataFrame:
+        """Return the rows before the test set."""
+        if settings.split == "time":
+            _, parts = split_all(self.table["ds"], self.lengths, settings)
+        else:
+            _, parts = split_each(self.lengths, settings, past=1)
+        rows: pd.DataFrame = self.table[inside(len(self.table), np.column_stack([parts[:, 0, 0], parts[:, 2, 0]]))]
+        return rows.reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Proposed settings of the tables `preprocess` and `backtest`."""
+
+    preprocess: list[Guess]
+    season: list[Guess]  # of the table `preprocess`
+    backtest: list[Guess]
+
+
+def plan_windows(found: Ingested, asked: Asked) -> Plan:
+    """Return windows that suit the frequency and fit into each part, and blocks to choose models on."""
+    plan = _shares(found, asked, len(found.times))
+    values = {guess.key: guess.value for guess in plan.preprocess}
+    untested = _untested(found, values["test"], values["horizon"])
+    if untested <= _MAX_UNTESTED_SHARE * len(found.lengths):
+        return plan
+    cut = Guess("split", "per_series", f"at common times, {untested:,} of {len(found.lengths):,} series end too early")
+    return _own_blocks(found, asked, cut) or _shares(found, asked, _typical(found), cut)
+
+
+def _untested(found: Ingested, test: float, horizon: int) -> int:
+    """Return the number of series that would have no forecast in a test set at common times."""
+    ends = found.table["ds"].to_numpy()[np.cumsum(found.lengths) - 1]
+    count = len(found.times)
+    observed = np.searchsorted(found.times, ends) + 1 - (count - int(part_sizes(np.array(count), test)))
+    return int((observed < horizon).sum())
+
+
+def _typical(found: Ingested) -> int:
+    return int(np.median(found.lengths))
+
+
+def _share(count: int) -> float:
+    return 0.2 if count < _MIN_TIMES_FOR_SMALL_PARTS else 0.15
+
+
+def _horizon(found: Ingested, asked: Asked, count: int) -> tuple[int, str]:
+    """Return the observations to forecast in series of `count` observations, and the reason."""
+    if asked.horizon:
+        return asked.horizon, _ASKED
+    horizon = max(1, min(found.defaults.horizon, round(_share(count) * count) // 4))
+    if (1 - found.counts.get("filled", 0) / found.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
+        horizon = 1
+    return horizon, "values to forecast: set what you need"
+
+
+def _history(found: Ingested, history: int) -> Guess:
+    shorter = "" if history == found.defaults.history else "fewer than "
+    why = f"values a network sees at frequency {found.frequency}: {shorter}{found.defaults.name}"
+    return Guess("history", history, why)
+
+
+def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None) -> Plan:
+    """Return parts that are shares of `count` observations, and blocks if the validation set is small."""
+    share, (horizon, why) = _share(count), _horizon(found, asked, count)
+    held_out = round(share * count)
+    validation: float = share if held_out >= horizon else horizon
+    test = asked.test or validation
+    of_validation, of_test = (int(part_sizes(np.array(count), size)) for size in (validation, test))
+    history = max(horizon, 2, min(found.defaults.history, round(count * (1 - 2 * share) / 4)))
+    windows = count - of_validation - of_test - horizon  # observations that training windows may begin with
+    history = max(2, min(history, windows // 2))
+    of_each = " of each series" if cut else ""
+    what = "observations of a typical series" if cut else "times"
+    guesses = [
+        _history(found, history),
+        Guess("horizon", horizon, why),
+        *([cut] if cut else []),
+        Guess("validation", validation, f"about {of_validation:,} of {count:,} {what}: choices are made on it"),
+        Guess("test", test, f"the last {of_test:,}{of_each}: scored, never trained on"),
+    ]
+    of_count = [size if size < 1 else size / count for size in (validation, test)]
+    blocks = int((1 - of_count[1] - _MIN_TRAINING_SHARE) / of_count[0])
+    small = of_validation // horizon * len(found.lengths) < _MIN_FORECASTS
+    backtest = []
+    if small and blocks >= 2:
+        reason = "blocks before the test set, to choose models on: the validation set is small"
+        unit = "observations" if cut else "times"
+        backtest = [Guess("windows", blocks, reason), Guess("size", of_validation, f"{unit} in a block")]
+    return Plan(guesses, _season(found, test, of_most=cut is not None), backtest)
+
+
+def _own_blocks(found: Ingested, asked: Asked, cut: Guess) -> Plan | None:
+    """Return blocks of one horizon before the test set of each series; None if too few series have room for them.
+
+    There are as many blocks, up to three, as most series have room for. A history is short enough that most series have
+    a whole window to learn from before the oldest block.
+    """
+    horizon, why = _horizon(found, asked, _typical(found))
+    test = asked.test or horizon
+    season = _season(found, test, of_most=True)
+    rest = found.lengths - part_sizes(found.lengths, test)
+    least = min_before_block(season[0].value if season else None)
+    room = [int((rest - blocks * horizon >= least).sum()) for blocks in range(1, _MAX_OWN_BLOCKS + 1)]
+    blocks = max(1, sum(2 * series > len(rest) for series in room))
+    if sum(room[:blocks]) < _MIN_FORECASTS:
+        return None
+    history = max(2, min(found.defaults.history, int(np.median(rest)) - (blocks + 1) * horizon))
+    last = "a share of each series" if test < 1 else f"the last {test:,} of each series"
+    preprocess = [
+        _history(found, history),
+        Guess("horizon", horizon, why),
+        cut,
+        Guess("validation", 0, "none: models are chosen on the blocks of the backtest"),
+        Guess("test", test, f"{last}: scored, never trained on"),
+    ]
+    enough = f"{room[0]:,} of {len(rest):,} series have {least} observations before one"
+    backtest = [
+        Guess("windows", blocks, f"blocks before each test set, to choose models on: {enough}"),
+        Guess("size", horizon, "observations in a block: one horizon"),
+        Guess("gap", 0, "a block follows what is learned from, as the test set does"),
+    ]
+    return Plan(preprocess, season, backtest)
+
+
+def _season(found: Ingested, test: float, of_most: bool) -> list[Guess]:
+    """Return the season found before the test set of the longest series; of most of the longest ones if `of_most`.
+
+    One of many short series may seem to have a season by chance.
+    """
+    bounds = bounds_of(found.lengths)
+    longest = np.argsort(-found.lengths, kind="stable")[: _SERIES_SEARCHED if of_most else 1]
+    values = found.table[found.target].to_numpy(np.float64)
+    training = []
+    for (begin, end), held_out in zip(bounds[longest], part_sizes(found.lengths, test)[longest], strict=True):
+        length = end - begin
+        training.append(values[begin : begin + max(1, min(int(length * _TRAINING_SHARE_SEARCHED), length - held_out))])
+    seasons = [find_season(each) for each in training]
+    season = max(set(seasons), key=seasons.count)
+    if 2 * seasons.count(season) <= len(seasons):
+        season = None
+    usual = found.defaults.season
+    if usual and 2 * usual <= len(training[0]) and (not season or usual % season == 0):
+        return [Guess("season", usual, f"values in a season, as usual at frequency {found.frequency}")]
+    if season:
+        return [Guess("season", season, "found: the values repeat at this distance")]
+    return [Guess("season", 0, "none repeats in most of the longest series")] if of_most else []
