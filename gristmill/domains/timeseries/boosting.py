@@ -20,6 +20,8 @@ from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
 
 MAX_ROWS = 300_000  # windows x steps; more windows are thinned out evenly
 MIN_WINDOWS = 40
+MAX_LEAVES_SOUGHT = 300_000_000  # trees x steps in a forecast of every series; above it, fewer trees learn faster
+MIN_ROUNDS = 300  # for however many series
 WINDOWS_PER_BLOCK = 4096  # bounds the memory of features under way
 VALIDATION_SHARE = 0.2  # share of the windows, the latest ones, on which the number of rounds is chosen
 
@@ -43,11 +45,29 @@ def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.
     rows = rows_of(data, features, starts)
     learned = round(len(starts) * (1 - VALIDATION_SHARE)) * data.layout.horizon
     settings = replace(settings, min_rows=max(2, min(settings.min_rows, learned // 20)))
+    few = affordable(settings, len(data.ids) * data.layout.horizon)
+    (trees,) = fit_trees([rows.fit(few or with_best_rounds(settings, rows, learned))])
+    return forecaster(data, features, trees)
+
+
+def affordable(settings: TreeSettings, steps: int) -> TreeSettings | None:
+    """Return settings with fewer rounds and a higher learning rate, if a forecast of so many steps needs them.
+
+    The series are then so many that the latest windows would ask for all the rounds.
+    """
+    maximum = int(np.max(settings.rounds))
+    rounds = max(MIN_ROUNDS, MAX_LEAVES_SOUGHT // steps)
+    if rounds >= maximum:
+        return None
+    return replace(settings, rounds=rounds, learning_rate=settings.learning_rate * maximum / rounds)
+
+
+def with_best_rounds(settings: TreeSettings, rows: "Rows", learned: int) -> TreeSettings:
+    """Return settings with the number of rounds, for each target, that is best on the rows after the first ones."""
     tried, held_out = rows.part(0, learned), rows.part(learned, len(rows.targets))
     (found,) = fit_trees([tried.fit(settings, (held_out.features, held_out.targets))])
     rounds = tuple(int(max(1, count)) for count in found.rounds)
-    (trees,) = fit_trees([rows.fit(replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0]))])
-    return forecaster(data, features, trees)
+    return replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from gristmill.domains.timeseries.boosting import features_network, rows_of
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.boosted_trees import BoostedTrees
 from gristmill.errors import Unsuitable
-from gristmill.training.trees import TreeFit, Trees
+from gristmill.training.trees import TreeFit, Trees, fit_trees
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)
@@ -73,6 +73,25 @@ def test_rows_are_steps_of_windows_relative_to_the_last_value() -> None:
     assert rows.targets == pytest.approx(steps.reshape(21, 2), abs=1e-5)
     assert rows.features[:, -1].tolist() == [1, 2, 3] * 7
     assert rows.weights.tolist() == [1] * 21
+
+
+def test_of_many_series_fewer_trees_learn_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits: list[TreeFit] = []
+
+    def recorded(asked: list[TreeFit]) -> list[Trees]:
+        fits.extend(asked)
+        return fit_trees(asked)
+
+    monkeypatch.setattr(boosting, "fit_trees", recorded)
+    monkeypatch.setattr(boosting, "MIN_ROUNDS", 5)
+    monkeypatch.setattr(boosting, "MAX_LEAVES_SOUGHT", 20 * 2 * 3)  # 20 rounds for the steps of two series
+    data = assembled(*RANDOM.normal(size=(2, 60)).cumsum(axis=1), history=5, horizon=3, test=9)
+
+    made = predicted(SMALL.fit(data), data)
+
+    (fit,) = fits
+    assert (fit.settings.rounds, fit.settings.learning_rate, fit.validation) == (20, pytest.approx(0.6), None)
+    assert np.isfinite(made).all()
 
 
 def test_the_latest_fifth_chooses_the_rounds_of_a_fit_on_everything(monkeypatch: pytest.MonkeyPatch) -> None:
