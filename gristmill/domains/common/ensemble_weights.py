@@ -16,6 +16,7 @@ _MAX_STEPS = 20
 _MIN_UNSHRUNK = 100  # independent predictions; with fewer, weights are shrunk
 _PRIOR_PREDICTIONS = 20  # independent predictions that the prior weights count as
 _MAX_LOSS = 1.1  # of an average with shrunk weights, in losses of the best candidate
+_MIN_WEIGHT = 0.05  # of a member; a smaller one is left out
 _STEP, _MIN_SHARE = 0.8, 0.01  # factor of the prior's share until the loss is low enough, and its smallest value
 
 
@@ -38,12 +39,19 @@ def ensemble_weights(
     members.
     """
     if independent >= _MIN_UNSHRUNK:
-        return greedy_weights(predictions, loss, allowed)
+        return _without_small(greedy_weights(predictions, loss, allowed))
     prior = [name for name in trusted if name in predictions]
     weights = greedy_weights(predictions, loss, lambda names: allowed(_union(names, prior)))
     if not allowed(_union(weights, prior)):  # even the best candidate and the trusted ones exceed the limits
         weights, prior = greedy_weights(predictions, loss, allowed), []
-    return _shrunk(weights, dict.fromkeys(prior or weights, 1 / len(prior or weights)), predictions, loss, independent)
+    equal = dict.fromkeys(prior or weights, 1 / len(prior or weights))
+    return _without_small(_shrunk(weights, equal, predictions, loss, independent))
+
+
+def _without_small(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return the weights of the members that are worth their cost, scaled to sum to 1."""
+    kept = {name: weight for name, weight in weights.items() if weight >= _MIN_WEIGHT}
+    return {name: weight / sum(kept.values()) for name, weight in kept.items()}
 
 
 def greedy_weights(

@@ -135,10 +135,10 @@ def choose(
     if settings.weights:
         weights = _fixed_weights(settings, candidates, unusable)
     else:
-        count = len(losses[sound[0]]) if independent is None else independent
+        count = len(losses[sound[0]])
         _check_enough(count, on, remedy)
         usable = {name: predictions[name] for name in sound}
-        weights = ensemble_weights(usable, loss, count, trusted, allowed)
+        weights = ensemble_weights(usable, loss, count if independent is None else independent, trusted, allowed)
     table = pd.DataFrame(
         {
             "candidate": list(candidates),
@@ -220,6 +220,6 @@ def _check_enough(count: int, on: str, remedy: str) -> None:
     if count < _MIN_PREDICTIONS:
         where = {"validation": "the validation set", "backtest": "the backtest"}.get(on, "the held-out examples")
         raise RequestError(
-            f"candidates must be compared on at least {_MIN_PREDICTIONS} independent predictions. "
+            f"candidates must be compared on at least {_MIN_PREDICTIONS} predictions. "
             f"Found in {where}: {count}. Increase {remedy}."
         )

@@ -23,7 +23,9 @@ from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
-_TRUSTED = ("ets", "theta")  # few models beat their average on the series of forecasting competitions
+# Few models beat the average of these on the series of forecasting competitions; trees learn from several series.
+_TRUSTED = ("ets", "theta")
+_TRUSTED_ON_SEVERAL = (*_TRUSTED, "boosted_trees")
 
 Items = list[tuple[Prepared, str, Forecasts]]  # series, part, its windows and truth
 
@@ -67,7 +69,7 @@ def select(
         on=on,
         block=1 if _by_series(data) else data.layout.horizon,
         independent=sum(independent_forecasts(one, forecasts) for one, _, forecasts in items),
-        trusted=_TRUSTED,
+        trusted=_TRUSTED_ON_SEVERAL if len(data.ids) > 1 else _TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
         remedy="preprocess.validation or backtest.windows",
     )
@@ -81,11 +83,16 @@ def select(
 
 
 def independent_forecasts(data: Prepared, forecasts: Forecasts) -> int:
-    """Return the number of forecasts that share no observation, summed over the series."""
+    """Return the number of forecasts of one series that share no observation, the largest of all series.
+
+    Series are not counted: what happens in a period happens to many of them. On one block of each of the M1, M3 and
+    tourism competitions, weights chosen on hundreds of series were worse on the next block than equal weights of
+    exponential smoothing, the theta method and boosted trees, by 3 % (training sets only).
+    """
     _, firsts, windows = np.unique(data.series_of(forecasts.starts), return_index=True, return_counts=True)
     lasts = firsts + windows - 1
     spans = forecasts.starts[lasts] - forecasts.starts[firsts]
-    return int(np.minimum(windows, spans // data.layout.horizon + 1).sum())
+    return int(np.minimum(windows, spans // data.layout.horizon + 1).max(initial=0))
 
 
 def scaled_loss(items: Items) -> Loss:

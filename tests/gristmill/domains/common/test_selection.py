@@ -89,6 +89,13 @@ class TestShrinkage:
         share = 20 / prior / (20 / prior + 8 / losses(found["alone"]).mean())
         assert weights == pytest.approx({"alone": 1 - share, "a": share / 2, "c": share / 2})
 
+    def test_members_with_a_tiny_weight_are_left_out(self) -> None:
+        weights = ensemble_weights(self.FOUND, losses, 1, trusted=["a", "c"])  # greedy ones have a share of about 1/21
+
+        assert set(greedy_weights(self.FOUND, losses)) - {"a", "c"}
+        assert weights == pytest.approx({"a": 0.5, "c": 0.5}, abs=0.03)
+        assert sum(weights.values()) == pytest.approx(1)
+
     def test_without_a_trusted_candidate_the_weights_of_members_become_more_equal(self) -> None:
         greedy, few = greedy_weights(self.FOUND, losses), ensemble_weights(self.FOUND, losses, 8)
 
@@ -218,7 +225,8 @@ class TestChoose:
 
         with pytest.raises(RequestError, match=r" Found in the validation set: 1\. Increase preprocess\.validation\.$"):
             chosen(Select(), "validation")
-        with pytest.raises(RequestError, match=r" Found in the backtest: 0\. Increase backtest\.windows\.$"):
-            chosen(Select(), "backtest", independent=0, remedy="backtest.windows")
-        assert chosen(Select(), "validation", independent=2).weights
+        with pytest.raises(RequestError, match=r" Found in the backtest: 1\. Increase backtest\.windows\.$"):
+            chosen(Select(), "backtest", independent=2, remedy="backtest.windows")
+        found = {"a": np.zeros(2), "b": np.ones(2)}
+        assert chosen(Select(), "validation", independent=1).weights
         assert chosen(Select(weights={"a": 1.0}), "validation").weights == {"a": 1.0}  # nothing is chosen

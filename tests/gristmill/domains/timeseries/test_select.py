@@ -1,6 +1,7 @@
 """Weights are chosen on data that no candidate was fitted on, never on the test set, and the network is the average."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -237,7 +238,7 @@ def test_a_single_forecast_is_not_enough_to_choose_on(choose: Choose, tmp_path: 
     with pytest.raises(RequestError) as raised:
         choose(tmp_path / "prepared", candidates)
     assert str(raised.value) == (
-        "candidates must be compared on at least 2 independent predictions. Found in the validation set: 1. "
+        "candidates must be compared on at least 2 predictions. Found in the validation set: 1. "
         "Increase preprocess.validation or backtest.windows."
     )
 
@@ -330,8 +331,10 @@ def test_each_series_counts_alike_if_they_are_split_per_series() -> None:
     assert losses == pytest.approx([4.0, 2.0])  # mean of 3 and 5, and 20 in units of 10
 
 
-@pytest.mark.parametrize(("horizon", "stride", "count"), [(2, 1, 12), (12, 1, 2), (3, 3, 8), (3, 5, 4)])
-def test_forecasts_that_share_no_observation_are_counted_in_each_series(horizon: int, stride: int, count: int) -> None:
+@pytest.mark.parametrize(("horizon", "stride", "count"), [(2, 1, 6), (12, 1, 1), (3, 3, 4), (3, 5, 2)])
+def test_forecasts_that_share_no_observation_are_counted_in_the_longest_series(
+    horizon: int, stride: int, count: int
+) -> None:
     data = assembled(*series(), validation=12, **CUT | {"horizon": horizon, "stride": stride})
     starts = data.origins("validation")
     kept: list[tuple[int, int]] = []
@@ -342,4 +345,24 @@ def test_forecasts_that_share_no_observation_are_counted_in_each_series(horizon:
 
     found = independent_forecasts(data, Forecasts(starts, data.targets(starts).astype(np.float64)))
 
-    assert found == len(kept) == count
+    assert found == max(Counter(owner for owner, _ in kept).values()) == count
+
+
+@pytest.mark.parametrize(("count", "trusted"), [(1, {"ets", "theta"}), (2, {"ets", "theta", "boosted_trees"})])
+def test_trees_are_trusted_if_there_are_several_series(
+    count: int, trusted: set[str], choose: Choose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[set[str]] = []
+
+    def kept(*arguments: Any, **named: Any) -> Any:
+        given.append(set(named["trusted"]))
+        return weigh(*arguments, **named)
+
+    weigh = module.choose
+    monkeypatch.setattr(module, "choose", kept)
+    (tmp_path / "prepared").mkdir()
+    dataset.write(assembled(*series()[:count], validation=24, **CUT), tmp_path / "prepared")
+
+    choose(tmp_path / "prepared", fit_candidates(tmp_path, tmp_path / "prepared", {"naive": MODELS["naive"]}))
+
+    assert given == [trusted]
