@@ -4,7 +4,6 @@ Several series share the coefficients of each target. Their differences are divi
 the window, so that series of all sizes count alike; of one series they stay as they are.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,19 +11,21 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.window_graph import forecaster
+from gristmill.domains.timeseries.windows import all_origins, history_index, thinned
 
 Array = npt.NDArray[np.float64]
 
 MAX_ROWS = 100_000  # differences to fit on, the last ones: enough for any order, and cheap
 MIN_ROWS_PER_SERIES = 100  # also where there are many series
+MAX_WINDOWS = 200_000  # of all series; more are thinned out evenly
 
 
 def autoregressive_forecaster(data: Prepared, order: int | None) -> keras.Model:
     """Return the network, with a kernel for each target; without an order, the lowest AIC of each target chooses."""
     horizon, pooled = data.layout.horizon, len(data.ids) > 1
-    fits = [_fit(_differences(data, target), order, pooled) for target in range(len(data.layout.targets))]
+    fits = [_fit(*_differences(data, target), order, pooled) for target in range(len(data.layout.targets))]
     steps = max(len(coefficients) - 1 for coefficients in fits)
     kernel = np.stack([_kernel(coefficients, steps, horizon) for coefficients in fits], axis=-1)
 
@@ -42,27 +43,28 @@ def autoregressive_forecaster(data: Prepared, order: int | None) -> keras.Model:
     return forecaster(data, steps + 1, graph)
 
 
-def _differences(data: Prepared, target: int) -> list[Array]:
-    """Return the last differences of each series' training set."""
+def _differences(data: Prepared, target: int) -> tuple[Array, PartRange]:
+    """Return the step to each value, (observations,), and the range of the last ones in each training set."""
     rows = max(MIN_ROWS_PER_SERIES, MAX_ROWS // len(data.ids))
     values = data.values[:, target].astype(np.float64)
-    return [np.diff(values[begin:end])[-rows:] for begin, end in data.part("train")]
+    begins, ends = data.part("train").T
+    first = np.minimum(np.maximum(begins + 1, ends - rows), ends)
+    return np.diff(values, prepend=values[:1]), np.column_stack([first, ends])
 
 
-def _fit(series: Sequence[Array], order: int | None, pooled: bool) -> Array:
+def _fit(changes: Array, ranges: PartRange, order: int | None, pooled: bool) -> Array:
     """Return the coefficients of constant and lags, oldest lag first."""
     if order is None:
-        longest = max(map(len, series))
+        longest = int(np.diff(ranges).max())
         limit = max(1, min(int(10 * np.log10(longest)), longest // 3))
-        order = order_by_aic(*_stacked(series, limit, pooled))
-    return np.linalg.lstsq(*_stacked(series, order, pooled))[0].astype(np.float64)
+        order = order_by_aic(*_stacked(changes, ranges, limit, pooled))
+    return np.linalg.lstsq(*_stacked(changes, ranges, order, pooled))[0].astype(np.float64)
 
 
-def _stacked(series: Sequence[Array], order: int, pooled: bool) -> tuple[Array, Array]:
+def _stacked(changes: Array, ranges: PartRange, order: int, pooled: bool) -> tuple[Array, Array]:
     """Return constant and lags, (rows, order + 1), and the differences that follow, (rows,), of all series."""
-    windows = np.concatenate(
-        [np.lib.stride_tricks.sliding_window_view(each, order + 1) for each in series if len(each) > order]
-    )
+    starts = thinned(all_origins(ranges, order, 1, 1, ranges[:, 0]), MAX_WINDOWS)
+    windows = changes[history_index(starts + 1, order + 1)]
     if pooled:
         scale = np.sqrt(np.mean(np.square(windows[:, :-1]), axis=1, keepdims=True))
         windows = windows[scale[:, 0] > 0] / scale[scale[:, 0] > 0]

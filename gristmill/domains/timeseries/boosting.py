@@ -13,7 +13,7 @@ from gristmill.domains.timeseries.feed import scaled
 from gristmill.domains.timeseries.normalisation import around, offset, standardise
 from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.window_features import step_features
-from gristmill.domains.timeseries.windows import Origins
+from gristmill.domains.timeseries.windows import Origins, thinned
 from gristmill.errors import Unsuitable
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
@@ -39,7 +39,7 @@ def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.
     starts = data.complete_origins("train")
     if len(starts) < MIN_WINDOWS:
         raise Unsuitable(f"needs {MIN_WINDOWS} windows in the training set; it has {len(starts)}")
-    starts = starts[:: -(-len(starts) * data.layout.horizon // MAX_ROWS)]
+    starts = thinned(starts, MAX_ROWS // data.layout.horizon)
     starts = starts[np.argsort(data.times[starts], kind="stable")]
     features = features_network(data, levels=not several)
     rows = rows_of(data, features, starts)

@@ -4,7 +4,6 @@ All series are in one array, (observations, columns), one after the other: targe
 columns. The known columns are shifted: position t has the known values of t + horizon (`model_shape.py`).
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,13 +119,6 @@ class Prepared:
         begin, end = self.part("train")[position]
         return position, self.values[begin:end, 0].astype(np.float64)
 
-    def by_series(self, starts: Origins) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-        """Yield each series with some of the origins, and the positions of these origins."""
-        owner = self.series_of(starts)
-        order = np.argsort(owner, kind="stable")
-        present, begins = np.unique(owner[order], return_index=True)
-        yield from zip(present.tolist(), np.split(order, begins)[1:], strict=True)
-
     def series_of(self, starts: Origins) -> npt.NDArray[np.int64]:
         """Return the series of each window, (windows,)."""
         return np.searchsorted(self.bounds[:, 0], starts, side="right") - 1
@@ -152,7 +144,7 @@ class Prepared:
         chosen = np.linspace(0, len(self.ids) - 1, most).astype(np.int64)
         lengths = np.diff(self.bounds[chosen])[:, 0]
         moved = self.bounds[chosen, 0] - (np.cumsum(lengths) - lengths)
-        rows = np.arange(lengths.sum()) + np.repeat(moved, lengths)
+        rows = windows.all_origins(self.bounds[chosen], 0, 1, 1, self.bounds[chosen, 0])
         return replace(
             self,
             ids=[self.ids[series] for series in chosen],

@@ -19,7 +19,7 @@ from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.normalisation import around, normalised, offset, standardised
 from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.view import check_complete
-from gristmill.domains.timeseries.windows import Origins
+from gristmill.domains.timeseries.windows import Origins, thinned
 
 Array = npt.NDArray[np.float64]
 Solution = tuple[Array, Array]  # kernel, (features, outputs), and bias, (outputs,)
@@ -27,6 +27,7 @@ Solution = tuple[Array, Array]  # kernel, (features, outputs), and bias, (output
 FOLDS = 5
 PENALTIES = np.logspace(-7, 1.5, 18)  # penalties per window
 MAX_ERROR = 1.25  # maximum error of a normalisation in the mean, as a multiple of the lowest one
+MAX_WINDOWS = 200_000  # more windows are thinned out evenly
 WINDOWS_PER_BLOCK = 16_384  # bounds the memory
 
 
@@ -125,7 +126,8 @@ def fit(data: Prepared, l2: float) -> keras.Model:
     """Return the forecaster with a given penalty."""
     check_complete(data)
     windows = Windows(data)
-    return windows.forecaster(windows.sums(data.complete_origins("train")).solve(l2))
+    starts = thinned(data.complete_origins("train"), MAX_WINDOWS)
+    return windows.forecaster(windows.sums(starts).solve(l2))
 
 
 def choose(data: Prepared, decay: float, normalise: str | None) -> keras.Model:
@@ -157,7 +159,7 @@ def mean_of(forecasters: list[keras.Model]) -> keras.Model:
 
 def cross_validate(windows: Windows) -> tuple[float, Solution]:
     """Return the error on left-out windows at the best penalty, and the solution on all windows."""
-    starts = windows.data.complete_origins("train")
+    starts = thinned(windows.data.complete_origins("train"), MAX_WINDOWS)
     folds = np.array_split(starts, min(FOLDS, len(starts)))
     sums = [windows.sums(fold) for fold in folds]
     whole = reduce(Sums.__add__, sums)

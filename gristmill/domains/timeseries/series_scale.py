@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.dataset import Prepared, range_sums
 from gristmill.domains.timeseries.windows import Origins
 
 Array = npt.NDArray[np.float64]
@@ -18,10 +18,11 @@ def step_sizes(data: Prepared) -> Array:
     """
     begins, ends = data.part("train").T
     values = data.values[:, : len(data.layout.targets)].astype(np.float64)
-    sums = np.cumsum(np.abs(np.diff(values, axis=0, prepend=values[:1])), axis=0)
-    lasts, firsts = np.maximum(ends - 1, 0), np.minimum(begins, len(values) - 1)
-    sizes = (sums[lasts] - sums[firsts]) / np.maximum(ends - begins - 1, 1)[:, np.newaxis]
-    sizes[ends - begins < 2] = 0.0
+    steps = np.abs(np.diff(values, axis=0, prepend=values[:1]))
+    sizes = (
+        range_sums(steps, np.column_stack([np.minimum(begins + 1, ends), ends]))
+        / np.maximum(ends - begins - 1, 1)[:, np.newaxis]
+    )
     usual = sizes.sum(axis=0) / np.maximum((sizes > 0).sum(axis=0), 1)
     return np.where(sizes > 0, sizes, np.where(usual > 0, usual, 1.0))
 
@@ -34,13 +35,24 @@ def typically_scaled(data: Prepared) -> Prepared:
     """
     if len(data.ids) == 1:
         return data
-    layout, parts = data.layout, data.part("train")
-    deviations = [data.values[begin:end, : layout.channels].std(axis=0) for begin, end in parts if begin < end]
-    typical = np.median([one for one in deviations if one.all()] or [layout.deviation[: layout.channels]], axis=0)
+    layout = data.layout
+    deviations = _deviations(data)
+    varying = deviations[deviations.all(axis=1)]
+    typical = np.median(varying, axis=0) if len(varying) else np.array(layout.deviation[: layout.channels])
     mean = [0.0] * layout.channels + layout.mean[layout.channels :]
     return replace(
         data, layout=replace(layout, mean=mean, deviation=typical.tolist() + layout.deviation[layout.channels :])
     )
+
+
+def _deviations(data: Prepared) -> Array:
+    """Return the deviation of each channel in each training set, (series, channels); 0 in an empty one."""
+    ranges = data.part("train")
+    counts = np.maximum(np.diff(ranges), 1)
+    values = data.values[:, : data.layout.channels].astype(np.float64)
+    means = range_sums(values, ranges) / counts
+    squares = np.square(values - np.repeat(means, np.diff(data.bounds)[:, 0], axis=0))
+    return np.asarray(np.sqrt(range_sums(squares, ranges) / counts))
 
 
 class SeriesUnits:

@@ -34,6 +34,8 @@ import numpy.typing as npt
 Origins = npt.NDArray[np.int64]
 Index = Any  # a NumPy array or a TensorFlow tensor of int64: the arithmetic is the same
 
+_GOLDEN_RATIO = (1 + 5**0.5) / 2
+
 
 def origins(part: tuple[int, int], history: int, horizon: int, stride: int = 1, first: int = 0) -> Origins:
     """Return the origins of the windows whose targets are all in `part`, a half-open range of positions.
@@ -50,6 +52,17 @@ def all_origins(parts: Any, history: int, horizon: int, stride: int, firsts: Any
     before = np.cumsum(counts) - counts
     starts: Origins = np.repeat(begins - before * stride, counts) + stride * np.arange(counts.sum())
     return starts
+
+
+def thinned(starts: Origins, most: int) -> Origins:
+    """Return about `most` of the origins, spread evenly; all of them if they are fewer.
+
+    Multiples of the golden ratio modulo 1 spread over [0, 1) without a period. Every k-th origin could be the same
+    place of each series, such as one month.
+    """
+    if len(starts) <= most:
+        return starts
+    return starts[np.arange(len(starts)) * _GOLDEN_RATIO % 1 < most / len(starts)]
 
 
 def history_index(starts: Index, history: int) -> Index:

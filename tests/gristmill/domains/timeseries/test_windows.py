@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.windows import history_index, origins, sequence_index, target_index
+from gristmill.domains.timeseries.windows import history_index, origins, sequence_index, target_index, thinned
 
 positions = st.integers(0, 40)
 steps = st.integers(1, 15)
@@ -84,3 +84,16 @@ def test_numpy_and_tensorflow_give_the_same_index(history: int, horizon: int, st
     assert np.array_equal(history_index(tensor, history).numpy(), history_index(starts, history))
     assert np.array_equal(target_index(tensor, horizon).numpy(), target_index(starts, horizon))
     assert np.array_equal(sequence_index(tensor, history, horizon).numpy(), sequence_index(starts, history, horizon))
+
+
+@pytest.mark.parametrize("per_series", [1, 5, 12, 13])
+def test_thinned_origins_are_spread_over_all_and_over_the_places_of_each_series(per_series: int) -> None:
+    starts = np.arange(1000 * per_series)
+
+    kept = thinned(starts, 300)
+
+    assert len(kept) == pytest.approx(300, abs=3)
+    assert np.bincount(kept // (100 * per_series), minlength=10) == pytest.approx(np.full(10, 30), abs=3)
+    places = np.bincount(kept % per_series, minlength=per_series)
+    assert places == pytest.approx(np.full(per_series, 300 / per_series), rel=0.5)
+    assert np.array_equal(thinned(starts[:300], 300), starts[:300])
