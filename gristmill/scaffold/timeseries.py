@@ -3,9 +3,11 @@
 import tempfile
 from pathlib import Path
 
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.ingest import RESERVED, ingest
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
+from gristmill.domains.timeseries.sparse_demand import SPARSE, share_of_zeros
 from gristmill.errors import DataError
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates
@@ -44,6 +46,7 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
         plan = plan_windows(found, asked)
         settings = Preprocess.model_validate(values_of([*plan.preprocess, *plan.season]))
         preprocess(preprocess=settings, ingest=ingested, out=prepared)  # raises an error if the series are too short
+        sparse = _sparse(share_of_zeros(dataset.read(prepared)))
     ahead = [column.name for column in others if _has_future(column, chosen, times)]
     rows = found.before_test(settings)
     covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, found.frequency)
@@ -51,12 +54,18 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
         "source": table.guesses,
         "ingest": [*roles, *covariates.ingest, *_repairs(found)],
         "preprocess": [*plan.preprocess, *plan.season, *covariates.preprocess],
-        "model": auto_guesses("timeseries"),
+        "model": [*auto_guesses("timeseries"), *sparse],
         "backtest": plan.backtest,
     }
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
     notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
+
+
+def _sparse(zeros: float) -> list[Guess]:
+    """Return the candidate for series with many zeros."""
+    why = f"values that are 0: {zeros:.0%}; it smooths how often there is demand, and how much"
+    return [Guess("candidates", ["tsb"], why)] if zeros >= SPARSE else []
 
 
 def _can_be_tested(column: SampledColumn, target: SampledColumn, constant: set[str]) -> bool:

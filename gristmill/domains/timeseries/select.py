@@ -16,6 +16,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import average, combined, honest_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
 from gristmill.domains.timeseries.score_table import past_errors
+from gristmill.domains.timeseries.sparse_demand import is_sparse
 from gristmill.errors import RequestError
 from gristmill.runs.scores import MODEL
 from gristmill.settings.selection import Select
@@ -24,7 +25,7 @@ from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
 # Few models beat the average of these on the series of forecasting competitions; trees learn from several series.
-_TRUSTED = ("ets", "theta")
+_TRUSTED = ("ets", "theta", "tsb")  # tsb is tried only if many values are 0
 _TRUSTED_ON_SEVERAL = (*_TRUSTED, "boosted_trees")
 
 Items = list[tuple[Prepared, str, Forecasts]]  # series, part, its windows and truth
@@ -35,8 +36,8 @@ def select(
 ) -> dict[str, int]:
     """Choose weights of candidates on the blocks of the backtest, or on the validation set if there is none.
 
-    The loss is the absolute error, scaled by each series' naive error in the past, at each time or, if they are split
-    per series, of each series. Writes the network of the average
+    The loss is the absolute error, or the squared error of series with many zeros, scaled by each series' naive error
+    in the past, at each time or, if they are split per series, of each series. Writes the network of the average
     with the files of train, `selection.json`, `leaderboard.parquet` and, with a validation set, `validation.parquet`.
 
     Raises:
@@ -60,12 +61,13 @@ def select(
             'model.kind = "auto" chooses on a backtest or a validation set. Set backtest.windows or '
             "preprocess.validation."
         )
+    squared = is_sparse(data)
     selection = choose(
         candidates,
         forecasts,
-        scaled_loss(items),
+        scaled_loss(items, squared),
         select,
-        metric="scaled error",
+        metric="squared scaled error" if squared else "scaled error",
         on=on,
         block=1 if _by_series(data) else data.layout.horizon,
         independent=sum(independent_forecasts(one, forecasts) for one, _, forecasts in items),
@@ -95,14 +97,16 @@ def independent_forecasts(data: Prepared, forecasts: Forecasts) -> int:
     return int(np.minimum(windows, spans // data.layout.horizon + 1).max(initial=0))
 
 
-def scaled_loss(items: Items) -> Loss:
+def scaled_loss(items: Items, squared: bool = False) -> Loss:
     """Return the loss of forecasts, (windows, horizon, targets): the mean scaled error at each time, in order.
+
+    The error is absolute and its scale the mean absolute seasonal naive error, or both are squared.
 
     If the series are split per series, it is that of each series. A series that is constant before the part has no
     scale; it does not count unless that is true of all, which then count in their own units.
     """
     truth = np.concatenate([forecasts.truth for *_, forecasts in items])
-    scale = np.concatenate([past_errors(*item, item[0].layout.season)[0] for item in items])
+    scale = np.concatenate([past_errors(*item, item[0].layout.season)[int(squared)] for item in items])
     if not (scale > 0).any():
         scale = np.ones_like(scale)
     units = np.where(scale > 0, scale, np.inf)
@@ -111,7 +115,8 @@ def scaled_loss(items: Items) -> Loss:
     windows = np.bincount(group, counted > 0)
 
     def loss(forecast: Array) -> npt.NDArray[np.float64]:
-        errors = (np.abs(forecast - truth) / units).mean(axis=(1, 2)) / np.maximum(counted, 1e-9)
+        scaled = np.abs(forecast - truth) / units
+        errors = (np.square(scaled) if squared else scaled).mean(axis=(1, 2)) / np.maximum(counted, 1e-9)
         return np.asarray(np.bincount(group, errors)[windows > 0] / windows[windows > 0])
 
     return loss

@@ -135,6 +135,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.metrics",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.select",
+        "gristmill.domains.timeseries.sparse_demand",
         "gristmill.domains.timeseries.windows",
         "gristmill.runs",
         "gristmill.runs.scores",

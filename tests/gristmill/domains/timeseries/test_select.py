@@ -348,7 +348,7 @@ def test_forecasts_that_share_no_observation_are_counted_in_the_longest_series(
     assert found == max(Counter(owner for owner, _ in kept).values()) == count
 
 
-@pytest.mark.parametrize(("count", "trusted"), [(1, {"ets", "theta"}), (2, {"ets", "theta", "boosted_trees"})])
+@pytest.mark.parametrize(("count", "trusted"), [(1, set()), (2, {"boosted_trees"})])
 def test_trees_are_trusted_if_there_are_several_series(
     count: int, trusted: set[str], choose: Choose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,4 +365,27 @@ def test_trees_are_trusted_if_there_are_several_series(
 
     choose(tmp_path / "prepared", fit_candidates(tmp_path, tmp_path / "prepared", {"naive": MODELS["naive"]}))
 
-    assert given == [trusted]
+    assert given == [{"ets", "theta", "tsb"} | trusted]
+
+
+def test_series_with_many_zeros_are_compared_by_squared_errors(choose: Choose, tmp_path: Path) -> None:
+    """Of a series of mostly zeros, whose mean has larger absolute errors than 0."""
+    (tmp_path / "prepared").mkdir()
+    demand = np.where(np.random.default_rng(0).random(90) < 0.25, 4.0, 0.0)
+    dataset.write(assembled(demand, validation=24, **CUT), tmp_path / "prepared")
+    models = {"naive": MODELS["naive"], "mean": MovingAverage(kind="moving_average", length=40)}
+
+    fitted = fit_candidates(tmp_path, tmp_path / "prepared", models)
+    out = choose(tmp_path / "prepared", fitted)
+
+    data = dataset.read(tmp_path / "prepared")
+    past = demand[: data.part("validation")[0, 0]]
+    unit = np.mean(np.square(past[SEASON:] - past[:-SEASON]))
+    table = read_leaderboard(out).set_index("candidate")
+    for name in models:
+        errors = honest_forecast(fitted[name].train, data) - data.targets(data.origins("validation"))
+        assert table.loc[name, "loss"] == pytest.approx(np.mean(np.square(errors)) / unit, rel=1e-5)
+    assert table["loss"].idxmin() == "mean"
+    found = read_selection(out)
+    assert found
+    assert found["metric"] == "squared scaled error"

@@ -1,0 +1,21 @@
+"""Series with many zeros, such as the daily demand for a spare part.
+
+Most absolute errors of such a series are smallest for a forecast of 0. So models are compared by squared errors, whose
+best forecast is the mean (Makridakis, Spiliotis & Assimakopoulos, "M5 accuracy competition", International Journal of
+Forecasting 38(4), 2022).
+"""
+
+from gristmill.domains.timeseries.dataset import Prepared, inside
+
+SPARSE = 0.5  # share of zeros from which series are sparse: then 0 has the smallest absolute error
+
+
+def share_of_zeros(data: Prepared) -> float:
+    """Return the share of zeros among the targets of the training set."""
+    known = data.values[inside(len(data.values), data.part("train")), : len(data.layout.targets)]
+    return float((known == 0).mean()) if known.size else 0.0
+
+
+def is_sparse(data: Prepared) -> bool:
+    """Return whether at least half of all values are 0."""
+    return share_of_zeros(data) >= SPARSE
