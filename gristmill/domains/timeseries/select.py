@@ -69,7 +69,7 @@ def select(
         select,
         metric="squared scaled error" if squared else "scaled error",
         on=on,
-        block=1 if _by_series(data) else data.layout.horizon,
+        block=1 if _by_series(items) else data.layout.horizon,
         independent=sum(independent_forecasts(one, forecasts) for one, _, forecasts in items),
         trusted=_TRUSTED_ON_SEVERAL if len(data.ids) > 1 else _TRUSTED,
         predict_one=lambda name: _forecast_one(candidates[name].train, data),
@@ -102,8 +102,8 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
 
     The error is absolute and its scale the mean absolute seasonal naive error, or both are squared.
 
-    If the series are split per series, it is that of each series. A series that is constant before the part has no
-    scale; it does not count unless that is true of all, which then count in their own units.
+    If the series are split per series, or all begin at one time, it is that of each series. A series that is constant
+    before the part has no scale; it does not count unless that is true of all, which then count in their own units.
     """
     truth = np.concatenate([forecasts.truth for *_, forecasts in items])
     scale = np.concatenate([past_errors(*item, item[0].layout.season)[int(squared)] for item in items])
@@ -124,7 +124,7 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
 
 def _groups(items: Items) -> npt.NDArray[np.int64]:
     """Return the number of each window's series, or of its time: those of different blocks are apart."""
-    if _by_series(items[0][0]):
+    if _by_series(items):
         return np.concatenate([data.series_of(forecasts.starts) for data, _, forecasts in items])
     numbers: list[npt.NDArray[np.int64]] = []
     count = 0
@@ -135,9 +135,11 @@ def _groups(items: Items) -> npt.NDArray[np.int64]:
     return np.concatenate(numbers)
 
 
-def _by_series(data: Prepared) -> bool:
-    """Return whether each series counts alike, whatever the times of its windows."""
-    return data.layout.split == "per_series" and len(data.ids) > 1
+def _by_series(items: Items) -> bool:
+    """Return whether each series counts alike, whatever the times of its windows: split so, or all at one time."""
+    (data, _, forecasts), *others = items
+    at_one_time = not others and len(data.times[forecasts.starts].unique()) == 1
+    return len(data.ids) > 1 and (data.layout.split == "per_series" or at_one_time)
 
 
 def _model(block: Block) -> Array:

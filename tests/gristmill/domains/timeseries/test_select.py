@@ -331,6 +331,16 @@ def test_each_series_counts_alike_if_they_are_split_per_series() -> None:
     assert losses == pytest.approx([4.0, 2.0])  # mean of 3 and 5, and 20 in units of 10
 
 
+def test_series_are_compared_one_by_one_if_all_are_forecast_at_one_time() -> None:
+    data = assembled(np.arange(30.0), 10 * np.arange(30.0), horizon=2, validation=2, test=2, season=1)
+    starts = data.origins("validation")
+    truth = data.targets(starts).astype(np.float64)
+
+    losses = scaled_loss([(data, "validation", Forecasts(starts, truth))])(truth + 5)
+
+    assert losses == pytest.approx([5.0, 0.5])
+
+
 @pytest.mark.parametrize(("horizon", "stride", "count"), [(2, 1, 6), (12, 1, 1), (3, 3, 4), (3, 5, 2)])
 def test_forecasts_that_share_no_observation_are_counted_in_the_longest_series(
     horizon: int, stride: int, count: int
