@@ -1,20 +1,28 @@
 """A hundred thousand short series, from a Parquet file to the report, by one run that selects among six candidates.
 
-    benchmarks/many_series.py [--series 100000] [--write]
+    benchmarks/many_series.py [--series 100000] [--peer] [--write]
 
 Series are generated: 60 months each with level, trend, season and noise of their own, and a shift of level in every
 fourth. `gristmill run` takes them in a project and a store of its own. Seconds and peak are of the whole process and
 its tree. Those of a stage are of its core, as the manifests have them: its peak is that of the process by its end.
+
+With `--peer`, three models of gristmill and of statsforecast forecast the last year of 10,000 of them. statsforecast
+gets an environment of its own, made here, and both cores; each of its models is timed after a first call that compiles
+it. Seconds of gristmill are those of train: two forecasts of all series, and a network written.
 """
 
+import json
+import subprocess
 import tempfile
+import venv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from measuring import Ran, arguments, run, table, tell
+from measuring import Ran, arguments, process, run, table, tell
 
 MONTHS = 60
 SEASON = 12
@@ -27,6 +35,32 @@ ingest = { time = "month", target = "value", series = "name" }
 preprocess = { history = 24, horizon = 12, validation = 12, test = 12, season = 12 }
 model = { kind = "auto", preset = "none", candidates = ["seasonal_naive", "ets", "theta", "ridge", "boosted_trees"] }
 evaluate = { baselines = ["naive", "seasonal_naive"] }
+"""
+MODELS = {"seasonal_naive": "SeasonalNaive", "ets": "AutoETS", "theta": "AutoTheta"}  # of both
+PEER_PACKAGES = ("statsforecast==2.1.*", "pandas<3", "pyarrow")
+PEER = f"""
+import json, sys, time
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+from statsforecast import StatsForecast, models
+
+frame = pd.read_parquet(sys.argv[1]).set_axis(["unique_id", "ds", "y"], axis=1)
+values = frame["y"].to_numpy().reshape(-1, {MONTHS})
+past, truth = values[:, :-{SEASON}], values[:, -{SEASON}:]
+unit = np.abs(past[:, {SEASON}:] - past[:, :-{SEASON}]).mean(axis=1)
+known = frame[np.arange(len(frame)) % {MONTHS} < past.shape[1]]
+found = {{}}
+for name, model in {MODELS}.items():
+    chosen = getattr(models, model)(season_length={SEASON}, alias="made")
+    forecaster = StatsForecast([chosen], freq="MS", n_jobs=2)
+    forecaster.forecast(df=known.head(10 * past.shape[1]), h={SEASON})
+    began = time.perf_counter()
+    made = forecaster.forecast(df=known, h={SEASON})["made"].to_numpy().reshape(truth.shape)
+    seconds = time.perf_counter() - began
+    found[name] = {{"seconds": seconds, "mase": float((np.abs(made - truth).mean(axis=1) / unit).mean())}}
+print(json.dumps({{"version": version("statsforecast"), "models": found}}))
 """
 
 
@@ -51,28 +85,65 @@ def write_series(path: Path, count: int) -> None:
         writer.close()
 
 
-def measured(count: int) -> Ran:
-    """Run the pipeline on so many series."""
-    with tempfile.TemporaryDirectory() as below:
-        folder = Path(below)
-        write_series(folder / "series.parquet", count)
-        (folder / "pipelines.toml").write_text(PIPELINE)
-        return run("many", folder / "store", folder=folder)
+def measured(path: Path, count: int, *assignments: str) -> Ran:
+    """Run the pipeline on so many series in a new folder."""
+    path.mkdir()
+    write_series(path / "series.parquet", count)
+    (path / "pipelines.toml").write_text(PIPELINE)
+    return run("many", path / "store", *assignments, folder=path)
 
 
-def rows(count: int) -> list[list[str]]:
-    """Return a row of the table for each stage, and one for the whole process."""
-    done = measured(count)
-    told = [[stage, f"{core['seconds']:.1f}", f"{core['peak_memory_mib']:,.0f}"] for stage, core in done.cores.items()]
-    whole = [f"{done.process.seconds:.1f}", f"{done.process.peak:,.0f}"]
-    return [*told, [f"whole run of {count:,} series, MASE {done.score('mase'):.4f}", *whole]]
+def stages(below: Path, count: int) -> list[str]:
+    """Return the table of all stages of a run."""
+    done = measured(below / "project", count)
+    rows = [[stage, f"{core['seconds']:.1f}", f"{core['peak_memory_mib']:,.0f}"] for stage, core in done.cores.items()]
+    whole = f"whole run of {count:,} series, MASE {done.score('mase'):.4f}"
+    rows.append([whole, f"{done.process.seconds:.1f}", f"{done.process.peak:,.0f}"])
+    return table(["stage", "s", "peak MiB"], rows)
+
+
+def beside_statsforecast(below: Path, count: int) -> list[str]:
+    """Return the table of the models that gristmill and statsforecast both have."""
+    names = ", ".join(f'"{name}"' for name in MODELS)
+    done = measured(below / "project", count, f"model.candidates=[{names}]")
+    made = statsforecast(below, below / "project/series.parquet")
+    tested = done.record["scores"]["baselines"] | done.record["scores"]["candidates"]
+    rows = []
+    for name, theirs in made["models"].items():
+        ours = f"{done.cores[f'train {name}']['seconds']:.1f}", f"{tested[name]['test']['mase']:.4f}"
+        rows.append([f"`{name}`, `{MODELS[name]}`", *ours, f"{theirs['seconds']:.1f}", f"{theirs['mase']:.4f}"])
+    rows.append(
+        ["whole process", f"{done.process.seconds:.1f}", f"{done.score('mase'):.4f}", f"{made['whole']:.1f}", ""]
+    )
+    return [
+        *table(["model", "gristmill s", "MASE", f"statsforecast {made['version']} s", "MASE"], rows),
+        "",
+        f"{count:,} series. The whole process of gristmill includes the selection among the three, scores, intervals, "
+        "export and report; its MASE is that of the model it selects. That of statsforecast includes compiling.",
+    ]
+
+
+def statsforecast(below: Path, series: Path) -> dict[str, Any]:
+    """Install statsforecast in an environment of its own, and return the seconds and scores of its models."""
+    venv.create(below / "peer", with_pip=True)
+    python = str(below / "peer/bin/python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True)
+    (below / "peer.py").write_text(PEER)
+    done = process([python, str(below / "peer.py"), str(series)])
+    return {"whole": done.seconds} | json.loads(done.printed)
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--series", type=int, default=100_000)
-    options = parser.parse_args()
-    tell("Many series", table(["stage", "s", "peak MiB"], rows(options.series)), options.write)
+    parser.add_argument("--series", type=int, help="number of series; default: 100,000, or 10,000 beside statsforecast")
+    parser.add_argument("--peer", action="store_true", help="measure statsforecast beside gristmill")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as below:
+        if asked.peer:
+            lines = beside_statsforecast(Path(below), asked.series or 10_000)
+            tell("Beside statsforecast", lines, asked.write)
+        else:
+            tell("Many series", stages(Path(below), asked.series or 100_000), asked.write)
 
 
 if __name__ == "__main__":
