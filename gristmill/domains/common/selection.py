@@ -130,8 +130,7 @@ def choose(
     }
     sound = [name for name in means if name not in unusable]
     if not sound:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in unusable.items())
-        raise WorkError(f"no candidate is left to select. {listed}")
+        raise WorkError(f"no candidate is left to select. {_by_reason(unusable)}")
     if settings.weights:
         weights = _fixed_weights(settings, candidates, unusable)
     else:
@@ -153,6 +152,16 @@ def choose(
         "failed", kind="stable", key=lambda reasons: reasons != "", ignore_index=True
     )
     return Selection(weights, metric, on, float(loss(weighted_average(predictions, weights)).mean()), best_first)
+
+
+def _by_reason(unusable: Mapping[str, str]) -> str:
+    """Return each reason once, after the candidates that it is true of; without them if it is true of all."""
+    names: dict[str, list[str]] = {}
+    for name, reason in unusable.items():
+        names.setdefault(reason, []).append(name)
+    if len(names) == 1 < len(unusable):
+        return f"All of them: {next(iter(names))}"
+    return "; ".join(f"{', '.join(found)}: {reason}" for reason, found in names.items())
 
 
 def _fixed_weights(

@@ -58,6 +58,13 @@ def backtest(
         )
     data = whole.cut_at(block_parts(whole, backtest, window, with_validation=train.patience is not None))
     windows = {part: len(data.origins(part)) for part in ("train", "test")}
+    if data.layout.split == "per_series" and not windows["test"]:
+        raise DataError(
+            f"no series is long enough for backtest window {window + 1}: models are compared on series with "
+            f"{min_before_block(data.layout.season)} observations before the block, and the longest has "
+            f"{(whole.part('test')[:, 0] - whole.bounds[:, 0]).max()} before its test set. Set fewer or smaller "
+            "windows in the table 'backtest'."
+        )
     if windows["train"] < 2 or not windows["test"]:
         raise DataError(
             f"backtest window {window + 1} has {windows['train']} windows to train on and {windows['test']} to "

@@ -75,7 +75,7 @@ def with_room_for_validation(data: Prepared) -> Prepared:
     if short.all():
         raise DataError(
             f"no series has room for a validation set: models are compared on series with {least} observations before "
-            "it. Set a smaller preprocess.validation, or 0 together with backtest.windows = 0."
+            "it. Set a smaller preprocess.validation, or 0."
         )
     parts[short, 0, 1] = parts[short, 1, 0] = parts[short, 1, 1]
     return data.cut_at(parts)

@@ -216,6 +216,12 @@ class TestChoose:
             "c: its weights take 0.00001 MB, more than select.max_size = 0.000001"
         )
 
+    def test_a_reason_that_is_true_of_all_candidates_is_said_once(self, tmp_path: Path) -> None:
+        candidates = artifacts(tmp_path, "a", "b", failed=("a", "b"))
+        with pytest.raises(WorkError) as error:
+            choose(candidates, {}, losses, Select(), metric="mae", on="validation")
+        assert str(error.value) == "no candidate is left to select. All of them: needs more values"
+
     def test_one_prediction_is_not_enough_to_choose_on(self, tmp_path: Path) -> None:
         candidates = artifacts(tmp_path, "a", "b")
         found = {"a": np.zeros(1), "b": np.ones(1)}
