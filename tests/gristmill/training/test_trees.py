@@ -15,7 +15,7 @@ from gristmill.errors import Unsuitable, WorkError
 from gristmill.export.formats import FORMATS
 from gristmill.training import saved_network, tree_process, trees
 from gristmill.training.saved_network import predict_in_batches
-from gristmill.training.tree_network import tree_network
+from gristmill.training.tree_network import paths_of, tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
 
 ROWS, WIDTH = 600, 5
@@ -46,10 +46,15 @@ def network_of(trees: Trees) -> keras.Model:
     return keras.Model(features, tree_network(features, trees))
 
 
-@pytest.fixture(scope="module")
-def fitted() -> tuple[TreeFit, Trees]:
-    given = TreeFit(*rows(), SMALL)
-    return given, fit_trees([given])[0]
+LARGE = dataclasses.replace(SMALL, leaves=60, depth=8, min_rows=2)
+
+
+@pytest.fixture(scope="module", params=[SMALL, LARGE], ids=["compared", "walked"])
+def fitted(request: pytest.FixtureRequest) -> tuple[TreeFit, Trees]:
+    given = TreeFit(*rows(), request.param)
+    trees = fit_trees([given])[0]
+    assert (paths_of(trees) is None) == (request.param is LARGE)
+    return given, trees
 
 
 def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(fitted: tuple[TreeFit, Trees]) -> None:
@@ -64,6 +69,22 @@ def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(fit
     assert trees.predict(features)[:, 0] == pytest.approx(expected, abs=1e-5)
     assert predict_in_batches(network_of(trees), features)[:, 0] == pytest.approx(expected, abs=1e-5)
     assert len(np.unique(expected.round(6))) > 100
+
+
+def test_paths_lead_to_the_leaves_of_a_walk(fitted: tuple[TreeFit, Trees], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.training.tree_network.MAX_LEAVES", 256)
+    given, trees = fitted
+    row, paths = np.nan_to_num(given.features[7]), paths_of(trees)
+
+    assert paths is not None
+    for tree, root in enumerate(trees.roots):
+        node = root
+        while trees.lefts[node] != node:
+            node = trees.lefts[node] + (row[trees.columns[node] % WIDTH] > trees.thresholds[node])
+        right = np.concatenate([row, row, [0]])[paths.columns[tree]] > paths.thresholds[tree]
+        reached = np.maximum(paths.turns[tree] @ right - (paths.rights[tree] - 1), 0)
+        assert sorted(reached)[-2:] == [0, 1] or len(reached) == 1
+        assert paths.values[tree] @ reached == trees.values[node]
 
 
 def test_a_loop_over_the_nodes_finds_the_same_leaves(fitted: tuple[TreeFit, Trees]) -> None:
