@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
@@ -232,8 +233,18 @@ def data_section(report: ReportData) -> Section:
     summary, data = read_document(report.folders["ingest"] / "summary.json"), report.data
     segments = read_table(report.folders["evaluate"] / "segments.parquet")
     pictures = [as_svg(plots.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
-    return Section(
-        "Data", data_note(summary, report.scores.segments), pictures, [parts_table(data), statistics_table(summary)]
+    note = f"{data_note(summary, report.scores.segments)}{own_parts_note(data)}"
+    return Section("Data", note, pictures, [parts_table(data), statistics_table(summary)])
+
+
+def own_parts_note(data: Prepared) -> str:
+    """Return how many series have held-out parts, if each is split before its own end."""
+    if data.layout.split == "time":
+        return ""
+    tested, validated = (int(np.count_nonzero(np.diff(data.part(part)))) for part in ("test", "validation"))
+    return (
+        f" Each series is split before its own end: of {len(data.ids):,} series, {tested:,} have a test set and "
+        f"{validated:,} a validation set."
     )
 
 

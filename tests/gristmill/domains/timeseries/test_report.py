@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gristmill.domains.timeseries import report
@@ -15,7 +16,7 @@ from gristmill.reports.sections import Section
 from gristmill.runs.scores import Headline
 from gristmill.settings.messages import score
 from gristmill.util.table_io import read_document, read_table, write_document
-from helpers.small_runs import Folders
+from helpers.small_runs import Folders, assembled
 
 pytest_plugins = ["helpers.small_runs"]
 
@@ -284,6 +285,16 @@ def test_the_data_note_says_what_was_repaired() -> None:
     )
     assert report.data_note(summary | {"series": 5000}, {"found": 2, "series": 1000}).endswith(
         "Segments between change points: 2, in 1,000 of 5,000 series."
+    )
+
+
+def test_the_data_note_counts_series_that_are_tested() -> None:
+    series = [np.arange(length, dtype=float) for length in (20, 5, 1)]
+    together, apart = (assembled(*series, test=2, validation=3, split=split) for split in ("time", "per_series"))
+
+    assert report.own_parts_note(together) == ""
+    assert report.own_parts_note(apart) == (
+        " Each series is split before its own end: of 3 series, 2 have a test set and 1 a validation set."
     )
 
 
