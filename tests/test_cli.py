@@ -30,10 +30,10 @@ Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = ["keras", "matplotlib", "numpy", "pandas", "prefect", "pyarrow", "tensorflow"]
 BASELINES = ["autoregression", "drift", "ets", "moving_average", "naive"]
 WIDEST = len("autoregression")
-SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
+SHOWN = ["mae", "rmse", "mase", "wql", "skill", "coverage"]
 METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
-INTERVAL = {"pinball", "coverage", "width"}
-COLUMNS = ["ds", "sunspots", "sunspots low", "sunspots high"]
+OF_QUANTILES = {"wql", "pinball", "coverage", "width"}
+QUANTILES = [f"sunspots quantile {level}" for level in (0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)]
 NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
 
 
@@ -195,7 +195,7 @@ def test_run_as_json_holds_the_scores_beside_the_baselines(finished: Path, comma
 
     assert said.status == 0, said.err
     assert set(said.json["scores"]["baselines"]) == set(BASELINES)
-    assert set(said.json["scores"]["model"]["test"]) == METRICS | INTERVAL
+    assert set(said.json["scores"]["model"]["test"]) == METRICS | OF_QUANTILES
     assert all(set(parts["test"]) == METRICS for parts in said.json["scores"]["baselines"].values())
     assert [said.json["stages"][name]["cached"] for name in STAGE_NAMES] == [False, True, True, True, True]
     assert said.json == json.loads(said.out)
@@ -225,10 +225,11 @@ def test_show_as_json_holds_model_and_baselines_by_part_and_metric(finished: Pat
     assert scores["best_baseline"] == best
     assert scores["model"]["test"]["skill"] == pytest.approx(1 - mae / errors["naive"])
     assert scores["baselines"]["naive"]["test"]["skill"] == 0
-    inside = (rows["low"] <= rows["y"]) & (rows["y"] <= rows["high"])
+    low, high = rows["quantile 0.1"], rows["quantile 0.9"]
+    inside = (low <= rows["y"]) & (rows["y"] <= high)
     assert scores["model"]["test"]["coverage"] == pytest.approx(inside.mean())
-    assert scores["model"]["test"]["width"] == pytest.approx((rows["high"] - rows["low"]).mean(), rel=1e-6)
-    assert (scores["level"], scores["calibrated_on"]) == (0.9, "validation")
+    assert scores["model"]["test"]["width"] == pytest.approx((high - low).mean(), rel=1e-6)
+    assert (scores["level"], scores["calibrated_on"]) == (0.8, "validation")
     assert scores["headline"] == {"metric": "mae", "model": mae, "baseline": errors[best]}
 
 
@@ -343,7 +344,7 @@ def test_predict_continues_the_series_in_each_form(finished: Path, command: Comm
     printed = command("predict", "small", "--input", "series.csv")
     assert (printed.status, printed.err) == (0, "")
     lines = printed.out.splitlines()
-    assert lines[0].split(",") == COLUMNS
+    assert lines[0].split(",") == ["ds", "sunspots", QUANTILES[0], QUANTILES[-1]]
     assert [line.partition(",")[0] for line in lines[1:]] == NEXT_MONTHS
     forecasts = [[float(value) for value in line.split(",")[1:]] for line in lines[1:]]
     assert all(low < forecast < high for forecast, low, high in forecasts)
@@ -352,9 +353,11 @@ def test_predict_continues_the_series_in_each_form(finished: Path, command: Comm
         said = command("predict", "small", "--input", "series.csv", "--output", name)
         assert (said.status, said.err) == (0, "")
         frame = read(finished / name)
-        assert list(frame.columns) == COLUMNS
+        assert list(frame.columns) == ["ds", "sunspots", *QUANTILES]
         assert [f"{time:%Y-%m-%d}" for time in pd.to_datetime(frame["ds"])] == NEXT_MONTHS
-        assert frame[COLUMNS[1:]].to_numpy() == pytest.approx(np.array(forecasts), rel=1e-5)
+        assert frame[["sunspots", QUANTILES[0], QUANTILES[-1]]].to_numpy() == pytest.approx(
+            np.array(forecasts), rel=1e-5
+        )
 
 
 def test_predict_without_a_file_continues_the_data_of_the_pipeline(finished: Path, command: Command) -> None:

@@ -37,7 +37,7 @@ ingest = {{ time = "month", target = "sunspots" }}
 preprocess = {{ history = 12, horizon = 1, validation = 40, test = 40 }}
 model = {{ kind = "held.py:build", name = "{name}" }}
 train = {{ epochs = 1 }}
-evaluate = {{ level = 0.8 }}
+evaluate = {{ levels = [0.1, 0.5, 0.9] }}
 export = {{ formats = ["keras"] }}
 gate = {{ window = 12 }}
 schedule = {{ {schedule} }}

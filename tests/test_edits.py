@@ -224,8 +224,8 @@ def test_an_own_model_is_trained_again_after_an_edit_of_what_it_imports_from_els
             id="model",
         ),
         pytest.param(
-            "evaluate.level=0.8",
-            {"evaluate": "settings evaluate.level 0.9 → 0.8", "export": "depends on evaluate"},
+            "evaluate.anomaly_level=0.98",
+            {"evaluate": "settings evaluate.anomaly_level 0.99 → 0.98", "export": "depends on evaluate"},
             id="yardstick",
         ),
     ],

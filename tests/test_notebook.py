@@ -60,7 +60,7 @@ def test_the_python_of_the_page_runs_block_by_block(
 
     assert names["result"].scores.index[0] == "model"
     recorded = [names["project"].record("sunspots", run).overrides for run in names["runs"]]
-    assert ["evaluate.level=0.8"] in recorded
+    assert ["evaluate.levels=[0.1, 0.5, 0.9]"] in recorded
     assert names["result"].record.overrides == recorded[0] == []  # all is fresh by the file again
     assert names["first"].record.id == min(names["runs"])
     assert names["swept"].leaderboard["model.l2"].tolist() in ([0.1, 1.0], [1.0, 0.1])

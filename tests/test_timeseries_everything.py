@@ -188,7 +188,7 @@ def test_show_tells_the_scores_that_the_predictions_give(ran: Ran, command: Comm
     assert scores["mae"] == pytest.approx(error)
     assert scores["skill"] == pytest.approx(1 - error / naive)
     assert scores["skill"] > 0  # it is shown the weekday, which the naive forecast is not
-    inside = predictions["y"].between(predictions["low"], predictions["high"])
+    inside = predictions["y"].between(predictions["quantile 0.05"], predictions["quantile 0.95"])
     assert scores["coverage"] == pytest.approx(inside.mean())
     assert 0.5 < scores["coverage"] < 1
     assert ran.scores["level"] == pytest.approx(0.95 - 0.05)
@@ -278,7 +278,7 @@ def test_predict_continues_every_series_and_target_with_an_interval(ran: Ran, co
 
     assert (said.status, said.err) == (0, "")
     table = pd.read_csv(ran.root / "ahead.csv", parse_dates=["ds"])
-    columns = [f"{name}{end}" for name in TARGETS for end in ("", " low", " high")]
+    columns = [f"{name}{end}" for name in TARGETS for end in ("", " quantile 0.05", " quantile 0.95")]
     assert list(table.columns) == ["unique_id", "ds", *columns]
     assert table["unique_id"].tolist() == [store for store in STORES for _ in range(HORIZON)]
     last = pd.Timestamp("2026-01-01") + pd.Timedelta(days=DAYS - 1)
@@ -286,5 +286,5 @@ def test_predict_continues_every_series_and_target_with_an_interval(ran: Ran, co
     for name in TARGETS:
         level = table.groupby("unique_id")[name].mean()
         assert 1.5 < level["South"] / level["North"] < 2.5  # each near its own: South has twice the visitors
-        assert (table[f"{name} low"] < table[f"{name} high"]).all()
+        assert (table[f"{name} quantile 0.05"] < table[f"{name} quantile 0.95"]).all()
     assert len(command("predict", "shop", "--steps", "7").out.splitlines()) == 1 + 7 * len(STORES)

@@ -253,12 +253,21 @@ def show_text(pieces: Iterable[str]) -> None:
 
 
 def show_frame(frame: "pd.DataFrame") -> None:
-    """Print a frame as CSV with six significant digits; `--output` files keep full precision."""
+    """Print a frame as CSV with six significant digits, and of each target's quantiles the lowest and the highest.
+
+    `--output` files have all quantiles in full precision.
+    """
 
     def plain(value: Any) -> str:
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # an exponent is harder to read
 
-    sys.stdout.write(frame.to_csv(index=False, float_format=plain))
+    targets = ["", *(str(name).rpartition(" quantile ")[0] for name in frame), ""]
+    inner = [
+        bool(target) and target == before == after
+        for before, target, after in zip(targets, targets[1:], targets[2:], strict=False)
+    ]
+    shown = frame.loc[:, [not each for each in inner]]
+    sys.stdout.write(shown.to_csv(index=False, float_format=plain))
 
 
 def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:

@@ -32,7 +32,7 @@ _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides 
 _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     ("gate", "baseline"),
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
-    ("evaluate", "baseline_side"),
+    *(("evaluate", key) for key in ("baseline_side", "level")),
 }
 
 

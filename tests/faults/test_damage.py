@@ -175,7 +175,7 @@ def test_weights_with_a_flipped_bit_are_never_parsed(
         patch.setattr("keras.models.load_model", lambda *_, **__: pytest.fail("the champion was parsed"))
         refused = the_error(command("predict", "small"))
     monkeypatch.setattr(saved_network, "read", read_and_note)
-    ran = command("run", "small", "--set", "evaluate.level=0.8")
+    ran = command("run", "small", "--set", "evaluate.anomaly_level=0.98")
 
     assert f"{served}: {ALTERED}" in refused
     assert (ran.status, found) == (0, {digest}), ran.err

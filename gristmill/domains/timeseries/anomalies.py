@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.timeseries.calibration import local_scales
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array
-from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.intervals import Intervals, clipped
 from gristmill.domains.timeseries.windows import Origins
 
 Forecaster = Callable[[Prepared, Origins], Array]  # (windows, horizon, targets)
@@ -29,42 +30,45 @@ def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals
     """
     starts = data.all_origins(part, horizon=1, stride=1)
     starts = starts[~data.filled[starts]]
-    flagged, expected, half = _flags(data, starts, forecaster, intervals)
+    flagged, expected, low, high = _flags(data, starts, forecaster, intervals)
     at, channel = np.nonzero(flagged)
-    values, forecast, width = data.values[starts[at], channel], expected[at, channel], half[at, channel]
     return pd.DataFrame(
         {
             "unique_id": np.array(data.ids, object)[data.series_of(starts[at])],
             "channel": np.array(data.layout.targets, object)[channel],
             "ds": data.times[starts[at]],
-            "y": values,
-            "expected": forecast,
-            "low": forecast - width,
-            "high": forecast + width,
+            "y": data.values[starts[at], channel],
+            "expected": expected[at, channel],
+            "low": low[at, channel],
+            "high": high[at, channel],
         }
     )
 
 
 def _flags(
     data: Prepared, starts: Origins, forecaster: Forecaster, intervals: Intervals
-) -> tuple[npt.NDArray[np.bool_], Array, Array]:
-    """Return which values at `starts` are flagged, their forecasts, and half the width of their intervals."""
-    targets, history = len(data.layout.targets), data.layout.history
+) -> tuple[npt.NDArray[np.bool_], Array, Array, Array]:
+    """Return which values at `starts` are flagged, their forecasts, and the bounds of their intervals."""
+    intervals = replace(intervals, factors=intervals.factors[:1])  # one step ahead
+    targets, reach = len(data.layout.targets), max(data.layout.history, intervals.history)
     cleaned = replace(data, values=data.values.copy())
-    expected, half = np.empty((len(starts), targets)), np.empty((len(starts), targets))
+    expected, low, high = (np.empty((len(starts), targets)) for _ in range(3))
     flagged = np.zeros((len(starts), targets), bool)
     owner, stale = data.series_of(starts), np.ones(len(starts), bool)
+    values = data.values[starts, :targets]
     for _ in range(_MAX_ROUNDS):
-        expected[stale] = forecaster(cleaned, starts[stale])[:, 0]
-        half[stale] = intervals.half_widths(cleaned.histories(starts[stale]))[:, 0]
-        outside = (np.abs(data.values[starts, :targets] - expected) > half) & ~flagged
-        new = outside & ~_follows(np.any(outside, axis=1), starts, owner, history)[:, np.newaxis]
+        expected[stale] = clipped(forecaster(cleaned, starts[stale])[:, 0], intervals.nonnegative)
+        scale = local_scales(cleaned, starts[stale], intervals.lag, intervals.flat)
+        bounds = intervals.around(expected[stale, np.newaxis], scale)[:, 0]
+        low[stale], high[stale] = bounds[..., 0], bounds[..., -1]
+        outside = ((values < low) | (values > high)) & ~flagged
+        new = outside & ~_follows(np.any(outside, axis=1), starts, owner, reach)[:, np.newaxis]
         if not new.any():
             break
         flagged |= new
         cleaned.values[starts, :targets] = np.where(new, expected, cleaned.values[starts, :targets])
-        stale = _follows(np.any(new, axis=1), starts, owner, history)
-    return flagged, expected, half
+        stale = _follows(np.any(new, axis=1), starts, owner, reach)
+    return flagged, expected, low, high
 
 
 def _follows(

@@ -72,8 +72,8 @@ def backtest(
         )
     settings = train.model_copy(update={"seed": train.seed + seed})
     network, history = fit_forecaster(model, settings, data, files=files, **arguments)
-    quantiles = list(train.quantiles) if train.loss == "quantile" else None
-    forecasts = forecast_part(data.seen_by(network), "test", network, quantiles)
+    learned = train.quantiles if train.loss == "quantile" else None
+    forecasts = forecast_part(data.seen_by(network), "test", network, learned)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))
     dataset.write_parts(data, out)
     write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": history.best_epoch})

@@ -11,9 +11,10 @@ import pandas as pd
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
+from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import combined
-from gristmill.domains.timeseries.forecasts import Forecasts, calibrated, with_intervals
+from gristmill.domains.timeseries.forecasts import Forecasts, read_quantiles
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
@@ -41,9 +42,8 @@ def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
         starts = cut.origins("test")
         truth = cut.targets(starts).astype(np.float64)
         table = read_table(folder / "predictions.parquet")
-        names = [MODEL, "low", "high"] if table["low"].notna().all() else [MODEL]
-        model, *interval = (table[name].to_numpy().reshape(truth.shape) for name in names)
-        forecasts = Forecasts(starts, truth, {MODEL: model}, *interval)
+        model = table[MODEL].to_numpy().reshape(truth.shape)
+        forecasts = Forecasts(starts, truth, {MODEL: model}, *read_quantiles(table, truth.shape))
         blocks.append(Block(labels["window"], labels["seed"], cut, forecasts))
     return blocks
 
@@ -63,35 +63,42 @@ def blocks_of_candidates(
     return blocks
 
 
+def with_baselines(block: Block, baselines: Sequence[Any]) -> Block:
+    """Return a block with the forecasts of baselines, fitted on the data before it."""
+    others = baseline_forecasts(block.data, "test", baselines)
+    return replace(block, forecasts=replace(block.forecasts, by_name=block.forecasts.by_name | others))
+
+
 def pooled(blocks: Sequence[Block]) -> Forecasts:
     """Return the forecasts of all blocks together, each by the network of the first seed.
 
-    Networks of other seeds forecast the same windows, so their residuals add no information.
+    Networks of other seeds forecast the same windows, so their residuals add no information. A baseline that does not
+    suit every block is left out.
     """
-    blocks = [block for block in blocks if block.seed == 0]
+    made = [block.forecasts for block in blocks if block.seed == 0]
+    names = [name for name in made[0].by_name if all(name in one.by_name for one in made)]
     return Forecasts(
-        np.concatenate([block.forecasts.starts for block in blocks]),
-        np.concatenate([block.forecasts.truth for block in blocks]),
-        {MODEL: np.concatenate([block.forecasts.by_name[MODEL] for block in blocks])},
+        np.concatenate([one.starts for one in made]),
+        np.concatenate([one.truth for one in made]),
+        {name: np.concatenate([one.by_name[name] for one in made]) for name in names},
     )
 
 
-def score_blocks(blocks: Sequence[Block], baselines: Sequence[Any], level: float) -> pd.DataFrame:
+def score_blocks(blocks: Sequence[Block], levels: Sequence[float]) -> pd.DataFrame:
     """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
 
-    Everything is fitted on data before the block; only the season is that of the training set. The intervals of
-    networks without quantiles are calibrated on the other blocks, if there are any.
+    Everything is fitted on data before the block; only the season is that of the training set. Quantiles that are not
+    learned are calibrated on the other blocks, if there are any.
     """
-    return pd.concat([_score_block(block, blocks, baselines, level) for block in blocks], ignore_index=True)
+    return pd.concat([_score_block(block, blocks, levels) for block in blocks], ignore_index=True)
 
 
-def _score_block(block: Block, blocks: Sequence[Block], baselines: Sequence[Any], level: float) -> pd.DataFrame:
+def _score_block(block: Block, blocks: Sequence[Block], levels: Sequence[float]) -> pd.DataFrame:
     data, forecasts = block.data, block.forecasts
     others = [other for other in blocks if other.window != block.window]
-    if forecasts.low is None and others:
-        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, level))
-    by_name = forecasts.by_name | baseline_forecasts(data, "test", baselines)
-    table = score_table(data, "test", replace(forecasts, by_name=by_name), data.layout.season, level)
+    if others:
+        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels))
+    table = score_table(data, "test", forecasts, data.layout.season)
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
     begin = data.times[forecasts.starts].min()
     end = data.times[forecasts.starts + data.layout.horizon - 1].max()

@@ -17,21 +17,22 @@ from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, missing_baselines
+from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns
 from gristmill.domains.timeseries.ensemble import candidate_forecasts, honest_forecast
 from gristmill.domains.timeseries.forecasts import (
+    MEDIAN,
     VALIDATION,
     Array,
     Forecasts,
     as_rows,
     by_network,
-    calibrated,
     forecast_part,
     levels_of,
-    with_intervals,
 )
 from gristmill.domains.timeseries.importance import importance_of_channels
+from gristmill.domains.timeseries.intervals import INTERVALS_FILE
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.windows import Origins
@@ -39,8 +40,7 @@ from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
 
-_HEADLINE_METRICS = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # metrics to show if space is limited
-_INTERVAL_METRICS = ("pinball", "coverage", "width")
+_HEADLINE_METRICS = ("mae", "rmse", "mase", "wql", "skill", "coverage")  # metrics to show if space is limited
 
 
 def evaluate(
@@ -67,35 +67,37 @@ def evaluate(
     """
     network = saved_network.read(train)
     data = dataset.read(preprocess).seen_by(network)
-    quantiles = read_document(train / "training.json")["quantiles"]
-    level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
+    learned = read_document(train / "training.json")["quantiles"]
+    levels = tuple(learned or evaluate.levels)
     tried, baselines = succeeded(candidates), missing_baselines(evaluate.baselines, candidates)
     measured = {} if microseconds is None else microseconds
     forecasts = {}
     for part in parts_of(data):
-        own = _model_forecasts(data, part, network, quantiles, train)
+        own = _model_forecasts(data, part, network, learned, train)
         others = candidate_forecasts(data, part, tried, measured) | baseline_forecasts(data, part, baselines)
         forecasts[part] = replace(own, by_name=own.by_name | others)
-    blocks = _blocks(data, backtest, train, tried)
+    blocks = _blocks(data, backtest, train, tried, baselines)
     calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
-    if calibration and not quantiles:
-        half_widths = calibrated(calibration, data, level)
-        write_document(out / "intervals.json", half_widths.document())
+    if calibration:
+        intervals = calibrated(calibration, data, levels)
+        if not learned:
+            write_document(out / INTERVALS_FILE, intervals[MODEL].document())
         for part in forecasts.keys() - {calibrated_on}:  # on the calibration data, coverage is trivial
-            forecasts[part] = with_intervals(forecasts[part], data, half_widths)
-    table = _write_forecasts(data, forecasts, level, out)
+            forecasts[part] = with_intervals(forecasts[part], data, intervals)
+    table = _write_forecasts(data, forecasts, out)
     networks = [name for name, one in tried.items() if not one.is_baseline]
     summary = summarised(table, summary_of(train), networks)
-    summary |= {"level": level, "calibrated_on": None if quantiles else calibrated_on}
+    summary |= {"level": round(levels[-1] - levels[0], 9), "calibrated_on": None if learned else calibrated_on}
     if blocks:
-        of_blocks = backtest_scores.score_blocks(blocks, baselines, level)
+        of_blocks = backtest_scores.score_blocks(blocks, levels)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
     searched = data.sampled(per_series.MAX_SERIES)
     if calibration:
-        wide = calibrated(calibration, data, evaluate.anomaly_level)
-        flagged = anomalies.flag(searched, "test", partial(_one_value, network, quantiles), wide)
+        of_model = replace(calibration, by_name={MODEL: calibration.by_name[MODEL]})
+        wide = calibrated(of_model, data, _anomaly_levels(evaluate.anomaly_level))[MODEL]
+        flagged = anomalies.flag(searched, "test", partial(_one_value, network, learned), wide)
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}
     segments = per_series.read(chunks) if chunks else per_series.analyse(searched)
@@ -104,40 +106,51 @@ def evaluate(
     write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
     metric, fitted_later = summary["headline"]["metric"], (train / VALIDATION).exists()
     unseen = "validation" if "validation" in forecasts and not fitted_later else "test"
-    if importance := importance_of_channels(data, network, metric, data.layout.season, quantiles, unseen):
+    if importance := importance_of_channels(data, network, metric, data.layout.season, learned, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
     return {f"{part}_windows": len(own.starts) for part, own in forecasts.items()}
 
 
+def _anomaly_levels(coverage: float) -> tuple[float, float, float]:
+    """Return the levels of an interval of this coverage."""
+    return (1 - coverage) / 2, MEDIAN, (1 + coverage) / 2
+
+
 def _model_forecasts(
-    data: Prepared, part: str, network: keras.Model, quantiles: list[float] | None, train: Path
+    data: Prepared, part: str, network: keras.Model, learned: list[float] | None, train: Path
 ) -> Forecasts:
     """Return the model's forecasts of a part, made before it was fitted on it."""
     own = honest_validation(train, data) if part == "validation" else None
-    return own or forecast_part(data, part, network, quantiles)
+    return own or forecast_part(data, part, network, learned)
 
 
-def _one_value(network: keras.Model, quantiles: list[float] | None, series: Prepared, starts: Origins) -> Array:
+def _one_value(network: keras.Model, learned: list[float] | None, series: Prepared, starts: Origins) -> Array:
     """Return the network's point forecasts of windows of some series."""
-    return np.asarray(levels_of(by_network(network, series, starts), quantiles)[0])
+    return np.asarray(levels_of(by_network(network, series, starts), learned)[0])
 
 
 def _blocks(
-    data: Prepared, backtest: Sequence[Path], train: Path, tried: Mapping[str, CandidateArtifacts]
+    data: Prepared,
+    backtest: Sequence[Path],
+    train: Path,
+    tried: Mapping[str, CandidateArtifacts],
+    baselines: Sequence[Any],
 ) -> list[backtest_scores.Block]:
-    """Return the blocks of the backtest: of the model, or of the average that was selected."""
+    """Return the blocks of the backtest: of the model, or of the average that was selected; with baselines."""
     selection = read_selection(train)
     if selection is None:
-        return backtest_scores.read_blocks(data, backtest)
-    weights = {member["name"]: member["weight"] for member in selection["members"]}
-    return backtest_scores.blocks_of_candidates(data, tried, weights)
+        blocks = backtest_scores.read_blocks(data, backtest)
+    else:
+        weights = {member["name"]: member["weight"] for member in selection["members"]}
+        blocks = backtest_scores.blocks_of_candidates(data, tried, weights)
+    return [backtest_scores.with_baselines(block, baselines) for block in blocks]
 
 
-def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], level: float, out: Path) -> pd.DataFrame:
+def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], out: Path) -> pd.DataFrame:
     """Write the forecasts of all parts and their scores; return the scores."""
     rows = [as_rows(data, own, part=part) for part, own in forecasts.items()]
     write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
-    table = pd.concat([score_table(data, part, own, data.layout.season, level) for part, own in forecasts.items()])
+    table = pd.concat([score_table(data, part, own, data.layout.season) for part, own in forecasts.items()])
     write_table(out / "scores.parquet", table)
     return table
 
@@ -180,10 +193,4 @@ def summarised(
     mixed = table["by"].isin(["series", "channel"]).any()
     metric = "mase" if mixed and scored[MODEL]["test"]["mase"] is not None else "mae"
     shown = [name for name in _HEADLINE_METRICS if name in scored[MODEL]["test"]]
-    for name, by_part in scored.items():
-        if name != MODEL:  # baselines have no intervals
-            scored[name] = {
-                part: {key: value for key, value in values.items() if key not in _INTERVAL_METRICS}
-                for part, values in by_part.items()
-            }
     return summarise(scored, metric, shown, selected=selected, others=others)

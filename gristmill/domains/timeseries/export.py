@@ -1,14 +1,20 @@
 """Export: write the tested network as a bundle, and verify its predictions in a fresh process."""
 
-import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.forecasts import by_network, levels_of, read_predictions
+from gristmill.domains.timeseries.forecasts import (
+    Array,
+    by_network,
+    levels_of,
+    quantile_name,
+    read_predictions,
+)
+from gristmill.domains.timeseries.intervals import INTERVALS_FILE, restored, with_quantiles
 from gristmill.domains.timeseries.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
@@ -25,9 +31,9 @@ def export(
 ) -> dict[str, int]:
     """Write the network in each format, and check that each format repeats the scored predictions.
 
-    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, if there are
-    any, `intervals.json`. A refit network is exported with the scores of the tested network; it is compared with its
-    own predictions.
+    Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference). A network
+    without quantiles gets those that evaluate calibrated. A refit network is exported with the scores and the
+    calibration of the tested network; it is compared with its own predictions.
 
     Raises:
         ParityError: the predictions of a reloaded model differ.
@@ -35,35 +41,41 @@ def export(
     with bundle.fresh_process() as reload:
         data, training = dataset.read(preprocess), read_document(train / "training.json")
         exported = refit or train
-        network = saved_network.read(exported)
+        network, levels = saved_network.read(exported), training["quantiles"]
+        if (evaluate / INTERVALS_FILE).exists():
+            intervals = restored(read_document(evaluate / INTERVALS_FILE))
+            network, levels = with_quantiles(network, intervals), list(intervals.levels)
         data = data.seen_by(network)
         export_network(network, export.formats, out)
         starts = data.origins("test")[:_MAX_PARITY_WINDOWS]
         predicted = by_network(network, data, starts)
-        if refit is None:
-            forecast = levels_of(predicted, training["quantiles"])[0].ravel()
-            scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
-            check_same_as_scored(forecast, scored, tolerance=0)
         tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
+        if refit is None:
+            _check_scored(predicted, levels, read_predictions(evaluate, "test"), tolerance)
         difference = check_parity(
             reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
         )
-    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
+    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, levels, export))
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
-    if (evaluate / "intervals.json").exists():
-        shutil.copyfile(evaluate / "intervals.json", out / "intervals.json")
     return {"formats": len(export.formats), "parity_windows": len(starts)}
 
 
-def signature(data: Prepared, any_length: bool, training: dict[str, Any], settings: Export) -> dict[str, object]:
+def _check_scored(predicted: Array, levels: list[float] | None, scored: pd.DataFrame, tolerance: float) -> None:
+    """Check that the network to export repeats the scored forecasts exactly, and the scored quantiles."""
+    forecast, quantiles = levels_of(predicted, levels)
+    rows = scored.iloc[: forecast.size]
+    check_same_as_scored(forecast.ravel(), rows[MODEL].to_numpy(), tolerance=0)
+    if levels and quantiles is not None:
+        names = [quantile_name(level) for level in levels]
+        check_same_as_scored(quantiles.reshape(-1, len(levels)), rows[names].to_numpy(), tolerance)
+
+
+def signature(data: Prepared, any_length: bool, levels: list[float] | None, settings: Export) -> dict[str, object]:
     """Return the signature: input, output, columns and times of the model."""
     layout = data.layout
-    outputs = [
-        f"{name} quantile {level:g}" if level else name
-        for name in layout.targets
-        for level in (training["quantiles"] or [None])
-    ]
+    suffixes = [f" {quantile_name(level)}" for level in levels] if levels else [""]
+    outputs = [f"{name}{suffix}" for name in layout.targets for suffix in suffixes]
     steps = None if any_length else layout.history
     ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""
     past = min(layout.past or layout.history, layout.history)  # values that a series must have
@@ -91,6 +103,6 @@ def signature(data: Prepared, any_length: bool, training: dict[str, Any], settin
         "past": past,
         "any_length": any_length,
         "horizon": layout.horizon,
-        "quantiles": training["quantiles"],
+        "quantiles": levels,
         "formats": list(settings.formats),
     }

@@ -1,5 +1,6 @@
 """Forecasts of a network next to the observed values, and the table of predictions."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.intervals import Intervals, calibrate
 from gristmill.domains.timeseries.windows import Origins, target_index
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table, write_table
@@ -18,12 +18,16 @@ from gristmill.util.table_io import read_table, write_table
 if TYPE_CHECKING:
     import keras
 
+    from gristmill.domains.timeseries.intervals import Intervals
+
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
 
+MEDIAN = 0.5  # level of the quantile that is the forecast itself
 VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
+WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
 
-_WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
+_QUANTILE = "quantile "
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,16 @@ class Forecasts:
     starts: Origins
     truth: Array
     by_name: dict[str, Array] = field(default_factory=dict)  # by forecaster, the model first
-    low: Array | None = None  # bounds of the model's interval
-    high: Array | None = None
+    levels: tuple[float, ...] = ()  # of quantiles, ascending
+    learned: Array | None = None  # quantiles that the model itself forecasts, (windows, horizon, targets, levels)
+    intervals: "Mapping[str, Intervals]" = field(default_factory=dict)  # by forecaster, if quantiles are calibrated
+    scale: Array | None = None  # local scale of the windows, (windows, targets), if quantiles are calibrated
+
+    def quantiles_of(self, name: str) -> Array | None:
+        """Return the quantiles of a forecaster, (windows, horizon, targets, levels); None if it has none."""
+        if name in self.intervals and self.scale is not None:
+            return self.intervals[name].around(self.by_name[name], self.scale)
+        return self.learned if name == MODEL else None
 
 
 def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: bool = False) -> Array:
@@ -46,7 +58,7 @@ def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: b
 
     if not len(starts):  # Keras does not accept an empty batch
         return np.empty((0, *network.output_shape[1:]))
-    blocks = [starts[begin : begin + _WINDOWS_PER_CALL] for begin in range(0, len(starts), _WINDOWS_PER_CALL)]
+    blocks = [starts[begin : begin + WINDOWS_PER_CALL] for begin in range(0, len(starts), WINDOWS_PER_CALL)]
 
     def call(window: Any) -> Any:
         return np.asarray(network(window, training=False)) if eager else predict_in_batches(network, window)
@@ -55,35 +67,22 @@ def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: b
     return np.concatenate(outputs).astype(np.float64)
 
 
-def levels_of(output: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
-    """Return forecast, low and high of a network's output (…, outputs), each (…, targets).
+def levels_of(output: Output, levels: Sequence[float] | None) -> tuple[Output, Output | None]:
+    """Return forecast, (…, targets), and quantiles, (…, targets, levels), of a network's output, (…, outputs).
 
-    With quantiles the median is the forecast, and the outer two are the interval; otherwise the interval is None.
+    The forecast is the median; without levels, the output is the forecast and there are no quantiles.
     """
-    if quantiles is None:
-        return output, None, None
-    by_level = output.reshape(*output.shape[:-1], output.shape[-1] // len(quantiles), len(quantiles))
-    return by_level[..., quantiles.index(0.5)], by_level[..., 0], by_level[..., -1]
+    if levels is None:
+        return output, None
+    by_level = output.reshape(*output.shape[:-1], output.shape[-1] // len(levels), len(levels))
+    return by_level[..., list(levels).index(MEDIAN)], by_level
 
 
-def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
-    """Return the model's forecasts of a part, with an interval if it has learned quantiles."""
+def forecast_part(data: Prepared, part: str, network: "keras.Model", levels: Sequence[float] | None) -> Forecasts:
+    """Return the model's forecasts of a part, with the quantiles that it has learned."""
     starts = data.origins(part)
-    forecast, low, high = levels_of(by_network(network, data, starts), quantiles)
-    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast}, low, high)
-
-
-def calibrated(calibration: Forecasts, data: Prepared, level: float) -> Intervals:
-    """Return intervals of a level, calibrated on forecasts of data the model was not fitted on."""
-    histories = data.histories(calibration.starts)
-    return calibrate(calibration.truth, calibration.by_name[MODEL], histories, level, data.layout.season)
-
-
-def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -> Forecasts:
-    """Return forecasts with the model's conformal intervals."""
-    half = intervals.half_widths(data.histories(forecasts.starts))
-    model = forecasts.by_name[MODEL]
-    return Forecasts(forecasts.starts, forecasts.truth, forecasts.by_name, model - half, model + half)
+    forecast, quantiles = levels_of(by_network(network, data, starts), levels)
+    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast}, tuple(levels or ()), quantiles)
 
 
 def write_forecast(forecast: Array, path: Path) -> None:
@@ -97,7 +96,10 @@ def read_forecast(path: Path, shape: tuple[int, ...]) -> Array:
 
 
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
-    """Return forecasts as a table with a row per window, step and target; `low` and `high` may be NaN."""
+    """Return forecasts as a table with a row per window, step and target, with a column for each forecaster.
+
+    The columns of the model's quantiles are the last.
+    """
     windows, horizon, targets = forecasts.truth.shape
     positions = target_index(forecasts.starts, horizon)
     each = partial(np.repeat, repeats=targets)
@@ -110,14 +112,32 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
             "ds": data.times[each(positions.ravel())],
             "step": np.tile(each(np.arange(1, horizon + 1)), windows),
             "y": forecasts.truth.ravel(),
-            MODEL: forecasts.by_name[MODEL].ravel(),
-            "low": np.nan if forecasts.low is None else forecasts.low.ravel(),
-            "high": np.nan if forecasts.high is None else forecasts.high.ravel(),
+            **{name: forecast.ravel() for name, forecast in forecasts.by_name.items()},
         }
     )
-    for name, forecast in forecasts.by_name.items():
-        frame[name] = forecast.ravel()
+    if (quantiles := forecasts.quantiles_of(MODEL)) is not None:
+        for level, values in zip(forecasts.levels, np.moveaxis(quantiles, -1, 0), strict=True):
+            frame[quantile_name(level)] = values.ravel()
     return frame
+
+
+def quantile_name(level: float) -> str:
+    """Return the name of a quantile in tables and signatures."""
+    return f"{_QUANTILE}{level}"
+
+
+def quantile_columns(table: pd.DataFrame) -> dict[str, float]:
+    """Return the columns of quantiles that hold values, each with its level, in ascending order."""
+    names = [name for name in map(str, table) if name.startswith(_QUANTILE) and table[name].notna().all()]
+    return {name: float(name.removeprefix(_QUANTILE)) for name in names}
+
+
+def read_quantiles(table: pd.DataFrame, shape: tuple[int, ...]) -> tuple[tuple[float, ...], Array | None]:
+    """Return levels and quantiles, (windows, horizon, targets, levels), of the rows of `as_rows`."""
+    levels = quantile_columns(table)
+    if not levels:
+        return (), None
+    return tuple(levels.values()), table[[*levels]].to_numpy(np.float64).reshape(*shape, len(levels))
 
 
 def read_predictions(folder: Path, part: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ def importance_of_channels(
     network: keras.Model,
     metric: str,
     season: int | None,
-    quantiles: list[float] | None,
+    levels: Sequence[float] | None,
     part: str = "validation",
 ) -> dict[str, Any] | None:
     """Return the permutation importance of features (`features_of`); None for a single feature or without an error.
@@ -40,7 +41,7 @@ def importance_of_channels(
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
         predicted = predict_in_batches(network, shuffled).astype(np.float64)
-        return float(whole.score(losses(truth, levels_of(predicted, quantiles)[0], *units)[metric])[0])
+        return float(whole.score(losses(truth, levels_of(predicted, levels)[0], *units)[metric])[0])
 
     ranking = importance(features, error, len(starts))
     if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part

@@ -6,6 +6,8 @@ units of a seasonal naive forecast) and "M5 accuracy competition", ibid. 38(4), 
 "Regression quantiles", Econometrica 46(1), 1978 (pinball loss).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,6 +48,14 @@ def pinball_loss(truth: Values, forecast: Values, quantile: float) -> Values:
     return np.asarray(np.maximum(quantile * error, (quantile - 1) * error))
 
 
+def mean_pinball_loss(truth: Values, quantiles: Values, levels: Sequence[float]) -> Values:
+    """Return the mean over levels of the pinball losses of quantiles, (…, levels)."""
+    total = np.zeros_like(truth)
+    for at, level in enumerate(levels):
+        total += pinball_loss(truth, quantiles[..., at], level)
+    return total / len(levels)
+
+
 def covered(truth: Values, low: Values, high: Values) -> Values:
     """Return 1 for values within an interval, bounds included, and 0 for others; their mean is the coverage."""
     return ((low <= truth) & (truth <= high)).astype(np.float64)
@@ -58,3 +68,11 @@ def skill(error: Values, reference: Values) -> Values:
     """
     share = np.divide(error, reference, out=np.full_like(reference, np.nan), where=reference > 0)
     return np.asarray(1 - share)
+
+
+def wql(pinball: Values, size: Values) -> Values:
+    """Return the weighted quantile loss: twice the mean pinball loss, in units of the mean absolute truth.
+
+    It is NaN if all values are 0. Source: Salinas et al., "DeepAR", International Journal of Forecasting 36(3), 2020.
+    """
+    return np.asarray(np.divide(2 * pinball, size, out=np.full_like(size, np.nan), where=size > 0))

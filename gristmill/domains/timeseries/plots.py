@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
 
 if TYPE_CHECKING:
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFrame | None = None) -> "Figure":
-    """Draw truth, forecast with its interval and best baseline one step ahead, and mark anomalies."""
+    """Draw truth, forecast with its intervals and best baseline one step ahead, and mark anomalies."""
     figure, (axes,) = canvas()
-    if first["low"].notna().any():
-        axes.fill_between(
-            first["ds"], first["low"], first["high"], color=MODEL, alpha=0.15, linewidth=0, label="interval"
-        )
+    quantiles = [*quantile_columns(first).items()]
+    for inner in dict.fromkeys((0, len(quantiles) // 4)) if quantiles else ():
+        (low, begin), (high, end) = quantiles[inner], quantiles[-1 - inner]
+        label = f"{end - begin:.0%} interval"
+        axes.fill_between(first["ds"], first[low], first[high], color=MODEL, alpha=0.15, linewidth=0, label=label)
     axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
     axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
     axes.plot(first["ds"], first["model"], color=MODEL, label="model")

@@ -10,8 +10,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries import grid, known_features
 from gristmill.domains.timeseries import ingest as ingestion
-from gristmill.domains.timeseries.forecasts import levels_of
-from gristmill.domains.timeseries.intervals import Intervals, restored
+from gristmill.domains.timeseries.forecasts import MEDIAN, levels_of, quantile_name
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
@@ -33,10 +32,10 @@ def predict(
     steps: int | None = None,
     history: int | None = None,
 ) -> pd.DataFrame:
-    """Return the forecasts after the last row of each series: `unique_id`, `ds`, a column for each target, intervals.
+    """Return the forecasts after the last row of each series: `unique_id`, `ds`, a column for each target, quantiles.
 
-    Intervals, `<target> low` and `<target> high`, are returned for the model's horizon. Beyond the horizon, forecasts
-    are used as observations, inputs stay at their last value, and there are no intervals.
+    Quantiles, such as `<target> quantile 0.9`, are returned for the model's horizon. Beyond the horizon, forecasts are
+    used as observations, inputs stay at their last value, and there are no quantiles.
 
     Series are ingested from `paths` into the empty folder `scratch`, unless they are already ingested in the folder
     `ingested`. They need `history` rows each and, if the model has known columns, rows for the `steps` to forecast with
@@ -61,7 +60,8 @@ def predict(
             "name rows of that frequency."
         )
     seen = history or signature["history"]
-    ends = LastRows.of(read_table(folder / "series.parquet"), seen, history or signature.get("past", seen))
+    least = signature.get("past", seen) if seen == signature["history"] else seen
+    ends = LastRows.of(read_table(folder / "series.parquet"), seen, least)
     horizon, steps = signature["horizon"], steps or signature["horizon"]
     times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
     known = _known_columns(signature, preprocess, folder, ends, times)
@@ -150,36 +150,23 @@ def _forecasts(
     export: Path, signature: dict[str, Any], ends: LastRows, known: Values, times: pd.Index, steps: int
 ) -> pd.DataFrame:
     """Return the forecasts of the steps after the last rows of all series."""
-    model, path = bundle.load(export, signature["formats"][0]), export / "intervals.json"
-    intervals = restored(read_document(path)) if path.exists() else None
+    model, levels = bundle.load(export, signature["formats"][0]), signature["quantiles"]
     targets, horizon, seen, count = signature["targets"], signature["horizon"], ends.seen, len(ends.names)
     values = ends.by_series(ends.rows[[*targets, *signature["inputs"]]])
     rounded = len(times) // count
-    low, high = (np.full((count, rounded, len(targets)), np.nan) for _ in range(2))
+    quantiles = np.full((count, rounded, len(targets), len(levels or ())), np.nan)
     for at in range(0, rounded, horizon):
         windows = np.concatenate([values[:, at:], known[:, at + horizon : at + horizon + seen]], axis=2)
-        points, *bounds = _with_interval(model(windows), windows, signature["quantiles"], intervals)
+        points, found = levels_of(model(windows), levels)
         inputs = np.repeat(values[:, -1:, len(targets) :], horizon, axis=1)  # inputs stay at their last value
         values = np.concatenate([values, np.concatenate([points, inputs], axis=2).astype(np.float32)], axis=1)
-        if at == 0 and bounds[0] is not None:
-            low[:, :horizon], high[:, :horizon] = bounds
+        if at == 0 and found is not None:
+            quantiles[:, :horizon] = found
     asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
     columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(asked)}
     for at, target in enumerate(targets):
         columns[target] = values[:, seen : seen + steps, at].ravel()
-        if not np.isnan(low).all():
-            columns[f"{target} low"] = low[:, :steps, at].ravel()
-            columns[f"{target} high"] = high[:, :steps, at].ravel()
+        for number, level in enumerate(levels or ()):
+            if level != MEDIAN:
+                columns[f"{target} {quantile_name(level)}"] = quantiles[:, :steps, at, number].ravel()
     return pd.DataFrame(columns)
-
-
-def _with_interval(
-    output: Values, windows: Values, quantiles: list[float] | None, intervals: Intervals | None
-) -> tuple[Values, Any, Any]:
-    """Return forecasts and interval bounds of windows, (windows, horizon, targets) each; None without intervals."""
-    if quantiles:
-        return levels_of(output, quantiles)
-    if intervals is None or windows.shape[1] <= intervals.lag:  # too short for the local scale
-        return output, None, None
-    half = intervals.half_widths(windows)
-    return output, output - half, output + half

@@ -30,7 +30,7 @@ METRICS = {
     "rmsse": "RMSSE",
     "skill": "skill",
 }
-INTERVALS = {"coverage": "coverage", "width": "width", "pinball": "pinball"}
+INTERVALS = {"wql": "WQL", "coverage": "coverage", "width": "width"}
 
 _MAX_SERIES_LISTED = 12  # half of them with the lowest skill, half with the highest
 

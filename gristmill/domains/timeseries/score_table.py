@@ -11,7 +11,6 @@ import pandas as pd
 from gristmill.domains.timeseries import metrics
 from gristmill.domains.timeseries.dataset import Prepared, range_sums
 from gristmill.domains.timeseries.forecasts import Array, Forecasts
-from gristmill.runs.scores import MODEL
 
 NAIVE = "naive"
 
@@ -46,26 +45,29 @@ class Grouping:
         return {metric: self.score(loss) for metric, loss in losses.items()}
 
 
-def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None, level: float) -> pd.DataFrame:
+def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None) -> pd.DataFrame:
     """Return one row for each group and forecaster: `part`, `by`, `group`, `forecaster`, `examples`, then the metrics.
 
     `by` is `all`, or `step`, `series` or `channel` if there are several. Examples are windows. MASE and RMSSE are
-    scaled by each series' own past before the part. Pinball loss, coverage and width are those of the model's interval.
-    A metric that cannot be computed is NaN.
+    scaled by each series' own past before the part. Coverage and width are those of the outermost quantiles. A metric
+    that cannot be computed is NaN.
     """
     units = past_errors(data, part, forecasts, season)
     naive = Loss(metrics.absolute_error(forecasts.truth, forecasts.by_name[NAIVE]))
-    references = [(grouping, grouping.score(naive)) for grouping in groupings(data, forecasts)]
+    size = Loss(np.abs(forecasts.truth))
+    references = [(each, each.score(naive), each.score(size)) for each in groupings(data, forecasts)]
     tables: list[list[pd.DataFrame]] = [[] for _ in references]
     for name, made in forecasts.by_name.items():
-        of_points, of_interval = losses(forecasts.truth, made, *units), {}
-        if name == MODEL and forecasts.low is not None and forecasts.high is not None:
-            of_interval = interval_losses(forecasts.truth, forecasts.low, forecasts.high, level)
-        for (grouping, reference), collected in zip(references, tables, strict=True):
+        of_points = losses(forecasts.truth, made, *units)
+        quantiles = forecasts.quantiles_of(name)
+        of_quantiles = {} if quantiles is None else quantile_losses(forecasts.truth, quantiles, forecasts.levels)
+        for (grouping, reference, sizes), collected in zip(references, tables, strict=True):
             labels = {"part": part, "by": grouping.by, "group": grouping.names, "forecaster": name}
             scores = grouping.scores(of_points)
             scores["skill"] = metrics.skill(scores["mae"], reference)
-            scores |= grouping.scores(of_interval)
+            scores |= grouping.scores(of_quantiles)
+            if of_quantiles:
+                scores["wql"] = metrics.wql(scores["pinball"], sizes)
             collected.append(pd.DataFrame(labels | {"examples": grouping.windows} | scores))
     return pd.concat([pd.concat(found).sort_index(kind="stable") for found in tables], ignore_index=True)
 
@@ -104,11 +106,14 @@ def _in_units(values: Array, units: Array) -> Array:
     return np.divide(values, units, out=np.zeros_like(values), where=units > 0)
 
 
-def interval_losses(truth: Array, low: Array, high: Array, level: float) -> dict[str, Loss]:
-    """Return pinball loss (mean of both bounds), coverage and width of intervals by metric."""
-    tail = (1 - level) / 2
-    pinball = (metrics.pinball_loss(truth, low, tail) + metrics.pinball_loss(truth, high, 1 - tail)) / 2
-    return {"pinball": Loss(pinball), "coverage": Loss(metrics.covered(truth, low, high)), "width": Loss(high - low)}
+def quantile_losses(truth: Array, quantiles: Array, levels: Sequence[float]) -> dict[str, Loss]:
+    """Return the losses of quantiles, (windows, horizon, targets, levels), by metric; of an interval the outermost."""
+    low, high = quantiles[..., 0], quantiles[..., -1]
+    return {
+        "pinball": Loss(metrics.mean_pinball_loss(truth, quantiles, levels)),
+        "coverage": Loss(metrics.covered(truth, low, high)),
+        "width": Loss(high - low),
+    }
 
 
 def past_errors(

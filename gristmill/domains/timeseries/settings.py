@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -84,21 +85,24 @@ class Preprocess(Settings):
     materialize: bool = False  # also write windows as TFRecord shards, for other programs
 
 
+def _check_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
+    """Check that levels ascend, and that the outer two are an interval around the median."""
+    if any(low >= high for low, high in pairwise(levels)):
+        raise ValueError("ascending levels")
+    if 0.5 not in levels or len(levels) < 3 or abs(levels[0] + levels[-1] - 1) > 1e-9:
+        raise ValueError("levels that contain 0.5 and end at equal distances from it, such as 0.05, 0.5 and 0.95")
+    return levels
+
+
+Levels = Annotated[tuple[Share, ...], Field(strict=False), AfterValidator(_check_levels)]
+
+
 class Train(Fit):
     """Training of the network."""
 
     loss: Literal["huber", "mae", "mse", "quantile"] = "huber"  # loss on standardised values
-    quantiles: Annotated[tuple[Share, ...], Field(strict=False)] = (0.05, 0.5, 0.95)  # quantiles for loss = "quantile"
+    quantiles: Levels = (0.05, 0.5, 0.95)  # levels of the quantiles that loss = "quantile" learns
     targets: Literal["last", "sequence"] = "last"  # forecast after the window only, or after each step
-
-    @field_validator("quantiles")
-    @classmethod
-    def _ascend(cls, quantiles: tuple[float, ...]) -> tuple[float, ...]:
-        if any(low >= high for low, high in pairwise(quantiles)):
-            raise ValueError("ascending levels")
-        if 0.5 not in quantiles or len(quantiles) < 3 or abs(quantiles[0] + quantiles[-1] - 1) > 1e-9:
-            raise ValueError("levels that contain 0.5 and end at equal distances from it, such as 0.05, 0.5 and 0.95")
-        return quantiles
 
 
 class Backtest(Settings):
@@ -132,10 +136,10 @@ BASELINES = (
 
 
 class Evaluate(Settings):
-    """Baselines, intervals and anomalies."""
+    """Baselines, quantiles and anomalies."""
 
     baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
-    level: Share = 0.9  # nominal coverage of the intervals
+    levels: Levels = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # quantiles to forecast; 0.5 is the forecast itself
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
 
     @field_validator("baselines")

@@ -205,6 +205,19 @@ def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureF
     ]
 
 
+def test_of_printed_quantiles_the_lowest_and_the_highest_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"{target}{end}" for target in ("y", "z") for end in ("", *(f" quantile {at}" for at in (0.1, 0.4, 0.9)))]
+    frame = pd.DataFrame([range(9)], columns=["ds", *names])
+
+    output.show_frame(frame)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "ds,y,y quantile 0.1,y quantile 0.9,z,z quantile 0.1,z quantile 0.9",
+        "0,1,2,4,5,6,8",
+    ]
+    assert len(frame.columns) == 9
+
+
 def test_what_is_absent_and_need_not_be_there_is_neither_sound_nor_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_diagnoses(
         [Diagnosis("store", "writable"), Diagnosis("data of a", "absent", None), Diagnosis("b", "no", False)]

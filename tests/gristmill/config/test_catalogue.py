@@ -251,11 +251,11 @@ def test_another_kind_brings_its_own_settings(project: Path) -> None:
 
 
 def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> None:
-    pipeline = load(project, {"small": ["model={kind = 'dense', units = [3]}", "evaluate={level = 0.8}"]}).pipeline(
-        "small"
-    )
+    pipeline = load(
+        project, {"small": ["model={kind = 'dense', units = [3]}", "evaluate={anomaly_level = 0.98}"]}
+    ).pipeline("small")
     assert pipeline.tables["model"] == Dense(kind="dense", units=(3,))
-    assert pipeline.values()["evaluate"] == Evaluate(level=0.8).model_dump(mode="json")
+    assert pipeline.values()["evaluate"] == Evaluate(anomaly_level=0.98).model_dump(mode="json")
 
 
 @pytest.mark.parametrize(

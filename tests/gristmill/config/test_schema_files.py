@@ -111,3 +111,11 @@ def test_mistakes_in_what_other_domains_have_are_told_with_their_key(tmp_path: P
     assert list(map(str, problems[1:])) == [
         "schemas/it.toml classes.ants: expected greater than or equal to 0. Received: -1 (integer)."
     ]
+
+
+def test_keys_that_only_earlier_versions_had_are_ignored_in_the_settings_of_a_run(project: Path) -> None:
+    pipeline = load(project).pipeline("small")
+    values = pipeline.values()
+    values["evaluate"] = {"baselines": values["evaluate"]["baselines"], "level": 0.9, "smooth": 3}
+
+    assert restore_settings("timeseries", values)["evaluate"] == pipeline.tables["evaluate"]

@@ -151,10 +151,10 @@ def test_a_setting_that_goes_back_is_fresh_again(project: Path) -> None:
 
 def test_a_stage_that_would_run_anyway_also_says_what_changed_in_itself(project: Path) -> None:
     fill(project)
-    assert planned(project, "preprocess.history=24", "evaluate.level=0.8") == FRESH | {
+    assert planned(project, "preprocess.history=24", "evaluate.anomaly_level=0.98") == FRESH | {
         "preprocess": ("run", "settings preprocess.history 12 → 24"),
         "train": ("depends", "depends on preprocess"),
-        "evaluate": ("run", "settings evaluate.level 0.9 → 0.8"),
+        "evaluate": ("run", "settings evaluate.anomaly_level 0.99 → 0.98"),
         "export": ("depends", "depends on preprocess"),
     }
 
@@ -522,8 +522,8 @@ def test_a_refit_that_is_asked_for_leaves_the_judged_network_and_its_scores_fres
     }
     assert planned(project) == FRESH
     fill(project, "export.refit=true")
-    assert planned(project, "export.refit=true", "evaluate.level=0.5") == FRESH | {
-        "evaluate": ("run", "settings evaluate.level 0.9 → 0.5"),
+    assert planned(project, "export.refit=true", "evaluate.anomaly_level=0.5") == FRESH | {
+        "evaluate": ("run", "settings evaluate.anomaly_level 0.99 → 0.5"),
         "refit": ("fresh", ""),
         "export": ("depends", "depends on evaluate"),
     }

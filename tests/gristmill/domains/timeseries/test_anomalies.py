@@ -1,5 +1,6 @@
 """Values that stand out are flagged, and what merely saw them is not."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ def echoing(data: Prepared, starts: Origins) -> Any:
 
 
 def intervals(targets: int = 1) -> Intervals:
-    """Return half widths of 3 where a window steps as the wave does."""
-    return Intervals(0.999, np.ones((2, targets)), np.full(targets, 3.0), 100)
+    """Return half widths of one mean step of the window, about 3.3 where it steps as the wave does."""
+    factors = np.tile([-1.0, 0.0, 1.0], (2, targets, 1))
+    return Intervals((0.0005, 0.5, 0.9995), factors, np.full(targets, 3.0), 1, (False,) * targets, 100)
 
 
 def spoilt(*spikes: int, size: float = 50.0) -> Prepared:
@@ -56,7 +58,7 @@ def test_a_flagged_value_is_told_with_what_was_expected() -> None:
 
     (row,) = flag(data, "test", echoing, intervals()).to_dict("records")
 
-    half = intervals().half_widths(data.histories(np.array([80])))[0, 0, 0]
+    half = np.abs(np.diff(data.values[80 - 37 : 80, 0])).mean()
     assert set(row) == {"unique_id", "channel", "ds", "y", "expected", "low", "high"}
     assert (row["unique_id"], row["channel"], row["ds"]) == ("series 0", "y", data.times[80])
     assert row["y"] == pytest.approx(WAVE[80] + 50)
@@ -137,6 +139,27 @@ def test_a_level_that_shifts_for_good_ends_the_search(monkeypatch: pytest.Monkey
     found = flag(assembled(values, **CUT), "test", echoing, intervals())
 
     assert found["ds"].tolist() == assembled(values, **CUT).times[80:85].tolist()
+
+
+def test_only_the_first_step_counts() -> None:
+    wide = intervals()
+    wide.factors[1] *= 1000
+
+    assert positions(spoilt(80), flag(spoilt(80), "test", echoing, wide)) == [80]
+
+
+def test_bounds_of_a_target_that_is_never_negative_are_not_either() -> None:
+    values = WAVE + 10
+    values[80] += 50
+    data = assembled(values, **CUT)
+
+    def too_low(data: Prepared, starts: Origins) -> Any:
+        return np.full((len(starts), 2, 1), -5.0)
+
+    found = flag(data, "test", too_low, replace(intervals(), nonnegative=(True,)))
+
+    assert len(found) > 0
+    assert (found[["expected", "low"]] == 0).all(axis=None)
 
 
 @given(

@@ -212,9 +212,8 @@ def test_a_block_is_forecast_by_a_network_of_what_came_before_it(run: Run, tmp_p
     assert counts == {"train_windows": 58 - 5 - 2 + 1, "windows": 9}
     table = read_table(out / "predictions.parquet")
     assert table.columns.tolist() == [
-        "window", "seed", "unique_id", "channel", "ds", "step", "y", "model", "low", "high",
-    ]  # fmt: skip
-    assert table[["low", "high"]].isna().all(axis=None)  # intervals are calibrated on the blocks, not within them
+        "window", "seed", "unique_id", "channel", "ds", "step", "y", "model",
+    ]  # fmt: skip  # without quantiles, which are calibrated on the blocks, not within them
     assert set(table["window"]) == {1}
     assert table["ds"].tolist() == [DATA.times[start + step] for start in starts for step in (0, 1)]
     assert table["y"].to_numpy() == pytest.approx(DATA.targets(starts).ravel())
@@ -262,10 +261,13 @@ def test_patience_uses_validation_windows_before_the_gap(run: Run) -> None:
     assert 1 <= read_document(out / "block.json")["best_epoch"] <= 4
 
 
-def test_quantiles_give_an_interval(run: Run) -> None:
+def test_learned_quantiles_are_kept(run: Run) -> None:
     out, _ = run(model=Dense(kind="dense", units=()), how=Train(loss="quantile", epochs=1))
 
-    assert read_table(out / "predictions.parquet")[["low", "high"]].notna().all(axis=None)
+    table = read_table(out / "predictions.parquet")
+    assert table.columns.tolist()[-3:] == ["quantile 0.05", "quantile 0.5", "quantile 0.95"]
+    assert table["quantile 0.5"].tolist() == table["model"].tolist()
+    assert table.notna().all(axis=None)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,18 @@ import pytest
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest import backtest
-from gristmill.domains.timeseries.backtest_scores import Block, pooled, read_blocks, score_blocks, summarised
+from gristmill.domains.timeseries.backtest_scores import (
+    Block,
+    pooled,
+    read_blocks,
+    score_blocks,
+    summarised,
+    with_baselines,
+)
+from gristmill.domains.timeseries.calibration import local_scales
 from gristmill.domains.timeseries.intervals import calibrate
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
+from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table, write_table
@@ -21,6 +29,7 @@ from helpers.small_runs import assembled
 VALUES = [np.random.default_rng(seed).normal(size=(80, 2)).cumsum(axis=0) + 50 for seed in (0, 1)]
 DATA = assembled(*VALUES, history=5, horizon=2, test=20, starts=[0, 4])
 NAIVE = [Naive(kind="naive")]
+LEVELS = (0.1, 0.5, 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -77,34 +86,53 @@ def test_each_window_is_pooled_once_to_calibrate_on(blocks: list[Block]) -> None
     assert np.array_equal(together.by_name[MODEL][18:], blocks[2].forecasts.by_name[MODEL])
 
 
-def test_intervals_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Block]) -> None:
-    table = score_blocks(blocks, NAIVE, 0.8).set_index(["window", "seed", "forecaster"])
+def test_a_baseline_that_does_not_suit_every_block_is_not_pooled(blocks: list[Block]) -> None:
+    longer = MovingAverage(kind="moving_average", length=50)
 
-    for block in blocks:
-        other = blocks[2 - 2 * block.window].forecasts  # the first seed's
-        histories = DATA.histories(other.starts)
-        half = calibrate(other.truth, other.by_name[MODEL], histories, 0.8).half_widths(
-            DATA.histories(block.forecasts.starts)
-        )
-        covered = np.abs(block.forecasts.truth - block.forecasts.by_name[MODEL]) <= half
-        assert table.loc[(block.window, block.seed, MODEL), "coverage"] == pytest.approx(covered.mean())
-    assert "coverage" not in score_blocks(blocks[:2], NAIVE, 0.8)  # there is no other block
+    together = pooled([with_baselines(block, [*NAIVE, longer]) for block in blocks])
+
+    assert list(together.by_name) == [MODEL, "naive"]
+    assert "moving_average" in with_baselines(blocks[0], [longer]).forecasts.by_name  # the newest block
 
 
-def test_quantiles_of_a_block_are_its_intervals(folders: list[Path], tmp_path: Path) -> None:
+def test_quantiles_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Block]) -> None:
+    beside = [with_baselines(block, NAIVE) for block in blocks]
+    table = score_blocks(beside, LEVELS).set_index(["window", "seed", "forecaster"])
+
+    for block in beside:
+        other = beside[2 - 2 * block.window].forecasts  # the first seed's
+        made = block.forecasts
+        seen, scale = (local_scales(DATA, starts, 1) for starts in (other.starts, made.starts))
+        for name in (MODEL, "naive"):
+            intervals = calibrate(other.truth - other.by_name[name], seen, LEVELS, 1, [True, True])
+            quantiles = intervals.around(made.by_name[name], scale)
+            covered = (quantiles[..., 0] <= made.truth) & (made.truth <= quantiles[..., -1])
+            row = table.loc[(block.window, block.seed, name)]
+            assert row["coverage"] == pytest.approx(covered.mean())
+            assert row["width"] == pytest.approx((quantiles[..., -1] - quantiles[..., 0]).mean())
+    assert "coverage" not in score_blocks(beside[:2], LEVELS)  # there is no other block
+
+
+def test_learned_quantiles_of_a_block_are_scored(folders: list[Path], tmp_path: Path) -> None:
     shutil.copytree(folders[0], tmp_path / "block")
     table = read_table(folders[0] / "predictions.parquet")
-    write_table(tmp_path / "block/predictions.parquet", table.assign(low=table["y"] - 1, high=table["y"] + 3))
+    learned = {"quantile 0.1": table["y"] - 1, "quantile 0.5": table["model"], "quantile 0.9": table["y"] + 3}
+    write_table(tmp_path / "block/predictions.parquet", table.assign(**learned))
+    blocks = [with_baselines(block, NAIVE) for block in read_blocks(DATA, [tmp_path / "block", folders[2]])]
 
-    (block,) = read_blocks(DATA, [tmp_path / "block"])
+    alone, (row, naive) = score_blocks(blocks[:1], LEVELS), score_blocks(blocks, LEVELS).iloc[:2].to_dict("records")
 
-    row = score_blocks([block], NAIVE, 0.8).iloc[0]
-    assert row["coverage"] == 1.0
-    assert row["width"] == pytest.approx(4.0, abs=1e-4)
+    for found in (row, alone.iloc[0]):
+        assert found["coverage"] == 1.0
+        assert found["width"] == pytest.approx(4.0, abs=1e-4)
+    assert naive["forecaster"] == "naive"
+    assert naive["width"] not in (4.0, None)
+    assert np.isnan(alone.iloc[1]["width"])  # there is no other block
 
 
 def test_each_block_is_scored_beside_the_baselines(blocks: list[Block]) -> None:
-    table = score_blocks(blocks, [*NAIVE, SeasonalNaive(kind="seasonal_naive", season=4)], 0.9)
+    baselines = [*NAIVE, SeasonalNaive(kind="seasonal_naive", season=4)]
+    table = score_blocks([with_baselines(block, baselines) for block in blocks], LEVELS)
 
     names = table["forecaster"].unique().tolist()
     assert names[:2] == ["model", "naive"]
@@ -132,7 +160,7 @@ def test_scaled_errors_of_a_block_take_their_unit_from_before_it(blocks: list[Bl
     block = blocks[2]
     assert block.data.part("test").tolist() == [[44, 54], [120, 130]]
 
-    row = score_blocks([block], NAIVE, 0.9).iloc[0]
+    row = score_blocks([with_baselines(block, NAIVE)], LEVELS).iloc[0]
 
     units = [np.abs(np.diff(values[:end], axis=0)).mean(axis=0) for values, end in zip(VALUES, (44, 40), strict=True)]
     scaled = np.abs(block.forecasts.truth - block.forecasts.by_name[MODEL])

@@ -12,6 +12,7 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import average, candidate_forecasts, combined, honest_forecast
 from gristmill.domains.timeseries.forecasts import by_network
+from gristmill.domains.timeseries.intervals import Intervals, with_quantiles
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, SeasonalNaive
@@ -150,6 +151,26 @@ def test_every_format_repeats_the_forecasts(form: str, tmp_path: Path) -> None:
 
     for steps, forecast in expected.items():
         assert predict(windows(steps)) == pytest.approx(forecast, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
+def test_every_format_repeats_the_quantiles(form: str, tmp_path: Path) -> None:
+    chosen, factors = FORMATS[form], np.sort(np.random.default_rng(0).normal(size=(3, 2, 5)), axis=-1)
+    intervals = Intervals((0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), 30)
+    network = with_quantiles(ensemble(), intervals)
+    history = network.input_shape[1]
+    longer = ((0, 0), (history - ensemble().input_shape[1], 0), (0, 0))
+    inputs = [np.pad(windows(steps), longer, constant_values=np.nan) for steps in (None, 30, 7)]
+    expected = [network.predict_on_batch(each) for each in inputs]
+    chosen.write(network, tmp_path / chosen.path)
+    predict = chosen.load(tmp_path / chosen.path)
+
+    assert history == 24 + 36
+    for each, quantiles in zip(inputs, expected, strict=True):
+        assert quantiles.shape == (9, 3, 2 * 5)
+        assert np.isfinite(quantiles).all()
+        assert predict(each) == pytest.approx(quantiles, rel=1e-5, abs=1e-5)
 
 
 def test_honest_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
+from gristmill.domains.timeseries.calibration import local_scales
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
@@ -37,7 +38,9 @@ from helpers.small_runs import YARDSTICKS, Folders, assembled, run_stages
 pytest_plugins = ["helpers.small_runs"]
 
 METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
-INTERVAL = {"pinball", "coverage", "width"}
+OF_QUANTILES = {"wql", "pinball", "coverage", "width"}
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+QUANTILES = [f"quantile {level}" for level in LEVELS]
 
 Judge = Callable[..., tuple[Path, dict[str, int]]]
 
@@ -79,16 +82,20 @@ def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solv
     data, predictions = dataset.read(solved["preprocess"]), read_table(solved["evaluate"] / "predictions.parquet")
 
     columns = predictions.columns.tolist()
-    assert columns[:9] == ["part", "unique_id", "channel", "ds", "step", "y", "model", "low", "high"]
-    assert set(columns[9:]) == {baseline.kind for baseline in YARDSTICKS.baselines}
+    assert columns[:7] == ["part", "unique_id", "channel", "ds", "step", "y", "model"]
+    assert set(columns[7:-9]) == {baseline.kind for baseline in YARDSTICKS.baselines}
+    assert columns[-9:] == QUANTILES
     assert predictions["part"].unique().tolist() == ["validation", "test"]
     for part in ("validation", "test"):
         rows, positions = read_predictions(solved["evaluate"], part), target_index(data.origins(part), 2).ravel()
         assert rows["step"].tolist() == [1, 2] * len(data.origins(part))
         assert rows["ds"].tolist() == data.times[positions].tolist()
         assert np.array_equal(rows["y"], data.values[positions, 0])
-        assert rows[["low", "high"]].isna().all(axis=None) == (part == "validation")  # which calibrates them
-    assert not predictions.drop(columns=["low", "high"]).isna().any(axis=None)
+        assert rows[QUANTILES].isna().all(axis=None) == (part == "validation")  # which calibrates them
+    assert not predictions.drop(columns=QUANTILES).isna().any(axis=None)
+    test = read_predictions(solved["evaluate"], "test")
+    assert test["quantile 0.5"].equals(test["model"].rename("quantile 0.5"))
+    assert (np.diff(test[QUANTILES], axis=1) >= 0).all()
 
 
 def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -> None:
@@ -108,20 +115,31 @@ def test_scores_are_those_of_the_predictions(solved: Folders) -> None:
     data, scores = dataset.read(solved["preprocess"]), read_document(solved["evaluate"] / "scores.json")
     predictions = read_predictions(solved["evaluate"], "test")
 
-    names = [name for name in predictions.columns[6:] if name not in ("low", "high")]
+    names = [name for name in predictions.columns[6:] if name not in QUANTILES]
     assert ["model", *scores["baselines"]] == names
     past = data.values[: data.part("test")[0, 0], 0].astype(np.float64)
     for name in names:
         found = scores["model"]["test"] if name == "model" else scores["baselines"][name]["test"]
         errors = predictions["y"] - predictions[name]
-        assert set(found) == (METRICS | INTERVAL if name == "model" else METRICS)
+        assert set(found) == METRICS | OF_QUANTILES
+        assert 0 < found["coverage"] <= 1
         assert found["mae"] == pytest.approx(np.mean(np.abs(errors)))
         assert found["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
         assert found["mase"] == pytest.approx(np.mean(np.abs(errors)) / np.mean(np.abs(past[24:] - past[:-24])))
-    covered = (predictions["low"] <= predictions["y"]) & (predictions["y"] <= predictions["high"])
-    assert scores["model"]["test"]["coverage"] == pytest.approx(covered.mean())
+    test, truth = scores["model"]["test"], predictions["y"]
+    low, high = predictions["quantile 0.1"], predictions["quantile 0.9"]
+    assert test["coverage"] == pytest.approx(((low <= truth) & (truth <= high)).mean())
+    assert test["width"] == pytest.approx((high - low).mean())
+    losses = [
+        np.mean(
+            [(level - (value < bound)) * (value - bound) for value, bound in zip(truth, predictions[name], strict=True)]
+        )
+        for level, name in zip(LEVELS, QUANTILES, strict=True)
+    ]
+    assert test["pinball"] == pytest.approx(np.mean(losses))
+    assert test["wql"] == pytest.approx(2 * np.mean(losses) / truth.abs().mean())
     assert scores["model"]["validation"]["coverage"] is None  # calibrated there, so it says nothing
-    assert scores["level"] == 0.9
+    assert scores["level"] == 0.8
 
 
 def test_the_best_baseline_of_the_test_part_is_the_reference_and_skill_is_against_the_naive_one(
@@ -152,20 +170,41 @@ def test_steps_are_scored_by_themselves(solved: Folders) -> None:
         assert found == pytest.approx((rows["y"] - rows["model"]).abs().mean())
 
 
-def test_intervals_are_calibrated_on_validation_alone(solved: Folders) -> None:
+def test_quantiles_are_calibrated_on_validation_alone(solved: Folders) -> None:
     data, folder = dataset.read(solved["preprocess"]), solved["evaluate"]
     rows, starts = read_predictions(folder, "validation"), data.origins("validation")
     truth, made = (rows[name].to_numpy().reshape(-1, 2, 1) for name in ("y", "model"))
 
     kept = restored(read_document(folder / "intervals.json"))
 
-    by_hand = calibrate(truth, made, data.histories(starts), 0.9)
+    by_hand = calibrate(truth - made, local_scales(data, starts, kept.lag), LEVELS, kept.lag, [True])
+    assert kept.lag in (1, 24)
     assert kept.factors == pytest.approx(by_hand.factors, rel=1e-5)
-    assert (kept.level, kept.windows) == (0.9, 29)
+    assert (kept.levels, kept.windows) == (LEVELS, 29)
     test = read_predictions(folder, "test")
-    half = kept.half_widths(data.histories(data.origins("test"))).ravel()
-    assert (test["high"] - test["model"]).to_numpy() == pytest.approx(half)
+    scale = local_scales(data, data.origins("test"), kept.lag, kept.flat)
+    expected = kept.around(test["model"].to_numpy().reshape(-1, 2, 1), scale)
+    assert test[QUANTILES].to_numpy() == pytest.approx(expected.reshape(-1, 9))
     assert read_document(folder / "scores.json")["calibrated_on"] == "validation"
+
+
+def test_quantiles_of_a_baseline_are_calibrated_on_its_own_errors(solved: Folders) -> None:
+    data, folder = dataset.read(solved["preprocess"]), solved["evaluate"]
+    lag = restored(read_document(folder / "intervals.json")).lag
+    (seen, *calibration), (scale, *test) = (
+        (
+            local_scales(data, data.origins(part), lag, 1e-9),
+            *(read_predictions(folder, part)[name].to_numpy().reshape(-1, 2, 1) for name in ("y", "seasonal_naive")),
+        )
+        for part in ("validation", "test")
+    )
+
+    quantiles = calibrate(calibration[0] - calibration[1], seen, LEVELS, lag, [True]).around(test[1], scale)
+
+    covered = (quantiles[..., 0] <= test[0]) & (test[0] <= quantiles[..., -1])
+    scores = read_document(folder / "scores.json")["baselines"]["seasonal_naive"]["test"]
+    assert scores["coverage"] == pytest.approx(covered.mean())
+    assert scores["width"] == pytest.approx((quantiles[..., -1] - quantiles[..., 0]).mean())
 
 
 def test_scores_and_intervals_of_validation_do_not_change_when_values_of_test_do(
@@ -260,16 +299,24 @@ def test_a_backtest_calibrates_the_intervals_and_is_told(with_blocks: Folders) -
     assert blocks["end"].max() < read_predictions(with_blocks["evaluate"], "test")["ds"].min()
 
 
-def test_quantiles_give_the_interval_and_no_other_is_calibrated(judge: Judge) -> None:
+def test_quantiles_that_a_network_learns_are_kept_and_those_of_baselines_are_calibrated(judge: Judge) -> None:
     values = np.random.default_rng(0).normal(size=90)
     how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
+    data = assembled(values, history=6, validation=20, test=20)
 
-    folder, _ = judge(assembled(values, history=6, validation=20, test=20), model=Dense(kind="dense"), how=how)
+    folder, _ = judge(data, model=Dense(kind="dense"), how=how, levels=(0.2, 0.5, 0.8))
 
     scores = read_document(folder / "scores.json")
-    assert scores["level"] == pytest.approx(0.8)
-    assert set(scores["model"]["test"]) == METRICS | INTERVAL
-    assert read_table(folder / "predictions.parquet")[["low", "high"]].notna().all(axis=None)
+    assert (scores["level"], scores["calibrated_on"]) == (0.8, None)
+    assert set(scores["model"]["test"]) == METRICS | OF_QUANTILES
+    assert scores["baselines"]["naive"]["test"]["coverage"] > 0.5
+    table = read_table(folder / "predictions.parquet")
+    names = [name for name in table if name.startswith("quantile")]
+    assert names == ["quantile 0.1", "quantile 0.5", "quantile 0.9"]
+    network = saved_network.read(folder.with_name("judged.trained"))
+    learned = network.predict(data.histories(data.origins("test")), verbose=0).reshape(-1, 3)
+    assert table.loc[table["part"] == "test", names].to_numpy() == pytest.approx(learned, rel=1e-5)
+    assert table[names].notna().all(axis=None)
     assert not (folder / "intervals.json").exists()
 
 
@@ -311,7 +358,7 @@ def test_a_missing_score_is_null(judge: Judge) -> None:
     assert scores["baselines"]["naive"]["test"]["mape"] is None
     table = read_table(folder / "scores.parquet")
     assert summarised(table)["model"] == scores["model"]
-    assert set(scores["model"]["test"]) - {"pinball", "coverage", "width"} == METRICS
+    assert set(scores["model"]["test"]) - OF_QUANTILES == METRICS
 
 
 @pytest.mark.fault(34)
@@ -391,7 +438,7 @@ def test_every_candidate_that_did_not_fail_is_forecast_and_every_baseline_once(a
 
     names = ["model", "naive", "seasonal_naive", "linear", "dense", "drift"]
     assert [name for name in columns if name in names] == [columns[6], *names[1:]]
-    assert len(columns) == 6 + len(names) + 2  # labels, forecasters, and the interval
+    assert len(columns) == 6 + len(names) + len(LEVELS)  # labels, forecasters, and the quantiles
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -422,9 +469,9 @@ def test_scores_tell_baselines_other_candidates_and_what_was_selected(auto: Auto
     for name in ("linear", "dense"):
         test = scores.candidates[name]["test"]
         assert test["mae"] == pytest.approx((rows["y"] - rows[name]).abs().mean())
-        assert set(test) == METRICS  # intervals are those of the model alone
+    for by_part in (scores.model, *scores.baselines.values(), *scores.candidates.values()):
+        assert None not in {by_part["test"][name] for name in OF_QUANTILES}
     assert len(data.ids) == 2
-    assert scores.model["test"]["coverage"] is not None
 
 
 def test_intervals_are_calibrated_on_honest_forecasts_of_the_average(auto: Auto) -> None:

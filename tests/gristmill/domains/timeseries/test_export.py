@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.calibration import local_scales
 from gristmill.domains.timeseries.export import export, signature
+from gristmill.domains.timeseries.intervals import restored, with_quantiles
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.settings import Export, Ingest, Train
@@ -23,9 +25,12 @@ from helpers.support import here, reload_here
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
 
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+QUANTILES = [f"quantile {level}" for level in LEVELS]
+SEEN = 37  # for 36 differences
 KERAS_OF_ALL = Export(formats=("keras",), refit=True)
 
-Tampered = Callable[[float], Path]
+Tampered = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +44,12 @@ def refitted(tmp_path_factory: pytest.TempPathFactory, solved: Folders, parity_h
 def attempt(solved: Folders, tmp_path: Path, parity_here: None) -> Tampered:
     """Return a function that changes one scored prediction by so many deviations and exports into a folder."""
 
-    def call(deviations: float) -> Path:
+    def call(deviations: float, column: str = "model") -> Path:
         tampered, out = tmp_path / "evaluate", tmp_path / "export"
         shutil.copytree(solved["evaluate"], tampered)
         out.mkdir()
         predictions = read_table(tampered / "predictions.parquet")
-        predictions.loc[predictions.index[-1], "model"] += (
+        predictions.loc[predictions.index[-1], column] += (
             deviations * dataset.read(solved["preprocess"]).layout.deviation[0]
         )
         write_table(tampered / "predictions.parquet", predictions)
@@ -56,9 +61,8 @@ def attempt(solved: Folders, tmp_path: Path, parity_here: None) -> Tampered:
 
 
 @pytest.mark.slow
-def test_a_bundle_holds_both_formats_the_signature_the_scores_and_the_intervals(exported: Folders) -> None:
+def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Folders) -> None:
     assert {path.name for path in exported["export"].iterdir()} == {
-        "intervals.json",
         "model.keras",
         "saved_model",
         "scores.json",
@@ -68,14 +72,14 @@ def test_a_bundle_holds_both_formats_the_signature_the_scores_and_the_intervals(
         "input": {
             "name": "history",
             "dtype": "float32",
-            "shape": [None, 12, 1],
+            "shape": [None, SEEN, 1],
             "columns": ["sunspots"],
-            "holds": "the last 12 observations, in the data's own units",
+            "holds": f"the last {SEEN} observations, in the data's own units; NaN before a series begins",
         },
         "output": {
             "dtype": "float32",
-            "shape": [None, 2, 1],
-            "columns": ["sunspots"],
+            "shape": [None, 2, 9],
+            "columns": [f"sunspots {name}" for name in QUANTILES],
             "holds": "the next 2 observations, in the data's own units",
         },
         "targets": ["sunspots"],
@@ -83,15 +87,13 @@ def test_a_bundle_holds_both_formats_the_signature_the_scores_and_the_intervals(
         "known": [],
         "frequency": "MS",
         "anchor": "1749-01-01 00:00:00",
-        "history": 12,
+        "history": SEEN,
         "past": 12,
         "any_length": False,
         "horizon": 2,
-        "quantiles": None,
+        "quantiles": list(LEVELS),
         "formats": ["saved_model", "keras"],
     }
-    intervals = [exported[stage] / "intervals.json" for stage in ("evaluate", "export")]
-    assert intervals[0].read_bytes() == intervals[1].read_bytes()
 
 
 @pytest.mark.slow
@@ -111,21 +113,26 @@ def test_scores_are_those_of_evaluate_with_the_parity_and_whose_they_are(exporte
 def test_each_format_predicts_from_raw_values_what_was_scored(exported: Folders, form: str) -> None:
     data, predictions = dataset.read(exported["preprocess"]), read_table(exported["evaluate"] / "predictions.parquet")
 
-    made = bundle.load(exported["export"], form)(data.histories(data.origins("test")))
+    made = bundle.load(exported["export"], form)(data.view(history=SEEN).histories(data.origins("test")))
 
-    scored = predictions.loc[predictions["part"] == "test", "model"].to_numpy().reshape(-1, 2, 1)
-    assert made == pytest.approx(scored, abs=1e-4 * data.layout.deviation[0])
+    test = predictions[predictions["part"] == "test"]
+    assert made == pytest.approx(test[QUANTILES].to_numpy().reshape(-1, 2, 9), abs=1e-4 * data.layout.deviation[0])
+    assert made[..., 4].ravel().tolist() == pytest.approx(test["model"].tolist(), rel=1e-5)
 
 
 def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(refitted: Folders) -> None:
     data, scores = dataset.read(refitted["preprocess"]), read_document(refitted["export"] / "scores.json")
-    windows = data.histories(data.origins("test"))
+    starts = data.origins("test")
+    windows = data.histories(starts)
 
-    made = bundle.load(refitted["export"], "keras")(windows)
+    made = bundle.load(refitted["export"], "keras")(data.view(history=SEEN).histories(starts))
 
     again, judged = (saved_network.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
-    assert made == pytest.approx(again, rel=1e-6)
-    assert np.abs(made - judged).max() > 1e-3
+    assert made[..., 4:5] == pytest.approx(again, rel=1e-6)
+    assert np.abs(made[..., 4:5] - judged).max() > 1e-3
+    tested = restored(read_document(refitted["evaluate"] / "intervals.json"))
+    scale = local_scales(data, starts, tested.lag, tested.flat)
+    assert made == pytest.approx(tested.around(again, scale)[:, :, 0], rel=1e-4, abs=1e-3)
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
     truth = data.targets(data.origins("test"))
     assert scores["model"]["test"]["mae"] == pytest.approx(np.abs(truth - judged).mean(), rel=1e-5)
@@ -140,8 +147,11 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
 def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
     refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    intervals = restored(read_document(refitted["evaluate"] / "intervals.json"))
+
     def of_the_judged(exported: Path, formats: Iterable[str], folder: Path) -> None:
-        made = saved_network.read(refitted["train"]).predict(bundle.read_inputs(folder), verbose=0)
+        judged = with_quantiles(saved_network.read(refitted["train"]), intervals)
+        made = judged.predict(bundle.read_inputs(folder), verbose=0)
         np.save(folder / "keras.npy", made)
 
     monkeypatch.setattr(bundle, "fresh_process", lambda: here(of_the_judged))
@@ -154,11 +164,12 @@ def test_what_was_scored_may_be_exported(attempt: Tampered) -> None:
     assert (attempt(0.0) / "signature.json").exists()
 
 
-def test_predictions_that_are_not_the_networks_are_refused(attempt: Tampered, tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["model", "quantile 0.9"])
+def test_predictions_that_are_not_the_networks_are_refused(attempt: Tampered, tmp_path: Path, column: str) -> None:
     with pytest.raises(
         ParityError, match=r"the network to export gives other predictions than were scored \(by .*Nothing"
     ):
-        attempt(0.01)
+        attempt(0.01, column)
 
     assert not (tmp_path / "export" / "signature.json").exists()  # so the folder is no bundle
     assert not (tmp_path / "export" / "scores.json").exists()
@@ -182,7 +193,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
 def test_the_signature_names_every_column_and_quantile() -> None:
     data = assembled(np.random.default_rng(0).normal(size=(30, 4)), inputs=1, known=1, history=5, horizon=3, test=5)
 
-    made = signature(data, any_length=True, training={"quantiles": [0.1, 0.9]}, settings=Export())
+    made = signature(data, any_length=True, levels=[0.1, 0.9], settings=Export())
 
     assert made["input"] == {
         "name": "history",
@@ -214,6 +225,19 @@ def test_a_model_of_any_length_is_exported_as_one(
     told = read_document(bundled / "signature.json")
     assert (told["any_length"], told["input"]["shape"]) == (True, [None, None, 1])
     assert told["quantiles"] == [0.05, 0.5, 0.95]
-    assert not (bundled / "intervals.json").exists()
     for form in ("saved_model", "keras"):
         assert bundle.load(bundled, form)(np.ones((2, 30, 1), np.float32)).shape == (2, 2, 3)
+
+
+def test_without_calibration_there_are_no_quantiles(
+    tmp_path: Path, source: Csv, meaning: Ingest, series_file: Path, parity_here: None
+) -> None:
+    cut = CUT.model_copy(update={"validation": 0})
+    folders = run_stages(tmp_path, source, meaning, series_file, cut, Linear(kind="linear"), Train())
+
+    bundled = with_bundle(folders, Export(formats=("keras",)))["export"]
+
+    told = read_document(bundled / "signature.json")
+    assert told["quantiles"] is None
+    assert told["output"]["columns"] == ["sunspots"]
+    assert bundle.load(bundled, "keras")(np.ones((2, 12, 1), np.float32)).shape == (2, 2, 1)

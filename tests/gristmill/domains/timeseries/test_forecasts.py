@@ -14,10 +14,9 @@ from gristmill.domains.timeseries.forecasts import (
     by_network,
     forecast_part,
     read_forecast,
-    with_intervals,
+    read_quantiles,
     write_forecast,
 )
-from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
@@ -39,7 +38,7 @@ NETWORK = network()
 
 
 def test_a_network_forecasts_from_raw_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecasts, "_WINDOWS_PER_CALL", 7)
+    monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 7)
     made = by_network(NETWORK, DATA, STARTS)
 
     assert made.dtype == np.float64
@@ -58,31 +57,22 @@ def test_the_forecast_of_a_part_stands_beside_what_came() -> None:
     assert np.array_equal(made.starts, STARTS)
     assert np.array_equal(made.truth, DATA.targets(STARTS))
     assert list(made.by_name) == [MODEL]
-    assert made.low is made.high is None
+    assert made.quantiles_of(MODEL) is made.learned is None
+    assert made.levels == ()
 
 
-def test_of_quantiles_the_median_is_the_forecast_and_the_outer_two_the_interval() -> None:
+def test_of_learned_quantiles_the_median_is_the_forecast() -> None:
     made = forecast_part(DATA, "test", network(6), [0.05, 0.5, 0.95])
 
     last = DATA.values[STARTS - 1, 0, np.newaxis]
-    for found, first in ((made.low, [0, 3]), (made.by_name[MODEL], [1, 4]), (made.high, [2, 5])):
-        assert found is not None
+    quantiles = made.quantiles_of(MODEL)
+    assert quantiles is not None
+    assert made.levels == (0.05, 0.5, 0.95)
+    for found, first in zip(np.moveaxis(quantiles, -1, 0), ([0, 3], [1, 4], [2, 5]), strict=True):
         assert found.shape == (18, 2, 2)
         assert found[:, 0] == pytest.approx(last + first, rel=1e-6)  # (windows, targets) of the first step
         assert found[:, 1] == pytest.approx(last + first + 10, rel=1e-6)
-
-
-def test_intervals_lie_around_the_models_forecast() -> None:
-    plain = forecast_part(DATA, "test", NETWORK, None)
-    intervals = Intervals(0.9, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.1]), 10)
-
-    made = with_intervals(plain, DATA, intervals)
-
-    half = intervals.half_widths(DATA.histories(STARTS))
-    assert made.high is not None
-    assert made.low is not None
-    assert made.high - plain.by_name[MODEL] == pytest.approx(half)
-    assert plain.by_name[MODEL] - made.low == pytest.approx(half)
+    assert np.array_equal(made.by_name[MODEL], quantiles[..., 1])
 
 
 @pytest.mark.parametrize("eager", [True, False])
@@ -100,13 +90,21 @@ def test_kept_forecasts_are_read_bit_by_bit(tmp_path: Path) -> None:
 
 def test_the_table_has_a_row_a_window_step_and_target() -> None:
     made = forecast_part(DATA, "test", NETWORK, None)
-    made = Forecasts(made.starts, made.truth, made.by_name | {"naive": made.truth - 1}, made.truth - 2, made.truth + 2)
+    quantiles = np.stack([made.truth - 2, made.by_name[MODEL], made.truth + 2], axis=-1)
+    by_name = made.by_name | {"naive": made.truth - 1}
+    made = Forecasts(made.starts, made.truth, by_name, (0.05, 0.5, 0.95), quantiles)
 
     table = as_rows(DATA, made, part="test", window=3)
 
     assert table.columns.tolist() == [
-        "part", "window", "unique_id", "channel", "ds", "step", "y", "model", "low", "high", "naive",
+        "part", "window", "unique_id", "channel", "ds", "step", "y", "model", "naive",
+        "quantile 0.05", "quantile 0.5", "quantile 0.95",
     ]  # fmt: skip
+    levels, read = read_quantiles(table, made.truth.shape)
+    assert levels == made.levels
+    assert np.array_equal(read, quantiles)
+    assert read_quantiles(table.assign(**{"quantile 0.05": np.nan})[["y", "quantile 0.05"]], (3,)) == ((), None)
+    table = table.rename(columns={"quantile 0.05": "low", "quantile 0.95": "high"})
     assert len(table) == 18 * 2 * 2
     rows: Any = table.itertuples(index=False)
     for window, start in enumerate(STARTS):

@@ -1,18 +1,46 @@
-"""Conformal intervals: factors by hand, coverage near the nominal level, whatever the units."""
+"""Conformal quantiles: factors by hand, coverage near the nominal level, whatever the units."""
 
 import json
 import math
 from itertools import pairwise
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.intervals import DIFFERENCES, calibrate, local_scale, restored
+from gristmill.domains.timeseries.intervals import (
+    DIFFERENCES,
+    MAX_LAG,
+    Intervals,
+    calibrate,
+    local_scale,
+    restored,
+    scale_lag,
+    with_quantiles,
+)
 
 RANDOM = np.random.default_rng(0)
+
+
+def around_the_median(coverage: float) -> tuple[float, float, float]:
+    """Return the levels of an interval."""
+    return (1 - coverage) / 2, 0.5, (1 + coverage) / 2
+
+
+def calibrated(truth: Any, forecast: Any, seen: Any, coverage: float = 0.9, lag: int = 1) -> Intervals:
+    """Return an interval that is calibrated on windows."""
+    targets = truth.shape[-1]
+    scale = local_scale(seen[..., :targets], lag)
+    return calibrate(truth - forecast, scale, around_the_median(coverage), lag, [False] * targets)
+
+
+def half_widths(intervals: Intervals, seen: Any) -> Any:
+    """Return the distance of the highest quantile from the forecast, (windows, horizon, targets)."""
+    zero = np.zeros((len(seen), *intervals.factors.shape[:2]))
+    return intervals.around(zero, intervals.scale(seen))[..., -1]
 
 
 def histories(windows: int, steps: Any = 1.0, history: int = 5) -> Any:
@@ -23,7 +51,7 @@ def histories(windows: int, steps: Any = 1.0, history: int = 5) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("windows", "level", "rank"),
+    ("windows", "coverage", "rank"),
     [
         (9, 0.9, 9),  # ceil(10 * 0.9)
         (19, 0.9, 18),
@@ -35,90 +63,132 @@ def histories(windows: int, steps: Any = 1.0, history: int = 5) -> Any:
         (1, 0.999, 1),
     ],
 )
-def test_the_factor_is_the_residual_of_the_finite_sample_rank(windows: int, level: float, rank: int) -> None:
+def test_the_factor_is_the_residual_of_the_finite_sample_rank(windows: int, coverage: float, rank: int) -> None:
     """Of absolute residuals 1, 2, 3, …, shuffled."""
     residuals = RANDOM.permutation(np.arange(1.0, windows + 1)) * RANDOM.choice([-1, 1], windows)
     truth = residuals.reshape(-1, 1, 1)
 
-    found = calibrate(truth, np.zeros_like(truth), histories(windows), level)
+    found = calibrated(truth, np.zeros_like(truth), histories(windows), coverage)
 
-    assert rank == min(windows, math.ceil(round((windows + 1) * level, 9)))
-    assert found.factors.tolist() == [[rank]]
-    assert (found.level, found.windows) == (level, windows)
+    assert rank == min(windows, math.ceil(round((windows + 1) * coverage, 9)))
+    assert found.factors.tolist() == [[[-rank, 0, rank]]]
+    assert found.windows == windows
+
+
+def test_levels_that_are_close_have_ascending_factors() -> None:
+    truth = RANDOM.standard_t(3, size=(50, 2, 1))
+    levels = tuple(np.arange(1, 20) / 20)
+
+    found = calibrate(truth, np.ones((50, 1)), levels, 1, [False])
+
+    assert (np.diff(found.factors, axis=-1) >= 0).all()
+    assert found.factors[..., 9].tolist() == [[0], [0]]
+    assert found.factors == pytest.approx(-found.factors[..., ::-1])
 
 
 def test_each_step_and_target_has_its_own_factor() -> None:
     truth = RANDOM.normal(size=(50, 3, 2)) * np.array([[1, 10], [2, 20], [3, 30]])
     seen = np.concatenate([histories(50), histories(50)], axis=2)
 
-    found = calibrate(truth, np.zeros_like(truth), seen, 0.8)
+    found = calibrated(truth, np.zeros_like(truth), seen, 0.8)
 
     for step in range(3):
         for target in range(2):
-            assert found.factors[step, target] == np.sort(np.abs(truth[:, step, target]))[math.ceil(51 * 0.8) - 1]
+            rank = math.ceil(51 * 0.8)
+            assert found.factors[step, target, -1] == np.sort(np.abs(truth[:, step, target]))[rank - 1]
 
 
 def test_the_half_width_is_the_factor_times_the_local_scale() -> None:
     truth = np.full((20, 1, 1), 6.0)
-    found = calibrate(truth, np.zeros_like(truth), histories(20, 2.0), 0.9)
+    found = calibrated(truth, np.zeros_like(truth), histories(20, 2.0))
 
-    assert found.factors.tolist() == [[3]]
-    assert found.half_widths(histories(3, [2.0, 4.0, 10.0])).tolist() == [[[6]], [[12]], [[30]]]
+    assert found.factors[..., -1].tolist() == [[3]]
+    assert half_widths(found, histories(3, [2.0, 4.0, 10.0])).tolist() == [[[6]], [[12]], [[30]]]
 
 
-def test_a_flat_window_counts_for_a_tenth_of_the_mean_scale() -> None:
+def test_a_window_that_never_moves_counts_for_a_tenth_of_the_mean_scale() -> None:
     truth = np.full((20, 1, 1), 6.0)
-    found = calibrate(truth, np.zeros_like(truth), histories(20, 2.0), 0.9)
+    found = calibrated(truth, np.zeros_like(truth), histories(20, 2.0))
 
-    assert found.least.tolist() == pytest.approx([0.2])
-    assert found.half_widths(histories(1, 0.0)).tolist() == [[[pytest.approx(0.6)]]]
-    flat = calibrate(truth, np.zeros_like(truth), histories(20, 0.0), 0.9)
-    assert flat.half_widths(histories(1, 0.0)).tolist() == [[[pytest.approx(6)]]]  # a series that never moved
+    assert found.flat.tolist() == pytest.approx([0.2])
+    assert half_widths(found, histories(1, 0.0)).tolist() == [[[pytest.approx(0.6)]]]
+    flat = calibrated(truth, np.zeros_like(truth), histories(20, 0.0))
+    assert half_widths(flat, histories(1, 0.0)).tolist() == [[[pytest.approx(6)]]]  # a series that never moved
 
 
-def test_the_local_scale_is_the_mean_absolute_step_among_the_last_twelve() -> None:
-    values = RANDOM.normal(size=(4, 30, 2))
+@pytest.mark.parametrize("lag", [1, 4])
+def test_the_local_scale_is_the_mean_of_the_last_differences(lag: int) -> None:
+    values = RANDOM.normal(size=(4, 60, 2))
 
-    found = local_scale(values)
+    found = local_scale(values[:, -DIFFERENCES - lag :], lag)
 
     for window in range(4):
         for column in range(2):
-            last = values[window, -DIFFERENCES - 1 :, column]
-            steps = [abs(after - before) for before, after in pairwise(last)]
-            assert len(steps) == 12
-            assert found[window, column] == pytest.approx(sum(steps) / 12)
-    changed = values.copy()
-    changed[:, :17] = 1e6
-    assert np.array_equal(local_scale(changed), found)
+            last = values[window, -DIFFERENCES - lag :, column]
+            steps = [abs(after - before) for before, after in zip(last, last[lag:], strict=False)]
+            assert len(steps) == DIFFERENCES
+            assert found[window, column] == pytest.approx(sum(steps) / DIFFERENCES)
+
+
+@pytest.mark.parametrize(("length", "lag"), [(40, 4), (9, 4), (5, 4), (2, 1)])
+def test_values_before_a_series_begins_do_not_count(length: int, lag: int) -> None:
+    series = RANDOM.normal(size=(3, length, 1))
+    window = np.concatenate([np.full((3, 70 - length, 1), np.nan), series], axis=1)[:, -DIFFERENCES - lag :]
+
+    steps = np.abs(series[:, lag:] - series[:, :-lag])[:, -DIFFERENCES:]
+
+    assert local_scale(window, lag) == pytest.approx(steps.mean(axis=1), rel=1e-5)
+
+
+def test_a_series_that_is_not_longer_than_its_season_has_steps_instead() -> None:
+    series = RANDOM.normal(size=(3, 4, 1))
+    window = np.concatenate([np.full((3, 36, 1), np.nan), series], axis=1)
+
+    steps = [[abs(after - before) for before, after in pairwise(one[:, 0])] for one in series]
+
+    assert local_scale(window, 4)[:, 0] == pytest.approx(np.mean(steps, axis=1), rel=1e-5)
 
 
 def test_windows_of_one_value_count_alike() -> None:
     truth = np.arange(1.0, 11).reshape(-1, 1, 1)
 
-    found = calibrate(truth, np.zeros_like(truth), np.full((10, 1, 1), 7.0), 0.5)
+    found = calibrated(truth, np.zeros_like(truth), np.full((10, 1, 1), 7.0), 0.5)
 
-    assert found.half_widths(np.zeros((2, 1, 1))).tolist() == [[[6]], [[6]]]
+    assert half_widths(found, np.zeros((2, 1, 1))).tolist() == [[[6]], [[6]]]
+
+
+def test_a_long_season_is_no_lag() -> None:
+    assert [scale_lag(season) for season in (None, 12, MAX_LAG, MAX_LAG + 1)] == [1, 12, MAX_LAG, 1]
+
+
+def test_quantiles_of_data_that_are_never_negative_are_not_either() -> None:
+    residuals, scale = RANDOM.normal(size=(50, 1, 2)), np.ones((50, 2))
+    found = calibrate(residuals, scale, (0.1, 0.5, 0.9), 1, [True, False])
+
+    quantiles = found.around(np.array([[[0.5, 0.5]], [[-3.0, -3.0]]]), np.ones((2, 2)))
+
+    assert quantiles[0, 0, 0, 0] == 0 < quantiles[0, 0, 0, 1] < quantiles[0, 0, 0, 2]
+    assert quantiles[1, 0, 0].tolist() == [0, 0, found.factors[0, 0, 2]]  # around 0, since the forecast is below
+    assert (quantiles[:, 0, 1, 0] < 0).all()
 
 
 @settings(max_examples=30)
-@given(factor=st.floats(1e-6, 1e6), shift=st.floats(-1e3, 1e3), seed=st.integers(0, 9))
+@given(factor=st.floats(1e-3, 1e6), shift=st.floats(-10, 10), seed=st.integers(0, 9))
 def test_intervals_are_in_the_units_of_the_values(factor: float, shift: float, seed: int) -> None:
     random = np.random.default_rng(seed)
-    truth, forecast, seen = (
-        random.normal(size=(30, 2, 1)),
-        random.normal(size=(30, 2, 1)),
-        random.normal(size=(30, 9, 1)),
-    )
+    shapes = (30, 2, 1), (30, 2, 1), (30, 9, 1)
+    truth, forecast, seen = (random.normal(size=shape) for shape in shapes)
 
-    plain = calibrate(truth, forecast, seen, 0.8).half_widths(seen)
-    moved = calibrate(truth * factor + shift * factor, forecast * factor + shift * factor, (seen + shift) * factor, 0.8)
+    plain = half_widths(calibrated(truth, forecast, seen, 0.8), seen)
+    moved_truth, moved_forecast, moved_seen = ((values + shift) * factor for values in (truth, forecast, seen))
+    moved = half_widths(calibrated(moved_truth, moved_forecast, moved_seen, 0.8), moved_seen)
 
-    assert moved.half_widths((seen + shift) * factor) == pytest.approx(plain * factor, rel=1e-6)
+    assert moved == pytest.approx(plain * factor, rel=1e-4)
 
 
-@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9])
 @pytest.mark.parametrize("noise", ["normal", "exponential", "student"])
-def test_coverage_of_exchangeable_noise_is_close_to_nominal(noise: str, level: float) -> None:
+def test_coverage_of_exchangeable_noise_is_close_to_nominal(noise: str, coverage: float) -> None:
     """Of a forecast that is always wrong by the same too: nothing is assumed of model and distribution."""
     random = np.random.default_rng(1)
     draw = {
@@ -129,11 +199,11 @@ def test_coverage_of_exchangeable_noise_is_close_to_nominal(noise: str, level: f
     series = draw[noise](size=(6000, 8, 1)).cumsum(axis=1)
     seen, truth = series[:, :6], series[:, 6:] + 0.5
 
-    intervals = calibrate(truth[:3000], seen[:3000, -1:].repeat(2, axis=1), seen[:3000], level)
-    half, middle = intervals.half_widths(seen[3000:]), seen[3000:, -1:]
+    intervals = calibrated(truth[:3000], seen[:3000, -1:].repeat(2, axis=1), seen[:3000], coverage)
+    half, middle = half_widths(intervals, seen[3000:]), seen[3000:, -1:]
 
     covered = (np.abs(truth[3000:] - middle) <= half).mean(axis=0)[:, 0]
-    assert covered == pytest.approx([level, level], abs=0.03)
+    assert covered == pytest.approx([coverage, coverage], abs=0.03)
 
 
 def test_coverage_is_at_least_nominal_on_average_with_few_windows() -> None:
@@ -141,8 +211,8 @@ def test_coverage_is_at_least_nominal_on_average_with_few_windows() -> None:
     covered = []
     for _ in range(400):
         series = random.normal(size=(20, 4, 1)).cumsum(axis=1)
-        intervals = calibrate(series[:19, 3:], series[:19, 2:3], series[:19, :3], 0.9)
-        covered.append(abs(series[19, 3, 0] - series[19, 2, 0]) <= intervals.half_widths(series[19:, :3])[0, 0, 0])
+        intervals = calibrated(series[:19, 3:], series[:19, 2:3], series[:19, :3], 0.9)
+        covered.append(abs(series[19, 3, 0] - series[19, 2, 0]) <= half_widths(intervals, series[19:, :3])[0, 0, 0])
 
     assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
 
@@ -150,11 +220,11 @@ def test_coverage_is_at_least_nominal_on_average_with_few_windows() -> None:
 def test_local_scales_make_rough_windows_wider_and_cover_both_kinds() -> None:
     random = np.random.default_rng(3)
     rough = np.where(np.arange(4000) % 2, 10.0, 1.0)
-    series = (random.normal(size=(4000, 14)) * rough[:, np.newaxis]).cumsum(axis=1)[:, :, np.newaxis]
-    seen, truth, middle = series[:, :13], series[:, 13:], series[:, 12:13]
+    series = (random.normal(size=(4000, 38)) * rough[:, np.newaxis]).cumsum(axis=1)[:, :, np.newaxis]
+    seen, truth, middle = series[:, :37], series[:, 37:], series[:, 36:37]
 
-    intervals = calibrate(truth[:2000], middle[:2000], seen[:2000], 0.9)
-    covered = (np.abs(truth - middle) <= intervals.half_widths(seen))[2000:, 0, 0]
+    intervals = calibrated(truth[:2000], middle[:2000], seen[:2000], 0.9)
+    covered = (np.abs(truth - middle) <= half_widths(intervals, seen))[2000:, 0, 0]
 
     assert covered[0::2].mean() == pytest.approx(0.9, abs=0.04)
     assert covered[1::2].mean() == pytest.approx(0.9, abs=0.04)
@@ -162,10 +232,31 @@ def test_local_scales_make_rough_windows_wider_and_cover_both_kinds() -> None:
 
 def test_intervals_are_kept_as_json() -> None:
     truth, seen = RANDOM.normal(size=(30, 2, 2)), RANDOM.normal(size=(30, 9, 3))
-    found = calibrate(truth, np.zeros_like(truth), seen, 0.8)
+    found = calibrated(truth, np.zeros_like(truth), seen, 0.8)
 
     again = restored(json.loads(json.dumps(found.document())))
 
-    assert (again.level, again.windows) == (0.8, 30)
-    assert np.array_equal(again.half_widths(seen), found.half_widths(seen))
-    assert found.half_widths(seen).shape == (30, 2, 2)
+    assert (again.levels, again.windows) == (found.levels, 30)
+    assert np.array_equal(half_widths(again, seen), half_widths(found, seen))
+    assert half_widths(found, seen).shape == (30, 2, 2)
+
+
+@pytest.mark.parametrize("own_history", [5, 50, None])
+def test_the_network_returns_the_quantiles_that_were_computed(own_history: int | None) -> None:
+    truth, seen = RANDOM.normal(size=(30, 2, 1)), RANDOM.normal(size=(30, 60, 2)).cumsum(axis=1)
+    seen[:10, :30] = np.nan  # short series
+    window = keras.Input((own_history, 2))
+    network = keras.Model(window, keras.ops.repeat(window[:, -1:, :1], 2, axis=1) * np.float32(1.5))
+    scale = local_scale(seen[:, -DIFFERENCES - 4 :, :1], 4)
+    intervals = calibrate(truth, scale, (0.1, 0.5, 0.8, 0.9), 4, [True])
+
+    made = with_quantiles(network, intervals)
+
+    assert made.input_shape == (None, own_history and max(own_history, DIFFERENCES + 4), 2)
+    given = seen[:, -(made.input_shape[1] or 60) :].astype(np.float32)
+    forecast = np.repeat(seen[:, -1:, :1], 2, axis=1) * 1.5
+    assert np.asarray(made(given)).reshape(30, 2, 1, 4) == pytest.approx(
+        intervals.around(forecast, intervals.scale(seen)), rel=1e-4, abs=1e-5
+    )
+    if own_history is None:  # shorter than the scale's history
+        assert np.isfinite(np.asarray(made(given[:, -3:]))).all()

@@ -16,8 +16,7 @@ FIRST = pd.DataFrame(
         "y": np.arange(20.0),
         "model": np.arange(20.0) + 1,
         "drift": np.arange(20.0) - 1,
-        "low": np.arange(20.0) - 3,
-        "high": np.arange(20.0) + 3,
+        **{f"quantile {level}": np.arange(20.0) + 10 * level - 5 for level in (0.1, 0.3, 0.5, 0.7, 0.9)},
     }
 )
 
@@ -38,13 +37,22 @@ def test_the_forecast_is_drawn_with_truth_baseline_interval_and_what_was_flagged
     for name, column in (("truth", "y"), ("drift", "drift"), ("model", "model")):
         assert drawn[name].tolist() == FIRST[column].tolist()
     assert drawn["anomaly"].tolist() == [3, 7]
-    (band,) = figure.axes[0].collections
-    heights = band.get_paths()[0].vertices[:, 1]
-    assert (heights.min(), heights.max()) == (-3, 22)
+    bands = {str(band.get_label()): band.get_paths()[0].vertices[:, 1] for band in figure.axes[0].collections}
+    assert list(bands) == ["80% interval", "40% interval"]
+    for heights, half in zip(bands.values(), (4, 2), strict=True):
+        assert (heights.min(), heights.max()) == pytest.approx((-half, 19 + half))
+
+
+def test_three_quantiles_are_one_interval() -> None:
+    figure = plots.forecast_figure(FIRST.drop(columns=["quantile 0.3", "quantile 0.7"]), "drift")
+
+    assert [str(band.get_label()) for band in figure.axes[0].collections] == ["80% interval"]
 
 
 def test_without_interval_and_anomalies_neither_is_drawn() -> None:
-    figure = plots.forecast_figure(FIRST.assign(low=np.nan, high=np.nan), "drift", FIRST.iloc[:0])
+    figure = plots.forecast_figure(
+        FIRST.assign(**{name: np.nan for name in FIRST if "quantile" in name}), "drift", FIRST.iloc[:0]
+    )
 
     assert list(lines(figure)) == ["truth", "drift", "model"]
     assert len(figure.axes[0].collections) == 0

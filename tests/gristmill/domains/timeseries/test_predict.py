@@ -9,7 +9,6 @@ import pytest
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.forecasts import read_predictions
-from gristmill.domains.timeseries.intervals import restored
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.settings import Export, Harmonics, Ingest, Preprocess, Train
@@ -17,11 +16,13 @@ from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
 from gristmill.export.formats import Predictor
 from gristmill.sources.tables.csv import Csv
-from gristmill.util.table_io import read_document
+from gristmill.training import saved_network
+from gristmill.util.table_io import read_document, write_document
 from helpers.small_runs import CUT, MEANING, Folders, Predict, run_stages, with_bundle
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
 
+OUTER = (0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)  # the median is the forecast
 SOURCE = Csv(kind="csv", path="rows.csv")
 RECENT = [f"{month:%Y-%m}" for month in pd.date_range("1990-03-01", periods=15, freq="MS")]  # the last is 1991-05
 VALUES = np.random.default_rng(0).uniform(10, 90, size=15).round(1)
@@ -42,31 +43,54 @@ def recurrent(tmp_path_factory: pytest.TempPathFactory, series_file: Path, parit
     return with_bundle(folders, Export(formats=("keras",)))
 
 
+def window(run: Folders, values: Any) -> Any:
+    """Return the last values as the input of an exported model, with NaN before the first."""
+    seen = read_document(run["export"] / "signature.json")["history"]
+    shown = np.full(seen, np.nan, np.float32)
+    last = np.asarray(values, np.float32)[-seen:]
+    shown[-len(last) :] = last
+    return shown.reshape(1, seen, 1)
+
+
 def test_the_horizon_after_the_last_row_is_forecast(single: Folders, forecast: Predict) -> None:
     made = forecast(single, WHOLE)
 
-    assert made.columns.tolist() == ["ds", "sunspots", "sunspots low", "sunspots high"]
+    assert made.columns.tolist() == ["ds", "sunspots", *(f"sunspots quantile {level}" for level in OUTER)]
     assert made["ds"].tolist() == [pd.Timestamp("1991-06-01"), pd.Timestamp("1991-07-01")]
-    window = VALUES[-12:].astype(np.float32).reshape(1, 12, 1)
-    points = bundle.load(single["export"], "keras")(window)[0, :, 0]
-    assert made["sunspots"].to_numpy() == pytest.approx(points, rel=1e-5)
-    half = restored(read_document(single["export"] / "intervals.json")).half_widths(window)[0, :, 0]
-    assert made["sunspots low"].to_numpy() == pytest.approx(points - half, rel=1e-5)
-    assert made["sunspots high"].to_numpy() == pytest.approx(points + half, rel=1e-5)
+    by_level = bundle.load(single["export"], "keras")(window(single, VALUES))[0]  # (steps, levels)
+    assert made["sunspots"].to_numpy() == pytest.approx(by_level[:, 4], rel=1e-5)
+    assert made.iloc[:, 2:].to_numpy() == pytest.approx(np.delete(by_level, 4, axis=1), rel=1e-5)
+    assert (np.diff(by_level, axis=1) > 0).all()
 
 
-def test_beyond_the_horizon_forecasts_are_fed_back_and_no_interval_is_known(single: Folders, forecast: Predict) -> None:
+def test_beyond_the_horizon_forecasts_are_fed_back_and_no_quantile_is_known(single: Folders, forecast: Predict) -> None:
     network = bundle.load(single["export"], "keras")
     known = VALUES.astype(np.float32).tolist()
     for _ in range(3):  # two at a time
-        known += network(np.array(known[-12:], np.float32).reshape(1, 12, 1))[0, :, 0].tolist()
+        known += network(window(single, known))[0, :, 4].tolist()
 
     made = forecast(single, WHOLE, steps=5)
 
     assert made["ds"].tolist() == pd.date_range("1991-06-01", periods=5, freq="MS").tolist()
     assert made["sunspots"].to_numpy() == pytest.approx(known[15:20], rel=1e-4)
-    assert made["sunspots low"].isna().tolist() == [False, False, True, True, True]
-    assert made["sunspots high"].isna().tolist() == [False, False, True, True, True]
+    for level in OUTER:
+        assert made[f"sunspots quantile {level}"].isna().tolist() == [False, False, True, True, True]
+
+
+def test_a_bundle_of_an_earlier_version_forecasts_without_quantiles(
+    single: Folders, forecast: Predict, tmp_path: Path
+) -> None:
+    """Its network returns points, and its intervals were in a file of their own."""
+    points = saved_network.read(single["train"])
+    points.save(tmp_path / "model.keras")
+    signature = read_document(single["export"] / "signature.json")
+    write_document(tmp_path / "signature.json", signature | {"history": 12, "past": 12, "quantiles": None})
+    write_document(tmp_path / "intervals.json", {"level": 0.9, "factors": [[1], [1]], "least": [1], "windows": 29})
+
+    made = forecast(single | {"export": tmp_path}, WHOLE)
+
+    assert made.columns.tolist() == ["ds", "sunspots"]
+    assert made["sunspots"].tolist() == pytest.approx(forecast(single, WHOLE)["sunspots"].tolist(), rel=1e-5)
 
 
 def test_fewer_steps_than_the_horizon_are_its_first(single: Folders, forecast: Predict) -> None:
@@ -80,8 +104,10 @@ def test_only_the_last_values_count(single: Folders, forecast: Predict) -> None:
     recent, changed = WHOLE.iloc[-12:], WHOLE.copy()
     changed.loc[14, "sunspots"] = 999
 
-    assert forecast(single, WHOLE).equals(forecast(single, recent))
-    assert not forecast(single, changed).equals(forecast(single, recent))
+    found, of_recent, of_changed = (forecast(single, rows) for rows in (WHOLE, recent, changed))
+    assert found["sunspots"].equals(of_recent["sunspots"])
+    assert not found["sunspots"].equals(of_changed["sunspots"])
+    assert not found.equals(of_recent)  # the local scale sees more
 
 
 def test_rows_out_of_order_are_put_in_order(single: Folders, forecast: Predict) -> None:
@@ -109,12 +135,12 @@ def test_gaps_are_treated_as_the_settings_say(single: Folders, forecast: Predict
     assert forecast(single, rows, filling)["ds"].iloc[0] == pd.Timestamp("1991-06-01")
 
 
-def test_quantiles_are_the_forecast_and_its_interval(recurrent: Folders, forecast: Predict) -> None:
+def test_learned_quantiles_are_returned(recurrent: Folders, forecast: Predict) -> None:
     made = forecast(recurrent, WHOLE)
 
     window = VALUES[-12:].astype(np.float32).reshape(1, 12, 1)
     by_level = bundle.load(recurrent["export"], "keras")(window)[0]  # (steps, quantiles)
-    for column, level in (("sunspots low", 0), ("sunspots", 1), ("sunspots high", 2)):
+    for column, level in (("sunspots quantile 0.1", 0), ("sunspots", 1), ("sunspots quantile 0.9", 2)):
         assert made[column].to_numpy() == pytest.approx(by_level[:, level], rel=1e-5)
 
 
@@ -130,9 +156,9 @@ def test_a_model_of_any_length_is_shown_as_much_as_asked(recurrent: Folders, for
 
 
 def test_a_model_of_one_length_is_shown_no_other(single: Folders, forecast: Predict) -> None:
-    with pytest.raises(RequestError, match=r"--history 15: this model accepts 12 values only\."):
+    with pytest.raises(RequestError, match=r"--history 15: this model accepts 37 values only\."):
         forecast(single, WHOLE, history=15)
-    assert forecast(single, WHOLE, history=12).equals(forecast(single, WHOLE))
+    assert forecast(single, WHOLE, history=37).equals(forecast(single, WHOLE))
 
 
 def test_numbered_observations_go_on_counting(tmp_path: Path, forecast: Predict, parity_here: None) -> None:
@@ -210,7 +236,9 @@ def test_each_series_is_forecast_with_its_name_and_every_target(several: Folders
 
     assert made["unique_id"].tolist() == ["north"] * 3 + ["south"] * 3
     assert made["ds"].tolist() == pd.date_range("2024-03-28", periods=3).tolist() * 2
-    names = [f"{target}{end}" for target in ("sales", "returns") for end in ("", " low", " high")]
+    names = [
+        f"{target}{end}" for target in ("sales", "returns") for end in ("", *(f" quantile {level}" for level in OUTER))
+    ]
     assert made.columns.tolist() == ["unique_id", "ds", *names]
     assert not made.isna().any(axis=None)
 
@@ -231,7 +259,10 @@ def test_a_forecast_is_the_one_that_was_scored_of_the_same_past(
         rows = own.iloc[first : first + 3]
         found = made[made["unique_id"] == shop]
         assert rows["ds"].tolist() == found["ds"].tolist()
-        for name, column in (("model", "sales"), ("low", "sales low"), ("high", "sales high")):
+        for name, column in (
+            ("model", "sales"),
+            *((f"quantile {level}", f"sales quantile {level}") for level in OUTER),
+        ):
             assert found[column].to_numpy() == pytest.approx(rows[name].to_numpy(), rel=1e-4), name
 
 

@@ -141,7 +141,7 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
     assert list(tables) == ["Test set", "Validation set"]
     test = tables["Test set"]
     assert test.headings[:8] == ["model or baseline", "MAE", "RMSE", "MAPE %", "sMAPE %", "MASE", "RMSSE", "skill"]
-    assert test.headings[8:] == ["coverage", "width", "pinball"]
+    assert test.headings[8:] == ["WQL", "coverage", "width"]
     names = [row[0] for row in test.rows]
     assert names[0] == "model"
     assert names[1:] == sorted(scores["baselines"], key=lambda name: scores["baselines"][name]["test"]["mae"])
@@ -149,9 +149,8 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
         values = scores["model"]["test"] if name == "model" else scores["baselines"][name]["test"]
         assert [float(cell) for cell in row[1:7]] == pytest.approx([values[metric] for metric in METRICS], rel=1e-3)
         assert float(row[7].rstrip("%")) == pytest.approx(100 * values["skill"], abs=0.1)
-        if name != "model":
-            assert row[8:] == ["–", "–", "–"]
-    assert float(test.rows[0][8].rstrip("%")) == pytest.approx(100 * scores["model"]["test"]["coverage"], abs=0.1)
+        assert float(row[8]) == pytest.approx(values["wql"], rel=1e-2)
+        assert float(row[9].rstrip("%")) == pytest.approx(100 * values["coverage"], abs=0.1)
 
 
 def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(solved: Folders, tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
+from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.score_table import groupings, past_errors, score_table
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)
 METRICS = ["mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"]
-INTERVAL = ["pinball", "coverage", "width"]
+OF_QUANTILES = ["pinball", "coverage", "width", "wql"]
+LEVELS = (0.1, 0.5, 0.6, 0.9)
 
 
 def many() -> Prepared:
@@ -25,13 +27,19 @@ def many() -> Prepared:
     return assembled(first, second, history=4, horizon=3, test=12, starts=[0, 20])
 
 
-def forecast(data: Prepared, interval: bool = True) -> Forecasts:
-    """Return forecasts of the test set that are wrong at random."""
+def forecast(data: Prepared, quantiles: bool = True) -> Forecasts:
+    """Return forecasts of the test set that are wrong at random; the naive one has calibrated quantiles."""
     starts = data.origins("test")
     truth = data.targets(starts).astype(np.float64)
     wrong = {name: truth + RANDOM.normal(size=truth.shape) for name in (MODEL, "naive", "drift")}
-    half = np.abs(RANDOM.normal(size=truth.shape))
-    return Forecasts(starts, truth, wrong, *((wrong[MODEL] - half, wrong[MODEL] + half) if interval else ()))
+    if not quantiles:
+        return Forecasts(starts, truth, wrong)
+    _, horizon, targets = truth.shape
+    factors = np.sort(RANDOM.normal(size=(horizon, targets, 4)), axis=-1)
+    calibrated = Intervals(LEVELS, factors, np.ones(targets), 1, (False,) * targets, 9)
+    learned = np.sort(wrong[MODEL][..., np.newaxis] + RANDOM.normal(size=(*truth.shape, 4)), axis=-1)
+    scale = RANDOM.uniform(1, 2, size=(len(starts), targets))
+    return Forecasts(starts, truth, wrong, LEVELS, learned, {"naive": calibrated}, scale)
 
 
 DATA = many()
@@ -91,9 +99,9 @@ def by_loop(by: str, group: str, name: str, season: int) -> dict[str, float]:
 
 @pytest.mark.parametrize("season", [None, 4])
 def test_scores_equal_a_loop(season: int | None) -> None:
-    table = score_table(DATA, "test", MADE, season, 0.9)
+    table = score_table(DATA, "test", MADE, season)
 
-    assert table.columns.tolist() == ["part", "by", "group", "forecaster", "examples", *METRICS, *INTERVAL]
+    assert table.columns.tolist() == ["part", "by", "group", "forecaster", "examples", *METRICS, *OF_QUANTILES]
     assert set(table["part"]) == {"test"}
     expected_groups = [("all", ""), ("step", "1"), ("step", "2"), ("step", "3"), ("channel", "y"), ("channel", "y1")]
     expected_groups += [("series", "series 0"), ("series", "series 1")]
@@ -106,23 +114,26 @@ def test_scores_equal_a_loop(season: int | None) -> None:
         assert row["examples"] == len({window for window, _, _ in cells(row["by"], row["group"])})
 
 
-def test_the_interval_is_the_models_alone_and_equals_a_loop() -> None:
-    table = score_table(DATA, "test", MADE, None, 0.8)
+def test_scores_of_quantiles_equal_a_loop() -> None:
+    """Those of the model are learned, those of the naive forecast calibrated; drift has none."""
+    table = score_table(DATA, "test", MADE, None)
 
-    assert table.loc[table["forecaster"] != MODEL, INTERVAL].isna().all(axis=None)
-    assert MADE.low is not None
-    assert MADE.high is not None
-    for row in table[table["forecaster"] == MODEL].to_dict("records"):
-        covered, widths, losses = [], [], []
+    assert table.loc[table["forecaster"] == "drift", OF_QUANTILES].isna().all(axis=None)
+    for row in table[table["forecaster"] != "drift"].to_dict("records"):
+        quantiles = MADE.quantiles_of(row["forecaster"])
+        assert quantiles is not None
+        covered, widths, losses, sizes = [], [], [], []
         for cell in cells(row["by"], row["group"]):
-            truth, low, high = (float(values[cell]) for values in (MADE.truth, MADE.low, MADE.high))
-            covered.append(low <= truth <= high)
-            widths.append(high - low)
-            for bound, level in ((low, 0.1), (high, 0.9)):
-                losses.append(level * (truth - bound) if truth >= bound else (1 - level) * (bound - truth))
+            truth, values = float(MADE.truth[cell]), quantiles[cell].tolist()
+            covered.append(values[0] <= truth <= values[-1])
+            widths.append(values[-1] - values[0])
+            sizes.append(abs(truth))
+            for value, level in zip(values, LEVELS, strict=True):
+                losses.append(level * (truth - value) if truth >= value else (1 - level) * (value - truth))
         assert row["coverage"] == pytest.approx(sum(covered) / len(covered))
         assert row["width"] == pytest.approx(sum(widths) / len(widths))
         assert row["pinball"] == pytest.approx(sum(losses) / len(losses))
+        assert row["wql"] == pytest.approx(2 * row["pinball"] / (sum(sizes) / len(sizes)))
 
 
 def test_of_one_series_one_step_and_one_channel_there_is_one_group() -> None:
@@ -139,14 +150,23 @@ def test_groups_of_a_kind_share_out_all_values() -> None:
             assert sorted(grouping.sums(alone))[-2:] in ([1], [0, 1]), grouping.by
 
 
-def test_without_an_interval_there_are_no_scores_of_one() -> None:
-    assert set(INTERVAL).isdisjoint(score_table(DATA, "test", forecast(DATA, interval=False), None, 0.9))
+def test_without_quantiles_there_are_no_scores_of_them() -> None:
+    assert set(OF_QUANTILES).isdisjoint(score_table(DATA, "test", forecast(DATA, quantiles=False), None))
+
+
+def test_values_that_are_all_zero_have_no_weighted_quantile_loss() -> None:
+    made = replace(MADE, truth=np.zeros_like(MADE.truth))
+
+    row: Any = score_table(DATA, "test", made, None).iloc[0]
+
+    assert np.isnan(row["wql"])
+    assert row["pinball"] > 0
 
 
 def test_a_series_that_never_moved_has_no_scaled_error() -> None:
     flat = assembled(np.r_[np.full(30, 5.0), RANDOM.normal(size=10)], test=10)
 
-    row: Any = score_table(flat, "test", forecast(flat), None, 0.9).iloc[0]
+    row: Any = score_table(flat, "test", forecast(flat), None).iloc[0]
 
     assert np.isnan(row["mase"])
     assert np.isnan(row["rmsse"])
@@ -191,7 +211,7 @@ def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_er
     made = forecast(data)
     first = made.starts < 40
 
-    table = score_table(data, "test", made, None, 0.9).set_index(["by", "group", "forecaster"])
+    table = score_table(data, "test", made, None).set_index(["by", "group", "forecaster"])
 
     unit = np.abs(np.diff(data.values[:28, 0].astype(float))).mean()
     expected = np.abs(made.truth - made.by_name[MODEL])[first].mean() / unit
