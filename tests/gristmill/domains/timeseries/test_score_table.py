@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
 from gristmill.domains.timeseries.score_table import groupings, past_errors, score_table
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
@@ -219,3 +221,24 @@ def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_er
     assert table.loc[("series", "series 0", MODEL), "mase"] == pytest.approx(expected)
     assert np.isnan(table.loc[("series", "series 1", MODEL), "mase"])
     assert table.loc[("series", "series 1", MODEL), "mae"] > 0
+
+
+def test_mase_of_series_split_per_series_is_that_of_forecasting_competitions() -> None:
+    """Each series is forecast once, scaled by its seasonal naive error before the test set; the mean is over series."""
+    lengths, season, horizon = (40, 21, 10, 7), 4, 6
+    series = [RANDOM.normal(50, 9, size=length) for length in lengths]
+    data = assembled(*series, history=8, horizon=horizon, season=season, test=horizon, split="per_series")
+    made = baseline_forecasts(data, "test", [Naive(kind="naive"), SeasonalNaive(kind="seasonal_naive")])
+    starts = data.origins("test")
+    forecasts = Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made["seasonal_naive"]} | made)
+
+    table = score_table(data, "test", forecasts, season)
+
+    expected = []
+    for values in series[:3]:  # the last has one value before its test set, so it has no naive error
+        past, truth = values[:-horizon], values[-horizon:]
+        lag = season if len(past) > season else 1
+        forecast = [past[-season:][step % season] for step in range(horizon)]
+        expected.append(np.abs(truth - forecast).mean() / np.abs(past[lag:] - past[:-lag]).mean())
+    found = table[(table["by"] == "all") & (table["forecaster"] == MODEL)]["mase"]
+    assert found.item() == pytest.approx(np.mean(expected), rel=1e-5)
