@@ -174,7 +174,8 @@ def test_competitions_are_compared_with_the_published_models() -> None:
     assert found["seasonal_naive"] == pytest.approx((1.0, 1.0))
     assert found["tirex"] == pytest.approx((0.821, 0.652), abs=5e-4)
     assert found[competitions.OURS] == (pytest.approx(0.5), None)
-    assert [row[0] for row in shown[8:10]] == [competitions.OURS, "tirex"]  # the best first
+    assert found[competitions.BEST] == pytest.approx((0.804, 0.625), abs=5e-4)
+    assert [row[0] for row in shown[8:11]] == [competitions.OURS, competitions.BEST, "tirex"]  # the best first
     assert max(map(len, competitions.table(competitions.COLUMNS, shown))) <= 80
 
 
