@@ -2,7 +2,8 @@
 
 Sources: Dalal & Triggs, "Histograms of oriented gradients for human detection", CVPR 2005, for gradients; Felzenszwalb,
 Girshick, McAllester & Ramanan, "Object detection with discriminatively trained part-based models", PAMI 32(9), 2010,
-for their normalisation by four neighbourhoods; Swain & Ballard, "Color indexing", IJCV 7(1), 1991, for colours.
+for their normalisation by four neighbourhoods; Lazebnik, Schmid & Ponce, "Beyond bags of features: spatial pyramid
+matching", CVPR 2006, for cells of several sizes; Swain & Ballard, "Color indexing", IJCV 7(1), 1991, for colours.
 """
 
 from typing import Any
@@ -14,10 +15,10 @@ from keras import layers, ops
 
 Form = tuple[int, int, int]  # height, width and channels of an image
 
-CELLS = 7  # maximum number of gradient cells per side
+CELLS = (7, 4, 2)  # maximum numbers of gradient cells per side
 DIRECTIONS = 18  # directions of gradients in the full circle
 COLOURS, GREYS = 4, 8  # levels of each colour channel, and of grey
-COLOUR_CELLS = 2  # colour cells per side
+COLOUR_CELLS = 3  # colour cells per side
 
 _MIN_LARGE_SIDE, _MIN_HUGE_SIDE = 160, 320  # pixels; from there on images are halved, or quartered
 _MAX_COLOUR_SIDE = 64  # pixels, about: colours do not need more
@@ -54,23 +55,31 @@ def histograms(form: Form, of: str = "both") -> keras.Model:
     smallest = min(form[:2])
     halved = 1 if smallest < _MIN_LARGE_SIDE else 2 if smallest < _MIN_HUGE_SIDE else 4
     pixels = layers.AveragePooling2D(halved)(image) if halved > 1 else image
-    gradients = [] if of == "colours" else [gradient_histograms(pixels)]
+    gradients = [] if of == "colours" else gradient_histograms(pixels)
     colours = [] if of == "gradients" else colour_histograms(pixels)
     flat = [layers.Flatten()(found) for found in (*gradients, *colours)]
     return keras.Model(image, ops.concatenate(flat, axis=-1), name="histograms")
 
 
-def gradient_histograms(pixels: Any) -> Any:
-    """Return the normalised gradients by direction of each cell, (batch, rows, columns, 1.5 * directions + 4).
+def gradient_histograms(pixels: Any) -> list[Any]:
+    """Return the normalised gradients by direction of small, middle and large cells (`_normalised`).
 
     The gradient at a pixel is that of the channel where it is largest. It votes for its direction and the two next to
-    it. A cell has its directions on the full circle, those on half of it, where a line counts the same whichever side
-    is brighter, and four totals; the first two are means over the four squares of 2 x 2 cells around the cell.
+    it.
     """
-    cell = -(-max(pixels.shape[1:3]) // CELLS)
-    votes = layers.Conv2D(DIRECTIONS, 1, activation="relu", use_bias=False, trainable=False, name="directions")
-    cells = layers.AveragePooling2D(cell, padding="same")(votes(_largest_gradient(pixels)))
-    votes.set_weights([_direction_filters()])
+    filters = layers.Conv2D(DIRECTIONS, 1, activation="relu", use_bias=False, trainable=False, name="directions")
+    votes = filters(_largest_gradient(pixels))
+    filters.set_weights([_direction_filters()])
+    sides = [-(-max(pixels.shape[1:3]) // cells) for cells in CELLS]
+    return [_normalised(layers.AveragePooling2D(side, padding="same")(votes)) for side in sides]
+
+
+def _normalised(cells: Any) -> Any:
+    """Return the normalised gradients of cells, (batch, rows, columns, 1.5 * directions + 4).
+
+    A cell has its directions on the full circle, those on half of it, where a line counts the same whichever side is
+    brighter, and four totals; the first two are means over the four squares of 2 x 2 cells around the cell.
+    """
     half = DIRECTIONS // 2
     lines = cells[..., :half] + cells[..., half:]
     energy = _edge_padded(ops.sum(ops.square(lines), axis=-1, keepdims=True))
@@ -86,7 +95,7 @@ def gradient_histograms(pixels: Any) -> Any:
 
 
 def colour_histograms(pixels: Any) -> list[Any]:
-    """Return the roots of the shares of each colour in 2 x 2 areas, (batch, 2, 2, colours), and in the image.
+    """Return the roots of the shares of each colour in 3 x 3 areas, (batch, 3, 3, colours), and in the image.
 
     A pixel between two levels of a channel counts for both, in proportion.
     """

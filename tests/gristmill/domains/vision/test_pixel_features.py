@@ -45,11 +45,11 @@ def test_mean_pixels_hold_the_mean_of_each_area(form: tuple[int, int, int]) -> N
             assert found[:, row, column] == pytest.approx(area.mean(axis=(1, 2)), abs=1e-5)
 
 
-def gradients_of(image: Any) -> Any:
-    """Return the gradient histograms of one image by loops: (features,)."""
+def gradients_of(image: Any, cells: int) -> Any:
+    """Return the gradient histograms of one image by loops, with cells of one size: (features,)."""
     height, width, channels = image.shape
     levels = image.astype(float)
-    cell = math.ceil(max(height, width) / CELLS)
+    cell = math.ceil(max(height, width) / cells)
     rows, columns = math.ceil(height / cell), math.ceil(width / cell)
     top, left_edge = (rows * cell - height) // 2, (columns * cell - width) // 2  # the first cells may be smaller
     counts, pixels = np.zeros((rows, columns, DIRECTIONS)), np.zeros((rows, columns, 1))
@@ -94,8 +94,10 @@ def colours_of(image: Any) -> Any:
     """Return the colour histograms of one image by loops: (features,)."""
     height, width, channels = image.shape
     levels = 4 if channels == 3 else 8
-    area = math.ceil(height / 2), math.ceil(width / 2)
-    shares, pixels = np.zeros((2, 2, *[levels] * channels)), np.zeros((2, 2))
+    area = math.ceil(height / 3), math.ceil(width / 3)
+    rows, columns = math.ceil(height / area[0]), math.ceil(width / area[1])
+    top, left = (rows * area[0] - height) // 2, (columns * area[1] - width) // 2  # the first areas may be smaller
+    shares, pixels = np.zeros((rows, columns, *[levels] * channels)), np.zeros((rows, columns))
     for y in range(height):
         for x in range(width):
             counts = np.ones([levels] * channels)
@@ -103,10 +105,10 @@ def colours_of(image: Any) -> Any:
                 at = float(image[y, x, channel]) * (levels - 1) / 255
                 near = np.array([max(0, 1 - abs(at - level)) for level in range(levels)])
                 counts *= near.reshape([-1 if axis == channel else 1 for axis in range(channels)])
-            shares[y // area[0], x // area[1]] += counts
-            pixels[y // area[0], x // area[1]] += 1
+            shares[(y + top) // area[0], (x + left) // area[1]] += counts
+            pixels[(y + top) // area[0], (x + left) // area[1]] += 1
     whole = shares.sum(axis=(0, 1)) / (height * width)
-    areas = shares / pixels.reshape(2, 2, *[1] * channels)
+    areas = shares / pixels.reshape(rows, columns, *[1] * channels)
     return np.sqrt(np.concatenate([areas.ravel(), whole.ravel()]) + 1e-3)
 
 
@@ -118,7 +120,9 @@ def test_histograms_equal_those_of_loops(form: tuple[int, int, int]) -> None:
     both = computed(histograms(form), images)
 
     for image, found in zip(images, both, strict=True):
-        assert found == pytest.approx(np.concatenate([gradients_of(image), colours_of(image)]), abs=2e-5)
+        assert found == pytest.approx(
+            np.concatenate([*(gradients_of(image, cells) for cells in CELLS), colours_of(image)]), abs=2e-5
+        )
 
 
 def test_histograms_may_be_of_gradients_or_colours_alone() -> None:
