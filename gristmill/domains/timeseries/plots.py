@@ -17,10 +17,10 @@ def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFra
     """Draw truth, forecast with its intervals and best baseline one step ahead, and mark anomalies."""
     figure, (axes,) = canvas()
     quantiles = [*quantile_columns(first).items()]
-    for inner in dict.fromkeys((0, len(quantiles) // 4)) if quantiles else ():
+    for inner, alpha in {0: 0.15, len(quantiles) // 4: 0.25}.items() if quantiles else ():
         (low, begin), (high, end) = quantiles[inner], quantiles[-1 - inner]
         label = f"{end - begin:.0%} interval"
-        axes.fill_between(first["ds"], first[low], first[high], color=MODEL, alpha=0.15, linewidth=0, label=label)
+        axes.fill_between(first["ds"], first[low], first[high], color=MODEL, alpha=alpha, linewidth=0, label=label)
     axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
     axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
     axes.plot(first["ds"], first["model"], color=MODEL, label="model")

@@ -46,10 +46,11 @@ def predict(
         RequestError: the model does not accept this history.
     """
     signature = read_document(export / "signature.json")
-    if history and history != signature["history"] and not signature["any_length"]:
-        raise RequestError(
-            f"--history {history}: this model accepts {signature['history']} values only. Omit the option."
-        )
+    seen, least = signature["history"], signature.get("past", signature["history"])
+    if history not in (None, seen, least):
+        if not signature["any_length"]:
+            raise RequestError(f"--history {history}: this model reads a fixed number of values. Omit the option.")
+        seen = least = history
     if ingested is None:
         read_source(source=source, ingest=ingest, paths=paths, export=export, out=scratch)
     folder = ingested or scratch
@@ -59,8 +60,6 @@ def predict(
             f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
             "name rows of that frequency."
         )
-    seen = history or signature["history"]
-    least = signature.get("past", seen) if seen == signature["history"] else seen
     ends = LastRows.of(read_table(folder / "series.parquet"), seen, least)
     horizon, steps = signature["horizon"], steps or signature["horizon"]
     times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
