@@ -1,6 +1,8 @@
 """Parquet tables (zstd, page checksums) and JSON documents of artifacts."""
 
 import json
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +12,35 @@ if TYPE_CHECKING:
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:
     """Write the columns of a frame, without its index, so that equal content gives equal bytes."""
+    write_tables(path, [frame])
+
+
+def write_tables(path: Path, frames: Iterable["pd.DataFrame"]) -> None:
+    """Write one table from frames with the same columns, at least one, so that only one need be in memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    with ExitStack() as stack:
+        writer: Any = None
+        for frame in frames:
+            table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+            if writer is None:
+                opened = pq.ParquetWriter(path, table.schema, compression="zstd", write_page_checksum=True)
+                writer = stack.enter_context(opened)
+            writer.write_table(table)
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
-    """Read a table, or some of its columns; raise `OSError` if a page does not match its checksum."""
+def read_table(path: Path, columns: list[str] | None = None, **equal: str) -> "pd.DataFrame":
+    """Read a table, or some columns and the rows in which columns equal a value.
+
+    Raises:
+        OSError: a page does not match its checksum.
+    """
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pandas()
+    filters = [(name, "==", value) for name, value in equal.items()] or None
+    table = pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
+    frame: pd.DataFrame = table.to_pandas()
     return frame
 
 

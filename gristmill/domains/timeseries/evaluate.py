@@ -23,13 +23,14 @@ from gristmill.domains.timeseries.decomposition import write_patterns
 from gristmill.domains.timeseries.ensemble import candidate_forecasts, honest_forecast
 from gristmill.domains.timeseries.forecasts import (
     MEDIAN,
+    PREDICTIONS,
     VALIDATION,
     Array,
     Forecasts,
-    as_rows,
     by_network,
     forecast_part,
     levels_of,
+    write_predictions,
 )
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE
@@ -148,8 +149,7 @@ def _blocks(
 
 def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], out: Path) -> pd.DataFrame:
     """Write the forecasts of all parts and their scores; return the scores."""
-    rows = [as_rows(data, own, part=part) for part, own in forecasts.items()]
-    write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
+    write_predictions(data, forecasts, out / PREDICTIONS)
     table = pd.concat([score_table(data, part, own, data.layout.season) for part, own in forecasts.items()])
     write_table(out / "scores.parquet", table)
     return table

@@ -1,7 +1,7 @@
 """Forecasts of a network next to the observed values, and the table of predictions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.windows import Origins, target_index
 from gristmill.runs.scores import MODEL
-from gristmill.util.table_io import read_table, write_table
+from gristmill.util.table_io import read_table, write_table, write_tables
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +24,7 @@ Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
 
 MEDIAN = 0.5  # level of the quantile that is the forecast itself
+PREDICTIONS = "predictions.parquet"  # forecasts of all parts, in the artifact of evaluate
 VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
 WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
 
@@ -47,6 +48,19 @@ class Forecasts:
         if name in self.intervals and self.scale is not None:
             return self.intervals[name].around(self.by_name[name], self.scale)
         return self.learned if name == MODEL else None
+
+    def windows(self, at: slice) -> "Forecasts":
+        """Return the forecasts of some windows."""
+        learned, scale = (None if values is None else values[at] for values in (self.learned, self.scale))
+        by_name = {name: values[at] for name, values in self.by_name.items()}
+        return replace(
+            self, starts=self.starts[at], truth=self.truth[at], by_name=by_name, learned=learned, scale=scale
+        )
+
+    def blocks(self) -> Iterator["Forecasts"]:
+        """Yield the forecasts, some windows at a time."""
+        for begin in range(0, len(self.starts), WINDOWS_PER_CALL):
+            yield self.windows(slice(begin, begin + WINDOWS_PER_CALL))
 
 
 def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: bool = False) -> Array:
@@ -95,6 +109,14 @@ def read_forecast(path: Path, shape: tuple[int, ...]) -> Array:
     return read_table(path)[MODEL].to_numpy(np.float64).reshape(shape)
 
 
+def write_predictions(data: Prepared, forecasts: Mapping[str, Forecasts], path: Path) -> None:
+    """Write the forecasts of all parts as one table; what a part does not have is NaN there."""
+    first = [as_rows(data, own.windows(slice(1)), part=part) for part, own in forecasts.items()]
+    columns = list(dict.fromkeys(column for frame in first for column in frame))
+    blocks = ((part, block) for part, own in forecasts.items() for block in own.blocks())
+    write_tables(path, (as_rows(data, block, part=part).reindex(columns=columns) for part, block in blocks))
+
+
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
     """Return forecasts as a table with a row per window, step and target, with a column for each forecaster.
 
@@ -107,8 +129,8 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
     frame = pd.DataFrame(
         {
             **labels,
-            "unique_id": np.array(data.ids, object)[owners],
-            "channel": np.tile(np.array(data.layout.targets, object), windows * horizon),
+            "unique_id": pd.Index(data.ids)[owners],
+            "channel": pd.Index(data.layout.targets)[np.tile(np.arange(targets), windows * horizon)],
             "ds": data.times[each(positions.ravel())],
             "step": np.tile(each(np.arange(1, horizon + 1)), windows),
             "y": forecasts.truth.ravel(),
@@ -142,5 +164,10 @@ def read_quantiles(table: pd.DataFrame, shape: tuple[int, ...]) -> tuple[tuple[f
 
 def read_predictions(folder: Path, part: str) -> pd.DataFrame:
     """Read the predictions of a part from the folder of `evaluate`."""
-    predictions = read_table(folder / "predictions.parquet")
-    return predictions[predictions["part"] == part]
+    return read_table(folder / PREDICTIONS, part=part)
+
+
+def read_first_series(folder: Path, part: str) -> pd.DataFrame:
+    """Read the predictions of a part for its first series, without those of all others."""
+    names = read_table(folder / PREDICTIONS, ["unique_id"], part=part)["unique_id"]
+    return read_table(folder / PREDICTIONS, part=part, unique_id=names.iloc[0])

@@ -11,7 +11,7 @@ import pandas as pd
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.timeseries import dataset, decomposition, plots
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
-from gristmill.domains.timeseries.forecasts import read_predictions
+from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -85,13 +85,12 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return a PNG of forecast and truth, from the folder of `evaluate`."""
     best = Scores.read(folders["evaluate"]).best_baseline
-    return as_png(plots.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
+    return as_png(plots.forecast_figure(one_step(read_first_series(folders["evaluate"], "test")), best))
 
 
 def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
-    """Return the one-step forecasts of the first series and one channel, in the order of time."""
+    """Return the one-step forecasts of a series and one channel, in the order of time."""
     rows: pd.DataFrame = predictions[predictions["step"] == 1]
-    rows = rows[rows["unique_id"] == rows["unique_id"].iloc[0]]
     return rows[rows["channel"] == (channel or rows["channel"].iloc[0])]
 
 
@@ -118,7 +117,7 @@ def _on_validation(scores: Scores) -> str:
 
 def forecast_sections(report: ReportData) -> Iterator[Section]:
     """Yield forecast and truth with anomalies, and the residuals."""
-    test = read_predictions(report.folders["evaluate"], "test")
+    test = read_first_series(report.folders["evaluate"], "test")
     path = report.folders["evaluate"] / "anomalies.parquet"
     flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
     pictures = []

@@ -5,17 +5,22 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from gristmill.domains.timeseries import forecasts
 from gristmill.domains.timeseries.forecasts import (
+    PREDICTIONS,
     Forecasts,
     as_rows,
     by_network,
     forecast_part,
+    read_first_series,
     read_forecast,
+    read_predictions,
     read_quantiles,
     write_forecast,
+    write_predictions,
 )
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
@@ -118,3 +123,23 @@ def test_the_table_has_a_row_a_window_step_and_target() -> None:
                 assert row.y == DATA.values[at, target]
                 assert row.model == made.by_name[MODEL][window, step - 1, target]
                 assert (row.low, row.high, row.naive) == (row.y - 2, row.y + 2, row.y - 1)
+
+
+def test_predictions_are_written_in_blocks_and_read_by_part_and_series(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.domains.timeseries.forecasts.WINDOWS_PER_CALL", 5)
+    test, validation = (forecast_part(DATA, part, NETWORK, None) for part in ("test", "validation"))
+    quantiles = test.truth[..., np.newaxis] + [-2.0, 0.0, 2.0]
+    by_name = test.by_name | {"naive": test.truth - 1}
+    test = Forecasts(test.starts, test.truth, by_name, (0.1, 0.5, 0.9), quantiles)
+
+    write_predictions(DATA, {"validation": validation, "test": test}, tmp_path / PREDICTIONS)
+
+    whole = read_predictions(tmp_path, "test")
+    pd.testing.assert_frame_equal(whole, as_rows(DATA, test, part="test"))
+    first = whole[whole["unique_id"] == "series 0"]
+    pd.testing.assert_frame_equal(read_first_series(tmp_path, "test"), first)
+    before = read_predictions(tmp_path, "validation")
+    assert len(before) == validation.truth.size
+    assert before[["naive", "quantile 0.1", "quantile 0.9"]].isna().all(axis=None)
