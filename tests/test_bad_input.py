@@ -17,8 +17,8 @@ pytest_plugins = ["helpers.end_to_end"]
 Change = Callable[[Path], object]
 
 PREPROCESS = (
-    "calendar, harmonics, history, horizon, materialize, normalise, residual, scale, season, split, stride, test, "
-    "validation"
+    "calendar, harmonics, history, horizon, materialize, min_history, normalise, residual, scale, season, split, "
+    "stride, test, validation"
 )
 TRAIN = (
     "batch_size, clip_norm, epochs, learning_rate, loss, optimizer, patience, precision, quantiles, schedule, seed, "

@@ -13,7 +13,7 @@ import pytest
 
 from gristmill.domains.timeseries.dataset import Layout, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
-from gristmill.domains.timeseries.split import split_all, split_each
+from gristmill.domains.timeseries.split import min_past, split_all, split_each
 from gristmill.settings.base import Settings
 from gristmill.sources.tables.csv import Csv
 from gristmill.util.table_io import write_document, write_table
@@ -55,8 +55,8 @@ def assembled(
     times = [months(len(table), start) for table, start in zip(tables, [*starts, *[0] * len(tables)], strict=False)]
     lengths = np.array([len(table) for table in tables])
     whole = pd.Series(np.concatenate(times))
-    past = None if cut.split == "time" else max(1, cut.horizon if known else 0)
-    bounds, parts = split_all(whole, lengths, cut) if past is None else split_each(lengths, cut, past)
+    past = min_past(cut, known > 0)
+    bounds, parts = split_all(whole, lengths, cut) if cut.split == "time" else split_each(lengths, cut, past or 1)
     values = np.concatenate(tables)
     mean, deviation = fit_scale(values[inside(len(values), parts[:, 0])], cut.scale)
     holes = np.zeros(len(values), bool)

@@ -12,7 +12,7 @@ from gristmill.domains.timeseries import dataset, known_features, materialize
 from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import min_before_block, split_all, split_each
+from gristmill.domains.timeseries.split import min_before_block, min_past, split_all, split_each
 from gristmill.errors import DataError, RequestError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
@@ -31,12 +31,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     channels = [*summary["targets"], *summary["inputs"]]
     series = table.groupby("unique_id", sort=False).size()
     lengths, known = np.asarray(series, np.int64), known_ahead(table, summary, preprocess)
-    past: int | None = None
+    past = min_past(preprocess, bool(len(known.columns)))
     if preprocess.split == "time":
         bounds, parts = split_all(table["ds"], lengths, preprocess)
     else:
-        past = preprocess.horizon if len(known.columns) else 1  # windows hold the known columns of all steps
-        bounds, parts = split_each(lengths, preprocess, past)
+        bounds, parts = split_each(lengths, preprocess, past or preprocess.history)
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
     trained = inside(len(values), parts[:, 0])
     check_targets(table.loc[trained, channels], summary["targets"])

@@ -40,6 +40,7 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
     """Return the settings that a challenger overrides: the judging window is its test set, and it is refit.
 
     Series that are split per series are judged at the same times: only the newest times are unseen by the champion.
+    Short ones are still forecast.
 
     Raises:
         RequestError: the judging window is shorter than the horizon.
@@ -50,7 +51,9 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
             f"gate.window is {window}, shorter than preprocess.horizon, {horizon}: no forecast fits into it. "
             "Set gate.window to several horizons."
         )
-    split = ["preprocess.split=time"] if tables["preprocess"].split == "per_series" else []
+    split = []
+    if tables["preprocess"].split == "per_series":
+        split = ["preprocess.split=time", f"preprocess.min_history={tables['preprocess'].min_history or 1}"]
     return [f"preprocess.test={window}", *split, "export.refit=true"]
 
 

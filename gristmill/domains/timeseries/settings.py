@@ -71,6 +71,7 @@ class Preprocess(Settings):
     """Split, standardisation and windows."""
 
     history: PositiveInt  # observations that the model sees
+    min_history: PositiveInt | None = None  # fewest observations to forecast from; history, or 1 with split per_series
     horizon: PositiveInt = 1  # observations to forecast, starting right after the history
     stride: PositiveInt = 1  # observations between the starts of two windows
     split: Literal["time", "per_series"] = "time"  # cut all series at the same times, or each before its own end

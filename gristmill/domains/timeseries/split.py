@@ -86,6 +86,15 @@ def split_each(lengths: Sizes, settings: Preprocess, past: int) -> tuple[PartRan
     return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
 
 
+def min_past(settings: Preprocess, known: bool) -> int | None:
+    """Return the observations that a series must have to be forecast; None for a whole history.
+
+    With known columns it is at least the horizon, because windows hold the known columns of all steps to forecast.
+    """
+    past = settings.min_history or (1 if settings.split == "per_series" else None)
+    return max(past, settings.horizon) if past and known else past
+
+
 def bounds_of(lengths: Sizes) -> PartRange:
     """Return the range of each of several series that follow each other, (series, 2)."""
     ends = np.cumsum(lengths)

@@ -49,6 +49,7 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
     ]  # fmt: skip
     assert pipeline.values()["preprocess"] == {
         "history": 12,
+        "min_history": None,
         "horizon": 2,
         "stride": 1,
         "validation": 40,

@@ -313,3 +313,15 @@ def test_series_that_are_all_too_short_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         laid_out(table_of(*(VALUES[:length] for length in lengths)), **OWN_ENDS | {"validation": 0} | changed)
+
+
+def test_series_that_begin_late_are_forecast_from_fewer_observations_if_asked() -> None:
+    table = table_of(VALUES[:40], VALUES[:6], starts=[0, 34])  # the second begins 2 months before the test set
+    cut = {"history": 8, "horizon": 2, "season": 0, "test": 4, "validation": 0}
+
+    whole, short = laid_out(table, **cut), laid_out(table, **cut, min_history=2)
+
+    assert np.diff(whole.part("test"))[:, 0].tolist() == np.diff(short.part("test"))[:, 0].tolist() == [4, 4]
+    assert np.bincount(whole.series_of(whole.origins("test"))).tolist() == [3]
+    assert np.bincount(short.series_of(short.origins("test"))).tolist() == [3, 3]
+    assert short.layout.past == 2

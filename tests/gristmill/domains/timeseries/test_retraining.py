@@ -165,7 +165,12 @@ def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Pat
     gate = Gate(window=25)
     own_ends = TABLES | {"gate": gate, "preprocess": CUT.model_copy(update={"split": "per_series"})}
     assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
-    assert overrides(own_ends) == ["preprocess.test=25", "preprocess.split=time", "export.refit=true"]
+    assert overrides(own_ends) == [
+        "preprocess.test=25",
+        "preprocess.split=time",
+        "preprocess.min_history=1",
+        "export.refit=true",
+    ]
     challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
 
     found = contest(challenger, Champion(exported, TABLES))
