@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 Members = Sequence[tuple[keras.Model, float]]  # networks with equal inputs, and their weights
 
@@ -21,11 +23,22 @@ def average_networks(members: Members, inputs: Any = None, see: Callable[[keras.
             lambda one: keras.Input(one.shape[1:], dtype=one.dtype, name=one.name), first.input
         )
     parts = []
-    for number, (network, weight) in enumerate(members):
+    for number, (network, _) in enumerate(members):
         member = keras.Model(network.input, network.output, name=f"member_{number}")  # names must differ
-        seen = see(network) if see else inputs
-        parts.append(keras.layers.Rescaling(weight, name=f"weight_{number}")(member(seen)))
-    return keras.Model(inputs, keras.layers.Add(name="average")(parts), name="ensemble")
+        parts.append(member(see(network) if see else inputs))
+    return keras.Model(inputs, weighted_mean(parts, [weight for _, weight in members]), name="ensemble")
+
+
+def weighted_mean(outputs: Sequence[Any], weights: Sequence[float]) -> Any:
+    """Return the weighted mean of outputs of equal shape, as one product.
+
+    TensorFlow would add three or more tensors in the order in which their memory is freed, so the last digit of the sum
+    would change from call to call.
+    """
+    layer = keras.layers.Dense(1, use_bias=False, trainable=False, name="average")
+    mean = layer(ops.stack(outputs, axis=-1))[..., 0]
+    layer.set_weights([np.array(weights, np.float32)[:, np.newaxis]])
+    return mean
 
 
 def equal_average(networks: Sequence[keras.Model]) -> keras.Model:

@@ -22,6 +22,7 @@ from gristmill.domains.text.settings import Train
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
+from gristmill.training.average_network import equal_average
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape, write_history
@@ -92,19 +93,10 @@ def _train_network(
         return network, history, probabilities_of(network, learned, "validation")
 
     examples, few = learning_set(data), settings.few_examples
-    network, history, honest = train_networks(examples, "texts", few, arguments, train_one, _average)
+    network, history, honest = train_networks(examples, "texts", few, arguments, train_one, equal_average)
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
     return TextClassifier.of(data.tokenizer(), padding, network), history, honest
-
-
-def _average(networks: list[keras.Model]) -> keras.Model:
-    """Return the network of the mean probabilities of several."""
-    tokens = keras.Input(networks[0].input_shape[1:], dtype="int32", name="tokens")
-    for number, network in enumerate(networks):
-        network.name = f"fold_{number}"  # the layers of a network need different names
-    mean = keras.layers.Average()([network(tokens) for network in networks])
-    return keras.Model(tokens, mean, name="classifier")
 
 
 def build(model: Model, files: Sequence[Path], layout: Layout) -> keras.Model:

@@ -20,6 +20,7 @@ from gristmill.domains.timeseries.normalisation import around, normalised, offse
 from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.view import check_complete
 from gristmill.domains.timeseries.windows import Origins, thinned
+from gristmill.training.average_network import equal_average
 
 Array = npt.NDArray[np.float64]
 Solution = tuple[Array, Array]  # kernel, (features, outputs), and bias, (outputs,)
@@ -145,16 +146,7 @@ def choose(data: Prepared, decay: float, normalise: str | None) -> keras.Model:
     fitted = [cross_validate(windows) for windows in candidates]
     most = MAX_ERROR * min(error for error, _ in fitted)
     pairs = zip(candidates, fitted, strict=True)
-    return mean_of([windows.forecaster(solution) for windows, (error, solution) in pairs if error <= most])
-
-
-def mean_of(forecasters: list[keras.Model]) -> keras.Model:
-    """Return the forecaster of the mean of several forecasts."""
-    if len(forecasters) == 1:
-        return forecasters[0]
-    window = keras.Input(forecasters[0].input_shape[1:], name="history")
-    members = [keras.Model(one.input, one.output, name=f"member_{at}") for at, one in enumerate(forecasters)]
-    return keras.Model(window, keras.layers.Average()([member(window) for member in members]), name="forecaster")
+    return equal_average([windows.forecaster(solution) for windows, (error, solution) in pairs if error <= most])
 
 
 def cross_validate(windows: Windows) -> tuple[float, Solution]:

@@ -48,3 +48,24 @@ def test_members_may_see_parts_of_the_input() -> None:
     network = average_networks(members, whole, lambda one: whole[:, -one.input_shape[1] :, :])
 
     assert network.predict_on_batch(np.array([[[1.0], [2.0], [4.0], [8.0]]])).tolist() == [[2.5]]
+
+
+def test_an_average_of_several_is_the_same_bits_in_every_call() -> None:
+    """TensorFlow would add three or more tensors in an order that changes."""
+    random = np.random.default_rng(0)
+    networks = []
+    for number in range(4):
+        values = keras.Input((40,), name="values")
+        layer = keras.layers.Dense(30, name=f"dense_{number}")
+        networks.append(keras.Model(values, layer(values)))
+        layer.set_weights([random.normal(size=(40, 30)), 1000 * random.normal(size=30)])
+    whole = average_networks(
+        [(network, weight) for network, weight in zip(networks, (0.4, 0.3, 0.2, 0.1), strict=True)]
+    )
+    values = random.normal(size=(400, 40)).astype(np.float32)
+
+    made = [whole.predict_on_batch(values.copy()) for _ in range(20)]
+
+    expected = sum(w * one.predict_on_batch(values) for w, one in zip((0.4, 0.3, 0.2, 0.1), networks, strict=True))
+    assert made[0] == pytest.approx(expected, rel=1e-5, abs=1e-3)
+    assert len({one.tobytes() for one in made}) == 1
