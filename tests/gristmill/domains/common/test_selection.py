@@ -82,7 +82,7 @@ class TestShrinkage:
         assert ensemble_weights(self.FOUND, losses, 100, trusted=["c"]) == greedy_weights(self.FOUND, losses)
 
     def test_the_share_of_trusted_candidates_follows_from_numbers_and_losses(self) -> None:
-        found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.45 * (NOISE["a"] + NOISE["c"])}
+        found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.475 * (NOISE["a"] + NOISE["c"])}
         weights = ensemble_weights(found, losses, 8, trusted=["a", "c", "not tried"])
 
         prior = losses((found["a"] + found["c"]) / 2).mean()
