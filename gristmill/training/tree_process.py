@@ -44,6 +44,7 @@ def main() -> None:
                 print(error, file=sys.stderr)
                 sys.exit(1 if _OUT_OF_MEMORY in str(error) else UNSUITABLE)
             write_trees(folder / TREES_FILE, trees)
+            del given, trees  # the process waits for the next request, which may not come
         print(file=answers, flush=True)
 
 

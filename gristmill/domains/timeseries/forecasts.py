@@ -28,6 +28,7 @@ PREDICTIONS = "predictions.parquet"  # forecasts of all parts, in the artifact o
 VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
 WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
 
+_MAX_EAGER_WINDOWS = 4_096  # exponential smoothing holds 40 KB for each window
 _QUANTILE = "quantile "
 
 
@@ -66,7 +67,7 @@ class Forecasts:
 def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: bool = False) -> Array:
     """Return the network's output for some origins, (windows, horizon, outputs).
 
-    A network that is used once is called eagerly, since compiling it would take longer.
+    A network that is used once is called eagerly for few windows, since compiling it would take longer.
     """
     from gristmill.training.saved_network import predict_in_batches
 
@@ -75,7 +76,8 @@ def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: b
     blocks = [starts[begin : begin + WINDOWS_PER_CALL] for begin in range(0, len(starts), WINDOWS_PER_CALL)]
 
     def call(window: Any) -> Any:
-        return np.asarray(network(window, training=False)) if eager else predict_in_batches(network, window)
+        at_once = eager and len(window) <= _MAX_EAGER_WINDOWS
+        return np.asarray(network(window, training=False)) if at_once else predict_in_batches(network, window)
 
     outputs = [call(data.histories(block)) for block in blocks]
     return np.concatenate(outputs).astype(np.float64)

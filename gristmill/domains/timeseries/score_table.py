@@ -56,20 +56,39 @@ def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | N
     naive = Loss(metrics.absolute_error(forecasts.truth, forecasts.by_name[NAIVE]))
     size = Loss(np.abs(forecasts.truth))
     references = [(each, each.score(naive), each.score(size)) for each in groupings(data, forecasts)]
-    tables: list[list[pd.DataFrame]] = [[] for _ in references]
+    scored: list[list[dict[str, Array]]] = [[] for _ in references]  # of each grouping and forecaster
     for name, made in forecasts.by_name.items():
         of_points = losses(forecasts.truth, made, *units)
         quantiles = forecasts.quantiles_of(name)
         of_quantiles = {} if quantiles is None else quantile_losses(forecasts.truth, quantiles, forecasts.levels)
-        for (grouping, reference, sizes), collected in zip(references, tables, strict=True):
-            labels = {"part": part, "by": grouping.by, "group": grouping.names, "forecaster": name}
+        for (grouping, reference, sizes), collected in zip(references, scored, strict=True):
             scores = grouping.scores(of_points)
             scores["skill"] = metrics.skill(scores["mae"], reference)
             scores |= grouping.scores(of_quantiles)
             if of_quantiles:
                 scores["wql"] = metrics.wql(scores["pinball"], sizes)
-            collected.append(pd.DataFrame(labels | {"examples": grouping.windows} | scores))
-    return pd.concat([pd.concat(found).sort_index(kind="stable") for found in tables], ignore_index=True)
+            collected.append(scores)
+    tables = [
+        _table(part, grouping, list(forecasts.by_name), found)
+        for (grouping, *_), found in zip(references, scored, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _table(part: str, grouping: Grouping, forecasters: list[str], scored: list[dict[str, Array]]) -> pd.DataFrame:
+    """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
+    groups, count = len(grouping.names), len(forecasters)
+    missing = np.full(groups, np.nan)
+    names = dict.fromkeys(metric for scores in scored for metric in scores)
+    labels = {
+        "part": part,
+        "by": grouping.by,
+        "group": pd.Index(grouping.names).repeat(count),
+        "forecaster": pd.Index(forecasters)[np.tile(np.arange(count), groups)],
+        "examples": np.repeat(grouping.windows, count),
+    }
+    columns = {name: np.stack([scores.get(name, missing) for scores in scored], axis=1).ravel() for name in names}
+    return pd.DataFrame(labels | columns)
 
 
 def groupings(data: Prepared, forecasts: Forecasts) -> Iterator[Grouping]:
