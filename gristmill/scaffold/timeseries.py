@@ -54,7 +54,7 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
         "source": table.guesses,
         "ingest": [*roles, *covariates.ingest, *_repairs(found)],
         "preprocess": [*plan.preprocess, *plan.season, *covariates.preprocess],
-        "model": [*auto_guesses("timeseries"), *sparse],
+        "model": [*auto_guesses("timeseries", preprocess=settings), *sparse],
         "backtest": plan.backtest,
     }
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}

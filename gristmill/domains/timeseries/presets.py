@@ -5,7 +5,10 @@ In backtests of three blocks of monthly sunspots, the mean absolute errors were 
 of weather, ridge had 2.3 and boosted trees 2.5. The networks conv and gru were not compared.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from gristmill.settings.selection import Preset
 
 _Point = dict[str, dict[str, Any]]
 
@@ -24,6 +27,18 @@ _CONV: _Point = {"model": {"kind": "conv", "normalise": "last"}, "train": _TRAIN
 _GRU: _Point = {"model": {"kind": "gru", "units": [48], "normalise": "last"}, "train": _TRAINING}
 
 _QUICK = [*_CLASSICAL, _RIDGE, _TREES]
-_GOOD = [*_QUICK, _TREES_ON_LEVELS, _MULTISCALE, _CONV_LSTM]
+_NETWORKS = [_TREES_ON_LEVELS, _MULTISCALE, _CONV_LSTM]
 
-PRESETS: dict[str, list[_Point]] = {"quick": _QUICK, "good": _GOOD, "best": [*_GOOD, _CONV, _GRU]}
+
+def _good(tables: Mapping[str, Any]) -> list[_Point]:
+    """Return no network for series that are split per series: their few blocks cannot show that it is better."""
+    split = getattr(tables.get("preprocess"), "split", "time")
+    return _QUICK if split == "per_series" else [*_QUICK, *_NETWORKS]
+
+
+PRESETS: dict[Preset, list[_Point] | Callable[[Mapping[str, Any]], list[_Point]]] = {
+    "quick": _QUICK,
+    "good": _good,
+    "best": [*_QUICK, *_NETWORKS, _CONV, _GRU],
+}
+"""Candidates of each preset, or functions from the tables of a pipeline to them."""

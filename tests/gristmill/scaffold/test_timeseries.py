@@ -280,8 +280,9 @@ def months_of(lengths: Iterable[int]) -> pd.DataFrame:
     ("lengths", "history", "windows", "why"),
     [
         ([100] * 20 + [90] * 40, 24, 3, "60 of 60 series have 25 observations before one"),
-        ([100] * 2 + [45 + at % 2 for at in range(58)], 22, 2, "60 of 60 series"),  # 46, test, blocks, horizon: 22
-        ([100] * 35 + [40, 20, 1] * 15, 22, 1, "50 of 80 series"),
+        ([100] * 2 + [45 + at % 2 for at in range(58)], 24, 2, "60 of 60 series"),  # the long ones have 106 windows
+        ([50] + [45 + at % 2 for at in range(59)], 21, 2, "60 of 60 series"),  # 46 less test, blocks, horizon: 22
+        ([100] * 35 + [40, 20, 1] * 15, 24, 1, "50 of 80 series"),
     ],
 )
 def test_series_that_end_at_different_times_are_split_before_their_own_ends(
