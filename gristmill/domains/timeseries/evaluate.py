@@ -36,6 +36,7 @@ from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.domains.timeseries.sparse_demand import is_sparse
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
@@ -88,7 +89,7 @@ def evaluate(
             forecasts[part] = with_intervals(forecasts[part], data, intervals)
     table = _write_forecasts(data, forecasts, out)
     networks = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), networks)
+    summary = summarised(table, summary_of(train), networks, sparse=is_sparse(data))
     summary |= {"level": round(levels[-1] - levels[0], 9), "calibrated_on": None if learned else calibrated_on}
     if blocks:
         of_blocks = backtest_scores.score_blocks(blocks, levels)
@@ -183,14 +184,16 @@ def honest_validation(train: Path, data: Prepared) -> Forecasts | None:
 
 
 def summarised(
-    table: pd.DataFrame, selected: Mapping[str, Any] | None = None, others: Sequence[str] = ()
+    table: pd.DataFrame, selected: Mapping[str, Any] | None = None, others: Sequence[str] = (), sparse: bool = False
 ) -> dict[str, Any]:
     """Return the content of `scores.json` (`gristmill/runs/scores.py`).
 
-    The headline metric is the MAE, or MASE if there are several series or channels, whose units may differ.
+    The headline metric is the MAE, or MASE if there are several series or channels, whose units may differ. If most
+    values are 0, it is the RMSE or RMSSE, because 0 has the smallest absolute error.
     """
     scored = scores_by_part(table)
     mixed = table["by"].isin(["series", "channel"]).any()
-    metric = "mase" if mixed and scored[MODEL]["test"]["mase"] is not None else "mae"
-    shown = [name for name in _HEADLINE_METRICS if name in scored[MODEL]["test"]]
+    plain, scaled = ("rmse", "rmsse") if sparse else ("mae", "mase")
+    metric = scaled if mixed and scored[MODEL]["test"][scaled] is not None else plain
+    shown = [scaled if name == "mase" else name for name in _HEADLINE_METRICS if name in scored[MODEL]["test"]]
     return summarise(scored, metric, shown, selected=selected, others=others)

@@ -99,6 +99,10 @@ def remarks(scores: ForecastScores) -> Iterator[str]:
     yield _on_validation(scores)
     if (coverage := scores.model["test"].get("coverage")) is not None:
         yield f"Its {scores.level:.0%} intervals covered {coverage:.1%} of the test set."
+    if scores.model["test"].get("mase", 0.0) is None:
+        yield "MASE and RMSSE have no value: before the test set, no series differs from its seasonal naive forecast."
+    if coverage is not None and scores.model["test"].get("wql") is None:
+        yield "WQL has no value: all values of the test set are 0."
     yield "Skill is the share of the naive forecast's error that is saved."
 
 

@@ -178,6 +178,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.per_series",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",
+        "gristmill.domains.timeseries.sparse_demand",
         "gristmill.domains.timeseries.window_graph",
         "gristmill.domains.timeseries.windows",
         "gristmill.runs",

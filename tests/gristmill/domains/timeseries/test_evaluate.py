@@ -348,6 +348,19 @@ def test_series_and_channels_of_different_units_are_compared_by_the_scaled_error
     assert set(table["by"]) == {"all", "channel", "series"}
 
 
+@pytest.mark.parametrize(("count", "metric"), [(1, "rmse"), (2, "rmsse")])
+def test_series_with_many_zeros_are_compared_by_squared_errors(judge: Judge, count: int, metric: str) -> None:
+    random = np.random.default_rng(0)
+    tables = [(random.random(90) < 0.3) * random.integers(1, 9, 90).astype(float) for _ in range(count)]
+
+    folder, _ = judge(assembled(*tables, history=6, validation=10, test=10))
+
+    scores = read_document(folder / "scores.json")
+    assert scores["headline"]["metric"] == metric
+    assert scores["headline"]["model"] == scores["model"]["test"][metric]
+    assert {"rmse", "rmsse"} <= set(scores["shown"])
+
+
 def test_a_missing_score_is_null(judge: Judge) -> None:
     values = np.r_[np.random.default_rng(0).normal(size=70), np.zeros(10)]
 

@@ -164,7 +164,7 @@ def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(solved: F
     assert (test.rows[0][3], test.rows[0][5]) == ("–", "–")
 
 
-def scores(test: float, validation: float | None = None, **values: float) -> ForecastScores:
+def scores(test: float, validation: float | None = None, **values: float | None) -> ForecastScores:
     """Return the scores of a model beside a baseline with an error of 10 on the test set."""
     model: dict[str, Any] = {"test": {"mae": test, **values}}
     return ForecastScores(
@@ -180,6 +180,13 @@ def scores(test: float, validation: float | None = None, **values: float) -> For
 def test_the_coverage_of_the_intervals_is_a_remark() -> None:
     assert "intervals" not in " ".join(report.remarks(scores(9.0)))
     assert "Its 90% intervals covered 87.6% of the test set." in report.remarks(scores(9.0, coverage=0.876))
+
+
+def test_a_score_without_a_value_is_explained() -> None:
+    assert "no value" not in " ".join(report.remarks(scores(9.0, mase=1.0, coverage=0.8, wql=0.2)))
+    found = list(report.remarks(scores(9.0, mase=None, coverage=0.8, wql=None)))
+    assert "WQL has no value: all values of the test set are 0." in found
+    assert any(remark.startswith("MASE and RMSSE have no value: before the test set, ") for remark in found)
 
 
 @pytest.mark.parametrize(
