@@ -69,9 +69,10 @@ def selection_line(selected: Selected, untried: int = 0) -> str:
     `60% theta + 40% ridge won: mae 0.812 on backtest, 2.1% better than 0.829 of theta alone; 9 candidates, 1 left out`.
     """
     loss, best = format_numbers([selected.loss, selected.best_loss])
-    line = f"{selected.name} won: {selected.metric} {loss} on {selected.on}"
+    gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
+    won = "" if gain < 0 else " won"  # with few forecasts, weights are shrunk
+    line = f"{selected.name}{won}: {selected.metric} {loss} on {selected.on}"
     if [*selected.members] != [selected.best]:
-        gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
         line += f", {abs(gain):.1%} {'worse' if gain < 0 else 'better'} than {best} of {selected.best} alone"
     failed = f", {selected.failed} left out" if selected.failed else ""
     left = f", {untried} of {selected.tried + untried} candidates not tried" if untried else ""

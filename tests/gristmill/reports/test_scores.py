@@ -84,7 +84,7 @@ def test_a_run_says_whether_its_model_beats_the_best_baseline(
         (
             {"naive": 1.0},
             1.2,
-            "naive won: scaled error 1.2 on backtest, 50.0% worse than 0.8 of theta alone; 9 candidates, 2 left out",
+            "naive: scaled error 1.2 on backtest, 50.0% worse than 0.8 of theta alone; 9 candidates, 2 left out",
         ),
     ],
 )
