@@ -16,7 +16,7 @@ from helpers.support import note_hashed
 
 pytest_plugins = ["helpers.end_to_end"]
 
-SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
+SHOWN = ["mae", "rmse", "mase", "wql", "skill", "coverage"]
 BASELINES = {"autoregression", "drift", "ets", "moving_average", "naive"}
 
 

@@ -7,6 +7,7 @@ they contain only fields and validators, which a test checks.
 from collections.abc import Iterator
 from enum import Enum
 from functools import partial
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -109,6 +110,18 @@ Pair = Annotated[
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 AnyShare = Annotated[float, Field(ge=0, le=1)]
+
+
+def _check_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
+    """Check that levels ascend, and that the outer two are an interval around the median."""
+    if any(low >= high for low, high in pairwise(levels)):
+        raise ValueError("ascending levels")
+    if 0.5 not in levels or len(levels) < 3 or abs(levels[0] + levels[-1] - 1) > 1e-9:
+        raise ValueError("levels that contain 0.5 and end at equal distances from it, such as 0.05, 0.5 and 0.95")
+    return levels
+
+
+QuantileLevels = Annotated[tuple[Share, ...], Field(strict=False), AfterValidator(_check_levels)]
 
 
 class Settings(BaseModel):

@@ -1,10 +1,8 @@
 """Tables of a time-series pipeline in `pipelines.toml`."""
 
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -18,7 +16,7 @@ from gristmill.domains.timeseries.models.autoregression import Autoregression
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.settings import schedule
-from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, Settings, Share
+from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, QuantileLevels, Settings, Share
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.selection import Select
 
@@ -86,23 +84,11 @@ class Preprocess(Settings):
     materialize: bool = False  # also write windows as TFRecord shards, for other programs
 
 
-def _check_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Check that levels ascend, and that the outer two are an interval around the median."""
-    if any(low >= high for low, high in pairwise(levels)):
-        raise ValueError("ascending levels")
-    if 0.5 not in levels or len(levels) < 3 or abs(levels[0] + levels[-1] - 1) > 1e-9:
-        raise ValueError("levels that contain 0.5 and end at equal distances from it, such as 0.05, 0.5 and 0.95")
-    return levels
-
-
-Levels = Annotated[tuple[Share, ...], Field(strict=False), AfterValidator(_check_levels)]
-
-
 class Train(Fit):
     """Training of the network."""
 
     loss: Literal["huber", "mae", "mse", "quantile"] = "huber"  # loss on standardised values
-    quantiles: Levels = (0.05, 0.5, 0.95)  # levels of the quantiles that loss = "quantile" learns
+    quantiles: QuantileLevels = (0.05, 0.5, 0.95)  # levels of the quantiles that loss = "quantile" learns
     targets: Literal["last", "sequence"] = "last"  # forecast after the window only, or after each step
 
 
@@ -140,7 +126,17 @@ class Evaluate(Settings):
     """Baselines, quantiles and anomalies."""
 
     baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
-    levels: Levels = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # quantiles to forecast; 0.5 is the forecast itself
+    levels: QuantileLevels = (
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+    )  # quantiles to forecast; 0.5 is the forecast itself
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
 
     @field_validator("baselines")
