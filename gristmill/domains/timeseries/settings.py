@@ -126,17 +126,7 @@ class Evaluate(Settings):
     """Baselines, quantiles and anomalies."""
 
     baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
-    levels: QuantileLevels = (
-        0.1,
-        0.2,
-        0.3,
-        0.4,
-        0.5,
-        0.6,
-        0.7,
-        0.8,
-        0.9,
-    )  # quantiles to forecast; 0.5 is the forecast itself
+    levels: QuantileLevels = tuple(tenths / 10 for tenths in range(1, 10))  # quantiles to forecast; 0.5 is the forecast
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
 
     @field_validator("baselines")
