@@ -89,7 +89,7 @@ def test_a_linear_candidate_learns_from_the_validation_set_too(selected: Any) ->
 def test_a_network_is_the_average_of_those_of_three_folds(selected: Any) -> None:
     network = text_classifier.read(selected[1]["embedding"].train).members[0].network
 
-    assert [layer.name for layer in network.layers if hasattr(layer, "layers")] == ["fold_0", "fold_1", "fold_2"]
+    assert [layer.name for layer in network.layers if hasattr(layer, "layers")] == ["member_0", "member_1", "member_2"]
     apart = [layer.get_weights()[0] for layer in network.layers if hasattr(layer, "layers")]
     assert not np.array_equal(apart[0], apart[1])
 
