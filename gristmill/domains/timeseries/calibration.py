@@ -14,11 +14,11 @@ from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import MODEL
 
 
-def local_scales(data: Prepared, starts: Origins, lag: int, flat: Any = 0.0) -> Array:
+def local_scales(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0) -> Array:
     """Return the local scale of the windows at some origins, (windows, targets)."""
     seen, targets = data.view(history=lag + DIFFERENCES), len(data.layout.targets)
     blocks = [starts[begin : begin + WINDOWS_PER_CALL] for begin in range(0, len(starts), WINDOWS_PER_CALL)]
-    found = [local_scale(seen.histories(block)[..., :targets], lag, flat) for block in blocks]
+    found = [local_scale(seen.histories(block)[..., :targets], lag, empty) for block in blocks]
     return np.concatenate([np.empty((0, targets)), *found])
 
 
@@ -31,7 +31,7 @@ def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Mapping[str,
         name: clipped(made, intervals[name].nonnegative) if name in intervals else made
         for name, made in forecasts.by_name.items()
     }
-    scale = local_scales(data, forecasts.starts, one.lag, one.flat)
+    scale = local_scales(data, forecasts.starts, one.lag, one.empty)
     return replace(forecasts, by_name=made, levels=one.levels, intervals=intervals, scale=scale)
 
 
@@ -50,7 +50,7 @@ def calibrated(calibration: Forecasts, data: Prepared, levels: Sequence[float]) 
 
     def loss(lag: int) -> float:
         of_model = intervals(calibration.by_name[MODEL], lag)
-        scale = np.where(scales[lag] > 0, scales[lag], of_model.flat)
+        scale = np.where(scales[lag] > 0, scales[lag], of_model.empty)
         quantiles = of_model.around(calibration.by_name[MODEL], scale)
         return float(mean_pinball_loss(truth, quantiles, levels).mean())
 

@@ -31,7 +31,8 @@ DIFFERENCES = 36  # differences that give the local scale of a window
 MAX_LAG = 60  # observations; a longer season would make every window longer
 INTERVALS_FILE = "intervals.json"
 
-_FLAT_SHARE = 0.1  # local scale of a window that never moves, as a share of the mean over the calibration windows
+_FLAT_SHARE = 0.01  # local scale of a window that never moves, as a share of its value
+_EMPTY_SHARE = 0.1  # local scale of a window of zeros, as a share of the median over the calibration windows
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Intervals:
 
     levels: tuple[float, ...]  # ascending, 0.5 among them
     factors: Array  # (horizon, targets, levels): distance from the forecast in local scales, ascending
-    flat: Array  # (targets,), local scale of a window that never moves
+    empty: Array  # (targets,), local scale of a window of zeros
     lag: int  # observations between the values of a difference: a season, or 1
     nonnegative: tuple[bool, ...]  # (targets,), whether no forecast and no quantile is negative
     windows: int  # number of calibration windows
@@ -52,7 +53,7 @@ class Intervals:
 
     def scale(self, histories: npt.NDArray[np.floating]) -> Array:
         """Return the local scale of windows, (windows, history, columns) to (windows, targets)."""
-        return local_scale(histories[:, -self.history :, : len(self.flat)], self.lag, self.flat)
+        return local_scale(histories[:, -self.history :, : len(self.empty)], self.lag, self.empty)
 
     def around(self, forecast: Array, scale: Array) -> Array:
         """Return the quantiles of forecasts, (windows, horizon, targets) to (…, levels)."""
@@ -62,7 +63,7 @@ class Intervals:
 
     def document(self) -> dict[str, object]:
         """Return the intervals as JSON values; `restored` reads them."""
-        return asdict(self) | {"factors": self.factors.tolist(), "flat": self.flat.tolist()}
+        return asdict(self) | {"factors": self.factors.tolist(), "empty": self.empty.tolist()}
 
 
 def restored(document: dict[str, Any]) -> Intervals:
@@ -70,7 +71,7 @@ def restored(document: dict[str, Any]) -> Intervals:
     return Intervals(
         levels=tuple(document["levels"]),
         factors=np.array(document["factors"], np.float64),
-        flat=np.array(document["flat"], np.float64),
+        empty=np.array(document["empty"], np.float64),
         lag=document["lag"],
         nonnegative=tuple(document["nonnegative"]),
         windows=document["windows"],
@@ -101,40 +102,40 @@ def calibrate(
 
     Args:
         residuals: truth minus forecast, (windows, horizon, targets), of data the model was not fitted on.
-        scale: local scale of these windows without a replacement for flat ones, (windows, targets).
+        scale: local scale of these windows, (windows, targets); 0 for a window of zeros.
         levels: levels of the quantiles, ascending.
         lag: observations between the values of a difference in the scale.
         nonnegative: for each target, whether no forecast and no quantile is negative.
     """
-    typical = scale.sum(axis=0) / np.maximum((scale > 0).sum(axis=0), 1)
-    flat = np.where(typical > 0, _FLAT_SHARE * typical, 1.0)
-    scores = np.sort(np.abs(residuals) / np.where(scale > 0, scale, flat)[:, np.newaxis], axis=0)
+    typical = [np.median(one[one > 0]) if (one > 0).any() else 1.0 for one in scale.T]
+    empty = _EMPTY_SHARE * np.array(typical)
+    scores = np.sort(np.abs(residuals) / np.where(scale > 0, scale, empty)[:, np.newaxis], axis=0)
     count = len(scores)
     factors = []
     for level in levels:
         coverage = abs(2 * level - 1)
         rank = min(count, math.ceil(round((count + 1) * coverage, 9)))
         factors.append(np.sign(level - 0.5) * scores[max(rank, 1) - 1])
-    return Intervals(tuple(levels), np.stack(factors, axis=-1), flat, lag, tuple(nonnegative), count)
+    return Intervals(tuple(levels), np.stack(factors, axis=-1), empty, lag, tuple(nonnegative), count)
 
 
-def local_scale(values: Any, lag: int, flat: Any = 0.0) -> Array:
+def local_scale(values: Any, lag: int, empty: Any = 0.0) -> Array:
     """Return `scale_of_windows` as an array, (windows, history, targets) to (windows, targets)."""
     from keras import ops
 
-    return np.asarray(scale_of_windows(ops.convert_to_tensor(values, "float32"), lag, flat), np.float64)
+    return np.asarray(scale_of_windows(ops.convert_to_tensor(values, "float32"), lag, empty), np.float64)
 
 
-def scale_of_windows(values: Any, lag: int, flat: Any) -> Any:
+def scale_of_windows(values: Any, lag: int, empty: Any) -> Any:
     """Return the mean absolute difference between values `lag` apart in each window, in a graph or at once.
 
-    A series that is not longer than the lag has differences between neighbours instead. `flat` is the result where no
-    value differs from another.
+    A series that is not longer than the lag has differences between neighbours instead. Where no value differs from
+    another, the result is a share of the value; `empty` where all are 0.
 
     Args:
         values: (windows, history, targets), leading NaN before a series begins.
         lag: observations between the values of a difference.
-        flat: (targets,), or one number.
+        empty: (targets,), or one number.
     """
     from keras import ops
 
@@ -142,7 +143,9 @@ def scale_of_windows(values: Any, lag: int, flat: Any) -> Any:
 
     values, count = filled(values, 1)  # first, because in ONNX a `where` does not remove NaN
     found = ops.where(count > lag, _mean_difference(values, lag, count), _mean_difference(values, 1, count))
-    return ops.where(found > 0, found, np.asarray(flat, np.float32))[:, 0]
+    size = ops.abs(values[:, -1:])
+    unmoved = ops.where(size > 0, _FLAT_SHARE * size, np.asarray(empty, np.float32))
+    return ops.where(found > 0, found, unmoved)[:, 0]
 
 
 def _mean_difference(values: Any, lag: int, count: Any) -> Any:
@@ -173,7 +176,7 @@ def with_quantiles(network: "keras.Model", intervals: Intervals) -> "keras.Model
     if own is None:  # a window of any length, which may be shorter than that of the scale
         seen = ops.pad(seen, ((0, 0), (intervals.history, 0), (0, 0)), constant_values=float("nan"))
     seen = ops.reshape(seen[:, -intervals.history :], (-1, intervals.history, targets))
-    scale = scale_of_windows(seen, intervals.lag, intervals.flat)
+    scale = scale_of_windows(seen, intervals.lag, intervals.empty)
     lowest = np.maximum(lowest_values(intervals.nonnegative), np.finfo(np.float32).min).astype(np.float32)
     middle = ops.maximum(forecast, lowest)[..., None]
     made = ops.maximum(middle + scale[:, None, :, None] * intervals.factors.astype(np.float32), lowest[:, np.newaxis])

@@ -38,7 +38,7 @@ def test_quantiles_lie_around_each_forecast(lag: int) -> None:
 
     made = with_intervals(other, DATA, {MODEL: intervals(lag), "drift": intervals(lag)})
 
-    scale = local_scales(DATA, STARTS, lag, intervals().flat)[:, np.newaxis]
+    scale = local_scales(DATA, STARTS, lag, intervals().empty)[:, np.newaxis]
     assert made.levels == (0.1, 0.5, 0.9)
     assert made.quantiles_of("alone") is None
     for name in (MODEL, "drift"):

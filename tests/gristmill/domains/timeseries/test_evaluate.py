@@ -182,7 +182,7 @@ def test_quantiles_are_calibrated_on_validation_alone(solved: Folders) -> None:
     assert kept.factors == pytest.approx(by_hand.factors, rel=1e-5)
     assert (kept.levels, kept.windows) == (LEVELS, 29)
     test = read_predictions(folder, "test")
-    scale = local_scales(data, data.origins("test"), kept.lag, kept.flat)
+    scale = local_scales(data, data.origins("test"), kept.lag, kept.empty)
     expected = kept.around(test["model"].to_numpy().reshape(-1, 2, 1), scale)
     assert test[QUANTILES].to_numpy() == pytest.approx(expected.reshape(-1, 9))
     assert read_document(folder / "scores.json")["calibrated_on"] == "validation"

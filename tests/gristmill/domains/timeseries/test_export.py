@@ -131,7 +131,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     assert made[..., 4:5] == pytest.approx(again, rel=1e-6)
     assert np.abs(made[..., 4:5] - judged).max() > 1e-3
     tested = restored(read_document(refitted["evaluate"] / "intervals.json"))
-    scale = local_scales(data, starts, tested.lag, tested.flat)
+    scale = local_scales(data, starts, tested.lag, tested.empty)
     assert made == pytest.approx(tested.around(again, scale)[:, :, 0], rel=1e-4, abs=1e-3)
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
     truth = data.targets(data.origins("test"))

@@ -106,14 +106,23 @@ def test_the_half_width_is_the_factor_times_the_local_scale() -> None:
     assert half_widths(found, histories(3, [2.0, 4.0, 10.0])).tolist() == [[[6]], [[12]], [[30]]]
 
 
-def test_a_window_that_never_moves_counts_for_a_tenth_of_the_mean_scale() -> None:
+def test_a_window_that_never_moves_has_a_scale_of_its_own_size() -> None:
+    """Not one of the other series, which may be a thousand times as large."""
     truth = np.full((20, 1, 1), 6.0)
     found = calibrated(truth, np.zeros_like(truth), histories(20, 2.0))
 
-    assert found.flat.tolist() == pytest.approx([0.2])
+    assert half_widths(found, np.full((1, 5, 1), 50.0)).tolist() == [[[pytest.approx(3 * 0.5)]]]
+    assert half_widths(found, np.full((1, 5, 1), -5e6)).tolist() == [[[pytest.approx(3 * 5e4)]]]
+
+
+def test_a_window_of_zeros_has_a_tenth_of_the_median_scale() -> None:
+    truth = np.full((20, 1, 1), 6.0)
+    found = calibrated(truth, np.zeros_like(truth), histories(20, [*[2.0] * 15, *[9000.0] * 5]))
+
+    assert found.empty.tolist() == pytest.approx([0.2])
     assert half_widths(found, histories(1, 0.0)).tolist() == [[[pytest.approx(0.6)]]]
-    flat = calibrated(truth, np.zeros_like(truth), histories(20, 0.0))
-    assert half_widths(flat, histories(1, 0.0)).tolist() == [[[pytest.approx(6)]]]  # a series that never moved
+    zeros = calibrated(truth, np.zeros_like(truth), histories(20, 0.0))
+    assert half_widths(zeros, histories(1, 0.0)).tolist() == [[[pytest.approx(6)]]]
 
 
 @pytest.mark.parametrize("lag", [1, 4])
@@ -154,7 +163,7 @@ def test_windows_of_one_value_count_alike() -> None:
 
     found = calibrated(truth, np.zeros_like(truth), np.full((10, 1, 1), 7.0), 0.5)
 
-    assert half_widths(found, np.zeros((2, 1, 1))).tolist() == [[[6]], [[6]]]
+    assert half_widths(found, np.full((2, 1, 1), 7.0)) == pytest.approx(6)
 
 
 def test_a_long_season_is_no_lag() -> None:
