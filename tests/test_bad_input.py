@@ -299,7 +299,7 @@ def test_what_is_known_ahead_must_be_there_for_the_steps_to_forecast(
     said = command("predict", "small")
 
     assert the_error(said) == (
-        "series 'sunspots': 'holiday' must be known for all steps to forecast, but 1774-02-01 00:00:00 is missing. "
+        "the model needs 'holiday' for 2 times, 1774-01-01 to 1774-02-01, and the rows hold 1 of these 2. "
         "Add rows with these columns filled and the target empty."
     )
     assert (said.status, said.out) == (1, "")

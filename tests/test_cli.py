@@ -421,7 +421,7 @@ def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) ->
     )
     assert (short.status, short.err) == (
         1,
-        "error: series 'sunspots': 5 rows, but the model needs 12. Add earlier rows.\n",
+        "error: the series has 5 rows, but the model needs 12. Add earlier rows.\n",
     )
     assert not (finished / "f.xlsx").exists()
 

@@ -65,7 +65,10 @@ def predict(
     input_: Annotated[
         str | None,
         typer.Option(
-            "--input", metavar="FILE|FOLDER", help="Data like the pipeline's source; default: the source itself."
+            "--input",
+            metavar="FILE|FOLDER",
+            help="Data like the pipeline's source; default: the source itself. A forecaster with known columns needs "
+            "rows for the times to forecast too, with these columns filled and the target empty.",
         ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,

@@ -1,5 +1,6 @@
 """Predict: forecast the values after the last row of each series with an exported bundle."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ from gristmill.export import bundle
 from gristmill.sources.rows import TableSource
 from gristmill.util.table_io import read_document, read_table
 
+logger = logging.getLogger(__name__)
+
 Values = npt.NDArray[np.float32]
+
+_MAX_SERIES_LISTED = 5
 
 
 def predict(
@@ -38,11 +43,12 @@ def predict(
     used as observations, inputs stay at their last value, and there are no quantiles.
 
     Series are ingested from `paths` into the empty folder `scratch`, unless they are already ingested in the folder
-    `ingested`. They need `history` rows each and, if the model has known columns, rows for the `steps` to forecast with
-    these columns and without targets. By default both numbers are the model's.
+    `ingested`. Those with fewer than `history` rows are left out with a warning. If the model has known columns, they
+    need rows for the `steps` to forecast with these columns and without targets. By default both numbers are the
+    model's.
 
     Raises:
-        DataError: a file cannot be read, is shorter than the model's history, or lacks values of known columns.
+        DataError: a file cannot be read, all series are too short, or values of known columns are missing.
         RequestError: the model does not accept this history.
     """
     signature = read_document(export / "signature.json")
@@ -93,15 +99,20 @@ class LastRows:
     def of(cls, table: pd.DataFrame, seen: int, least: int) -> "LastRows":
         """Return the last `seen` rows of each ingested series, with NaN before it begins.
 
+        Series with fewer than `least` rows are left out with a warning.
+
         Raises:
-            DataError: a series has fewer than `least` rows.
+            DataError: no series has that many rows.
         """
         lengths = table.groupby("unique_id", sort=False).size()
-        short = lengths[lengths < least]
-        if len(short):
-            raise DataError(
-                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model needs {least}. Add earlier rows."
-            )
+        short = lengths < least
+        if short.all():
+            series = "the series" if len(lengths) == 1 else f"the longest of {len(lengths)} series"
+            raise DataError(f"{series} has {lengths.max()} rows, but the model needs {least}. Add earlier rows.")
+        if short.any():
+            _warn_left_out(lengths.index[short], len(lengths), least)
+            table = table[table["unique_id"].isin(lengths.index[~short])]
+            lengths = lengths[~short]
         ends = np.cumsum(lengths.to_numpy())[:, np.newaxis]
         positions, firsts = ends + np.arange(-seen, 0), ends - lengths.to_numpy()[:, np.newaxis]
         rows = table.iloc[np.maximum(positions, firsts).ravel()].reset_index(drop=True)
@@ -122,6 +133,13 @@ class LastRows:
         return times
 
 
+def _warn_left_out(names: pd.Index, count: int, least: int) -> None:
+    """Warn that some of `count` series are too short to be forecast."""
+    listed = ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + ", …" * (len(names) > _MAX_SERIES_LISTED)
+    rows = "row" if least == 1 else "rows"
+    logger.warning("%d of %d series have fewer than %d %s and no forecast: %s", len(names), count, least, rows, listed)
+
+
 def _known_columns(
     signature: dict[str, Any], settings: Preprocess, ingested: Path, ends: LastRows, times: pd.Index
 ) -> Values:
@@ -134,15 +152,32 @@ def _known_columns(
         return np.concatenate(features, axis=1)
     wanted = pd.DataFrame({"unique_id": ends.names.repeat(len(times) // len(ends.names)), "ds": times})
     future = wanted.merge(read_table(ingested / "future.parquet"), how="left", on=["unique_id", "ds"])[columns]
-    missing = future.isna().any(axis=1).to_numpy()
-    if missing.any():
-        name, first = wanted.iloc[int(missing.argmax())]
-        raise DataError(
-            f"series {name!r}: {', '.join(map(repr, columns))} must be known for all steps to forecast, but "
-            f"{first} is missing. Add rows with these columns filled and the target empty."
-        )
+    _check_known(wanted, future)
     recorded = [ends.by_series(ends.rows[columns]), ends.by_series(future)]
     return np.concatenate([np.concatenate(recorded, axis=1), np.concatenate(features, axis=1)], axis=2)
+
+
+def _check_known(wanted: pd.DataFrame, future: pd.DataFrame) -> None:
+    """Raise an error if a known column has no value at a wanted time; rows of both correspond."""
+    missing = future.isna().any(axis=1).to_numpy()
+    if not missing.any():
+        return
+
+    def day(time: Any) -> str:
+        return str(time).removesuffix(" 00:00:00")
+
+    times, series = wanted["ds"], wanted["unique_id"].nunique()
+    each = len(wanted) // series
+    span = f"{each} times, {day(times.min())} to {day(times.max())}" if each > 1 else f"{day(times.min())}"
+    of_all = first = ""
+    if series > 1:
+        name, time = wanted.iloc[int(missing.argmax())]
+        of_all, first = f", of each of {series:,} series", f"; the first missing is {day(time)} of series {name!r}"
+    raise DataError(
+        f"the model needs {', '.join(map(repr, future.columns))} for {span}{of_all}, and the rows hold "
+        f"{len(missing) - missing.sum():,} of these {len(missing):,}{first}. Add rows with these columns filled and "
+        "the target empty."
+    )
 
 
 def _forecasts(
@@ -153,7 +188,7 @@ def _forecasts(
     targets, horizon, seen, count = signature["targets"], signature["horizon"], ends.seen, len(ends.names)
     values = ends.by_series(ends.rows[[*targets, *signature["inputs"]]])
     rounded = len(times) // count
-    quantiles = np.full((count, rounded, len(targets), len(levels or ())), np.nan)
+    quantiles = np.full((count, rounded, len(targets), len(levels or ())), np.nan, np.float32)
     for at in range(0, rounded, horizon):
         windows = np.concatenate([values[:, at:], known[:, at + horizon : at + horizon + seen]], axis=2)
         points, found = levels_of(model(windows), levels)

@@ -11,6 +11,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.series_scale import step_sizes
 from gristmill.domains.timeseries.window_graph import fill_source, longest_past
+from gristmill.domains.timeseries.windows import thinned
 
 HISTORY = 100  # observations of a window; the weight of older ones is below 1 %
 WEIGHTS = (0.05, 0.1, 0.2, 0.4)  # tried for probability and size
@@ -52,8 +53,7 @@ def _newest_weigh_most(values: Any, counted: Any, weight: float) -> Any:
 
 def _squared_error(forecaster: keras.Model, data: Prepared) -> float:
     """Return the mean squared error on training windows, in units of each series' steps."""
-    starts = data.origins("train")
-    starts = starts[:: -(-len(starts) // MAX_WINDOWS) or 1]
+    starts = thinned(data.origins("train"), MAX_WINDOWS)
     errors = by_network(forecaster, data.seen_by(forecaster), starts) - data.targets(starts)
     return (
         float(np.square(errors / step_sizes(data)[data.series_of(starts), np.newaxis]).mean()) if len(starts) else 0.0

@@ -115,7 +115,7 @@ def test_rows_out_of_order_are_put_in_order(single: Folders, forecast: Predict) 
 
 
 def test_a_file_shorter_than_the_history_is_refused(single: Folders, forecast: Predict) -> None:
-    with pytest.raises(DataError, match=r"series 'sunspots': 11 rows, but the model needs 12\. Add earlier rows"):
+    with pytest.raises(DataError, match=r"the series has 11 rows, but the model needs 12\. Add earlier rows"):
         forecast(single, WHOLE.iloc[:11])
 
 
@@ -242,6 +242,7 @@ def test_each_series_is_forecast_with_its_name_and_every_target(several: Folders
     ]
     assert made.columns.tolist() == ["unique_id", "ds", *names]
     assert not made.isna().any(axis=None)
+    assert set(made[names].dtypes) == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("origin", [0, 4, 9])
@@ -311,14 +312,42 @@ def test_a_future_that_is_not_known_for_all_steps_is_refused(several: Folders, f
     rows = until("2024-03-28")
     cut = rows[~((rows["shop"] == "south") & (rows["day"] > "2024-03-28"))]
 
-    with pytest.raises(
-        DataError, match=r"series 'south': 'promo' must be known for all steps to forecast, but 2024-03-29"
-    ):
+    with pytest.raises(DataError) as few:
         forecast(several, cut, SALES, SALES_CUT)
     with pytest.raises(
-        DataError, match=r"series 'north': 'promo' must be known .* but 2024-03-31 .*Add rows with these"
+        DataError, match=r"for 6 times, 2024-03-28 to 2024-04-02, of each of 2 series, .* 6 of these 12"
     ):
         forecast(several, rows, SALES, SALES_CUT, steps=4)
+    with pytest.raises(DataError) as none:
+        forecast(several, rows[(rows["shop"] == "north") & (rows["day"] < "2024-03-28")], SALES, SALES_CUT)
+
+    assert str(few.value) == (
+        "the model needs 'promo' for 3 times, 2024-03-28 to 2024-03-30, of each of 2 series, and the rows hold 4 of "
+        "these 6; the first missing is 2024-03-29 of series 'south'. Add rows with these columns filled and the target "
+        "empty."
+    )
+    assert str(none.value) == (
+        "the model needs 'promo' for 3 times, 2024-03-28 to 2024-03-30, and the rows hold 0 of these 3. Add rows with "
+        "these columns filled and the target empty."
+    )
+
+
+def test_series_too_short_for_the_model_are_left_out_with_one_warning(
+    several: Folders, forecast: Predict, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = until("2024-03-28")
+    young = [rows[(rows["shop"] == "south") & (rows["day"] >= "2024-03-26")].assign(shop=f"k{at}") for at in range(7)]
+    together = pd.concat([young[0], rows, *young[1:]])
+
+    made = forecast(several, together, SALES, SALES_CUT)
+
+    pd.testing.assert_frame_equal(made, forecast(several, rows, SALES, SALES_CUT))
+    needed = read_document(several["export"] / "signature.json")["past"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"7 of 9 series have fewer than {needed} rows and no forecast: 'k0', 'k1', 'k2', 'k3', 'k4', …"
+    ]
+    with pytest.raises(DataError, match=rf"the longest of 7 series has 2 rows, but the model needs {needed}\. Add"):
+        forecast(several, pd.concat(young), SALES, SALES_CUT)
 
 
 def test_beyond_the_horizon_inputs_stay_at_their_last_value_and_what_is_known_goes_on(

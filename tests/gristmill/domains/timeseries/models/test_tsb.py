@@ -62,6 +62,24 @@ def test_weights_are_those_with_the_lowest_squared_error(monkeypatch: pytest.Mon
     assert min(errors) < 0.99 * max(errors)
 
 
+def test_weights_are_tried_on_windows_of_all_places_of_a_season(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Any] = []
+
+    def seen(network: Any, data: Any, starts: Any) -> Any:
+        tried.append(starts)
+        return by_network(network, data, starts)
+
+    monkeypatch.setattr(tsb_graph, "by_network", seen)
+    monkeypatch.setattr(tsb_graph, "MAX_WINDOWS", 40)
+    data = assembled(*(demand(121, 0.4) for _ in range(4)), history=1, horizon=1, test=1)  # 476 windows: every 12th
+
+    Tsb(kind="tsb", probability=0.1).fit(data)
+
+    assert len(tried) == len(tsb_graph.WEIGHTS)
+    assert 35 <= len(tried[0]) <= 45
+    assert len({start % 12 for start in tried[0]}) == 12
+
+
 def test_sparse_demand_is_forecast_better_than_by_naive_kinds() -> None:
     data = assembled(*(demand(120, RANDOM.uniform(0.1, 0.4)) for _ in range(40)), history=1, horizon=6, test=12)
     starts = data.origins("test")
