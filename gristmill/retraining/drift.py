@@ -62,10 +62,9 @@ def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
     """
     if best is None or CHAMPION not in contest.errors:
         return None
-    champion, baseline = contest.errors[CHAMPION], contest.errors[best]
-    difference, probability = champion - baseline, 1.0
+    difference, probability = contest.differences(CHAMPION, best), 1.0
     error, blocks = standard_error(difference, contest.block), independent_blocks(len(difference), contest.block)
-    if not np.isfinite(champion).all():
+    if not np.isfinite(contest.errors[CHAMPION]).all():
         probability = 0.0
     elif error == 0:  # the same difference in every item
         probability = 0.0 if difference.mean() > 0 else 1.0
@@ -74,8 +73,8 @@ def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
     return BaselineDrift(
         name=best,
         metric=contest.metric,
-        champion=float(champion.mean()),
-        baseline=float(baseline.mean()),
+        champion=contest.score(CHAMPION),
+        baseline=contest.score(best),
         probability=probability,
         alarm=probability < ALARM_P_VALUE,
     )

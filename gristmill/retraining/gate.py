@@ -26,16 +26,32 @@ NEW_SELECTION, CHAMPIONS_RECIPE = "new selection", "champion's recipe"  # names 
 class Contest:
     """Errors of all judged models, in the order of time; lower is better."""
 
-    metric: str  # name of the mean error
+    metric: str  # name of the score
     errors: dict[str, Errors]  # (items,) each: of the challenger, the champion if there is one, and every baseline
     block: int = 1  # number of neighbouring items that may depend on each other, such as forecasts that overlap
+    root: bool = False  # whether a score is the root of the mean error: RMSE, from squared errors
+
+    def score(self, name: str) -> float:
+        """Return the score of a model: its mean error, or the root of that."""
+        mean = float(self.errors[name].mean())
+        return math.sqrt(mean) if self.root else mean
+
+    def differences(self, name: str, other: str) -> Errors:
+        """Return values, (items,), whose mean is the score of a model minus that of another one.
+
+        A difference of roots is the difference of the means over the sum of the roots. Standard errors and intervals
+        take that sum as known.
+        """
+        differences = self.errors[name] - self.errors[other]
+        roots = self.score(name) + self.score(other)
+        return differences / roots if self.root and 0 < roots < math.inf else differences
 
 
 def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     """Return whether the challenger is promoted, and why.
 
-    With a champion, the challenger must be better by the gate's margin, a share of the champion's error. A baseline
-    never protects a champion that loses to it. A champion whose error is not finite loses to any challenger whose error
+    With a champion, the challenger must be better by the gate's margin, a share of the champion's score. A baseline
+    never protects a champion that loses to it. A champion whose score is not finite loses to any challenger whose score
     is finite. Without a champion, the challenger may be worse than the best baseline by at most one standard error.
 
     Args:
@@ -43,9 +59,9 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
         gate: conditions for the challenger.
         best: name of the best baseline (`best_baseline`).
     """
-    scores = {name: float(errors.mean()) for name, errors in contest.errors.items()}
+    scores = {name: contest.score(name) for name in contest.errors}
     compared = CHAMPION in scores and math.isfinite(scores[CHAMPION]) and math.isfinite(scores[CHALLENGER])
-    difference = contest.errors[CHAMPION] - contest.errors[CHALLENGER] if compared else None
+    difference = contest.differences(CHAMPION, CHALLENGER) if compared else None
     promoted, why = (_against_champion if CHAMPION in scores else _against_baseline)(contest, scores, best, gate)
     return Judgement(
         metric=contest.metric,
@@ -67,7 +83,7 @@ def keeps_recipe(selection: Contest, recipe: Contest, gate: Gate) -> bool:
         recipe: the same contest with the champion's recipe, fitted on the same data, as the challenger.
         gate: conditions for the challenger.
     """
-    new, old = (float(contest.errors[CHALLENGER].mean()) for contest in (selection, recipe))
+    new, old = (contest.score(CHALLENGER) for contest in (selection, recipe))
     return math.isfinite(old) and not new < old * (1 - gate.margin)
 
 
@@ -118,7 +134,7 @@ def _against_baseline(contest: Contest, scores: dict[str, float], best: str | No
     baseline = f"{best} with {_score(scores[best])}"
     if own <= scores[best]:
         return True, f"{score}, not worse than {baseline}; there was no champion"
-    error = standard_error(contest.errors[CHALLENGER] - contest.errors[best], contest.block)
+    error = standard_error(contest.differences(CHALLENGER, best), contest.block)
     if error is None:
         return False, f"{score}, worse than {baseline}; too few items for a standard error"
     shown = format_number(error, digits=2)

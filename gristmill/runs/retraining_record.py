@@ -146,7 +146,7 @@ class Judgement(BaseModel):
     metric: str
     scores: dict[str, JsonFloat]  # by name, lower is better
     items: int  # number of judged items
-    difference: JsonFloat | None  # champion's error minus the challenger's; None unless both are finite
+    difference: JsonFloat | None  # champion's score minus the challenger's; None unless both are finite
     interval: tuple[float, float] | None  # confidence interval of the difference
     best_baseline: str | None
     promoted: bool

@@ -56,7 +56,7 @@ def assembled(
     lengths = np.array([len(table) for table in tables])
     whole = pd.Series(np.concatenate(times))
     past = min_past(cut, known > 0)
-    bounds, parts = split_all(whole, lengths, cut) if cut.split == "time" else split_each(lengths, cut, past or 1)
+    bounds, parts = split_each(lengths, cut, past or 1) if cut.split == "per_series" else split_all(whole, lengths, cut)
     values = np.concatenate(tables)
     mean, deviation = fit_scale(values[inside(len(values), parts[:, 0])], cut.scale)
     holes = np.zeros(len(values), bool)

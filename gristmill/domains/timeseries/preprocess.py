@@ -32,10 +32,10 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     series = table.groupby("unique_id", sort=False).size()
     lengths, known = np.asarray(series, np.int64), known_ahead(table, summary, preprocess)
     past = min_past(preprocess, bool(len(known.columns)))
-    if preprocess.split == "time":
-        bounds, parts = split_all(table["ds"], lengths, preprocess)
-    else:
+    if preprocess.split == "per_series":
         bounds, parts = split_each(lengths, preprocess, past or preprocess.history)
+    else:
+        bounds, parts = split_all(table["ds"], lengths, preprocess)
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
     trained = inside(len(values), parts[:, 0])
     check_targets(table.loc[trained, channels], summary["targets"])

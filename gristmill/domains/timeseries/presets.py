@@ -31,9 +31,9 @@ _NETWORKS = [_TREES_ON_LEVELS, _MULTISCALE, _CONV_LSTM]
 
 
 def _good(tables: Mapping[str, Any]) -> list[_Point]:
-    """Return no network for series that are split per series: their few blocks cannot show that it is better."""
+    """Return no network for short series, those not split by time: their few blocks cannot show that it is better."""
     split = getattr(tables.get("preprocess"), "split", "time")
-    return _QUICK if split == "per_series" else [*_QUICK, *_NETWORKS]
+    return [*_QUICK, *_NETWORKS] if split == "time" else _QUICK
 
 
 PRESETS: dict[Preset, list[_Point] | Callable[[Mapping[str, Any]], list[_Point]]] = {

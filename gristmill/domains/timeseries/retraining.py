@@ -12,7 +12,7 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
-from gristmill.domains.timeseries.score_table import past_errors
+from gristmill.domains.timeseries.score_table import losses, past_errors
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import combine_signs
@@ -40,7 +40,7 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
     """Return the settings that a challenger overrides: the judging window is its test set, and it is refit.
 
     Series that are split per series are judged at the same times: only the newest times are unseen by the champion.
-    Short ones are still forecast.
+    Short ones are still forecast, by the same candidates.
 
     Raises:
         RequestError: the judging window is shorter than the horizon.
@@ -51,9 +51,7 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
             f"gate.window is {window}, shorter than preprocess.horizon, {horizon}: no forecast fits into it. "
             "Set gate.window to several horizons."
         )
-    split = []
-    if tables["preprocess"].split == "per_series":
-        split = ["preprocess.split=time", f"preprocess.min_history={tables['preprocess'].min_history or 1}"]
+    split = ["preprocess.split=time_short"] if tables["preprocess"].split == "per_series" else []
     return [f"preprocess.test={window}", *split, "export.refit=true"]
 
 
@@ -160,8 +158,8 @@ def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usu
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
 
-    An error is the mean over horizon and targets, and over all series at the same time. It is absolute, or scaled by
-    the naive error of each series' past if the headline metric is MASE.
+    An error is the mean over horizon and targets, and over all series at the same time, of the loss of the headline
+    metric: absolute or squared, and scaled by each series' past for MASE and RMSSE.
 
     The challenger's test set is newer than the champion's training data.
     """
@@ -181,17 +179,18 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         forecasts[CHAMPION] = np.full_like(forecasts[MODEL], np.nan)
         forecasts[CHAMPION][kept] = replay.forecast(starts[kept])
     truth = rows["y"].to_numpy().reshape(shape)
-    naive = past_errors(data, "test", Forecasts(starts, truth), None)[0]
-    unit = np.where(naive > 0, naive, np.nan) if scores.metric == "mase" else np.ones_like(truth)
-    kept &= ~np.isnan(unit).all(axis=(1, 2))  # constant series have no unit
+    units = past_errors(data, "test", Forecasts(starts, truth), data.layout.season)
+    found = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
+    counted, root = np.broadcast_to(found[MODEL].counted, truth.shape), found[MODEL].root
+    kept &= counted.any(axis=(1, 2))  # constant series have no unit
     if not kept.any():
         raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
-    counted, errors = ~np.isnan(unit), {}
-    for name, forecast in forecasts.items():
-        sums = np.where(counted, np.abs(forecast - truth) / unit, 0.0)[kept].sum(axis=(1, 2))
+    errors = {}
+    for name, loss in found.items():
+        sums = np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2))
         errors[name] = _by_time(sums / counted[kept].sum(axis=(1, 2)), data.times[starts][kept])
     errors[CHALLENGER] = errors.pop(MODEL)
-    return Contest(scores.metric, errors, data.layout.horizon)
+    return Contest(scores.metric, errors, data.layout.horizon, root)
 
 
 def _by_time(errors: Array, times: pd.Index) -> Array:

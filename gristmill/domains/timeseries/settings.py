@@ -69,10 +69,10 @@ class Preprocess(Settings):
     """Split, standardisation and windows."""
 
     history: PositiveInt  # observations that the model sees
-    min_history: PositiveInt | None = None  # fewest observations to forecast from; history, or 1 with split per_series
+    min_history: PositiveInt | None = None  # fewest observations to forecast from; history, or 1 unless split is time
     horizon: PositiveInt = 1  # observations to forecast, starting right after the history
     stride: PositiveInt = 1  # observations between the starts of two windows
-    split: Literal["time", "per_series"] = "time"  # cut all series at the same times, or each before its own end
+    split: Literal["time", "time_short", "per_series"] = "time"  # cut all at the same times, or each before its own end
     validation: NonNegativeInt | Share = 0.1  # size of the validation set, before the test set; 0 for none
     test: Part = 0.1  # size of the test set at the end, used for scores only
     season: NonNegativeInt | None = None  # observations in a season, 0 for none; found in the training set if not set

@@ -2,6 +2,7 @@
 
 Series that end at different times, such as those of a forecasting competition, are split per series. Then a series too
 short for a part has none of it: its observations count as training data, and it is forecast from whatever it has.
+Retraining splits them with "time_short": at the same times, and short ones are forecast too.
 """
 
 from typing import Any
@@ -91,7 +92,7 @@ def min_past(settings: Preprocess, known: bool) -> int | None:
 
     With known columns it is at least the horizon, because windows hold the known columns of all steps to forecast.
     """
-    past = settings.min_history or (1 if settings.split == "per_series" else None)
+    past = settings.min_history or (None if settings.split == "time" else 1)
     return max(past, settings.horizon) if past and known else past
 
 

@@ -1,5 +1,7 @@
 """Who is promoted, and how sure that is."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,37 @@ def test_the_better_recipe_is_judged_against_the_model_that_serves(kept: bool, c
     means = {name: errors.mean() for name, errors in found.errors.items()}
     assert means == {CHALLENGER: challenger, CHAMPION: 3.0, "naive": 4.0, other: 3.0 - challenger}
     assert judge_contest(found, Gate(), "naive").promoted
+
+
+def squared(challenger: Any, champion: Any, **baselines: Any) -> Contest:
+    """Return a contest of squared errors, whose scores are roots."""
+    return Contest("rmse", {CHALLENGER: challenger, CHAMPION: champion, **baselines}, root=True)
+
+
+@pytest.mark.parametrize(("margin", "promoted"), [(0.05, True), (0.15, False)])
+def test_the_margin_is_a_share_of_the_root_of_squared_errors(margin: float, promoted: bool) -> None:
+    errors = squared(np.full(10, 81.0), np.full(10, 100.0), naive=np.full(10, 400.0))
+
+    found = judge_contest(errors, Gate(margin=margin), "naive")
+
+    assert found.promoted is promoted
+    assert found.why == f"rmse 9 against the champion's 10 less {margin:.0%}"
+    assert (found.scores["naive"], found.difference, found.interval) == (20.0, 1.0, (1.0, 1.0))
+    assert keeps_recipe(errors, squared(np.full(10, 100.0), np.full(10, 100.0)), Gate(margin=margin)) is not promoted
+
+
+def test_the_difference_of_roots_has_their_standard_error() -> None:
+    random = np.random.default_rng(0)
+    one, other = np.square(random.normal(size=(2, 400)) * [[2.0], [2.2]])
+    contest = squared(one, other)
+
+    differences = contest.differences(CHAMPION, CHALLENGER)
+
+    assert differences.mean() == pytest.approx(np.sqrt(other.mean()) - np.sqrt(one.mean()))
+    drawn = random.integers(0, 400, size=(2_000, 400))
+    roots = np.sqrt(other[drawn].mean(axis=1)) - np.sqrt(one[drawn].mean(axis=1))
+    assert differences.std() / np.sqrt(400) == pytest.approx(roots.std(), rel=0.1)
+
+
+def test_roots_of_zero_have_a_difference_of_zero() -> None:
+    assert judge_contest(squared(np.zeros(10), np.zeros(10)), Gate(), None).difference == 0.0

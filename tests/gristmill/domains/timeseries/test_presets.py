@@ -1,6 +1,6 @@
 """Every preset holds valid candidates, cheap ones first, and needs no validation set."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -27,8 +27,9 @@ def test_presets_are_valid_and_train_without_a_validation_set(name: Preset) -> N
     assert {"ridge", "boosted_trees"} <= {one.name for one in found}
 
 
-def test_good_adds_no_network_to_series_that_are_split_per_series() -> None:
-    tables = {"preprocess": Preprocess(history=4, horizon=2, split="per_series")}
+@pytest.mark.parametrize("split", ["per_series", "time_short"])
+def test_good_adds_no_network_to_short_series(split: Literal["per_series", "time_short"]) -> None:
+    tables = {"preprocess": Preprocess(history=4, horizon=2, split=split)}
 
     kinds = {name: [point["model"]["kind"] for point in preset("timeseries", name, tables)] for name in PRESETS}
 

@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.config.candidates import candidates_of
+from gristmill.config.catalogue import load
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.retraining import contest, drift, news, overrides
 from gristmill.domains.timeseries.settings import Export, Ingest, Preprocess, Train
 from gristmill.errors import RequestError
+from gristmill.retraining.gate import judge_contest
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.runs.scores import Scores
 from gristmill.settings.schedule import Gate
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
@@ -28,7 +32,7 @@ from helpers.small_runs import (
     write_ingested,
 )
 
-pytest_plugins = ["helpers.small_runs"]
+pytest_plugins = ["helpers.small_runs", "helpers.end_to_end"]
 
 TABLES: dict[str, Any] = {"preprocess": CUT}
 
@@ -167,8 +171,7 @@ def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Pat
     assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
     assert overrides(own_ends) == [
         "preprocess.test=25",
-        "preprocess.split=time",
-        "preprocess.min_history=1",
+        "preprocess.split=time_short",
         "export.refit=true",
     ]
     challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
@@ -219,11 +222,14 @@ def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> 
         drift(now, Champion(exported, TABLES))
 
 
-def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path, parity_here: None) -> None:
+@pytest.mark.parametrize(("season", "lag"), [(0, 1), (7, 7)])
+def test_series_of_different_scale_are_judged_in_their_own_units(
+    season: int, lag: int, tmp_path: Path, parity_here: None
+) -> None:
     random = np.random.default_rng(0)
     walks = {shop: random.normal(size=80).cumsum() * scale for shop, scale in (("large", 1_000), ("small", 1))}
 
-    cut = Preprocess(history=5, validation=10, test=15)
+    cut = Preprocess(history=7, validation=10, test=15, season=season)
     champion = served_shops(tmp_path / "before", walks, 60, cut)
     challenger = shops(tmp_path / "now", walks, cut)
     found = contest(challenger, champion)
@@ -231,9 +237,88 @@ def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path,
     assert found.metric == "mase"
     assert {len(errors) for errors in found.errors.values()} == {15}  # one for each day, the mean of both shops
     rows = read_table(challenger["evaluate"] / "predictions.parquet").query("part == 'test'")
-    unit = {shop: np.abs(np.diff(walk[:65].astype(np.float32))).mean() for shop, walk in walks.items()}
+    unit = {shop: np.abs(walk[lag:65] - walk[: 65 - lag]).mean() for shop, walk in walks.items()}
     scaled = (rows["y"] - rows["naive"]).abs() / rows["unique_id"].map(unit)
     assert found.errors["naive"] == pytest.approx(scaled.groupby(rows["ds"]).mean().to_numpy(), rel=1e-4)
+    assert found.score(CHALLENGER) == pytest.approx(Scores.read(challenger["evaluate"]).test)
+
+
+@pytest.mark.parametrize(("names", "metric"), [(("one",), "rmse"), (("one", "large"), "rmsse")])
+def test_sparse_series_are_judged_by_squared_errors_like_the_run(
+    names: tuple[str, ...], metric: str, tmp_path: Path, parity_here: None
+) -> None:
+    random = np.random.default_rng(0)
+    sales = {
+        shop: np.where(random.random(80) < 0.3, random.poisson(4.0, 80) + 1.0, 0.0) * scale
+        for shop, scale in (("one", 1), ("large", 100))
+        if shop in names
+    }
+
+    cut = Preprocess(history=7, validation=10, test=15, season=7)
+    champion = served_shops(tmp_path / "before", sales, 60, cut)
+    challenger = shops(tmp_path / "now", sales, cut)
+    found = contest(challenger, champion)
+
+    scores = Scores.read(challenger["evaluate"])
+    assert (found.metric, found.root, scores.metric) == (metric, True, metric)
+    rows = read_table(challenger["evaluate"] / "predictions.parquet").query("part == 'test'")
+    unit = {shop: np.square(sold[7:65] - sold[:58]).mean() for shop, sold in sales.items()}
+    scaled = (rows["y"] - rows["model"]) ** 2 / (rows["unique_id"].map(unit) if metric == "rmsse" else 1.0)
+    assert found.errors[CHALLENGER] == pytest.approx(scaled.groupby(rows["ds"]).mean().to_numpy(), rel=1e-4)
+    assert found.score(CHALLENGER) == pytest.approx(scores.test)
+    assert found.score("naive") == pytest.approx(scores.baselines["naive"]["test"][metric])
+
+
+def test_the_mean_of_sparse_series_is_promoted_over_zero(tmp_path: Path) -> None:
+    """The absolute error is smallest for a forecast of 0, which says nothing about the demand."""
+    sold = np.tile([0.0, 0.0, 0.0, 4.0], 20)
+    challenger = shops(tmp_path / "now", {"one": sold}, Preprocess(history=4, validation=12, test=24))
+    file = challenger["evaluate"] / "predictions.parquet"
+    rows = read_table(file)
+    write_table(file, rows.assign(model=1.0, naive=0.0))
+
+    found = contest(challenger, None)
+
+    judged = judge_contest(found, Gate(), "naive")
+    assert judged.scores[CHALLENGER] == pytest.approx(np.sqrt((3 * 1 + 9) / 4))
+    assert judged.scores["naive"] == pytest.approx(2.0)
+    assert judged.promoted
+
+
+@pytest.mark.parametrize("preset", ["quick", "good", "best"])
+@pytest.mark.parametrize("split", ["time", "per_series"])
+def test_a_retraining_has_the_candidates_of_a_run(split: str, preset: str, tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(f"""
+[pipelines.shop]
+domain = "timeseries"
+source = {{ kind = "csv", path = "series.csv" }}
+ingest = {{ time = "day", target = "sales", series = "shop" }}
+preprocess = {{ history = 8, horizon = 4, split = "{split}", test = 4 }}
+model = {{ kind = "auto", preset = "{preset}" }}
+""")
+    run = load(tmp_path).pipeline("shop")
+    challenger = load(tmp_path, {"shop": overrides(run.tables)}).pipeline("shop")
+
+    candidates = [
+        [(one.name, one.tables["model"], one.tables["train"]) for one in candidates_of("timeseries", each.tables)]
+        for each in (run, challenger)
+    ]
+
+    assert candidates[0] == candidates[1]
+
+
+def test_short_series_are_split_at_the_same_times_and_forecast(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    sales = {"long": random.normal(size=60), "short": random.normal(size=12)}
+    sales["short"] = np.concatenate([np.full(48, np.nan), sales["short"]])
+    cut = Preprocess(history=20, validation=5, test=10, split="time_short")
+
+    run = shops(tmp_path / "now", sales, cut)
+
+    rows = read_table(run["evaluate"] / "predictions.parquet").query("part == 'test'")
+    days = {shop: set(own["ds"]) for shop, own in rows.groupby("unique_id")}
+    assert len(days["long"]) == 10
+    assert days["short"] == days["long"]
 
 
 def test_a_shift_of_any_series_is_an_alarm(tmp_path: Path, parity_here: None) -> None:
