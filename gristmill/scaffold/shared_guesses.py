@@ -20,14 +20,15 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
     `examples` is the number of training and validation examples. `tables` are those on which the presets depend.
     """
     few = examples is not None and examples < MIN_EXAMPLES_WITHOUT_FOLDS
-    tried = {name: _kinds(preset(domain, name, tables), few) for name in ("quick", "good", "best")}
-    added = {
-        name: [kind for kind in tried[name] if kind not in tried[before]]
-        for before, name in (("quick", "good"), ("good", "best"))
-    }
-    more = [f'"{name}" adds {", ".join(kinds)}' for name, kinds in added.items() if kinds]
-    if larger := " and ".join(f'"{name}"' for name, kinds in added.items() if not kinds):
-        more.append(f"{larger}: longer training and larger networks")
+    presets = {name: preset(domain, name, tables) for name in ("quick", "good", "best")}
+    tried = {name: _kinds(points, few) for name, points in presets.items()}
+    before = {"good": "quick", "best": "good"}
+    added = {name: [kind for kind in tried[name] if kind not in tried[smaller]] for name, smaller in before.items()}
+    more = [f'"{name}": the same' for name, smaller in before.items() if presets[name] == presets[smaller]]
+    more += [f'"{name}" adds {", ".join(kinds)}' for name, kinds in added.items() if kinds]
+    larger = [f'"{name}"' for name, kinds in added.items() if not kinds and presets[name] != presets[before[name]]]
+    if larger:
+        more.append(f"{' and '.join(larger)}: longer training and larger networks")
     average = "" if domain == "generation" else " or a weighted average"
     return [
         Guess("kind", AUTO, f"trains several models and exports the best one{average}"),

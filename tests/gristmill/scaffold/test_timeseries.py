@@ -297,6 +297,9 @@ def test_series_that_end_at_different_times_are_split_before_their_own_ends(
     reasons = {guess.key: guess.why for guess in [*draft.tables["preprocess"], *draft.tables["backtest"]]}
     assert why in reasons["windows"]
     assert reasons["horizon"] == "as requested"
+    preset = next(guess.why for guess in draft.tables["model"] if guess.key == "preset")
+    assert '; "good": the same; "best" adds ' in preset
+    assert "longer training" not in preset
 
 
 def test_a_few_series_with_ends_of_their_own_have_parts_that_are_shares(proposed: Propose) -> None:
