@@ -73,8 +73,8 @@ def with_room_for_validation(data: Prepared) -> Prepared:
     short = (before < least) | (parts[:, 1, 0] == parts[:, 1, 1])
     if short.all():
         raise DataError(
-            f"no series has room for a validation set: models are compared on series with {least} observations before "
-            "it. Set a smaller preprocess.validation, or 0."
+            f"no series has room for a validation set of at least preprocess.horizon, {data.layout.horizon}, and "
+            f"{least} observations before it. Set another preprocess.validation, or 0."
         )
     parts[short, 0, 1] = parts[short, 1, 0] = parts[short, 1, 1]
     return data.cut_at(parts)

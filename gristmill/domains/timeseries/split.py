@@ -66,8 +66,8 @@ def split_each(lengths: Sizes, settings: Preprocess, past: int) -> tuple[PartRan
     """Return the range of each series, (series, 2), and of its parts, (series, 3, 2), counted back from its own end.
 
     Sizes of parts that are shares refer to the length of the series; a test set is at least as long as the horizon. A
-    series without `past` observations before its test set has none, and one without an observation before its
-    validation set has none of that.
+    series without `past` observations before its test set has none. One whose validation set would be shorter than the
+    horizon, or without an observation before it, has none of that.
 
     Raises:
         DataError: no series is long enough for a test set.
@@ -81,8 +81,9 @@ def split_each(lengths: Sizes, settings: Preprocess, past: int) -> tuple[PartRan
             "preprocess.horizon."
         )
     judged = bounds[:, 1] - np.where(lengths >= test + past, test, 0)
-    chosen = judged - part_sizes(lengths, settings.validation)
-    learned = np.where(chosen > bounds[:, 0], chosen, judged)
+    validation = part_sizes(lengths, settings.validation)
+    chosen = judged - validation
+    learned = np.where((chosen > bounds[:, 0]) & (validation >= settings.horizon), chosen, judged)
     edges = np.column_stack([bounds[:, 0], learned, judged, bounds[:, 1]])
     return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
 

@@ -305,7 +305,8 @@ def test_constant_series_do_not_matter_among_others() -> None:
     [
         ((6, 4), {"test": 6}, "no series is long enough to be tested: the longest has 6 observations, but a test set"),
         ((40, 4), {"test": 4, "horizon": 6}, "the test set has 4 observations, fewer than the horizon of 6"),
-        ((14, 9), {"validation": 3}, "no series has room for a validation set: .* with 8 observations before it"),
+        ((14, 9), {"validation": 3}, "no series has room for a validation set .* and 8 observations before it"),
+        ((40, 30), {"validation": 1}, r"room for a validation set of at least preprocess\.horizon, 2, and"),
     ],
 )
 def test_series_that_are_all_too_short_are_refused(
