@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import replace
+from typing import Any
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
@@ -62,6 +63,7 @@ def train(run: Run, made: Made) -> Made:
     failed is not fitted to the blocks.
     """
     _check_slices(run)
+    _check_blocks(run)
     found: Made = {}
     untried = []
     for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
@@ -162,10 +164,23 @@ def _check_slices(run: Run) -> None:
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
         from gristmill.domains.common.classification.score_table import check_slices
 
-        dataset = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
-        check_slices(
-            slices, dataset.read(run.catalogue.store.open_verified(run.record().references["preprocess"]).path)
-        )
+        check_slices(slices, _prepared(run))
+
+
+def _check_blocks(run: Run) -> None:
+    """Check that the data has room for the blocks of the backtest, which are forecast only after a training."""
+    if blocks := [stage for stage in run.stages.values() if stage.name == "backtest"]:
+        from gristmill.domains.timeseries.backtest_blocks import check_blocks
+
+        trained: list[Any] = [stage.settings["train"] for stage in blocks]
+        settings: Any = run.pipeline.tables["backtest"]
+        check_blocks(_prepared(run), settings, all(train.patience is not None for train in trained))
+
+
+def _prepared(run: Run) -> Any:
+    """Return the data set that preprocess wrote."""
+    dataset = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
+    return dataset.read(run.catalogue.store.open_verified(run.record().references["preprocess"]).path)
 
 
 def _made_by_workers(run: Run, points: list[str]) -> Made:

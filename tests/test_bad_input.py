@@ -286,6 +286,24 @@ def test_a_model_of_ones_own_that_cannot_be_built_is_one_line_and_loses_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["linear", "auto"])
+def test_too_many_blocks_are_found_before_training(
+    project: Path, command: Command, prefect_api: str, kind: str
+) -> None:
+    edit(project / "pipelines.toml", 'kind = "linear"', f'kind = "{kind}"')
+
+    said = command("run", "small", "--set", "backtest.windows=40", "--set", "backtest.size=20")
+
+    assert the_error(said) == (
+        "backtest.windows is 40, but the data has room for 12. Set at most 12, or smaller windows in the table "
+        "'backtest'."
+    )
+    assert said.status == 1
+    assert {path.name for path in (project / "data/store").iterdir()} >= {"preprocess"}
+    assert not (project / "data/store/train").exists()
+
+
+@pytest.mark.slow
 def test_what_is_known_ahead_must_be_there_for_the_steps_to_forecast(
     project: Path, command: Command, prefect_api: str, parity_here: None
 ) -> None:

@@ -183,8 +183,22 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
             tables[key] = settings
     if len(problems) == before:
         check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
+        problems.extend(_short_blocks(tables, f"{where[:-1]}.backtest]"))
     sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
     return Pipeline(name, domain, description, tables, sweep) if len(problems) == before else None
+
+
+def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """Yield a problem if no forecast fits into a block of the backtest."""
+    backtest = tables.get("backtest")
+    if not backtest or not backtest.windows or not backtest.size:
+        return
+    if backtest.size < (horizon := tables["preprocess"].horizon):
+        text = (
+            f"{backtest.size} is smaller than preprocess.horizon, {horizon}: no forecast fits into a block. Set it to "
+            f"at least {horizon}."
+        )
+        yield Problem(where, text, "size", "size")
 
 
 def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Problem]:

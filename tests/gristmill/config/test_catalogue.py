@@ -100,6 +100,11 @@ def test_the_pipelines_of_this_repository_load() -> None:
         ("small.evaluate]", "small.evalute]", "] unknown key 'evalute'. Did you mean 'evaluate'? Known: "),
         ('"A few years of sunspots"', "3", "] description: expected a string. Received: 3."),
         ('"timeseries"', '"timeseries"\ntrain = 3', ".train]: expected a table. Received: 3."),
+        (
+            '"timeseries"',
+            '"timeseries"\nbacktest = { windows = 2, size = 1 }',
+            ".backtest] size: 1 is smaller than preprocess.horizon, 2: no forecast fits into a block. Set it to at",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> None:

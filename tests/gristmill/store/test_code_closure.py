@@ -119,6 +119,7 @@ CLOSURES = {
     "backtest": {
         *TRAINING,
         "gristmill.domains.timeseries.backtest",
+        "gristmill.domains.timeseries.backtest_blocks",
         "gristmill.domains.timeseries.split",  # where the parts of a block begin
     },
     "select": {

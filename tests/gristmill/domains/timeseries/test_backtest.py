@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.backtest import backtest, block_parts
+from gristmill.domains.timeseries.backtest import backtest
+from gristmill.domains.timeseries.backtest_blocks import block_parts, check_blocks
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
@@ -144,7 +145,7 @@ def test_all_that_is_trained_on_lies_before_the_block_in_all_series(
             False,
             [[[28, 33], [33, 33], [34, 36]], [[45, 50], [50, 50], [51, 53]], [[57, 65], [65, 65], [65, 65]]],
         ),
-        ({}, 0, True, [[[0, 31], [31, 33], [33, 36]], [[40, 53], [53, 53], [53, 53]], [[57, 65], [65, 65], [65, 65]]]),
+        ({}, 0, True, [[[0, 30], [30, 33], [33, 36]], [[40, 53], [53, 53], [53, 53]], [[57, 65], [65, 65], [65, 65]]]),
     ],
 )
 def test_blocks_of_series_split_per_series_lie_before_their_own_test_sets(
@@ -152,7 +153,7 @@ def test_blocks_of_series_split_per_series_lie_before_their_own_test_sets(
 ) -> None:
     """Test sets of 4, 4 and 4 of 40, 17 and 12 observations, or of a share; a block needs 9 observations before it."""
     series = [np.arange(length, dtype=float) for length in (40, 17, 12)]
-    cut = {"history": 1, "horizon": 3, "season": 4, "test": 4, "validation": 2, "split": "per_series"}
+    cut = {"history": 1, "horizon": 3, "season": 4, "test": 4, "validation": 3, "split": "per_series"}
     data = assembled(*series, **cut)
 
     parts = block_parts(data, Backtest(**{"windows": 2, "size": 3} | laid), window, with_validation=validated)
@@ -275,10 +276,32 @@ def test_learned_quantiles_are_kept(run: Run) -> None:
     [
         ({"windows": 9}, 8, r"backtest window 9 has 0 windows to train on and 0 to forecast\."),
         ({"windows": 7, "gap": 3}, 6, r"backtest window 7 has 1 windows to train on and 9 to forecast\. Set fewer"),
-        ({"size": 1}, 0, r"backtest\.size is 1, smaller than preprocess\.horizon, 2: no forecast fits"),
         ({"training": 2}, 0, r"backtest window 1 has 1 windows to train on and 9 to forecast\."),
     ],
 )
 def test_too_many_or_too_small_blocks_are_refused(run: Run, laid: dict[str, Any], window: int, said: str) -> None:
     with pytest.raises(DataError, match=said):
         run(window=window, **laid)
+
+
+@pytest.mark.parametrize(
+    ("data", "laid", "fitting"),
+    [
+        (DATA, {"size": 10}, 7),
+        (DATA, {"size": 10, "gap": 3}, 6),
+        (assembled(VALUES[:30], VALUES[:20], history=2, horizon=2, test=5, split="per_series"), {"size": 2}, 8),
+    ],
+)
+def test_more_blocks_than_there_is_data_for_are_found_before_training(
+    data: Prepared, laid: dict[str, Any], fitting: int
+) -> None:
+    check_blocks(data, Backtest(windows=fitting, **laid), with_validation=False)
+    with pytest.raises(
+        DataError, match=rf"backtest\.windows is 40, but the data has room for {fitting}\. Set at most {fitting},"
+    ):
+        check_blocks(data, Backtest(windows=40, **laid), with_validation=False)
+
+
+def test_a_first_block_without_room_says_why() -> None:
+    with pytest.raises(DataError, match=r"backtest window 1 has 1 windows to train on and 9 to forecast\."):
+        check_blocks(DATA, Backtest(windows=3, size=10, training=2), with_validation=False)

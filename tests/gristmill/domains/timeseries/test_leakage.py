@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.backtest import block_parts
+from gristmill.domains.timeseries.backtest_blocks import block_parts
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.dense import Dense

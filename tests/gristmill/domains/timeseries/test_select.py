@@ -14,7 +14,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts, read_selecti
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries import select as module
-from gristmill.domains.timeseries.backtest import block_parts
+from gristmill.domains.timeseries.backtest_blocks import block_parts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.ensemble import combined, honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
