@@ -5,7 +5,7 @@ Series that end at different times cannot all be tested at the same times: then 
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,10 @@ from gristmill.domains.timeseries.dataset import inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import bounds_of, min_before_block, part_sizes, split_all, split_each
+from gristmill.scaffold.forecast_room import Asked, check_test, check_times, part_share, refuse_short, validation_size
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Guess
 
-_MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
 _MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block
 _MAX_UNTESTED_SHARE = 0.1  # maximum share of series that end too early for a test at common times
@@ -26,15 +26,6 @@ _MAX_OWN_BLOCKS = 3  # blocks of a horizon before the end of each series
 _SERIES_SEARCHED = 20  # longest series in which a season is searched
 _TRAINING_SHARE_SEARCHED = 0.8  # share of a series in which a season is searched, always before the test set
 _ASKED = "as requested"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Windows and columns that the user asked for."""
-
-    horizon: int | None = None
-    test: float | None = None  # observations; a number below 1 is a share
-    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +75,33 @@ def plan_windows(found: Ingested, asked: Asked) -> Plan:
     """Return windows that suit the frequency and fit into each part, and blocks to choose models on."""
     plan = _shares(found, asked, len(found.times))
     values = {guess.key: guess.value for guess in plan.preprocess}
+    check_test(len(found.times), values["test"], values["horizon"])
     untested = _untested(found, values["test"], values["horizon"])
     if untested <= _MAX_UNTESTED_SHARE * len(found.lengths):
+        check_times(len(found.times), values["horizon"], asked)
         return plan
     cut = Guess("split", "per_series", f"at common times, {untested:,} of {len(found.lengths):,} series end too early")
-    return _own_blocks(found, asked, cut) or _shares(found, asked, _typical(found), cut)
+    of_blocks, of_shares = _own_blocks(found, asked, cut), _shares(found, asked, _typical(found), cut)
+    if not of_blocks and _has_own_room(found, of_shares):
+        return of_shares
+    return of_blocks or _own_blocks(found, asked, cut, forecasts=1) or _refuse(found, of_shares, asked)
+
+
+def _has_own_room(found: Ingested, plan: Plan) -> bool:
+    """Return whether a series that is split on its own has room for its test set, validation set and blocks."""
+    values = {guess.key: guess.value for guess in [*plan.preprocess, *plan.season, *plan.backtest]}
+    test, validation = (part_sizes(found.lengths, values[part]) for part in ("test", "validation"))
+    held_out = np.maximum(validation, values.get("windows", 0) * values.get("size", 0))
+    before = found.lengths - np.maximum(test, values["horizon"]) - held_out
+    return bool(((before >= min_before_block(values.get("season"))) & (validation >= values["horizon"])).any())
+
+
+def _refuse(found: Ingested, plan: Plan, asked: Asked) -> NoReturn:
+    """Raise an error, because no series has room for a block and a test set."""
+    values = {guess.key: guess.value for guess in [*plan.preprocess, *plan.season]}
+    longest, horizon = int(found.lengths.max()), values["horizon"]
+    test = int(part_sizes(np.array(longest), asked.test or horizon))
+    refuse_short(longest, min_before_block(values.get("season")), horizon, test)
 
 
 def _untested(found: Ingested, test: float, horizon: int) -> int:
@@ -103,17 +116,15 @@ def _typical(found: Ingested) -> int:
     return int(np.median(found.lengths))
 
 
-def _share(count: int) -> float:
-    return 0.2 if count < _MIN_TIMES_FOR_SMALL_PARTS else 0.15
-
-
 def _horizon(found: Ingested, asked: Asked, count: int) -> tuple[int, str]:
     """Return the observations to forecast in series of `count` observations, and the reason."""
     if asked.horizon:
         return asked.horizon, _ASKED
-    horizon = max(1, min(found.defaults.horizon, round(_share(count) * count) // 4))
+    horizon = max(1, min(found.defaults.horizon, round(part_share(count) * count) // 4))
     if (1 - found.counts.get("filled", 0) / found.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
         horizon = 1
+    if asked.test and asked.test >= 1:
+        horizon = min(horizon, int(asked.test))
     return horizon, "values to forecast: set what you need"
 
 
@@ -125,9 +136,8 @@ def _history(found: Ingested, history: int) -> Guess:
 
 def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None) -> Plan:
     """Return parts that are shares of `count` observations, and blocks if the validation set is small."""
-    share, (horizon, why) = _share(count), _horizon(found, asked, count)
-    held_out = round(share * count)
-    validation: float = share if held_out >= horizon else horizon
+    share, (horizon, why) = part_share(count), _horizon(found, asked, count)
+    validation = validation_size(count, horizon)
     test = asked.test or validation
     of_validation, of_test = (int(part_sizes(np.array(count), size)) for size in (validation, test))
     history = max(horizon, 2, min(found.defaults.history, round(count * (1 - 2 * share) / 4)))
@@ -153,8 +163,8 @@ def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None)
     return Plan(guesses, _season(found, test, of_most=cut is not None), backtest)
 
 
-def _own_blocks(found: Ingested, asked: Asked, cut: Guess) -> Plan | None:
-    """Return blocks of one horizon before the test set of each series; None if too few series have room for them.
+def _own_blocks(found: Ingested, asked: Asked, cut: Guess, forecasts: int = _MIN_FORECASTS) -> Plan | None:
+    """Return blocks of one horizon before the test set of each series; None if they hold fewer `forecasts`.
 
     There are as many blocks, up to three, as most series have room for.
     """
@@ -165,7 +175,7 @@ def _own_blocks(found: Ingested, asked: Asked, cut: Guess) -> Plan | None:
     least = min_before_block(season[0].value if season else None)
     room = [int((rest - blocks * horizon >= least).sum()) for blocks in range(1, _MAX_OWN_BLOCKS + 1)]
     blocks = max(1, sum(2 * series > len(rest) for series in room))
-    if sum(room[:blocks]) < _MIN_FORECASTS:
+    if sum(room[:blocks]) < forecasts:
         return None
     history = _own_history(rest - blocks * horizon, horizon, found.defaults.history)
     last = "a share of each series" if test < 1 else f"the last {test:,} of each series"

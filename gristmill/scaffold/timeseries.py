@@ -12,7 +12,8 @@ from gristmill.errors import DataError
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.forecast_windows import Asked, Ingested, plan_windows
+from gristmill.scaffold.forecast_room import Asked
+from gristmill.scaffold.forecast_windows import Ingested, plan_windows
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.series_column import choose_series, constant_columns
 from gristmill.scaffold.shared_guesses import auto_guesses

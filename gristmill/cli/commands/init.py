@@ -83,7 +83,7 @@ def _asked(domain: str, options: dict[str, Any]) -> dict[str, Any]:
     size = given.get("test")
     if size is not None and (size <= 0 or (size > 1 and size % 1)):
         raise RequestError(f"--test {size:g}: expected a whole number of observations, or a share below 1.")
-    from gristmill.scaffold.forecast_windows import Asked
+    from gristmill.scaffold.forecast_room import Asked
 
     return {"asked": Asked(**given | ({"test": int(size)} if size is not None and size >= 1 else {}))}
 

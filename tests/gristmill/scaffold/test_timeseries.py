@@ -11,7 +11,7 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.forecast_windows import Asked
+from gristmill.scaffold.forecast_room import Asked
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.timeseries import propose
 
@@ -330,6 +330,74 @@ def test_parts_hold_the_horizon_that_is_asked(proposed: Propose) -> None:
     assert {key: draft[key] for key in ("history", "horizon", "validation", "test")} == {
         "history": 9, "horizon": 24, "validation": 24, "test": 24,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {"horizon": 200},
+            "90 times are too few for a horizon of 200: the test set takes 200, the validation set 200, and training "
+            "needs 203. Use --horizon 29 or less.",
+        ),
+        ({"horizon": 30}, "Use --horizon 29 or less."),
+        ({"test": 60, "horizon": 30}, "Use --horizon 9 or less or a smaller --test."),
+        ({"test": 88}, "the test set takes 88, the validation set 18, and training needs 6. Use a smaller --test."),
+        ({"test": 2, "horizon": 6}, "--test 2 holds 2 of 90 times, fewer than the horizon of 6. Use a larger --test"),
+    ],
+)
+def test_options_that_leave_no_room_are_named(proposed: Propose, asked: dict[str, Any], said: str) -> None:
+    columns = {"month": pd.date_range("2000-01", periods=90, freq="MS"), "sold": values(90)}
+
+    with pytest.raises(DataError, match=re.escape(said)):
+        proposed(columns, **asked)
+
+
+def test_the_largest_horizon_that_is_named_fits(proposed: Propose) -> None:
+    columns = {"month": pd.date_range("2000-01", periods=90, freq="MS"), "sold": values(90)}
+
+    assert proposed(columns, horizon=29).values()["preprocess"]["horizon"] == 29
+    assert proposed(columns, horizon=9, test=60).values()["preprocess"]["horizon"] == 9
+    assert proposed(columns, test=2).values()["preprocess"].items() >= {"horizon": 2, "test": 2}.items()
+
+
+def years_of(lengths: Iterable[int]) -> pd.DataFrame:
+    """Return yearly series that end in one of seven years."""
+    return pd.concat(
+        pd.DataFrame(
+            {"firm": f"firm {at}", "year": range(1990 + at % 7 - length, 1990 + at % 7), "sold": values(length)}
+        )
+        for at, length in enumerate(lengths)
+    )
+
+
+def test_models_for_very_short_series_are_chosen_on_those_with_a_block(proposed: Propose) -> None:
+    draft = proposed(years_of([3 + at % 8 for at in range(40)]))
+
+    assert draft.values()["preprocess"].items() >= {
+        "horizon": 1, "split": "per_series", "validation": 0, "test": 1, "season": 0,
+    }.items()  # fmt: skip
+    assert draft.values()["backtest"] == {"windows": 1, "size": 1, "gap": 0}
+    assert "5 of 40 series have 8 observations before one" in draft.tables["backtest"][0].why
+
+
+@pytest.mark.parametrize(
+    ("longest", "asked", "said"),
+    [
+        (
+            10,
+            {"horizon": 2},
+            "the longest series has 10 values, but models are compared on series with 8 before a block of 2 (the "
+            "horizon) and a test set of 2: 12 in all. Use --horizon 1 --test 1, or longer series.",
+        ),
+        (8, {}, "a test set of 1: 10 in all. Use longer series."),
+    ],
+)
+def test_series_too_short_to_compare_models_on_are_refused(
+    proposed: Propose, longest: int, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        proposed(years_of([3 + at % (longest - 2) for at in range(40)]), **asked)
 
 
 def test_a_season_of_one_of_many_short_series_is_not_proposed(proposed: Propose) -> None:
