@@ -57,7 +57,7 @@ def test_horizon_test_set_and_preset_can_be_asked_for(command: Command, here: Pa
         (["--domain", "timeseries", "--test", "2.5"], "--test 2.5: expected a whole number of observations, or a"),
         (["--domain", "timeseries", "--test", "-1"], "--test -1: expected"),
         (["--domain", "timeseries", "--series", "river"], "no column 'river'. Columns: 'year', 'volume'."),
-        (["--domain", "timeseries", "--horizon", "120"], "validation takes 120 and test 120"),
+        (["--domain", "timeseries", "--horizon", "120"], "100 times are too few for a horizon of 120"),
     ],
 )
 def test_windows_that_do_not_suit_are_refused_in_one_line(
