@@ -42,6 +42,8 @@ def export(
         data, training = dataset.read(preprocess), read_document(train / "training.json")
         exported = refit or train
         network, levels = saved_network.read(exported), training["quantiles"]
+        own = data.seen_by(network).layout
+        past = min(own.past or own.history, own.history)  # values that a series must have; quantiles need no more
         if (evaluate / INTERVALS_FILE).exists():
             intervals = restored(read_document(evaluate / INTERVALS_FILE))
             network, levels = with_quantiles(network, intervals), list(intervals.levels)
@@ -55,7 +57,7 @@ def export(
         difference = check_parity(
             reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
         )
-    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, levels, export))
+    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, past, levels, export))
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
     return {"formats": len(export.formats), "parity_windows": len(starts)}
@@ -71,14 +73,18 @@ def _check_scored(predicted: Array, levels: list[float] | None, scored: pd.DataF
         check_same_as_scored(quantiles.reshape(-1, len(levels)), rows[names].to_numpy(), tolerance)
 
 
-def signature(data: Prepared, any_length: bool, levels: list[float] | None, settings: Export) -> dict[str, object]:
-    """Return the signature: input, output, columns and times of the model."""
+def signature(
+    data: Prepared, any_length: bool, past: int, levels: list[float] | None, settings: Export
+) -> dict[str, object]:
+    """Return the signature: input, output, columns and times of the model.
+
+    `past` is the number of values that a series must have; its window may begin with NaN.
+    """
     layout = data.layout
     suffixes = [f" {quantile_name(level)}" for level in levels] if levels else [""]
     outputs = [f"{name}{suffix}" for name in layout.targets for suffix in suffixes]
     steps = None if any_length else layout.history
     ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""
-    past = min(layout.past or layout.history, layout.history)  # values that a series must have
     shorter = "; NaN before a series begins" if past < layout.history else ""
     return {
         "input": {
