@@ -13,7 +13,7 @@ import pytest
 
 from conftest import SMALL
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.forecasts import read_predictions
+from gristmill.domains.timeseries.forecasts import quantile_columns, read_predictions
 from gristmill.errors import WorkError
 from gristmill.export import bundle
 from gristmill.project.project import Project
@@ -21,6 +21,7 @@ from gristmill.project.result import Result
 from gristmill.runs.records import Record
 from gristmill.settings.kinds import kinds
 from gristmill.training import saved_network
+from gristmill.util.table_io import read_document
 from helpers.support import Command, assert_all_whole, edit, here, made, planned, published, records, write_project
 from tasks.run import Run
 
@@ -313,8 +314,8 @@ def test_an_average_of_every_kind_is_loaded_without_this_package_and_repeats_the
 ) -> None:
     """By TensorFlow and Keras alone: neither the code that fits nor LightGBM can be imported."""
     data = dataset.read(every_kind.folder("preprocess"))
-    network = saved_network.read(every_kind.folder("select"))
-    np.save(tmp_path / "inputs.npy", data.seen_by(network).histories(data.origins("test")))
+    history = read_document(every_kind.bundle / "signature.json")["history"]
+    np.save(tmp_path / "inputs.npy", data.view(history=history).histories(data.origins("test")))
     script = tmp_path / "load.py"
     script.write_text(LOAD)
 
@@ -322,9 +323,12 @@ def test_an_average_of_every_kind_is_loaded_without_this_package_and_repeats_the
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run([sys.executable, script, path, tmp_path], cwd=tmp_path, env=environment, check=True, timeout=300)
 
-    scored = read_predictions(every_kind.folder("evaluate"), "test")["model"].to_numpy()
-    deviation = data.layout.deviation[0]
-    assert np.load(tmp_path / "forecast.npy").ravel() / deviation == pytest.approx(scored / deviation, abs=1e-4)
+    scored = read_predictions(every_kind.folder("evaluate"), "test")
+    names, deviation = list(quantile_columns(scored)), data.layout.deviation[0]
+    assert len(names) == 9
+    assert scored[names[4]].tolist() == scored["model"].tolist()
+    forecast = np.load(tmp_path / "forecast.npy").reshape(-1, len(names))
+    assert forecast / deviation == pytest.approx(scored[names].to_numpy() / deviation, abs=1e-4)
 
 
 LOAD = """

@@ -84,20 +84,20 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
     )
 
 
-def score_blocks(blocks: Sequence[Block], levels: Sequence[float]) -> pd.DataFrame:
+def score_blocks(blocks: Sequence[Block], levels: Sequence[float], most: int | None = None) -> pd.DataFrame:
     """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
 
     Everything is fitted on data before the block; only the season is that of the training set. Quantiles that are not
-    learned are calibrated on the other blocks, if there are any.
+    learned are calibrated on the other blocks, if there are any; `most` as in `calibrated`.
     """
-    return pd.concat([_score_block(block, blocks, levels) for block in blocks], ignore_index=True)
+    return pd.concat([_score_block(block, blocks, levels, most) for block in blocks], ignore_index=True)
 
 
-def _score_block(block: Block, blocks: Sequence[Block], levels: Sequence[float]) -> pd.DataFrame:
+def _score_block(block: Block, blocks: Sequence[Block], levels: Sequence[float], most: int | None) -> pd.DataFrame:
     data, forecasts = block.data, block.forecasts
     others = [other for other in blocks if other.window != block.window]
     if others:
-        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels))
+        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels, most))
     table = score_table(data, "test", forecasts, data.layout.season)
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
     begin = data.times[forecasts.starts].min()

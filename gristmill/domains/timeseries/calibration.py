@@ -8,15 +8,15 @@ import numpy as np
 
 from gristmill.domains.timeseries.dataset import Prepared, inside
 from gristmill.domains.timeseries.forecasts import WINDOWS_PER_CALL, Array, Forecasts
-from gristmill.domains.timeseries.intervals import DIFFERENCES, Intervals, calibrate, clipped, local_scale, scale_lag
+from gristmill.domains.timeseries.intervals import Intervals, calibrate, clipped, local_scale, scale_history, scale_lag
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import MODEL
 
 
-def local_scales(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0) -> Array:
-    """Return the local scale of the windows at some origins, (windows, targets)."""
-    seen, targets = data.view(history=lag + DIFFERENCES), len(data.layout.targets)
+def local_scales(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0, most: int | None = None) -> Array:
+    """Return the local scale of the windows at some origins, (windows, targets), from at most `most` observations."""
+    seen, targets = data.view(history=scale_history(lag, most)), len(data.layout.targets)
     blocks = [starts[begin : begin + WINDOWS_PER_CALL] for begin in range(0, len(starts), WINDOWS_PER_CALL)]
     found = [local_scale(seen.histories(block)[..., :targets], lag, empty) for block in blocks]
     return np.concatenate([np.empty((0, targets)), *found])
@@ -31,22 +31,27 @@ def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Mapping[str,
         name: clipped(made, intervals[name].nonnegative) if name in intervals else made
         for name, made in forecasts.by_name.items()
     }
-    scale = local_scales(data, forecasts.starts, one.lag, one.empty)
+    scale = local_scales(data, forecasts.starts, one.lag, one.empty, one.most)
     return replace(forecasts, by_name=made, levels=one.levels, intervals=intervals, scale=scale)
 
 
-def calibrated(calibration: Forecasts, data: Prepared, levels: Sequence[float]) -> dict[str, Intervals]:
+def calibrated(
+    calibration: Forecasts, data: Prepared, levels: Sequence[float], most: int | None = None
+) -> dict[str, Intervals]:
     """Return the intervals of each forecaster, calibrated on forecasts of data on which none was fitted.
 
-    The local scale is that of seasonal differences or of steps, whichever gives the model the lower pinball loss.
+    The local scale is that of seasonal differences or of steps, whichever gives the model the lower pinball loss. It
+    comes from at most `most` observations; a model of any length has no more in its window.
     """
     truth, nonnegative = calibration.truth, _never_negative(data)
     scales = {
-        lag: local_scales(data, calibration.starts, lag) for lag in dict.fromkeys((scale_lag(data.layout.season), 1))
+        lag: local_scales(data, calibration.starts, lag, most=most)
+        for lag in dict.fromkeys((scale_lag(data.layout.season), 1))
     }
 
     def intervals(forecast: Array, lag: int) -> Intervals:
-        return calibrate(truth - clipped(forecast, nonnegative), scales[lag], levels, lag, nonnegative)
+        found = calibrate(truth - clipped(forecast, nonnegative), scales[lag], levels, lag, nonnegative)
+        return replace(found, most=most)
 
     def loss(lag: int) -> float:
         of_model = intervals(calibration.by_name[MODEL], lag)

@@ -71,6 +71,7 @@ def evaluate(
     data = dataset.read(preprocess).seen_by(network)
     learned = read_document(train / "training.json")["quantiles"]
     levels = tuple(learned or evaluate.levels)
+    most = data.layout.history if network.input_shape[1] is None else None
     tried, baselines = succeeded(candidates), missing_baselines(evaluate.baselines, candidates)
     measured = {} if microseconds is None else microseconds
     forecasts = {}
@@ -82,7 +83,7 @@ def evaluate(
     calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
     if calibration:
-        intervals = calibrated(calibration, data, levels)
+        intervals = calibrated(calibration, data, levels, most)
         if not learned:
             write_document(out / INTERVALS_FILE, intervals[MODEL].document())
         for part in forecasts.keys() - {calibrated_on}:  # on the calibration data, coverage is trivial
@@ -92,13 +93,13 @@ def evaluate(
     summary = summarised(table, summary_of(train), networks, sparse=is_sparse(data))
     summary |= {"level": round(levels[-1] - levels[0], 9), "calibrated_on": None if learned else calibrated_on}
     if blocks:
-        of_blocks = backtest_scores.score_blocks(blocks, levels)
+        of_blocks = backtest_scores.score_blocks(blocks, levels, most)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
     searched = data.sampled(per_series.MAX_SERIES)
     if calibration:
         of_model = replace(calibration, by_name={MODEL: calibration.by_name[MODEL]})
-        wide = calibrated(of_model, data, _anomaly_levels(evaluate.anomaly_level))[MODEL]
+        wide = calibrated(of_model, data, _anomaly_levels(evaluate.anomaly_level), most)[MODEL]
         flagged = anomalies.flag(searched, "test", partial(_one_value, network, learned), wide)
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}

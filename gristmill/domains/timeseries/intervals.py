@@ -45,11 +45,12 @@ class Intervals:
     lag: int  # observations between the values of a difference: a season, or 1
     nonnegative: tuple[bool, ...]  # (targets,), whether no forecast and no quantile is negative
     windows: int  # number of calibration windows
+    most: int | None = None  # maximum observations that give the local scale; those that a model of any length sees
 
     @property
     def history(self) -> int:
         """Number of observations that give the local scale."""
-        return self.lag + DIFFERENCES
+        return scale_history(self.lag, self.most)
 
     def scale(self, histories: npt.NDArray[np.floating]) -> Array:
         """Return the local scale of windows, (windows, history, columns) to (windows, targets)."""
@@ -75,6 +76,7 @@ def restored(document: dict[str, Any]) -> Intervals:
         lag=document["lag"],
         nonnegative=tuple(document["nonnegative"]),
         windows=document["windows"],
+        most=document["most"],
     )
 
 
@@ -86,6 +88,11 @@ def lowest_values(nonnegative: Sequence[bool]) -> Array:
 def clipped(forecast: Array, nonnegative: Sequence[bool]) -> Array:
     """Return forecasts, (…, targets), with 0 instead of a negative value of targets that are never negative."""
     return np.maximum(forecast, lowest_values(nonnegative))
+
+
+def scale_history(lag: int, most: int | None = None) -> int:
+    """Return the number of observations that give the local scale, at most `most`."""
+    return min(lag + DIFFERENCES, most or lag + DIFFERENCES)
 
 
 def scale_lag(season: int | None) -> int:

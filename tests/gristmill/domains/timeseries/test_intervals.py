@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -269,3 +270,19 @@ def test_the_network_returns_the_quantiles_that_were_computed(own_history: int |
     )
     if own_history is None:  # shorter than the scale's history
         assert np.isfinite(np.asarray(made(given[:, -3:]))).all()
+
+
+def test_a_network_of_any_length_has_the_scale_of_what_it_sees() -> None:
+    seen = RANDOM.normal(size=(30, 60, 1)).cumsum(axis=1).astype(np.float32)
+    window = keras.Input((None, 1))
+    network = keras.Model(window, keras.ops.repeat(window[:, -1:], 2, axis=1))
+    scale = local_scale(seen[:, -8:], 4)
+    found = calibrate(RANDOM.normal(size=(30, 2, 1)), scale, (0.1, 0.5, 0.9), 4, [False])
+    intervals = replace(found, most=8)
+    expected = intervals.around(seen[:, -1:].repeat(2, axis=1), scale)
+
+    made = with_quantiles(network, intervals)
+
+    assert intervals.history == 8
+    for windows in (seen, seen[:, -8:]):
+        assert np.asarray(made(windows)).reshape(30, 2, 1, 3) == pytest.approx(expected, rel=1e-4, abs=1e-5)
