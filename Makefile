@@ -6,7 +6,7 @@
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
 # make docs   the documentation, as pages in docs/_build/html
 # make bench  the benchmarks that take some ten minutes together; they write benchmarks/results.md (the others: see there)
-# make competitions  the M1, M3 and tourism competitions, beside published models; ARGS=--write for benchmarks/results.md
+# make competitions  compare with published models on the M1, M3 and tourism competitions; ARGS=--write updates benchmarks/results.md
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
 PYTHON ?= python3
@@ -61,7 +61,7 @@ lint: .venv/installed-dev docs
 bench: .venv/installed-dev
 	for name in nothing_to_do overhead windows peers glance; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
-# The data is in a package that only its own environment has; it is no part of this project.
+# The data comes from a package, which is installed in its own environment because this project does not depend on it.
 COMPETITIONS := benchmarks/competitions
 competitions: .venv/installed $(COMPETITIONS)/data/written
 	$(BIN)/python benchmarks/competitions.py $(ARGS)

@@ -42,8 +42,8 @@ NOTES = (
     "seasonal naive. MASE is scaled by the in-sample seasonal naive error of each series.",
     "How the members were chosen: by the stage `select`, for each set anew, on blocks before the test sets. The "
     "pipelines are those that `gristmill init` writes from data, horizon and size of the test set with `--preset "
-    f"{PRESET}`; nothing is tuned by hand. A laboratory script that decided which candidates there are had seen these "
-    "test sets before, so the list of candidates is not blind to them.",
+    f"{PRESET}`; nothing is tuned by hand. An earlier experiment that decided which candidates exist used these "
+    "test sets, so the list of candidates is not independent of them.",
     "Published results: the benchmark fev of AutoGluon (github.com/autogluon/fev).",
 )
 

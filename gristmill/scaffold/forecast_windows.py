@@ -190,7 +190,7 @@ def _own_blocks(found: Ingested, asked: Asked, cut: Guess, forecasts: int = _MIN
     backtest = [
         Guess("windows", blocks, f"blocks before each test set, to choose models on: {enough}"),
         Guess("size", horizon, "observations in a block: one horizon"),
-        Guess("gap", 0, "a block follows what is learned from, as the test set does"),
+        Guess("gap", 0, "no gap: a block follows its training set, as the test set does"),
     ]
     return Plan(preprocess, season, backtest)
 
@@ -229,4 +229,4 @@ def _season(found: Ingested, test: float, of_most: bool) -> list[Guess]:
         return [Guess("season", usual, f"values in a season, as usual at frequency {found.frequency}")]
     if season:
         return [Guess("season", season, "found: the values repeat at this distance")]
-    return [Guess("season", 0, "none repeats in most of the longest series")] if of_most else []
+    return [Guess("season", 0, "no season found in most of the longest series")] if of_most else []

@@ -65,7 +65,7 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
 
 def _sparse(zeros: float) -> list[Guess]:
     """Return the candidate for series with many zeros."""
-    why = f"values that are 0: {zeros:.0%}; it smooths how often there is demand, and how much"
+    why = f"{zeros:.0%} of the values are 0; tsb smooths the probability and the size of demand"
     return [Guess("candidates", ["tsb"], why)] if zeros >= SPARSE else []
 
 

@@ -38,11 +38,11 @@ def init(
     data: Annotated[str | None, typer.Option(metavar="FILE|FOLDER", help="The data; it is not copied.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the pipeline; default: the name of the file.")] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict; default: a guess.")] = None,
-    preset: Annotated[Preset, typer.Option(help="Models to try: the fastest, good ones, or all.")] = "quick",
+    preset: Annotated[Preset, typer.Option(help="Models to try: quick tries the fewest, best the most.")] = "quick",
     horizon: Annotated[int | None, typer.Option(min=1, help="Time series: number of values to forecast.")] = None,
     test: Annotated[
         float | None,
-        typer.Option(metavar="N|SHARE", help="Time series: observations of the test set, or a share below 1."),
+        typer.Option(metavar="N|SHARE", help="Time series: size of the test set; below 1, a share."),
     ] = None,
     series: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Time series: column that names the series; default: a guess.")

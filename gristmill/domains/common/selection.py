@@ -155,7 +155,7 @@ def choose(
 
 
 def _by_reason(unusable: Mapping[str, str]) -> str:
-    """Return each reason once, after the candidates that it is true of; without them if it is true of all."""
+    """Return each reason once, after the names of its candidates; without names if all have the same reason."""
     names: dict[str, list[str]] = {}
     for name, reason in unusable.items():
         names.setdefault(reason, []).append(name)

@@ -53,7 +53,7 @@ def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.
 def affordable(settings: TreeSettings, steps: int) -> TreeSettings | None:
     """Return settings with fewer rounds and a higher learning rate, if a forecast of so many steps needs them.
 
-    The series are then so many that the latest windows would ask for all the rounds.
+    With so many series, a search for the best number of rounds would choose the maximum, so none is needed.
     """
     maximum = int(np.max(settings.rounds))
     rounds = max(MIN_ROUNDS, MAX_LEAVES_SOUGHT // steps)

@@ -1,6 +1,6 @@
 """Change points of single series; workers can search for them in chunks.
 
-With more series than anybody would look at, some of them are searched, spread evenly.
+With more than `MAX_SERIES` series, an evenly spread sample of them is searched.
 """
 
 from collections.abc import Sequence

@@ -63,7 +63,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
 
 
 def with_room_for_validation(data: Prepared) -> Prepared:
-    """Return series without a validation set where it has too few observations before it to compare models.
+    """Remove each validation set with too few observations before it to compare models; return the series.
 
     Raises:
         DataError: no series has room for one.

@@ -85,9 +85,9 @@ def select(
 
 
 def independent_forecasts(data: Prepared, forecasts: Forecasts) -> int:
-    """Return the number of forecasts of one series that share no observation, the largest of all series.
+    """Return the largest number of forecasts of one series that share no observation.
 
-    Series are not counted: what happens in a period happens to many of them. On one block of each of the M1, M3 and
+    Series are not counted, because the same events affect many of them. On one block of each of the M1, M3 and
     tourism competitions, weights chosen on hundreds of series were worse on the next block than equal weights of
     exponential smoothing, the theta method and boosted trees, by 3 % (training sets only).
     """
@@ -100,10 +100,10 @@ def independent_forecasts(data: Prepared, forecasts: Forecasts) -> int:
 def scaled_loss(items: Items, squared: bool = False) -> Loss:
     """Return the loss of forecasts, (windows, horizon, targets): the mean scaled error at each time, in order.
 
-    The error is absolute and its scale the mean absolute seasonal naive error, or both are squared.
+    The error and its scale, the mean seasonal naive error, are both absolute or both squared.
 
-    If the series are split per series, or all begin at one time, it is that of each series. A series that is constant
-    before the part has no scale; it does not count unless that is true of all, which then count in their own units.
+    If series are split per series, or all windows begin at one time, the mean is per series. A series that is constant
+    before the part has no scale and does not count. If no series has a scale, all count in their own units.
     """
     truth = np.concatenate([forecasts.truth for *_, forecasts in items])
     scale = np.concatenate([past_errors(*item, item[0].layout.season)[int(squared)] for item in items])
@@ -123,7 +123,7 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
 
 
 def _groups(items: Items) -> npt.NDArray[np.int64]:
-    """Return the number of each window's series, or of its time: those of different blocks are apart."""
+    """Return the group of each window: its series, or its time. Times of different blocks are different groups."""
     if _by_series(items):
         return np.concatenate([data.series_of(forecasts.starts) for data, _, forecasts in items])
     numbers: list[npt.NDArray[np.int64]] = []
@@ -136,7 +136,7 @@ def _groups(items: Items) -> npt.NDArray[np.int64]:
 
 
 def _by_series(items: Items) -> bool:
-    """Return whether each series counts alike, whatever the times of its windows: split so, or all at one time."""
+    """Return whether losses are averaged per series: if these are split per series or all forecast at one time."""
     (data, _, forecasts), *others = items
     at_one_time = not others and len(data.times[forecasts.starts].unique()) == 1
     return len(data.ids) > 1 and (data.layout.split == "per_series" or at_one_time)

@@ -1,6 +1,6 @@
 """Series with many zeros, such as the daily demand for a spare part.
 
-Most absolute errors of such a series are smallest for a forecast of 0. So models are compared by squared errors, whose
+Their mean absolute error is lowest for a forecast of 0. So models are compared by squared errors, whose
 best forecast is the mean (Makridakis, Spiliotis & Assimakopoulos, "M5 accuracy competition", International Journal of
 Forecasting 38(4), 2022).
 """

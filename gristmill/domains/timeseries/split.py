@@ -1,7 +1,7 @@
 """Split each series into training, validation and test set: all at the same times, or each before its own end.
 
-Series that end at different times, such as those of a forecasting competition, are split per series. Then a series too
-short for a part has none of it: its observations count as training data, and it is forecast from whatever it has.
+Use the second for series that end at different times, such as those of a forecasting competition. A series that is too
+short for a part then has no such part: its observations are training data, and forecasts use the history it has.
 Retraining splits them with "time_short": at the same times, and short ones are forecast too.
 """
 

@@ -1,4 +1,4 @@
-"""Graph of the TSB method: exponentially weighted means of how often there is demand, and of how much."""
+"""Graph of the TSB method: exponentially weighted means of the probability and the size of demand."""
 
 from itertools import product
 from typing import Any

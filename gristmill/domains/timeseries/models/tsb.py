@@ -1,4 +1,4 @@
-"""Demand with many zeros: how often there is some, times how much."""
+"""TSB method for demand with many zeros: the probability of demand times its size."""
 
 from typing import TYPE_CHECKING, Literal
 
