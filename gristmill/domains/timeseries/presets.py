@@ -31,7 +31,7 @@ _NETWORKS = [_TREES_ON_LEVELS, _MULTISCALE, _CONV_LSTM]
 
 
 def _good(tables: Mapping[str, Any]) -> list[_Point]:
-    """Return no network for short series, those not split by time: their few blocks cannot show that it is better."""
+    """Return the candidates of the preset good: no network for short series, on whose few blocks none can win."""
     split = getattr(tables.get("preprocess"), "split", "time")
     return [*_QUICK, *_NETWORKS] if split == "time" else _QUICK
 
