@@ -19,6 +19,7 @@ run: .venv/installed
 	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
+STAGES := $(addprefix tests/gristmill/domains/,common generation tabular text timeseries) # takes as long as all others
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # wait for others
 
 # In parts side by side: each waits for other processes now and then, the slow ones most of the time.
@@ -26,10 +27,10 @@ test: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=2 test-stages test-rest
 
 test-stages:
-	$(BIN)/pytest -m "not slow" tests/gristmill/domains tests/gristmill/training $(DOCTESTS)
+	$(BIN)/pytest -m "not slow" $(STAGES) $(DOCTESTS)
 
 test-rest:
-	$(BIN)/pytest -m "not slow" tests --ignore=tests/gristmill/domains --ignore=tests/gristmill/training
+	$(BIN)/pytest -m "not slow" tests $(STAGES:%=--ignore=%)
 
 test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
