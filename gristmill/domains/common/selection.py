@@ -172,7 +172,7 @@ def _fixed_weights(
         if name not in candidates:
             raise RequestError(f"select.weights: {unknown_name('candidate', name, candidates)}")
         if name in unusable:
-            raise WorkError(f"select.weights: {name} cannot be used: {unusable[name]}.")
+            raise WorkError(f"select.weights: {name} cannot be used: {unusable[name].removesuffix('.')}.")
     total = sum(settings.weights.values())
     return {name: weight / total for name, weight in settings.weights.items()}
 
