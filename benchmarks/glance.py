@@ -99,11 +99,6 @@ FIGURES = (
         for data in ("10,000 series", "100,000 photos")
         for runner, how in (("2", "processes"), ("dask:2", "Dask"))
     ),
-    Figure(
-        "10,000 series in one pipeline, in chunks by two processes, beside one process",
-        "One pipeline in chunks",
-        rf"^\| 10,000 series \| 1 \| `2` \|{ANY * 2} ([\d.]+)",
-    ),
     *(
         Figure(
             f"`{name}` as good as the course's code",

@@ -2,10 +2,10 @@
 
     benchmarks/wide.py [series photos] [--count N] [--parts 8] [--runners 1 2 dask:2] [--rounds 1] [--write]
 
-By default 10,000 series of 60 months and 100,000 photos of 32 x 32, each in 8 parts, a pipeline a part. One part is
-one pipeline, whose series workers have in chunks, and a Dask cluster its photos. A runner is `1`, `2`, `4`: so many
-processes; `dask:2`: a Dask cluster on this machine of so many workers; or `tcp://host:8786`: one that runs. Each runs
-the same pipelines in a store of its own, with one thread of TensorFlow a process; what they make is compared by digest.
+By default 10,000 series of 60 months and 100,000 photos of 32 x 32, each in 8 parts, a pipeline a part. A runner is
+`1`, `2`, `4`: so many processes; `dask:2`: a Dask cluster on this machine of so many workers; or `tcp://host:8786`: one
+that runs. Each runs the same pipelines in a store of its own, with one thread of TensorFlow a process; what they make
+is compared by digest.
 """
 
 import json
@@ -127,7 +127,7 @@ def main() -> None:
     for kind in asked.kinds:
         found += rows(kind, asked.count or COUNTS[kind], asked.parts, asked.runners, asked.rounds)
     columns = ["data", "pipelines", "runner", "s", "items a second", "times as fast as the first", "digests"]
-    tell("Wide runs" if asked.parts > 1 else "One pipeline in chunks", table(columns, found), asked.write)
+    tell("Wide runs", table(columns, found), asked.write)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,7 @@ def call_core(
     core = getattr(module, stage.function or stage.name)
     started = time.perf_counter()
     if make_chunks:
-        read = {name: folders[name] for name in map(stage.argument, stage.chunk(0).inputs)}
-        count = module.chunks(**arguments, **read)
+        count = module.chunks(**arguments, **folders)
         folders = folders | ({"chunks": make_chunks(count)} if count > 1 else {})
     arguments = arguments | folders
     measured: dict[str, float] = {}

@@ -50,8 +50,7 @@ class Run:
 
     def uses_workers(self, stage: Stage) -> bool:
         """Return whether workers process the stage in chunks."""
-        remote = self.catalogue.runner.address is not None
-        return stage.chunked is not None and self.jobs != 1 and (remote or not stage.threaded)
+        return stage.chunked and self.jobs != 1 and self.catalogue.runner.address is not None
 
     @property
     def over_budget(self) -> bool:

@@ -143,7 +143,7 @@ def _find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
 def _make_chunks(run: Run, label: str, inputs: Inputs, count: int) -> list[Path]:
     """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
     stage, store = run.stages[label], run.catalogue.store
-    references = {name: inputs[name] for name in stage.chunk(0).inputs}
+    references = {name: inputs[name] for name in stage.inputs}
     read = _Read.by(run, stage.chunk(0), references)
     identities = [read.identity(stage.chunk(number)) for number in range(count)]
     found = [_find_cached(run, stage, identity) for identity in identities]

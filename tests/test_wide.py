@@ -54,15 +54,6 @@ model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights
 train = { epochs = 1, batch_size = 8 }
 export = { formats = ["keras"] }
 """
-SERIES = """
-[pipelines.many]
-domain = "timeseries"
-source = { kind = "parquet", path = "many.parquet" }
-ingest = { time = "hour", target = "y", series = "name" }
-preprocess = { history = 4, horizon = 1, validation = 0, test = 40, season = 24 }
-model = { kind = "linear" }
-export = { formats = ["keras"] }
-"""
 TEXTS = """
 [pipelines.long]
 domain = "text"
@@ -136,15 +127,6 @@ def contents(record: Record) -> dict[str, str]:
 def chunks_of(project: Project) -> list[str]:
     """Return the stages of the chunks in the store, one name a chunk."""
     return sorted(item.path.parent.parent.name for item in project.collect() if "no recent run" in item.reason)
-
-
-def write_many_series(path: Path) -> None:
-    """Write series of noise with days, more than one worker looks at."""
-    hours, random = 300, np.random.default_rng(0)
-    days = 10 * np.sin(2 * np.pi * np.arange(hours) / 24)
-    times = pd.date_range("2020", periods=hours, freq="h")
-    frames = [{"name": f"s{at}", "hour": times, "y": days + random.normal(size=hours)} for at in range(110)]
-    pd.concat(map(pd.DataFrame, frames)).to_parquet(path)
 
 
 def write_long_texts(path: Path) -> None:
@@ -241,18 +223,6 @@ def test_photos_in_chunks_on_dask_become_what_they_become_here(project: Path, cl
     opened = Project.open(project)
     assert chunks_of(opened) == ["features"] * 3 + ["preprocess"] * 3  # one a part
     assert all(step.state == "fresh" for step in opened.plan("photos"))
-
-
-@pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_scores_of_series_that_are_spread_over_workers_are_those_made_here(
-    project: Path, cluster: Any, kind: str
-) -> None:
-    write_many_series(project / "many.parquet")
-
-    here, there = run_with_and_without(project, runner_of(kind, cluster), SERIES, "many")
-
-    assert contents(there) == contents(here)
-    assert chunks_of(Project.open(project)) == ["evaluate"] * 2
 
 
 def test_tokens_that_workers_of_dask_make_of_texts_are_those_made_here(project: Path, cluster: Any) -> None:

@@ -31,8 +31,7 @@ class Stage:
     axes: tuple[tuple[str, str], ...] = ()  # axes to fan out over: (settings key of the count, argument of the number)
     point: Mapping[str, int] = field(default_factory=dict)  # number of the point by argument, from 0
     function: str = ""  # function of its module: by default the stage's name, or `chunk`
-    chunked: tuple[str, ...] | None = None  # inputs of the module's `chunks` and `chunk`; None without these functions
-    threaded: bool = False  # uses all cores of a machine, so chunks only help on other machines
+    chunked: bool = False  # its module has `chunks` and `chunk` for workers on other machines: it uses all cores of one
     fits: bool = False  # fits a model: with `kind = "auto"` there is one stage for each candidate
     compares: bool = False  # reads all candidates; other stages read the selected model only
     settings: Mapping[str, Settings] = field(default_factory=dict)  # the tables of a pipeline, or of a candidate
@@ -46,7 +45,7 @@ class Stage:
 
     def chunk(self, number: int) -> "Stage":
         """Return one chunk of the work as a point; only the stage itself reads its artifact."""
-        return replace(self, function="chunk", point={"number": number}, inputs=self.chunked or (), chunked=None)
+        return replace(self, function="chunk", point={"number": number}, chunked=False)
 
     def argument(self, name: str) -> str:
         """Return the argument for the folder of an input: the name of the stage, unless a table has the same name."""
@@ -122,7 +121,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     ),
     "text": (
         _ingest(*_TABLES, "tensorflow", "tensorflow-datasets"),
-        _preprocess(*_NETWORKS, chunked=("ingest",), threaded=True),
+        _preprocess(*_NETWORKS, chunked=True),
         _train("ingest", "preprocess"),
         _select(),
         _evaluate("ingest", statistics=("scipy",)),
@@ -139,7 +138,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             axes=(("windows", "window"), ("seeds", "seed")),
         ),
         _select("backtest"),
-        _evaluate("backtest", statistics=_STATISTICS, chunked=("preprocess",)),
+        _evaluate("backtest", statistics=_STATISTICS),
         _train(
             "preprocess",
             "train",
@@ -153,7 +152,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     ),
     "vision": (
         _ingest(*_IMAGES, "tensorflow-datasets"),
-        _preprocess(*_IMAGES, chunked=("ingest",), threaded=True),
+        _preprocess(*_IMAGES, chunked=True),
         Stage(
             "features",
             ("model",),
@@ -161,8 +160,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             _NETWORKS,
             when=_has_frozen_base,
             ignores={"model": ("units", "dropout")},
-            chunked=("preprocess",),
-            threaded=True,
+            chunked=True,
             fits=True,
         ),
         _train("preprocess", "features", tables=("model", "augment", "train")),

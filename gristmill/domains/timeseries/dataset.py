@@ -123,20 +123,6 @@ class Prepared:
         """Return the series of each window, (windows,)."""
         return np.searchsorted(self.bounds[:, 0], starts, side="right") - 1
 
-    def only(self, series: slice) -> "Prepared":
-        """Return some of the series, at least one, with the scale of all."""
-        bounds = self.bounds[series]
-        begin, end = bounds[0, 0], bounds[-1, 1]
-        return replace(
-            self,
-            ids=self.ids[series],
-            times=self.times[begin:end],
-            values=self.values[begin:end],
-            filled=self.filled[begin:end],
-            bounds=bounds - begin,
-            parts=self.parts[series] - begin,
-        )
-
     def sampled(self, most: int) -> "Prepared":
         """Return at most this many of the series, spread evenly, the first among them; with the scale of all."""
         if len(self.ids) <= most:

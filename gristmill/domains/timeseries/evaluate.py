@@ -1,7 +1,7 @@
 """Evaluate: forecast each part, compare with baselines, calibrate intervals, find anomalies and change points."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, succeeded
 from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.common.selection import summary_of
-from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
+from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, missing_baselines
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
@@ -43,6 +43,7 @@ from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
 
 _HEADLINE_METRICS = ("mae", "rmse", "mase", "wql", "skill", "coverage")  # metrics to show if space is limited
+_MAX_SERIES_SEARCHED = 1_000  # for change points and anomalies; of more series, an evenly spread sample is searched
 
 
 def evaluate(
@@ -53,7 +54,6 @@ def evaluate(
     out: Path,
     candidates: Mapping[str, CandidateArtifacts] = MappingProxyType({}),
     backtest: Sequence[Path] = (),
-    chunks: Sequence[Path] = (),
     microseconds: dict[str, float] | None = None,
 ) -> dict[str, int]:
     """Forecast every window of the validation and the test set, and score the forecasts.
@@ -64,8 +64,7 @@ def evaluate(
     than one feature `importance.json`.
 
     `train` is the folder of the model, or of the one that select made of `candidates`. `backtest` has the folders of
-    the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series were analysed in chunks. The
-    time that each candidate takes for a forecast is added to `microseconds`.
+    the backtest's blocks. The time that each candidate takes for a forecast is added to `microseconds`.
     """
     network = saved_network.read(train)
     data = dataset.read(preprocess).seen_by(network)
@@ -96,14 +95,14 @@ def evaluate(
         of_blocks = backtest_scores.score_blocks(blocks, levels, most)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
-    searched = data.sampled(per_series.MAX_SERIES)
+    searched = data.sampled(_MAX_SERIES_SEARCHED)
     if calibration:
         of_model = replace(calibration, by_name={MODEL: calibration.by_name[MODEL]})
         wide = calibrated(of_model, data, _anomaly_levels(evaluate.anomaly_level), most)[MODEL]
         flagged = anomalies.flag(searched, "test", partial(_one_value, network, learned), wide)
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}
-    segments = per_series.read(chunks) if chunks else per_series.analyse(searched)
+    segments = _segments(searched)
     write_table(out / "segments.parquet", segments)
     write_patterns(data, data.layout.season, out)
     write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
@@ -157,17 +156,14 @@ def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], out: Pa
     return table
 
 
-def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
-    """Return the number of chunks in which the series can be analysed; arguments as in `evaluate`."""
-    return len(per_series.chunk_slices(dataset.read(preprocess).sampled(per_series.MAX_SERIES).bounds))
-
-
-def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> dict[str, int]:
-    """Analyse one chunk of the series; arguments as in `evaluate`."""
-    data = dataset.read(preprocess).sampled(per_series.MAX_SERIES)
-    series = per_series.chunk_slices(data.bounds)[number]
-    per_series.write(per_series.analyse(data, series), out)
-    return {"series": series.stop - series.start}
+def _segments(data: Prepared) -> pd.DataFrame:
+    """Return the segments between the change points of the first target, of all series."""
+    found = []
+    for name, (begin, end) in zip(data.ids, data.bounds, strict=True):
+        for segment in change_points.segments(data.values[begin:end, 0].astype(np.float64), data.layout.season):
+            first, last = data.times[[begin + segment.begin, begin + segment.end - 1]]
+            found.append({"unique_id": name} | asdict(segment) | {"begin": first, "end": last})
+    return pd.DataFrame(found)
 
 
 def parts_of(data: Prepared) -> list[str]:

@@ -105,11 +105,10 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     compared = {"candidates"} if stage.compares else set()
     measured = {"microseconds"} if stage.name == "evaluate" else set()
     of_members = {"candidate_files"} if stage.name == "refit" else set()
-    chunks = set() if stage.chunked is None else {"chunks"}
+    chunks = {"chunks"} if stage.chunked else set()
     assert parameters_of(core) == read | resumes | places | counted | chunks | compared | measured | of_members
     for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if chunks else ():
-        own = {*stage.tables, *map(stage.argument, stage.chunk(0).inputs)}
-        assert parameters_of(getattr(module, name)) == own | places | others
+        assert parameters_of(getattr(module, name)) == (read - {"out"}) | places | others
     assert len(read) == len(stage.tables) + len(inputs) + 1
 
 

@@ -176,7 +176,6 @@ CLOSURES = {
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.naive",  # the only baseline that is asked for
         "gristmill.domains.timeseries.naive_kernels",
-        "gristmill.domains.timeseries.per_series",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.sparse_demand",
@@ -189,7 +188,6 @@ CLOSURES = {
         "gristmill.training.average_network",
         "gristmill.training.saved_network",
         "gristmill.util.block_bootstrap",  # the standard error
-        "gristmill.util.chunking",
         "gristmill.util.npy_header",
         "gristmill.util.timing",  # only measures how long a prediction takes
     },

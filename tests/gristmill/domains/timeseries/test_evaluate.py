@@ -261,6 +261,8 @@ def test_segments_are_told_for_every_series(judge: Judge) -> None:
     data = assembled(
         *(random.normal(size=length) for length in (60, 50)), history=6, validation=8, test=10, starts=[0, 10]
     )
+    hours = pd.date_range("2024-03-30", periods=len(data.times), freq="h", tz="Europe/Berlin")
+    data = replace(data, times=pd.Index(hours))
 
     folder, _ = judge(data)
 
@@ -274,7 +276,7 @@ def test_segments_are_told_for_every_series(judge: Judge) -> None:
 
 
 def test_of_many_series_some_are_searched(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gristmill.domains.timeseries.per_series.MAX_SERIES", 2)
+    monkeypatch.setattr("gristmill.domains.timeseries.evaluate._MAX_SERIES_SEARCHED", 2)
     random = np.random.default_rng(0)
 
     folder, _ = judge(assembled(*random.normal(size=(5, 60)), history=6, validation=8, test=10), anomaly_level=0.5)
