@@ -17,7 +17,7 @@ pytest_plugins = ["helpers.end_to_end"]
 Change = Callable[[Path], object]
 
 PREPROCESS = (
-    "calendar, harmonics, history, horizon, materialize, min_history, normalise, residual, scale, season, split, "
+    "calendar, harmonics, history, horizon, min_history, normalise, residual, scale, season, split, "
     "stride, test, validation"
 )
 TRAIN = (

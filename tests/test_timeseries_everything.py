@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -50,7 +49,6 @@ validation = {PART}
 test = {PART}
 harmonics = [{{ period = "week" }}]
 calendar = ["weekday"]
-materialize = true
 
 [pipelines.shop.model]
 kind = "dense"
@@ -84,18 +82,6 @@ def shop() -> pd.DataFrame:
             pd.DataFrame({"day": days, "store": store, **columns, "temperature": noise.normal(15, 4, DAYS).round(1)})
         )
     return pd.concat(frames)
-
-
-def windows_of(folder: Path, part: str) -> dict[str, npt.NDArray[np.float32]]:
-    """Read a part's shards as the documentation says, without gristmill."""
-    import tensorflow as tf
-
-    shapes = json.loads((folder / "windows.json").read_text())
-    features = {name: tf.io.FixedLenFeature(shapes[name], tf.float32) for name in ("history", "target")}
-    files = sorted(str(path) for path in folder.glob(f"{part}-*.tfrecord"))
-    data = tf.data.TFRecordDataset(files).batch(64).map(lambda rows: tf.io.parse_example(rows, features))
-    batches = list(data.as_numpy_iterator())
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in features}
 
 
 @dataclass(frozen=True)
@@ -232,25 +218,6 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     signature = ran.document("export", "signature.json")
     assert signature["input"]["columns"] == [*TARGETS, "temperature", *KNOWN]
     assert signature["output"]["columns"] == [f"{name} quantile {at}" for name in TARGETS for at in (0.05, 0.5, 0.95)]
-
-
-def test_the_windows_are_read_by_plain_tf_data(ran: Ran) -> None:
-    folder = ran.folders["preprocess"] / "windows"
-    judged = PART - HORIZON + 1
-    trained = DAYS - 2 * PART - HISTORY - HORIZON + 1
-
-    for part, count in {"train": trained, "validation": judged, "test": judged}.items():
-        read = windows_of(folder, part)
-        assert read["history"].shape == (len(STORES) * count, HISTORY, 3 + len(KNOWN))
-        assert read["target"].shape == (len(STORES) * count, HORIZON, len(TARGETS))
-
-    first = {name: values[0] for name, values in windows_of(folder, "train").items()}
-    north = shop().query("store == 'North'")
-    values = north[[*TARGETS, "temperature"]].to_numpy(np.float32)
-    assert np.array_equal(first["history"][:, :3], values[:HISTORY])
-    assert np.array_equal(first["target"], values[HISTORY : HISTORY + HORIZON, :2])
-    weekdays = north["day"].dt.day_of_week.to_numpy()[HORIZON : HORIZON + HISTORY]  # known a horizon ahead
-    assert np.array_equal(first["history"][:, 3:10], np.eye(7, dtype=np.float32)[weekdays])
 
 
 def test_the_report_shows_groups_backtest_and_lineage(ran: Ran, command: Command) -> None:

@@ -66,7 +66,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A project whose one pipeline, `small`, has a champion. Not to be written to: copy it."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "timeseries":
-        write_project(folder, SMALL.replace("horizon = 2", "horizon = 2\nmaterialize = true"))
+        write_project(folder, SMALL)
     else:
         (folder / "pipelines.toml").write_text(table_of(request.param, "small"))
         WRITERS[request.param](folder, 2)
@@ -126,18 +126,21 @@ def test_whatever_happens_to_a_file_verify_names_it_and_no_prediction_is_made_fr
     fault.tried(tried)
 
 
-@pytest.mark.parametrize("finished", ["timeseries"], indirect=True)
+SERIES, PHOTOS = "timeseries", "vision"
+
+
 @pytest.mark.parametrize(
-    ("name", "damage", "told"),
+    ("finished", "name", "damage", "told"),
     [
-        pytest.param("preprocess/??/*/series.parquet", flip, ALTERED, marks=pytest.mark.fault(7)),
-        pytest.param("preprocess/??/*/windows/*.tfrecord", flip, ALTERED, marks=pytest.mark.fault(8)),
-        pytest.param("preprocess/??/*/windows/*.tfrecord", cut, ALTERED, marks=pytest.mark.fault(8)),
-        pytest.param("preprocess/??/*/windows/*.tfrecord", empty, ALTERED, marks=pytest.mark.fault(8)),
-        pytest.param("train/??/*/weights.npz", flip, ALTERED, marks=pytest.mark.fault(9)),
-        pytest.param("export/??/*/model.keras", cut, ALTERED, marks=pytest.mark.fault(10)),
-        pytest.param("preprocess/??/*/series.parquet", Path.unlink, MISSING, marks=pytest.mark.fault(11)),
+        pytest.param(SERIES, "preprocess/??/*/series.parquet", flip, ALTERED, marks=pytest.mark.fault(7)),
+        pytest.param(PHOTOS, "preprocess/??/*/*.tfrecord", flip, ALTERED, marks=pytest.mark.fault(8)),
+        pytest.param(PHOTOS, "preprocess/??/*/*.tfrecord", cut, ALTERED, marks=pytest.mark.fault(8)),
+        pytest.param(PHOTOS, "preprocess/??/*/*.tfrecord", empty, ALTERED, marks=pytest.mark.fault(8)),
+        pytest.param(SERIES, "train/??/*/weights.npz", flip, ALTERED, marks=pytest.mark.fault(9)),
+        pytest.param(SERIES, "export/??/*/model.keras", cut, ALTERED, marks=pytest.mark.fault(10)),
+        pytest.param(SERIES, "preprocess/??/*/series.parquet", Path.unlink, MISSING, marks=pytest.mark.fault(11)),
     ],
+    indirect=["finished"],
 )
 def test_it_is_said_what_became_of_a_file_and_the_run_that_needs_it_makes_it_again(
     name: str, damage: Damage, told: str, kept: Path, command: Command, fault: Fault

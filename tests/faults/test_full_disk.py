@@ -33,15 +33,13 @@ BROKEN = "the store is not writable (Input/output error). Fix it, or set GRISTMI
 ACTS: dict[str, tuple[Act, bool]] = {FULL: (fill, True), BROKEN: (partial(refuse, errno.EIO), False)}
 """What is said of what happens at a step, and whether it does at those that follow, too."""
 
-HORIZON, WRITTEN_OUT = "horizon = 2", "horizon = 2\nmaterialize = true"
+FORMATS = 'formats = ["keras"]'
 
-WINDOWS = SMALL.replace(HORIZON, WRITTEN_OUT)
-"""A pipeline that writes tables and TFRecord files, and trains in no time."""
+SAVED = SMALL.replace(FORMATS, 'formats = ["keras", "saved_model"]')
+"""A pipeline that writes tables and networks, and trains in no time."""
 
-TRAINED = (
-    with_model('kind = "dense"\nunits = [2]', "epochs = 2")
-    .replace('formats = ["keras"]', 'formats = ["keras", "saved_model"]\nrefit = true')
-    .replace(HORIZON, WRITTEN_OUT)
+TRAINED = with_model('kind = "dense"\nunits = [2]', "epochs = 2").replace(
+    FORMATS, 'formats = ["keras", "saved_model"]\nrefit = true'
 )
 """A pipeline that writes every kind of file there is for a series."""
 
@@ -49,11 +47,10 @@ SPARED = r"\w+ (memo|logs)(/|$)|link |open .*\.(npz|keras)$"
 """Steps that are worth no failure, the one that copying stands in for, and what `zipfile` opens a second time."""
 
 FILES = [
-    ("preprocess", "windows/train-00000-of-00001.tfrecord"),
+    ("export", "saved_model/variables/variables.index"),
     ("preprocess", "series.parquet"),
     ("export", "model.keras"),
     ("evaluate", "predictions.parquet"),
-    ("export", "saved_model/variables/variables.index"),
     ("scratch", "arrays.npz"),
 ]
 """Files by the stage in whose draft they are written: the first three are those of TensorFlow, pyarrow and Keras."""
@@ -154,7 +151,7 @@ def test_whichever_step_of_a_command_fails_one_line_tells_and_the_champion_serve
 @pytest.mark.fault(15)
 def test_whoever_writes_to_a_full_disk_it_is_told_in_one_line(served: Callable[..., Served], fault: Fault) -> None:
     """TensorFlow, pyarrow or Keras; on a disk without room for a file, and by a kernel that lets no file grow."""
-    kept = served(TRAINED if fault.full else WINDOWS, "run", "small")
+    kept = served(TRAINED if fault.full else SAVED, "run", "small")
     disks = [
         *(full(*file, kept.store) for file in (FILES if fault.full else FILES[:3])),
         *(limited(size) for size in ([0, *(1 << power for power in range(8, 17))] if fault.full else [1 << 13])),

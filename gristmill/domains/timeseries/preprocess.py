@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset, known_features, materialize
+from gristmill.domains.timeseries import dataset, known_features
 from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
@@ -20,8 +20,6 @@ from gristmill.util.table_io import read_document, read_table
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
     """Split ingested series and write them with their layout (`dataset.py`).
-
-    With `materialize` windows are also written as TFRecord shards (`materialize.py`).
 
     Raises:
         DataError: the series are too short for the configured parts and windows, or constant.
@@ -56,9 +54,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     counts = {part: len(prepared.origins(part)) for part in PARTS}
     check_lengths(prepared, counts)
     dataset.write(prepared, out)
-    shards = materialize.write(prepared, out / "windows") if preprocess.materialize else 0
     return {f"{part}_windows": count for part, count in counts.items()} | {
-        name: count for name, count in (("shards", shards), *_short_series(prepared, preprocess)) if count
+        name: count for name, count in _short_series(prepared, preprocess) if count
     }
 
 

@@ -81,7 +81,6 @@ class Preprocess(Settings):
     residual: bool = False  # forecast the difference from the last value
     harmonics: Annotated[tuple[Harmonics, ...], Field(strict=False)] = ()  # waves to add as known features
     calendar: Annotated[tuple[CalendarPart, ...], Field(strict=False)] = ()  # calendar parts to add as known features
-    materialize: bool = False  # also write windows as TFRecord shards, for other programs
 
 
 class Train(Fit):

@@ -60,7 +60,6 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
         "residual": False,
         "harmonics": [],
         "calendar": [],
-        "materialize": False,
         "split": "time",
     }
     assert (catalogue.root, catalogue.store.root, catalogue.keep_runs) == (project, project / "data/store", 3)

@@ -102,15 +102,10 @@ CLOSURES = {
         "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.grid",
         "gristmill.domains.timeseries.known_features",
-        "gristmill.domains.timeseries.materialize",
         "gristmill.domains.timeseries.preprocess",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.split",  # where the parts of a block begin
         "gristmill.domains.timeseries.windows",
-        "gristmill.training",
-        "gristmill.training.keras_backend",  # imports TensorFlow, which writes the TFRecord shards
-        "gristmill.training.tf_disk_errors",
-        "gristmill.util.gc_freeze",
     },
     "train": {
         *TRAINING,

@@ -16,7 +16,6 @@ from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.windows import history_index
 from gristmill.errors import DataError, RequestError
-from gristmill.util.table_io import read_document
 from helpers.small_runs import Prepare, assembled, months, table_of, write_ingested
 
 pytest_plugins = ["helpers.small_runs"]
@@ -226,13 +225,6 @@ def test_a_late_rise_does_not_hide_that_the_training_part_is_too_coarse(prepare:
 def test_a_part_too_short_for_a_window_is_refused(prepare: Prepare, cut: dict[str, int], said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         prepare(VALUES, **CUT | cut)
-
-
-def test_windows_are_written_where_they_are_asked_for(prepare: Prepare) -> None:
-    folder = prepare(VALUES, **CUT, materialize=True)
-
-    assert read_document(folder / "windows" / "windows.json")["windows"] == {"train": 64, "validation": 20, "test": 10}
-    assert not (prepare(VALUES, "without", **CUT) / "windows").exists()
 
 
 def test_equal_series_give_equal_bytes(prepare: Prepare) -> None:
