@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from conftest import SMALL
-from gristmill.course.page import write_page
 from gristmill.project.overview_page import PipelineSummary, history, write_index
 from gristmill.project.project import Project
 from gristmill.reports.page import page_name, page_path
@@ -96,12 +95,12 @@ def test_pages_that_were_rendered_are_linked_and_link_back(finished: Path, comma
 
 @pytest.mark.parametrize("what", ["retraining", "sweep", "trial"])
 def test_no_report_takes_the_place_of_another_page(project: Path, what: str) -> None:
-    other = SMALL.replace("small", "index") + SMALL.replace("small", "course") + SMALL.replace("small", f"small-{what}")
+    other = SMALL.replace("small", "index") + SMALL.replace("small", f"small-{what}")
     (project / "pipelines.toml").write_text(SMALL + other)
     opened = Project.open(project)
     reports = {report_path(opened.store, name) for name in opened.catalogue.pipelines}
 
-    pages = {write_index(opened), write_page([], opened.store), page_path(opened.store, page_name("small", what))}
+    pages = {write_index(opened), page_path(opened.store, page_name("small", what))}
 
     assert not reports & pages
 

@@ -12,9 +12,7 @@ from typing import Literal, get_args
 
 import pytest
 
-from conftest import ROOT, SMALL
-from gristmill.course import rows
-from gristmill.course.page import write_page
+from conftest import SMALL
 from gristmill.project.overview_page import write_index
 from gristmill.project.project import Project
 from gristmill.reports.page import render_page
@@ -132,7 +130,6 @@ def pages(
         *(_page_of(domain, folders, project.store) for domain, folders in domains.items()),
         write_retraining(retrained, "A retraining", project.store),
         SweepResult("small", "A sweep", _places(project), project.store).report,
-        write_page([rows.CourseResult(row, {}, "not run yet.") for row in rows.rows(ROOT)], project.store),
         render_page(project.store, "long", UNBROKEN, UNBROKEN, {"with": UNBROKEN}, [LONG]),
         write_index(project),
     ]
@@ -218,7 +215,7 @@ def test_every_picture_is_there(browser: Browser, pages: Sequence[Path], width: 
         )
         assert all(across > 0 and down > 0 for across, down in boxes), page.name
         drawn[page.stem] = len(boxes)
-    without = {"small.retraining", "_course", "long"}
+    without = {"small.retraining", "long"}
     assert {name for name, count in drawn.items() if count == 0} == without
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.stages import STAGES
-from gristmill.course import page
 from gristmill.errors import CorruptArtifact
 from gristmill.project.project import Project
 from gristmill.project.status import Status
@@ -60,8 +59,6 @@ def write_index(project: Project) -> Path:
         **{state: f"{count}" for state, count in states.items()},
         "as of": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
     }
-    if page_path(project.store, page.PAGE).exists():
-        facts["see"] = link_to(project.store, page.PAGE, "the course")
     about = "The status of every pipeline. Times are UTC."
     return render_page(project.store, INDEX, TITLE, about, facts, _sections(project, entries))
 

@@ -185,13 +185,12 @@ class Project(Models):
 
     def collect(self, dry_run: bool = False) -> "list[Garbage]":
         """Remove and return files that no run, version or sweep needs; with `dry_run`, only return them."""
-        from gristmill.course import rows
         from gristmill.maintenance import local
 
         self.runs.pull()
         self.registry.pull()
         latest = [self.runs.latest_own(pipeline) for pipeline in self.catalogue.pipelines.values()]
-        kept = [*trial_references(self.catalogue, rows.trials(self.catalogue))]
+        kept = [*trial_references(self.catalogue)]
         kept += [reference for record in latest if record for reference in record.references.values()]
         garbage = list(local.garbage(self.store, self.catalogue.keep_runs, kept))
         if not dry_run:

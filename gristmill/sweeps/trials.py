@@ -96,11 +96,6 @@ def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> l
     return [trial for point in points for trial in _with_seeds(point, sweep.seeds)]
 
 
-def seed_trials(catalogue: Catalogue, name: str, count: int) -> list[Trial]:
-    """Return trials of a pipeline's own settings with different seeds."""
-    return _with_seeds(SweepPoint((), catalogue.pipeline(name), UNCHANGED), count)
-
-
 def trial_scores(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
     """Return the scores of a trial with these settings; None if it was not run."""
     artifacts = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
@@ -120,11 +115,11 @@ def trial_scores(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None
     )
 
 
-def trial_references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Reference]:
-    """Yield the artifacts of all sweeps with the current settings, and of other trials, even without their data."""
+def trial_references(catalogue: Catalogue) -> Iterator[Reference]:
+    """Yield the artifacts of all sweeps with the current settings, even without their data."""
     swept = (sweep_trials(catalogue, name, []) for name, pipeline in catalogue.pipelines.items() if pipeline.sweep)
     runs = Runs(catalogue.store)
-    for trial in itertools.chain(*swept, others):
+    for trial in itertools.chain(*swept):
         yield from (step.artifact.reference for step in plan.plan(catalogue, trial.pipeline) if step.artifact)
         if record := runs.latest_trial(trial.pipeline):
             yield from record.references.values()

@@ -1,1 +1,0 @@
-"""The table of the course's networks and their scores."""
