@@ -324,9 +324,8 @@ def test_an_average_of_every_kind_is_loaded_without_this_package_and_repeats_the
     subprocess.run([sys.executable, script, path, tmp_path], cwd=tmp_path, env=environment, check=True, timeout=300)
 
     scored = read_predictions(every_kind.folder("evaluate"), "test")
-    names, deviation = list(quantile_columns(scored)), data.layout.deviation[0]
-    assert len(names) == 9
-    assert scored[names[4]].tolist() == scored["model"].tolist()
+    names, deviation = ["model", *quantile_columns(scored)], data.layout.deviation[0]
+    assert len(names) == 10
     forecast = np.load(tmp_path / "forecast.npy").reshape(-1, len(names))
     assert forecast / deviation == pytest.approx(scored[names].to_numpy() / deviation, abs=1e-4)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.domains.timeseries.conformal import calibrate
 from gristmill.domains.timeseries.dataset import Prepared, inside
 from gristmill.domains.timeseries.forecasts import WINDOWS_PER_CALL, Array, Forecasts
-from gristmill.domains.timeseries.intervals import Intervals, calibrate, clipped, local_scale, scale_history, scale_lag
+from gristmill.domains.timeseries.intervals import Intervals, clipped, local_scale, scale_history, scale_lag
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import MODEL
@@ -50,8 +51,7 @@ def calibrated(
     }
 
     def intervals(forecast: Array, lag: int) -> Intervals:
-        found = calibrate(truth - clipped(forecast, nonnegative), scales[lag], levels, lag, nonnegative)
-        return replace(found, most=most)
+        return replace(calibrate(truth, forecast, scales[lag], levels, lag, nonnegative), most=most)
 
     def loss(lag: int) -> float:
         of_model = intervals(calibration.by_name[MODEL], lag)

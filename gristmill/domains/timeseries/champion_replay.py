@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries.dataset import Layout, Prepared
-from gristmill.domains.timeseries.forecasts import Array, levels_of
+from gristmill.domains.timeseries.forecasts import Array, split_exported
 from gristmill.domains.timeseries.predict import anchor_of
 from gristmill.domains.timeseries.preprocess import known_ahead, shifted
 from gristmill.domains.timeseries.settings import Preprocess
@@ -33,10 +33,11 @@ class ChampionReplay:
 
     def forecast(self, starts: Origins) -> Array:
         """Return the forecasts from some origins, (windows, horizon, targets)."""
-        shape = (len(starts), self._signature["horizon"], len(self._signature["targets"]))
+        targets = len(self._signature["targets"])
         if not len(starts):
-            return np.empty(shape)
-        return levels_of(self._predict(self.data.histories(starts)), self._signature["quantiles"])[0].astype(np.float64)
+            return np.empty((0, self._signature["horizon"], targets))
+        output = self._predict(self.data.histories(starts))
+        return split_exported(output, self._signature["quantiles"], targets)[0].astype(np.float64)
 
     def has_history(self, starts: Origins) -> Any:
         """Return which origins have a history as long as the model's, (windows,) of bool."""

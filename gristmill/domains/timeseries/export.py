@@ -10,9 +10,9 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
-    levels_of,
     quantile_name,
     read_predictions,
+    split_exported,
 )
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE, restored, with_quantiles
 from gristmill.domains.timeseries.settings import Export
@@ -53,19 +53,23 @@ def export(
         predicted = by_network(network, data, starts)
         tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
         if refit is None:
-            _check_scored(predicted, levels, read_predictions(evaluate, "test"), tolerance)
+            outputs = split_exported(predicted, levels, len(data.layout.targets))
+            _check_scored(*outputs, levels, read_predictions(evaluate, "test"), tolerance)
         difference = check_parity(
             reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
         )
-    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, past, levels, export))
+    learned = training["quantiles"] is not None
+    told = signature(data, network.input_shape[1] is None, past, levels, learned, export)
+    write_document(out / "signature.json", told)
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
     return {"formats": len(export.formats), "parity_windows": len(starts)}
 
 
-def _check_scored(predicted: Array, levels: list[float] | None, scored: pd.DataFrame, tolerance: float) -> None:
+def _check_scored(
+    forecast: Array, quantiles: Array | None, levels: list[float] | None, scored: pd.DataFrame, tolerance: float
+) -> None:
     """Check that the network to export repeats the scored forecasts exactly, and the scored quantiles."""
-    forecast, quantiles = levels_of(predicted, levels)
     rows = scored.iloc[: forecast.size]
     check_same_as_scored(forecast.ravel(), rows[MODEL].to_numpy(), tolerance=0)
     if levels and quantiles is not None:
@@ -74,14 +78,16 @@ def _check_scored(predicted: Array, levels: list[float] | None, scored: pd.DataF
 
 
 def signature(
-    data: Prepared, any_length: bool, past: int, levels: list[float] | None, settings: Export
+    data: Prepared, any_length: bool, past: int, levels: list[float] | None, learned: bool, settings: Export
 ) -> dict[str, object]:
     """Return the signature: input, output, columns and times of the model.
 
-    `past` is the number of values that a series must have; its window may begin with NaN.
+    `past` is the number of values that a series must have; its window may begin with NaN. If the network has `learned`
+    the quantiles, the median is the forecast; otherwise they follow it.
     """
     layout = data.layout
-    suffixes = [f" {quantile_name(level)}" for level in levels] if levels else [""]
+    quantiles = [f" {quantile_name(level)}" for level in levels or ()]
+    suffixes = quantiles if learned else ["", *quantiles]
     outputs = [f"{name}{suffix}" for name in layout.targets for suffix in suffixes]
     steps = None if any_length else layout.history
     ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""

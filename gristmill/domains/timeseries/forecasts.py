@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
 
-MEDIAN = 0.5  # level of the quantile that is the forecast itself
+MEDIAN = 0.5  # level of the quantile that is the forecast if a network learns quantiles, or if they are symmetric
 PREDICTIONS = "predictions.parquet"  # forecasts of all parts, in the artifact of evaluate
 VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
 WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
@@ -92,6 +92,19 @@ def levels_of(output: Output, levels: Sequence[float] | None) -> tuple[Output, O
         return output, None
     by_level = output.reshape(*output.shape[:-1], output.shape[-1] // len(levels), len(levels))
     return by_level[..., list(levels).index(MEDIAN)], by_level
+
+
+def split_exported(output: Output, levels: Sequence[float] | None, targets: int) -> tuple[Output, Output | None]:
+    """Return forecast and quantiles of an exported network's output, as `levels_of` does.
+
+    The quantiles of a target follow its forecast. If the network has learned them, or an earlier version exported it,
+    the median is the forecast.
+    """
+    columns = output.shape[-1] // targets
+    if levels is None or columns == len(levels):
+        return levels_of(output, levels)
+    by_target = output.reshape(*output.shape[:-1], targets, columns)
+    return by_target[..., 0], by_target[..., 1:]
 
 
 def forecast_part(data: Prepared, part: str, network: "keras.Model", levels: Sequence[float] | None) -> Forecasts:

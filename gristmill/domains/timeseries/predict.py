@@ -11,7 +11,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries import grid, known_features
 from gristmill.domains.timeseries import ingest as ingestion
-from gristmill.domains.timeseries.forecasts import MEDIAN, levels_of, quantile_name
+from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
@@ -191,7 +191,7 @@ def _forecasts(
     quantiles = np.full((count, rounded, len(targets), len(levels or ())), np.nan, np.float32)
     for at in range(0, rounded, horizon):
         windows = np.concatenate([values[:, at:], known[:, at + horizon : at + horizon + seen]], axis=2)
-        points, found = levels_of(model(windows), levels)
+        points, found = split_exported(model(windows), levels, len(targets))
         inputs = np.repeat(values[:, -1:, len(targets) :], horizon, axis=1)  # inputs stay at their last value
         values = np.concatenate([values, np.concatenate([points, inputs], axis=2).astype(np.float32)], axis=1)
         if at == 0 and found is not None:
@@ -201,6 +201,5 @@ def _forecasts(
     for at, target in enumerate(targets):
         columns[target] = values[:, seen : seen + steps, at].ravel()
         for number, level in enumerate(levels or ()):
-            if level != MEDIAN:
-                columns[f"{target} {quantile_name(level)}"] = quantiles[:, :steps, at, number].ravel()
+            columns[f"{target} {quantile_name(level)}"] = quantiles[:, :steps, at, number].ravel()
     return pd.DataFrame(columns)

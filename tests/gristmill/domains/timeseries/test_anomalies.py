@@ -29,7 +29,9 @@ def echoing(data: Prepared, starts: Origins) -> Any:
 def intervals(targets: int = 1) -> Intervals:
     """Return half widths of one mean step of the window, about 3.3 where it steps as the wave does."""
     factors = np.tile([-1.0, 0.0, 1.0], (2, targets, 1))
-    return Intervals((0.0005, 0.5, 0.9995), factors, np.full(targets, 3.0), 1, (False,) * targets, 100)
+    return Intervals(
+        (0.0005, 0.5, 0.9995), factors, np.full(targets, 3.0), 1, (False,) * targets, (False,) * targets, 100
+    )
 
 
 def spoilt(*spikes: int, size: float = 50.0) -> Prepared:

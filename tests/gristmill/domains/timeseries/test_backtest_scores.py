@@ -18,7 +18,7 @@ from gristmill.domains.timeseries.backtest_scores import (
     with_baselines,
 )
 from gristmill.domains.timeseries.calibration import local_scales
-from gristmill.domains.timeseries.intervals import calibrate
+from gristmill.domains.timeseries.conformal import calibrate
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.settings import Backtest, Train
@@ -104,7 +104,7 @@ def test_quantiles_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Bl
         made = block.forecasts
         seen, scale = (local_scales(DATA, starts, 1) for starts in (other.starts, made.starts))
         for name in (MODEL, "naive"):
-            intervals = calibrate(other.truth - other.by_name[name], seen, LEVELS, 1, [True, True])
+            intervals = calibrate(other.truth, other.by_name[name], seen, LEVELS, 1, [True, True])
             quantiles = intervals.around(made.by_name[name], scale)
             covered = (quantiles[..., 0] <= made.truth) & (made.truth <= quantiles[..., -1])
             row = table.loc[(block.window, block.seed, name)]

@@ -28,7 +28,7 @@ def intervals(lag: int = 1, nonnegative: tuple[bool, bool] = (False, False)) -> 
     """Return intervals of two steps, two targets and three levels."""
     outer = np.array([[1.0, 2.0], [3.0, 4.0]])
     factors = np.stack([-outer, np.zeros((2, 2)), outer], axis=-1)
-    return Intervals((0.1, 0.5, 0.9), factors, np.array([0.1, 0.1]), lag, nonnegative, 10)
+    return Intervals((0.1, 0.5, 0.9), factors, np.array([0.1, 0.1]), lag, nonnegative, (False, False), 10)
 
 
 @pytest.mark.parametrize("lag", [1, 4])

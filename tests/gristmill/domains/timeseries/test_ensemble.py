@@ -157,7 +157,9 @@ def test_every_format_repeats_the_forecasts(form: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
 def test_every_format_repeats_the_quantiles(form: str, tmp_path: Path) -> None:
     chosen, factors = FORMATS[form], np.sort(np.random.default_rng(0).normal(size=(3, 2, 5)), axis=-1)
-    intervals = Intervals((0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), 30)
+    intervals = Intervals(
+        (0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), (True, False), 30
+    )
     network = with_quantiles(ensemble(), intervals)
     history = network.input_shape[1]
     longer = ((0, 0), (history - ensemble().input_shape[1], 0), (0, 0))
@@ -168,7 +170,7 @@ def test_every_format_repeats_the_quantiles(form: str, tmp_path: Path) -> None:
 
     assert history == 24 + 36
     for each, quantiles in zip(inputs, expected, strict=True):
-        assert quantiles.shape == (9, 3, 2 * 5)
+        assert quantiles.shape == (9, 3, 2 * 6)
         assert np.isfinite(quantiles).all()
         assert predict(each) == pytest.approx(quantiles, rel=1e-5, abs=1e-5)
 

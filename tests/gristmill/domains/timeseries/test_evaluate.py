@@ -15,11 +15,12 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.calibration import local_scales
+from gristmill.domains.timeseries.conformal import calibrate
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
 from gristmill.domains.timeseries.forecasts import read_forecast, read_predictions
-from gristmill.domains.timeseries.intervals import calibrate, restored
+from gristmill.domains.timeseries.intervals import restored
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import Drift, MovingAverage, Naive, SeasonalNaive
@@ -177,7 +178,7 @@ def test_quantiles_are_calibrated_on_validation_alone(solved: Folders) -> None:
 
     kept = restored(read_document(folder / "intervals.json"))
 
-    by_hand = calibrate(truth - made, local_scales(data, starts, kept.lag), LEVELS, kept.lag, [True])
+    by_hand = calibrate(truth, made, local_scales(data, starts, kept.lag), LEVELS, kept.lag, [True])
     assert kept.lag in (1, 24)
     assert kept.factors == pytest.approx(by_hand.factors, rel=1e-5)
     assert (kept.levels, kept.windows) == (LEVELS, 29)
@@ -199,7 +200,7 @@ def test_quantiles_of_a_baseline_are_calibrated_on_its_own_errors(solved: Folder
         for part in ("validation", "test")
     )
 
-    quantiles = calibrate(calibration[0] - calibration[1], seen, LEVELS, lag, [True]).around(test[1], scale)
+    quantiles = calibrate(*calibration, seen, LEVELS, lag, [True]).around(test[1], scale)
 
     covered = (quantiles[..., 0] <= test[0]) & (test[0] <= quantiles[..., -1])
     scores = read_document(folder / "scores.json")["baselines"]["seasonal_naive"]["test"]

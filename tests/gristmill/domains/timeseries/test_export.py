@@ -78,8 +78,8 @@ def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Fold
         },
         "output": {
             "dtype": "float32",
-            "shape": [None, 2, 9],
-            "columns": [f"sunspots {name}" for name in QUANTILES],
+            "shape": [None, 2, 10],
+            "columns": ["sunspots", *(f"sunspots {name}" for name in QUANTILES)],
             "holds": "the next 2 observations, in the data's own units",
         },
         "targets": ["sunspots"],
@@ -116,8 +116,9 @@ def test_each_format_predicts_from_raw_values_what_was_scored(exported: Folders,
     made = bundle.load(exported["export"], form)(data.view(history=SEEN).histories(data.origins("test")))
 
     test = predictions[predictions["part"] == "test"]
-    assert made == pytest.approx(test[QUANTILES].to_numpy().reshape(-1, 2, 9), abs=1e-4 * data.layout.deviation[0])
-    assert made[..., 4].ravel().tolist() == pytest.approx(test["model"].tolist(), rel=1e-5)
+    scored = test[["model", *QUANTILES]].to_numpy().reshape(-1, 2, 10)
+    assert made == pytest.approx(scored, abs=1e-4 * data.layout.deviation[0])
+    assert made[..., 0].ravel().tolist() == pytest.approx(test["model"].tolist(), rel=1e-5)
 
 
 def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(refitted: Folders) -> None:
@@ -128,11 +129,11 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     made = bundle.load(refitted["export"], "keras")(data.view(history=SEEN).histories(starts))
 
     again, judged = (saved_network.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
-    assert made[..., 4:5] == pytest.approx(again, rel=1e-6)
-    assert np.abs(made[..., 4:5] - judged).max() > 1e-3
+    assert made[..., :1] == pytest.approx(again, rel=1e-6)
+    assert np.abs(made[..., :1] - judged).max() > 1e-3
     tested = restored(read_document(refitted["evaluate"] / "intervals.json"))
     scale = local_scales(data, starts, tested.lag, tested.empty)
-    assert made == pytest.approx(tested.around(again, scale)[:, :, 0], rel=1e-4, abs=1e-3)
+    assert made[..., 1:] == pytest.approx(tested.around(again, scale)[:, :, 0], rel=1e-4, abs=1e-3)
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
     truth = data.targets(data.origins("test"))
     assert scores["model"]["test"]["mae"] == pytest.approx(np.abs(truth - judged).mean(), rel=1e-5)
@@ -193,7 +194,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
 def test_the_signature_names_every_column_and_quantile() -> None:
     data = assembled(np.random.default_rng(0).normal(size=(30, 4)), inputs=1, known=1, history=5, horizon=3, test=5)
 
-    made = signature(data, any_length=True, past=5, levels=[0.1, 0.9], settings=Export())
+    made = signature(data, any_length=True, past=5, levels=[0.1, 0.9], learned=False, settings=Export())
 
     assert made["input"] == {
         "name": "history",
@@ -204,8 +205,8 @@ def test_the_signature_names_every_column_and_quantile() -> None:
     }
     assert made["output"] == {
         "dtype": "float32",
-        "shape": [None, 3, 4],
-        "columns": ["y quantile 0.1", "y quantile 0.9", "y1 quantile 0.1", "y1 quantile 0.9"],
+        "shape": [None, 3, 6],
+        "columns": ["y", "y quantile 0.1", "y quantile 0.9", "y1", "y1 quantile 0.1", "y1 quantile 0.9"],
         "holds": "the next 3 observations, in the data's own units",
     }
     assert (made["targets"], made["inputs"], made["known"]) == (["y", "y1"], ["y2"], ["y3"])

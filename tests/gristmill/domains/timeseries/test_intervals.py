@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.domains.timeseries.conformal import calibrate
 from gristmill.domains.timeseries.intervals import (
     DIFFERENCES,
     MAX_LAG,
     Intervals,
-    calibrate,
     local_scale,
     restored,
     scale_lag,
@@ -35,7 +35,7 @@ def calibrated(truth: Any, forecast: Any, seen: Any, coverage: float = 0.9, lag:
     """Return an interval that is calibrated on windows."""
     targets = truth.shape[-1]
     scale = local_scale(seen[..., :targets], lag)
-    return calibrate(truth - forecast, scale, around_the_median(coverage), lag, [False] * targets)
+    return calibrate(truth, forecast, scale, around_the_median(coverage), lag, [False] * targets)
 
 
 def half_widths(intervals: Intervals, seen: Any) -> Any:
@@ -80,7 +80,7 @@ def test_levels_that_are_close_have_ascending_factors() -> None:
     truth = RANDOM.standard_t(3, size=(50, 2, 1))
     levels = tuple(np.arange(1, 20) / 20)
 
-    found = calibrate(truth, np.ones((50, 1)), levels, 1, [False])
+    found = calibrate(truth, np.zeros_like(truth), np.ones((50, 1)), levels, 1, [False])
 
     assert (np.diff(found.factors, axis=-1) >= 0).all()
     assert found.factors[..., 9].tolist() == [[0], [0]]
@@ -172,8 +172,8 @@ def test_a_long_season_is_no_lag() -> None:
 
 
 def test_quantiles_of_data_that_are_never_negative_are_not_either() -> None:
-    residuals, scale = RANDOM.normal(size=(50, 1, 2)), np.ones((50, 2))
-    found = calibrate(residuals, scale, (0.1, 0.5, 0.9), 1, [True, False])
+    truth, scale = RANDOM.normal(size=(50, 1, 2)), np.ones((50, 2))
+    found = calibrate(truth, np.zeros_like(truth), scale, (0.1, 0.5, 0.9), 1, [True, False])
 
     quantiles = found.around(np.array([[[0.5, 0.5]], [[-3.0, -3.0]]]), np.ones((2, 2)))
 
@@ -251,23 +251,25 @@ def test_intervals_are_kept_as_json() -> None:
     assert half_widths(found, seen).shape == (30, 2, 2)
 
 
+@pytest.mark.parametrize("ratios", [False, True])
 @pytest.mark.parametrize("own_history", [5, 50, None])
-def test_the_network_returns_the_quantiles_that_were_computed(own_history: int | None) -> None:
+def test_the_network_returns_the_quantiles_that_were_computed(own_history: int | None, ratios: bool) -> None:
     truth, seen = RANDOM.normal(size=(30, 2, 1)), RANDOM.normal(size=(30, 60, 2)).cumsum(axis=1)
     seen[:10, :30] = np.nan  # short series
     window = keras.Input((own_history, 2))
     network = keras.Model(window, keras.ops.repeat(window[:, -1:, :1], 2, axis=1) * np.float32(1.5))
     scale = local_scale(seen[:, -DIFFERENCES - 4 :, :1], 4)
-    intervals = calibrate(truth, scale, (0.1, 0.5, 0.8, 0.9), 4, [True])
+    plain = calibrate(truth, np.zeros_like(truth), scale, (0.1, 0.5, 0.8, 0.9), 4, [True])
+    intervals = replace(plain, ratios=(ratios,))
 
     made = with_quantiles(network, intervals)
 
     assert made.input_shape == (None, own_history and max(own_history, DIFFERENCES + 4), 2)
     given = seen[:, -(made.input_shape[1] or 60) :].astype(np.float32)
     forecast = np.repeat(seen[:, -1:, :1], 2, axis=1) * 1.5
-    assert np.asarray(made(given)).reshape(30, 2, 1, 4) == pytest.approx(
-        intervals.around(forecast, intervals.scale(seen)), rel=1e-4, abs=1e-5
-    )
+    outputs = np.asarray(made(given)).reshape(30, 2, 1, 5)
+    assert outputs[..., 0] == pytest.approx(np.maximum(forecast, 0), rel=1e-6)
+    assert outputs[..., 1:] == pytest.approx(intervals.around(forecast, intervals.scale(seen)), rel=1e-4, abs=1e-5)
     if own_history is None:  # shorter than the scale's history
         assert np.isfinite(np.asarray(made(given[:, -3:]))).all()
 
@@ -277,7 +279,7 @@ def test_a_network_of_any_length_has_the_scale_of_what_it_sees() -> None:
     window = keras.Input((None, 1))
     network = keras.Model(window, keras.ops.repeat(window[:, -1:], 2, axis=1))
     scale = local_scale(seen[:, -8:], 4)
-    found = calibrate(RANDOM.normal(size=(30, 2, 1)), scale, (0.1, 0.5, 0.9), 4, [False])
+    found = calibrate(RANDOM.normal(size=(30, 2, 1)), np.zeros((30, 2, 1)), scale, (0.1, 0.5, 0.9), 4, [False])
     intervals = replace(found, most=8)
     expected = intervals.around(seen[:, -1:].repeat(2, axis=1), scale)
 
@@ -285,4 +287,4 @@ def test_a_network_of_any_length_has_the_scale_of_what_it_sees() -> None:
 
     assert intervals.history == 8
     for windows in (seen, seen[:, -8:]):
-        assert np.asarray(made(windows)).reshape(30, 2, 1, 3) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert np.asarray(made(windows)).reshape(30, 2, 1, 4)[..., 1:] == pytest.approx(expected, rel=1e-4, abs=1e-5)

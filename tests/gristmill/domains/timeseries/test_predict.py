@@ -1,8 +1,10 @@
 """Forecasts of what comes after a file's last row, of one series and of many with several columns."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +24,7 @@ from helpers.small_runs import CUT, MEANING, Folders, Predict, run_stages, with_
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
 
-OUTER = (0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)  # the median is the forecast
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SOURCE = Csv(kind="csv", path="rows.csv")
 RECENT = [f"{month:%Y-%m}" for month in pd.date_range("1990-03-01", periods=15, freq="MS")]  # the last is 1991-05
 VALUES = np.random.default_rng(0).uniform(10, 90, size=15).round(1)
@@ -55,25 +57,24 @@ def window(run: Folders, values: Any) -> Any:
 def test_the_horizon_after_the_last_row_is_forecast(single: Folders, forecast: Predict) -> None:
     made = forecast(single, WHOLE)
 
-    assert made.columns.tolist() == ["ds", "sunspots", *(f"sunspots quantile {level}" for level in OUTER)]
+    assert made.columns.tolist() == ["ds", "sunspots", *(f"sunspots quantile {level}" for level in LEVELS)]
     assert made["ds"].tolist() == [pd.Timestamp("1991-06-01"), pd.Timestamp("1991-07-01")]
-    by_level = bundle.load(single["export"], "keras")(window(single, VALUES))[0]  # (steps, levels)
-    assert made["sunspots"].to_numpy() == pytest.approx(by_level[:, 4], rel=1e-5)
-    assert made.iloc[:, 2:].to_numpy() == pytest.approx(np.delete(by_level, 4, axis=1), rel=1e-5)
-    assert (np.diff(by_level, axis=1) > 0).all()
+    outputs = bundle.load(single["export"], "keras")(window(single, VALUES))[0]  # (steps, 1 + levels)
+    assert made.iloc[:, 1:].to_numpy() == pytest.approx(outputs, rel=1e-5)
+    assert (np.diff(outputs[:, 1:], axis=1) > 0).all()
 
 
 def test_beyond_the_horizon_forecasts_are_fed_back_and_no_quantile_is_known(single: Folders, forecast: Predict) -> None:
     network = bundle.load(single["export"], "keras")
     known = VALUES.astype(np.float32).tolist()
     for _ in range(3):  # two at a time
-        known += network(window(single, known))[0, :, 4].tolist()
+        known += network(window(single, known))[0, :, 0].tolist()
 
     made = forecast(single, WHOLE, steps=5)
 
     assert made["ds"].tolist() == pd.date_range("1991-06-01", periods=5, freq="MS").tolist()
     assert made["sunspots"].to_numpy() == pytest.approx(known[15:20], rel=1e-4)
-    for level in OUTER:
+    for level in LEVELS:
         assert made[f"sunspots quantile {level}"].isna().tolist() == [False, False, True, True, True]
 
 
@@ -91,6 +92,16 @@ def test_a_bundle_of_an_earlier_version_forecasts_without_quantiles(
 
     assert made.columns.tolist() == ["ds", "sunspots"]
     assert made["sunspots"].tolist() == pytest.approx(forecast(single, WHOLE)["sunspots"].tolist(), rel=1e-5)
+
+
+def test_in_a_bundle_of_an_earlier_version_the_median_is_the_forecast(
+    single: Folders, forecast: Predict, tmp_path: Path
+) -> None:
+    network = keras.models.load_model(single["export"] / "model.keras")
+    keras.Model(network.input, network.output[..., 1:]).save(tmp_path / "model.keras")
+    shutil.copy(single["export"] / "signature.json", tmp_path)
+
+    pd.testing.assert_frame_equal(forecast(single | {"export": tmp_path}, WHOLE), forecast(single, WHOLE))
 
 
 def test_fewer_steps_than_the_horizon_are_its_first(single: Folders, forecast: Predict) -> None:
@@ -140,8 +151,9 @@ def test_learned_quantiles_are_returned(recurrent: Folders, forecast: Predict) -
 
     window = VALUES[-12:].astype(np.float32).reshape(1, 12, 1)
     by_level = bundle.load(recurrent["export"], "keras")(window)[0]  # (steps, quantiles)
-    for column, level in (("sunspots quantile 0.1", 0), ("sunspots", 1), ("sunspots quantile 0.9", 2)):
-        assert made[column].to_numpy() == pytest.approx(by_level[:, level], rel=1e-5)
+    for number, level in enumerate((0.1, 0.5, 0.9)):
+        assert made[f"sunspots quantile {level}"].to_numpy() == pytest.approx(by_level[:, number], rel=1e-5)
+    assert made["sunspots"].equals(made["sunspots quantile 0.5"].rename("sunspots"))
 
 
 def test_a_model_of_any_length_is_shown_as_much_as_asked(recurrent: Folders, forecast: Predict) -> None:
@@ -238,7 +250,7 @@ def test_each_series_is_forecast_with_its_name_and_every_target(several: Folders
     assert made["unique_id"].tolist() == ["north"] * 3 + ["south"] * 3
     assert made["ds"].tolist() == pd.date_range("2024-03-28", periods=3).tolist() * 2
     names = [
-        f"{target}{end}" for target in ("sales", "returns") for end in ("", *(f" quantile {level}" for level in OUTER))
+        f"{target}{end}" for target in ("sales", "returns") for end in ("", *(f" quantile {level}" for level in LEVELS))
     ]
     assert made.columns.tolist() == ["unique_id", "ds", *names]
     assert not made.isna().any(axis=None)
@@ -263,7 +275,7 @@ def test_a_forecast_is_the_one_that_was_scored_of_the_same_past(
         assert rows["ds"].tolist() == found["ds"].tolist()
         for name, column in (
             ("model", "sales"),
-            *((f"quantile {level}", f"sales quantile {level}") for level in OUTER),
+            *((f"quantile {level}", f"sales quantile {level}") for level in LEVELS),
         ):
             assert found[column].to_numpy() == pytest.approx(rows[name].to_numpy(), rel=1e-4), name
 

@@ -38,7 +38,7 @@ def forecast(data: Prepared, quantiles: bool = True) -> Forecasts:
         return Forecasts(starts, truth, wrong)
     _, horizon, targets = truth.shape
     factors = np.sort(RANDOM.normal(size=(horizon, targets, 4)), axis=-1)
-    calibrated = Intervals(LEVELS, factors, np.ones(targets), 1, (False,) * targets, 9)
+    calibrated = Intervals(LEVELS, factors, np.ones(targets), 1, (False,) * targets, (False,) * targets, 9)
     learned = np.sort(wrong[MODEL][..., np.newaxis] + RANDOM.normal(size=(*truth.shape, 4)), axis=-1)
     scale = RANDOM.uniform(1, 2, size=(len(starts), targets))
     return Forecasts(starts, truth, wrong, LEVELS, learned, {"naive": calibrated}, scale)
