@@ -93,7 +93,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Prepare the process for the tests that were selected."""
     if any("prefect_api" in getattr(item, "fixturenames", ()) for item in session.items):
         import prefect.main  # noqa: F401  # replaces the root logger's handlers: not while a test captures logs
-    # Exempt what is loaded by now from garbage collection, which Keras triggers for every network.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen_heap() -> None:
+    """Exempt what is alive by now from garbage collection, which Keras triggers for every network.
+
+    The fixtures of earlier modules are torn down by now. What else those modules leave behind is mostly TensorFlow's,
+    and takes longer to look through with every network.
+    """
     gc.collect()
     gc.freeze()
 
