@@ -64,7 +64,11 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
 
 
 def _sparse(zeros: float) -> list[Guess]:
-    """Return the candidate for series with many zeros."""
+    """Return the candidate for series with many zeros.
+
+    It is not for dense data with some sparse series, because an average has the same weights for all series: with tsb
+    in it, the errors of generated series of which an eighth or half were sparse were 10 to 14 % larger.
+    """
     why = f"{zeros:.0%} of the values are 0; tsb smooths the probability and the size of demand"
     return [Guess("candidates", ["tsb"], why)] if zeros >= SPARSE else []
 

@@ -49,7 +49,7 @@ def _flags(
     data: Prepared, starts: Origins, forecaster: Forecaster, intervals: Intervals
 ) -> tuple[npt.NDArray[np.bool_], Array, Array, Array]:
     """Return which values at `starts` are flagged, their forecasts, and the bounds of their intervals."""
-    intervals = replace(intervals, factors=intervals.factors[:1])  # one step ahead
+    intervals = intervals.first_step()
     targets, reach = len(data.layout.targets), max(data.layout.history, intervals.history)
     cleaned = replace(data, values=data.values.copy())
     expected, low, high = (np.empty((len(starts), targets)) for _ in range(3))

@@ -20,13 +20,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from gristmill.domains.timeseries.forecasts import MEDIAN
-from gristmill.domains.timeseries.intervals import Array, Intervals, base_and_unit, clipped
+from gristmill.domains.timeseries.intervals import ROUGH, Array, Intervals, base_and_unit, clipped, roughness
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 
 _EMPTY_SHARE = 0.1  # local scale of a window of zeros, as a share of the median over the calibration windows
 _SKEWED = 0.8  # values are skewed if the median of their ratios is below this share of the mean
+_MIN_ROUGH = 50  # rough windows, and others, for factors of their own
 _CLEARLY_LESS = 0.97  # share of the loss of symmetric quantiles below which that of ratios must be
 
 
@@ -49,8 +51,14 @@ def calibrate(
     empty = _EMPTY_SHARE * np.array(typical)
     windows = _Windows(truth, clipped(forecast, nonnegative), np.where(scale > 0, scale, empty))
     plain = (False,) * len(empty)
-    symmetric = Intervals(tuple(levels), np.empty(0), empty, lag, tuple(nonnegative), plain, len(truth))
-    return windows.calibrated(replace(symmetric, ratios=_ratios(windows, symmetric)))
+    symmetric = Intervals(tuple(levels), np.empty(0), empty, lag, tuple(nonnegative), plain, windows=0)
+    pooled = windows.calibrated(replace(symmetric, ratios=_ratios(windows, symmetric)))
+    rough = roughness(windows.forecast, windows.scale, np) > ROUGH
+    if any(pooled.ratios) or min(rough.sum(), (~rough).sum()) < _MIN_ROUGH:
+        return pooled
+    apart = windows.at(rough)
+    relative = apart.calibrated(replace(symmetric, ratios=_ratios(apart, symmetric)))
+    return replace(windows.at(~rough).calibrated(symmetric), rough=relative) if any(relative.ratios) else pooled
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class _Windows:
     forecast: Array  # (windows, horizon, targets)
     scale: Array  # (windows, targets), positive
 
-    def at(self, chosen: slice) -> "_Windows":
+    def at(self, chosen: slice | npt.NDArray[np.bool_]) -> "_Windows":
         """Return some of the windows."""
         return _Windows(self.truth[chosen], self.forecast[chosen], self.scale[chosen])
 
@@ -75,7 +83,7 @@ class _Windows:
         scores = self.scores(intervals.ratios)
         ordered = np.sort(np.where(intervals.ratios, scores, np.abs(scores)), axis=0)
         factors = [_factor(ordered, level, intervals.ratios) for level in intervals.levels]
-        return replace(intervals, factors=np.stack(factors, axis=-1))
+        return replace(intervals, factors=np.stack(factors, axis=-1), windows=len(self.truth))
 
     def loss(self, intervals: Intervals) -> Array:
         """Return the sum of the pinball losses of each target in local scales, (targets,)."""

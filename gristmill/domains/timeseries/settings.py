@@ -125,7 +125,7 @@ class Evaluate(Settings):
     """Baselines, quantiles and anomalies."""
 
     baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
-    levels: QuantileLevels = tuple(tenths / 10 for tenths in range(1, 10))  # quantiles to forecast; 0.5 is the forecast
+    levels: QuantileLevels = tuple(tenths / 10 for tenths in range(1, 10))  # levels of the quantiles to forecast
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
 
     @field_validator("baselines")

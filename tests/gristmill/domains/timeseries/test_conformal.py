@@ -80,6 +80,33 @@ def test_each_target_has_its_own_form() -> None:
     assert found.factors == pytest.approx(np.concatenate(alone, axis=1))
 
 
+def together(*parts: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Return the windows of all parts, shuffled."""
+    truth, forecast, scale = (np.concatenate(one) for one in zip(*parts, strict=True))
+    order = np.random.default_rng(0).permutation(len(truth))
+    return truth[order], forecast[order], scale[order]
+
+
+def test_rough_windows_have_ratios_where_others_are_symmetric() -> None:
+    dense, sparse = drawn("dense", 0), drawn("sparse", 0)
+
+    found = calibrate(*together(dense, sparse), LEVELS, 1, [True])
+
+    assert found.rough is not None
+    assert (found.ratios, found.rough.ratios) == ((False,), (True,))
+    assert found.windows + found.rough.windows == 800
+    for kind, seen in (("dense", dense), ("sparse", sparse)):
+        alone, new = calibrate(*seen, LEVELS, 1, [True]), drawn(kind, 1)
+        assert loss(found, new) == pytest.approx(loss(alone, new), rel=0.03)
+
+
+def test_few_rough_windows_are_calibrated_with_the_others() -> None:
+    found = calibrate(*together(drawn("dense", 0), drawn("sparse", 0, 49)), LEVELS, 1, [True])
+
+    assert found.rough is None
+    assert (found.ratios, found.windows) == ((False,), 449)
+
+
 def test_a_ratio_is_the_truth_of_the_finite_sample_rank_divided_by_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformal, "_ratios", lambda windows, symmetric: (True,))
     levels = (0.1, 0.25, 0.5, 0.75, 0.9)

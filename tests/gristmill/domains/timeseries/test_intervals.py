@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -272,6 +273,57 @@ def test_the_network_returns_the_quantiles_that_were_computed(own_history: int |
     assert outputs[..., 1:] == pytest.approx(intervals.around(forecast, intervals.scale(seen)), rel=1e-4, abs=1e-5)
     if own_history is None:  # shorter than the scale's history
         assert np.isfinite(np.asarray(made(given[:, -3:]))).all()
+
+
+def rough_and_smooth() -> tuple[Intervals, npt.NDArray[np.float32]]:
+    """Return intervals with others for rough windows, and windows of 60 values from smooth to rough."""
+    zeros = np.zeros((30, 2, 1))
+    smooth, rough = (
+        calibrate(RANDOM.normal(size=(30, 2, 1)), zeros, np.ones((30, 1)), (0.1, 0.5, 0.9), 4, [True]) for _ in range(2)
+    )
+    noise = RANDOM.gamma(1, 1, size=(50, 60, 1)) * np.linspace(0, 3, 50).reshape(-1, 1, 1)
+    return replace(smooth, rough=replace(rough, ratios=(True,))), (1 + noise).astype(np.float32)
+
+
+def test_rough_windows_have_quantiles_of_their_own_and_change_gradually() -> None:
+    intervals, seen = rough_and_smooth()
+    scale = np.full((1, 1), 2.0)
+
+    def around(chosen: Intervals | None, forecast: float) -> npt.NDArray[np.float64]:
+        return chosen.around(np.full((1, 2, 1), forecast), scale) if chosen else np.empty(0)
+
+    smooth = replace(intervals, rough=None)
+    assert np.array_equal(around(intervals, 3), around(smooth, 3))  # roughness 0.4
+    assert np.array_equal(around(intervals, 1), around(intervals.rough, 1))  # 0.67
+    assert around(intervals, 2) == pytest.approx((around(smooth, 2) + around(intervals.rough, 2)) / 2)
+    assert around(intervals, 2 - 1e-6) == pytest.approx(around(intervals, 2 + 1e-6), abs=1e-4)
+    last = seen[:, -1:].repeat(2, axis=1).astype(float)
+    assert (np.diff(intervals.around(last, intervals.scale(seen)), axis=-1) >= 0).all()
+
+
+def test_intervals_of_rough_windows_are_kept_and_shortened_with_the_others() -> None:
+    intervals, seen = rough_and_smooth()
+    forecast, scale = seen[:, -1:].repeat(2, axis=1).astype(float), intervals.scale(seen)
+
+    again = restored(json.loads(json.dumps(intervals.document())))
+
+    assert np.array_equal(again.around(forecast, scale), intervals.around(forecast, scale))
+    one = replace(intervals.first_step(), rough=None).around(forecast[:, :1], scale)
+    assert one == pytest.approx(replace(intervals, rough=None).around(forecast, scale)[:, :1])
+    assert intervals.first_step().around(forecast[:, :1], scale) == pytest.approx(
+        intervals.around(forecast, scale)[:, :1]
+    )
+
+
+def test_the_network_has_the_quantiles_of_rough_and_of_smooth_windows() -> None:
+    intervals, seen = rough_and_smooth()
+    window = keras.Input((60, 1))
+    network = keras.Model(window, keras.ops.repeat(window[:, -1:], 2, axis=1))
+
+    made = np.asarray(with_quantiles(network, intervals)(seen)).reshape(50, 2, 1, 4)
+
+    expected = intervals.around(seen[:, -1:].repeat(2, axis=1).astype(float), intervals.scale(seen))
+    assert made[..., 1:] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_a_network_of_any_length_has_the_scale_of_what_it_sees() -> None:
