@@ -1,4 +1,4 @@
-"""Splitting many items into chunks, each with enough work to repay starting a worker."""
+"""Splitting many items into chunks of about the same size."""
 
 from collections.abc import Iterable
 from itertools import accumulate, groupby, pairwise

@@ -9,13 +9,13 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Array, split_exported
 from gristmill.domains.timeseries.predict import anchor_of
-from gristmill.domains.timeseries.preprocess import known_ahead, shifted
+from gristmill.domains.timeseries.preprocess import known_ahead, read_series, shifted
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import reached
+from gristmill.domains.timeseries.split import bounds_of, reached
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.export import bundle
 from gristmill.runs.retraining_record import incomparable_error
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_document
 
 
 class ChampionReplay:
@@ -46,15 +46,14 @@ class ChampionReplay:
 
 
 def _prepared(signature: dict[str, Any], settings: Preprocess, ingest: Path, last: Any) -> Prepared:
-    table, summary = read_table(ingest / "series.parquet"), read_document(ingest / "summary.json")
+    summary = read_document(ingest / "summary.json")
     for role in ("targets", "inputs"):
         if list(summary[role]) != signature[role]:
             raise incomparable_error(
                 f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}"
             )
-    lengths = table.groupby("unique_id", sort=False).size()
-    ends = np.cumsum(np.asarray(lengths, np.int64))
-    bounds = np.column_stack([ends - np.asarray(lengths), ends])
+    table, ids, lengths = read_series(ingest, summary)
+    bounds = bounds_of(lengths)
     known = known_ahead(table, summary, settings, anchor_of(signature))
     channels = [*signature["targets"], *signature["inputs"]]
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, signature["horizon"])])
@@ -74,4 +73,4 @@ def _prepared(signature: dict[str, Any], settings: Preprocess, ingest: Path, las
         past=signature.get("past"),
     )
     filled = table["filled"].to_numpy()
-    return Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
+    return Prepared(ids, times, values.astype(np.float32), filled, bounds, parts, layout)

@@ -4,6 +4,7 @@ All series are in one array, (observations, columns), one after the other: targe
 columns. The known columns are shifted: position t has the known values of t + horizon (`model_shape.py`).
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ import pandas as pd
 
 from gristmill.domains.timeseries import windows
 from gristmill.domains.timeseries.windows import Origins
-from gristmill.util.table_io import read_document, read_table, write_document, write_table
+from gristmill.util.chunking import split_by_size
+from gristmill.util.table_io import read_arrays, read_document, read_table, write_document, write_table, write_tables
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +25,8 @@ Values = npt.NDArray[np.float32]
 PartRange = npt.NDArray[np.int64]  # (…, 2): half-open ranges of positions
 
 PARTS = ("train", "validation", "test")  # in the order of time
+OBSERVATIONS_PER_BLOCK = 1 << 20  # about as many, in whole series
+
 _EDGES = ("begin", "end")
 
 
@@ -123,6 +127,29 @@ class Prepared:
         """Return the series of each window, (windows,)."""
         return np.searchsorted(self.bounds[:, 0], starts, side="right") - 1
 
+    def only(self, series: slice) -> "Prepared":
+        """Return some of the series, at least one, with the scale of all."""
+        bounds = self.bounds[series]
+        begin, end = bounds[0, 0], bounds[-1, 1]
+        return replace(
+            self,
+            ids=self.ids[series],
+            times=self.times[begin:end],
+            values=self.values[begin:end],
+            filled=self.filled[begin:end],
+            bounds=bounds - begin,
+            parts=self.parts[series] - begin,
+        )
+
+    def blocks(self) -> Iterator["Prepared"]:
+        """Yield some series at a time, with the scale of all, so that what is computed of them needs little memory."""
+        for series in split_by_size(np.diff(self.bounds)[:, 0].tolist(), OBSERVATIONS_PER_BLOCK):
+            yield self.only(series)
+
+    def of_each_series(self, compute: "Callable[[Prepared], npt.NDArray[Any]]") -> npt.NDArray[Any]:
+        """Return what is computed of each series, (series, …), a block at a time."""
+        return np.concatenate([compute(block) for block in self.blocks()])
+
     def sampled(self, most: int) -> "Prepared":
         """Return at most this many of the series, spread evenly, the first among them; with the scale of all."""
         if len(self.ids) <= most:
@@ -165,10 +192,10 @@ class Prepared:
 
 def inside(length: int, bounds: PartRange) -> npt.NDArray[np.bool_]:
     """Return which of `length` positions are within one of the bounds, (length,)."""
-    edges = np.zeros(length + 1, np.int64)
+    edges = np.zeros(length + 1, np.int8)  # wraps around where many empty bounds meet, and back
     np.add.at(edges, bounds[:, 0], 1)
     np.add.at(edges, bounds[:, 1], -1)
-    return np.cumsum(edges[:-1]) > 0
+    return np.cumsum(edges[:-1], dtype=np.int8) > 0
 
 
 def range_sums(values: npt.NDArray[np.float64], ranges: PartRange) -> npt.NDArray[np.float64]:
@@ -191,24 +218,29 @@ def fit_scale(train: npt.NDArray[Any], scale: str) -> tuple[list[float], list[fl
 
 def write(prepared: Prepared, out: Path) -> None:
     """Write `series.parquet` (`ds`, float32 columns, `filled`), `parts.parquet` (a row per series), `layout.json`."""
-    columns = {name: prepared.values[:, at] for at, name in enumerate(prepared.layout.columns)}
-    write_table(out / "series.parquet", pd.DataFrame({"ds": prepared.times, **columns, "filled": prepared.filled}))
+    write_tables(out / "series.parquet", map(_table, prepared.blocks()))
     write_parts(prepared, out)
     write_document(out / "layout.json", asdict(prepared.layout))
 
 
+def _table(block: Prepared) -> pd.DataFrame:
+    columns = {name: block.values[:, at] for at, name in enumerate(block.layout.columns)}
+    return pd.DataFrame({"ds": block.times, **columns, "filled": block.filled})
+
+
 def read(folder: Path) -> Prepared:
     """Read the folder of `write`."""
-    frame = read_table(folder / "series.parquet")
+    layout = Layout(**read_document(folder / "layout.json"))
+    arrays = read_arrays(folder / "series.parquet", [*layout.columns, "filled"])
     ids, bounds, parts = read_parts(folder)
     return Prepared(
         ids=ids,
-        times=pd.Index(frame["ds"]),
-        values=frame.iloc[:, 1:-1].to_numpy(np.float32),
-        filled=frame["filled"].to_numpy(),
+        times=pd.Index(read_table(folder / "series.parquet", ["ds"])["ds"]),
+        values=np.column_stack([arrays.pop(name) for name in layout.columns]),
+        filled=arrays.pop("filled"),
         bounds=bounds,
         parts=parts,
-        layout=Layout(**read_document(folder / "layout.json")),
+        layout=layout,
     )
 
 

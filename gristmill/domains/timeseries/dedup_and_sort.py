@@ -24,6 +24,7 @@ class Observations:
     times: pd.Index  # (rows,) ascending within a series
     columns: Columns  # (rows,) each
     positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; empty on a grid
+    several: bool = False  # whether there are other series
 
     @property
     def firsts(self) -> Integers:
@@ -34,27 +35,27 @@ class Observations:
         """Return the rows for which `rows` is true."""
         if rows.all():
             return self
-        return Observations(
-            self.ids,
-            self.series[rows],
-            self.times[rows],
-            {name: values[rows] for name, values in self.columns.items()},
-            self.positions[rows] if len(self.positions) else self.positions,
+        return replace(
+            self,
+            series=self.series[rows],
+            times=self.times[rows],
+            columns={name: values[rows] for name, values in self.columns.items()},
+            positions=self.positions[rows] if len(self.positions) else self.positions,
         )
 
     def of_series(self, number: int) -> str:
         """Return ` of series 'A'` if there are several series, else an empty string."""
-        return f" of series {self.ids[number]!r}" if len(self.ids) > 1 else ""
+        return f" of series {self.ids[number]!r}" if self.several or len(self.ids) > 1 else ""
 
 
-def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integers, pd.Index]:
+def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[npt.NDArray[np.int32], pd.Index]:
     """Return the number of each row's series, and the sorted names of all series.
 
     `column` has the names, as text or whole numbers; None for a single series, whose name is `otherwise`. An empty cell
     raises `DataError`.
     """
     if column is None:
-        return np.zeros(len(rows.frame), np.int64), pd.Index([otherwise])
+        return np.zeros(len(rows.frame), np.int32), pd.Index([otherwise])
     cells = rows.frame[column]
     empty = cells.isna().to_numpy()
     if empty.any():
@@ -65,7 +66,7 @@ def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integ
     numbers, names = pd.factorize(cells)
     ids = pd.Index(names).astype("str")
     order = np.argsort(ids.to_numpy(object))
-    return np.argsort(order)[numbers], ids[order]
+    return np.argsort(order).astype(np.int32)[numbers], ids[order]
 
 
 def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns) -> tuple[Observations, int]:

@@ -1,7 +1,9 @@
 """Ingest: read a source's rows as regular series; check, repair and count them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +11,13 @@ import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
 from gristmill.domains.timeseries.cleaning import clean
-from gristmill.domains.timeseries.dedup_and_sort import Observations, in_order, number_series, without_duplicates
-from gristmill.domains.timeseries.grid import infer_frequency, on_grid
-from gristmill.domains.timeseries.parse_times import read_times
+from gristmill.domains.timeseries.dedup_and_sort import Observations
+from gristmill.domains.timeseries.grid import on_grid
+from gristmill.domains.timeseries.rows_by_series import RowsBySeries
 from gristmill.domains.timeseries.settings import Ingest, Schema
-from gristmill.domains.timeseries.timezones import to_utc
 from gristmill.errors import RequestError
 from gristmill.sources.rows import Rows, TableSource
-from gristmill.util.table_io import write_document, write_table
+from gristmill.util.table_io import read_arrays, table_writer, write_document
 
 RESERVED = {"unique_id", "ds", "filled"}  # columns that ingest itself writes
 
@@ -48,56 +49,56 @@ def ingest(
             "or remove them from target, inputs and known."
         )
     rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
-    ordered, repairs = _ordered(rows, ingest, names)
-    frequency = ingest.frequency or infer_frequency(ordered.times, rows.name, ordered.firsts)
+    of_columns = list(column_violations(rows.frame, schema.columns, rows.where)) if schema else []
+    by_series = RowsBySeries.of(rows, ingest, names)
+    del rows  # its text takes more memory than all else
+    frequency = by_series.frequency(ingest)
     if schema:
-        of_columns = column_violations(rows.frame, schema.columns, rows.where)
         check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
-    cleaned = clean(_gridded(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
-    series, future = cleaned.series, cleaned.future
-    counts = {
-        "rows": len(series.times),
-        "series": len(series.ids) if len(series.ids) > 1 else 0,
-        "filled": int(cleaned.filled.sum()),
-        "dropped": cleaned.dropped,
-        "empty_at_the_ends": cleaned.empty,
-        "known_ahead": len(future.times),
-        **repairs,
-    }
-    counts = {name: count for name, count in counts.items() if count}
-    write_table(out / "series.parquet", _table(series, names).assign(filled=cleaned.filled))
-    if ingest.known:
-        write_table(out / "future.parquet", _table(future, ingest.known))
+    counts, (first, last) = _write_series(by_series, frequency, ingest, out)
     summary = {
         "targets": ingest.target,
         "inputs": ingest.inputs,
         "known": ingest.known,
         "frequency": frequency,
-        "series": len(series.ids),
-        "first": str(series.times.min()),
-        "last": str(series.times.max()),
+        "series": len(by_series.ids),
+        "first": str(first),
+        "last": str(last),
         "counts": counts,
-        "statistics": {name: _statistics(series.columns[name]) for name in names},
     }
-    write_document(out / "summary.json", summary)
+    del by_series
+    series = out / "series.parquet"
+    statistics = {name: _statistics(read_arrays(series, [name])[name]) for name in names}
+    write_document(out / "summary.json", summary | {"statistics": statistics})
     return counts
 
 
-def _ordered(rows: Rows, ingest: Ingest, names: list[str]) -> tuple[Observations, dict[str, int]]:
-    """Return the rows in order, one for each time of a series, and counts of repairs."""
-    numbers, ids = number_series(rows, ingest.series, ingest.target[0])
-    times, converted = read_times(rows, ingest)
-    if isinstance(times, pd.DatetimeIndex):
-        times, more = to_utc(times, ingest.timezone, ingest.frequency, numbers, rows)
-        converted += more
-    columns = {name: rows.frame[name].to_numpy(np.float64) for name in names}
-    ordered, out_of_order = in_order(times, numbers, ids, columns)
-    single = without_duplicates(ordered, ingest.duplicates, rows.where)
-    return single, {
-        "duplicates": len(ordered.times) - len(single.times),
-        "out_of_order": out_of_order,
-        "converted_to_utc": converted,
-    }
+def _write_series(
+    rows: RowsBySeries, frequency: str, ingest: Ingest, out: Path
+) -> tuple[dict[str, int], tuple[Any, Any]]:
+    """Write the series, a block at a time; return counts that are not zero, and the first and the last time."""
+    names, counts, ends = [*ingest.target, *ingest.inputs, *ingest.known], Counter[str](), []
+    with table_writer(out / "series.parquet") as write, table_writer(out / "future.parquet") as write_future:
+        for block in rows.blocks:
+            ordered, repairs = rows.ordered(block, ingest)
+            gridded = _gridded(ordered, frequency, ingest, rows.source)
+            cleaned = clean(gridded, ingest, frequency, rows.source.name)
+            series, future = cleaned.series, cleaned.future
+            write(_table(series, names).assign(filled=cleaned.filled))
+            if ingest.known:
+                write_future(_table(future, ingest.known))
+            ends += [series.times.min(), series.times.max()]
+            counts.update(
+                rows=len(series.times),
+                series=len(series.ids) if len(rows.ids) > 1 else 0,
+                filled=int(cleaned.filled.sum()),
+                dropped=cleaned.dropped,
+                empty_at_the_ends=cleaned.empty,
+                known_ahead=len(future.times),
+                **repairs,
+            )
+    counts["converted_to_utc"] = rows.converted
+    return {name: count for name, count in counts.items() if count}, (min(ends), max(ends))
 
 
 def _gridded(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) -> Observations:
@@ -109,7 +110,7 @@ def _gridded(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) 
     grid = on_grid(ordered.times, ordered.firsts, frequency, ingest.frequency is None, where)
     series = np.repeat(np.arange(len(grid.sizes)), grid.sizes)
     columns = {name: grid.spread(values) for name, values in ordered.columns.items()}
-    return Observations(ordered.ids, series, grid.times, columns)
+    return Observations(ordered.ids, series, grid.times, columns, several=ordered.several)
 
 
 def _table(rows: Observations, names: Sequence[str]) -> pd.DataFrame:

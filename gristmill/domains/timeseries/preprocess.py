@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import min_before_block, min_past, split_all, split_each
 from gristmill.errors import DataError, RequestError
 from gristmill.settings.messages import format_number
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
@@ -25,29 +25,31 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: the series are too short for the configured parts and windows, or constant.
         RequestError: calendar features are configured for numbered observations.
     """
-    table, summary = read_table(ingest / "series.parquet"), read_document(ingest / "summary.json")
-    channels = [*summary["targets"], *summary["inputs"]]
-    series = table.groupby("unique_id", sort=False).size()
-    lengths, known = np.asarray(series, np.int64), known_ahead(table, summary, preprocess)
-    past = min_past(preprocess, bool(len(known.columns)))
+    summary = read_document(ingest / "summary.json")
+    table, ids, lengths = read_series(ingest, summary)
+    channels, known = [*summary["targets"], *summary["inputs"]], known_ahead(table, summary, preprocess)
+    known_names = list(known.columns)
+    past = min_past(preprocess, bool(known_names))
     if preprocess.split == "per_series":
         bounds, parts = split_each(lengths, preprocess, past or preprocess.history)
     else:
         bounds, parts = split_all(table["ds"], lengths, preprocess)
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
-    trained = inside(len(values), parts[:, 0])
-    check_targets(table.loc[trained, channels], summary["targets"])
-    mean, deviation = fit_scale(values[trained], preprocess.scale)
+    times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
+    del table, known  # values and times are enough
+    trained = values[inside(len(values), parts[:, 0])]
+    check_targets(trained, summary["targets"])
+    mean, deviation = fit_scale(trained, preprocess.scale)
+    del trained
     layout = Layout(
         **{name: summary[name] for name in ("targets", "inputs", "frequency")},
         **preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual", "split"}),
-        known=list(known.columns),
+        known=known_names,
         mean=mean,
         deviation=deviation,
         past=past,
     )
-    times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
-    prepared = Prepared(series.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
+    prepared = Prepared(ids, times, values.astype(np.float32), filled, bounds, parts, layout)
     prepared = with_season(prepared, preprocess.season)
     if preprocess.split == "per_series" and preprocess.validation:
         prepared = with_room_for_validation(prepared)
@@ -57,6 +59,16 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     return {f"{part}_windows": count for part, count in counts.items()} | {
         name: count for name, count in _short_series(prepared, preprocess) if count
     }
+
+
+def read_series(ingest: Path, summary: dict[str, Any]) -> tuple[pd.DataFrame, list[str], npt.NDArray[np.int64]]:
+    """Return all columns of ingested series but their ids, and the id and length of each series.
+
+    As a column, the ids would take most of the memory.
+    """
+    path, columns = ingest / "series.parquet", [*summary["targets"], *summary["inputs"], *summary["known"]]
+    arrays = {"ds": read_table(path, ["ds"])["ds"]} | read_arrays(path, [*columns, "filled"])
+    return pd.DataFrame(arrays, copy=False), *read_runs(path, "unique_id")
 
 
 def with_room_for_validation(data: Prepared) -> Prepared:
@@ -117,12 +129,11 @@ def shifted(known: npt.NDArray[np.float64], bounds: PartRange, horizon: int) -> 
     return known[np.minimum(rows, last)]
 
 
-def check_targets(train: pd.DataFrame, targets: list[str]) -> None:
-    """Raise an error for targets that are constant, or vary too little for float32."""
-    if train.empty:
+def check_targets(train: npt.NDArray[np.float64], targets: list[str]) -> None:
+    """Raise an error for targets, the first columns, that are constant, or vary too little for float32."""
+    if not len(train):
         raise DataError("the training set is empty. Set smaller parts in the table 'preprocess'.")
-    for name in targets:
-        values = train[name].to_numpy()
+    for name, values in zip(targets, train.T, strict=False):
         if values.min() == values.max():
             raise DataError(
                 f"all {len(values)} values of {name!r} in the training set are {format_number(values[0], 6)}: there "

@@ -12,8 +12,9 @@ SPARSE = 0.5  # share of zeros from which series are sparse: then 0 has the smal
 
 def share_of_zeros(data: Prepared) -> float:
     """Return the share of zeros among the targets of the training set."""
-    known = data.values[inside(len(data.values), data.part("train")), : len(data.layout.targets)]
-    return float((known == 0).mean()) if known.size else 0.0
+    targets = len(data.layout.targets)
+    is_zero = (data.values[:, :targets] == 0)[inside(len(data.values), data.part("train"))]
+    return float(is_zero.mean()) if is_zero.size else 0.0
 
 
 def is_sparse(data: Prepared) -> bool:

@@ -10,11 +10,13 @@ from gristmill.domains.timeseries.grid import is_finer_than_a_day
 from gristmill.errors import DataError, RequestError, count_such
 from gristmill.sources.rows import Rows
 
+Numbers = npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
+
 _HALF_A_DAY = pd.Timedelta(hours=12)
 
 
 def to_utc(
-    times: pd.DatetimeIndex, zone: str | None, frequency: str | None, series: npt.NDArray[np.int64], rows: Rows
+    times: pd.DatetimeIndex, zone: str | None, frequency: str | None, series: Numbers, rows: Rows
 ) -> tuple[pd.DatetimeIndex, int]:
     """Return naive times, and how many of them were converted from `zone` to UTC.
 
@@ -48,7 +50,7 @@ def _zone(name: str) -> ZoneInfo:
         ) from None
 
 
-def _localised(clock: pd.DatetimeIndex, name: str, series: npt.NDArray[np.int64], rows: Rows) -> pd.DatetimeIndex:
+def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) -> pd.DatetimeIndex:
     """Return aware times; the first occurrence of a repeated hour is in summer time."""
     zone, summer = _zone(name), np.ones(len(clock), bool)
     skipped = clock.tz_localize(zone, ambiguous=summer, nonexistent="NaT").asi8 == pd.NaT.value
@@ -64,9 +66,7 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: npt.NDArray[np.int64]
     return clock.tz_localize(zone, ambiguous=summer)
 
 
-def _nights(
-    clock: pd.DatetimeIndex, series: npt.NDArray[np.int64], repeated: npt.NDArray[np.int64]
-) -> list[npt.NDArray[np.int64]]:
+def _nights(clock: pd.DatetimeIndex, series: Numbers, repeated: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     """Return the positions of repeated times in the order of time, grouped by series and night."""
     ends = pd.DataFrame({"series": series, "clock": clock}).groupby("series")["clock"].agg(["first", "last"])
     backwards = (ends["last"] < ends["first"]).to_numpy()  # the newest row is first

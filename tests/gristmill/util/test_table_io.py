@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.util.table_io import read_document, read_table, write_document, write_table
+from gristmill.util import table_io
+from gristmill.util.table_io import (
+    read_arrays,
+    read_document,
+    read_first_rows,
+    read_runs,
+    read_table,
+    table_writer,
+    write_document,
+    write_table,
+)
 
 
 def frame() -> pd.DataFrame:
@@ -69,6 +79,52 @@ def test_a_flipped_bit_in_a_page_is_found(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="CRC"):
         read_table(path)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_columns_are_read_a_batch_at_a_time(batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_io, "_ROWS_PER_BATCH", batch)
+    written = frame().assign(y=frame()["y"].where(frame()["step"] != 3), filled=frame()["step"] > 490)
+    with table_writer(tmp_path / "a.parquet") as write:
+        write(written[:200])
+        write(written[200:])
+    path, names = tmp_path / "a.parquet", ["y", "small", "step", "filled"]
+
+    arrays = read_arrays(path, names)
+
+    assert list(arrays) == names
+    for name, values in arrays.items():
+        assert values.dtype == written[name].dtype, name
+        assert np.array_equal(values, written[name].to_numpy(), equal_nan=name == "y"), name
+    for count in (1, 9, 250, 500):
+        first = read_first_rows(path, count, ["step"], part="test")
+        assert first["step"].tolist() == np.arange(500)[1::2][:count].tolist()
+        assert first.columns.tolist() == ["step"]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_runs_of_text_are_counted_across_batches(batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_io, "_ROWS_PER_BATCH", batch)
+    write_table(tmp_path / "a.parquet", pd.DataFrame({"id": [*"aaaabccccccc", "déjà", "déjà"]}))
+
+    values, counts = read_runs(tmp_path / "a.parquet", "id")
+
+    assert values == ["a", "b", "c", "déjà"]
+    assert counts.tolist() == [4, 1, 7, 2]
+
+
+def test_rows_are_read_that_equal_one_of_several_values(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", pd.DataFrame({"id": [*"abcab"], "n": range(5)}))
+
+    assert read_table(tmp_path / "a.parquet", ["n"], id=("a", "c"))["n"].tolist() == [0, 2, 3]
+    assert read_table(tmp_path / "a.parquet", id="b")["n"].tolist() == [1, 4]
+
+
+def test_a_writer_that_is_given_nothing_writes_no_file(tmp_path: Path) -> None:
+    with table_writer(tmp_path / "a.parquet"):
+        pass
+
+    assert not (tmp_path / "a.parquet").exists()
 
 
 def test_a_truncated_table_is_found(tmp_path: Path) -> None:

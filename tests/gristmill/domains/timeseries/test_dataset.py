@@ -37,6 +37,26 @@ def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
         assert getattr(found, name).dtype == getattr(data, name).dtype, name
 
 
+@pytest.mark.parametrize("most", [1, 25, 1000])
+def test_blocks_hold_all_series_with_the_scale_of_all(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "OBSERVATIONS_PER_BLOCK", most)
+    values = np.random.default_rng(0).normal(size=90)
+    data = assembled(values[:20], values[20:50], values[50:], starts=[20, 10, 0], test=4)
+
+    blocks = list(data.blocks())
+
+    assert len(blocks) == {1: 3, 25: 2, 1000: 1}[most]
+    assert [name for block in blocks for name in block.ids] == data.ids
+    assert np.array_equal(np.concatenate([block.values for block in blocks]), data.values)
+    assert all(block.layout == data.layout for block in blocks)
+    ends = data.of_each_series(lambda block: block.values[block.bounds[:, 1] - 1, 0])
+    assert ends.tolist() == data.values[[19, 49, 89], 0].tolist()
+    dataset.write(data, tmp_path)
+    assert np.array_equal(dataset.read(tmp_path).values, data.values)
+
+
 def test_a_sample_of_the_series_holds_the_same_values_and_parts() -> None:
     lengths = [12, 9, 20, 7, 15]
     data = assembled(*(np.arange(length) + 100 * at for at, length in enumerate(lengths)), filled=[25], test=2)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from gristmill.domains.timeseries import rows_by_series
 from gristmill.domains.timeseries.ingest import ingest
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError
@@ -18,6 +19,8 @@ from gristmill.sources.tables.parquet import Parquet
 from gristmill.util.table_io import read_document, read_table
 
 DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range("2020-02-20", periods=40, freq="D")]
+
+FILES = ("series", "future")
 
 Run = Callable[..., tuple[dict[str, int], pd.DataFrame, dict[str, Any]]]
 
@@ -520,3 +523,39 @@ def test_equal_rows_give_equal_bytes(run: Run, tmp_path: Path) -> None:
 
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
     assert sorted(first) == ["series.parquet", "summary.json"]
+
+
+@pytest.mark.parametrize("most", [1, 50, 100])
+def test_series_are_ingested_a_block_at_a_time(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are in no order, one is there twice, one is missing, and known values go on after the last target."""
+    rng = np.random.default_rng(0)
+    rows = [f"{day},s{name},{rng.normal()},{rng.normal()}" for name in range(5) for day in DAYS[name:]]
+    rows = [*(line for at, line in enumerate(rows) if at != 60), rows[70]]
+    rows += [f"{day},s{name},,{rng.normal()}" for name in range(5) for day in ("2020-03-31", "2020-04-01")]
+    lines = ["t,name,y,holiday", *rng.permutation(rows)]
+    how = {"series": "name", "known": "holiday", "duplicates": "mean", "gaps": "interpolate"}
+    outs = []
+    for name in ("whole", "blocks"):
+        (tmp_path / name).mkdir()
+        counts, _, summary = ingested(tmp_path / name, {"series.csv": lines}, **how)
+        outs.append((counts, summary, *(read_table(tmp_path / name / f"out/{kind}.parquet") for kind in FILES)))
+        monkeypatch.setattr(rows_by_series, "ROWS_PER_BLOCK", most)
+
+    (counts, summary, *tables), (in_blocks, summary_in_blocks, *tables_in_blocks) = outs
+    assert (
+        counts
+        == in_blocks
+        == {"rows": 190, "series": 5, "filled": 1, "duplicates": 1, "known_ahead": 10}
+        | {"out_of_order": counts["out_of_order"]}
+    )
+    assert summary == summary_in_blocks
+    for table, other in zip(tables, tables_in_blocks, strict=True):
+        pd.testing.assert_frame_equal(table, other)
+
+
+def test_a_series_alone_in_its_block_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_by_series, "ROWS_PER_BLOCK", 1)
+    rows = [f"{day},{name},{'' if name == 'b' else 1}" for name in "ab" for day in DAYS]
+
+    with pytest.raises(DataError, match="all 40 values of 'y' of series 'b' are missing"):
+        ingested(tmp_path, {"series.csv": ["t,name,y", *rows]}, series="name")
