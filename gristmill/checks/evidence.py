@@ -18,7 +18,7 @@ from gristmill.registry.version import Git, Version, git_of
 from gristmill.runs.plan import is_fresh, plan
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHAMPION, Drift, Judgement
-from gristmill.runs.scores import Scores
+from gristmill.runs.scores import MODEL, Scores
 from gristmill.sweeps import trials
 from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard
 from gristmill.util.table_io import read_document, read_table
@@ -136,12 +136,13 @@ def losing_slices(evaluate: Path, scores: Scores) -> list[str] | None:
     """
     if not (evaluate / "scores.parquet").exists():
         return None
-    table = read_table(evaluate / "scores.parquet")
-    is_slice = (table["part"] == "test") & ~table["by"].isin(["all", "class"])
+    forecasters = (MODEL, scores.best_baseline)
+    table = read_table(evaluate / "scores.parquet", part="test", forecaster=forecasters)
+    is_slice = ~table["by"].isin(["all", "class"])
     table = table[is_slice & (table["examples"] >= MIN_EXAMPLES_PER_SLICE)]
     if table.empty:
         return None
     values: Any = table.set_index(["forecaster", "by", "group"])[scores.metric].astype(float)
-    model, baseline = values["model"], values[scores.best_baseline]
+    model, baseline = values[MODEL], values[scores.best_baseline]
     better = model > baseline if scores.higher_is_better else model < baseline
     return [f"{by} {group}" for by, group in model.index[~better]]

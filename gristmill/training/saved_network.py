@@ -22,7 +22,7 @@ from gristmill.settings.messages import keras_reason
 from gristmill.util import npy_header
 from gristmill.util.timing import fastest
 
-_BATCH_ROWS = 1024
+BATCH_ROWS = 1024  # the last digits of a prediction may depend on the rows that share its batch
 
 
 def write(network: keras.Model, folder: Path) -> None:
@@ -58,7 +58,7 @@ def predict_in_batches(network: keras.Model, inputs: Any) -> npt.NDArray[np.floa
     on several devices, where each device would predict all rows.
     """
     rows = len(keras.tree.flatten(inputs)[0])
-    batches = (slice(begin, begin + _BATCH_ROWS) for begin in range(0, rows, _BATCH_ROWS))
+    batches = (slice(begin, begin + BATCH_ROWS) for begin in range(0, rows, BATCH_ROWS))
     return np.concatenate(
         [network.predict_on_batch(keras.tree.map_structure(itemgetter(batch), inputs)) for batch in batches]
     )

@@ -2,25 +2,35 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network
 from gristmill.errors import Unsuitable
 
+if TYPE_CHECKING:
+    import keras
+
 
 def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> dict[str, Array]:
     """Return the forecasts of baselines by name, (windows, horizon, targets); those that do not suit are left out."""
-    starts, before = data.origins(part), data.known_before(part)
-    made: dict[str, Array] = {}
+    starts = data.origins(part)
+    return {
+        name: by_network(network, data.seen_by(network), starts, eager=True)
+        for name, network in baseline_networks(data, part, baselines).items()
+    }
+
+
+def baseline_networks(data: Prepared, part: str, baselines: Sequence[Any]) -> "dict[str, keras.Model]":
+    """Return the networks of baselines by name; those that do not suit are left out."""
+    before = data.known_before(part)
+    fitted: dict[str, keras.Model] = {}
     for name, baseline in named(baselines):
-        try:
-            network = baseline.fit(before)
-        except Unsuitable:
-            continue
-        made[name] = by_network(network, data.seen_by(network), starts, eager=True)
-    return made
+        with suppress(Unsuitable):
+            fitted[name] = baseline.fit(before)
+    return fitted
 
 
 def missing_baselines(baselines: Sequence[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:

@@ -54,10 +54,14 @@ def calibrated(
         return replace(calibrate(truth, forecast, scales[lag], levels, lag, nonnegative), most=most)
 
     def loss(lag: int) -> float:
-        of_model = intervals(calibration.by_name[MODEL], lag)
+        model = calibration.by_name[MODEL]
+        of_model = intervals(model, lag)
         scale = np.where(scales[lag] > 0, scales[lag], of_model.empty)
-        quantiles = of_model.around(calibration.by_name[MODEL], scale)
-        return float(mean_pinball_loss(truth, quantiles, levels).mean())
+        total = 0.0
+        for begin in range(0, len(truth), WINDOWS_PER_CALL):
+            at = slice(begin, begin + WINDOWS_PER_CALL)
+            total += mean_pinball_loss(truth[at], of_model.around(model[at], scale[at]), levels).sum()
+        return float(total / truth.size)
 
     lag = min(scales, key=loss)
     return {name: intervals(forecast, lag) for name, forecast in calibration.by_name.items()}
@@ -66,5 +70,5 @@ def calibrated(
 def _never_negative(data: Prepared) -> list[bool]:
     """Return for each target whether no value before the test set is negative."""
     before = np.column_stack([data.bounds[:, 0], data.part("test")[:, 0]])
-    known = data.values[inside(len(data.values), before), : len(data.layout.targets)]
-    return [bool(lowest >= 0) for lowest in known.min(axis=0)]
+    is_negative = (data.values[:, : len(data.layout.targets)] < 0)[inside(len(data.values), before)]
+    return [not found for found in np.any(is_negative, axis=0).tolist()]

@@ -6,13 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, by_network, read_forecast
 from gristmill.training import saved_network
 from gristmill.training.average_network import average_networks
-
-_WINDOWS_TIMED = 1024
 
 
 def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> keras.Model:
@@ -38,25 +35,6 @@ def honest_forecast(folder: Path, data: Prepared) -> Array:
         return read_forecast(folder / VALIDATION, (len(starts), data.layout.horizon, len(data.layout.targets)))
     network = saved_network.read(folder)
     return by_network(network, data.seen_by(network), starts)
-
-
-def candidate_forecasts(
-    data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts], microseconds: dict[str, float]
-) -> dict[str, Array]:
-    """Return the forecasts of a part by candidates, by name; those of the validation set are held-out ones.
-
-    The time of a forecast of the test set is added to `microseconds`.
-    """
-    made: dict[str, Array] = {}
-    for name, candidate in candidates.items():
-        if part == "validation":
-            made[name] = honest_forecast(candidate.train, data)
-        else:
-            network = saved_network.read(candidate.train)
-            seen, starts = data.seen_by(network), data.origins(part)
-            made[name] = by_network(network, seen, starts)
-            microseconds[name] = saved_network.microseconds_per_row(network, seen.histories(starts[:_WINDOWS_TIMED]))
-    return made
 
 
 def combined(forecasts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:

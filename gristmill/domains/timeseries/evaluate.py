@@ -1,7 +1,7 @@
 """Evaluate: forecast each part, compare with baselines, calibrate intervals, find anomalies and change points."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,25 +16,15 @@ from gristmill.domains.common.candidates import CandidateArtifacts, read_selecti
 from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
-from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, missing_baselines
+from gristmill.domains.timeseries.baseline_forecasts import missing_baselines
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns
-from gristmill.domains.timeseries.ensemble import candidate_forecasts, honest_forecast
-from gristmill.domains.timeseries.forecasts import (
-    MEDIAN,
-    PREDICTIONS,
-    VALIDATION,
-    Array,
-    Forecasts,
-    by_network,
-    forecast_part,
-    levels_of,
-    write_predictions,
-)
+from gristmill.domains.timeseries.forecast_tables import write_forecasts
+from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
 from gristmill.domains.timeseries.importance import importance_of_channels
-from gristmill.domains.timeseries.intervals import INTERVALS_FILE
-from gristmill.domains.timeseries.score_table import score_table
+from gristmill.domains.timeseries.intervals import INTERVALS_FILE, Intervals
+from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.sparse_demand import is_sparse
 from gristmill.domains.timeseries.windows import Origins
@@ -73,33 +63,26 @@ def evaluate(
     most = data.layout.history if network.input_shape[1] is None else None
     tried, baselines = succeeded(candidates), missing_baselines(evaluate.baselines, candidates)
     measured = {} if microseconds is None else microseconds
-    forecasts = {}
-    for part in parts_of(data):
-        own = _model_forecasts(data, part, network, learned, train)
-        others = candidate_forecasts(data, part, tried, measured) | baseline_forecasts(data, part, baselines)
-        forecasts[part] = replace(own, by_name=own.by_name | others)
+    parts = {part: forecasts_of(data, part, network, train, tried, baselines, measured) for part in parts_of(data)}
+    counts = {f"{part}_windows": len(own.starts) for part, own in parts.items()}
     blocks = _blocks(data, backtest, train, tried, baselines)
-    calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
-    calibrated_on = "backtest" if blocks else "validation" if calibration else None
-    if calibration:
-        intervals = calibrated(calibration, data, levels, most)
-        if not learned:
-            write_document(out / INTERVALS_FILE, intervals[MODEL].document())
-        for part in forecasts.keys() - {calibrated_on}:  # on the calibration data, coverage is trivial
-            forecasts[part] = with_intervals(forecasts[part], data, intervals)
-    table = _write_forecasts(data, forecasts, out)
+    calibration, made = _calibrated(parts, blocks, data, levels, most, evaluate.anomaly_level)
+    del parts  # forecasts of the validation set; from here on, a block at a time is in memory
+    if calibration and not learned:
+        write_document(out / INTERVALS_FILE, calibration.intervals.document())
+    table = write_forecasts(data, made, out)
     networks = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), networks, sparse=is_sparse(data))
-    summary |= {"level": round(levels[-1] - levels[0], 9), "calibrated_on": None if learned else calibrated_on}
+    mixed = len(data.ids) > 1 or len(data.layout.targets) > 1
+    summary = summarised(table, summary_of(train), networks, mixed, sparse=is_sparse(data))
+    calibrated_on = calibration.on if calibration and not learned else None
+    summary |= {"level": round(levels[-1] - levels[0], 9), "calibrated_on": calibrated_on}
     if blocks:
         of_blocks = backtest_scores.score_blocks(blocks, levels, most)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
     searched = data.sampled(_MAX_SERIES_SEARCHED)
     if calibration:
-        of_model = replace(calibration, by_name={MODEL: calibration.by_name[MODEL]})
-        wide = calibrated(of_model, data, _anomaly_levels(evaluate.anomaly_level), most)[MODEL]
-        flagged = anomalies.flag(searched, "test", partial(_one_value, network, learned), wide)
+        flagged = anomalies.flag(searched, "test", partial(_one_value, network, learned), calibration.wide)
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}
     segments = _segments(searched)
@@ -107,23 +90,52 @@ def evaluate(
     write_patterns(data, data.layout.season, out)
     write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
     metric, fitted_later = summary["headline"]["metric"], (train / VALIDATION).exists()
-    unseen = "validation" if "validation" in forecasts and not fitted_later else "test"
+    unseen = "validation" if "validation_windows" in counts and not fitted_later else "test"
     if importance := importance_of_channels(data, network, metric, data.layout.season, learned, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
-    return {f"{part}_windows": len(own.starts) for part, own in forecasts.items()}
+    return counts
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Intervals of the model."""
+
+    on: str  # the data they are calibrated on: "backtest" or "validation"
+    intervals: Intervals
+    wide: Intervals  # outside of which values are anomalies
+
+
+def _calibrated(
+    parts: Mapping[str, PartForecasts],
+    blocks: Sequence[backtest_scores.Block],
+    data: Prepared,
+    levels: Sequence[float],
+    most: int | None,
+    anomaly_level: float,
+) -> tuple[Calibration | None, dict[str, Iterator[Forecasts]]]:
+    """Return the intervals of the model, if there is data to calibrate them on, and the forecasts of all parts.
+
+    These have quantiles, except in the part they are calibrated on, where coverage is trivial.
+    """
+    made = {part: own.blocks() for part, own in parts.items()}
+    if blocks:
+        on, whole = "backtest", backtest_scores.pooled(blocks)
+    elif "validation" in parts:
+        on, whole = "validation", parts["validation"].forecasts()
+        made["validation"] = parts["validation"].blocks(whole)
+    else:
+        return None, made
+    intervals = calibrated(whole, data, levels, most)
+    for part in made.keys() - {on}:
+        made[part] = map(partial(with_intervals, data=data, intervals=intervals), made[part])
+    of_model = replace(whole, by_name={MODEL: whole.by_name[MODEL]})
+    wide = calibrated(of_model, data, _anomaly_levels(anomaly_level), most)
+    return Calibration(on, intervals[MODEL], wide[MODEL]), made
 
 
 def _anomaly_levels(coverage: float) -> tuple[float, float, float]:
     """Return the levels of an interval of this coverage."""
     return (1 - coverage) / 2, MEDIAN, (1 + coverage) / 2
-
-
-def _model_forecasts(
-    data: Prepared, part: str, network: keras.Model, learned: list[float] | None, train: Path
-) -> Forecasts:
-    """Return the model's forecasts of a part, made before it was fitted on it."""
-    own = honest_validation(train, data) if part == "validation" else None
-    return own or forecast_part(data, part, network, learned)
 
 
 def _one_value(network: keras.Model, learned: list[float] | None, series: Prepared, starts: Origins) -> Array:
@@ -148,14 +160,6 @@ def _blocks(
     return [backtest_scores.with_baselines(block, baselines) for block in blocks]
 
 
-def _write_forecasts(data: Prepared, forecasts: Mapping[str, Forecasts], out: Path) -> pd.DataFrame:
-    """Write the forecasts of all parts and their scores; return the scores."""
-    write_predictions(data, forecasts, out / PREDICTIONS)
-    table = pd.concat([score_table(data, part, own, data.layout.season) for part, own in forecasts.items()])
-    write_table(out / "scores.parquet", table)
-    return table
-
-
 def _segments(data: Prepared) -> pd.DataFrame:
     """Return the segments between the change points of the first target, of all series."""
     found = []
@@ -171,25 +175,19 @@ def parts_of(data: Prepared) -> list[str]:
     return [part for part in ("validation", "test") if len(data.origins(part))]
 
 
-def honest_validation(train: Path, data: Prepared) -> Forecasts | None:
-    """Return forecasts of the validation set by a model that was fitted on it later; None for other models."""
-    if not (train / VALIDATION).exists():
-        return None
-    starts = data.origins("validation")
-    forecast: Array = honest_forecast(train, data)
-    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast})
-
-
 def summarised(
-    table: pd.DataFrame, selected: Mapping[str, Any] | None = None, others: Sequence[str] = (), sparse: bool = False
+    table: pd.DataFrame,
+    selected: Mapping[str, Any] | None = None,
+    others: Sequence[str] = (),
+    mixed: bool = False,
+    sparse: bool = False,
 ) -> dict[str, Any]:
     """Return the content of `scores.json` (`gristmill/runs/scores.py`).
 
-    The headline metric is the MAE, or MASE if there are several series or channels, whose units may differ. If most
-    values are 0, it is the RMSE or RMSSE, because 0 has the smallest absolute error.
+    The headline metric is the MAE, or MASE if there are several series or channels (`mixed`), whose units may differ.
+    If most values are 0, it is the RMSE or RMSSE, because 0 has the smallest absolute error.
     """
     scored = scores_by_part(table)
-    mixed = table["by"].isin(["series", "channel"]).any()
     plain, scaled = ("rmse", "rmsse") if sparse else ("mae", "mase")
     metric = scaled if mixed and scored[MODEL]["test"][scaled] is not None else plain
     shown = [scaled if name == "mase" else name for name in _HEADLINE_METRICS if name in scored[MODEL]["test"]]

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
@@ -11,7 +10,7 @@ from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
     quantile_name,
-    read_predictions,
+    read_first_predictions,
     split_exported,
 )
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE, restored, with_quantiles
@@ -23,7 +22,7 @@ from gristmill.runs.scores import MODEL, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
-_MAX_PARITY_WINDOWS = 10_000  # windows whose forecasts are compared
+_MAX_PARITY_WINDOWS = 10 * saved_network.BATCH_ROWS  # windows to compare, in the same batches as those scored
 
 
 def export(
@@ -54,7 +53,7 @@ def export(
         tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
         if refit is None:
             outputs = split_exported(predicted, levels, len(data.layout.targets))
-            _check_scored(*outputs, levels, read_predictions(evaluate, "test"), tolerance)
+            _check_scored(*outputs, levels, evaluate, tolerance)
         difference = check_parity(
             reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
         )
@@ -67,14 +66,14 @@ def export(
 
 
 def _check_scored(
-    forecast: Array, quantiles: Array | None, levels: list[float] | None, scored: pd.DataFrame, tolerance: float
+    forecast: Array, quantiles: Array | None, levels: list[float] | None, evaluate: Path, tolerance: float
 ) -> None:
-    """Check that the network to export repeats the scored forecasts exactly, and the scored quantiles."""
-    rows = scored.iloc[: forecast.size]
+    """Check that the network to export repeats the first scored forecasts exactly, and their quantiles."""
+    names = [quantile_name(level) for level in levels or ()]
+    rows = read_first_predictions(evaluate, "test", forecast.size, [MODEL, *names])
     check_same_as_scored(forecast.ravel(), rows[MODEL].to_numpy(), tolerance=0)
-    if levels and quantiles is not None:
-        names = [quantile_name(level) for level in levels]
-        check_same_as_scored(quantiles.reshape(-1, len(levels)), rows[names].to_numpy(), tolerance)
+    if quantiles is not None:
+        check_same_as_scored(quantiles.reshape(-1, len(names)), rows[names].to_numpy(), tolerance)
 
 
 def signature(

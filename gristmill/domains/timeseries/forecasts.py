@@ -1,6 +1,6 @@
 """Forecasts of a network next to the observed values, and the table of predictions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,8 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.windows import Origins, target_index
 from gristmill.runs.scores import MODEL
-from gristmill.util.table_io import read_table, write_table, write_tables
+from gristmill.util.chunking import split_by_size
+from gristmill.util.table_io import read_first_rows, read_table, write_table
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +27,7 @@ Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
 MEDIAN = 0.5  # level of the quantile that is the forecast if a network learns quantiles, or if they are symmetric
 PREDICTIONS = "predictions.parquet"  # forecasts of all parts, in the artifact of evaluate
 VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
-WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
+WINDOWS_PER_CALL = 16_384  # whole batches of a network (`saved_network.py`); bounds the memory of windows
 
 _MAX_EAGER_WINDOWS = 4_096  # exponential smoothing holds 40 KB for each window
 _QUANTILE = "quantile "
@@ -107,6 +108,17 @@ def split_exported(output: Output, levels: Sequence[float] | None, targets: int)
     return by_target[..., 0], by_target[..., 1:]
 
 
+def blocks_of_series(data: Prepared, starts: Origins) -> list[slice]:
+    """Return slices of windows, of some whole series each; they are ordered by series.
+
+    The first one begins with the first window, and batches of a network begin with each.
+    """
+    _, counts = np.unique(data.series_of(starts), return_counts=True)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    blocks = split_by_size(counts.tolist(), WINDOWS_PER_CALL)
+    return [slice(int(ends[block.start]), int(ends[block.stop])) for block in blocks]
+
+
 def forecast_part(data: Prepared, part: str, network: "keras.Model", levels: Sequence[float] | None) -> Forecasts:
     """Return the model's forecasts of a part, with the quantiles that it has learned."""
     starts = data.origins(part)
@@ -124,12 +136,10 @@ def read_forecast(path: Path, shape: tuple[int, ...]) -> Array:
     return read_table(path)[MODEL].to_numpy(np.float64).reshape(shape)
 
 
-def write_predictions(data: Prepared, forecasts: Mapping[str, Forecasts], path: Path) -> None:
-    """Write the forecasts of all parts as one table; what a part does not have is NaN there."""
-    first = [as_rows(data, own.windows(slice(1)), part=part) for part, own in forecasts.items()]
-    columns = list(dict.fromkeys(column for frame in first for column in frame))
-    blocks = ((part, block) for part, own in forecasts.items() for block in own.blocks())
-    write_tables(path, (as_rows(data, block, part=part).reindex(columns=columns) for part, block in blocks))
+def prediction_columns(data: Prepared, parts: Iterable[Forecasts]) -> list[str]:
+    """Return the columns of `as_rows` that some of the forecasts have."""
+    rows = [as_rows(data, own.windows(slice(1)), part="") for own in parts]
+    return list(dict.fromkeys(str(column) for frame in rows for column in frame))
 
 
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
@@ -182,7 +192,12 @@ def read_predictions(folder: Path, part: str) -> pd.DataFrame:
     return read_table(folder / PREDICTIONS, part=part)
 
 
+def read_first_predictions(folder: Path, part: str, count: int, columns: list[str]) -> pd.DataFrame:
+    """Read columns of the first predictions of a part."""
+    return read_first_rows(folder / PREDICTIONS, count, columns, part=part)
+
+
 def read_first_series(folder: Path, part: str) -> pd.DataFrame:
     """Read the predictions of a part for its first series, without those of all others."""
-    names = read_table(folder / PREDICTIONS, ["unique_id"], part=part)["unique_id"]
-    return read_table(folder / PREDICTIONS, part=part, unique_id=names.iloc[0])
+    first = read_first_predictions(folder, part, 1, ["unique_id"])["unique_id"].iloc[0]
+    return read_table(folder / PREDICTIONS, part=part, unique_id=first)

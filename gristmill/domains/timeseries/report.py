@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pandas as pd
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.timeseries import dataset, decomposition, plots
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.forecast_tables import SCORES, read_scores
 from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
-from gristmill.runs.scores import Scores
+from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table
 
@@ -59,7 +61,7 @@ class ReportData:
         return self.scores.best_baseline
 
     def by(self, what: str) -> pd.DataFrame:
-        """Return the scores of the test set by step, series or channel."""
+        """Return the scores of the test set by step or channel."""
         return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
 
 
@@ -69,7 +71,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
         folders,
         dataset.read(folders["preprocess"]),
         ForecastScores.read(folders["evaluate"]),
-        read_table(folders["evaluate"] / "scores.parquet"),
+        read_scores(folders["evaluate"]),
     )
     yield scores_section(report.scores, METRICS | INTERVALS, *remarks(report.scores))
     yield from forecast_sections(report)
@@ -153,13 +155,14 @@ def score_sections(report: ReportData) -> Iterator[Section]:
         yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, report.best)])
     if len(channels := report.by("channel")):
         yield Section("By channel", "", tables=[grouped_table(channels, report.best)])
-    if len(series := report.by("series")):
-        worst = series[series["forecaster"] == "model"].sort_values("skill")["group"]
+    if len(report.data.ids) > 1:
+        of_series = partial(read_table, report.folders["evaluate"] / SCORES, by="series", part="test")
+        worst = of_series(columns=["group", "skill"], forecaster=MODEL).sort_values("skill")["group"]
         half = _MAX_SERIES_LISTED // 2
         chosen = [*worst.head(half), *worst.iloc[half:].tail(half)]
         note = f"{len(worst):,} series: those with the lowest and the highest skill. All are in scores.parquet."
-        table = grouped_table(series.set_index("group").loc[chosen].reset_index(), report.best)
-        yield Section("By series", note, tables=[table])
+        listed = of_series(group=chosen).set_index("group").loc[chosen].reset_index()
+        yield Section("By series", note, tables=[grouped_table(listed, report.best)])
     if summary := report.scores.backtest:
         blocks = read_table(report.folders["evaluate"] / "backtest.parquet")
         best = report.best if report.best in set(blocks["forecaster"]) else "naive"

@@ -13,6 +13,8 @@ from gristmill.domains.timeseries.dataset import Prepared, range_sums
 from gristmill.domains.timeseries.forecasts import Array, Forecasts
 
 NAIVE = "naive"
+POINT_METRICS = ("mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill")
+QUANTILE_METRICS = ("pinball", "coverage", "width", "wql")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,25 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Sum:
+    """Sum of a loss over the values of each group that count; those over different windows can be added."""
+
+    totals: Array  # (groups,)
+    counts: Array  # (groups,)
+    root: bool = False  # whether the score is the root of the mean
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(self.totals + other.totals, self.counts + other.counts, self.root)
+
+    @property
+    def score(self) -> Array:
+        """Score of each group, (groups,); NaN where no value counts."""
+        missing = np.full(len(self.totals), np.nan)
+        means = np.divide(self.totals, self.counts, out=missing, where=self.counts > 0)
+        return np.asarray(np.sqrt(means) if self.root else means)
+
+
+@dataclass(frozen=True)
 class Grouping:
     """Groups of values that are scored on their own."""
 
@@ -33,66 +54,124 @@ class Grouping:
     windows: npt.NDArray[np.int64]  # (groups,), number of windows with values in the group
     sums: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # from (windows, horizon, targets) to (groups,)
 
+    def sum(self, loss: Loss) -> Sum:
+        """Return the sum of a loss over each group."""
+        counted = np.broadcast_to(loss.counted, loss.values.shape)
+        return Sum(self.sums(np.where(counted, loss.values, 0.0)), self.sums(counted), loss.root)
+
     def score(self, loss: Loss) -> Array:
         """Return the score of each group, (groups,); NaN where no value counts."""
-        counted = np.broadcast_to(loss.counted, loss.values.shape)
-        counts, totals = self.sums(counted), self.sums(np.where(counted, loss.values, 0.0))
-        means = np.divide(totals, counts, out=np.full(len(self.names), np.nan), where=counts > 0)
-        return np.asarray(np.sqrt(means) if loss.root else means)
+        return self.sum(loss).score
 
-    def scores(self, losses: Mapping[str, Loss]) -> dict[str, Array]:
-        """Return the scores of each group by metric."""
-        return {metric: self.score(loss) for metric, loss in losses.items()}
+
+@dataclass(frozen=True)
+class Scored:
+    """Sums of the losses of all forecasters over the same groups."""
+
+    by: str
+    names: Sequence[str]  # (groups,)
+    windows: npt.NDArray[np.int64]  # (groups,), number of windows with values in the group
+    size: Sum  # absolute values
+    points: Mapping[str, Mapping[str, Sum]]  # by forecaster and metric
+    quantiles: Mapping[str, Mapping[str, Sum]]  # the same of forecasters that have quantiles
+
+    def __add__(self, other: "Scored") -> "Scored":
+        points, quantiles = (
+            {name: {metric: one + more[name][metric] for metric, one in sums.items()} for name, sums in found.items()}
+            for found, more in ((self.points, other.points), (self.quantiles, other.quantiles))
+        )
+        return Scored(self.by, self.names, self.windows + other.windows, self.size + other.size, points, quantiles)
+
+    def table(self, part: str) -> pd.DataFrame:
+        """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
+        scored = [self._scores(name) for name in self.points]
+        groups, count = len(self.names), len(scored)
+        missing = np.full(groups, np.nan)
+        labels = {
+            "part": part,
+            "by": self.by,
+            "group": pd.Index(self.names).repeat(count),
+            "forecaster": pd.Index(list(self.points))[np.tile(np.arange(count), groups)],
+            "examples": np.repeat(self.windows, count),
+        }
+        names = dict.fromkeys(metric for scores in scored for metric in scores)
+        columns = {name: np.stack([scores.get(name, missing) for scores in scored], axis=1).ravel() for name in names}
+        return pd.DataFrame(labels | columns)
+
+    def _scores(self, name: str) -> dict[str, Array]:
+        """Return the scores of a forecaster by metric, (groups,)."""
+        scores = {metric: one.score for metric, one in self.points[name].items()}
+        scores["skill"] = metrics.skill(scores["mae"], self.points[NAIVE]["mae"].score)
+        if name in self.quantiles:
+            scores |= {metric: one.score for metric, one in self.quantiles[name].items()}
+            scores["wql"] = metrics.wql(scores["pinball"], self.size.score)
+        return scores
+
+
+class PartScores:
+    """Scores of the forecasts of a part, to which a block of whole series is added at a time.
+
+    Tables have one row for each group and forecaster: `part`, `by`, `group`, `forecaster`, `examples`, then the
+    metrics. `by` is `all`, or `step`, `series` or `channel` if there are several. Examples are windows. MASE and RMSSE
+    are scaled by each series' own past before the part. Coverage and width are those of the outermost quantiles. A
+    metric that cannot be computed is NaN.
+    """
+
+    def __init__(self, data: Prepared, part: str, season: int | None) -> None:
+        self._data, self._part = data, part
+        self._errors = errors_of_series(data, part, season)
+        self._whole: list[Scored] = []  # of groups to which every block adds
+
+    def add(self, forecasts: Forecasts) -> pd.DataFrame | None:
+        """Add the forecasts of a block; return the scores of its series, or None if there are not several."""
+        found = self._scored(forecasts)
+        whole = [each for each in found if each.by != "series"]
+        self._whole = [a + b for a, b in zip(self._whole, whole, strict=True)] if self._whole else whole
+        return next((each.table(self._part) for each in found if each.by == "series"), None)
+
+    def table(self) -> pd.DataFrame:
+        """Return the scores of all blocks together, and those by step and by channel."""
+        return pd.concat([each.table(self._part) for each in self._whole], ignore_index=True)
+
+    def _scored(self, forecasts: Forecasts) -> list[Scored]:
+        truth, names = forecasts.truth, forecasts.by_name
+        groups = list(groupings(self._data, forecasts))
+        points, quantiles = ([dict[str, dict[str, Sum]]() for _ in groups] for _ in range(2))
+        units = _of_windows(self._errors, self._data, forecasts)
+        for name, made in names.items():
+            _add_sums(points, name, groups, losses(truth, made, *units))
+            if (levels := forecasts.quantiles_of(name)) is not None:
+                _add_sums(quantiles, name, groups, quantile_losses(truth, levels, forecasts.levels))
+        size = Loss(np.abs(truth))
+        return [
+            Scored(grouping.by, grouping.names, grouping.windows, grouping.sum(size), *sums)
+            for grouping, *sums in zip(groups, points, quantiles, strict=True)
+        ]
+
+
+def _add_sums(
+    into: Sequence[dict[str, dict[str, Sum]]], name: str, groups: Sequence[Grouping], found: Mapping[str, Loss]
+) -> None:
+    """Add the sums of a forecaster's losses to those of each grouping."""
+    for sums, grouping in zip(into, groups, strict=True):
+        sums[name] = {metric: grouping.sum(loss) for metric, loss in found.items()}
+
+
+def columns_of(has_quantiles: bool) -> list[str]:
+    """Return the columns of a table of scores."""
+    labels = ("part", "by", "group", "forecaster", "examples")
+    return [*labels, *POINT_METRICS, *(QUANTILE_METRICS if has_quantiles else ())]
 
 
 def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None) -> pd.DataFrame:
-    """Return one row for each group and forecaster: `part`, `by`, `group`, `forecaster`, `examples`, then the metrics.
-
-    `by` is `all`, or `step`, `series` or `channel` if there are several. Examples are windows. MASE and RMSSE are
-    scaled by each series' own past before the part. Coverage and width are those of the outermost quantiles. A metric
-    that cannot be computed is NaN.
-    """
-    units = past_errors(data, part, forecasts, season)
-    naive = Loss(metrics.absolute_error(forecasts.truth, forecasts.by_name[NAIVE]))
-    size = Loss(np.abs(forecasts.truth))
-    references = [(each, each.score(naive), each.score(size)) for each in groupings(data, forecasts)]
-    scored: list[list[dict[str, Array]]] = [[] for _ in references]  # of each grouping and forecaster
-    for name, made in forecasts.by_name.items():
-        of_points = losses(forecasts.truth, made, *units)
-        quantiles = forecasts.quantiles_of(name)
-        of_quantiles = {} if quantiles is None else quantile_losses(forecasts.truth, quantiles, forecasts.levels)
-        for (grouping, reference, sizes), collected in zip(references, scored, strict=True):
-            scores = grouping.scores(of_points)
-            scores["skill"] = metrics.skill(scores["mae"], reference)
-            scores |= grouping.scores(of_quantiles)
-            if of_quantiles:
-                scores["wql"] = metrics.wql(scores["pinball"], sizes)
-            collected.append(scores)
-    tables = [
-        _table(part, grouping, list(forecasts.by_name), found)
-        for (grouping, *_), found in zip(references, scored, strict=True)
-    ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _table(part: str, grouping: Grouping, forecasters: list[str], scored: list[dict[str, Array]]) -> pd.DataFrame:
-    """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
-    groups, count = len(grouping.names), len(forecasters)
-    missing = np.full(groups, np.nan)
-    names = dict.fromkeys(metric for scores in scored for metric in scores)
-    labels = {
-        "part": part,
-        "by": grouping.by,
-        "group": pd.Index(grouping.names).repeat(count),
-        "forecaster": pd.Index(forecasters)[np.tile(np.arange(count), groups)],
-        "examples": np.repeat(grouping.windows, count),
-    }
-    columns = {name: np.stack([scores.get(name, missing) for scores in scored], axis=1).ravel() for name in names}
-    return pd.DataFrame(labels | columns)
+    """Return the scores of all forecasts of a part as one table (`PartScores`), the series last."""
+    scores = PartScores(data, part, season)
+    by_series = scores.add(forecasts)
+    return scores.table() if by_series is None else pd.concat([scores.table(), by_series], ignore_index=True)
 
 
 def groupings(data: Prepared, forecasts: Forecasts) -> Iterator[Grouping]:
-    """Yield the groupings of values to score."""
+    """Yield the groupings of values to score; those by series if the data has several."""
     windows, horizon, targets = forecasts.truth.shape
     yield Grouping("all", [""], np.array([windows]), lambda values: values.sum(keepdims=True).ravel())
     if horizon > 1:
@@ -102,7 +181,7 @@ def groupings(data: Prepared, forecasts: Forecasts) -> Iterator[Grouping]:
         names = data.layout.targets
         yield Grouping("channel", names, np.full(targets, windows), lambda values: values.sum(axis=(0, 1)))
     present, owner, counts = np.unique(data.series_of(forecasts.starts), return_inverse=True, return_counts=True)
-    if len(present) > 1:
+    if len(data.ids) > 1:
         ids = [data.ids[series] for series in present]
         yield Grouping("series", ids, counts, lambda values: np.bincount(owner, values.sum(axis=(1, 2))))
 
@@ -143,17 +222,32 @@ def past_errors(
     Both have the shape (windows, horizon, targets). For a series shorter than its season they are one-step naive
     errors, and 0 if the series is constant before the part.
     """
+    return _of_windows(errors_of_series(data, part, season), data, forecasts)
+
+
+def _of_windows(errors: Array, data: Prepared, forecasts: Forecasts) -> tuple[Array, Array]:
+    """Return both naive errors of the series of each value, (windows, horizon, targets)."""
+    found = errors[data.series_of(forecasts.starts)]
+    absolute, squared = (np.broadcast_to(found[:, at, np.newaxis], forecasts.truth.shape) for at in (0, 1))
+    return absolute, squared
+
+
+def errors_of_series(data: Prepared, part: str, season: int | None) -> Array:
+    """Return the naive errors before the part (`past_errors`) of each series, (series, 2, targets)."""
+    return data.of_each_series(lambda block: _naive_errors(block, part, season))
+
+
+def _naive_errors(data: Prepared, part: str, season: int | None) -> Array:
     firsts, ends = data.bounds[:, 0], data.part(part)[:, 0]
     lengths = ends - firsts
     lags = np.where(lengths > (season or 1), season or 1, 1)
-    values = data.values[:, : forecasts.truth.shape[-1]].astype(np.float64)
-    absolute, squared = np.zeros((2, len(lags), values.shape[1]))
+    values = data.values[:, : len(data.layout.targets)].astype(np.float64)
+    found = np.zeros((len(lags), 2, values.shape[1]))
     for lag in np.unique(lags[lengths > 1]):
         chosen = (lags == lag) & (lengths > 1)
         errors = np.zeros_like(values)
         errors[lag:] = values[lag:] - values[:-lag]
         ranges, counts = np.column_stack([firsts + lag, ends])[chosen], (lengths - lag)[chosen, np.newaxis]
-        absolute[chosen] = range_sums(np.abs(errors), ranges) / counts
-        squared[chosen] = np.sqrt(range_sums(np.square(errors), ranges) / counts)
-    owner, shape = data.series_of(forecasts.starts), forecasts.truth.shape
-    return np.broadcast_to(absolute[owner, np.newaxis], shape), np.broadcast_to(squared[owner, np.newaxis], shape)
+        found[chosen, 0] = range_sums(np.abs(errors), ranges) / counts
+        found[chosen, 1] = np.sqrt(range_sums(np.square(errors), ranges) / counts)
+    return found

@@ -43,6 +43,7 @@ IN_ALL = {
     "gristmill.domains.timeseries",
     "gristmill.errors",
     "gristmill.util",
+    "gristmill.util.chunking",
     "gristmill.util.process_start",
     "gristmill.util.table_io",
 }
@@ -89,6 +90,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.grid",
         "gristmill.domains.timeseries.ingest",
         "gristmill.domains.timeseries.parse_times",
+        "gristmill.domains.timeseries.rows_by_series",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.timezones",
         "gristmill.sources",
@@ -166,6 +168,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.decomposition",
         "gristmill.domains.timeseries.ensemble",
         "gristmill.domains.timeseries.evaluate",
+        "gristmill.domains.timeseries.forecast_tables",
         "gristmill.domains.timeseries.forecasts",
         "gristmill.domains.timeseries.importance",
         "gristmill.domains.timeseries.intervals",
@@ -173,6 +176,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.naive",  # the only baseline that is asked for
         "gristmill.domains.timeseries.naive_kernels",
+        "gristmill.domains.timeseries.part_forecasts",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.sparse_demand",

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import average, candidate_forecasts, combined, honest_forecast
+from gristmill.domains.timeseries.ensemble import average, combined
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.intervals import Intervals, with_quantiles
 from gristmill.domains.timeseries.models.dense import Dense
@@ -21,7 +20,6 @@ from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.export.formats import FORMATS
 from gristmill.training import saved_network
-from helpers.small_candidates import fit_candidates
 from helpers.small_runs import assembled
 
 MODELS: dict[str, Any] = {
@@ -173,27 +171,3 @@ def test_every_format_repeats_the_quantiles(form: str, tmp_path: Path) -> None:
         assert quantiles.shape == (9, 3, 2 * 6)
         assert np.isfinite(quantiles).all()
         assert predict(each) == pytest.approx(quantiles, rel=1e-5, abs=1e-5)
-
-
-def test_honest_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(tmp_path: Path) -> None:
-    (tmp_path / "prepared").mkdir()
-    dataset.write(prepared(), tmp_path / "prepared")
-    candidates = fit_candidates(tmp_path, tmp_path / "prepared", {name: MODELS[name] for name in ("linear", "dense")})
-    data, starts = prepared(), prepared().origins("validation")
-
-    microseconds: dict[str, float] = {}
-
-    validation = candidate_forecasts(data, "validation", candidates, microseconds)
-    assert microseconds == {}
-    test = candidate_forecasts(data, "test", candidates, microseconds)
-
-    assert list(microseconds) == ["linear", "dense"]
-
-    first = members()["linear"]  # fitted on the training set
-    assert validation["linear"] == pytest.approx(by_network(first, data, starts), rel=1e-4)
-    for name, candidate in candidates.items():
-        final = saved_network.read(candidate.train)
-        assert test[name] == pytest.approx(by_network(final, data, data.origins("test")), rel=1e-6)
-        assert np.array_equal(honest_forecast(candidate.train, data), validation[name])
-        differs = np.abs(by_network(final, data, starts) - validation[name]).max() > 1e-3
-        assert differs == (name == "linear")  # which was fitted again, on validation too

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries import dataset, forecasts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.calibration import local_scales
@@ -468,6 +468,28 @@ def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str)
         for name in ("linear", "dense"):
             honest = honest_forecast(candidates[name].train, data)
             assert rows[name].to_numpy() == pytest.approx(honest.ravel(), rel=1e-6)
+
+
+def test_many_series_are_scored_a_block_at_a_time(auto: Auto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, candidates, selected, out = auto
+    monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 1)
+
+    evaluate(
+        evaluate=WITH_DRIFT,
+        preprocess=selected.parent / "prepared",
+        train=selected,
+        candidates=candidates,
+        backtest=[folder for one in candidates.values() for folder in one.backtest][:0],
+        out=tmp_path,
+    )
+
+    assert read_document(tmp_path / "intervals.json")["factors"] == pytest.approx(
+        np.array(read_document(out / "intervals.json")["factors"])
+    )
+    for name, keys in (("predictions", []), ("scores", ["part", "by", "group", "forecaster"])):
+        found, expected = (read_table(folder / f"{name}.parquet") for folder in (tmp_path, out))
+        pairs = [table.sort_values(keys, ignore_index=True) if keys else table for table in (found, expected)]
+        pd.testing.assert_frame_equal(*pairs, rtol=1e-4, atol=1e-6)
 
 
 def test_scores_tell_baselines_other_candidates_and_what_was_selected(auto: Auto) -> None:

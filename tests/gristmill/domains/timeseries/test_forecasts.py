@@ -9,20 +9,26 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.timeseries import forecasts
+from gristmill.domains.timeseries.export import _MAX_PARITY_WINDOWS
 from gristmill.domains.timeseries.forecasts import (
     PREDICTIONS,
+    WINDOWS_PER_CALL,
     Forecasts,
     as_rows,
+    blocks_of_series,
     by_network,
     forecast_part,
+    prediction_columns,
+    read_first_predictions,
     read_first_series,
     read_forecast,
     read_predictions,
     read_quantiles,
     write_forecast,
-    write_predictions,
 )
 from gristmill.runs.scores import MODEL
+from gristmill.training.saved_network import BATCH_ROWS
+from gristmill.util.table_io import write_tables
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)
@@ -134,12 +140,33 @@ def test_predictions_are_written_in_blocks_and_read_by_part_and_series(
     by_name = test.by_name | {"naive": test.truth - 1}
     test = Forecasts(test.starts, test.truth, by_name, (0.1, 0.5, 0.9), quantiles)
 
-    write_predictions(DATA, {"validation": validation, "test": test}, tmp_path / PREDICTIONS)
+    columns = prediction_columns(DATA, [validation, test])
+    parts = {"validation": validation, "test": test}
+    rows = (as_rows(DATA, some, part=part) for part, made in parts.items() for some in made.blocks())
+    write_tables(tmp_path / PREDICTIONS, (each.reindex(columns=columns) for each in rows))
 
     whole = read_predictions(tmp_path, "test")
     pd.testing.assert_frame_equal(whole, as_rows(DATA, test, part="test"))
     first = whole[whole["unique_id"] == "series 0"]
     pd.testing.assert_frame_equal(read_first_series(tmp_path, "test"), first)
+    assert read_first_predictions(tmp_path, "test", 3, [MODEL]).equals(whole[[MODEL]].head(3))
     before = read_predictions(tmp_path, "validation")
     assert len(before) == validation.truth.size
     assert before[["naive", "quantile 0.1", "quantile 0.9"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("most", [1, 5, 9, 10, 1000])
+def test_blocks_of_windows_hold_whole_series(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", most)
+
+    blocks = blocks_of_series(DATA, STARTS)
+
+    assert [at for block in blocks for at in range(len(STARTS))[block]] == [*range(18)]
+    assert [len(set(DATA.series_of(STARTS[block]))) for block in blocks] == ([1, 1] if most < 10 else [2])
+
+
+def test_blocks_are_whole_batches_so_that_networks_give_the_same_digits() -> None:
+    """The last digit of a forecast may depend on the number of windows in its batch."""
+    assert WINDOWS_PER_CALL % BATCH_ROWS == 0
+    assert _MAX_PARITY_WINDOWS % BATCH_ROWS == 0
+    assert _MAX_PARITY_WINDOWS <= WINDOWS_PER_CALL

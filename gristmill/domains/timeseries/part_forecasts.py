@@ -1,0 +1,109 @@
+"""Forecasts of a part by the model, all candidates and all baselines, made a block of series at a time.
+
+So memory does not grow with the number of series times that of forecasters.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
+from gristmill.domains.timeseries.baseline_forecasts import baseline_networks
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.ensemble import combined, honest_forecast
+from gristmill.domains.timeseries.forecasts import (
+    VALIDATION,
+    Forecasts,
+    Output,
+    blocks_of_series,
+    by_network,
+    levels_of,
+)
+from gristmill.domains.timeseries.windows import Origins
+from gristmill.runs.scores import MODEL
+from gristmill.training import saved_network
+from gristmill.util.table_io import read_document
+
+Make = Callable[[slice], Output]  # from windows of the part to their forecasts
+
+_WINDOWS_TIMED = 1024
+
+
+@dataclass(frozen=True)
+class PartForecasts:
+    """Windows of a part, and all forecasters."""
+
+    data: Prepared
+    starts: Origins
+    model: Make
+    others: Mapping[str, Make]  # candidates and baselines
+    weights: Mapping[str, float]  # of the members of the model among the others; empty if it is not an average
+    levels: Sequence[float] | None  # of the quantiles that the model has learned
+
+    def forecasts(self, at: slice = slice(None)) -> Forecasts:
+        """Return the forecasts of some windows, or of all.
+
+        The network of an average makes those of the first block, which export compares with its own. In other blocks
+        they are the average of the forecasts of the members, so that these are not made twice.
+        """
+        others = {name: make(at) for name, make in self.others.items()}
+        if at.start and self.weights:
+            output: Output = combined(others, self.weights).astype(np.float32).astype(np.float64)  # as a network's
+        else:
+            output = self.model(at)
+        forecast, quantiles = levels_of(output, self.levels)
+        starts = self.starts[at]
+        truth = self.data.targets(starts).astype(np.float64)
+        return Forecasts(starts, truth, {MODEL: forecast} | others, tuple(self.levels or ()), quantiles)
+
+    def blocks(self, made: Forecasts | None = None) -> Iterator[Forecasts]:
+        """Yield the forecasts of some whole series at a time; `made` are all of them, if they have been made."""
+        for at in blocks_of_series(self.data, self.starts):
+            yield made.windows(at) if made else self.forecasts(at)
+
+
+def forecasts_of(
+    data: Prepared,
+    part: str,
+    network: keras.Model,
+    train: Path,
+    candidates: Mapping[str, CandidateArtifacts],
+    baselines: Sequence[Any],
+    microseconds: dict[str, float],
+) -> PartForecasts:
+    """Return the forecasters of a part; those of the validation set were not fitted on it.
+
+    `train` is the folder of the model, and `network` its network. The time that each candidate takes for a forecast of
+    the test set is added to `microseconds`.
+    """
+    starts, held_out = data.origins(part), part == "validation"
+    selection = read_selection(train) or {"members": []}
+    others: dict[str, Make] = {}
+    for name, candidate in candidates.items():
+        if held_out:
+            others[name] = honest_forecast(candidate.train, data).__getitem__
+        else:
+            made_by = saved_network.read(candidate.train)
+            others[name] = _by(made_by, data, starts)
+            timed = data.seen_by(made_by).histories(starts[:_WINDOWS_TIMED])
+            microseconds[name] = saved_network.microseconds_per_row(made_by, timed)
+    for name, fitted in baseline_networks(data, part, baselines).items():
+        others[name] = _by(fitted, data, starts, eager=True)
+    fitted_later = held_out and (train / VALIDATION).exists()
+    return PartForecasts(
+        data,
+        starts,
+        honest_forecast(train, data).__getitem__ if fitted_later else _by(network, data, starts),
+        others,
+        weights={member["name"]: member["weight"] for member in selection["members"]},
+        levels=None if fitted_later else read_document(train / "training.json")["quantiles"],
+    )
+
+
+def _by(network: keras.Model, data: Prepared, starts: Origins, eager: bool = False) -> Make:
+    seen = data.seen_by(network)
+    return lambda at: by_network(network, seen, starts[at], eager)

@@ -1,0 +1,107 @@
+"""Forecasts of a part by all forecasters, made a block of series at a time."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.timeseries import dataset, forecasts
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.ensemble import combined, honest_forecast
+from gristmill.domains.timeseries.forecasts import Forecasts, by_network
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.naive import Drift, SeasonalNaive
+from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
+from gristmill.domains.timeseries.select import select
+from gristmill.runs.scores import MODEL
+from gristmill.settings.selection import Select
+from gristmill.training import saved_network
+from helpers.small_candidates import fit_candidates
+from helpers.small_runs import assembled
+
+TRIED: dict[str, Any] = {
+    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),
+    "linear": Linear(kind="linear"),
+    "dense": Dense(kind="dense", units=(3,)),
+}
+WEIGHTS = {"linear": 0.4, "dense": 0.6}
+RANDOM = np.random.default_rng(0)
+WAVE = 9 * np.cos(np.pi / 2 * np.arange(60))
+DATA = assembled(
+    *(50 + WAVE + RANDOM.normal(size=60).cumsum() for _ in range(4)),
+    **{"season": 4, "history": 7, "horizon": 3, "validation": 10, "test": 10},
+)
+
+Chosen = tuple[dict[str, CandidateArtifacts], Path]  # and the folder of select
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
+    """Candidates, and the average of two of them."""
+    root = tmp_path_factory.mktemp("chosen")
+    for name in ("prepared", "selected"):
+        (root / name).mkdir()
+    dataset.write(DATA, root / "prepared")
+    candidates = fit_candidates(root, root / "prepared", TRIED)
+    select(select=Select(weights=WEIGHTS), preprocess=root / "prepared", candidates=candidates, out=root / "selected")
+    return candidates, root / "selected"
+
+
+def of(chosen: Chosen, part: str, microseconds: dict[str, float] | None = None) -> tuple[Prepared, PartForecasts]:
+    candidates, selected = chosen
+    network = saved_network.read(selected)
+    measured = {} if microseconds is None else microseconds
+    data = DATA.seen_by(network)
+    return data, forecasts_of(data, part, network, selected, candidates, [Drift(kind="drift")], measured)
+
+
+def test_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(chosen: Chosen) -> None:
+    microseconds: dict[str, float] = {}
+
+    data, validation = of(chosen, "validation", microseconds)
+    assert microseconds == {}
+    _, test = of(chosen, "test", microseconds)
+    assert list(microseconds) == list(TRIED)
+
+    held_out, tested = validation.forecasts().by_name, test.forecasts().by_name
+    assert list(held_out) == list(tested) == [MODEL, *TRIED, "drift"]
+    for name, candidate in chosen[0].items():
+        final = saved_network.read(candidate.train)
+        of_final = {part: by_network(final, data.seen_by(final), data.origins(part)) for part in ("validation", "test")}
+        assert tested[name] == pytest.approx(of_final["test"], rel=1e-6)
+        assert np.array_equal(held_out[name], honest_forecast(candidate.train, data))
+        differs = np.abs(of_final["validation"] - held_out[name]).max() > 1e-3
+        assert differs == (name == "linear")  # which was fitted again, on validation too
+    assert held_out[MODEL] == pytest.approx(combined(held_out, WEIGHTS), rel=1e-12)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_blocks_are_parts_of_the_whole(chosen: Chosen, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, made = of(chosen, part)
+    whole = made.forecasts()
+    monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 9)
+
+    for blocks in (list(made.blocks()), list(made.blocks(whole))):
+        assert len(blocks) == 3
+        assert np.array_equal(np.concatenate([block.starts for block in blocks]), whole.starts)
+        assert np.array_equal(np.concatenate([block.truth for block in blocks]), whole.truth)
+        for name, expected in whole.by_name.items():
+            assert _joined(blocks, name) == pytest.approx(expected, rel=1e-6), name
+
+
+def test_the_network_of_an_average_makes_the_first_block_and_its_members_the_others(chosen: Chosen) -> None:
+    """Export compares the first forecasts with its own, to the last bit; the members are not forecast twice."""
+    _, made = of(chosen, "test")
+
+    first, later = made.forecasts(slice(0, 8)), made.forecasts(slice(8, 16))
+
+    whole = made.model(slice(0, 8))
+    assert np.array_equal(first.by_name[MODEL], whole)
+    assert np.array_equal(later.by_name[MODEL], combined(later.by_name, WEIGHTS).astype(np.float32))
+
+
+def _joined(blocks: list[Forecasts], name: str) -> Any:
+    return np.concatenate([block.by_name[name] for block in blocks])
