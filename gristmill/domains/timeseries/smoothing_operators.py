@@ -11,6 +11,7 @@ competitions.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -23,6 +24,7 @@ TRENDS = (0.0, 0.1)  # weight of the newest slope in the trend, as a share of th
 DAMPING = (1.0, 0.95, 0.8)  # factor of the trend from step to step; 1 is not used on logs, where growth explodes
 SEASONS = (0.02, 0.2)  # weight of the newest value in the season, as a share of what the level leaves
 THETAS = (1.0, 2.0, 4.0)  # factor of the curvature in the values that are smoothed; 1 keeps the values
+CACHED = 4  # grids that are kept: the parts and blocks of a run ask for the same few, and one has up to 16 MB
 WAVES = 3  # sine and cosine pairs of a season that is too long for a state of its own
 
 
@@ -37,6 +39,7 @@ class Members:
     season: Matrix | None = None  # (steps + horizon, history): season that is taken out before and added after
 
 
+@lru_cache(CACHED)
 def ets_members(steps: int, horizon: int, season: int = 1) -> Members:
     """Return level, trend and damped-trend models; with a season longer than 1, each with this additive season."""
     models = []
@@ -49,6 +52,7 @@ def ets_members(steps: int, horizon: int, season: int = 1) -> Members:
     return _members(models)
 
 
+@lru_cache(CACHED)
 def theta_members(steps: int, horizon: int) -> Members:
     """Return simple exponential smoothing around shares of the line through the window, for each theta and level."""
     time = np.vander(np.arange(steps + horizon), 2)
