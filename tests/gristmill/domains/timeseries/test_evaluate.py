@@ -421,18 +421,31 @@ WITH_DRIFT = Evaluate(baselines=(TRIED["naive"], TRIED["seasonal_naive"], Drift(
 Auto = tuple[Prepared, dict[str, CandidateArtifacts], Path, Path]  # and the folders of select and evaluate
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["validation", "backtest"])
-def auto(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Auto:
-    """Candidates of which one fails, an average of two of them, and its evaluation; with and without a backtest."""
-    root = tmp_path_factory.mktemp("auto")
-    prepared, selected, out = (root / name for name in ("prepared", "selected", "evaluated"))
-    for folder in (prepared, selected, out):
-        folder.mkdir()
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Path, dict[str, CandidateArtifacts]]:
+    """Two series, their folder, and candidates fitted on them and on the blocks of a backtest; one fails."""
+    root = tmp_path_factory.mktemp("tried")
+    (root / "prepared").mkdir()
     wave = 9 * np.cos(2 * np.pi / 6 * np.arange(90))
     values = [50 + wave + np.random.default_rng(seed).normal(size=90).cumsum() for seed in (0, 1)]
     data = assembled(*values, history=8, horizon=2, season=6, validation=24, test=12)
-    dataset.write(data, prepared)
-    candidates = fit_candidates(root, prepared, TRIED, Backtest(windows=2, size=12) if request.param else None)
+    dataset.write(data, root / "prepared")
+    return data, root / "prepared", fit_candidates(root, root / "prepared", TRIED, Backtest(windows=2, size=12))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["validation", "backtest"])
+def auto(
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    tried: tuple[Prepared, Path, dict[str, CandidateArtifacts]],
+) -> Auto:
+    """Candidates of which one fails, an average of two of them, and its evaluation; with and without a backtest."""
+    root, (data, prepared, candidates) = tmp_path_factory.mktemp("auto"), tried
+    selected, out = root / "selected", root / "evaluated"
+    for folder in (selected, out):
+        folder.mkdir()
+    if not request.param:
+        candidates = {name: replace(one, backtest=()) for name, one in candidates.items()}
     select(select=Select(weights=WEIGHTS), preprocess=prepared, candidates=candidates, out=selected)
     blocks = [folder for one in candidates.values() for folder in one.backtest]
     measured: dict[str, float] = {}

@@ -11,7 +11,7 @@ from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import load
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.retraining import contest, drift, news, overrides
-from gristmill.domains.timeseries.settings import Export, Ingest, Preprocess, Train
+from gristmill.domains.timeseries.settings import Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.retraining.gate import judge_contest
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
@@ -24,7 +24,6 @@ from helpers.small_runs import (
     CUT,
     MEANING,
     SAMPLE,
-    YARDSTICKS,
     Folders,
     run_stages,
     table_of,
@@ -35,6 +34,7 @@ from helpers.small_runs import (
 pytest_plugins = ["helpers.small_runs", "helpers.end_to_end"]
 
 TABLES: dict[str, Any] = {"preprocess": CUT}
+NAIVE = Evaluate.model_validate({"baselines": ["naive"]})
 
 
 def ingested(folder: Path, *series: Any, **shape: Any) -> Path:
@@ -47,7 +47,7 @@ def later(root: Path, months: int, cut: Preprocess = CUT) -> Folders:
     """Return the folders of a run on so many months of sunspots."""
     pd.read_csv(SAMPLE).head(months).to_csv(root / "series.csv", index=False)
     source, file = Csv(kind="csv", path="series.csv"), root / "series.csv"
-    return run_stages(root, source, MEANING, file, cut, Linear(kind="linear"), Train(), None, YARDSTICKS)
+    return run_stages(root, source, MEANING, file, cut, Linear(kind="linear"), Train(), None, NAIVE)
 
 
 def ingested_months(root: Path, months: int, change: Any = None) -> Path:
@@ -79,7 +79,7 @@ def shops(root: Path, sales: dict[str, Any], cut: Preprocess) -> Folders:
     ]
     pd.concat(frames).to_csv(root / "rows.csv", index=False)
     source, meaning = Csv(kind="csv", path="rows.csv"), Ingest(time=("day",), target=("sales",), series="shop")
-    return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
+    return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train(), None, NAIVE)
 
 
 def served_shops(root: Path, sales: dict[str, Any], days: int, cut: Preprocess) -> Champion:

@@ -87,7 +87,7 @@ def test_an_exported_network_gives_the_same_logits(kind: str, tmp_path: Path) ->
     assert bundle.load(tmp_path, "saved_model")(TOKENS) == pytest.approx(logits(network, TOKENS), rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", COUNTS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "bigram")) for kind in COUNTS])
 def test_counts_are_fitted_and_exported_as_networks_are(kind: str, tmp_path: Path) -> None:
     """The served probabilities of the next token are the ones that evaluate scored."""
     model: Any = settings_of(kind, PACKAGE).model_validate({"kind": kind})
