@@ -9,11 +9,14 @@ from tasks.retraining import (
     check_drift,
     count_judgeable,
     judge,
+    judge_recovery,
     look_for_news,
     promote,
+    recovery_run,
     retraining_run,
     with_champions_recipe,
     with_needed_candidates,
+    with_only,
     with_warm_start,
 )
 from tasks.stage_tasks import ingest, run_up_to
@@ -32,7 +35,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         The run record; its field `retraining` holds the findings and the decision.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
-        made = ingest(run)
+        made = ingested = ingest(run)
         found = look_for_news(run, made["ingest"])
         if found.verdict != "nothing new":
             found = check_drift(run, found, made["ingest"])
@@ -52,4 +55,10 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
                 made = before_selection(made)  # so that the record holds the new selection
             run_up_to("export", run, made)
             promote(run, found)
+        elif recovery := recovery_run(run, found):
+            made = run_up_to("evaluate", recovery, ingested)
+            found = judge_recovery(recovery, found, made)
+            if not found.over:
+                run_up_to("export", with_only(recovery, found.winner[0]), before_selection(made))
+                promote(recovery, found)
     return run.record().model_dump(mode="json")

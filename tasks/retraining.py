@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
+from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import Pipeline, load, restore_settings
 from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
@@ -20,10 +21,18 @@ from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
+from gristmill.retraining.recovery import clearly_better, rows_since_alarm
 from gristmill.runs.records import Runs
-from gristmill.runs.retraining_record import Champion, Retraining, stop_before_challenger, stop_before_training
+from gristmill.runs.retraining_record import (
+    CHALLENGER,
+    Champion,
+    Retraining,
+    stop_before_challenger,
+    stop_before_training,
+)
 from gristmill.runs.scores import Scores
-from gristmill.settings.schedule import parse_duration
+from gristmill.settings.schedule import Gate, parse_duration
+from gristmill.settings.selection import Select
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from tasks.prefect_artifacts import best_effort, show_judgement
@@ -141,6 +150,44 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
     tables: Any = run.pipeline.tables
     fixed = tables["select"].model_copy(update={"weights": recipe})
     return replace(run, pipeline=replace(run.pipeline, tables={**tables, "select": fixed}))
+
+
+def recovery_run(run: Run, found: Retraining) -> Run | None:
+    """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
+    domain = _domain(run.pipeline.domain)
+    if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
+        return None
+    runs = Runs(run.catalogue.store).newest_first(run.pipeline.name)
+    earlier = (record.retraining for record in runs if record.id != run.id and record.retraining)
+    gate: Any = run.pipeline.tables["gate"]
+    rows = min(rows_since_alarm(found, earlier), gate.window)
+    tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
+    return replace(run, pipeline=replace(run.pipeline, tables=tables)) if tables else None
+
+
+def with_only(run: Run, candidate: str) -> Run:
+    """Return the run in which one candidate is the selected model."""
+    tables = {**run.pipeline.tables, "select": Select(weights={candidate: 1.0})}
+    return replace(run, pipeline=replace(run.pipeline, tables=tables))
+
+
+@stage_task("look for a recovery of {run.pipeline.name}")
+def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
+    """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
+    progress.report_work("recovery")
+    champion = _champion(run, run.champion) if run.champion else None
+    first_step, contest = (
+        _domain(run.pipeline.domain).contest(_artifact_folders(run, made), champion, steps) for steps in (1, None)
+    )
+    names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
+    winner = clearly_better(first_step, contest, names)
+    if winner is None:
+        return found
+    judged = judge_contest(replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]}), Gate(), None)
+    why = f"{winner} is clearly better after an alarm: {judged.why}"
+    logger.info("%-10s %s", "recovery", why)
+    judged = judged.model_copy(update={"why": why})
+    return _record(run, found.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None}))
 
 
 def before_selection(made: References) -> dict[str, Reference]:

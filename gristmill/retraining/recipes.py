@@ -6,15 +6,17 @@ from gristmill.config.candidates import CANDIDATE_TABLES, candidates_of
 from gristmill.config.catalogue import Pipeline
 from gristmill.registry.version import Version
 from gristmill.runs.retraining_record import Retraining
+from gristmill.settings.selection import Auto
 
 
 def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
     """Return the weights of the candidates in a champion.
 
     The result is empty if the champion was not selected among candidates, or if the candidates have changed since then.
+    A champion of a recovery is not one of the candidates if the pipeline has a single model.
     """
     selected = champion.evaluated.selected if champion else None
-    if champion is None or selected is None:
+    if champion is None or selected is None or not isinstance(pipeline.tables["model"], Auto):
         return {}
     today = pipeline.values()
     changed = any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES)

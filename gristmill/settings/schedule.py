@@ -115,4 +115,4 @@ class Gate(Settings):
     """Conditions for a challenger, on data that is newer than the champion's training data."""
 
     window: PositiveInt = 30  # number of newest observations or rows to judge on; with fewer, retraining waits
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # minimum reduction of the champion's error, as a share
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.01  # minimum reduction of the champion's error, as a share

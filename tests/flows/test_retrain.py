@@ -179,6 +179,35 @@ def test_without_a_champion_the_best_baseline_is_the_yardstick(project: Path, re
 
 
 @pytest.mark.slow
+def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_window_is_full(
+    project: Path, retrain: Retrain
+) -> None:
+    def shifted(lines: list[str]) -> list[str]:
+        cells = (line.split(",") for line in lines[301:])
+        return [*lines[:301], *(f"{month},{float(count) + 1000}" for month, count in cells)]
+
+    promoted_by_hand(project, 300)
+    first, second = (retrain(months, change=shifted) for months in (308, 322))
+
+    assert told(first)[0] == "waiting"
+    assert second.retraining
+    assert told(second)[0] == "promoted"
+    assert told(second)[1].startswith(f"{second.retraining.winner[0]} is clearly better after an alarm: mae ")
+    champion = registry(project).champion("small")
+    assert champion
+    assert champion.evaluated.selected
+    assert champion.evaluated.selected.members == {second.retraining.winner[0]: 1.0}
+    forecast = Project.open(project).predict("small")
+    assert (forecast["sunspots"] > 900).all()
+
+    third = retrain(346, change=shifted)  # the pipeline's own model is judged against it
+
+    assert third.retraining
+    assert third.retraining.judgement
+    assert {"challenger", "champion"} < set(third.retraining.judgement.scores)
+
+
+@pytest.mark.slow
 @pytest.mark.fault(23)
 def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(project: Path, retrain: Retrain) -> None:
     def revised(lines: list[str]) -> list[str]:

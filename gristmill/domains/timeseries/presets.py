@@ -12,10 +12,10 @@ from gristmill.settings.selection import Preset
 
 _Point = dict[str, dict[str, Any]]
 
-_CLASSICAL: list[_Point] = [
-    {"model": {"kind": kind}}
-    for kind in ("naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta")
-]
+CLASSICAL = ("naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta")
+"""Kinds that are fitted in closed form, the cheapest first."""
+
+_CLASSICAL: list[_Point] = [{"model": {"kind": kind}} for kind in CLASSICAL]
 _RIDGE: _Point = {"model": {"kind": "ridge"}}
 _TREES: _Point = {"model": {"kind": "boosted_trees"}}
 _TREES_ON_LEVELS: _Point = {"model": {"kind": "boosted_trees", "normalise": "none"}}

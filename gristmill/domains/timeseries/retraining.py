@@ -12,7 +12,9 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
+from gristmill.domains.timeseries.presets import CLASSICAL
 from gristmill.domains.timeseries.score_table import losses, past_errors
+from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import combine_signs
@@ -29,6 +31,8 @@ from gristmill.runs.retraining_record import (
     incomparable_error,
 )
 from gristmill.runs.scores import MODEL, Scores
+from gristmill.settings.base import Settings
+from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_table
 
 Array = npt.NDArray[np.float64]
@@ -53,6 +57,24 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
         )
     split = ["preprocess.split=time_short"] if tables["preprocess"].split == "per_series" else []
     return [f"preprocess.test={window}", *split, "export.refit=true"]
+
+
+def recovery_tables(tables: Mapping[str, Settings], rows: int) -> dict[str, Settings] | None:
+    """Return the tables of a pipeline that tries `CLASSICAL` kinds on the newest rows; None if no forecast fits there.
+
+    These kinds forecast from the newest values, so that they follow a change although they are fitted before it.
+    """
+    preprocess: Any = tables["preprocess"]
+    if rows < preprocess.horizon:
+        return None
+    return {
+        **tables,
+        "model": Auto(kind="auto", preset="none", candidates=CLASSICAL),
+        "train": Train(),
+        "backtest": Backtest(),
+        "select": Select(weights={CLASSICAL[0]: 1.0}),  # the choice is made on the test set, the newest rows
+        "preprocess": preprocess.model_copy(update={"test": rows, "validation": preprocess.validation or rows}),
+    }
 
 
 def news(ingest: Path, before: Path | None) -> DataChanges:
@@ -155,11 +177,12 @@ def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usu
     return _by_time((misses / units[:, np.newaxis]).mean(axis=(1, 2))[known], data.times[starts][known])
 
 
-def contest(challenger: Folders, champion: Champion | None) -> Contest:
+def contest(challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
     """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
 
     An error is the mean over horizon and targets, and over all series at the same time, of the loss of the headline
-    metric: absolute or squared, and scaled by each series' past for MASE and RMSSE.
+    metric: absolute or squared, and scaled by each series' past for MASE and RMSSE. With `steps`, only so many steps
+    after each origin count.
 
     The challenger's test set is newer than the champion's training data.
     """
@@ -181,7 +204,8 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     truth = rows["y"].to_numpy().reshape(shape)
     units = past_errors(data, "test", Forecasts(starts, truth), data.layout.season)
     found = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
-    counted, root = np.broadcast_to(found[MODEL].counted, truth.shape), found[MODEL].root
+    counted, root = np.broadcast_to(found[MODEL].counted, truth.shape).copy(), found[MODEL].root
+    counted[:, steps:] &= steps is None
     kept &= counted.any(axis=(1, 2))  # constant series have no unit
     if not kept.any():
         raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
@@ -190,7 +214,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         sums = np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2))
         errors[name] = _by_time(sums / counted[kept].sum(axis=(1, 2)), data.times[starts][kept])
     errors[CHALLENGER] = errors.pop(MODEL)
-    return Contest(scores.metric, errors, data.layout.horizon, root)
+    return Contest(scores.metric, errors, steps or data.layout.horizon, root)
 
 
 def _by_time(errors: Array, times: pd.Index) -> Array:
