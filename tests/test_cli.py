@@ -33,7 +33,7 @@ WIDEST = len("autoregression")
 SHOWN = ["mae", "rmse", "mase", "wql", "skill", "coverage"]
 METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
 OF_QUANTILES = {"wql", "pinball", "coverage", "width"}
-QUANTILES = [f"sunspots quantile {level}" for level in (0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)]
+QUANTILES = [f"sunspots quantile {level}" for level in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
 NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
 
 

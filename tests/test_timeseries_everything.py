@@ -245,7 +245,7 @@ def test_predict_continues_every_series_and_target_with_an_interval(ran: Ran, co
 
     assert (said.status, said.err) == (0, "")
     table = pd.read_csv(ran.root / "ahead.csv", parse_dates=["ds"])
-    columns = [f"{name}{end}" for name in TARGETS for end in ("", " quantile 0.05", " quantile 0.95")]
+    columns = [f"{name}{end}" for name in TARGETS for end in ("", *(f" quantile {at}" for at in (0.05, 0.5, 0.95)))]
     assert list(table.columns) == ["unique_id", "ds", *columns]
     assert table["unique_id"].tolist() == [store for store in STORES for _ in range(HORIZON)]
     last = pd.Timestamp("2026-01-01") + pd.Timedelta(days=DAYS - 1)
