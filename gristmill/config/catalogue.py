@@ -19,6 +19,7 @@ from gristmill.config.tables import is_table, read_table, schema_of, tables_of
 from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
+from gristmill.settings.monitor import Monitor
 from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
@@ -29,6 +30,8 @@ PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
+MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
+"""Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     ("gate", "baseline"),
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
@@ -55,6 +58,7 @@ class Pipeline:
     description: str
     tables: Mapping[str, Settings]
     sweep: Sweep | None = None  # settings that `gristmill sweep` tries in place of these
+    monitor: Monitor | None = None  # how its predictions are logged, if they are; not one of the tables of a run
     overrides: tuple[str, ...] = ()  # assignments of `--set` that changed the settings of the file
 
     def values(self) -> dict[str, Any]:
@@ -172,7 +176,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         problems.append(Problem(where, unknown_domain(domain), "domain", "domain"))
         return None
     classes = tables_of(domain)
-    known = [*_COMMON_KEYS, *classes]
+    known = [*_COMMON_KEYS, *classes, *(["monitor"] if domain in MONITORED_DOMAINS else [])]
     problems.extend(Problem(where, unknown_name("key", key, known), key) for key in table if key not in known)
     if not isinstance(description, str):
         text = f"expected a string. Received: {redact(description)!r}."
@@ -185,7 +189,10 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
         problems.extend(_short_blocks(tables, f"{where[:-1]}.backtest]"))
     sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
-    return Pipeline(name, domain, description, tables, sweep) if len(problems) == before else None
+    monitor = None
+    if "monitor" in table and domain in MONITORED_DOMAINS:
+        monitor = _monitor(domain, table["monitor"], f"{where[:-1]}.monitor]", problems)
+    return Pipeline(name, domain, description, tables, sweep, monitor) if len(problems) == before else None
 
 
 def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
@@ -203,7 +210,8 @@ def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
 
 def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Problem]:
     """Yield a problem for each column of a pipeline that matches a pattern of the deny-list; case is ignored."""
-    named = ((table, *column) for table, settings in pipeline.tables.items() for column in columns(settings))
+    tables = {**pipeline.tables} | ({"monitor": pipeline.monitor} if pipeline.monitor else {})
+    named = ((table, *column) for table, settings in tables.items() for column in columns(settings))
     for table, key, column in named:
         if pattern := next((each for each in patterns if fnmatchcase(column.lower(), each.lower())), None):
             text = f"the column {column!r} is denied by {pattern!r} in [defaults] deny. Name another, or leave it out."
@@ -229,6 +237,15 @@ def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[Problem])
     unknown = [key for key in raw if key not in known]
     problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
     return None if unknown else validate_table(Sweep, raw, where, problems)
+
+
+def _monitor(domain: str, raw: Any, where: str, problems: list[Problem]) -> Monitor | None:
+    """Return how predictions are logged; only rows of a table have a column that identifies them."""
+    monitor = validate_table(Monitor, raw, where, problems) if is_table(raw, where, problems) else None
+    if monitor and monitor.id is not None and not MONITORED_DOMAINS[domain]:
+        by = "their series and time" if domain == "timeseries" else "their file"
+        problems.append(Problem(where, f"predictions are identified by {by}. Leave it out.", "id", "id"))
+    return monitor
 
 
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:

@@ -31,7 +31,7 @@ def sections(record: Record, runs: Runs) -> Iterator[Section]:
     )
     yield _new_data(found)
     if found.drift:
-        yield _drift(found.drift)
+        yield drift_section(found.drift)
     if found.judgement:
         yield _judgement(found, found.judgement)
     yield _all_retrainings(record.pipeline, runs)
@@ -50,7 +50,8 @@ def _new_data(found: Retraining) -> Section:
     return Section("New data", f"Rows, {since}.", tables=[Table("", ["rows", "count"], rows)])
 
 
-def _drift(drift: Drift) -> Section:
+def drift_section(drift: Drift, inputs: str = "Inputs, compared with the training data") -> Section:
+    """Return the signs of drift; `inputs` is the title of those that are not errors."""
     tables = []
     if drift.errors:
         facts = drift.errors.model_dump(exclude={"alarm"})
@@ -62,7 +63,7 @@ def _drift(drift: Drift) -> Section:
             [sign.name, sign.test, f"{sign.statistic:.3f}", format_number(sign.probability, 2)] for sign in drift.inputs
         ]
         headings = ["column", "test", "statistic", "probability"]
-        tables.append(Table("Inputs, compared with the training data", headings, rows))
+        tables.append(Table(inputs, headings, rows))
     if sign := drift.baseline:
         cells = [format_number(value) for value in (sign.champion, sign.baseline, sign.probability)]
         headings = ["metric", "champion", sign.name, "probability"]

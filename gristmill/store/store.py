@@ -3,6 +3,7 @@
     root/<stage>/<key[:2]>/<key>/   data files and manifest.json
     root/runs/                      run records (`runs/records.py`)
     root/registry/                  versions with their bundles, and champions (`registry/registry.py`)
+    root/predictions/               logged predictions (`monitoring/prediction_log.py`)
     root/scratch/<key>/             checkpoints from which a stage resumes after a kill
     root/downloads/<sha256>/        files from URLs (`runs/downloads.py`)
     root/logs/<pipeline>/<key[:12]>/    training curves for TensorBoard

@@ -131,6 +131,12 @@ def write_stand_ins(folder: Path) -> None:
     towns, conditions = itertools.cycle(["Ulm", "Bonn", "Kiel"]), itertools.cycle(["good", "poor"])
     flats = [f"{40 + n % 50},{1 + n % 4},{next(towns)},{next(conditions)},{90 + 3 * (n % 50)}" for n in range(60)]
     (folder / "flats.csv").write_text("\n".join(["area,rooms,town,condition,price", *flats]) + "\n")
+    offers = [f"o{n},{40 + n % 50},{1 + n % 4},{next(towns)},{90 + 3 * (n % 50)}" for n in range(63)]
+    (folder / "offers.csv").write_text("\n".join(["offer,area,rooms,town,price", *offers[:60]]) + "\n")
+    new = [offer.rpartition(",")[0] for offer in offers[60:]]
+    (folder / "new-offers.csv").write_text("\n".join(["offer,area,rooms,town", *new]) + "\n")
+    sold = [f"{offer.partition(',')[0]},{offer.rpartition(',')[2]}" for offer in offers[60:]]
+    (folder / "sold.csv").write_text("\n".join(["offer,price", *sold]) + "\n")
     praise, blame = "what a fine long evening it was", "what a waste of two whole hours"
     letters = [f"{text} {number},{label}" for number in range(20) for text, label in ((praise, "good"), (blame, "bad"))]
     (folder / "letters.csv").write_text("\n".join(["text,label", *letters]) + "\n")

@@ -37,8 +37,11 @@ def predict(
     export: Path,
     ingested: Path | None = None,
     text: str | None = None,
+    id_column: str | None = None,
 ) -> pd.DataFrame:
-    """Return one row per text: `file` or `id`, `label`, its `probability`, and `p_<class>` for each class.
+    """Return one row per text: its file or id, `label`, its `probability`, and `p_<class>` for each class.
+
+    The first column is `file`, `id`, or the column that identifies a row, if one is given.
 
     Texts come from `paths`, from the ingest artifact `ingested`, or are one `text`. The column of labels is optional;
     its labels must be the model's. Rows keep their order. With `ingest.missing` = "drop", a row without text has no
@@ -58,7 +61,7 @@ def predict(
         texts = table["text"].to_numpy(object)
         identifiers = {"file" if isinstance(source, Folder) else "id": table["id"].tolist()}
     else:
-        texts, identifiers = read_texts(source, ingest, paths, signature["classes"])
+        texts, identifiers = read_texts(source, ingest, paths, signature["classes"], id_column)
     present = np.array([value is not None for value in texts])
     probabilities = np.full((len(present), len(signature["classes"])), np.nan)
     classify, whole = load_classifier(export, signature["formats"][0]), texts[present]
@@ -87,18 +90,22 @@ def load_classifier(export: Path, form: str) -> Predictor:
     return bundle.predict_in_blocks(classify)
 
 
-def read_texts(source: TableSource, ingest: Ingest, paths: Sequence[Path], classes: Sequence[str]) -> _Texts:
+def read_texts(
+    source: TableSource, ingest: Ingest, paths: Sequence[Path], classes: Sequence[str], id_column: str | None = None
+) -> _Texts:
     """Return the texts of files, one per file or row, and the column that identifies them in the result."""
     if isinstance(source, Folder):  # the names of the folders are neither classes nor parts here
         rows = source.model_copy(update={"parts": False}).read(paths, ["text"], [])
         return checked_texts(rows, "text", ingest), {"file": [str(path) for path in rows.files]}
+    columns = [ingest.text, *([id_column] if id_column else [])]
     try:
-        rows = source.read(paths, [ingest.text, ingest.label], [])
+        rows = source.read(paths, [*columns, ingest.label], [])
     except DataError:  # labels are optional
-        rows = source.read(paths, [ingest.text], [])
+        rows = source.read(paths, columns, [])
     if ingest.label in rows.frame:
         check_labels_known(rows, ingest, classes)
-    return checked_texts(rows, ingest.text, ingest), {"id": rows.ids()}
+    ids = {id_column: rows.frame[id_column].tolist()} if id_column else {"id": rows.ids()}
+    return checked_texts(rows, ingest.text, ingest), ids
 
 
 def checked_texts(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.object_]:

@@ -27,6 +27,7 @@ from gristmill.runs.retraining_record import (
     DataChanges,
     Drift,
     Folders,
+    InputDrift,
     LostRows,
     incomparable_error,
 )
@@ -126,22 +127,29 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     replay = _replay(ingest, champion, trained)
     data, starts = replay.data, replay.data.origins("test")
     columns = [*data.layout.targets, *data.layout.inputs]
-    usual = _usual(trained, columns)
-    fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
-    before = _together(trained, usual)
+    usual = usual_values(trained, columns)
     errors = _errors_over_time(data, starts, np.abs(data.targets(starts) - replay.forecast(starts)), usual)
     return combine_signs(
-        errors=series_error_drift([errors], _held_out(champion.folders, usual)),
-        inputs=[
-            series_input_drift(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in columns if len(fresh)
-        ],
+        errors=series_error_drift([errors], held_out_errors(champion.folders, usual)),
+        inputs=newest_input_drift(table, trained, usual),
     )
+
+
+def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, usual: "Usual") -> list[InputDrift]:
+    """Compare the values since the end of the training data with the training data; return a sign for each column."""
+    fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
+    before = _together(trained, usual)
+    return [
+        series_input_drift(name, fresh[name].to_numpy(), before[name].to_numpy())
+        for name in map(str, before)
+        if len(fresh)
+    ]
 
 
 Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
 
 
-def _usual(trained: pd.DataFrame, columns: list[str]) -> Usual:
+def usual_values(trained: pd.DataFrame, columns: list[str]) -> Usual:
     """Return mean and deviation of each series; a constant series gets the deviation of all."""
     by_series = trained.groupby("unique_id")[columns]
     overall = trained[columns].std(ddof=0)
@@ -157,7 +165,7 @@ def _together(table: pd.DataFrame, usual: Usual) -> pd.DataFrame:
     return pd.DataFrame(values, columns=mean.columns).groupby(known["ds"].to_numpy()).mean()
 
 
-def _held_out(champion: Folders, usual: Usual) -> Iterator[Array]:
+def held_out_errors(champion: Folders, usual: Usual) -> Iterator[Array]:
     """Yield the champion's errors on its validation and its test set."""
     data = dataset.read(champion["preprocess"])
     for part in PARTS[1:]:

@@ -14,6 +14,7 @@ from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.errors import RequestError
+from gristmill.settings.monitor import Monitor
 from gristmill.sources.tables.csv import Csv
 
 ROOT = Path(__file__).parents[3]
@@ -523,6 +524,7 @@ def write_denied(folder: Path, pipeline: str, deny: str = '["customer_*", "email
         (PHOTOS.format('label = "email"'), "source] label: the column 'email'"),
         (PHOTOS.format('image = "email"') + 'evaluate.slices = "a"\n', "source] image: the column 'email'"),
         (PHOTOS.format('label = "a"') + 'evaluate.slices = ["email"]\n', "evaluate] slices: the column 'email'"),
+        (TEXTS.format('text = "a"') + 'monitor.id = "customer_id"\n', "monitor] id: the column 'customer_id'"),
     ],
 )
 def test_a_denied_column_is_one_line_with_pipeline_key_column_and_pattern(
@@ -553,3 +555,38 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, deny: str) -> None:
     write_denied(tmp_path, "", deny)
     with pytest.raises(RequestError, match=r"^pipelines\.toml \[defaults\] deny"):
         load(tmp_path)
+
+
+def test_predictions_are_logged_where_a_table_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "pipelines.toml"
+    file.write_text(ROWS.format('target = "y", numbers = "x"') + 'monitor.id = "row"\n')
+    assert load(tmp_path).pipeline("it").monitor == Monitor(keep="365 days", id="row")
+    assert "monitor" not in load(tmp_path).pipeline("it").values()  # and so in no key, and in no run record
+    file.write_text(SERIES.format('time = "t", target = "y"'))
+    assert load(tmp_path).pipeline("it").monitor is None
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "said"),
+    [
+        (
+            SERIES.format('time = "t", target = "y"') + 'monitor.id = "row"\n',
+            ".monitor] id: predictions are identified by ",
+        ),
+        (
+            PHOTOS.format('label = "a"') + 'monitor.id = "row"\n',
+            ".monitor] id: predictions are identified by their file.",
+        ),
+        (ROWS.format('target = "y", numbers = "x"') + 'monitor.keep = "1 year"\n', ".monitor] keep: expected "),
+        (ROWS.format('target = "y", numbers = "x"') + "monitor = true\n", ".monitor]: expected a table."),
+        (
+            TABLE.format("generation", "files", "").format() + 'model.kind = "gru"\nmonitor = {}\n',
+            "] unknown key 'monitor'.",
+        ),
+    ],
+)
+def test_a_log_that_cannot_be_is_refused(tmp_path: Path, pipeline: str, said: str) -> None:
+    (tmp_path / "pipelines.toml").write_text(pipeline)
+    with pytest.raises(RequestError) as raised:
+        load(tmp_path)
+    assert str(raised.value).startswith(f"pipelines.toml [pipelines.it{said}")

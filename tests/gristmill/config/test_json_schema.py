@@ -20,6 +20,7 @@ from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.monitor import Monitor
 from gristmill.settings.runner import Runner
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Axes, Sweep
@@ -43,6 +44,7 @@ def tables_within(annotation: Any) -> Iterator[type[Settings]]:
 
 CLASSES = [
     *tables_within(Defaults),
+    *tables_within(Monitor),
     *tables_within(Runner),
     *tables_within(Sweep),
     *tables_within(Axes),

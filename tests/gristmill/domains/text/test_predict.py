@@ -233,7 +233,7 @@ def test_a_text_and_a_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "pipelines.toml").write_text("")
     monkeypatch.setattr("gristmill.project.serving.restore_settings", lambda domain, settings: {})
     run = SimpleNamespace(domain="text", settings={})
-    monkeypatch.setattr(Models, "_served", lambda self, name, version: (run, tmp_path))
+    monkeypatch.setattr(Models, "served", lambda self, name, version: (run, tmp_path))
 
     with pytest.raises(RequestError) as refused:
         Project.open(tmp_path).predict("reviews", "x.csv", text="fine")

@@ -1,0 +1,54 @@
+"""The commands on logged predictions: `monitor` and `truth`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gristmill.cli import console, output, progress_bar
+from gristmill.cli.options import Json, Name
+from gristmill.cli.text_table import column, print_columns
+from gristmill.project.project import Project
+from gristmill.reports.monitoring import score_table, write_monitoring
+
+if TYPE_CHECKING:
+    from gristmill.monitoring.summary import Monitoring
+
+_MAX_GROUPS = 7  # of each kind, on the terminal
+_SHRINK = [("", 24), ("coverage", 0)]  # for a narrow terminal
+
+
+def monitor(name: Name, as_json: Json = False) -> None:
+    """Show how good the logged predictions were: error, coverage and drift, by day, version and slice."""
+    with progress_bar.working("log", "reading"):
+        from gristmill.project.monitoring import monitor  # late: pandas takes a while to load
+
+        project = Project.open()
+        found = monitor(project, name)
+    if as_json:
+        output.show_json(found.as_json())
+        return
+    _show(found)
+    description = project.catalogue.pipeline(name).description
+    output.show_report(write_monitoring(found, description, project.store))
+
+
+def truth(
+    name: Name,
+    file: Annotated[Path, typer.Option("--file", help="A .csv, .jsonl or .parquet file with ids and the target.")],
+) -> None:
+    """Add the truth of predicted rows, texts or photos, which their ids identify."""
+    with progress_bar.working("log", "reading"):
+        count = Project.open().add_truth(name, file)
+    typer.echo(f"{name}: the truth of {count:,} predicted rows was added")
+
+
+def _show(found: "Monitoring") -> None:
+    """Print the scores of all predictions and of some groups, and the alarms."""
+    typer.echo(found.headline)
+    table = score_table(found, _MAX_GROUPS)
+    cells = zip(*table.rows, strict=True)
+    columns = [column(heading, own, bool(heading)) for heading, own in zip(table.headings, cells, strict=True)]
+    print_columns(columns, _SHRINK)
+    for alarm in found.drift.alarms or ["none"]:
+        console.write(f"alarm   {alarm}")

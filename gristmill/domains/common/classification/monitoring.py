@@ -1,0 +1,33 @@
+"""Live scores of predicted classes, whose truth comes from a file."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.monitoring.live_rows import LiveRows
+from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, RUN, SCORE, TRUTH
+from gristmill.monitoring.truth import with_truth
+from gristmill.retraining.drift import combine_signs
+from gristmill.retraining.example_drift import category_drift, example_error_drift
+from gristmill.runs.retraining_record import Champion, Drift
+
+
+def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: str) -> LiveRows:
+    """Return logged examples, compared with the truth; `run` made the model that serves. The score is the accuracy."""
+    ingest: Any = champion.tables["ingest"]
+    names = getattr(ingest, "names", {})  # class name of each label in the data
+    rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}))
+    known = (rows[TRUTH].notna() & rows["label"].notna()).to_numpy()
+    hits = np.where(known, (rows[TRUTH] == rows["label"]).to_numpy(np.float64), np.nan)
+    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits, COVERED: np.nan})
+    own = rows[(rows[RUN] == run) & rows["label"].notna()]
+    tested = read_predictions(champion.folders["evaluate"], "test")
+    drift = Drift(errors=None, inputs=[])
+    if len(own):
+        drift = combine_signs(
+            errors=example_error_drift(1 - own[SCORE].dropna().to_numpy(np.float64), misclassified(tested)),
+            inputs=[category_drift("predicted class", own["label"], tested["predicted"])],
+        )
+    return LiveRows(rows, {"predicted class": "label"}, drift)

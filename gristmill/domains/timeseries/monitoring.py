@@ -1,0 +1,143 @@
+"""Live scores of forecasts: logged forecasts, compared with the newest ingested data."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.timeseries import dataset, metrics
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.forecasts import Array, read_predictions
+from gristmill.domains.timeseries.retraining import held_out_errors, newest_input_drift, usual_values
+from gristmill.domains.timeseries.score_table import errors_of_series, losses
+from gristmill.monitoring.live_rows import LiveRows
+from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, RUN, SCORE, VERSION
+from gristmill.retraining.drift import combine_signs
+from gristmill.retraining.series_drift import series_error_drift, series_input_drift
+from gristmill.runs.retraining_record import Champion, Drift, Folders, incomparable_error
+from gristmill.runs.scores import MODEL, Scores
+from gristmill.util.table_io import read_table
+
+Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
+
+
+def live_rows(log: pd.DataFrame, ingest: Path, champion: Champion, run: str) -> LiveRows:
+    """Return logged forecasts, one row for each value, compared with ingested data; `run` made the model that serves.
+
+    Errors are scaled as a retraining scales those of the champion. Steps beyond the horizon have no score, because the
+    test set has none for them either.
+    """
+    data, table = dataset.read(champion.folders["preprocess"]), read_table(ingest / "series.parquet")
+    rows = _with_truth(_values(log, data, table), table, data.layout.targets)
+    metric = Scores.read(champion.folders["evaluate"]).metric
+    truth, forecast = (rows[name].to_numpy(np.float64) for name in ("y", "forecast"))
+    units = _look_up(rows, data, errors_of_series(_as_past(data), "test", data.layout.season))
+    loss = losses(truth, forecast, units[:, 0], units[:, 1])[metric]
+    counted = ~np.isnan(truth) & loss.counted & (rows["step"] <= data.layout.horizon).to_numpy()
+    broken = np.where(np.isnan(forecast), np.inf, loss.values)  # a forecast that is not a number is not left out
+    low, high = (rows[name].to_numpy(np.float64) for name in ("low", "high"))
+    inside = np.where(counted & ~np.isnan(low), metrics.covered(truth, low, high), np.nan)
+    day = rows["ds"] if rows["ds"].dtype.kind == "M" else rows[ANSWERED].dt.tz_localize(None)
+    rows = rows.assign(**{DAY: day, SCORE: np.where(counted, broken, np.nan), COVERED: inside})
+    drift = _drift(rows[rows[RUN] == run], table, data, champion.folders)
+    return LiveRows(rows, {"series": "unique_id", "channel": "channel"}, drift, loss.root)
+
+
+def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each forecast value: series, time, `channel`, `origin`, `step`, `forecast`, `low`, `high`.
+
+    Of several forecasts of a model from the same origin, the last one is returned.
+    """
+    if log["ds"].dtype.kind != table["ds"].dtype.kind:
+        raise incomparable_error("the times of the data changed from dates to numbers, or from numbers to dates")
+    if "unique_id" not in log:  # a single series
+        log = log.assign(unique_id=table["unique_id"].iloc[0])
+    steps = log.groupby([BATCH, "unique_id"], sort=False)["ds"]
+    log = log.assign(origin=steps.transform("first"), step=steps.cumcount() + 1)
+    log = log.drop_duplicates([RUN, "unique_id", "origin", "ds"], keep="last")
+    about = log[[BATCH, ANSWERED, VERSION, RUN, "unique_id", "ds", "origin", "step"]]
+    values = []
+    for target in (target for target in data.layout.targets if target in log):
+        low, high = _interval(log, target)
+        own = about.assign(channel=target, forecast=log[target].astype(np.float64), low=low, high=high)
+        values.append(own[own.groupby(BATCH)["forecast"].transform("count") > 0])  # other models had other targets
+    if not values:
+        raise incomparable_error(f"no logged prediction has a column {data.layout.targets[0]!r}")
+    return pd.concat(values, ignore_index=True)
+
+
+def _interval(log: pd.DataFrame, target: str) -> tuple[Any, Any]:
+    """Return the lowest and the highest quantile of a target; NaN without quantiles."""
+    prefix = f"{target} quantile "
+    levels = {float(name[len(prefix) :]): name for name in map(str, log) if name.startswith(prefix)}
+    if not levels:
+        return np.nan, np.nan
+    return log[levels[min(levels)]].astype(np.float64), log[levels[max(levels)]].astype(np.float64)
+
+
+def _with_truth(rows: pd.DataFrame, table: pd.DataFrame, targets: list[str]) -> pd.DataFrame:
+    """Return rows with the observed value `y`, NaN if it is not known; a filled value is no observation.
+
+    Values are rounded to float32, as prepared series are, so that errors are those of a replay to the last digit.
+    """
+    observed = table.loc[~table["filled"], ["unique_id", "ds", *targets]]
+    truth = observed.melt(["unique_id", "ds"], targets, "channel", "y")
+    truth["y"] = truth["y"].astype(np.float32).astype(np.float64)
+    truth["channel"], truth["unique_id"] = (truth[name].astype(rows[name].dtype) for name in ("channel", "unique_id"))
+    truth["ds"] = truth["ds"].astype(rows["ds"].dtype)
+    return rows.merge(truth, how="left", on=["unique_id", "ds", "channel"])
+
+
+def _as_past(data: Prepared) -> Prepared:
+    """Return series whose test set has yet to come: each begins where its training and test data end."""
+    return replace(data, parts=np.broadcast_to(data.bounds[:, 1, np.newaxis, np.newaxis], data.parts.shape))
+
+
+def _look_up(rows: pd.DataFrame, data: Prepared, values: Array) -> Array:
+    """Return the values of each row's series and channel, from (series, …, targets); 0 for a new series."""
+    series = pd.Index(data.ids).get_indexer(pd.Index(rows["unique_id"]))
+    channels = pd.Index(data.layout.targets).get_indexer(pd.Index(rows["channel"]))
+    return np.where((series >= 0)[:, np.newaxis], values[series, :, channels], 0.0)
+
+
+def _drift(rows: pd.DataFrame, table: pd.DataFrame, data: Prepared, champion: Folders) -> Drift:
+    """Compare forecasts and their errors with those on held-out data, and newest values with the training data.
+
+    All are in deviations of each series. Only forecasts whose whole horizon is known have an error, because nearer
+    steps have smaller errors.
+    """
+    targets, horizon = data.layout.targets, data.layout.horizon
+    trained = read_table(champion["ingest"] / "series.parquet")
+    usual = usual_values(trained, [*targets, *data.layout.inputs])
+    near = _standardised(rows[rows["step"] <= horizon], "forecast", usual)
+    known = near.assign(miss=((near["y"] - near["forecast"]) / near["deviation"]).abs()).dropna(subset="miss")
+    windows = known.groupby(["origin", "unique_id"], sort=True)["miss"].agg(["mean", "count"])
+    whole = windows.loc[windows["count"] == horizon * len(targets), "mean"]
+    tested = _standardised(read_predictions(champion["evaluate"], "test"), MODEL, usual)
+    outputs = [
+        series_input_drift(f"forecast {target}", _by_time(near, target), _by_time(tested, target))
+        for target in targets
+        if len(near)
+    ]
+    errors = whole.groupby(level="origin").mean().to_numpy(np.float64)
+    return combine_signs(
+        errors=series_error_drift([errors], held_out_errors(champion, usual)),
+        inputs=[*outputs, *newest_input_drift(table, trained, usual)],
+    )
+
+
+def _standardised(rows: pd.DataFrame, name: str, usual: Usual) -> pd.DataFrame:
+    """Return rows of known series with `deviation`, and `level`: a column in deviations from each series' mean."""
+    found = rows
+    for values, label in zip(usual, ("mean", "deviation"), strict=True):
+        by_channel = values.reset_index().melt("unique_id", var_name="channel", value_name=label)
+        found = found.merge(by_channel, on=["unique_id", "channel"])
+    return found.assign(level=(found[name] - found["mean"]) / found["deviation"])
+
+
+def _by_time(rows: pd.DataFrame, target: str) -> Array:
+    """Return the mean level over all series and steps at each time, in order."""
+    own = rows[rows["channel"] == target]
+    return own.groupby("ds")["level"].mean().dropna().to_numpy(np.float64)

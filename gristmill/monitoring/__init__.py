@@ -1,0 +1,1 @@
+"""Answered predictions of a pipeline's model: their log, their truth, and how good they were."""

@@ -1,0 +1,72 @@
+"""Scored predictions of a pipeline, and their scores by day, model and slice."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.monitoring.prediction_columns import COVERED, DAY, RUN, SCORE, VERSION
+from gristmill.runs.retraining_record import Drift
+
+Values = npt.NDArray[np.float64]
+
+ALL = "all"  # the group of all rows
+
+_MAX_DAYS = 31  # days that are scored one by one; more are scored by month
+
+
+@dataclass(frozen=True)
+class LiveRows:
+    """Logged values, compared with the truth."""
+
+    rows: pd.DataFrame  # with `RUN`, `VERSION`, `DAY`, `SCORE`, `COVERED` and the slices
+    slices: Mapping[str, str]  # name of a slice to its column
+    drift: Drift  # of the model that serves
+    root: bool = False  # whether the score of a group is the root of the mean
+
+
+def score_table(live: LiveRows, metric: str) -> pd.DataFrame:
+    """Return one row for each group: `by`, `group`, `predicted`, `scored`, the metric, `coverage`.
+
+    `by` is `all`, `day` or `month`, `version` if there are several, and each slice that has several values.
+    """
+    return pd.concat([_scores(live, by, groups, metric) for by, groups in _groupings(live)], ignore_index=True)
+
+
+def _groupings(live: LiveRows) -> Iterator[tuple[str, pd.Series]]:
+    """Yield each grouping with the group of each row."""
+    rows = live.rows
+    yield ALL, pd.Series("", rows.index)
+    by_day = rows[DAY].dt.normalize().nunique() <= _MAX_DAYS
+    yield ("day", rows[DAY].dt.strftime("%Y-%m-%d")) if by_day else ("month", rows[DAY].dt.strftime("%Y-%m"))
+    models = ("v" + rows[VERSION].astype("string")).fillna("run " + rows[RUN].astype("string"))
+    for by, groups in (("version", models), *((name, rows[key]) for name, key in live.slices.items())):
+        if groups.nunique() > 1:
+            yield by, groups
+
+
+def _scores(live: LiveRows, by: str, groups: pd.Series, metric: str) -> pd.DataFrame:
+    owners, names = pd.factorize(groups, sort=True)
+    score, covered = (live.rows[name].to_numpy(np.float64) for name in (SCORE, COVERED))
+    scored, means = _means(owners, score, len(names))
+    return pd.DataFrame(
+        {
+            "by": by,
+            "group": pd.Index(names).astype("str"),
+            "predicted": np.bincount(owners[owners >= 0], minlength=len(names)),
+            "scored": scored,
+            metric: np.sqrt(means) if live.root else means,
+            "coverage": _means(owners, covered, len(names))[1],
+        }
+    )
+
+
+def _means(owners: npt.NDArray[np.int64], values: Values, count: int) -> tuple[npt.NDArray[np.int64], Values]:
+    """Return the number of known values of each group, and their mean, NaN if there are none."""
+    chosen = ~np.isnan(values) & (owners >= 0)
+    counts = np.bincount(owners[chosen], minlength=count)
+    known = values[chosen]  # of a single group, NumPy sums in pairs, as evaluate does
+    sums = known.sum(keepdims=True) if count == 1 else np.bincount(owners[chosen], known, count)
+    return counts, np.divide(sums, counts, out=np.full(count, np.nan), where=counts > 0)

@@ -1,0 +1,17 @@
+"""Columns of logged predictions besides those of the prediction itself, whose names are the user's; their groups."""
+
+BATCH = "@batch"  # id of everything that one call predicted
+ANSWERED = "@answered"  # time of the answer, UTC
+VERSION = "@version"  # number of the model's version; missing if it was not promoted
+RUN = "@run"  # the run that made the model
+INPUTS = "@inputs"  # digest of what the model predicted from
+ID = "@id"  # id of a row, to which its truth refers
+
+TRUTH = "@truth"  # in files of the truth, with `ID`, and in compared rows
+DAY = "@day"  # of compared rows: the time that a value is for, or was answered
+SCORE = "@score"  # of compared rows: the mean is the score of a group; missing where the truth is not known
+COVERED = "@covered"  # of compared rows: whether the interval covers the truth; missing without an interval
+
+TIME = "ds"  # column of a prediction that holds times
+
+PERIODS = ("day", "month")  # groups of compared rows that are in the order of time

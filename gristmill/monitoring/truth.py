@@ -1,0 +1,20 @@
+"""The truth of logged rows that an id identifies."""
+
+from typing import Any
+
+import pandas as pd
+
+from gristmill.monitoring.prediction_columns import ID, RUN, TRUTH
+
+
+def as_ids(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return ids as text, None for an empty cell; integers that became 3.0 because of empty cells are 3 again."""
+    text = column.convert_dtypes().astype("str").astype(object)
+    return text.where(column.notna() & (text != ""), None)
+
+
+def with_truth(log: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Return logged rows with the truth of their ids. Of several predictions of a model for an id, the last counts."""
+    repeated = log[ID].notna() & log.duplicated([RUN, ID], keep="last")
+    rows = log[~repeated].reset_index(drop=True)
+    return rows.assign(**{TRUTH: rows[ID].map(truth.set_index(ID)[TRUTH])})

@@ -1,0 +1,173 @@
+"""Monitoring of a pipeline: log its predictions, add their truth, and compare both."""
+
+import importlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill import keys
+from gristmill.config.catalogue import MONITORED_DOMAINS, Pipeline, restore_settings
+from gristmill.errors import DataError, RequestError, short_repr
+from gristmill.project.prediction_source import reader_of
+from gristmill.registry.version import Version
+from gristmill.retraining.last_judged import good_runs
+from gristmill.runs.records import Record
+from gristmill.runs.retraining_record import Champion
+from gristmill.runs.scores import Scores
+from gristmill.settings.schedule import parse_duration
+from gristmill.sources.tables.csv import Csv
+from gristmill.sources.tables.jsonl import Jsonl
+from gristmill.sources.tables.parquet import Parquet
+from gristmill.store.store import Store
+from gristmill.util.files import files_below
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gristmill.monitoring.prediction_log import PredictionLog
+    from gristmill.monitoring.summary import Monitoring
+    from gristmill.project.serving import Models
+
+logger = logging.getLogger(__name__)
+
+_IDS = {"text": ("id", "file"), "vision": ("file",)}  # columns of a prediction that identify its rows, by domain
+
+
+def open_log(store: Store, pipeline: Pipeline) -> "PredictionLog":
+    """Return the log of a pipeline's predictions; raise `RequestError` if they are not logged."""
+    from gristmill.monitoring.prediction_log import PredictionLog  # late: pandas takes a while to load
+
+    if pipeline.monitor is None:
+        remedy = f"Add a table [pipelines.{pipeline.name}.monitor]."
+        if pipeline.domain not in MONITORED_DOMAINS:
+            remedy = f"Pipelines of the domain {pipeline.domain} have no log."
+        raise RequestError(f"the predictions of pipeline {pipeline.name!r} are not logged. {remedy}")
+    return PredictionLog(store, pipeline.name, parse_duration(pipeline.monitor.keep))
+
+
+def log_answer(
+    store: Store,
+    pipeline: Pipeline,
+    served: Version | Record,
+    answer: "pd.DataFrame",
+    paths: tuple[Path, ...] = (),
+    ingested: Path | None = None,
+    text: str | None = None,
+) -> None:
+    """Log a prediction that was made from files, from the folder of ingested data, or from one text.
+
+    Raises:
+        StoreError: it cannot be written, so it must not be answered.
+    """
+    from gristmill.monitoring.prediction_columns import ID
+    from gristmill.monitoring.truth import as_ids
+
+    column = next((name for name in _id_columns(pipeline) if name in answer), None)
+    if pipeline.domain != "timeseries":
+        answer = answer.assign(**{ID: as_ids(answer[column]) if column else None})
+    files = paths or (files_below(ingested) if ingested else ())
+    inputs = keys.digest_of([text] if text is not None else [keys.digest_of_file(file) for file in files])
+    run, version = (served.run, served.number) if isinstance(served, Version) else (served.id, None)
+    open_log(store, pipeline).add(answer, run, version, inputs)
+
+
+def add_truth(models: "Models", name: str, place: Path) -> int:
+    """Add the truth of predicted rows from a file with their ids and the target; return the number of rows.
+
+    Raises:
+        DataError: the file cannot be read, or has no id of a predicted row.
+        RequestError: the pipeline's truth does not come from a file.
+    """
+    from gristmill.monitoring.prediction_columns import ID
+
+    pipeline = models.catalogue.pipeline(name)
+    log = open_log(models.store, pipeline)
+    found = _read_truth(pipeline, place)
+    logged = log.read()
+    known = found[ID].isin(set(logged[ID].dropna()) if ID in logged else ())
+    if unknown := found.loc[~known, ID].tolist():
+        message = (
+            f"{place}: {len(unknown):,} of {len(found):,} ids were never predicted, the first: "
+            f"{short_repr(unknown[0])}."
+        )
+        if not known.any():
+            raise DataError(f"{message} Pass ids that gristmill predict printed.")
+        logger.warning("%s These rows are left out.", message)
+    log.add_truth(found[known].reset_index(drop=True))
+    return int(known.sum())
+
+
+def _read_truth(pipeline: Pipeline, place: Path) -> "pd.DataFrame":
+    """Return the ids and the truth in a file, a class as text and a number as a number."""
+    import pandas as pd
+
+    from gristmill.monitoring.prediction_columns import ID, TRUTH
+    from gristmill.monitoring.truth import as_ids
+
+    name, domain, source = pipeline.name, _domain(pipeline.domain), pipeline.tables["source"]
+    if not hasattr(domain, "truth_column"):
+        raise RequestError(
+            f"{name}: the truth of a {pipeline.domain} pipeline arrives with its data. Run: gristmill run {name}."
+        )
+    ids, target = _id_columns(pipeline), domain.truth_column(pipeline.tables["ingest"])
+    if not ids:
+        raise RequestError(
+            f"{name}: no column identifies its rows. Set id in the table [pipelines.{name}.monitor]; rows that are "
+            "predicted from then on can be compared with a truth."
+        )
+    if not place.is_file():
+        raise RequestError(f"--file {place}: no such file. Expected a .csv, .jsonl or .parquet file.")
+    reads_tables = isinstance(source, Csv | Jsonl | Parquet)
+    reader: Any = reader_of(str(place), source if reads_tables else Csv(kind="csv", path="truth.csv"), name)
+    is_number = pipeline.domain == "tabular"
+    rows = reader.read((place,), [ids[0], *([] if is_number else [target])], [target] if is_number else [])
+    truth = rows.frame[target] if is_number else as_ids(rows.frame[target])
+    found = pd.DataFrame({ID: as_ids(rows.frame[ids[0]]), TRUTH: truth}).dropna()
+    if found.empty:
+        raise DataError(f"{place}: no row has values in both columns, {ids[0]!r} and {target!r}. Fill them.")
+    return found
+
+
+def monitor(models: "Models", name: str) -> "Monitoring":
+    """Compare a pipeline's logged predictions with the truth that is known by now.
+
+    Raises:
+        RequestError: no prediction is logged.
+        CorruptArtifact: an artifact of the model that serves is deleted or damaged.
+    """
+    from gristmill.monitoring.live_rows import score_table
+    from gristmill.monitoring.prediction_columns import ANSWERED
+    from gristmill.monitoring.summary import Monitoring
+
+    pipeline = models.catalogue.pipeline(name)
+    log = open_log(models.store, pipeline)
+    log.roll()
+    logged = log.read()
+    if logged.empty:
+        raise RequestError(f"no prediction of pipeline {name!r} is logged yet. Run: gristmill predict {name}.")
+    served, export = models.served(name)
+    stages = ("ingest", "preprocess", "evaluate")
+    folders = {stage: models.store.open_verified(served.references[stage], by_stat=True).path for stage in stages}
+    champion = Champion(folders | {"export": export}, restore_settings(served.domain, served.settings))
+    run, domain = served.run if isinstance(served, Version) else served.id, _domain(pipeline.domain)
+    truth = log.truth() if hasattr(domain, "truth_column") else _newest_data(models, pipeline, served)
+    live, scores = domain.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
+    first = logged[ANSWERED].iloc[0].to_pydatetime()
+    return Monitoring(name, first, score_table(live, scores.metric), scores, live.drift)
+
+
+def _newest_data(models: "Models", pipeline: Pipeline, served: Version | Record) -> Path:
+    """Return the folder of the newest data that was ingested from the pipeline's source, or the served model's data."""
+    models.runs.pull(pipeline.name)
+    newest = next(good_runs(pipeline.name, pipeline.values(), models.runs), served)
+    return models.store.open_verified(newest.references["ingest"], by_stat=True).path
+
+
+def _id_columns(pipeline: Pipeline) -> list[str]:
+    """Return the columns that may identify a predicted row, the first choice first."""
+    own = [pipeline.monitor.id] if pipeline.monitor and pipeline.monitor.id else []
+    return [*own, *_IDS.get(pipeline.domain, ())]
+
+
+def _domain(name: str) -> Any:
+    return importlib.import_module(f"gristmill.domains.{name}.monitoring")

@@ -1,0 +1,80 @@
+"""The report on logged predictions: their scores by day and slice, and drift."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.monitoring.prediction_columns import PERIODS
+from gristmill.reports.page import page_name, render_page
+from gristmill.reports.pictures import BASELINE, MODEL, as_svg, canvas, legend
+from gristmill.reports.retraining import drift_section
+from gristmill.reports.sections import Section, Table
+from gristmill.settings.messages import score_rows
+from gristmill.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gristmill.monitoring.summary import Monitoring
+
+Scored = dict[str, Any]  # scores by metric, None for a missing one, and numbers of values
+
+COUNTS = ("predicted", "scored")
+
+_MAX_GROUPS = 100  # of each kind, on the page
+_COMPARED = "Predictions, compared with the test set, and inputs, compared with the training data"
+
+
+def write_monitoring(found: "Monitoring", description: str, store: Store) -> Path:
+    """Render the report on logged predictions and return its path: `reports/<pipeline>.monitor.html` in the store."""
+    name, facts = page_name(found.pipeline, "monitor"), {"since": f"{found.first:%Y-%m-%d %H:%M} UTC"}
+    return render_page(store, name, found.pipeline, description, facts, sections(found))
+
+
+def sections(found: "Monitoring") -> Iterator[Section]:
+    """Yield the sections of the report."""
+    yield Section("Scores", f"{found.headline.partition(': ')[2]}.", tables=[score_table(found)])
+    for by, groups in found.groups(_MAX_GROUPS):
+        in_time, count = by in PERIODS, int((found.table["by"] == by).sum())
+        pictures = [_over_time(found, groups)] if in_time and groups[found.metric].notna().sum() > 1 else []
+        note = f"The {'last' if in_time else 'worst'} {len(groups):,} of {count:,}." if len(groups) < count else ""
+        table = _table(by, zip(groups["group"], _records(groups), strict=True), found.metric)
+        yield Section(f"By {by}", note, pictures=pictures, tables=[table])
+    yield drift_section(found.drift, _COMPARED)
+
+
+def score_table(found: "Monitoring", most: int = 0) -> Table:
+    """Return the scores of all predictions and on the test set, and those of at most so many groups of each kind."""
+    (overall,) = _records(found.table.iloc[:1])
+    named = [("all", overall), ("tested", found.tested)]
+    for by, groups in found.groups(most) if most else ():
+        named += zip(by + " " + groups["group"], _records(groups), strict=True)
+    return _table("", named, found.metric)
+
+
+def _table(heading: str, named: Iterable[tuple[str, Scored]], metric: str) -> Table:
+    """Return a table of scores: what they are of, the numbers of values, the metric, and coverage if there is any."""
+    listed = list(named)
+    metrics = [metric, *(["coverage"] if any(scores["coverage"] is not None for _, scores in listed) else [])]
+    rows = score_rows(metrics, listed)
+    for row, (_, scores) in zip(rows, listed, strict=True):
+        row[1:1] = [f"{scores[count]:,.0f}" if count in scores else "" for count in COUNTS]
+    return Table("", [heading, *COUNTS, *metrics], rows)
+
+
+def _records(groups: "pd.DataFrame") -> list[Scored]:
+    """Return the scores of each group, None for a missing one."""
+    records = groups.astype(object).where(groups.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
+
+
+def _over_time(found: "Monitoring", groups: "pd.DataFrame") -> str:
+    """Draw the score by day or month, and that on the test set."""
+    figure, (axes,) = canvas(2.6)
+    axes.plot(groups["group"], groups[found.metric], "o-", color=MODEL, markersize=4, label="predictions")
+    if found.scores.test is not None:
+        axes.axhline(found.scores.test, color=BASELINE, linestyle="--", label="tested")
+    axes.set_ylabel(found.metric)
+    axes.tick_params(axis="x", rotation=45)
+    legend(axes)
+    return as_svg(figure)
