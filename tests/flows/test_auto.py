@@ -246,15 +246,6 @@ def test_with_refresh_the_cache_has_what_the_budget_does_not_let_start_again(aut
     assert {*TRAINED} < {*record.stages}
 
 
-def test_the_selection_is_scored_when_series_could_be_analysed_by_workers(auto: Path) -> None:
-    before = Project.open().result("small").record
-
-    record = Project.open().run("small", refresh="evaluate", jobs=2).record
-
-    assert made(record) == {"evaluate"}
-    assert record.references["select"] == before.references["select"]
-
-
 @pytest.mark.slow
 def test_workers_fit_candidates_to_the_blocks_of_the_backtest(
     project: Path, prefect_api: str, command: Command
@@ -269,12 +260,9 @@ size = 20"""
     write_project(project, SMALL.replace('kind = "linear"', some))
 
     assert command("run", "small", "--jobs", "2").status == 0
-    edit(project / "pipelines.toml", "[pipelines.small]", "[runner]\nworkers = 2\n\n[pipelines.small]")
-    assert command("run", "small", "--refresh", "evaluate").status == 0
 
-    first, last = records(project)
-    assert {"backtest drift 1/1", "backtest drift 2/1", *AFTER} <= made(first)
-    assert made(last) == {"evaluate"}
+    (record,) = records(project)
+    assert {"backtest drift 1/1", "backtest drift 2/1", *AFTER} <= made(record)
 
 
 def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(
