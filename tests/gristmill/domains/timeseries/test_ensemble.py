@@ -1,5 +1,6 @@
 """The average of forecasters is one network that repeats them, whatever they see of a window and in every format."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -155,9 +156,8 @@ def test_every_format_repeats_the_forecasts(form: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
 def test_every_format_repeats_the_quantiles(form: str, tmp_path: Path) -> None:
     chosen, factors = FORMATS[form], np.sort(np.random.default_rng(0).normal(size=(3, 2, 5)), axis=-1)
-    intervals = Intervals(
-        (0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), (True, False), 30
-    )
+    smooth = Intervals((0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), (False, False), 30)
+    intervals = replace(smooth, rough=replace(smooth, factors=2 * factors, ratios=(True, False)))
     network = with_quantiles(ensemble(), intervals)
     history = network.input_shape[1]
     longer = ((0, 0), (history - ensemble().input_shape[1], 0), (0, 0))
