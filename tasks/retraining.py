@@ -15,7 +15,8 @@ from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import Pipeline, load, restore_settings
 from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
-from gristmill.project.serving import register
+from gristmill.project.monitoring import error_alarm
+from gristmill.project.serving import Models, register
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
@@ -92,10 +93,19 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     asked = _domain_overrides(run.pipeline, [])
     found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged, asked=asked)
     tables: Any = run.pipeline.tables
-    made = champion.made if champion else None
-    end = stop_before_training(news, unjudged, made, tables["schedule"], tables["gate"], datetime.now(UTC))
+    made, schedule = champion.made if champion else None, schedule_of(run.pipeline)
+    has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, now)
+    end = stop_before_training(news, unjudged, made, schedule, tables["gate"], datetime.now(UTC), has_erred)
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
     return _record(run, found.ended(*end) if end else found)
+
+
+def _predictions_erred(run: Run, ingested: Path) -> bool:
+    """Return whether the logged predictions of the champion are clearly worse than its test error."""
+    alarm = error_alarm(Models(run.catalogue), run.pipeline.name, ingested) if run.champion else None
+    if run.champion and alarm:
+        _raise_alarms(run, run.champion, [alarm])
+    return alarm is not None
 
 
 @stage_task("watch champion of {run.pipeline.name}")

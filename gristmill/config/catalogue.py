@@ -192,6 +192,10 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     monitor = None
     if "monitor" in table and domain in MONITORED_DOMAINS:
         monitor = _monitor(domain, table["monitor"], f"{where[:-1]}.monitor]", problems)
+    schedule: Any = tables.get("schedule")
+    if schedule and schedule.on_error and monitor is None:
+        text = f"true needs logged predictions. Add a table [pipelines.{name}.monitor]."
+        problems.append(Problem(f"{where[:-1]}.schedule]", text, "on_error", "on_error"))
     return Pipeline(name, domain, description, tables, sweep, monitor) if len(problems) == before else None
 
 

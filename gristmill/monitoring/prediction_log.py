@@ -79,7 +79,7 @@ class PredictionLog:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._tidy()
             if len(rows) > _MAX_LINE_ROWS:
-                self._write_parquet([_as_frame(batch, _as_json(rows))])
+                self._write_parquet([_as_frame(batch, rows.reset_index(drop=True))])
             else:
                 self._append(json.dumps(batch | {"rows": _as_json(rows)}, ensure_ascii=False) + "\n")
 
@@ -208,11 +208,11 @@ def _as_json(rows: pd.DataFrame) -> dict[str, list[Any]]:
     return columns
 
 
-def _as_frame(batch: dict[str, Any], rows: dict[str, list[Any]]) -> pd.DataFrame:
+def _as_frame(batch: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
     """Return a batch as a frame: first the columns that describe it, then those of its rows."""
-    frame = pd.DataFrame(rows)
+    frame = rows
     if TIME in frame and frame[TIME].dtype.kind not in "iu":
-        frame[TIME] = pd.to_datetime(frame[TIME]).dt.as_unit("us")
+        frame = frame.assign(**{TIME: pd.to_datetime(frame[TIME]).dt.as_unit("us")})
     about = batch | {
         ANSWERED: pd.Timestamp(batch[ANSWERED]).as_unit("us"),
         VERSION: pd.array([batch[VERSION]], dtype="Int64").repeat(len(frame)),
@@ -229,7 +229,7 @@ def _read_lines(path: Path) -> Iterator[pd.DataFrame]:
     for number, line in enumerate(lines, 1):
         try:
             batch = json.loads(line)
-            rows = batch.pop("rows")
+            rows = pd.DataFrame(batch.pop("rows"))
         except (ValueError, KeyError, TypeError):
             logger.warning("%s line %d: not a batch of predictions; skipped", path, number)
             continue

@@ -135,22 +135,38 @@ def monitor(models: "Models", name: str) -> "Monitoring":
         RequestError: no prediction is logged.
         CorruptArtifact: an artifact of the model that serves is deleted or damaged.
     """
+    open_log(models.store, models.catalogue.pipeline(name)).roll()
+    found = _compare(models, name)
+    if found is None:
+        raise RequestError(f"no prediction of pipeline {name!r} is logged yet. Run: gristmill predict {name}.")
+    return found
+
+
+def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
+    """Return the alarm about the errors of logged predictions, None if there is none; `ingested` is the newest data."""
+    found = _compare(models, name, ingested)
+    errors = found.drift.errors if found else None
+    return f"logged predictions: {errors}" if errors and errors.alarm else None
+
+
+def _compare(models: "Models", name: str, ingested: Path | None = None) -> "Monitoring | None":
+    """Return scores and drift of a pipeline's logged predictions; None if there are none."""
     from gristmill.monitoring.live_rows import score_table
     from gristmill.monitoring.prediction_columns import ANSWERED
     from gristmill.monitoring.summary import Monitoring
 
     pipeline = models.catalogue.pipeline(name)
     log = open_log(models.store, pipeline)
-    log.roll()
     logged = log.read()
     if logged.empty:
-        raise RequestError(f"no prediction of pipeline {name!r} is logged yet. Run: gristmill predict {name}.")
+        return None
     served, export = models.served(name)
     stages = ("ingest", "preprocess", "evaluate")
     folders = {stage: models.store.open_verified(served.references[stage], by_stat=True).path for stage in stages}
     champion = Champion(folders | {"export": export}, restore_settings(served.domain, served.settings))
     run, domain = served.run if isinstance(served, Version) else served.id, _domain(pipeline.domain)
-    truth = log.truth() if hasattr(domain, "truth_column") else _newest_data(models, pipeline, served)
+    by_file = hasattr(domain, "truth_column")
+    truth = log.truth() if by_file else ingested or _newest_data(models, pipeline, served)
     live, scores = domain.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
     first = logged[ANSWERED].iloc[0].to_pydatetime()
     return Monitoring(name, first, score_table(live, scores.metric), scores, live.drift)

@@ -184,18 +184,25 @@ class Retraining(BaseModel):
 
 
 def stop_before_training(
-    news: DataChanges, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
+    news: DataChanges,
+    unjudged: int,
+    champion_made: datetime | None,
+    schedule: Schedule,
+    gate: Gate,
+    now: datetime,
+    has_erred: bool = False,
 ) -> tuple[RetrainingVerdict, str] | None:
     """Return the reason why a retraining ends before training; None if it continues.
 
-    `news` counts changes since the champion was trained, `unjudged` the rows that no retraining has judged yet.
+    `news` counts changes since the champion was trained, `unjudged` the rows that no retraining has judged yet. If
+    logged predictions have an alarm about their errors, it `has_erred`.
     """
     aged = (
         champion_made is not None
         and schedule.max_age is not None
         and now - champion_made > parse_duration(schedule.max_age)
     )
-    minimum = 1 if aged else schedule.min_new
+    minimum = 1 if aged or has_erred else schedule.min_new
     if unjudged < minimum:
         return "nothing new", f"{unjudged} rows that no retraining has judged, fewer than {minimum}"
     if champion_made is not None and news.later < gate.window:

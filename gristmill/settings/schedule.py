@@ -97,6 +97,7 @@ class Schedule(Settings):
     timezone: Annotated[str, AfterValidator(_check_zone)] = _UTC  # time zone of cron and rrule
     on_event: bool = False  # also retrain when `gristmill.data.updated` is emitted for the pipeline
     min_new: PositiveInt = 1  # minimum number of rows not yet judged; with fewer, no retraining starts
+    on_error: bool = False  # one new row is enough if logged predictions are clearly worse than the test error
     max_age: Duration | None = None  # maximum age of the champion; beyond it, one new row starts a retraining
     budget: Duration | None = None  # time after which a retraining of an auto model starts no further candidate
     collision: Literal["skip", "wait"] = "skip"  # action if another retraining of the pipeline is running

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import ROOT
@@ -205,6 +206,32 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
     assert third.retraining
     assert third.retraining.judgement
     assert {"challenger", "champion"} < set(third.retraining.judgement.scores)
+
+
+@pytest.mark.slow
+def test_predictions_that_are_clearly_worse_than_tested_need_one_new_row_only(
+    project: Path, retrain: Retrain, events: Events
+) -> None:
+    run = promoted_by_hand(project, 300).id
+    with (project / "pipelines.toml").open("a") as file:
+        file.write("\n[pipelines.small.monitor]\n")
+    log, months = Project.open(project).prediction_log("small"), pd.read_csv(project / "series.csv").tail(60)
+    asked = ("schedule.min_new=50", "schedule.on_error=true")
+
+    def predict(error: float) -> None:
+        """Log a forecast of two months from each of the last months."""
+        for first in range(58):
+            two = months.iloc[first : first + 2]
+            log.add(pd.DataFrame({"ds": pd.to_datetime(two["month"]), "sunspots": two["sunspots"] + error}), run, 1, "")
+
+    predict(1.0)
+    assert told(retrain(302, *asked))[0] == "nothing new"
+    predict(500.0)
+    assert told(retrain(302, asked[0]))[0] == "nothing new"
+    assert told(retrain(302, *asked))[0] == "waiting"
+    alarms = [payload["alarm"] for name, payload in events if name == "gristmill.drift.detected"]
+    assert len(alarms) == 1
+    assert alarms[0].startswith("logged predictions: mean error ")
 
 
 @pytest.mark.slow

@@ -100,11 +100,12 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         ('timezone = "../etc/passwd"', f"timezone: {ZONE} Received: '../etc/passwd' (string)."),
         ('timezone = ""', f"timezone: {ZONE} Received: '' (string)."),
         ("min_new = 0", "min_new: expected greater than 0. Received: 0 (integer)."),
+        ("on_error = true", "on_error: true needs logged predictions. Add a table [pipelines.small.monitor]."),
         ('collision = "queue"', "collision: expected 'skip' or 'wait'. Received: 'queue' (string)."),
         (
             'chron = "0 6 * * 1"',
             "unknown key 'chron'. Did you mean 'cron'? Known: budget, collision, cron, interval, max_age, min_new, "
-            "on_event, rrule, timezone, warm_start.",
+            "on_error, on_event, rrule, timezone, warm_start.",
         ),
     ],
 )
