@@ -55,7 +55,10 @@ def page() -> str:
         for name, found in uses.items()
     }
     parts = [OPENING, "## Shared\n", section("defaults", definitions["Defaults"], definitions)]
-    parts.append(section("runner", definitions["Runner"], definitions, "It is at the top level, like `[defaults]`."))
+    parts += [
+        section(name.lower(), definitions[name], definitions, "It is at the top level, like `[defaults]`.")
+        for name in ("Runner", "Notify")
+    ]
     parts += [section(headings[name], definitions[name], definitions, _whose(uses[name])) for name in shared]
     for domain, heading in NAMES.items():
         own = [name for name, found in uses.items() if name not in shared and found[0][0] == domain]

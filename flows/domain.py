@@ -29,7 +29,8 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
             jobs: blocks of a backtest, or chunks of a stage, at a time; default: as [runner] says.
             budget: seconds after which no further candidate is started, with `model.kind = "auto"`.
         """
-        with recorded_run(pipeline, overrides or [], refresh, project, jobs=jobs, budget=budget) as run:
+        given, command = overrides or [], None if overrides else "run"  # no messages about settings that are tried
+        with recorded_run(pipeline, given, refresh, project, jobs=jobs, budget=budget, command=command) as run:
             made = ingest(run)
             made |= preprocess(run, made)
             made |= train(run, made)

@@ -1,8 +1,9 @@
 """The retraining flow: train a new model on new data, and promote it if it is better than the champion."""
 
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
+from prefect.states import Completed
 
 from tasks.retraining import (
     before_selection,
@@ -32,7 +33,8 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         project: folder of `pipelines.toml`; default: found from the current folder upward.
 
     Returns:
-        The run record; its field `retraining` holds the findings and the decision.
+        The run record; its field `retraining` holds the findings and the decision. The run's state in Prefect is named
+        after the decision: Promoted, Rejected, Waiting or Nothing new.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
         made = ingested = ingest(run)
@@ -54,11 +56,12 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
             elif recipe:
                 made = before_selection(made)  # so that the record holds the new selection
             run_up_to("export", run, made)
-            promote(run, found)
+            found = promote(run, found)
         elif recovery := recovery_run(run, found):
             made = run_up_to("evaluate", recovery, ingested)
             found = judge_recovery(recovery, found, made)
             if not found.over:
                 run_up_to("export", with_only(recovery, found.winner[0]), before_selection(made))
-                promote(recovery, found)
-    return run.record().model_dump(mode="json")
+                found = promote(recovery, found)
+    verdict, record = str(found.verdict), run.record().model_dump(mode="json")
+    return cast("dict[str, Any]", Completed(name=verdict.capitalize(), message=found.why, data=record))

@@ -5,7 +5,7 @@ creation event that it does not emit. So no automation here relies on state chan
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
@@ -14,13 +14,15 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.exceptions import ObjectNotFound
 
 from gristmill.config.deployments import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
-from gristmill.errors import RequestError
+from gristmill.prefect_runtime.message_receiver import unknown_block
+from gristmill.runs.retraining_record import RetrainingVerdict
 
 MAX_SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 MAX_TIME_WITHOUT_WORKER = timedelta(minutes=10)  # before somebody is notified
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_END_STATES = ("Completed", "Failed", "Crashed", "Cancelled")
+_OUTCOMES = tuple(verdict.capitalize() for verdict in get_args(RetrainingVerdict))  # states of a finished retraining
+_END_STATES = ("Completed", *_OUTCOMES, "Failed", "Crashed", "Cancelled")
 _END_EVENTS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in _END_STATES)}
 
 
@@ -40,10 +42,10 @@ def end_silent_runs(client: SyncPrefectClient) -> None:
     _apply(client, "gristmill: silent runs", description, trigger, action)
 
 
-def watch_for_late_runs(client: SyncPrefectClient, pool: str, notify: str | None = None) -> None:
+def watch_for_late_runs(client: SyncPrefectClient, pool: str, block: str | None = None) -> None:
     """Report runs that are late because a work pool has had no worker for a while; the runs are kept.
 
-    Without a notification block, `TYPE/NAME`, only Prefect's page reports them.
+    Without a notification block, only Prefect's page reports them.
     """
     trigger = _silence_trigger(
         match={"prefect.resource.id": "prefect.work-queue.*"},
@@ -52,7 +54,7 @@ def watch_for_late_runs(client: SyncPrefectClient, pool: str, notify: str | None
         expect={"prefect.work-queue.ready"},
         within=MAX_TIME_WITHOUT_WORKER,
     )
-    action = _notification(client, notify, pool) if notify else DoNothing()
+    action = _notification(client, block, pool) if block else DoNothing()
     description = f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one."
     _apply(client, f"gristmill: late runs in {pool}", description, trigger, action)
 
@@ -89,9 +91,7 @@ def _notification(client: SyncPrefectClient, block: str, pool: str) -> ActionTyp
     try:
         found = client.read_block_document_by_name(name, kind)
     except ObjectNotFound:
-        raise RequestError(
-            f"--notify {block}: no such block. Expected TYPE/NAME, such as slack-webhook/ops; see: prefect block ls."
-        ) from None
+        raise unknown_block(block) from None
     return SendNotification(
         block_document_id=found.id,
         subject=f"gristmill: no worker for {pool}",

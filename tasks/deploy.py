@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 _DEPLOYMENT_STARTS = re.compile(r"\W*Deploying (?!all flows)")  # in the output of Prefect's command
 
 
-def deploy(root: Path, pool: str, notify: str | None = None) -> None:
+def deploy(root: Path, pool: str, block: str | None = None) -> None:
     """Create work pool and automations, and apply a project's `prefect.yaml` with Prefect's own command.
 
-    `notify` is a notification block, `TYPE/NAME`, for late runs.
+    `block` is a notification block, `TYPE/NAME`, that gets a message about late runs.
 
     Raises:
         RequestError: there is no such block.
@@ -35,7 +35,7 @@ def deploy(root: Path, pool: str, notify: str | None = None) -> None:
     with one_line_api_errors(), get_client(sync_client=True) as client:
         create_pool(client, pool)
         end_silent_runs(client)
-        watch_for_late_runs(client, pool, notify)
+        watch_for_late_runs(client, pool, block)
     _apply(root)
 
 

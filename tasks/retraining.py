@@ -21,6 +21,7 @@ from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
+from gristmill.retraining.notification_delivery import deliver
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.recovery import clearly_better, rows_since_alarm
 from gristmill.runs.records import Runs
@@ -64,7 +65,8 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
         budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
-        with recorded_run(pipeline, [*overrides, *added], None, str(catalogue.root), jobs=None, budget=budget) as run:
+        given, root, command = [*overrides, *added], str(catalogue.root), None if overrides else "retrain"
+        with recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command) as run:
             yield replace(run, champion=champion)
 
 
@@ -322,8 +324,9 @@ def _folders(run: Run, version: Version) -> dict[str, Path]:
 
 
 def _record(run: Run, found: Retraining) -> Retraining:
-    """Save the state of the retraining in the run's record."""
+    """Save the state of the retraining in the run's record, and send the messages that follow from it."""
     Runs(run.catalogue.store).note_retraining(run.pipeline.name, run.id, found)
+    deliver(run.catalogue)
     return found
 
 

@@ -18,6 +18,7 @@ from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.registry.version import Version
+from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Record, Runs
 from gristmill.store.artifact import Reference
@@ -92,10 +93,12 @@ def recorded_run(
     trial: bool = False,
     jobs: int | None = 1,
     budget: float | None = None,
+    command: str | None = None,
 ) -> Iterator[Run]:
     """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`.
 
-    `budget` is in seconds; after it, no further candidate is started.
+    `budget` is in seconds; after it, no further candidate is started. `command` is the one that starts such runs, if
+    messages are sent about them.
     """
     started = time.monotonic()
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
@@ -104,21 +107,28 @@ def recorded_run(
     check_store_outlasts_run(catalogue)
     store.check_writable()
     run = runs.start(settings, overrides, library_versions((*libraries_of(settings.domain), "prefect")), trial)
-    try:
+    with messages_about(catalogue, run, command), _finished(runs, run):
         jobs = concurrency(catalogue.runner, jobs)
         yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
         stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
-    except Exception as error:
-        with suppress(StoreError):  # on a full disk the first error is the one to report
-            runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
-        raise
-    except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
-        with suppress(StoreError):
-            runs.finish(pipeline, run.id, "interrupted")
-        raise
-    runs.finish(pipeline, run.id, "succeeded")
     try:
         evict(store)
     except StoreError as error:
         logger.warning("%s The cache was not reduced.", error)
+
+
+@contextmanager
+def _finished(runs: Runs, run: Record) -> Iterator[None]:
+    """Finish the record of a run at the end of the block."""
+    try:
+        yield
+    except Exception as error:
+        with suppress(StoreError):  # on a full disk the first error is the one to report
+            runs.finish(run.pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
+        with suppress(StoreError):
+            runs.finish(run.pipeline, run.id, "interrupted")
+        raise
+    runs.finish(run.pipeline, run.id, "succeeded")

@@ -18,6 +18,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.schedule_announcement import announce_schedule
+from gristmill.retraining.notification_delivery import deliver
 from gristmill.util.processes import PARENT_VARIABLE
 from tasks.automations import end_silent_runs
 
@@ -40,6 +41,7 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
         for pipeline in pipelines:
             runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
     names = [pipeline.name for pipeline in pipelines]
+    deliver(catalogue)  # about runs that ended with the machine
     with announce_schedule(catalogue.store, own_api, names) if own_api else nullcontext():
         asyncio.run(runner.start())
 

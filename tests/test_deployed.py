@@ -26,6 +26,7 @@ from conftest import ROOT, SMALL
 from gristmill.util.processes import is_running
 from helpers.servers import answers
 from helpers.support import wait_until
+from helpers.webhook import TABLE, Webhook, webhook_started
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +78,7 @@ class Site:
 
     folder: Path  # what the programs write; the project is in `project`
     port: int
+    webhook: Webhook
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -90,6 +92,7 @@ class Site:
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {
+            "OPS_URL": self.webhook.url,
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": self.api,
             "PREFECT_LOGGING_LEVEL": "INFO",
@@ -204,16 +207,22 @@ def verdicts(project: Path, pipeline: str) -> list[tuple[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def webhook() -> Iterator[Webhook]:
+    with webhook_started() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator[Site]:
     """Three deployed pipelines, of which one has a clock, beside packages of the user's that are named like ours."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        site = Site(tmp_path_factory.mktemp("site"), probe.getsockname()[1])
+        site = Site(tmp_path_factory.mktemp("site"), probe.getsockname()[1], webhook)
     for package in ("flows", "tasks"):
         (site.project / package).mkdir(parents=True)
         (site.project / package / "__init__.py").write_text("raise SystemExit('not this one')\n")
     (site.project / "pipelines.toml").write_text(
-        "".join(PIPELINE.format(name=name, schedule=schedule) for name, schedule in SCHEDULES.items())
+        TABLE + "".join(PIPELINE.format(name=name, schedule=schedule) for name, schedule in SCHEDULES.items())
     )
     (site.project / "held.py").write_text(HELD)
     for name in SCHEDULES:
@@ -245,6 +254,7 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     os.kill(killed, signal.SIGKILL)
     assert site.states("lost") == ["Running"]
     site.let_go("lost")
+    site.wait(lambda: "lost: retraining killed" in site.webhook.subjects, "the message")
 
     # So is a `gristmill run` on this server.
     site.hold("told")
@@ -252,6 +262,7 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     site.wait((site.project / "told.pid").exists, "the local run to build its network")
     site.stop("local", signal.SIGKILL)
     assert [run["state_name"] for run in site.local_runs()] == ["Running"]
+    site.wait(lambda: "told: run killed" in site.webhook.subjects, "the message")
     site.start_worker("second")
 
     # Two events at once give one retraining.
@@ -268,7 +279,7 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     assert site.states("told") == ["Cancelled", "Crashed"]
     site.let_go("told")
     site.gristmill("updated", "told")
-    site.wait_for("told", lambda states: "Completed" in states, "the next one to complete")
+    site.wait_for("told", lambda states: "Promoted" in states, "the next one to complete")
     assert site.verdicts("told") == [("promoted", 300)]
     assert any(line.startswith("news       300 new") for line in site.log("told"))
 
@@ -302,8 +313,13 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
         name: each["schedules"] for name, each in deployments.items()
     }
     assert to_come <= {run["id"] for run in site.runs("clock")}
-    site.wait_for("lost", lambda states: states == ["Completed", "Crashed"], "the run of the stopped server's time")
+    site.wait_for("lost", lambda states: states == ["Crashed", "Promoted"], "the run of the stopped server's time")
     assert site.verdicts("lost") == [("promoted", 300)]
+
+    # Each kill and each first promotion is told once.
+    told = ["lost: retraining killed", "told: run killed", "told: retraining killed"]
+    told += [f"{name}: version 1 promoted" for name in SCHEDULES]
+    assert sorted(subject for subject in site.webhook.subjects if subject in told) == sorted(told)
 
 
 @pytest.mark.fault(30)

@@ -239,8 +239,8 @@ def _write(raw: dict[str, Any], file: Path) -> None:
     lines = []
     for name, pipeline in raw.get("pipelines", {}).items():
         lines += [f"[pipelines.{name}]", *(f"{key} = {toml_value(value)}" for key, value in pipeline.items())]
-    if "defaults" in raw:
-        lines += ["[defaults]", *(f"{key} = {toml_value(value)}" for key, value in raw["defaults"].items())]
+    for table in raw.keys() & {"defaults", "notify", "runner"}:
+        lines += [f"[{table}]", *(f"{key} = {toml_value(value)}" for key, value in raw[table].items())]
     file.write_text("\n".join(lines) + "\n")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from gristmill.errors import DataError, GristmillError, RequestError, StoreError, WorkError
+from gristmill.prefect_runtime.message_receiver import open_receiver
 from gristmill.project.project import Project
 from gristmill.settings.runner import Runner
 from gristmill.training.keras_backend import import_keras
@@ -30,8 +31,11 @@ class Diagnosis:
     sound: bool | None = True  # None for something that is missing but optional
 
 
-def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
-    """Yield the findings; missing data is an error for the pipelines in `needed` only."""
+def examine(project: Project, needed: list[str], send_test: bool = False) -> Iterator[Diagnosis]:
+    """Yield the findings; missing data is an error for the pipelines in `needed` only.
+
+    `send_test` sends a test message to the receiver in `[notify]`.
+    """
     from prefect.settings import PREFECT_API_URL
 
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
@@ -46,6 +50,7 @@ def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
     yield Diagnosis("prefect api", PREFECT_API_URL.value() or "not set: each run starts a temporary server")
     yield _devices()
     yield _runner(project.catalogue.runner)
+    yield _receiver(project, send_test)
     for name in project.catalogue.pipelines:
         yield _data(project, name, name in needed)
 
@@ -100,6 +105,18 @@ def _runner(runner: Runner) -> Diagnosis:
     except GristmillError as error:
         return Diagnosis("runner", str(error), sound=False)
     return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {threads} workers")
+
+
+def _receiver(project: Project, send_test: bool) -> Diagnosis:
+    if project.catalogue.notify is None:
+        return Diagnosis("notify", "no table [notify]: no messages are sent", sound=False if send_test else None)
+    try:
+        receiver = open_receiver(project.catalogue.notify)
+        if send_test:
+            receiver.send("gristmill: test", f"A test message of {project.catalogue.root} on {platform.node()}.")
+    except GristmillError as error:
+        return Diagnosis("notify", str(error), sound=False)
+    return Diagnosis("notify", f"{receiver.name}{', test message sent' if send_test else ''}")
 
 
 def _data(project: Project, name: str, needed: bool) -> Diagnosis:

@@ -20,6 +20,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.monitor import Monitor
+from gristmill.settings.notify import Notify
 from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
@@ -28,7 +29,7 @@ from gristmill.util.urls import redact
 
 PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
-_TABLES = ("defaults", "runner", "pipelines")  # of the file
+_TABLES = ("defaults", "runner", "notify", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
@@ -76,6 +77,7 @@ class Catalogue:
     pipelines: Mapping[str, Pipeline]
     deny: tuple[str, ...] = ()  # patterns of columns that no pipeline may name
     runner: Runner = SEQUENTIAL
+    notify: Notify | None = None  # who gets messages about runs
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name; raise `RequestError` if there is none."""
@@ -134,6 +136,7 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     runner = SEQUENTIAL
     if "runner" in raw:
         runner = validate_table(Runner, raw["runner"], f"{PIPELINES_FILE} [runner]", problems) or runner
+    notify = validate_table(Notify, raw["notify"], f"{PIPELINES_FILE} [notify]", problems) if "notify" in raw else None
     tables = raw.get("pipelines", {})
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
     valid = [pipeline for name, table in tables.items() if (pipeline := _pipeline(name, table, problems))]
@@ -147,7 +150,7 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
     store = open_store(root, defaults.store, defaults.cache, defaults.cache_gb)
-    return Catalogue(root, store, defaults.keep_runs, pipelines, defaults.deny, runner)
+    return Catalogue(root, store, defaults.keep_runs, pipelines, defaults.deny, runner, notify)
 
 
 def find_project_folder() -> Path:

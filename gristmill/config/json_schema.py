@@ -20,6 +20,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.monitor import Monitor
+from gristmill.settings.notify import Notify
 from gristmill.settings.runner import Runner
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Sweep
@@ -38,7 +39,7 @@ def schema() -> dict[str, Any]:
     choices = {
         domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Auto, Defaults, Monitor, Runner, Sweep]
+    classes: list[type[Settings]] = [Auto, Defaults, Monitor, Notify, Runner, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -51,6 +52,7 @@ def schema() -> dict[str, Any]:
         "properties": {
             "defaults": references[Defaults, "validation"],
             "runner": references[Runner, "validation"],
+            "notify": references[Notify, "validation"],
             "pipelines": {"type": "object", "additionalProperties": {"oneOf": pipelines}},
         },
         "additionalProperties": False,

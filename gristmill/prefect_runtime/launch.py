@@ -46,11 +46,7 @@ def launch(
         GristmillError: the work failed.
     """
     for name in names:
-        pipeline = catalogue.pipeline(name)
-        tables = settings_of_stages(stages_of(pipeline.domain, pipeline.tables))
-        fetch_missing(tables, catalogue.root)
-        locate_data(catalogue, name)  # reports missing data of later stages before the first stage runs
-        extras.check_installed(tables)
+        check_requirements(catalogue, name)
     catalogue.store.check_writable()
     run, url = _load_flow(flow, trains)
     from httpx import TransportError
@@ -65,6 +61,15 @@ def launch(
         if not is_from_api(error, url):
             raise
         raise _api_lost(url, str(error)) from None
+
+
+def check_requirements(catalogue: Catalogue, name: str) -> None:
+    """Fetch the data of a pipeline that is at a URL, and raise an error if data or an optional library is missing."""
+    pipeline = catalogue.pipeline(name)
+    tables = settings_of_stages(stages_of(pipeline.domain, pipeline.tables))
+    fetch_missing(tables, catalogue.root)
+    locate_data(catalogue, name)  # reports missing data of later stages before the first stage runs
+    extras.check_installed(tables)
 
 
 def _load_flow(name: str, trains: bool) -> tuple[Any, str]:

@@ -1,4 +1,4 @@
-"""Records of runs with nothing to do, written from the store alone: neither Prefect nor TensorFlow is loaded."""
+"""Records of runs that start no stage, written from the store alone: neither Prefect nor TensorFlow is loaded."""
 
 from gristmill import keys
 from gristmill.config import stages
@@ -46,6 +46,12 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.note_retraining(name, run.id, retraining.ended("nothing new", "all rows were judged before"))
     return runs.finish(name, run.id, "succeeded")
+
+
+def record_of_failure(catalogue: Catalogue, name: str, overrides: list[str], error: Exception) -> Record:
+    """Return a new record of a run that could not start."""
+    run = _start(catalogue, name, overrides)
+    return Runs(catalogue.store).finish(name, run.id, "failed", f"{type(error).__name__}: {error}")
 
 
 def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:

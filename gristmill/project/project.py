@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue, load
 from gristmill.errors import RequestError, WorkError
-from gristmill.prefect_runtime.launch import launch, locate_data
+from gristmill.prefect_runtime.launch import check_requirements, launch, locate_data
 from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
 from gristmill.project.serving import Models
 from gristmill.project.status import Status
+from gristmill.retraining.notification_delivery import send_messages
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
@@ -156,8 +157,18 @@ class Project(Models):
 
         The comparison and the decision are in `retraining` of the returned record.
         """
-        record = no_op_runs.record_of_no_news(self.catalogue, name, self._assignments(name))
-        return record or self._run_flow("retrain", name, {})
+        given = self._assignments(name)
+        try:
+            ended = no_op_runs.record_of_no_news(self.catalogue, name, given)
+            if ended is None:
+                check_requirements(self.catalogue, name)
+        except WorkError as error:
+            self._send_messages(no_op_runs.record_of_failure(self.catalogue, name, given, error), "retrain")
+            raise
+        if ended is None:
+            return self._run_flow("retrain", name, {})
+        self._send_messages(ended, "retrain")
+        return ended
 
     def report(self, record: Record) -> Path:
         """Render the report on a run and return its path."""
@@ -216,6 +227,10 @@ class Project(Models):
 
     def _result(self, record: Record) -> Result:
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)
+
+    def _send_messages(self, record: Record, command: str) -> None:
+        if not self._assignments(record.pipeline):
+            send_messages(self.catalogue, record, command)
 
     def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> Unit:
         """Return the work of a flow on a pipeline, with assignments besides those of this project."""

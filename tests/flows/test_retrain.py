@@ -81,6 +81,18 @@ def shown(key: str) -> str:
         return str(client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1)[0].data)
 
 
+def states() -> list[str | None]:
+    """Return the names of the states of the last six retrainings in Prefect, oldest first."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with get_client(sync_client=True) as client:
+        wanted = FlowFilter(name=FlowFilterName(any_=["retrain"]))
+        found = client.read_flow_runs(flow_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=6)
+    return [run.state_name for run in found[::-1]]
+
+
 def promoted_by_hand(project: Path, months: int, *overrides: str) -> Record:
     """Have a model serve whatever the baselines do, and return the record of its run."""
     lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
@@ -137,6 +149,14 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     assert judged.retraining.judgement.items == 23
     assert (told(judged)[0] == "promoted") == (scores["challenger"] < scores["champion"])
     assert told(retrain(330)) == ("nothing new", "0 rows that no retraining has judged, fewer than 6")
+    assert states() == [
+        "Promoted",
+        "Nothing new",
+        "Nothing new",
+        "Waiting",
+        str(told(judged)[0]).capitalize(),
+        "Nothing new",
+    ]
 
 
 @pytest.mark.slow

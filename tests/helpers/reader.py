@@ -26,6 +26,7 @@ NOT_RUN = {
     "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=": "a Prefect server of its own; tests/test_deployed.py starts one",
     "prefect worker start": "goes on until it is interrupted; tests/test_deployed.py starts one",
+    "gristmill doctor --notify": "sends a message; test_message_receiver.py does",
     "curl": "needs a server at a known address; `gristmill updated` emits the same event",
     "docker run": "needs Docker; tests/helpers/rest.py answers in its place",
     "psql": "needs a Postgres server",

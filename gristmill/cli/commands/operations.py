@@ -22,9 +22,6 @@ logger = logging.getLogger(__name__)
 
 def deploy(
     pool: Annotated[str, typer.Option(help="Work pool whose workers run them.")] = deployments.DEFAULT_WORK_POOL,
-    notify: Annotated[
-        str | None, typer.Option(metavar="TYPE/NAME", help="Prefect notification block that reports late runs.")
-    ] = None,
     write_only: Annotated[bool, typer.Option("--write-only", help="Write the file; contact no server.")] = False,
 ) -> None:
     """Write prefect.yaml and apply it to the Prefect server at PREFECT_API_URL."""
@@ -37,7 +34,8 @@ def deploy(
     with progress_bar.working():
         url = ensure_named_api("deploy")
     logger.info("applying it to %s", url)
-    import_own("tasks.deploy").deploy(catalogue.root, pool, notify)
+    block = catalogue.notify.block if catalogue.notify else None
+    import_own("tasks.deploy").deploy(catalogue.root, pool, block)
     scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
     typer.echo(f"deployed {len(catalogue.pipelines)} pipelines; {len(scheduled)} of them are retrained automatically")
     for pipeline in scheduled:

@@ -45,8 +45,9 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
 
 def doctor(
     names: Annotated[list[str] | None, pipelines_argument("Pipelines whose data must be present.")] = None,
+    notify: Annotated[bool, typer.Option("--notify", help="Send a test message to the receiver in [notify].")] = False,
 ) -> None:
-    """Check versions, store, Prefect, devices and data. Exit 1: something needed is missing."""
+    """Check versions, store, Prefect, devices, messages and data. Exit 1: something needed is missing."""
     from gristmill.cli.doctor import examine
 
     project = Project.open()
@@ -54,6 +55,6 @@ def doctor(
         project.catalogue.pipeline(name)
     with progress_bar.working():
         progress.report_work("doctor")
-        diagnoses = list(examine(project, names or []))
+        diagnoses = list(examine(project, names or [], notify))
     output.show_diagnoses(diagnoses)
     raise typer.Exit(1 if any(diagnosis.sound is False for diagnosis in diagnoses) else 0)

@@ -120,7 +120,10 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
         ("defaults = 3", "defaults: expected a table. Received: 3."),
         ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
         ("[pipelines.a]", "[pipelines.a] domain: missing. Known: generation, tabular, text, timeseries, vision"),
-        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, pipelines, runner."),
+        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, notify, pipelines, run"),
+        ("[notify]", "[notify] expected url_env or block, one of them."),
+        ("[notify]\nurl_env = 'A'\nblock = 'a/b'", "[notify] expected url_env or block, one of them."),
+        ("[notify]\nurl_env = 'A'\nsilent = '2'", "[notify] silent: expected a number and a unit, such as "),
         (
             "[defaults]\nstoer = 'x'",
             "[defaults] unknown key 'stoer'. Did you mean 'store'? Known: cache, cache_gb, deny, keep_runs, store.",
@@ -132,6 +135,14 @@ def test_a_mistake_above_the_pipelines_is_one_line(project: Path, text: str, sai
     (project / "pipelines.toml").write_text(text)
     (line,) = problems(project)
     assert line.startswith(f"pipelines.toml {said}")
+
+
+@pytest.mark.parametrize("key", ["url_env", "block"])
+def test_an_address_in_place_of_its_name_is_not_printed(project: Path, key: str) -> None:
+    (project / "pipelines.toml").write_text(f'[notify]\n{key} = "slack://T0P/S3CRET/TOKEN"\n')
+    (line,) = problems(project)
+    assert line.startswith(f"pipelines.toml [notify] expected {key} to name ")
+    assert "S3CRET" not in line
 
 
 def test_a_choice_that_is_not_offered_is_said_with_its_place_in_the_array(project: Path) -> None:

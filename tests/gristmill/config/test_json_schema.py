@@ -21,6 +21,7 @@ from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.monitor import Monitor
+from gristmill.settings.notify import Notify
 from gristmill.settings.runner import Runner
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Axes, Sweep
@@ -46,6 +47,7 @@ CLASSES = [
     *tables_within(Defaults),
     *tables_within(Monitor),
     *tables_within(Runner),
+    *tables_within(Notify),
     *tables_within(Sweep),
     *tables_within(Axes),
     *tables_within(Auto),

@@ -1,0 +1,188 @@
+"""Messages about a run, from its record and earlier ones: what happened, in numbers, and what to do.
+
+A condition that lasts over several runs, such as drift, gives one message: a message is identified by its kind and the
+run at which its condition began.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from gristmill.runs.records import Record
+from gristmill.settings.notify import Notify
+from gristmill.settings.schedule import parse_duration
+
+_OTHER_MODELS = 'Let other models compete: model.kind = "auto", or further candidates.'
+
+Find = Callable[[Record], bool | None]  # whether a run has a condition; None if it neither has it nor ends it
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message to send once."""
+
+    kind: str
+    began: str  # ID of the run at which its condition began
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run and its context, from which its messages follow."""
+
+    record: Record
+    command: str  # that starts such a run: run or retrain
+    earlier: Callable[[], Iterable[Record]]  # returns the pipeline's earlier records, newest first
+    promoted: int | None  # version that the run promoted
+    champion: int | None  # version that serves now
+
+    @property
+    def noun(self) -> str:
+        """The word for such a run."""
+        return "retraining" if self.command == "retrain" else "run"
+
+    def streak(self, find: Find) -> list[Record]:
+        """Return this run and those before it that share a condition without interruption, newest first."""
+        found = [self.record]
+        for record in self.earlier():
+            has_it = find(record)
+            if has_it:
+                found.append(record)
+            elif has_it is not None:
+                break
+        return found
+
+    def message(self, kind: str, subject: str, *lines: str, remedy: str, began: Record | None = None) -> Message:
+        """Return a message; its condition began with this run, unless `began` is given."""
+        record = self.record
+        serves = f"Version {self.champion} serves." if self.champion else "No version serves yet."
+        details = f"Details: gristmill show {record.pipeline} --run {record.id}"
+        body = "\n".join([*lines, serves, remedy, details])
+        return Message(kind, (began or record).id, f"{record.pipeline}: {subject}", body)
+
+
+def due_messages(facts: Facts, rules: Notify) -> Iterator[Message]:
+    """Yield the messages that follow from a run by now; some are due before it ends."""
+    yield from _alarm(
+        facts, "drift", "drift", _drift_alarms, f"Check the data: gristmill schema {facts.record.pipeline}"
+    )
+    yield from _alarm(facts, "baseline", "champion worse than a baseline", _baseline_alarms, _OTHER_MODELS)
+    yield from _promoted(facts)
+    yield from _rejected(facts, rules.rejections)
+    yield from _failed(facts)
+    yield from _killed(facts)
+    if rules.silent:
+        yield from _silent(facts, rules.silent)
+
+
+def _drift_alarms(record: Record) -> list[str] | None:
+    """Return the alarms about errors and inputs; None if the run did not look for them."""
+    drift = record.retraining.drift if record.retraining else None
+    return drift.model_copy(update={"baseline": None}).alarms if drift else None
+
+
+def _baseline_alarms(record: Record) -> list[str] | None:
+    """Return the alarm that the champion is worse than a baseline; None if they were not compared."""
+    drift = record.retraining.drift if record.retraining else None
+    if drift is None or drift.baseline is None:
+        return None
+    return [str(drift.baseline)] if drift.baseline.alarm else []
+
+
+def _alarm(
+    facts: Facts, kind: str, subject: str, alarms_of: Callable[[Record], list[str] | None], remedy: str
+) -> Iterator[Message]:
+    """Yield a message if there are alarms; those about the same champion are one condition."""
+    alarms, champion = alarms_of(facts.record), _champion_of(facts.record)
+
+    def has_alarms(record: Record) -> bool | None:
+        found = alarms_of(record)
+        return None if found is None else bool(found) and _champion_of(record) == champion
+
+    if alarms:
+        began = facts.streak(has_alarms)[-1]
+        first = f"A retraining of {facts.record.pipeline} compared version {champion} with newer data:"
+        yield facts.message(kind, subject, first, *alarms, remedy=remedy, began=began)
+
+
+def _promoted(facts: Facts) -> Iterator[Message]:
+    if facts.promoted is None:
+        return
+    pipeline, retraining, champion = facts.record.pipeline, facts.record.retraining, _champion_of(facts.record)
+    why = [f"Why: {retraining.judgement.why}"] if retraining and retraining.judgement else []
+    before = f"instead of version {champion}" if champion else "as its first version"
+    first = f"A retraining of {pipeline} promoted version {facts.promoted}, {before}."
+    remedy = f"To go back: gristmill rollback {pipeline}"
+    yield facts.message("promoted", f"version {facts.promoted} promoted", first, *why, remedy=remedy)
+
+
+def _rejected(facts: Facts, limit: int) -> Iterator[Message]:
+    """Yield a message if enough retrainings in a row have rejected their challengers to the same champion."""
+
+    def was_rejected(record: Record) -> bool | None:
+        if record.retraining is None or record.retraining.verdict not in ("rejected", "promoted"):
+            return None
+        return record.retraining.verdict == "rejected" and _champion_of(record) == _champion_of(facts.record)
+
+    if facts.record.retraining and was_rejected(facts.record):
+        streak = facts.streak(was_rejected)
+        count = f"{len(streak)} challenger{'s' * (len(streak) > 1)} rejected in a row"
+        why = f"The last one: {facts.record.retraining.why}"
+        if len(streak) >= limit:
+            yield facts.message("rejected", count, why, remedy=_OTHER_MODELS, began=streak[-1])
+
+
+def _failed(facts: Facts) -> Iterator[Message]:
+    """Yield a message about a failed run; the same error in every run is one condition."""
+    record = facts.record
+
+    def failed_alike(other: Record) -> bool | None:
+        if other.trial or other.overrides != record.overrides or other.outcome == "running":
+            return None
+        return (other.outcome, other.error) == (record.outcome, record.error)
+
+    if record.outcome == "failed":
+        first = f"The {facts.noun} {record.id} failed after {record.seconds:,.1f} s."
+        remedy = f"Correct the cause, and run again: gristmill {facts.command} {record.pipeline}"
+        began = facts.streak(failed_alike)[-1]
+        yield facts.message(
+            "failed", f"{facts.noun} failed", first, f"Error: {record.error}", remedy=remedy, began=began
+        )
+
+
+def _killed(facts: Facts) -> Iterator[Message]:
+    record = facts.record
+    if record.outcome == "interrupted" and record.finished is None:  # a run that is stopped notes its end
+        first = f"The process of the {facts.noun} {record.id} ended without reporting: "
+        cause = "it was killed, it ran out of memory, or its machine stopped."
+        remedy = f"Finished stages are kept. Continue: gristmill {facts.command} {record.pipeline}"
+        yield facts.message("killed", f"{facts.noun} killed", first + cause, remedy=remedy)
+
+
+def _silent(facts: Facts, limit: str) -> Iterator[Message]:
+    """Yield a message if retrainings have found the same data for too long."""
+    record = facts.record
+    if record.retraining is None or "ingest" not in record.stages:
+        return
+    data, read_by = record.references["ingest"]["digest"], _reading_of(record)
+
+    def found_the_same(other: Record) -> bool | None:
+        if other.trial or "ingest" not in other.stages or _reading_of(other) != read_by:
+            return None
+        return other.references["ingest"]["digest"] == data
+
+    first = facts.streak(found_the_same)[-1]
+    if record.started - first.started >= parse_duration(limit):
+        since = f"The data of {record.pipeline} is the same as on {first.started:%Y-%m-%d at %H:%M} UTC."
+        remedy = f"Check its source. When there is new data: gristmill retrain {record.pipeline}"
+        yield facts.message("silent", f"no new data for {limit}", since, remedy=remedy, began=first)
+
+
+def _champion_of(record: Record) -> int | None:
+    """Return the version that served when a retraining began."""
+    return record.retraining.champion if record.retraining else None
+
+
+def _reading_of(record: Record) -> list[object]:
+    """Return the settings by which a run read its source."""
+    return [record.settings.get(table) for table in ("source", "ingest")]

@@ -1,0 +1,45 @@
+"""A small process that waits for the end of a run's process, and sends the messages about the run if it was killed.
+
+It loads the project only then. A run that has sent its messages itself ends the watcher.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gristmill.util.processes import TEMPORARY_API_VARIABLE, is_running, module_command, process_identity
+
+_PAUSES = (0, 10, 60, 300, 1800)  # seconds before each attempt; later the next run tries again
+_CHECK_INTERVAL = 0.1  # seconds
+
+
+def start_watcher(project: Path) -> "subprocess.Popen[bytes]":
+    """Start a watcher of this process, in a session of its own, so that what ends this process does not end it."""
+    own = os.getpid()
+    line, environment = module_command(__name__, str(project), str(own), process_identity(own))
+    quiet = subprocess.DEVNULL  # a pipe of this process's output would stay open
+    return subprocess.Popen(
+        line, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+
+
+def main(project: str, pid: int, identity: str) -> None:
+    """Wait for the end of a process, then send what is due."""
+    sys.stdin.buffer.read()  # the kernel closes the pipe when the process ends
+    while is_running(pid, identity):
+        time.sleep(_CHECK_INTERVAL)
+    from gristmill.config.catalogue import load
+    from gristmill.retraining.notification_delivery import deliver
+
+    if os.environ.pop(TEMPORARY_API_VARIABLE, None):  # a server that ended with the process
+        os.environ.pop("PREFECT_API_URL", None)
+    for pause in _PAUSES:
+        time.sleep(pause)
+        if deliver(load(Path(project))):
+            return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
