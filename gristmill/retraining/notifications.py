@@ -124,7 +124,8 @@ def _rejected(facts: Facts, limit: int) -> Iterator[Message]:
             return None
         return record.retraining.verdict == "rejected" and _champion_of(record) == _champion_of(facts.record)
 
-    if facts.record.retraining and was_rejected(facts.record):
+    is_over = facts.record.outcome != "running"  # before, a recovery may still be promoted
+    if is_over and facts.record.retraining and was_rejected(facts.record):
         streak = facts.streak(was_rejected)
         count = f"{len(streak)} challenger{'s' * (len(streak) > 1)} rejected in a row"
         why = f"The last one: {facts.record.retraining.why}"

@@ -154,8 +154,8 @@ def test_a_promotion_is_told_of_a_run_that_was_killed_after_it() -> None:
 
 
 def test_rejections_in_a_row_are_counted_since_the_champion_serves() -> None:
-    def rejected(day: int, champion: int = 1) -> Record:
-        return run(day, retraining=retrained(champion, verdict="rejected", why="not better"))
+    def rejected(day: int, champion: int = 1, **fields: Any) -> Record:
+        return run(day, retraining=retrained(champion, verdict="rejected", why="not better"), **fields)
 
     idle = run(2, retraining=retrained(verdict="waiting"))
 
@@ -163,6 +163,7 @@ def test_rejections_in_a_row_are_counted_since_the_champion_serves() -> None:
     assert kinds(due(rejected(0), rejected(1), idle, rejected(3))) == [("rejected", "run-000")]
     assert kinds(due(rejected(0), rejected(1), rejected(2), rejected(3))) == [("rejected", "run-000")]
     assert due(rejected(0, champion=2), rejected(1), rejected(2)) == []
+    assert due(rejected(0), rejected(1), rejected(2, outcome="running")) == []  # it may still recover
     (message,) = due(rejected(0), rejected(1), rejected(2))
     assert message.subject == "shop: 3 challengers rejected in a row"
 
