@@ -110,6 +110,13 @@ def test_runs_work_in_the_projects_folder_and_know_their_parent(project: Path, m
     assert runner.variables["PREFECT_LOGGING_LEVEL"] == "ERROR"
 
 
+def test_what_ended_with_the_machine_is_told_at_the_start(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Path] = []
+    monkeypatch.setattr(module, "deliver", lambda catalogue: told.append(catalogue.root))
+    serve(project, None)
+    assert told == [project]
+
+
 @pytest.mark.parametrize("own_api", [API, None])
 def test_a_temporary_server_is_announced_while_the_schedules_are_served(project: Path, own_api: str | None) -> None:
     runner = serve(project, own_api)

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from gristmill.errors import StoreError
 from gristmill.retraining import notification_delivery as delivery
 from gristmill.retraining.notification_delivery import deliver, expect_messages, messages_about
 from gristmill.runs.records import Record, Runs
-from helpers.support import heard, said, wait_until
+from helpers.support import edit, heard, said, wait_until
 from helpers.webhook import SECRET, TABLE, Webhook
 
 pytest_plugins = ["helpers.webhook"]
@@ -119,13 +121,18 @@ def test_damaged_files_stop_no_other_message(catalogue: Catalogue, webhook: Webh
 
 
 KILLED = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from gristmill.config.catalogue import load
 from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.records import Runs
 
 catalogue = load(Path(sys.argv[1]))
+if catalogue.notify.block:  # in the database of a temporary server, which ends with this process
+    from gristmill.prefect_runtime.server import ensure_api
+    ensure_api()
+    from prefect.blocks.notifications import SlackWebhook
+    SlackWebhook(url=os.environ["OPS_URL"]).save("ops")
 run = Runs(catalogue.store).start(catalogue.pipeline("small"), [], {})
 with messages_about(catalogue, run, "run"):
     print(run.id, flush=True)
@@ -133,15 +140,22 @@ with messages_about(catalogue, run, "run"):
 """
 
 
-@pytest.mark.slow
-def test_a_run_whose_process_is_killed_is_told_once(catalogue: Catalogue, webhook: Webhook, project: Path) -> None:
+@contextmanager
+def run_to_kill(project: Path) -> Iterator[str]:
+    """Start a process with a run, yield the run's ID, and kill the process."""
     line = [sys.executable, "-P", "-c", KILLED, str(project)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment.pop("PREFECT_API_URL", None)
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        run = process.stdout.readline().strip()
-        webhook.status = 503  # for the first attempt
+        yield process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_is_told_once(catalogue: Catalogue, webhook: Webhook, project: Path) -> None:
+    with run_to_kill(project) as run:
+        webhook.status = 503  # for the first attempt
     wait_until(lambda: webhook.refused == 1, "the first attempt", 60)
     webhook.status = 200
     wait_until(lambda: pending(catalogue) == [], "the second attempt", 60)
@@ -150,3 +164,14 @@ def test_a_run_whose_process_is_killed_is_told_once(catalogue: Catalogue, webhoo
     ((subject, body),) = webhook.received
     assert subject == "small: run killed"
     assert f"--run {run}\n" in body
+
+
+@pytest.mark.slow
+def test_a_block_is_found_after_the_temporary_server_of_the_run_was_killed(
+    catalogue: Catalogue, webhook: Webhook, project: Path
+) -> None:
+    edit(project / "pipelines.toml", 'url_env = "OPS_URL"', 'block = "slack-webhook/ops"')
+    with run_to_kill(project):
+        pass
+    wait_until(lambda: webhook.subjects == ["small: run killed"], "the message", 60)
+    wait_until(lambda: pending(catalogue) == [], "its note", 60)
