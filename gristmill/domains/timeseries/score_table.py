@@ -71,40 +71,40 @@ class Scored:
     by: str
     names: Sequence[str]  # (groups,)
     windows: npt.NDArray[np.int64]  # (groups,), number of windows with values in the group
-    size: Sum  # absolute values
-    points: Mapping[str, Mapping[str, Sum]]  # by forecaster and metric
-    quantiles: Mapping[str, Mapping[str, Sum]]  # the same of forecasters that have quantiles
+    sums: Mapping[str, Mapping[str, Sum]]  # by forecaster and metric
 
     def __add__(self, other: "Scored") -> "Scored":
-        points, quantiles = (
-            {name: {metric: one + more[name][metric] for metric, one in sums.items()} for name, sums in found.items()}
-            for found, more in ((self.points, other.points), (self.quantiles, other.quantiles))
-        )
-        return Scored(self.by, self.names, self.windows + other.windows, self.size + other.size, points, quantiles)
+        sums = {
+            name: {metric: one + other.sums[name][metric] for metric, one in found.items()}
+            for name, found in self.sums.items()
+        }
+        return Scored(self.by, self.names, self.windows + other.windows, sums)
 
     def table(self, part: str) -> pd.DataFrame:
         """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
-        scored = [self._scores(name) for name in self.points]
+        scored = [self._scores(name) for name in self.sums]
         groups, count = len(self.names), len(scored)
         missing = np.full(groups, np.nan)
         labels = {
             "part": part,
             "by": self.by,
             "group": pd.Index(self.names).repeat(count),
-            "forecaster": pd.Index(list(self.points))[np.tile(np.arange(count), groups)],
+            "forecaster": pd.Index(list(self.sums))[np.tile(np.arange(count), groups)],
             "examples": np.repeat(self.windows, count),
         }
-        names = dict.fromkeys(metric for scores in scored for metric in scores)
-        columns = {name: np.stack([scores.get(name, missing) for scores in scored], axis=1).ravel() for name in names}
+        has_quantiles = any("wql" in scores for scores in scored)
+        columns = {
+            name: np.stack([scores.get(name, missing) for scores in scored], axis=1).ravel()
+            for name in (*POINT_METRICS, *(QUANTILE_METRICS if has_quantiles else ()))
+        }
         return pd.DataFrame(labels | columns)
 
     def _scores(self, name: str) -> dict[str, Array]:
         """Return the scores of a forecaster by metric, (groups,)."""
-        scores = {metric: one.score for metric, one in self.points[name].items()}
-        scores["skill"] = metrics.skill(scores["mae"], self.points[NAIVE]["mae"].score)
-        if name in self.quantiles:
-            scores |= {metric: one.score for metric, one in self.quantiles[name].items()}
-            scores["wql"] = metrics.wql(scores["pinball"], self.size.score)
+        scores = {metric: one.score for metric, one in self.sums[name].items()}
+        scores["skill"] = metrics.skill(scores["mae"], self.sums[NAIVE]["mae"].score)
+        if "pinball" in scores:
+            scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
         return scores
 
 
@@ -134,27 +134,17 @@ class PartScores:
         return pd.concat([each.table(self._part) for each in self._whole], ignore_index=True)
 
     def _scored(self, forecasts: Forecasts) -> list[Scored]:
-        truth, names = forecasts.truth, forecasts.by_name
+        """Return the sums over the groups of a block."""
+        truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
         groups = list(groupings(self._data, forecasts))
-        points, quantiles = ([dict[str, dict[str, Sum]]() for _ in groups] for _ in range(2))
-        units = _of_windows(self._errors, self._data, forecasts)
-        for name, made in names.items():
-            _add_sums(points, name, groups, losses(truth, made, *units))
-            if (levels := forecasts.quantiles_of(name)) is not None:
-                _add_sums(quantiles, name, groups, quantile_losses(truth, levels, forecasts.levels))
-        size = Loss(np.abs(truth))
-        return [
-            Scored(grouping.by, grouping.names, grouping.windows, grouping.sum(size), *sums)
-            for grouping, *sums in zip(groups, points, quantiles, strict=True)
-        ]
-
-
-def _add_sums(
-    into: Sequence[dict[str, dict[str, Sum]]], name: str, groups: Sequence[Grouping], found: Mapping[str, Loss]
-) -> None:
-    """Add the sums of a forecaster's losses to those of each grouping."""
-    for sums, grouping in zip(into, groups, strict=True):
-        sums[name] = {metric: grouping.sum(loss) for metric, loss in found.items()}
+        sums: list[dict[str, dict[str, Sum]]] = [{} for _ in groups]
+        for name, made in forecasts.by_name.items():
+            lost = losses(truth, made, *units)
+            if (quantiles := forecasts.quantiles_of(name)) is not None:
+                lost |= quantile_losses(truth, quantiles, forecasts.levels)
+            for grouping, of_group in zip(groups, sums, strict=True):
+                of_group[name] = {metric: grouping.sum(loss) for metric, loss in lost.items()}
+        return [Scored(each.by, each.names, each.windows, of) for each, of in zip(groups, sums, strict=True)]
 
 
 def columns_of(has_quantiles: bool) -> list[str]:
@@ -211,6 +201,7 @@ def quantile_losses(truth: Array, quantiles: Array, levels: Sequence[float]) -> 
         "pinball": Loss(metrics.mean_pinball_loss(truth, quantiles, levels)),
         "coverage": Loss(metrics.covered(truth, low, high)),
         "width": Loss(high - low),
+        "size": Loss(np.abs(truth)),  # which scales WQL
     }
 
 

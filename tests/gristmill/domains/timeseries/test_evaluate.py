@@ -483,22 +483,19 @@ def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str)
             assert rows[name].to_numpy() == pytest.approx(honest.ravel(), rel=1e-6)
 
 
-def test_many_series_are_scored_a_block_at_a_time(auto: Auto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_series_are_scored_a_block_at_a_time(
+    auto: Auto,
+    tried: tuple[Prepared, Path, dict[str, CandidateArtifacts]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _, candidates, selected, out = auto
     monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 1)
 
-    evaluate(
-        evaluate=WITH_DRIFT,
-        preprocess=selected.parent / "prepared",
-        train=selected,
-        candidates=candidates,
-        backtest=[folder for one in candidates.values() for folder in one.backtest][:0],
-        out=tmp_path,
-    )
+    evaluate(evaluate=WITH_DRIFT, preprocess=tried[1], train=selected, candidates=candidates, out=tmp_path)
 
-    assert read_document(tmp_path / "intervals.json")["factors"] == pytest.approx(
-        np.array(read_document(out / "intervals.json")["factors"])
-    )
+    intervals = (restored(read_document(folder / "intervals.json")) for folder in (tmp_path, out))
+    assert np.allclose(*(one.factors for one in intervals))
     for name, keys in (("predictions", []), ("scores", ["part", "by", "group", "forecaster"])):
         found, expected = (read_table(folder / f"{name}.parquet") for folder in (tmp_path, out))
         pairs = [table.sort_values(keys, ignore_index=True) if keys else table for table in (found, expected)]
