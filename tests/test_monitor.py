@@ -17,7 +17,7 @@ from gristmill.monitoring import prediction_log
 from gristmill.monitoring.prediction_columns import BATCH, ID, RUN, VERSION
 from gristmill.project.project import Project
 from helpers.scoreboard import Fault
-from helpers.support import Command, Forked, records, the_error
+from helpers.support import Command, Forked, edit, records, the_error
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -96,6 +96,7 @@ def test_what_is_not_logged_cannot_be_monitored(finished: Path, command: Command
     assert command("predict", "small").status == 0
     log_predictions(finished, "small")
     assert the_error(command("monitor", "small")).endswith("is logged yet. Run: gristmill predict small.")
+    assert "no such file" not in the_error(command("truth", "small", "--file", "missing.csv"))
     assert "arrives with its data" in the_error(command("truth", "small", "--file", "series.csv"))
     assert not (finished / "data/store/predictions").exists()
 
@@ -109,6 +110,7 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     houses.drop(columns="price").to_csv("new.csv", index=False)
     houses[["house", "price"]].to_csv("sold.csv", index=False)
     log_predictions(folder, "houses")
+    assert command("predict", "houses", "--input", "new.csv").out.startswith("area,")  # has no id, and so no truth
     assert "Set id in the table [pipelines.houses.monitor]" in the_error(
         command("truth", "houses", "--file", "sold.csv")
     )
@@ -129,9 +131,11 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     assert (said.status, said.out) == (0, "houses: the truth of 40 predicted rows was added\n")
     found = command("monitor", "houses", "--json").json
     answers = Project.open().prediction_log("houses").read()
-    assert answers[ID].tolist() == houses["house"].tolist()
-    assert found["groups"][0]["scored"] == 40
-    assert found["groups"][0]["mae"] == pytest.approx(float((answers["price"] - houses["price"]).abs().mean()))
+    assert answers[ID].iloc[40:].tolist() == houses["house"].tolist()
+    assert (found["groups"][0]["predicted"], found["groups"][0]["scored"]) == (80, 40)
+    errors = answers["price"].iloc[40:].to_numpy() - houses["price"].to_numpy()
+    assert found["groups"][0]["mae"] == pytest.approx(float(np.abs(errors).mean()))
+    assert "no such file" in the_error(command("truth", "houses", "--file", "missing.csv"))
     assert [sign["name"] for sign in found["drift"]["inputs"]] == ["predicted price", "area", "rooms"]
 
 
@@ -155,6 +159,15 @@ def test_texts_are_scored_by_their_class(copy_of: Callable[[str], Path], command
         **{"by": "all", "group": "", "predicted": 11, "scored": 10, "accuracy": pytest.approx(right), "coverage": None}
     }
     assert found["tested"].keys() == {"accuracy", "coverage"}
+
+    edit(folder / "pipelines.toml", 'id = "ticket"', "")
+    (folder / "inbox").mkdir()
+    (folder / "inbox/one.txt").write_text("A lovely film")
+    shutil.rmtree(folder / "data/store/predictions")
+    assert command("predict", "films", "--input", "inbox").status == 0
+    pd.DataFrame({"file": [str(folder / "inbox/one.txt")], "stars": [1]}).to_csv("file.csv", index=False)
+    assert command("truth", "films", "--file", "file.csv").status == 0
+    assert Project.open().monitor("films").loc[0, "scored"] == 1
 
 
 def test_photos_are_scored_by_their_files(copy_of: Callable[[str], Path], command: Command) -> None:

@@ -1,5 +1,6 @@
 """What is known about a pipeline's logged predictions: their scores and their drift."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,8 @@ class Monitoring:
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        groups = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        table = self.table.astype(object).where(self.table.notna(), None)
+        groups = table.replace([math.inf], "inf").to_dict("records")  # JSON has no such number
         drift = self.drift.model_dump(mode="json") | {"alarms": self.drift.alarms}
         about = {"pipeline": self.pipeline, "metric": self.metric, "since": self.first.isoformat()}
         return about | {"tested": self.tested, "groups": groups, "drift": drift}

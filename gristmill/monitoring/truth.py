@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import ID, RUN, TRUTH
 
 
@@ -13,8 +14,22 @@ def as_ids(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return text.where(column.notna() & (text != ""), None)
 
 
-def with_truth(log: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Return logged rows with the truth of their ids. Of several predictions of a model for an id, the last counts."""
+def not_predicted(column: str) -> RequestError:
+    """Return the error for a log without a prediction of what the model that serves predicts."""
+    return RequestError(
+        f"no logged prediction has a column {column!r}: all of them were made by models with another target. "
+        "Predict with the model that serves."
+    )
+
+
+def with_truth(log: pd.DataFrame, truth: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return logged rows with the truth of their ids. Of several predictions of a model for an id, the last counts.
+
+    Raises:
+        RequestError: no row has the column of the prediction.
+    """
+    if column not in log:
+        raise not_predicted(column)
     repeated = log[ID].notna() & log.duplicated([RUN, ID], keep="last")
     rows = log[~repeated].reset_index(drop=True)
     return rows.assign(**{TRUTH: rows[ID].map(truth.set_index(ID)[TRUTH])})

@@ -82,8 +82,8 @@ def add_truth(models: "Models", name: str, place: Path) -> int:
 
     pipeline = models.catalogue.pipeline(name)
     log = open_log(models.store, pipeline)
-    found = _read_truth(pipeline, place)
     logged = log.read()
+    found = _read_truth(pipeline, place, set(map(str, logged)))
     known = found[ID].isin(set(logged[ID].dropna()) if ID in logged else ())
     if unknown := found.loc[~known, ID].tolist():
         message = (
@@ -97,8 +97,11 @@ def add_truth(models: "Models", name: str, place: Path) -> int:
     return int(known.sum())
 
 
-def _read_truth(pipeline: Pipeline, place: Path) -> "pd.DataFrame":
-    """Return the ids and the truth in a file, a class as text and a number as a number."""
+def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> "pd.DataFrame":
+    """Return the ids and the truth in a file, a class as text and a number as a number.
+
+    The ids are in a column that logged predictions have too.
+    """
     import pandas as pd
 
     from gristmill.monitoring.prediction_columns import ID, TRUTH
@@ -115,16 +118,18 @@ def _read_truth(pipeline: Pipeline, place: Path) -> "pd.DataFrame":
             f"{name}: no column identifies its rows. Set id in the table [pipelines.{name}.monitor]; rows that are "
             "predicted from then on can be compared with a truth."
         )
+    if not logged:
+        raise _nothing_logged(name)
     if not place.is_file():
         raise RequestError(f"--file {place}: no such file. Expected a .csv, .jsonl or .parquet file.")
     reads_tables = isinstance(source, Csv | Jsonl | Parquet)
     reader: Any = reader_of(str(place), source if reads_tables else Csv(kind="csv", path="truth.csv"), name)
-    is_number = pipeline.domain == "tabular"
-    rows = reader.read((place,), [ids[0], *([] if is_number else [target])], [target] if is_number else [])
-    truth = rows.frame[target] if is_number else as_ids(rows.frame[target])
-    found = pd.DataFrame({ID: as_ids(rows.frame[ids[0]]), TRUTH: truth}).dropna()
+    column, is_number = next((one for one in ids if one in logged), ids[0]), pipeline.domain == "tabular"
+    frame = reader.read((place,), [column, *([] if is_number else [target])], [target] if is_number else []).frame
+    truth = frame[target] if is_number else as_ids(frame[target])
+    found = pd.DataFrame({ID: as_ids(frame[column]), TRUTH: truth}).dropna()
     if found.empty:
-        raise DataError(f"{place}: no row has values in both columns, {ids[0]!r} and {target!r}. Fill them.")
+        raise DataError(f"{place}: no row has values in both columns, {column!r} and {target!r}. Fill them.")
     return found
 
 
@@ -138,8 +143,12 @@ def monitor(models: "Models", name: str) -> "Monitoring":
     open_log(models.store, models.catalogue.pipeline(name)).roll()
     found = _compare(models, name)
     if found is None:
-        raise RequestError(f"no prediction of pipeline {name!r} is logged yet. Run: gristmill predict {name}.")
+        raise _nothing_logged(name)
     return found
+
+
+def _nothing_logged(name: str) -> RequestError:
+    return RequestError(f"no prediction of pipeline {name!r} is logged yet. Run: gristmill predict {name}.")
 
 
 def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:

@@ -25,7 +25,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     """Return logged rows, compared with the truth; `run` made the model that serves."""
     known = dataset.read(champion.folders["preprocess"])
     layout = known.layout
-    rows = with_truth(log, truth)
+    rows = with_truth(log, truth, layout.target)
     predicted = rows[layout.target].to_numpy(np.float64)
     error = np.abs(rows[TRUTH].to_numpy(np.float64) - predicted)
     rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: error, COVERED: np.nan})

@@ -14,9 +14,10 @@ from gristmill.domains.timeseries.retraining import held_out_errors, newest_inpu
 from gristmill.domains.timeseries.score_table import errors_of_series, losses
 from gristmill.monitoring.live_rows import LiveRows
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, RUN, SCORE, VERSION
+from gristmill.monitoring.truth import not_predicted
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.series_drift import series_error_drift, series_input_drift
-from gristmill.runs.retraining_record import Champion, Drift, Folders, incomparable_error
+from gristmill.runs.retraining_record import Champion, Drift, Folders
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.table_io import read_table
 
@@ -49,9 +50,13 @@ def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFr
     """Return one row for each forecast value: series, time, `channel`, `origin`, `step`, `forecast`, `low`, `high`.
 
     Of several forecasts of a model from the same origin, the last one is returned.
+
+    Raises:
+        RequestError: all forecasts are of other targets.
     """
-    if log["ds"].dtype.kind != table["ds"].dtype.kind:
-        raise incomparable_error("the times of the data changed from dates to numbers, or from numbers to dates")
+    if log["ds"].dtype.kind != table["ds"].dtype.kind:  # the data had dates before and has numbers now, or vice versa
+        dated = table["ds"].dtype.kind == "M"
+        log = log[log["ds"].map(lambda time: isinstance(time, pd.Timestamp) == dated)].infer_objects()
     if "unique_id" not in log:  # a single series
         log = log.assign(unique_id=table["unique_id"].iloc[0])
     steps = log.groupby([BATCH, "unique_id"], sort=False)["ds"]
@@ -63,8 +68,8 @@ def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFr
         low, high = _interval(log, target)
         own = about.assign(channel=target, forecast=log[target].astype(np.float64), low=low, high=high)
         values.append(own[own.groupby(BATCH)["forecast"].transform("count") > 0])  # other models had other targets
-    if not values:
-        raise incomparable_error(f"no logged prediction has a column {data.layout.targets[0]!r}")
+    if not sum(map(len, values)):
+        raise not_predicted(data.layout.targets[0])
     return pd.concat(values, ignore_index=True)
 
 

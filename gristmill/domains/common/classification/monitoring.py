@@ -18,7 +18,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     """Return logged examples, compared with the truth; `run` made the model that serves. The score is the accuracy."""
     ingest: Any = champion.tables["ingest"]
     names = getattr(ingest, "names", {})  # class name of each label in the data
-    rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}))
+    rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), "label")
     known = (rows[TRUTH].notna() & rows["label"].notna()).to_numpy()
     hits = np.where(known, (rows[TRUTH] == rows["label"]).to_numpy(np.float64), np.nan)
     rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits, COVERED: np.nan})

@@ -180,6 +180,22 @@ def test_several_series_are_scored_in_units_of_their_naive_errors(
     assert live.drift.errors is not None
 
 
-def test_times_of_another_kind_cannot_be_compared(answered: pd.DataFrame, exported: Folders, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="the times of the data changed"):
-        live_rows(answered.assign(ds=range(len(answered))), ingested_months(tmp_path / "now"), champion(exported), RUN)
+def test_forecasts_of_times_of_another_kind_are_left_out(
+    log: PredictionLog, answered: pd.DataFrame, exported: Folders, tmp_path: Path
+) -> None:
+    log.add(pd.DataFrame({"ds": [201, 202], "sunspots": [1.0, 2.0]}), RUN, 1, "inputs")
+    now = ingested_months(tmp_path / "now")
+    assert len(live_rows(log.read(), now, champion(exported), RUN).rows) == len(answered)
+    with pytest.raises(RequestError, match="no logged prediction has a column 'sunspots'"):
+        live_rows(answered.assign(ds=range(len(answered))), now, champion(exported), RUN)
+
+
+def test_forecasts_of_another_target_are_left_out(
+    log: PredictionLog, answered: pd.DataFrame, exported: Folders, tmp_path: Path
+) -> None:
+    now = ingested_months(tmp_path / "now")
+    other = answered[["ds", "sunspots"]].rename(columns={"sunspots": "sales"})
+    log.add(other, "another run", 1, "inputs")
+    assert len(live_rows(log.read(), now, champion(exported), RUN).rows) == len(answered)
+    with pytest.raises(RequestError, match="no logged prediction has a column 'sunspots'"):
+        live_rows(log.read().drop(columns="sunspots"), now, champion(exported), RUN)
