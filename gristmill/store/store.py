@@ -8,6 +8,7 @@
     root/downloads/<sha256>/        files from URLs (`runs/downloads.py`)
     root/logs/<pipeline>/<key[:12]>/    training curves for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced on request
+    root/notifications/             runs with messages to send (`retraining/notification_delivery.py`)
     root/schedule.json              the `gristmill schedule` that runs here (`schedule_announcement.py`)
     root/memo/  root/locks/         results by file stat, and locks; both may be deleted at any time
 
