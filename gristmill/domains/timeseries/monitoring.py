@@ -10,7 +10,7 @@ import pandas as pd
 from gristmill.domains.timeseries import dataset, metrics
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, read_predictions
-from gristmill.domains.timeseries.retraining import held_out_errors, newest_input_drift, usual_values
+from gristmill.domains.timeseries.retraining import Usual, held_out_errors, newest_input_drift, usual_values
 from gristmill.domains.timeseries.score_table import errors_of_series, losses
 from gristmill.monitoring.live_rows import LiveRows
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, RUN, SCORE, VERSION
@@ -20,8 +20,6 @@ from gristmill.retraining.series_drift import series_error_drift, series_input_d
 from gristmill.runs.retraining_record import Champion, Drift, Folders
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.table_io import read_table
-
-Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
 
 
 def live_rows(log: pd.DataFrame, ingest: Path, champion: Champion, run: str) -> LiveRows:

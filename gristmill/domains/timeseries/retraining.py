@@ -37,6 +37,7 @@ from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_table
 
 Array = npt.NDArray[np.float64]
+Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
 
 _KEYS = ["unique_id", "ds"]
 
@@ -135,7 +136,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     )
 
 
-def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, usual: "Usual") -> list[InputDrift]:
+def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, usual: Usual) -> list[InputDrift]:
     """Compare the values since the end of the training data with the training data; return a sign for each column."""
     fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
     before = _together(trained, usual)
@@ -144,9 +145,6 @@ def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, usual: "Usual
         for name in map(str, before)
         if len(fresh)
     ]
-
-
-Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
 
 
 def usual_values(trained: pd.DataFrame, columns: list[str]) -> Usual:
