@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MODULES = {"text": "common.classification", "vision": "common.classification"}  # of domains that share one
 _IDS = {"text": ("id", "file"), "vision": ("file",)}  # columns of a prediction that identify its rows, by domain
 
 
@@ -195,4 +196,4 @@ def _id_columns(pipeline: Pipeline) -> list[str]:
 
 
 def _domain(name: str) -> Any:
-    return importlib.import_module(f"gristmill.domains.{name}.monitoring")
+    return importlib.import_module(f"gristmill.domains.{_MODULES.get(name, name)}.monitoring")

@@ -14,6 +14,11 @@ from gristmill.retraining.example_drift import category_drift, example_error_dri
 from gristmill.runs.retraining_record import Champion, Drift
 
 
+def truth_column(ingest: Any) -> str:
+    """Return the column of the truth in a file: that of labels where ingest reads a table, else `label`."""
+    return str(getattr(ingest, "label", "label"))
+
+
 def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: str) -> LiveRows:
     """Return logged examples, compared with the truth; `run` made the model that serves. The score is the accuracy."""
     ingest: Any = champion.tables["ingest"]
