@@ -5,7 +5,7 @@
 
 `measure` prints a line of JSON for each training; GRISTMILL_DATA and TFDS_DATA_DIR say where the data is. `--epochs` is
 for gristmill's side, `--course` for the course's code, 0 to leave it out; without them each trains for its own number.
-The store is that of GRISTMILL_STORE or the project's, so what course_table.py made is not made again.
+The store is GRISTMILL_STORE or the project's store, so trials of course_table.py are cache hits.
 Seconds are of training alone, without reading data. The course's code trains on all that is not for test.
 """
 

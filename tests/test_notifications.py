@@ -1,4 +1,4 @@
-"""People are told: messages about real retrainings, each once, whatever is killed."""
+"""Messages about real retrainings are sent once each, even if processes are killed."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def write_months(project: Path, months: int, normal: int) -> None:
 
 
 @pytest.mark.slow
-def test_each_outcome_is_told_once(project: Path, prefect_api: str, command: Command, webhook: Webhook) -> None:
+def test_each_outcome_is_reported_once(project: Path, prefect_api: str, command: Command, webhook: Webhook) -> None:
     with (project / "pipelines.toml").open("a") as file:
         file.write(RULES)
 

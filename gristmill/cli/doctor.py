@@ -113,7 +113,7 @@ def _receiver(project: Project, send_test: bool) -> Diagnosis:
     try:
         receiver = open_receiver(project.catalogue.notify)
         if send_test:
-            receiver.send("gristmill: test", f"A test message of {project.catalogue.root} on {platform.node()}.")
+            receiver.send("gristmill: test", f"Test message from {project.catalogue.root} on host {platform.node()}.")
     except GristmillError as error:
         return Diagnosis("notify", str(error), sound=False)
     return Diagnosis("notify", f"{receiver.name}{', test message sent' if send_test else ''}")

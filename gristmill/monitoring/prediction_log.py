@@ -38,8 +38,8 @@ from gristmill.util.table_io import read_table, write_table
 logger = logging.getLogger(__name__)
 
 _MAX_LINE_ROWS = 10_000  # larger batches are written as Parquet at once
-_MAX_FILE_BYTES = 4 << 20  # of a process's lines, before they are rolled
-_MAX_FILES = 64  # of lines, before those of processes that ended are rolled
+_MAX_FILE_BYTES = 4 << 20  # a larger file of lines is rolled
+_MAX_FILES = 64  # if there are more files of lines, those of processes that ended are rolled
 _MAX_IDLE = 24 * 3600  # seconds after which a file of another machine's process is rolled
 _MONTH = timedelta(days=31)
 

@@ -1,4 +1,4 @@
-"""What is known about a pipeline's logged predictions: their scores and their drift."""
+"""Scores and drift of a pipeline's logged predictions."""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Monitoring:
 
     @property
     def headline(self) -> str:
-        """How many values were predicted, and how many of them are scored."""
+        """Number of predicted values, and of those that are scored."""
         predicted, scored = self.table.loc[0, ["predicted", "scored"]]
         return f"{self.pipeline}: {predicted:,} predicted values since {self.first:%Y-%m-%d}, {scored:,} of them scored"
 

@@ -15,7 +15,7 @@ def as_ids(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def not_predicted(column: str) -> RequestError:
-    """Return the error for a log without a prediction of what the model that serves predicts."""
+    """Return the error for a log that has no prediction of the served model's target."""
     return RequestError(
         f"no logged prediction has a column {column!r}: all of them were made by models with another target. "
         "Predict with the model that serves."

@@ -36,15 +36,15 @@ def _address(variable: str) -> Receiver:
     url = os.environ.get(variable)
     if not url:
         raise RequestError(
-            f"[notify] url_env: the environment variable {variable} is not set. Set it, where runs start, to a URL of "
-            f"apprise: {_SERVICES}."
+            f"[notify] url_env: the environment variable {variable} is not set. Set it to an apprise URL where runs "
+            f"start: {_SERVICES}."
         )
     client = apprise.Apprise()
     with _hidden_log():
         is_known = client.add(url)
     if not is_known:
         raise RequestError(
-            f"[notify] url_env: the environment variable {variable} holds no URL of apprise. Use one of these: "
+            f"[notify] url_env: the environment variable {variable} does not hold an apprise URL. Use one of these: "
             f"{_SERVICES}."
         )
     name = f"{variable} ({', '.join(str(service.service_name) for service in client)})"
@@ -90,7 +90,7 @@ def _block(block_name: str) -> Receiver:
 def unknown_block(name: str) -> RequestError:
     """Return the error for a block that cannot receive messages."""
     return RequestError(
-        f"[notify] block: {name!r} is no notification block of Prefect. Use one of these, TYPE/NAME: prefect block ls."
+        f"[notify] block: {name!r} is not a Prefect notification block. Use one of these, TYPE/NAME: prefect block ls."
     )
 
 

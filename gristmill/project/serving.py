@@ -153,7 +153,7 @@ class Models:
             needed = {name: value for name, value in known.items() if name in parameters}
 
             def predict(paths: tuple[Path, ...] = (), ingested: Path | None = None) -> "pd.DataFrame":
-                """Predict from files, or from ingested data; what is monitored is logged before it is answered."""
+                """Predict from files or ingested data; if monitored, log the prediction before returning it."""
                 data = {} if ingested is None else {"ingested": ingested}
                 answer: pd.DataFrame = module.predict(**needed, **given, **data, paths=paths)
                 if today.monitor:

@@ -11,7 +11,7 @@ from gristmill.runs.records import Record
 from gristmill.settings.notify import Notify
 from gristmill.settings.schedule import parse_duration
 
-_OTHER_MODELS = 'Let other models compete: model.kind = "auto", or further candidates.'
+_OTHER_MODELS = 'Compare more models: set model.kind = "auto", or add candidates.'
 
 Find = Callable[[Record], bool | None]  # whether a run has a condition; None if it neither has it nor ends it
 
@@ -144,7 +144,7 @@ def _failed(facts: Facts) -> Iterator[Message]:
 
     if record.outcome == "failed":
         first = f"The {facts.noun} {record.id} failed after {record.seconds:,.1f} s."
-        remedy = f"Correct the cause, and run again: gristmill {facts.command} {record.pipeline}"
+        remedy = f"Fix the cause and run again: gristmill {facts.command} {record.pipeline}"
         began = facts.streak(failed_alike)[-1]
         yield facts.message(
             "failed", f"{facts.noun} failed", first, f"Error: {record.error}", remedy=remedy, began=began

@@ -18,7 +18,7 @@ Errors = npt.NDArray[np.float64]
 
 MAX_FALSE_RECOVERIES = 0.05  # maximum probability that an alarm ever leads to a replacement that is no better
 _STAKES = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])  # shares of the capital to bet; all are tried
-_ABOUT_AS_GOOD = 1.02  # the cheapest candidate is chosen among those whose error is at most this multiple of the best
+_MAX_ERROR_RATIO = 1.02  # the cheapest candidate within this multiple of the lowest error is chosen
 
 
 def rows_since_alarm(found: Retraining, earlier: Iterable[Retraining]) -> int:
@@ -61,7 +61,7 @@ def clearly_better(first_step: Contest, whole: Contest, candidates: Sequence[str
         if scores[name] < scores[CHAMPION] and e_value(champion, first_step.errors[name]) >= threshold
     ]
     least = min((scores[name] for name in better), default=0.0)
-    return next((name for name in better if scores[name] <= _ABOUT_AS_GOOD * least), None)
+    return next((name for name in better if scores[name] <= _MAX_ERROR_RATIO * least), None)
 
 
 def e_value(champion: Errors, candidate: Errors) -> float:

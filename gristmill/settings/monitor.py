@@ -5,7 +5,7 @@ from gristmill.settings.schedule import Duration
 
 
 class Monitor(Settings):
-    """Log of answered predictions, which are scored when the truth is known. Without this table, nothing is logged."""
+    """Log of predictions, which are scored when the truth is known. Without this table, nothing is logged."""
 
     keep: Duration = "365 days"  # age at which logged predictions and their truth are deleted
     id: OptionalColumn = None  # column that identifies a row, where `predict` reads a table of rows or texts

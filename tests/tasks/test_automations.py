@@ -84,6 +84,6 @@ def test_an_unknown_block_to_notify_is_told(client: SyncPrefectClient) -> None:
     with pytest.raises(RequestError) as refused:
         watch_for_late_runs(client, "pool", "slack-webhook/ops")
     assert str(refused.value) == (
-        "[notify] block: 'slack-webhook/ops' is no notification block of Prefect. Use one of these, TYPE/NAME: "
+        "[notify] block: 'slack-webhook/ops' is not a Prefect notification block. Use one of these, TYPE/NAME: "
         "prefect block ls."
     )

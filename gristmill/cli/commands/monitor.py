@@ -37,7 +37,7 @@ def truth(
     name: Name,
     file: Annotated[Path, typer.Option("--file", help="A .csv, .jsonl or .parquet file with ids and the target.")],
 ) -> None:
-    """Add the truth of predicted rows, texts or photos, which their ids identify."""
+    """Add the truth of predicted rows, texts or photos, identified by their ids."""
     with progress_bar.working("log", "reading"):
         count = Project.open().add_truth(name, file)
     typer.echo(f"{name}: the truth of {count:,} predicted rows was added")

@@ -27,9 +27,9 @@ from gristmill.domains.timeseries.intervals import ROUGH, Array, Intervals, base
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 
 _EMPTY_SHARE = 0.1  # local scale of a window of zeros, as a share of the median over the calibration windows
-_SKEWED = 0.8  # values are skewed if the median of their ratios is below this share of the mean
+_MAX_MEDIAN_TO_MEAN = 0.8  # values are skewed if the median of their ratios is below this share of the mean
 _MIN_ROUGH = 50  # rough windows, and others, for factors of their own
-_CLEARLY_LESS = 0.97  # share of the loss of symmetric quantiles below which that of ratios must be
+_MAX_LOSS_RATIO = 0.97  # ratios are used if their loss is below this multiple of that of symmetric quantiles
 
 
 def calibrate(
@@ -108,7 +108,7 @@ def _ratios(windows: _Windows, symmetric: Intervals) -> tuple[bool, ...]:
     targets, half = len(symmetric.ratios), len(windows.truth) // 2
     relative = replace(symmetric, ratios=(True,) * targets)
     scores = windows.scores(relative.ratios)
-    skewed = np.median(scores, axis=(0, 1)) < _SKEWED * scores.mean(axis=(0, 1))
+    skewed = np.median(scores, axis=(0, 1)) < _MAX_MEDIAN_TO_MEAN * scores.mean(axis=(0, 1))
     skewed &= np.array(symmetric.nonnegative)
     if not skewed.any() or not half:
         return symmetric.ratios
@@ -117,5 +117,5 @@ def _ratios(windows: _Windows, symmetric: Intervals) -> tuple[bool, ...]:
     def loss(intervals: Intervals) -> Array:
         return second.loss(first.calibrated(intervals)) + first.loss(second.calibrated(intervals))
 
-    better = loss(relative) < _CLEARLY_LESS * loss(symmetric)
+    better = loss(relative) < _MAX_LOSS_RATIO * loss(symmetric)
     return tuple((skewed & better).tolist())

@@ -112,7 +112,7 @@ def scale_lag(season: int | None) -> int:
 
 
 def base_and_unit(forecast: Any, scale: Any, ratios: Sequence[bool]) -> tuple[Any, Any]:
-    """Return what a factor is added to, and what it multiplies, in a graph or at once.
+    """Return the base and the unit of quantiles: a quantile is the base plus a factor times the unit.
 
     They are the forecast and the local scale or, where the factors are ratios, 0 and the level of the window.
 

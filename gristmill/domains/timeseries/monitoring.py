@@ -94,7 +94,7 @@ def _with_truth(rows: pd.DataFrame, table: pd.DataFrame, targets: list[str]) -> 
 
 
 def _as_past(data: Prepared) -> Prepared:
-    """Return series whose test set has yet to come: each begins where its training and test data end."""
+    """Return the series as if the test set of each began after its last observation."""
     return replace(data, parts=np.broadcast_to(data.bounds[:, 1, np.newaxis, np.newaxis], data.parts.shape))
 
 

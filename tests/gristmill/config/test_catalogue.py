@@ -121,8 +121,8 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
         ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
         ("[pipelines.a]", "[pipelines.a] domain: missing. Known: generation, tabular, text, timeseries, vision"),
         ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, notify, pipelines, run"),
-        ("[notify]", "[notify] expected url_env or block, one of them."),
-        ("[notify]\nurl_env = 'A'\nblock = 'a/b'", "[notify] expected url_env or block, one of them."),
+        ("[notify]", "[notify] expected either url_env or block."),
+        ("[notify]\nurl_env = 'A'\nblock = 'a/b'", "[notify] expected either url_env or block."),
         ("[notify]\nurl_env = 'A'\nsilent = '2'", "[notify] silent: expected a number and a unit, such as "),
         (
             "[defaults]\nstoer = 'x'",

@@ -25,8 +25,8 @@ def test_a_message_goes_to_the_address_in_the_variable(webhook: Webhook) -> None
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("", f"is not set. Set it, where runs start, to a URL of apprise: {SERVICES}"),
-        ("nowhere://x", f"holds no URL of apprise. Use one of these: {SERVICES}"),
+        ("", f"is not set. Set it to an apprise URL where runs start: {SERVICES}"),
+        ("nowhere://x", f"does not hold an apprise URL. Use one of these: {SERVICES}"),
     ],
 )
 def test_a_variable_without_an_address_is_an_error(monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
@@ -75,7 +75,7 @@ def test_what_is_no_notification_block_is_an_error(prefect_api: str) -> None:
         with pytest.raises(RequestError) as refused:
             open_receiver(Notify(block=name))
         assert str(refused.value) == (
-            f"[notify] block: {name!r} is no notification block of Prefect. Use one of these, TYPE/NAME: "
+            f"[notify] block: {name!r} is not a Prefect notification block. Use one of these, TYPE/NAME: "
             "prefect block ls."
         )
 

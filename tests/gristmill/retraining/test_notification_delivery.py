@@ -59,7 +59,7 @@ def test_a_message_is_sent_once(catalogue: Catalogue, webhook: Webhook) -> None:
         f"The run {run.id} failed after {run.seconds:,.1f} s.",
         "Error: DataError: another",
         "No version serves yet.",
-        "Correct the cause, and run again: gristmill run small",
+        "Fix the cause and run again: gristmill run small",
         f"Details: gristmill show small --run {run.id}",
         f"Project {catalogue.root} on host {run.host}",
     ]

@@ -83,7 +83,7 @@ def test_a_failure_says_what_failed_which_version_serves_and_what_to_do() -> Non
         "The retraining run-000 failed after 90.0 s.",
         "Error: DataError: shop.csv: not found.",
         "Version 1 serves.",
-        "Correct the cause, and run again: gristmill retrain shop",
+        "Fix the cause and run again: gristmill retrain shop",
         "Details: gristmill show shop --run run-000",
     ]
 
