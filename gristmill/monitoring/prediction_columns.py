@@ -12,6 +12,4 @@ DAY = "@day"  # of compared rows: the time that a value is for, or was answered
 SCORE = "@score"  # of compared rows: the mean is the score of a group; missing where the truth is not known
 COVERED = "@covered"  # of compared rows: whether the interval covers the truth; missing without an interval
 
-TIME = "ds"  # column of a prediction that holds times
-
 PERIODS = ("day", "month")  # groups of compared rows that are in the order of time

@@ -1,46 +1,51 @@
 """Log of a pipeline's answered predictions, and the truth that became known later.
 
-    root/predictions/<pipeline>/<pid>~<process>~<host>.jsonl    batches of one process, one in each line
-    root/predictions/<pipeline>/<month>~<digest>.parquet        large batches, and those of processes that ended
-    root/predictions/<pipeline>/truth/<time>.parquet            ids and their truth, one file for each call
+    root/predictions/<pipeline>/<pid>~<host>.jsonl          batches of one process, one in each line
+    root/predictions/<pipeline>/<month>~<digest>.parquet    large batches, and those of files of lines
+    root/predictions/<pipeline>/truth/<time>.parquet        ids and their truth, one file for each call
 
 A batch is written by one call and flushed to disk before it is answered. If it cannot be written, it is not answered. A
 line that a kill has cut short was not answered, and is not read.
 
-Only its process writes to a file of lines. When it has ended, or the file is large, the batches are rolled into Parquet
-files, and then the file is deleted. Each batch has an id, and readers take it once, so nothing is lost or doubled by a
-kill between these two steps.
+Files of lines that are many or large are rolled into Parquet files, and then deleted. Each batch has an id, and readers
+take it once, so nothing is lost or doubled by a kill between these two steps. Appending to a file and rolling it both
+need its lock, so nothing is appended to a file that is being deleted. A process id would not tell whether a file is in
+use: containers that share a store do not see each other's processes.
 """
 
+import fcntl
 import json
 import logging
+import math
 import os
 import socket
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gristmill import keys
-from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, ID, INPUTS, RUN, TIME, TRUTH, VERSION
+from gristmill.errors import StoreError
+from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, ID, INPUTS, RUN, TRUTH, VERSION
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import flush_to_disk, temporary_name
-from gristmill.util.processes import is_running, process_identity
 from gristmill.util.table_io import read_table, write_table
 
 logger = logging.getLogger(__name__)
 
 _MAX_LINE_ROWS = 10_000  # larger batches are written as Parquet at once
 _MAX_FILE_BYTES = 4 << 20  # a larger file of lines is rolled
-_MAX_FILES = 64  # if there are more files of lines, those of processes that ended are rolled
-_MAX_IDLE = 24 * 3600  # seconds after which a file of another machine's process is rolled
+_MAX_LINES = 500  # a file of more lines is rolled
+_MAX_FILES = 64  # if there are more files of lines, all are rolled
 _MONTH = timedelta(days=31)
 
 _writing = threading.Lock()  # of this process: its threads share a file
@@ -79,23 +84,22 @@ class PredictionLog:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._tidy()
             if len(rows) > _MAX_LINE_ROWS:
-                self._write_parquet([_as_frame(batch, rows.reset_index(drop=True))])
+                self._write_parquet([_as_frame([batch], [len(rows)], rows.reset_index(drop=True))])
             else:
-                self._append(json.dumps(batch | {"rows": _as_json(rows)}, ensure_ascii=False) + "\n")
+                about = batch | {"times": _times(rows), "rows": _as_json(rows)}
+                self._append(json.dumps(about, ensure_ascii=False) + "\n")
 
     def read(self) -> pd.DataFrame:
         """Return all logged rows that are not too old, in the order of their answers; without columns if none."""
         lines = [frame for path in self._line_files() for frame in _read_lines(path)]
         files = [frame for path in self._parquet_files() if (frame := _read_if_present(path)) is not None]
-        frames, known = [], set[str]()
-        for frame in [*files, *lines]:  # a file of lines that was rolled meanwhile is among the Parquet files
-            new = frame[~frame[BATCH].isin(known)] if known else frame
-            known.update(frame[BATCH].unique())
-            frames.append(new)
+        frames = [*files, *lines]
         if not frames:
             return pd.DataFrame()
         table = pd.concat(frames, ignore_index=True).astype({VERSION: "Int64"})  # Parquet returns numbers with NaN
-        table = table[table[ANSWERED] >= pd.Timestamp.now(UTC) - self._keep]
+        numbers = np.concatenate([frame.groupby(BATCH, sort=False).cumcount() for frame in frames])
+        repeated = table[[BATCH]].assign(number=numbers).duplicated()  # of a file that was rolled meanwhile
+        table = table[~repeated & (table[ANSWERED] >= pd.Timestamp.now(UTC) - self._keep)]
         return table.sort_values([ANSWERED, BATCH], kind="stable", ignore_index=True)
 
     def add_truth(self, truth: pd.DataFrame) -> None:
@@ -106,33 +110,35 @@ class PredictionLog:
 
     def truth(self) -> pd.DataFrame:
         """Return the truth by id, columns `ID` and `TRUTH`; of several rows with an id the last one counts."""
-        frames = [read_table(path) for path in sorted(self._truth_folder.glob("[0-9]*.parquet"))]
+        paths = sorted(self._truth_folder.glob("[0-9]*.parquet"))
+        frames = [frame for path in paths if (frame := _read_if_present(path)) is not None]
         if not frames:
             return pd.DataFrame({ID: pd.Series(dtype="str"), TRUTH: pd.Series(dtype="object")})
         return pd.concat(frames, ignore_index=True).drop_duplicates(ID, keep="last", ignore_index=True)
 
     def roll(self) -> None:
-        """Turn the lines of processes that ended into Parquet files, and delete what is too old."""
+        """Turn lines into Parquet files, and delete what is too old."""
         with translate_disk_errors(self._store.root):
+            self._roll(self._line_files())
             self._delete_expired()
-            self._roll([path for path in self._line_files() if _has_ended(path)])
 
     @property
     def _truth_folder(self) -> Path:
         return self._folder / "truth"
 
     def _line_files(self) -> list[Path]:
-        return sorted(self._folder.glob("[0-9]*~*~*.jsonl"))
+        return sorted(self._folder.glob("[0-9]*~*.jsonl"))
 
     def _parquet_files(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*~*.parquet"))
 
     def _append(self, line: str) -> None:
         """Append a line to the file of this process; leave nothing of it if that fails."""
-        path, rest = self._own_file(), line.encode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        descriptor, rest = _open_locked(self._own_file()), line.encode()
         try:
             size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a process of the same id was killed
+                rest = b"\n" + rest
             try:
                 while rest:  # once, unless the disk is full
                     rest = rest[os.write(descriptor, rest) :]
@@ -140,32 +146,26 @@ class PredictionLog:
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
+            if size == 0:
+                flush_to_disk(self._folder)  # the name of the file
         finally:
             os.close(descriptor)
-        if size == 0:
-            flush_to_disk(self._folder)  # the name of the file
 
     def _own_file(self) -> Path:
-        pid = os.getpid()
-        return self._folder / f"{pid}~{process_identity(pid)}~{socket.gethostname()}.jsonl"
+        return self._folder / f"{os.getpid()}~{socket.gethostname()}.jsonl"
 
     def _tidy(self) -> None:
-        """Roll files that are many or large, and delete those that are too old."""
-        own = self._own_file()
-        if own.exists() and own.stat().st_size > _MAX_FILE_BYTES:
-            self._roll([own])
-        if len(self._line_files()) > _MAX_FILES:
-            self.roll()
-        else:
-            self._delete_expired()
+        """Roll files of lines that are many, large or too old, and delete what is too old."""
+        own, files, oldest = self._own_file(), self._line_files(), time.time() - self._keep.total_seconds()
+        ripe = files if len(files) > _MAX_FILES else [path for path in files if _changed(path) < oldest]
+        self._roll([*ripe, *([own] if own not in ripe and _is_large(own) else [])])
+        self._delete_expired()
 
     def _roll(self, paths: list[Path]) -> None:
-        """Write the batches of files of lines, to which nobody writes any more, as Parquet; then delete these files."""
-        with self._store.lock(f"predictions-{self._pipeline}", wait=False) as acquired:
-            if not acquired:  # another process is rolling
-                return
-            self._write_parquet([frame for path in paths for frame in _read_lines(path)])
-            for path in paths:
+        """Write the batches of files of lines as Parquet, then delete these files; leave out files in use."""
+        with _locked(paths) as free:
+            self._write_parquet([frame for path in free for frame in _read_lines(path)])
+            for path in free:
                 path.unlink(missing_ok=True)
 
     def _write_parquet(self, frames: list[pd.DataFrame]) -> None:
@@ -173,9 +173,10 @@ class PredictionLog:
         alike = defaultdict(list)
         for frame in frames:
             columns = tuple((name, str(kind)) for name, kind in frame.dtypes.items())
-            alike[f"{frame[ANSWERED].iloc[0]:%Y-%m}", columns].append(frame)
+            for month, rows in frame.groupby(frame[ANSWERED].dt.strftime("%Y-%m")):
+                alike[month, columns].append(rows)
         for (month, _), group in alike.items():
-            digest = keys.digest_of([frame[BATCH].iloc[0] for frame in group])
+            digest = keys.digest_of([batch for frame in group for batch in frame[BATCH].unique()])
             _write_atomically(self._folder / f"{month}~{digest[:16]}.parquet", pd.concat(group, ignore_index=True))
 
     def _delete_expired(self) -> None:
@@ -185,18 +186,63 @@ class PredictionLog:
             month = datetime.strptime(path.name.partition("~")[0], "%Y-%m").replace(tzinfo=UTC)
             if month + _MONTH < oldest:
                 path.unlink(missing_ok=True)
-        for path in [*self._line_files(), *self._truth_folder.glob("[0-9]*.parquet")]:
-            with suppress(FileNotFoundError):  # rolled meanwhile
-                if path.stat().st_mtime < oldest.timestamp():
-                    path.unlink()
+        for path in self._truth_folder.glob("[0-9]*.parquet"):
+            if _changed(path) < oldest.timestamp():
+                path.unlink(missing_ok=True)
 
 
-def _has_ended(path: Path) -> bool:
-    """Return whether the process that writes a file of lines has ended."""
-    pid, process, host = path.stem.split("~", 2)
-    if host == socket.gethostname():
-        return not is_running(int(pid), process)
-    return time.time() - path.stat().st_mtime > _MAX_IDLE
+def _open_locked(path: Path) -> int:
+    """Open a file to append to it, and lock it; open a new one if it was rolled before it was locked."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        with suppress(OSError):  # on a file system without locks, nothing is rolled
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(path, descriptor):
+            return descriptor
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(paths: list[Path]) -> Iterator[list[Path]]:
+    """Lock files; yield those of them that are not in use. The others are left alone, as are files without a lock."""
+    with ExitStack() as opened:
+        free = []
+        for path in paths:
+            with suppress(OSError):
+                file = opened.enter_context(path.open("r+b"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(path, file.fileno()):
+                    free.append(path)
+        yield free
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has its path: another process may have deleted it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _is_large(path: Path) -> bool:
+    """Return whether a file of lines is to be rolled for its size."""
+    if not path.exists():
+        return False
+    content = path.read_bytes()
+    return len(content) > _MAX_FILE_BYTES or content.count(b"\n") >= _MAX_LINES
+
+
+def _changed(path: Path) -> float:
+    """Return the time of a file's last change; infinity if it was deleted meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def _times(rows: pd.DataFrame) -> list[str]:
+    """Return the names of the columns that hold times."""
+    return [str(name) for name, kind in rows.dtypes.items() if kind.kind == "M"]
 
 
 def _as_json(rows: pd.DataFrame) -> dict[str, list[Any]]:
@@ -208,40 +254,55 @@ def _as_json(rows: pd.DataFrame) -> dict[str, list[Any]]:
     return columns
 
 
-def _as_frame(batch: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a batch as a frame: first the columns that describe it, then those of its rows."""
-    frame = rows
-    if TIME in frame and frame[TIME].dtype.kind not in "iu":
-        frame = frame.assign(**{TIME: pd.to_datetime(frame[TIME]).dt.as_unit("us")})
-    about = batch | {
-        ANSWERED: pd.Timestamp(batch[ANSWERED]).as_unit("us"),
-        VERSION: pd.array([batch[VERSION]], dtype="Int64").repeat(len(frame)),
-    }
-    return pd.DataFrame(about, index=frame.index).join(frame)
+def _as_frame(batches: list[dict[str, Any]], sizes: list[int], rows: pd.DataFrame) -> pd.DataFrame:
+    """Return batches of so many rows each as a frame: first the columns about them, then those of the rows."""
+    about = pd.DataFrame(batches, columns=[BATCH, ANSWERED, VERSION, RUN, INPUTS]).astype({VERSION: "Int64"})
+    about[ANSWERED] = pd.to_datetime(about[ANSWERED], format="ISO8601", utc=True).dt.as_unit("us")
+    owners = np.repeat(np.arange(len(batches)), sizes)
+    rows = rows.assign(**{name: rows[name].dt.as_unit("us") for name in _times(rows)})
+    return about.iloc[owners].reset_index(drop=True).join(rows)
 
 
-def _read_lines(path: Path) -> Iterator[pd.DataFrame]:
-    """Yield the batches of a file; nothing if it was rolled meanwhile. What follows the last line end was cut short."""
+def _read_lines(path: Path) -> list[pd.DataFrame]:
+    """Return the batches of a file, one frame for all with the same columns; nothing if it was rolled meanwhile.
+
+    What follows the last line end was cut short.
+    """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
-        return
+        return []
+    alike = defaultdict(list)
     for number, line in enumerate(lines, 1):
         try:
             batch = json.loads(line)
-            rows = pd.DataFrame(batch.pop("rows"))
+            columns = tuple(batch["rows"]), tuple(batch["times"])
         except (ValueError, KeyError, TypeError):
             logger.warning("%s line %d: not a batch of predictions; skipped", path, number)
             continue
-        yield _as_frame(batch, rows)
+        alike[columns].append(batch)
+    return [_joined(batches, names, times) for (names, times), batches in alike.items()]
+
+
+def _joined(batches: list[dict[str, Any]], names: tuple[str, ...], times: tuple[str, ...]) -> pd.DataFrame:
+    """Return batches with the same columns as one frame."""
+    rows = pd.DataFrame({name: list(chain.from_iterable(batch["rows"][name] for batch in batches)) for name in names})
+    rows = rows.assign(**{name: pd.to_datetime(rows[name]) for name in times})
+    return _as_frame(batches, [len(batch["rows"][names[0]]) for batch in batches], rows)
 
 
 def _read_if_present(path: Path) -> pd.DataFrame | None:
-    """Return a table; None if it was deleted meanwhile."""
+    """Return a table; None if it was deleted meanwhile.
+
+    Raises:
+        StoreError: it is damaged.
+    """
     try:
         return read_table(path)
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as damage:  # PyArrow's errors are values
+        raise StoreError(f"{path}: logged predictions are damaged ({damage}). Restore or delete the file.") from None
 
 
 def _write_atomically(path: Path, frame: pd.DataFrame) -> None:

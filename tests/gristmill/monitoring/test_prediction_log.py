@@ -1,8 +1,10 @@
 """The log of answered predictions: whole batches or nothing, each of them once, whatever dies in between."""
 
 import errno
+import fcntl
 import json
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,9 @@ def add(log: PredictionLog, *values: float) -> None:
 
 
 def end(store: Store, number: int = 0) -> Path:
-    """Rename the file of this process to that of one that has ended, and return it."""
+    """Rename the file of this process to that of another one, and return it."""
     (path,) = folder_of(store).glob(f"{os.getpid()}~*.jsonl")
-    return path.rename(path.with_name(f"{4194305 + number}~x~{path.stem.split('~')[2]}.jsonl"))
+    return path.rename(path.with_name(f"{4194305 + number}~{path.stem.split('~')[1]}.jsonl"))
 
 
 def test_what_is_logged_is_read_as_it_was_answered(log: PredictionLog) -> None:
@@ -129,7 +131,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
     assert log.read()["sales"].tolist() == [1, 3]
 
 
-def test_files_of_ended_processes_become_parquet_and_nothing_else_changes(log: PredictionLog, store: Store) -> None:
+def test_lines_become_parquet_and_nothing_else_changes(log: PredictionLog, store: Store) -> None:
     add(log, 1)
     end(store)
     add(log, 2)
@@ -138,10 +140,7 @@ def test_files_of_ended_processes_become_parquet_and_nothing_else_changes(log: P
 
     log.roll()
 
-    assert sorted(path.suffix for path in folder_of(store).iterdir()) == [".jsonl", ".parquet"]
-    end(store)
-    log.roll()
-    assert [path.suffix for path in folder_of(store).iterdir()] == [".parquet"] * 3
+    assert [path.suffix for path in folder_of(store).iterdir()] == [".parquet"] * 2
     pd.testing.assert_frame_equal(log.read().astype(object), before.astype(object))
     log.roll()
     assert len(log.read()) == 3
@@ -187,11 +186,16 @@ def test_many_files_and_a_large_one_are_rolled_by_the_next_prediction(
     add(log, 2)
     assert len(list(folder_of(store).glob("*.jsonl"))) == 1
 
-    monkeypatch.setattr(prediction_log, "_MAX_FILE_BYTES", 10)
-    add(log, 3)
-
-    assert log.read()["sales"].tolist() == [0, 1, 2, 3]
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_log, "_MAX_FILE_BYTES", 10)
+        add(log, 3)
     assert len(list(folder_of(store).glob("*.parquet"))) == 2
+    monkeypatch.setattr(prediction_log, "_MAX_LINES", 2)
+    add(log, 4)
+    add(log, 5)
+
+    assert log.read()["sales"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert len(list(folder_of(store).glob("*.parquet"))) == 3
 
 
 def test_a_large_batch_is_written_as_parquet_at_once(
@@ -203,12 +207,67 @@ def test_a_large_batch_is_written_as_parquet_at_once(
     assert log.read()["sales"].tolist() == [1, 2, 3]
 
 
-def test_another_process_that_rolls_is_not_disturbed(log: PredictionLog, store: Store) -> None:
+def test_a_file_in_use_is_not_rolled(log: PredictionLog, store: Store) -> None:
     add(log, 1)
-    end(store)
-    with store.lock("predictions-small"):
+    with end(store).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         log.roll()
-    assert [path.suffix for path in folder_of(store).iterdir()] == [".jsonl"]
+        assert [path.suffix for path in folder_of(store).iterdir()] == [".jsonl"]
+    log.roll()
+    assert [path.suffix for path in folder_of(store).iterdir()] == [".parquet"]
+
+
+def test_a_file_that_is_rolled_before_it_is_locked_is_not_appended_to(
+    log: PredictionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers that share a store do not see each other's processes."""
+    add(log, 1)
+    lock, rolled = fcntl.flock, []
+
+    def lock_late(descriptor: int, operation: int) -> None:
+        if not rolled:
+            rolled.append(True)
+            log.roll()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    add(log, 2)
+
+    assert rolled
+    assert log.read()["sales"].tolist() == [1, 2]
+
+
+def test_a_line_that_was_cut_short_does_not_damage_the_next_one(log: PredictionLog, store: Store) -> None:
+    add(log, 1)
+    (path,) = folder_of(store).iterdir()
+    path.write_bytes(path.read_bytes()[:-5])
+    add(log, 2)
+    assert log.read()["sales"].tolist() == [2]
+
+
+def test_text_and_numbers_in_a_column_ds_are_no_times(log: PredictionLog) -> None:
+    for answer in ({"ds": ["a", "b"]}, {"ds": [0.5, None]}, {"ds": ["2026"]}):
+        log.add(pd.DataFrame(answer), "run", 1, "digest")
+    assert log.read()["ds"].astype(object).fillna("none").tolist() == ["a", "b", 0.5, "none", "2026"]
+
+
+def test_thousands_of_batches_are_read_at_once(log: PredictionLog, store: Store) -> None:
+    add(log, 1)
+    (path,) = folder_of(store).iterdir()
+    line = json.loads(path.read_text())
+    path.write_text("".join(json.dumps(line | {BATCH: f"{number:04}"}) + "\n" for number in range(5000)))
+    began = time.process_time()
+    assert log.read()[BATCH].tolist() == [f"{number:04}" for number in range(5000)]
+    assert time.process_time() - began < 5
+
+
+def test_a_damaged_parquet_file_is_an_error_of_the_store(log: PredictionLog, store: Store) -> None:
+    add(log, 1)
+    log.roll()
+    (path,) = folder_of(store).iterdir()
+    path.write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match="logged predictions are damaged"):
+        log.read()
 
 
 def test_what_is_older_than_keep_is_not_read_and_its_files_are_deleted(log: PredictionLog, store: Store) -> None:
@@ -227,9 +286,9 @@ def test_what_is_older_than_keep_is_not_read_and_its_files_are_deleted(log: Pred
 
     assert log.read()["sales"].tolist() == [2]
     assert [path.suffix for path in folder_of(store).iterdir()] == [".jsonl"]
-    os.utime(next(folder_of(store).iterdir()), (0, 0))
-    later.roll()
-    assert not list(folder_of(store).iterdir())
+    os.utime(end(store), (0, 0))
+    add(later, 3)
+    assert sorted(path.suffix for path in folder_of(store).iterdir()) == [".jsonl", ".parquet"]
 
 
 def test_of_the_truth_of_an_id_the_last_row_counts(log: PredictionLog, store: Store) -> None:
