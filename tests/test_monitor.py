@@ -15,9 +15,10 @@ from conftest import ROOT
 from gristmill.errors import RequestError
 from gristmill.monitoring import prediction_log
 from gristmill.monitoring.prediction_columns import BATCH, ID, RUN, VERSION
+from gristmill.project.monitoring import error_alarm
 from gristmill.project.project import Project
 from helpers.scoreboard import Fault
-from helpers.support import Command, Forked, edit, records, the_error
+from helpers.support import Command, Forked, edit, heard, records, said, the_error
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -137,6 +138,32 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     assert found["groups"][0]["mae"] == pytest.approx(float(np.abs(errors).mean()))
     assert "no such file" in the_error(command("truth", "houses", "--file", "missing.csv"))
     assert [sign["name"] for sign in found["drift"]["inputs"]] == ["predicted price", "area", "rooms"]
+
+
+def test_rows_of_ingested_data_have_no_id_and_are_not_logged(copy_of: Callable[[str], Path], command: Command) -> None:
+    log_predictions(copy_of("tabular"), "houses", 'id = "house"')
+    said = command("predict", "houses")
+    assert said.out.startswith("area,")
+    assert "these predictions are not logged, because ingested data has no column 'house'" in said.err
+    assert Project.open().prediction_log("houses").read().empty
+
+
+def test_a_fault_of_the_log_does_not_end_a_retraining(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log_predictions(finished, "small")
+    project = Project.open()
+    (run,) = records(finished)
+    ingested = project.store.open_verified(run.references["ingest"]).path
+    log = project.prediction_log("small")
+    log.add(pd.DataFrame({"ds": pd.to_datetime(["1774-01-01"]), "renamed": [1.0]}), run.id, None, "")
+
+    with heard(caplog):
+        assert error_alarm(project, "small", ingested) is None
+        assert said(caplog) == []
+        log.roll()
+        (file,) = (finished / "data/store/predictions/small").iterdir()
+        file.write_bytes(b"PAR1")
+        assert error_alarm(project, "small", ingested) is None
+    assert "small: its logged predictions are not checked for errors: " in said(caplog)[0]
 
 
 def test_texts_are_scored_by_their_class(copy_of: Callable[[str], Path], command: Command) -> None:

@@ -33,6 +33,7 @@ _TABLES = ("defaults", "runner", "notify", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
+_PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
 _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     ("gate", "baseline"),
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
@@ -194,7 +195,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
     monitor = None
     if "monitor" in table and domain in MONITORED_DOMAINS:
-        monitor = _monitor(domain, table["monitor"], f"{where[:-1]}.monitor]", problems)
+        monitor = _monitor(domain, table["monitor"], tables.get("ingest"), f"{where[:-1]}.monitor]", problems)
     schedule: Any = tables.get("schedule")
     if schedule and schedule.on_error and monitor is None:
         text = f"true needs logged predictions. Add a table [pipelines.{name}.monitor]."
@@ -246,12 +247,19 @@ def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[Problem])
     return None if unknown else validate_table(Sweep, raw, where, problems)
 
 
-def _monitor(domain: str, raw: Any, where: str, problems: list[Problem]) -> Monitor | None:
+def _monitor(domain: str, raw: Any, ingest: Settings | None, where: str, problems: list[Problem]) -> Monitor | None:
     """Return how predictions are logged; only rows of a table have a column that identifies them."""
     monitor = validate_table(Monitor, raw, where, problems) if is_table(raw, where, problems) else None
     if monitor and monitor.id is not None and not MONITORED_DOMAINS[domain]:
         by = "their series and time" if domain == "timeseries" else "their file"
         problems.append(Problem(where, f"predictions are identified by {by}. Leave it out.", "id", "id"))
+    elif monitor and ingest:
+        role = next(
+            (key for key, column in columns(ingest) if column == monitor.id and key in _PREDICTED_OR_READ), None
+        )
+        if role:
+            text = f"{monitor.id!r} is named in ingest.{role}, so it does not identify a row. Name another column."
+            problems.append(Problem(where, text, "id", "id"))
     return monitor
 
 

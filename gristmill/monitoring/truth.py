@@ -14,9 +14,13 @@ def as_ids(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return text.where(column.notna() & (text != ""), None)
 
 
-def not_predicted(column: str) -> RequestError:
+class NothingComparable(RequestError):
+    """No logged prediction is of the served model's target."""
+
+
+def not_predicted(column: str) -> NothingComparable:
     """Return the error for a log that has no prediction of the served model's target."""
-    return RequestError(
+    return NothingComparable(
         f"no logged prediction has a column {column!r}: all of them were made by models with another target. "
         "Predict with the model that serves."
     )
@@ -26,7 +30,7 @@ def with_truth(log: pd.DataFrame, truth: pd.DataFrame, column: str) -> pd.DataFr
     """Return logged rows with the truth of their ids. Of several predictions of a model for an id, the last counts.
 
     Raises:
-        RequestError: no row has the column of the prediction.
+        NothingComparable: no row has the column of the prediction.
     """
     if column not in log:
         raise not_predicted(column)

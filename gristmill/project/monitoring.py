@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill import keys
 from gristmill.config.catalogue import MONITORED_DOMAINS, Pipeline, restore_settings
-from gristmill.errors import DataError, RequestError, short_repr
+from gristmill.errors import DataError, GristmillError, RequestError, short_repr
 from gristmill.project.prediction_source import reader_of
 from gristmill.registry.version import Version
 from gristmill.retraining.last_judged import good_runs
@@ -64,6 +64,13 @@ def log_answer(
     from gristmill.monitoring.truth import as_ids
 
     column = next((name for name in _id_columns(pipeline) if name in answer), None)
+    if ingested and pipeline.monitor and pipeline.monitor.id and not column:
+        logger.warning(
+            "%s: these predictions are not logged, because ingested data has no column %r (monitor.id). Predict from "
+            "a file that has it: --input FILE.",
+            *(pipeline.name, pipeline.monitor.id),
+        )
+        return
     if pipeline.domain != "timeseries":
         answer = answer.assign(**{ID: as_ids(answer[column]) if column else None})
     files = paths or (files_below(ingested) if ingested else ())
@@ -153,8 +160,19 @@ def _nothing_logged(name: str) -> RequestError:
 
 
 def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
-    """Return the alarm about the errors of logged predictions, None if there is none; `ingested` is the newest data."""
-    found = _compare(models, name, ingested)
+    """Return the alarm about the errors of logged predictions, None if there is none; `ingested` is the newest data.
+
+    A fault of the log is a warning, because a retraining does not need the log.
+    """
+    from gristmill.monitoring.truth import NothingComparable
+
+    try:
+        found = _compare(models, name, ingested)
+    except NothingComparable:
+        return None
+    except GristmillError as fault:
+        logger.warning("%s: its logged predictions are not checked for errors: %s", name, fault)
+        return None
     errors = found.drift.errors if found else None
     return f"logged predictions: {errors}" if errors and errors.alarm else None
 

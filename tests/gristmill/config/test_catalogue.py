@@ -588,6 +588,14 @@ def test_predictions_are_logged_where_a_table_says_so(tmp_path: Path) -> None:
             PHOTOS.format('label = "a"') + 'monitor.id = "row"\n',
             ".monitor] id: predictions are identified by their file.",
         ),
+        (
+            ROWS.format('target = "y", numbers = "x"') + 'monitor.id = "y"\n',
+            ".monitor] id: 'y' is named in ingest.target",
+        ),
+        (
+            ROWS.format('target = "y", numbers = "x"') + 'monitor.id = "x"\n',
+            ".monitor] id: 'x' is named in ingest.numb",
+        ),
         (ROWS.format('target = "y", numbers = "x"') + 'monitor.keep = "1 year"\n', ".monitor] keep: expected "),
         (ROWS.format('target = "y", numbers = "x"') + "monitor = true\n", ".monitor]: expected a table."),
         (
