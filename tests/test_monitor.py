@@ -71,11 +71,11 @@ def test_forecasts_are_scored_when_their_truth_arrives(
     said = command("monitor", "small")
 
     assert (before.status, before.err, said.status, said.err) == (0, "", 0, "")
-    first, headings, overall, tested, *others, alarms, report = said.out.splitlines()
+    first, headings, serving, tested, *others, alarms, report = said.out.splitlines()
     assert re.fullmatch(r"small: 5 predicted values since 20\d\d-\d\d-\d\d, 4 of them scored", first)
     assert before.out.splitlines()[0] == first.replace("4 of", "0 of")
-    assert headings.split() == ["predicted", "scored", "mae", "coverage"]
-    assert overall.split()[:3] == ["all", "5", "4"]
+    assert headings.split() == ["predicted", "scored", "not", "scored", "mae", "coverage"]
+    assert serving.split()[:4] == ["v1", "5", "4", "1"]  # with the predictions before its promotion
     assert [line.split()[:2] for line in others][:2] == [["day", "1774-01-01"], ["day", "1774-02-01"]]
     assert [line.split()[0] for line in others].count("version") == 2
     assert max(map(len, said.out.splitlines()[:-1])) <= 80
@@ -88,6 +88,7 @@ def test_forecasts_are_scored_when_their_truth_arrives(
     errors = np.abs(truth - logged["sunspots"].iloc[:4])
     assert frame.loc[0, "mae"] == pytest.approx(errors.mean())
     assert document["groups"][0]["mae"] == frame.loc[0, "mae"]
+    assert document["serving"].items() >= {"group": "v1", "predicted": 5, "scored": 4}.items()
     assert document["tested"]["mae"] == pytest.approx(float(tested.split()[1]), rel=1e-2)
     assert document["drift"]["alarms"] == [] or alarms != "alarm   none"
 

@@ -1,16 +1,17 @@
 """Scored predictions of a pipeline, and their scores by day, model and slice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.monitoring.prediction_columns import COVERED, DAY, RUN, SCORE, VERSION
+from gristmill.monitoring.prediction_columns import COVERED, DAY, LEVEL, RUN, SCORE, VERSION
 from gristmill.runs.retraining_record import Drift
 
 Values = npt.NDArray[np.float64]
+Owners = npt.NDArray[np.int64]
 
 ALL = "all"  # the group of all rows
 
@@ -21,7 +22,7 @@ _MAX_DAYS = 31  # days that are scored one by one; more are scored by month
 class LiveRows:
     """Logged values, compared with the truth."""
 
-    rows: pd.DataFrame  # with `RUN`, `VERSION`, `DAY`, `SCORE`, `COVERED` and the slices
+    rows: pd.DataFrame  # with `RUN`, `VERSION`, `DAY`, `SCORE`, `COVERED`, `LEVEL` and the slices
     slices: Mapping[str, str]  # name of a slice to its column
     drift: Drift  # of the model that serves
     root: bool = False  # whether the score of a group is the root of the mean
@@ -31,8 +32,19 @@ def score_table(live: LiveRows, metric: str) -> pd.DataFrame:
     """Return one row for each group: `by`, `group`, `predicted`, `scored`, the metric, `coverage`.
 
     `by` is `all`, `day` or `month`, `version` if there are several, and each slice that has several values.
+    There is no coverage of a group whose intervals should cover different shares of the values.
     """
-    return pd.concat([_scores(live, by, groups, metric) for by, groups in _groupings(live)], ignore_index=True)
+    tables = []
+    for by, groups in _groupings(live):
+        owners, names = pd.factorize(groups, sort=True)
+        tables.append(_scores(live, by, owners, list(names), metric))
+    return pd.concat(tables, ignore_index=True)
+
+
+def served_scores(live: LiveRows, metric: str, run: str, name: str) -> pd.DataFrame:
+    """Return one row as in `score_table`, for the model that serves: `run` made it, `name` is its group."""
+    owners = np.where(live.rows[RUN] == run, 0, -1)
+    return _scores(live, "serving", owners, [name], metric)
 
 
 def _groupings(live: LiveRows) -> Iterator[tuple[str, pd.Series]]:
@@ -47,10 +59,11 @@ def _groupings(live: LiveRows) -> Iterator[tuple[str, pd.Series]]:
             yield by, groups
 
 
-def _scores(live: LiveRows, by: str, groups: pd.Series, metric: str) -> pd.DataFrame:
-    owners, names = pd.factorize(groups, sort=True)
+def _scores(live: LiveRows, by: str, owners: Owners, names: Sequence[str], metric: str) -> pd.DataFrame:
+    """Return one row for each name; `owners` has the position of each row's name, -1 for none."""
     score, covered = (live.rows[name].to_numpy(np.float64) for name in (SCORE, COVERED))
     scored, means = _means(owners, score, len(names))
+    levels = live.rows[LEVEL].where(~np.isnan(covered)).groupby(owners).nunique().reindex(range(len(names)))
     return pd.DataFrame(
         {
             "by": by,
@@ -58,12 +71,12 @@ def _scores(live: LiveRows, by: str, groups: pd.Series, metric: str) -> pd.DataF
             "predicted": np.bincount(owners[owners >= 0], minlength=len(names)),
             "scored": scored,
             metric: np.sqrt(means) if live.root else means,
-            "coverage": _means(owners, covered, len(names))[1],
+            "coverage": np.where(levels > 1, np.nan, _means(owners, covered, len(names))[1]),
         }
     )
 
 
-def _means(owners: npt.NDArray[np.int64], values: Values, count: int) -> tuple[npt.NDArray[np.int64], Values]:
+def _means(owners: Owners, values: Values, count: int) -> tuple[Owners, Values]:
     """Return the number of known values of each group, and their mean, NaN if there are none."""
     chosen = ~np.isnan(values) & (owners >= 0)
     counts = np.bincount(owners[chosen], minlength=count)

@@ -11,5 +11,6 @@ TRUTH = "@truth"  # in files of the truth, with `ID`, and in compared rows
 DAY = "@day"  # of compared rows: the time that a value is for, or was answered
 SCORE = "@score"  # of compared rows: the mean is the score of a group; missing where the truth is not known
 COVERED = "@covered"  # of compared rows: whether the interval covers the truth; missing without an interval
+LEVEL = "@level"  # of compared rows: the share of values that the interval should cover; missing without an interval
 
 PERIODS = ("day", "month")  # groups of compared rows that are in the order of time

@@ -19,6 +19,7 @@ class Monitoring:
     pipeline: str
     first: datetime  # time of the first answer
     table: pd.DataFrame  # of `score_table`
+    served: pd.DataFrame  # of `served_scores`
     scores: Scores  # of the model that serves, on its test set
     drift: Drift
 
@@ -39,18 +40,24 @@ class Monitoring:
         return f"{self.pipeline}: {predicted:,} predicted values since {self.first:%Y-%m-%d}, {scored:,} of them scored"
 
     def groups(self, most: int) -> list[tuple[str, pd.DataFrame]]:
-        """Return at most so many groups of each kind, by kind: the last days or months, and the worst of the others."""
+        """Return at most so many groups of each kind, by kind: the last scored days or months, the worst of others."""
         found = []
         for by, groups in self.table.iloc[1:].groupby("by", sort=False):
-            if by not in PERIODS:
-                groups = groups.sort_values(self.metric, ascending=self.scores.higher_is_better, kind="stable")
-            found.append((str(by), groups.tail(most) if by in PERIODS else groups.head(most)))
+            if by in PERIODS:
+                scored = groups[groups["scored"] > 0]
+                shown = (scored if len(scored) else groups).tail(most)
+            else:
+                shown = groups.sort_values(self.metric, ascending=self.scores.higher_is_better, kind="stable").head(
+                    most
+                )
+            found.append((str(by), shown))
         return found
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        table = self.table.astype(object).where(self.table.notna(), None)
-        groups = table.replace([math.inf], "inf").to_dict("records")  # JSON has no such number
+        table = pd.concat([self.table, self.served]).astype(object)
+        table = table.where(table.notna(), None).replace([math.inf], "inf")  # JSON has no such number
+        *groups, serving = table.to_dict("records")
         drift = self.drift.model_dump(mode="json") | {"alarms": self.drift.alarms}
         about = {"pipeline": self.pipeline, "metric": self.metric, "since": self.first.isoformat()}
-        return about | {"tested": self.tested, "groups": groups, "drift": drift}
+        return about | {"serving": serving, "tested": self.tested, "groups": groups, "drift": drift}

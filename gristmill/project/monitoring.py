@@ -179,7 +179,7 @@ def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
 
 def _compare(models: "Models", name: str, ingested: Path | None = None) -> "Monitoring | None":
     """Return scores and drift of a pipeline's logged predictions; None if there are none."""
-    from gristmill.monitoring.live_rows import score_table
+    from gristmill.monitoring.live_rows import score_table, served_scores
     from gristmill.monitoring.prediction_columns import ANSWERED
     from gristmill.monitoring.summary import Monitoring
 
@@ -192,12 +192,14 @@ def _compare(models: "Models", name: str, ingested: Path | None = None) -> "Moni
     stages = ("ingest", "preprocess", "evaluate")
     folders = {stage: models.store.open_verified(served.references[stage], by_stat=True).path for stage in stages}
     champion = Champion(folders | {"export": export}, restore_settings(served.domain, served.settings))
-    run, domain = served.run if isinstance(served, Version) else served.id, _domain(pipeline.domain)
+    run, model = (served.run, f"v{served.number}") if isinstance(served, Version) else (served.id, f"run {served.id}")
+    domain = _domain(pipeline.domain)
     by_file = hasattr(domain, "truth_column")
     truth = log.truth() if by_file else ingested or _newest_data(models, pipeline, served)
     live, scores = domain.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
     first = logged[ANSWERED].iloc[0].to_pydatetime()
-    return Monitoring(name, first, score_table(live, scores.metric), scores, live.drift)
+    tables = score_table(live, scores.metric), served_scores(live, scores.metric, run, model)
+    return Monitoring(name, first, *tables, scores, live.drift)
 
 
 def _newest_data(models: "Models", pipeline: Pipeline, served: Version | Record) -> Path:

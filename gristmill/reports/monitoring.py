@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Scored = dict[str, Any]  # scores by metric, None for a missing one, and numbers of values
 
-COUNTS = ("predicted", "scored")
+COUNTS = ("predicted", "scored", "not scored")
 
 _MAX_GROUPS = 100  # of each kind, on the page
 _COMPARED = "Predictions, compared with the test set, and inputs, compared with the training data"
@@ -44,9 +44,10 @@ def sections(found: "Monitoring") -> Iterator[Section]:
 
 
 def score_table(found: "Monitoring", most: int = 0) -> Table:
-    """Return the scores of all predictions and on the test set, and those of at most so many groups of each kind."""
-    (overall,) = _records(found.table.iloc[:1])
-    named = [("all", overall), ("tested", found.tested)]
+    """Return the scores of the model that serves, of all versions, on the test set, and of some groups of each kind."""
+    overall, served = _records(found.table.iloc[:1])[0], _records(found.served)[0]
+    several = overall["predicted"] > served["predicted"]
+    named = [(served["group"], served), *([("all versions", overall)] if several else []), ("tested", found.tested)]
     for by, groups in found.groups(most) if most else ():
         named += zip(by + " " + groups["group"], _records(groups), strict=True)
     return _table("", named, found.metric)
@@ -63,7 +64,8 @@ def _table(heading: str, named: Iterable[tuple[str, Scored]], metric: str) -> Ta
 
 
 def _records(groups: "pd.DataFrame") -> list[Scored]:
-    """Return the scores of each group, None for a missing one."""
+    """Return the scores of each group, None for a missing one, and the number of values without a score."""
+    groups = groups.assign(**{"not scored": groups["predicted"] - groups["scored"]})
     records = groups.astype(object).where(groups.notna(), None).to_dict("records")
     return [{str(name): value for name, value in record.items()} for record in records]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.domains.tabular import dataset
 from gristmill.monitoring.live_rows import LiveRows
-from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, RUN, SCORE, TRUTH
+from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
 from gristmill.monitoring.truth import with_truth
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
@@ -28,7 +28,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     rows = with_truth(log, truth, layout.target)
     predicted = rows[layout.target].to_numpy(np.float64)
     error = np.abs(rows[TRUTH].to_numpy(np.float64) - predicted)
-    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: error, COVERED: np.nan})
+    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: error, COVERED: np.nan, LEVEL: np.nan})
     own = rows[(rows[RUN] == run) & rows[layout.target].notna()]  # a row with an empty cell has no prediction
     drift = _drift(own, known, champion.folders) if len(own) else Drift(errors=None, inputs=[])
     return LiveRows(rows, {name: name for name in layout.categories if name in rows}, drift)

@@ -13,7 +13,7 @@ from gristmill.domains.timeseries.forecasts import Array, read_predictions
 from gristmill.domains.timeseries.retraining import Usual, held_out_errors, newest_input_drift, usual_values
 from gristmill.domains.timeseries.score_table import errors_of_series, losses
 from gristmill.monitoring.live_rows import LiveRows
-from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, RUN, SCORE, VERSION
+from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, LEVEL, RUN, SCORE, VERSION
 from gristmill.monitoring.truth import not_predicted
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.series_drift import series_error_drift, series_input_drift
@@ -63,21 +63,27 @@ def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFr
     about = log[[BATCH, ANSWERED, VERSION, RUN, "unique_id", "ds", "origin", "step"]]
     values = []
     for target in (target for target in data.layout.targets if target in log):
-        low, high = _interval(log, target)
-        own = about.assign(channel=target, forecast=log[target].astype(np.float64), low=low, high=high)
+        interval = _interval(log, target)
+        own = about.assign(channel=target, forecast=log[target].astype(np.float64), **interval)
         values.append(own[own.groupby(BATCH)["forecast"].transform("count") > 0])  # other models had other targets
     if not sum(map(len, values)):
         raise not_predicted(data.layout.targets[0])
     return pd.concat(values, ignore_index=True)
 
 
-def _interval(log: pd.DataFrame, target: str) -> tuple[Any, Any]:
-    """Return the lowest and the highest quantile of a target; NaN without quantiles."""
+def _interval(log: pd.DataFrame, target: str) -> dict[str, Any]:
+    """Return columns `low` and `high`, the outermost quantiles that each model predicts, and `LEVEL` between them."""
     prefix = f"{target} quantile "
-    levels = {float(name[len(prefix) :]): name for name in map(str, log) if name.startswith(prefix)}
-    if not levels:
-        return np.nan, np.nan
-    return log[levels[min(levels)]].astype(np.float64), log[levels[max(levels)]].astype(np.float64)
+    named = {float(name[len(prefix) :]): name for name in map(str, log) if name.startswith(prefix)}
+    if not named:
+        return {"low": np.nan, "high": np.nan, LEVEL: np.nan}
+    levels = np.array(sorted(named))
+    quantiles = log[[named[level] for level in levels]].astype(np.float64)
+    predicted = quantiles.notna().groupby(log[RUN]).transform("any").to_numpy()
+    first, last = predicted.argmax(axis=1), len(levels) - 1 - predicted[:, ::-1].argmax(axis=1)
+    values, rows = quantiles.to_numpy(), np.arange(len(log))
+    level = np.where(predicted.any(axis=1), (levels[last] - levels[first]).round(9), np.nan)
+    return {"low": values[rows, first], "high": values[rows, last], LEVEL: level}
 
 
 def _with_truth(rows: pd.DataFrame, table: pd.DataFrame, targets: list[str]) -> pd.DataFrame:

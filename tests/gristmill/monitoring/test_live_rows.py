@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.monitoring.live_rows import LiveRows, score_table
-from gristmill.monitoring.prediction_columns import COVERED, DAY, RUN, SCORE, VERSION
+from gristmill.monitoring.live_rows import LiveRows, score_table, served_scores
+from gristmill.monitoring.prediction_columns import COVERED, DAY, LEVEL, RUN, SCORE, VERSION
 from gristmill.runs.retraining_record import Drift
 
 NO_DRIFT = Drift(errors=None, inputs=[])
 
 
 def live(days: Any, scores: list[float], root: bool = False, **columns: Any) -> LiveRows:
-    rows = pd.DataFrame({DAY: pd.to_datetime(days), SCORE: scores, COVERED: math.nan, RUN: "r", VERSION: 1})
+    rows = pd.DataFrame({DAY: pd.to_datetime(days), SCORE: scores, COVERED: math.nan, LEVEL: 0.8, RUN: "r", VERSION: 1})
     slices = {name: name for name in columns if not name.startswith("@")}
     return LiveRows(rows.assign(**columns).astype({VERSION: "Int64"}), slices, NO_DRIFT, root)
 
@@ -54,3 +54,16 @@ def test_the_root_of_the_mean_is_that_of_each_group() -> None:
 def test_coverage_is_the_mean_of_what_has_an_interval() -> None:
     rows = live(["2026-11-01"] * 3, [1.0] * 3, **{COVERED: [1.0, 0.0, np.nan]})
     assert score_table(rows, "mae")["coverage"].tolist() == [0.5, 0.5]
+
+
+def test_coverages_of_intervals_of_different_levels_have_no_mean() -> None:
+    columns = {COVERED: [1.0, 0.0, np.nan, 1.0], LEVEL: [0.8, 0.8, 0.5, 0.5], "town": ["Bonn", "Bonn", "Bonn", "Ulm"]}
+    table = score_table(live(["2026-11-01"] * 4, [1.0] * 4, **columns), "mae").set_index(["by", "group"])["coverage"]
+    assert np.isnan(table["all", ""])
+    assert table["town"].to_dict() == {"Bonn": 0.5, "Ulm": 1.0}
+
+
+def test_the_model_that_serves_is_scored_by_itself() -> None:
+    rows = live(["2026-11-01"] * 3, [1.0, 2.0, math.nan], **{RUN: ["r", "s", "s"]})
+    assert groups(served_scores(rows, "mae", "s", "v2")) == [("serving", "v2", 2, 1, 2)]
+    assert groups(served_scores(rows, "mae", "t", "v3")) == [("serving", "v3", 0, 0, -1)]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.monitoring.live_rows import LiveRows
-from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, RUN, SCORE, TRUTH
+from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
 from gristmill.monitoring.truth import with_truth
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift
@@ -26,7 +26,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), "label")
     known = (rows[TRUTH].notna() & rows["label"].notna()).to_numpy()
     hits = np.where(known, (rows[TRUTH] == rows["label"]).to_numpy(np.float64), np.nan)
-    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits, COVERED: np.nan})
+    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits, COVERED: np.nan, LEVEL: np.nan})
     own = rows[(rows[RUN] == run) & rows["label"].notna()]
     tested = read_predictions(champion.folders["evaluate"], "test")
     drift = Drift(errors=None, inputs=[])

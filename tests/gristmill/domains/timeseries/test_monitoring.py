@@ -18,7 +18,7 @@ from gristmill.domains.timeseries.score_table import losses, past_errors
 from gristmill.domains.timeseries.settings import Export, Ingest, Preprocess
 from gristmill.errors import RequestError
 from gristmill.monitoring.live_rows import LiveRows, score_table
-from gristmill.monitoring.prediction_columns import COVERED, SCORE
+from gristmill.monitoring.prediction_columns import COVERED, LEVEL, SCORE
 from gristmill.monitoring.prediction_log import PredictionLog
 from gristmill.runs.retraining_record import Champion, ErrorDrift
 from gristmill.store.store import Store
@@ -108,6 +108,24 @@ def test_the_coverage_is_the_share_of_values_within_the_outermost_quantiles(
 
     assert overall(live)["coverage"] == inside.mean()
     assert live.rows[COVERED].notna().sum() == len(known)
+
+
+def test_each_model_has_its_own_outermost_quantiles(
+    log: PredictionLog, answered: pd.DataFrame, exported: Folders, tmp_path: Path
+) -> None:
+    now = ingested_months(tmp_path / "now")
+    of_one = live_rows(answered, now, champion(exported), RUN)
+    names = {f"sunspots quantile {level}": f"sunspots quantile {other}" for level, other in ((0.1, 0.25), (0.9, 0.75))}
+    for _, batch in answered.groupby("@batch"):
+        rows = batch[["ds", "sunspots", *names]].rename(columns=names)
+        log.add(rows.reset_index(drop=True), "another run", 2, "inputs")
+
+    live = live_rows(log.read(), now, champion(exported), RUN)
+
+    assert live.rows.groupby("@run")[LEVEL].unique().map(list).to_dict() == {RUN: [0.8], "another run": [0.5]}
+    assert np.isnan(overall(live)["coverage"])
+    both = score_table(live, "mae").set_index("by").loc["version", "coverage"]
+    assert both.tolist() == [overall(of_one)["coverage"]] * 2
 
 
 def test_the_last_of_several_forecasts_from_an_origin_counts(
