@@ -23,7 +23,7 @@ from gristmill.retraining.gate import Contest, best_baseline, judge_contest, kee
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
-from gristmill.retraining.recovery import clearly_better, rows_since_alarm
+from gristmill.retraining.recovery import clearly_better, rows_to_compare
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import (
     CHALLENGER,
@@ -33,7 +33,7 @@ from gristmill.runs.retraining_record import (
     stop_before_training,
 )
 from gristmill.runs.scores import Scores
-from gristmill.settings.schedule import Gate, parse_duration
+from gristmill.settings.schedule import parse_duration
 from gristmill.settings.selection import Select
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
@@ -169,10 +169,10 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
     domain = _domain(run.pipeline.domain)
     if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
         return None
-    runs = Runs(run.catalogue.store).newest_first(run.pipeline.name)
-    earlier = (record.retraining for record in runs if record.id != run.id and record.retraining)
+    records = Runs(run.catalogue.store).newest_first(run.pipeline.name)
+    earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
     gate: Any = run.pipeline.tables["gate"]
-    rows = min(rows_since_alarm(found, earlier), gate.window)
+    rows = rows_to_compare(found, earlier, gate)
     tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
     return replace(run, pipeline=replace(run.pipeline, tables=tables)) if tables else None
 
@@ -192,10 +192,11 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
         _domain(run.pipeline.domain).contest(_artifact_folders(run, made), champion, steps) for steps in (1, None)
     )
     names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
-    winner = clearly_better(first_step, contest, names)
+    gate: Any = run.pipeline.tables["gate"]
+    winner = clearly_better(first_step, contest, names, gate)
     if winner is None:
         return found
-    judged = judge_contest(replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]}), Gate(), None)
+    judged = judge_contest(replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]}), gate, None)
     why = f"{winner} is clearly better after an alarm: {judged.why}"
     logger.info("%-10s %s", "recovery", why)
     judged = judged.model_copy(update={"why": why})

@@ -114,16 +114,15 @@ def _look_up(rows: pd.DataFrame, data: Prepared, values: Array) -> Array:
 def _drift(rows: pd.DataFrame, table: pd.DataFrame, data: Prepared, champion: Folders) -> Drift:
     """Compare forecasts and their errors with those on held-out data, and newest values with the training data.
 
-    All are in deviations of each series. Only forecasts whose whole horizon is known have an error, because nearer
-    steps have smaller errors.
+    All are in deviations of each series. Errors are those one step ahead, as in a retraining.
     """
     targets, horizon = data.layout.targets, data.layout.horizon
     trained = read_table(champion["ingest"] / "series.parquet")
     usual = usual_values(trained, [*targets, *data.layout.inputs])
     near = _standardised(rows[rows["step"] <= horizon], "forecast", usual)
     known = near.assign(miss=((near["y"] - near["forecast"]) / near["deviation"]).abs()).dropna(subset="miss")
-    windows = known.groupby(["origin", "unique_id"], sort=True)["miss"].agg(["mean", "count"])
-    whole = windows.loc[windows["count"] == horizon * len(targets), "mean"]
+    first = known[known["step"] == 1].groupby(["origin", "unique_id"], sort=True)["miss"].agg(["mean", "count"])
+    whole = first.loc[first["count"] == len(targets), "mean"]
     tested = _standardised(read_predictions(champion["evaluate"], "test"), MODEL, usual)
     outputs = [
         series_input_drift(f"forecast {target}", _by_time(near, target), _by_time(tested, target))

@@ -120,9 +120,10 @@ def lost(ingest: Path, before: Path) -> LostRows:
 def drift(ingest: Path, champion: Champion) -> Drift:
     """Compare the champion's errors and inputs since its training with those before.
 
-    Values are scaled by the mean and deviation of each series' training data. Errors are means over horizon and
-    targets, inputs are means over the series at each time. Errors are compared with those on the champion's validation
-    and test set, because the test set alone, a judging window, is too short.
+    Values are scaled by the mean and deviation of each series' training data. Inputs are means over the series at each
+    time, and errors also over targets, one step ahead: those over a longer horizon depend on each other too much for a
+    test. They are compared with those on the champion's validation and test set, because the test set alone, a judging
+    window, is too short.
     """
     table, trained = (read_table(folder / "series.parquet") for folder in (ingest, champion.folders["ingest"]))
     replay = _replay(ingest, champion, trained)
@@ -164,7 +165,7 @@ def _together(table: pd.DataFrame, usual: Usual) -> pd.DataFrame:
 
 
 def held_out_errors(champion: Folders, usual: Usual) -> Iterator[Array]:
-    """Yield the champion's errors on its validation and its test set."""
+    """Yield the champion's errors one step ahead on its validation and its test set."""
     data = dataset.read(champion["preprocess"])
     for part in PARTS[1:]:
         starts, rows = data.origins(part), read_predictions(champion["evaluate"], part)
@@ -173,14 +174,14 @@ def held_out_errors(champion: Folders, usual: Usual) -> Iterator[Array]:
 
 
 def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usual) -> Array:
-    """Return the mean error of windows that begin at each time, in order, without new series.
+    """Return the mean error one step ahead at each time, in order, without new series.
 
     Errors are in each series' own deviations. Series are averaged because events often affect several of them.
     """
     deviation = usual[1][data.layout.targets].reindex(data.ids)
     units = deviation.to_numpy()[data.series_of(starts)]  # (windows, targets), NaN for a new series
     known = ~np.isnan(units).any(axis=1)
-    return _by_time((misses / units[:, np.newaxis]).mean(axis=(1, 2))[known], data.times[starts][known])
+    return _by_time((misses[:, 0] / units).mean(axis=1)[known], data.times[starts][known])
 
 
 def contest(challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
