@@ -60,7 +60,7 @@ def _address(variable: str) -> Receiver:
 
 def _block(block_name: str) -> Receiver:
     ensure_api()
-    from httpx import HTTPError
+    from httpx import HTTPError, InvalidURL
     from prefect.blocks.abstract import NotificationBlock, NotificationError
     from prefect.blocks.core import Block
 
@@ -81,7 +81,7 @@ def _block(block_name: str) -> Receiver:
                 notify(body, subject)
         except NotificationError as error:
             raise WorkError(_refusal(block_name, error.log)) from None
-        except HTTPError as error:
+        except (HTTPError, InvalidURL, OSError, ValueError) as error:  # blocks use different libraries
             raise WorkError(_refusal(block_name, str(error))) from None
 
     return Receiver(block_name, send)

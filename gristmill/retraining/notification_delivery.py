@@ -104,10 +104,10 @@ def _send_due(catalogue: Catalogue) -> None:
 def _read_sent(file: Path) -> dict[str, str]:
     """Return the noted messages; none if the file is missing or damaged."""
     try:
-        noted: dict[str, str] = json.loads(file.read_bytes())
-        return noted
+        noted = json.loads(file.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _facts(store: Store, file: Path) -> Facts | None:

@@ -67,6 +67,22 @@ def test_a_message_goes_to_a_notification_block(prefect_api: str, webhook: Webho
     assert str(refused.value) == f"[notify] {kind}/receiver: HTTP status 401. Check it: gristmill doctor --notify."
 
 
+def test_a_block_with_an_invalid_address_is_named_without_it(prefect_api: str) -> None:
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    block = CustomWebhookNotificationBlock(
+        name="ops", url="http://secret.example:port/", json_data={"text": "{{body}}"}
+    )
+    block.save("invalid", overwrite=True)
+    with pytest.raises(WorkError) as refused:
+        open_receiver(Notify(block="custom-webhook/invalid")).send("subject", "body")
+
+    assert str(refused.value) == (
+        "[notify] custom-webhook/invalid: it was not reached, or refused the message. "
+        "Check it: gristmill doctor --notify."
+    )
+
+
 def test_what_is_no_notification_block_is_an_error(prefect_api: str) -> None:
     from prefect.blocks.system import Secret
 

@@ -109,7 +109,7 @@ def test_what_was_sent_but_not_noted_is_sent_again(
     assert webhook.subjects == [FAILED, FAILED]
 
 
-@pytest.mark.parametrize("content", ["{", ""])
+@pytest.mark.parametrize("content", ["{", "", "[]"])
 def test_damaged_files_stop_no_other_message(catalogue: Catalogue, webhook: Webhook, content: str) -> None:
     lost = failed_run(catalogue)
     (catalogue.store.root / "runs/small" / f"{lost.id}.json").write_text(content)
