@@ -43,9 +43,9 @@ from gristmill.util.table_io import read_table, write_table
 logger = logging.getLogger(__name__)
 
 _MAX_LINE_ROWS = 10_000  # larger batches are written as Parquet at once
-_MAX_FILE_BYTES = 4 << 20  # a larger file of lines is rolled
-_MAX_LINES = 500  # a file of more lines is rolled
-_MAX_FILES = 64  # if there are more files of lines, all are rolled
+_MAX_FILE_BYTES = 4 << 20  # if its own file is larger, a process rolls all files of lines
+_MAX_LINES = 500  # the same if it has so many lines
+_MAX_FILES = 64  # the same if there are more files
 _MONTH = timedelta(days=31)
 
 _writing = threading.Lock()  # of this process: its threads share a file
@@ -155,10 +155,11 @@ class PredictionLog:
         return self._folder / f"{os.getpid()}~{socket.gethostname()}.jsonl"
 
     def _tidy(self) -> None:
-        """Roll files of lines that are many, large or too old, and delete what is too old."""
-        own, files, oldest = self._own_file(), self._line_files(), time.time() - self._keep.total_seconds()
-        ripe = files if len(files) > _MAX_FILES else [path for path in files if _changed(path) < oldest]
-        self._roll([*ripe, *([own] if own not in ripe and _is_large(own) else [])])
+        """Roll the files of lines if they are many, large or too old, and delete what is too old."""
+        files, oldest = self._line_files(), time.time() - self._keep.total_seconds()
+        is_ripe = len(files) > _MAX_FILES or _is_large(self._own_file())
+        if is_ripe or any(_changed(path) < oldest for path in files):
+            self._roll(files)
         self._delete_expired()
 
     def _roll(self, paths: list[Path]) -> None:
@@ -225,10 +226,11 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def _is_large(path: Path) -> bool:
-    """Return whether a file of lines is to be rolled for its size."""
-    if not path.exists():
+    """Return whether a file of lines has many bytes or lines."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return False
-    content = path.read_bytes()
     return len(content) > _MAX_FILE_BYTES or content.count(b"\n") >= _MAX_LINES
 
 
