@@ -24,6 +24,8 @@ from gristmill.util.table_io import read_document, read_table
 from helpers.small_judged_texts import exported
 from helpers.small_scored_texts import NEIGHBOURS, Folders, folders_below, write_texts
 
+pytestmark = pytest.mark.slow  # the rules of the selection are tested faster in common
+
 CLASSES = ["bad", "fair", "good"]
 
 pytest_plugins = ["helpers.end_to_end"]

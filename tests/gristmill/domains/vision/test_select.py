@@ -29,6 +29,8 @@ from gristmill.util.table_io import read_document, read_table
 from helpers.small_base import SMALL, write_weights
 from helpers.small_prepared import coloured, write_prepared
 
+pytestmark = pytest.mark.slow  # the rules of the selection are tested faster in common
+
 pytest_plugins = ["helpers.end_to_end"]
 
 CLASSES = ["a", "b", "c"]
@@ -127,7 +129,6 @@ def test_the_selected_average_is_scored_with_all_candidates(selected: Any) -> No
     )
 
 
-@pytest.mark.slow
 def test_the_selected_average_is_exported_in_every_format(selected: Any, tmp_path: Path, parity_here: None) -> None:
     read = {name: selected[0][name] for name in ("preprocess", "train", "evaluate")}
 
@@ -195,7 +196,6 @@ def test_a_frozen_base_is_fitted_and_scored_on_stored_features(tmp_path: Path) -
     assert first[columns].to_numpy() == pytest.approx(second[columns].to_numpy(), abs=1e-4)
 
 
-@pytest.mark.slow
 def test_an_average_of_heads_is_scored_on_pixels(tmp_path: Path) -> None:
     folders = {"preprocess": tmp_path / "data"}
     parts = {"train": coloured(40), "validation": coloured(12, seed=1), "test": coloured(10, seed=2)}
