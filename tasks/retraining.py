@@ -200,6 +200,7 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
     why = f"{winner} is clearly better after an alarm: {judged.why}"
     logger.info("%-10s %s", "recovery", why)
     judged = judged.model_copy(update={"why": why})
+    Runs(run.catalogue.store).keep_stages(run.pipeline.name, run.id, run.stages)  # without those of a challenger
     return _record(run, found.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None}))
 
 

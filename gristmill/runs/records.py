@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -133,6 +133,12 @@ class Runs:
         """Add a finished stage to a record."""
         record = self.read(pipeline, run)
         self._write(record.model_copy(update={"stages": record.stages | {stage: done}}))
+
+    def keep_stages(self, pipeline: str, run: str, labels: Collection[str]) -> None:
+        """Remove all stages from a record but those with these labels, because the run made another model."""
+        record = self.read(pipeline, run)
+        kept = {label: stage for label, stage in record.stages.items() if label in labels}
+        self._write(record.model_copy(update={"stages": kept}))
 
     def note_untried(self, pipeline: str, run: str, budget: float | None, candidates: list[str]) -> None:
         """Record the budget, in seconds, and the candidates that were not started."""

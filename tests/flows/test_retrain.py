@@ -218,6 +218,7 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
     assert champion
     assert champion.evaluated.selected
     assert champion.evaluated.selected.members == {winner: 1.0}
+    assert "train" not in recovery.stages  # nothing of a challenger of the pipeline's own kind
     forecast = Project.open(project).predict("small")
     assert (forecast["sunspots"] > 900).all()
 
@@ -379,7 +380,10 @@ def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain:
 
 
 @pytest.mark.slow
-def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrain: Retrain) -> None:
+def test_a_challenger_may_begin_from_the_champions_weights(
+    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.retrain.recovery_run", lambda *_: None)  # simple forecasters are better
     edit(project / "pipelines.toml", 'kind = "linear"', 'kind = "dense"\nunits = [4]')
     warm = ("schedule.warm_start=true", "train.epochs=2", "train.learning_rate=1e-6")
 
