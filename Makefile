@@ -19,7 +19,7 @@ run: .venv/installed
 	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
-STAGES := tests/gristmill/domains # takes about as long as all others
+STAGES := $(addprefix tests/gristmill/domains/,common generation tabular text timeseries) # take as long as all others
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # wait for others
 
 # In parts side by side: each waits for other processes now and then, the slow ones most of the time.
@@ -30,7 +30,7 @@ test-stages:
 	$(BIN)/pytest -m "not slow" $(STAGES) $(DOCTESTS)
 
 test-rest:
-	$(BIN)/pytest -m "not slow" tests --ignore=$(STAGES)
+	$(BIN)/pytest -m "not slow" tests $(STAGES:%=--ignore=%)
 
 test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
