@@ -5,19 +5,17 @@ from typing import Any, cast
 from prefect import flow
 from prefect.states import Completed
 
+from tasks.recovery import judge_recovery, recovery_run, with_only
 from tasks.retraining import (
     before_selection,
     check_drift,
     count_judgeable,
     judge,
-    judge_recovery,
     look_for_news,
     promote,
-    recovery_run,
     retraining_run,
     with_champions_recipe,
     with_needed_candidates,
-    with_only,
     with_warm_start,
 )
 from tasks.stage_tasks import ingest, run_up_to

@@ -1,8 +1,7 @@
 """Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote."""
 
-import importlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,38 +10,39 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from gristmill.config.candidates import candidates_of
-from gristmill.config.catalogue import Pipeline, load, restore_settings
+from gristmill.config.catalogue import Pipeline, load
 from gristmill.config.deployments import pipeline_resource, schedule_of
-from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.errors import RequestError, WorkError
 from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
-from gristmill.retraining.notification_delivery import deliver
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
-from gristmill.retraining.recovery import clearly_better, rows_to_compare
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import (
-    CHALLENGER,
-    Champion,
     Retraining,
     stop_before_challenger,
     stop_before_training,
 )
 from gristmill.runs.scores import Scores
 from gristmill.settings.schedule import parse_duration
-from gristmill.settings.selection import Select
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from tasks.prefect_artifacts import best_effort, show_judgement
+from tasks.retraining_artifacts import (
+    References,
+    artifact_folder,
+    artifact_folders,
+    champion_data,
+    domain_module,
+    record_retraining,
+    version_folders,
+)
 from tasks.run import Run, recorded_run, stage_task
 
 logger = logging.getLogger(__name__)
-
-References = Mapping[str, Reference]
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
 
 def _domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
     """Return the settings that the domain changes for challengers; the user may not override them."""
-    domain = _domain(settings.domain)
+    domain = domain_module(settings.domain)
     added: list[str] = domain.overrides(settings.tables) if hasattr(domain, "overrides") else []
     for assignment in overrides:
         key = assignment.partition("=")[0].strip()
@@ -88,10 +88,10 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with the data that the last retraining judged."""
     champion = run.champion
     known = last_judged_data(run.pipeline, Runs(run.catalogue.store), Registry(run.catalogue.store), champion)
-    news_of = _domain(run.pipeline.domain).news
-    now = _folder(run, ingested)
-    news = news_of(now, _folders(run, champion)["ingest"] if champion else None)
-    unjudged = news_of(now, _folder(run, known.ingest)).rows if known else news.rows
+    news_of = domain_module(run.pipeline.domain).news
+    now = artifact_folder(run, ingested)
+    news = news_of(now, version_folders(run, champion)["ingest"] if champion else None)
+    unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
     asked = _domain_overrides(run.pipeline, [])
     found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged, asked=asked)
     tables: Any = run.pipeline.tables
@@ -99,7 +99,7 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, now)
     end = stop_before_training(news, unjudged, made, schedule, tables["gate"], datetime.now(UTC), has_erred)
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
-    return _record(run, found.ended(*end) if end else found)
+    return record_retraining(run, found.ended(*end) if end else found)
 
 
 def _predictions_erred(run: Run, ingested: Path) -> bool:
@@ -117,9 +117,9 @@ def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     if champion is None or not found.news.later:
         return found
     progress.report_work("drift")
-    drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _champion(run, champion))
+    drift = domain_module(run.pipeline.domain).drift(artifact_folder(run, ingested), champion_data(run, champion))
     _raise_alarms(run, champion, drift.alarms)
-    return _record(run, found.model_copy(update={"drift": drift}))
+    return record_retraining(run, found.model_copy(update={"drift": drift}))
 
 
 def with_warm_start(run: Run) -> Run:
@@ -153,55 +153,15 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
     recipe = recipe_of(run.champion, run.pipeline)
     if not recipe:
         return None
-    compared = read_leaderboard(_folder(run, made["select"]))
+    compared = read_leaderboard(artifact_folder(run, made["select"]))
     if not set(recipe) <= set(compared["candidate"][compared["failed"] == ""]):
         return None
-    selected = Scores.read(_folder(run, made["evaluate"])).selected
+    selected = Scores.read(artifact_folder(run, made["evaluate"])).selected
     if selected and selected.members == recipe:
         return None
     tables: Any = run.pipeline.tables
     fixed = tables["select"].model_copy(update={"weights": recipe})
     return replace(run, pipeline=replace(run.pipeline, tables={**tables, "select": fixed}))
-
-
-def recovery_run(run: Run, found: Retraining) -> Run | None:
-    """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
-    domain = _domain(run.pipeline.domain)
-    if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
-        return None
-    records = Runs(run.catalogue.store).newest_first(run.pipeline.name)
-    earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
-    gate: Any = run.pipeline.tables["gate"]
-    rows = rows_to_compare(found, earlier, gate)
-    tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
-    return replace(run, pipeline=replace(run.pipeline, tables=tables)) if tables else None
-
-
-def with_only(run: Run, candidate: str) -> Run:
-    """Return the run in which one candidate is the selected model."""
-    tables = {**run.pipeline.tables, "select": Select(weights={candidate: 1.0})}
-    return replace(run, pipeline=replace(run.pipeline, tables=tables))
-
-
-@stage_task("look for a recovery of {run.pipeline.name}")
-def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
-    """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
-    progress.report_work("recovery")
-    champion = _champion(run, run.champion) if run.champion else None
-    first_step, contest = (
-        _domain(run.pipeline.domain).contest(_artifact_folders(run, made), champion, steps) for steps in (1, None)
-    )
-    names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
-    gate: Any = run.pipeline.tables["gate"]
-    winner = clearly_better(first_step, contest, names, gate)
-    if winner is None:
-        return found
-    judged = judge_contest(replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]}), gate, None)
-    why = f"{winner} is clearly better after an alarm: {judged.why}"
-    logger.info("%-10s %s", "recovery", why)
-    judged = judged.model_copy(update={"why": why})
-    Runs(run.catalogue.store).keep_stages(run.pipeline.name, run.id, run.stages)  # without those of a challenger
-    return _record(run, found.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None}))
 
 
 def before_selection(made: References) -> dict[str, Reference]:
@@ -215,12 +175,12 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
 
     The test set of a series is its judging window, which is new as a whole.
     """
-    domain = _domain(run.pipeline.domain)
+    domain = domain_module(run.pipeline.domain)
     if run.champion is None or not hasattr(domain, "judgeable"):
         return found
     gate: Any = run.pipeline.tables["gate"]
-    end = stop_before_challenger(domain.judgeable(_artifact_folders(run, made), _champion(run, run.champion)), gate)
-    return _record(run, found.ended(*end)) if end else found
+    end = stop_before_challenger(domain.judgeable(artifact_folders(run, made), champion_data(run, run.champion)), gate)
+    return record_retraining(run, found.ended(*end)) if end else found
 
 
 @stage_task("judge challenger of {run.pipeline.name}")
@@ -231,12 +191,12 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     selection, it is the challenger.
     """
     progress.report_work("judge")
-    challenger, champion = _artifact_folders(run, made), _champion(run, run.champion) if run.champion else None
-    contest = _domain(run.pipeline.domain).contest(challenger, champion)
+    challenger, champion = artifact_folders(run, made), champion_data(run, run.champion) if run.champion else None
+    contest = domain_module(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
     if refitted is not None:
-        recipe = _artifact_folders(run, refitted)
-        of_recipe = _domain(run.pipeline.domain).contest(recipe, champion)
+        recipe = artifact_folders(run, refitted)
+        of_recipe = domain_module(run.pipeline.domain).contest(recipe, champion)
         kept = keeps_recipe(contest, of_recipe, gate)
         contest, challenger = with_winner(contest, of_recipe, kept), recipe if kept else challenger
         found = found.model_copy(update={"kept_recipe": kept})
@@ -251,7 +211,7 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     if not judged.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judged.why})
         found = found.ended("rejected", judged.why)
-    return _record(run, found)
+    return record_retraining(run, found)
 
 
 def _with_baseline_drift(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
@@ -279,57 +239,20 @@ def promote(run: Run, found: Retraining) -> Retraining:
     registry.pull(run.pipeline.name)
     champion = registry.champion(run.pipeline.name, verified=True)
     if champion and champion.number != found.champion:
-        return _record(run, _overtaken(found, champion.number))
+        return record_retraining(run, _overtaken(found, champion.number))
     why = found.judgement.why if found.judgement else ""
     decision = {"verdict": "judged", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
     version = register(run.catalogue.root, run.catalogue.store, run.record(), decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0)
     if promotion.version != version.number:
-        return _record(run, _overtaken(found, promotion.version))
+        return record_retraining(run, _overtaken(found, promotion.version))
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
-    return _record(run, found.ended("promoted", why, version.number))
+    return record_retraining(run, found.ended("promoted", why, version.number))
 
 
 def _overtaken(found: Retraining, version: int) -> Retraining:
     return found.ended("rejected", f"version {version} was promoted meanwhile; it was not judged")
-
-
-def _domain(name: str) -> Any:
-    return importlib.import_module(f"gristmill.domains.{name}.retraining")
-
-
-def _champion(run: Run, version: Version) -> Champion:
-    return Champion(_folders(run, version), restore_settings(version.domain, version.settings))
-
-
-def _artifact_folders(run: Run, made: References) -> dict[str, Path]:
-    """Return the folders of artifacts by label; that of train is the selected model's, if there were candidates."""
-    folders = {label: _folder(run, reference) for label, reference in made.items()}
-    return folders | ({"train": folders["select"]} if "select" in folders else {})
-
-
-def _folder(run: Run, reference: Reference) -> Path:
-    return run.catalogue.store.open_verified(reference).path
-
-
-def _folders(run: Run, version: Version) -> dict[str, Path]:
-    """Return the folders of a version's artifacts; the export is its registered bundle."""
-    try:
-        others = {label: reference for label, reference in version.references.items() if label != "export"}
-        return _artifact_folders(run, others) | {"export": Registry(run.catalogue.store).bundle(version)}
-    except CorruptArtifact as damage:
-        raise WorkError(
-            f"{damage} It belongs to version {version.number}, with which new data is compared. Run {version.pipeline} "
-            f"and promote that model: gristmill promote {version.pipeline}."
-        ) from None
-
-
-def _record(run: Run, found: Retraining) -> Retraining:
-    """Save the state of the retraining in the run's record, and send the messages that follow from it."""
-    Runs(run.catalogue.store).note_retraining(run.pipeline.name, run.id, found)
-    deliver(run.catalogue)
-    return found
 
 
 def _emit(run: Run, event: str, payload: dict[str, Any]) -> None:

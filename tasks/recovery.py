@@ -1,0 +1,57 @@
+"""Steps of a recovery: compare simple forecasters with a champion that an alarm is about (`retraining/recovery.py`)."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from gristmill.config.candidates import candidates_of
+from gristmill.retraining.gate import judge_contest
+from gristmill.retraining.recovery import clearly_better, rows_to_compare
+from gristmill.runs.records import Runs
+from gristmill.runs.retraining_record import CHALLENGER, Retraining
+from gristmill.settings.selection import Select
+from gristmill.training import progress
+from tasks.retraining_artifacts import References, artifact_folders, champion_data, domain_module, record_retraining
+from tasks.run import Run, stage_task
+
+logger = logging.getLogger(__name__)
+
+
+def recovery_run(run: Run, found: Retraining) -> Run | None:
+    """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
+    domain = domain_module(run.pipeline.domain)
+    if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
+        return None
+    records = Runs(run.catalogue.store).newest_first(run.pipeline.name)
+    earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
+    gate: Any = run.pipeline.tables["gate"]
+    rows = rows_to_compare(found, earlier, gate)
+    tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
+    return replace(run, pipeline=replace(run.pipeline, tables=tables)) if tables else None
+
+
+def with_only(run: Run, candidate: str) -> Run:
+    """Return the run in which one candidate is the selected model."""
+    tables = {**run.pipeline.tables, "select": Select(weights={candidate: 1.0})}
+    return replace(run, pipeline=replace(run.pipeline, tables=tables))
+
+
+@stage_task("look for a recovery of {run.pipeline.name}")
+def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
+    """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
+    progress.report_work("recovery")
+    champion = champion_data(run, run.champion) if run.champion else None
+    first_step, contest = (
+        domain_module(run.pipeline.domain).contest(artifact_folders(run, made), champion, steps) for steps in (1, None)
+    )
+    names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
+    gate: Any = run.pipeline.tables["gate"]
+    winner = clearly_better(first_step, contest, names, gate)
+    if winner is None:
+        return found
+    judged = judge_contest(replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]}), gate, None)
+    why = f"{winner} is clearly better after an alarm: {judged.why}"
+    logger.info("%-10s %s", "recovery", why)
+    judged = judged.model_copy(update={"why": why})
+    Runs(run.catalogue.store).keep_stages(run.pipeline.name, run.id, run.stages)  # without those of a challenger
+    return record_retraining(run, found.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None}))
