@@ -14,7 +14,6 @@ use: containers that share a store do not see each other's processes.
 """
 
 import fcntl
-import json
 import logging
 import math
 import os
@@ -25,9 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +32,7 @@ import pandas as pd
 from gristmill import keys
 from gristmill.errors import StoreError
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, ID, INPUTS, RUN, TRUTH, VERSION
+from gristmill.monitoring.prediction_lines import as_line, batch_frame, read_lines
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import flush_to_disk, temporary_name
@@ -84,14 +82,13 @@ class PredictionLog:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._tidy()
             if len(rows) > _MAX_LINE_ROWS:
-                self._write_parquet([_as_frame([batch], [len(rows)], rows.reset_index(drop=True))])
+                self._write_parquet([batch_frame([batch], [len(rows)], rows.reset_index(drop=True))])
             else:
-                about = batch | {"times": _times(rows), "rows": _as_json(rows)}
-                self._append(json.dumps(about, ensure_ascii=False) + "\n")
+                self._append(as_line(batch, rows))
 
     def read(self) -> pd.DataFrame:
         """Return all logged rows that are not too old, in the order of their answers; without columns if none."""
-        lines = [frame for path in self._line_files() for frame in _read_lines(path)]
+        lines = [frame for path in self._line_files() for frame in read_lines(path)]
         files = [frame for path in self._parquet_files() if (frame := _read_if_present(path)) is not None]
         frames = [*files, *lines]
         if not frames:
@@ -165,7 +162,7 @@ class PredictionLog:
     def _roll(self, paths: list[Path]) -> None:
         """Write the batches of files of lines as Parquet, then delete these files; leave out files in use."""
         with _locked(paths) as free:
-            self._write_parquet([frame for path in free for frame in _read_lines(path)])
+            self._write_parquet([frame for path in free for frame in read_lines(path)])
             for path in free:
                 path.unlink(missing_ok=True)
 
@@ -240,57 +237,6 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return math.inf
-
-
-def _times(rows: pd.DataFrame) -> list[str]:
-    """Return the names of the columns that hold times."""
-    return [str(name) for name, kind in rows.dtypes.items() if kind.kind == "M"]
-
-
-def _as_json(rows: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return the columns of a frame as JSON values: times as text, missing values as None."""
-    columns = {}
-    for name, column in rows.items():
-        values = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f") if column.dtype.kind == "M" else column
-        columns[str(name)] = values.astype(object).where(column.notna(), None).tolist()
-    return columns
-
-
-def _as_frame(batches: list[dict[str, Any]], sizes: list[int], rows: pd.DataFrame) -> pd.DataFrame:
-    """Return batches of so many rows each as a frame: first the columns about them, then those of the rows."""
-    about = pd.DataFrame(batches, columns=[BATCH, ANSWERED, VERSION, RUN, INPUTS]).astype({VERSION: "Int64"})
-    about[ANSWERED] = pd.to_datetime(about[ANSWERED], format="ISO8601", utc=True).dt.as_unit("us")
-    owners = np.repeat(np.arange(len(batches)), sizes)
-    rows = rows.assign(**{name: rows[name].dt.as_unit("us") for name in _times(rows)})
-    return about.iloc[owners].reset_index(drop=True).join(rows)
-
-
-def _read_lines(path: Path) -> list[pd.DataFrame]:
-    """Return the batches of a file, one frame for all with the same columns; nothing if it was rolled meanwhile.
-
-    What follows the last line end was cut short.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    alike = defaultdict(list)
-    for number, line in enumerate(lines, 1):
-        try:
-            batch = json.loads(line)
-            columns = tuple(batch["rows"]), tuple(batch["times"])
-        except (ValueError, KeyError, TypeError):
-            logger.warning("%s line %d: not a batch of predictions; skipped", path, number)
-            continue
-        alike[columns].append(batch)
-    return [_joined(batches, names, times) for (names, times), batches in alike.items()]
-
-
-def _joined(batches: list[dict[str, Any]], names: tuple[str, ...], times: tuple[str, ...]) -> pd.DataFrame:
-    """Return batches with the same columns as one frame."""
-    rows = pd.DataFrame({name: list(chain.from_iterable(batch["rows"][name] for batch in batches)) for name in names})
-    rows = rows.assign(**{name: pd.to_datetime(rows[name]) for name in times})
-    return _as_frame(batches, [len(batch["rows"][names[0]]) for batch in batches], rows)
 
 
 def _read_if_present(path: Path) -> pd.DataFrame | None:

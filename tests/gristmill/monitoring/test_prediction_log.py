@@ -159,7 +159,7 @@ def test_killed_while_it_rolls_nothing_is_lost_or_doubled(
         if killed != "in mid-deletion" or unlinked:
             raise KeyboardInterrupt
         unlinked.append(path)
-        os.remove(path)  # noqa: PTH107
+        os.remove(path)  # noqa: PTH107 - Path.unlink is patched
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace" if killed == "before it is renamed" else "unlink", die)
