@@ -316,7 +316,7 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     site.wait_for("lost", lambda states: states == ["Crashed", "Promoted"], "the run of the stopped server's time")
     assert site.verdicts("lost") == [("promoted", 300)]
 
-    # Each kill and each first promotion is told once.
+    # Each kill and each first promotion is reported once.
     told = ["lost: retraining killed", "told: run killed", "told: retraining killed"]
     told += [f"{name}: version 1 promoted" for name in SCHEDULES]
     assert sorted(subject for subject in site.webhook.subjects if subject in told) == sorted(told)
