@@ -16,7 +16,6 @@ from tasks.retraining import (
     retraining_run,
     with_champions_recipe,
     with_needed_candidates,
-    with_warm_start,
 )
 from tasks.stage_tasks import ingest, run_up_to
 
@@ -40,7 +39,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         if found.verdict != "nothing new":
             found = check_drift(run, found, made["ingest"])
         if not found.over:
-            run = with_needed_candidates(with_warm_start(run), found)
+            run = with_needed_candidates(run, found)
             made = run_up_to("preprocess", run, made)
             found = count_judgeable(run, found, made)
         if not found.over:

@@ -122,17 +122,6 @@ def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     return record_retraining(run, found.model_copy(update={"drift": drift}))
 
 
-def with_warm_start(run: Run) -> Run:
-    """Return the run with training that starts from the champion's weights, if the settings ask for it.
-
-    These are the judged weights, not those of the refit, which was trained on the data used to judge the challenger.
-    """
-    asked = getattr(run.pipeline.tables["schedule"], "warm_start", False)
-    if run.champion is None or not asked or "train" not in run.champion.references:  # candidates have no warm start
-        return run
-    return replace(run, start=run.champion.references.get("train"))  # a selected model has no such stage
-
-
 def with_needed_candidates(run: Run, found: Retraining) -> Run:
     """Return the run without networks that are not members of the champion, unless there was an alarm."""
     last = Runs(run.catalogue.store).last_judged(run.pipeline)

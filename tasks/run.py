@@ -13,7 +13,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.config.catalogue import Catalogue, Pipeline, load
-from gristmill.config.stages import Stage, libraries_of, stages_of, with_warm_start
+from gristmill.config.stages import Stage, libraries_of, stages_of
 from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
@@ -45,7 +45,6 @@ class Run:
     budget: float | None = None  # seconds from `started` on, after which no further candidate is started
     started: float = 0.0  # monotonic time
     left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
-    start: Reference | None = None  # network that provides the initial weights
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
 
@@ -61,9 +60,7 @@ class Run:
     @cached_property
     def stages(self) -> dict[str, Stage]:
         """The stages by label; a stage that fans out has one label per point."""
-        stages = stages_of(self.pipeline.domain, self.pipeline.tables)
-        warm = self.start is not None and not any(stage.candidate for stage in stages)
-        return {stage.label: with_warm_start(stage) if warm else stage for stage in stages}
+        return {stage.label: stage for stage in stages_of(self.pipeline.domain, self.pipeline.tables)}
 
     def has_failed(self, reference: Reference) -> bool:
         """Return whether an artifact only says why a candidate failed."""

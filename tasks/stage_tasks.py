@@ -7,7 +7,7 @@ from typing import Any
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
-from gristmill.config.stages import START, Stage
+from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.plan import FAILED
@@ -116,7 +116,7 @@ _STEPS = (preprocess, train, select, evaluate, refit, export)
 
 def run_up_to(last: str, run: Run, made: Made) -> Made:
     """Run the missing stages up to `last`, and return the artifacts of all stages."""
-    found = dict(made) | ({START: run.start} if run.start else {})
+    found = dict(made)
     for step in _STEPS:
         if not any(label.split()[0] == step.__name__ for label in found):
             found |= step(run, found)

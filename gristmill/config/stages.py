@@ -25,7 +25,6 @@ class Stage:
     inputs: tuple[str, ...]  # stages whose artifacts it reads
     libraries: tuple[str, ...]  # distributions whose version can change its result
     resumable: bool = False  # resumes from a scratch folder after a kill
-    warm: bool = False  # its training can start from another network's weights (`with_warm_start`)
     when: Callable[[Mapping[str, Any]], bool] | None = None  # whether the pipeline has the stage, by its tables
     ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table to keys that cannot change its result
     axes: tuple[tuple[str, str], ...] = ()  # axes to fan out over: (settings key of the count, argument of the number)
@@ -130,7 +129,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "timeseries": (
         _ingest(*_TABLES),
         _preprocess(*_TABLES),
-        _train("preprocess", warm=True),
+        _train("preprocess"),
         _train(
             "preprocess",
             name="backtest",
@@ -144,7 +143,6 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             "train",
             name="refit",
             fits=False,
-            warm=True,
             when=lambda tables: tables["export"].refit,
             ignores={"model": ("preset", "candidates")},  # the selection names its members
         ),
@@ -173,7 +171,6 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 DOMAINS = tuple(STAGES)
 RENAMED_DOMAINS = {"regression": "tabular"}  # by their names in earlier versions, which records may hold
 _COMPARED = ("train", "backtest")  # stages whose artifacts of all candidates are compared
-START = "start"  # input with the weights from which training starts; no stage makes it
 
 
 def unknown_domain(received: Any, known: Iterable[str] = DOMAINS) -> str:
@@ -216,11 +213,6 @@ def _inputs(stage: Stage, every: list[Stage], auto: bool) -> Iterator[str]:
 def settings_of_stages(stages: Iterable[Stage]) -> list[Settings]:
     """Return the different settings that stages use, those of candidates included."""
     return list({id(table): table for stage in stages for table in stage.settings.values()}.values())
-
-
-def with_warm_start(stage: Stage) -> Stage:
-    """Return a stage with the network from which its training starts among its inputs, if it supports that."""
-    return replace(stage, inputs=(*stage.inputs, START)) if stage.warm else stage
 
 
 def libraries_of(domain: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.errors import CorruptArtifact, WorkError
 from gristmill.settings.messages import keras_reason
 from gristmill.util import npy_header
 from gristmill.util.timing import fastest
@@ -99,22 +99,6 @@ def translate_load_errors(path: Path, stage: str) -> Iterator[None]:
         raise CorruptArtifact(
             f"{path}: refused ({keras_reason(error)}). Nothing in it was run. Run again with --refresh {stage}."
         ) from None
-
-
-def warm_start(network: keras.Model, folder: Path) -> None:
-    """Set a network's weights to those of a saved network.
-
-    Raises:
-        RequestError: the saved weights have other shapes.
-    """
-    saved = read(folder).variables
-    if [tuple(variable.shape) for variable in saved] != [tuple(variable.shape) for variable in network.variables]:
-        raise RequestError(
-            "schedule.warm_start begins from the champion's weights, but its network has another shape than the one to "
-            "train. Set it to false until a champion of this shape was promoted."
-        )
-    for variable, value in zip(network.variables, saved, strict=True):
-        variable.assign(value)
 
 
 def as_tensors(inputs: npt.NDArray[Any]) -> Any:

@@ -18,7 +18,6 @@ from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
 from gristmill.runs.records import Record
-from gristmill.training import saved_network
 from helpers.support import edit
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -377,36 +376,6 @@ def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain:
     assert told(record)[1] in page
     for words in ("Rejected", "New data", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
         assert words in page
-
-
-@pytest.mark.slow
-def test_a_challenger_may_begin_from_the_champions_weights(
-    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flows.retrain.recovery_run", lambda *_: None)  # simple forecasters are better
-    edit(project / "pipelines.toml", 'kind = "linear"', 'kind = "dense"\nunits = [4]')
-    warm = ("schedule.warm_start=true", "train.epochs=2", "train.learning_rate=1e-6")
-
-    first = promoted_by_hand(project, 300, *warm)
-    second = retrain(330, *warm)
-
-    store = Project.open(project).catalogue.store
-    assert "start" not in store.open_verified(first.references["train"]).manifest["made_of"]["inputs"]
-    begun = store.open_verified(second.references["train"])
-    assert begun.manifest["made_of"]["inputs"]["start"] == first.references["train"]["digest"]
-    before, after = (
-        saved_network.read(store.open_verified(record.references[stage]).path).get_weights()
-        for record, stage in ((first, "train"), (second, "train"))
-    )
-    assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(before, after, strict=True))
-    if "refit" in second.stages:
-        assert store.open_verified(second.references["refit"]).manifest["made_of"]["inputs"]["start"]
-    with pytest.raises(RequestError) as refused:
-        retrain(360, *warm, "model.units=[5]")
-    assert str(refused.value) == (
-        "schedule.warm_start begins from the champion's weights, but its network has another shape than the one to "
-        "train. Set it to false until a champion of this shape was promoted."
-    )
 
 
 @pytest.mark.slow

@@ -30,7 +30,6 @@ def refit(
     out: Path,
     files: Sequence[Path] = (),
     candidate_files: Mapping[str, Sequence[Path]] = MappingProxyType({}),
-    start: Path | None = None,
     **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on all windows, for the best epochs and at the learning rate of the tested network.
@@ -45,7 +44,7 @@ def refit(
     tested, data = read_document(train_folder / "training.json"), of_everything(dataset.read(preprocess))
     if not isinstance(model, Auto):
         recipe, until = _recipe(train, tested)
-        network, history = fit_forecaster(model, recipe, data, until=until, files=files, start=start, **arguments)
+        network, history = fit_forecaster(model, recipe, data, until=until, files=files, **arguments)
         return write_trained(network, history, out, quantiles=tested["quantiles"])
     selection = read_selection(train_folder) or {}
     members = []

@@ -15,9 +15,9 @@ from pydantic import (
 from gristmill.domains.timeseries.models.autoregression import Autoregression
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
-from gristmill.settings import schedule
 from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, QuantileLevels, Settings, Share
 from gristmill.settings.data_schema import TableSchema
+from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
 
 Part = PositiveInt | Share  # number of observations, or share of the series
@@ -145,12 +145,6 @@ class Export(Settings):
     refit: bool = False  # retrain on all data with the tested settings, and export that network
 
 
-class Schedule(schedule.Schedule):
-    """Schedule of retraining."""
-
-    warm_start: bool = False  # start challengers from the champion's weights
-
-
 TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "source": ("gristmill.sources.tables", "gristmill.sources.series"),
     "ingest": Ingest,
@@ -161,7 +155,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "select": Select,
     "evaluate": Evaluate,
     "export": Export,
-    "gate": schedule.Gate,
+    "gate": Gate,
     "schedule": Schedule,
 }
 """Class of each table, or the packages that offer its kinds."""

@@ -19,21 +19,20 @@ def train(
     preprocess: Path,
     out: Path,
     files: Sequence[Path] = (),
-    start: Path | None = None,
     **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on the training windows; with `patience` choose the epoch on the validation windows.
 
     Writes the network from raw windows to raw forecasts, `epochs.parquet` and `training.json`. A model in closed form
     is fitted once more, on the validation windows too, after its forecasts of these are written to
-    `validation.parquet`. If there is a `start`, the initial weights are those of the network in that folder.
+    `validation.parquet`.
 
     Raises:
         RequestError: the settings contradict each other.
         Diverged: the loss is not a finite number.
     """
     data = dataset.read(preprocess)
-    network, history = fit_forecaster(model, train, data, files=files, start=start, **arguments)
+    network, history = fit_forecaster(model, train, data, files=files, **arguments)
     starts = data.origins("validation")
     if isinstance(model, ClosedForm) and len(starts):
         write_forecast(by_network(network, data.seen_by(network), starts), out / VALIDATION)

@@ -17,7 +17,6 @@ from gristmill.errors import RequestError
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape
-from gristmill.training.saved_network import warm_start
 from gristmill.training.seeds import seeded
 
 
@@ -40,7 +39,6 @@ def fit_forecaster(
     logs: Path,
     on_epoch: OnEpoch,
     until: int | None = None,
-    start: Path | None = None,
     files: Sequence[Path] = (),
 ) -> tuple[keras.Model, TrainingHistory]:
     """Train a model on the training windows; return its network in raw units, and the history of training.
@@ -56,8 +54,6 @@ def fit_forecaster(
     core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
     sequence = settings.targets == "sequence"
     network = standardised(core, data.layout, _levels(settings), sequence)
-    if start:
-        warm_start(network, start)
     feed = WindowFeed(data, settings)
     loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
     history = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)

@@ -21,7 +21,6 @@ from gristmill.config.stages import (
     module_of,
     stages_of,
     unknown_domain,
-    with_warm_start,
 )
 from gristmill.config.tables import Choice, offers_models, tables_of
 from gristmill.domains.vision.augment import changes_images
@@ -100,7 +99,7 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     resumes = {"scratch", "logs", "on_epoch"} if stage.resumable else set()
     places = {"files"} if "model" in stage.tables else {"paths"} if "source" in stage.tables else set()
     counted = {argument for _, argument in stage.axes}
-    inputs = {name for name in with_warm_start(stage).inputs if stage.name != SELECT or name == "preprocess"}
+    inputs = {name for name in stage.inputs if stage.name != SELECT or name == "preprocess"}
     read = {*stage.tables, *map(stage.argument, inputs), "out"}
     compared = {"candidates"} if stage.compares else set()
     measured = {"microseconds"} if stage.name == "evaluate" else set()

@@ -105,7 +105,7 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         (
             'chron = "0 6 * * 1"',
             "unknown key 'chron'. Did you mean 'cron'? Known: budget, collision, cron, interval, max_age, min_new, "
-            "on_error, on_event, rrule, timezone, warm_start.",
+            "on_error, on_event, rrule, timezone.",
         ),
     ],
 )
