@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gristmill.config.candidates import candidates_of
+from gristmill.registry.registry import Registry
 from gristmill.retraining.gate import judge_contest
 from gristmill.retraining.recovery import clearly_better, rows_to_compare
 from gristmill.runs.records import Runs
@@ -21,6 +22,8 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
     """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
     domain = domain_module(run.pipeline.domain)
     if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
+        return None
+    if Registry(run.catalogue.store).hold(run.pipeline.name):
         return None
     records = Runs(run.catalogue.store).newest_first(run.pipeline.name)
     earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]

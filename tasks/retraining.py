@@ -15,6 +15,7 @@ from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import RequestError, WorkError
 from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
+from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
@@ -112,14 +113,14 @@ def _predictions_erred(run: Run, ingested: Path) -> bool:
 
 @stage_task("watch champion of {run.pipeline.name}")
 def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
-    """Score the champion on newer data, and compare that data with its training set."""
-    champion = run.champion
-    if champion is None or not found.news.later:
-        return found
-    progress.report_work("drift")
-    drift = domain_module(run.pipeline.domain).drift(artifact_folder(run, ingested), champion_data(run, champion))
-    _raise_alarms(run, champion, drift.alarms)
-    return record_retraining(run, found.model_copy(update={"drift": drift}))
+    """Score the champion on newer data, and compare that data with its training set; nothing follows if it is held."""
+    champion, hold = run.champion, Registry(run.catalogue.store).hold(run.pipeline.name)
+    if champion and found.news.later:
+        progress.report_work("drift")
+        drift = domain_module(run.pipeline.domain).drift(artifact_folder(run, ingested), champion_data(run, champion))
+        _raise_alarms(run, champion, drift.alarms)
+        found = found.model_copy(update={"drift": drift})
+    return record_retraining(run, _held_by(hold, found) if hold else found)
 
 
 def with_needed_candidates(run: Run, found: Retraining) -> Run:
@@ -232,12 +233,21 @@ def promote(run: Run, found: Retraining) -> Retraining:
     why = found.judgement.why if found.judgement else ""
     decision = {"verdict": "judged", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
     version = register(run.catalogue.root, run.catalogue.store, run.record(), decision)
-    promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0)
+    promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0, run.id)
     if promotion.version != version.number:
-        return record_retraining(run, _overtaken(found, promotion.version))
+        later = _held_by(promotion, found) if promotion.held else _overtaken(found, promotion.version)
+        return record_retraining(run, later)
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
     return record_retraining(run, found.ended("promoted", why, version.number))
+
+
+def _held_by(hold: Promotion, found: Retraining) -> Retraining:
+    """Return the retraining as waiting; without a judgement, so that the next one judges the same data."""
+    since = f"{hold.when.astimezone():%Y-%m-%d %H:%M %Z}"
+    release = f"To release it: gristmill promote {hold.pipeline} {hold.version}"
+    why = f"version {hold.version} is held by {hold.by} since {since}. {release}"
+    return found.model_copy(update={"judgement": None, "winner": []}).ended("waiting", why)
 
 
 def _overtaken(found: Retraining, version: int) -> Retraining:

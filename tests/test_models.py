@@ -1,7 +1,9 @@
 """A pipeline's models by the command line: registered, promoted, rolled back, served, missed where damaged."""
 
+import getpass
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,7 +113,9 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     said = command("models", "small")
 
     assert (said.status, said.err) == (0, "")
-    above, heading, *rows, last = (line.split() for line in said.out.splitlines())
+    above, heading, *rows, promoted, last = (line.split() for line in said.out.splitlines())
+    by = f"by {getpass.getuser()}@{socket.gethostname()} (asked for)"
+    assert [promoted[:2], " ".join(promoted[5:])] == [["v2", "promoted"], by]
     assert last == ["bundle", "of", "v2", str(model_of(served, 2).parent)]
     assert all(f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" in said.out for version in versions(served).values())
     assert above == ["validation", "test", "best"]

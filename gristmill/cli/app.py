@@ -158,15 +158,17 @@ def show(
         result = project.result(name, project.version(name, version).run if version else run)
         record, logs, registered = result.record, result.logs, project.versions_of(result.record)
         bundle, versions = project.folder_of(registered[0]) if registered else None, [one.number for one in registered]
+        promotions = [one for one in project.registry.promotions(name) if one.version in versions]
         scores = result.typed_scores if result.is_scored else None
     if scores is None and "evaluate" in record.references:
         console.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
         document: dict[str, Any] = {"run": record.model_dump(mode="json"), "logs": logs}
         document |= {"scores": result.evaluation if scores else None, "versions": versions, "bundle": bundle}
+        document["promotions"] = [one.model_dump(mode="json") for one in promotions]
         output.show_json(document)
         return
-    output.show_record(record, scores, versions)
+    output.show_record(record, scores, versions, promotions)
     if bundle:
         output.show_bundle(bundle)
     for label, folder in logs.items():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gristmill.cli.doctor import Diagnosis
     from gristmill.project.status import Status
+    from gristmill.registry.promotions import Promotion
     from gristmill.registry.version import Version
     from gristmill.sweeps.result import SweepResult
 
@@ -77,7 +78,7 @@ def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
         column("score", [score for score, _ in scores], numbers=True),
         column(_BASELINE, [baseline for _, baseline in scores], numbers=True),
         *([column("selected", selected)] if any(selected) else []),
-        column("champion", [f"v{status.champion}" if status.champion else "" for status in shown]),
+        column("champion", [status.serving for status in shown]),
         column("about", [status.description for status in shown]),
     ]
     if shown:
@@ -141,8 +142,10 @@ def show_logs(folder: "Path") -> None:
     console.write(f"logs    tensorboard --logdir {shlex.quote(str(folder))}{hint}")
 
 
-def show_record(record: Record, scores: Scores | None, versions: Iterable[int] = ()) -> None:
-    """Print a run: outcome, versions made from it, scores, lineage."""
+def show_record(
+    record: Record, scores: Scores | None, versions: Iterable[int] = (), promotions: "Iterable[Promotion]" = ()
+) -> None:
+    """Print a run: outcome, versions made from it and their promotions, scores, lineage."""
     error = f" ({record.error})" if record.error else ""
     console.out().print(
         console.styled(record.pipeline, "bold").append(
@@ -153,6 +156,7 @@ def show_record(record: Record, scores: Scores | None, versions: Iterable[int] =
         console.write(f"with {', '.join(record.overrides)}")
     if versions:
         console.write(f"registered as {', '.join(f'v{number}' for number in versions)}")
+    show_promotions(promotions)
     if scores:
         show_scores(scores, len(record.untried))
     if retraining := record.retraining:
@@ -233,6 +237,12 @@ def show_models(versions: "list[Version]", champion: int | None, damaged: Contai
         column("why", [f"{it.decision['verdict']}: {it.decision['why']}" for it in versions]),
     ]
     print_columns(columns, _SHRINK_VERSIONS)
+
+
+def show_promotions(promotions: "Iterable[Promotion]") -> None:
+    """Print who promoted versions, when and why."""
+    for promotion in promotions:
+        console.write(f"v{promotion.version} promoted {promotion}")
 
 
 def _mark(is_champion: bool, is_damaged: bool) -> "Text":

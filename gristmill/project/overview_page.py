@@ -100,7 +100,7 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
                 _links(project.store, entry.status.name),
                 status.domain,
                 status.state,
-                f"v{status.champion}" if status.champion else MISSING,
+                status.serving or MISSING,
                 *(headline_pair(headline) if headline else (MISSING, MISSING)),
                 sparkline(points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),

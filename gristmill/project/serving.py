@@ -94,18 +94,23 @@ class Models:
         bundle = record.references.get("export")
         return [known for known in self.registry.versions(record.pipeline) if known.references["export"] == bundle]
 
-    def promote(self, name: str, version: int | None = None, run: str | None = None) -> Promotion:
+    def promote(
+        self, name: str, version: int | None = None, run: str | None = None, *, hold: bool = False
+    ) -> Promotion:
         """Make a version the champion, or the model of a run, which becomes a version.
 
-        By default the run is the last successful one of the pipeline's own settings.
+        By default the run is the last successful one of the pipeline's own settings. With `hold`, no retraining
+        replaces the version until it, or another one, is promoted without.
         """
+        if hold and not version and not run:
+            raise RequestError(f"--hold: expected a version to hold, such as: gristmill promote {name} 1 --hold.")
         if version and run:
             raise RequestError(f"--run {run}: cannot be combined with version {version}. Use one of them.")
         self._pull(name)
         if version is None:
             decision = {"verdict": "promoted", "why": "asked for"}
             version = register(self.catalogue.root, self.store, self.record(name, run), decision).number
-        return self.registry.promote(name, version, "asked for")
+        return self.registry.promote(name, version, "asked for", hold=hold)
 
     def rollback(self, name: str) -> Promotion:
         """Promote the last undamaged version that served before the champion."""

@@ -29,10 +29,16 @@ class Status:
     state: PipelineState
     headline: Headline | None  # of the last successful run of its own settings
     champion: int | None = None  # number of the version that serves
+    held: bool = False  # whether retrainings leave it the champion
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return vars(self) | {"headline": self.headline.as_json() if self.headline else None}
+
+    @property
+    def serving(self) -> str:
+        """The champion for a list: `v2`, or `v2 held`."""
+        return f"v{self.champion}{' held' * self.held}" if self.champion else ""
 
     @property
     def needs_data(self) -> bool:
@@ -52,7 +58,8 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
         if any(step.state == "no data" for step in steps):
             state = "no data"
         score = headline(last, store) if last else None
-        yield Status(name, pipeline.domain, pipeline.description, state, score, champion(name, registry))
+        held = registry.hold(name) is not None
+        yield Status(name, pipeline.domain, pipeline.description, state, score, champion(name, registry), held)
 
 
 def headline(record: Record, store: Store) -> Headline | None:

@@ -5,8 +5,10 @@ that moves the pointer checks afterwards for a later promotion, and a reader pre
 """
 
 import logging
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.ledger import Entry, Ledger
@@ -14,6 +16,7 @@ from gristmill.store.store import Store
 from gristmill.util import sealed_json
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically
+from gristmill.util.processes import user_name
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,13 @@ class Promotion(Entry):
     line: list[int]  # earlier versions to which rollbacks return, the most recent first
     when: datetime
     why: str
+    by: str = ""  # USER@HOST of the person or the retraining; empty in promotions of earlier versions
+    run: str | None = None  # the retraining that promoted it; None for a person
+    held: bool = False  # whether retrainings leave it the champion
+
+    def __str__(self) -> str:
+        by = f" by {'a retraining of ' if self.run else ''}{self.by}" if self.by else ""
+        return f"{self.when.astimezone():%Y-%m-%d %H:%M %Z}{by} ({self.why}){', held' * self.held}"
 
 
 class Promotions(Ledger[Promotion]):
@@ -54,15 +64,21 @@ class Promotions(Ledger[Promotion]):
         return pointer, free
 
     def append(
-        self, pipeline: str, last: Promotion | None, free: int, version: int, line: list[int], why: str
+        self, pipeline: str, last: Promotion | None, free: int, version: int, line: list[int], **fields: Any
     ) -> Promotion | None:
         """Promote a version and return the promotion; None if another process took the number first.
 
         `last` and `free` are what `current` returned; the other arguments are fields of the promotion.
         """
-        previous, when = last.version if last else None, datetime.now(UTC)
         promotion = Promotion(
-            number=free, pipeline=pipeline, version=version, previous=previous, line=line, when=when, why=why
+            number=free,
+            pipeline=pipeline,
+            version=version,
+            previous=last.version if last else None,
+            line=line,
+            when=datetime.now(UTC),
+            by=f"{user_name()}@{socket.gethostname()}",
+            **fields,
         )
         if not self.create(promotion):
             return None

@@ -178,11 +178,26 @@ class Registry:
             )
         return version
 
-    def promote(self, pipeline: str, number: int, why: str, judged: int | None = None) -> Promotion:
-        """Make a version the champion; return the new promotion, or the last one if the champion does not change.
+    def hold(self, pipeline: str) -> Promotion | None:
+        """Return the current promotion if retrainings must leave its version the champion."""
+        last, _ = self._promotions.current(pipeline)
+        return last if last and last.held else None
 
-        `judged` is the version it was compared with (0 for none). If a different version serves now, the champion does
-        not change. By default, the version is promoted regardless of the current champion.
+    def promote(
+        self,
+        pipeline: str,
+        number: int,
+        why: str,
+        judged: int | None = None,
+        run: str | None = None,
+        *,
+        hold: bool = False,
+    ) -> Promotion:
+        """Make a version the champion; return the new promotion, or the last one if nothing changes.
+
+        A retraining gives its `run`, and as `judged` the version it was compared with (0 for none). If a different
+        version serves now, or the champion is held, the champion does not change. A person promotes a version
+        regardless of the current champion, and holds it or releases the hold.
 
         Raises:
             RequestError: there is no version of this number.
@@ -197,19 +212,22 @@ class Registry:
             ) from None
         while True:
             last, free = self._promotions.current(pipeline)
-            if last and last.version == number:
+            if last and last.version == number and (last.held == hold or judged is not None):
                 self._promotions.set_pointer(last)
                 return last
             line = [last.version, *last.line] if last else []
-            if last and judged is not None and self._first_usable(pipeline, line)[0].number != judged:
+            if last and judged is not None and (last.held or self._first_usable(pipeline, line)[0].number != judged):
                 return last
-            if promotion := self._promotions.append(pipeline, last, free, number, line, why):
+            if last and last.version == number:
+                line = last.line
+            if promotion := self._promotions.append(pipeline, last, free, number, line, why=why, run=run, held=hold):
                 return promotion
 
     def rollback(self, pipeline: str, why: str) -> Promotion:
         """Promote the last sound version that served before the champion, and return the promotion.
 
-        A rollback after a rollback leads further back. Damaged versions are skipped with a warning.
+        A rollback after a rollback leads further back. Damaged versions are skipped with a warning. If the champion is
+        held, so is the version that replaces it.
 
         Raises:
             RequestError: there is no champion, or no version served before it.
@@ -227,7 +245,8 @@ class Registry:
                 )
             version, damages = self._first_usable(pipeline, before, which="version that served before the champion")
             line = last.line[last.line.index(version.number) + 1 :]
-            if promotion := self._promotions.append(pipeline, last, free, version.number, line, why):
+            fields = {"why": why, "held": last.held}
+            if promotion := self._promotions.append(pipeline, last, free, version.number, line, **fields):
                 for number, damage in damages.items():
                     logger.warning("%s v%d of %s cannot be used and is skipped.", damage, number, pipeline)
                 return promotion

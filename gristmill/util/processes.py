@@ -1,5 +1,6 @@
 """Processes: command lines of gristmill's modules, process identities, and shutdown."""
 
+import getpass
 import json
 import os
 import queue
@@ -72,6 +73,14 @@ def is_running(pid: int, identity: str = "") -> bool:
     except PermissionError:
         pass
     return not identity or process_identity(pid) in ("", identity)
+
+
+def user_name() -> str:
+    """Return the name of the user of this process; the number of a user without a name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # before and since Python 3.13
+        return str(os.getuid())
 
 
 def end_with_parent() -> None:

@@ -394,6 +394,22 @@ def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, re
     )
 
 
+def test_nothing_is_trained_while_the_champion_is_held(project: Path, retrain: Retrain) -> None:
+    retrain(300)
+    opened = Project.open(project)
+    opened.promote("small", 1, hold=True)
+
+    held = retrain(330)
+
+    assert held.retraining is not None
+    assert (held.retraining.verdict, list(held.stages)) == ("waiting", ["ingest"])
+    assert held.retraining.why.startswith("version 1 is held by ")
+    assert held.retraining.why.endswith(". To release it: gristmill promote small 1")
+    assert held.retraining.drift is not None
+    opened.promote("small", 1)
+    assert retrain(330).retraining.judgement is not None  # type: ignore[union-attr]
+
+
 @pytest.mark.slow
 def test_a_promotion_meanwhile_stands(project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch) -> None:
     retrain(300, "preprocess.history=1")

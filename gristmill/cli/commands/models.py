@@ -26,6 +26,7 @@ def models(name: Name, as_json: Json = False) -> None:
         output.show_json({"champion": champion, "versions": listed, "promotions": moves, "damaged": damaged})
     elif versions:
         output.show_models(versions, champion, damaged)
+        output.show_promotions(promotions[:1])
         serving = next((version for version in versions if version.number == champion), None)
         if serving and (folder := project.folder_of(serving)):
             output.show_bundle(folder, champion)
@@ -42,11 +43,14 @@ def promote(
         ),
     ] = None,
     run: RunId = None,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Keep it the champion, whatever retrainings find, until the next promote.")
+    ] = False,
 ) -> None:
     """Make a version the champion, which serves predictions."""
     with progress_bar.working("bundle", "reading"):
         project = Project.open()
-        promotion = project.promote(name, version, run)
+        promotion = project.promote(name, version, run, hold=hold)
         comparison = project.version(name, promotion.version).loses_to_baseline
     _show(promotion)
     if comparison:
@@ -108,8 +112,11 @@ def generate(
 
 
 def _show(promotion: Promotion) -> None:
-    before = f" (before: v{promotion.previous})" if promotion.previous else ""
-    typer.echo(f"{promotion.pipeline}: v{promotion.version} is the champion{before}")
+    name, version = promotion.pipeline, promotion.version
+    before = f" (before: v{promotion.previous})" if promotion.previous not in (None, version) else ""
+    typer.echo(f"{name}: v{version} is the champion{before}")
+    if promotion.held:
+        typer.echo(f"held: retrainings do not replace it. To release it: gristmill promote {name} {version}")
 
 
 def _writer(path: Path | None) -> Callable[[Any], None]:

@@ -1,10 +1,12 @@
 """The registry: versions and bundles that stay as they are, a champion that survives kills, crowds and damage."""
 
 import errno
+import getpass
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,8 +162,9 @@ def test_every_move_of_the_champion_is_kept(registry: Registry, tmp_path: Path) 
     second = registry.promote("small", 2, "better")
 
     assert registry.champion("small") == registry.version("small", 2)
+    by = f"{getpass.getuser()}@{socket.gethostname()}"
     assert first == Promotion(
-        number=1, pipeline="small", version=1, previous=None, line=[], when=first.when, why="the first"
+        number=1, pipeline="small", version=1, previous=None, line=[], when=first.when, why="the first", by=by
     )  # fmt: skip
     assert (second.number, second.version, second.previous, second.line, second.why) == (2, 2, 1, [1], "better")
     assert list(registry.promotions("small")) == [second, first]
@@ -287,6 +290,23 @@ def test_who_was_judged_beside_a_stand_in_replaces_the_damaged_champion(registry
     flip(model_of(tmp_path, second))
 
     assert registry.promote("small", 3, "better than v1", judged=1).line == [2, 1]
+
+
+def test_only_a_person_replaces_a_held_champion(registry: Registry, tmp_path: Path) -> None:
+    register(tmp_path, "b1", "b2", "b3")
+    for number in (1, 2):
+        registry.promote("small", number, "better", number - 1, run="run-1")
+
+    held = registry.promote("small", 2, "asked for", hold=True)
+
+    assert registry.hold("small") == held == registry.promote("small", 2, "asked for", hold=True)
+    assert [(one.held, one.run) for one in registry.promotions("small")] == [(True, None), *[(False, "run-1")] * 2]
+    assert registry.promote("small", 3, "better than v2", judged=2, run="run-3") == held
+    back = registry.rollback("small", "worse")
+    assert (back.version, back.held) == (1, True)
+    assert registry.promote("small", 3, "better than v1", judged=1) == back
+    assert not registry.promote("small", 1, "asked for").held
+    assert registry.promote("small", 3, "better than v1", judged=1).version == 3
 
 
 def test_without_a_champion_there_is_nothing_to_roll_back(registry: Registry, tmp_path: Path) -> None:
