@@ -18,6 +18,7 @@ from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
+from gristmill.retraining.freshness import silent_since
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
@@ -94,7 +95,8 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     news = news_of(now, version_folders(run, champion)["ingest"] if champion else None)
     unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
     asked = _domain_overrides(run.pipeline, [])
-    found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged, asked=asked)
+    number, silent = champion.number if champion else None, silent_since(run.catalogue, run.pipeline, ingested)
+    found = Retraining(champion=number, news=news, unjudged=unjudged, silent_since=silent, asked=asked)
     tables: Any = run.pipeline.tables
     made, schedule = champion.made if champion else None, schedule_of(run.pipeline)
     has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, now)

@@ -162,6 +162,8 @@ def show_record(
     if retraining := record.retraining:
         since = f"since version {retraining.champion} was trained" if retraining.champion else "there was no champion"
         console.write(f"news    {retraining.news}, {since}; {retraining.unjudged:,} not judged before")
+        if retraining.silent_since:
+            console.write(f"silent  newest data of {retraining.silent_since:%Y-%m-%d %H:%M} UTC")
         for alarm in retraining.drift.alarms if retraining.drift else []:
             console.write(f"alarm   {alarm}")
         show_decision(record.pipeline, retraining)

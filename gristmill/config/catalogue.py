@@ -18,6 +18,7 @@ from gristmill.config.stages import DOMAINS, unknown_domain
 from gristmill.config.tables import is_table, read_table, schema_of, tables_of
 from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
+from gristmill.settings.freshness import Freshness
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.monitor import Monitor
 from gristmill.settings.notify import Notify
@@ -30,7 +31,7 @@ from gristmill.util.urls import redact
 PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "notify", "pipelines")  # of the file
-_COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
+_COMMON_KEYS = ("domain", "description", "sweep", "freshness")  # of every pipeline, besides its domain's tables
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
@@ -62,6 +63,7 @@ class Pipeline:
     tables: Mapping[str, Settings]
     sweep: Sweep | None = None  # settings that `gristmill sweep` tries in place of these
     monitor: Monitor | None = None  # how its predictions are logged, if they are; not one of the tables of a run
+    freshness: Freshness | None = None  # how old its data may be; not one of the tables of a run either
     overrides: tuple[str, ...] = ()  # assignments of `--set` that changed the settings of the file
 
     def values(self) -> dict[str, Any]:
@@ -197,11 +199,16 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     monitor = None
     if "monitor" in table and domain in MONITORED_DOMAINS:
         monitor = _monitor(domain, table["monitor"], tables.get("ingest"), f"{where[:-1]}.monitor]", problems)
+    freshness, place = None, f"{where[:-1]}.freshness]"
+    if "freshness" in table and is_table(table["freshness"], place, problems):
+        freshness = validate_table(Freshness, table["freshness"], place, problems)
     schedule: Any = tables.get("schedule")
     if schedule and schedule.on_error and monitor is None:
         text = f"true needs logged predictions. Add a table [pipelines.{name}.monitor]."
         problems.append(Problem(f"{where[:-1]}.schedule]", text, "on_error", "on_error"))
-    return Pipeline(name, domain, description, tables, sweep, monitor) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    return Pipeline(name, domain, description, tables, sweep, monitor, freshness)
 
 
 def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:

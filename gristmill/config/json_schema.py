@@ -18,6 +18,7 @@ from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import Choice, offers_models, tables_of
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.freshness import Freshness
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.monitor import Monitor
 from gristmill.settings.notify import Notify
@@ -39,7 +40,7 @@ def schema() -> dict[str, Any]:
     choices = {
         domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Auto, Defaults, Monitor, Notify, Runner, Sweep]
+    classes: list[type[Settings]] = [Auto, Defaults, Freshness, Monitor, Notify, Runner, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -82,6 +83,7 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
             "domain": {"const": domain},
             "description": {"type": "string"},
             "sweep": {**references[Sweep, "validation"], "propertyNames": {"enum": [*Sweep.model_fields, *tables]}},
+            "freshness": references[Freshness, "validation"],
             **({"monitor": references[Monitor, "validation"]} if domain in MONITORED_DOMAINS else {}),
             **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
         },

@@ -4,6 +4,7 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
+from gristmill.retraining.freshness import silent_since
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs import plan
@@ -41,7 +42,8 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
     check_lost_rows(catalogue, pipeline, known.ingest)
-    retraining = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
+    silent, number = silent_since(catalogue, pipeline, known.ingest), champion.number if champion else None
+    retraining = Retraining(champion=number, news=known.news, unjudged=0, silent_since=silent)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.note_retraining(name, run.id, retraining.ended("nothing new", "all rows were judged before"))

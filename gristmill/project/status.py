@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gristmill.config.catalogue import Catalogue
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.registry import Registry
+from gristmill.retraining.freshness import silent_since
 from gristmill.runs import plan
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.scores import Headline, Scores
@@ -54,6 +55,9 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
     for name, pipeline in catalogue.pipelines.items():
         last = runs.latest_own(pipeline)
         steps = plan.plan(catalogue, pipeline, untried=plan.untried_candidates(pipeline, store))
+        if steps[0].artifact:
+            with contextlib.suppress(CorruptArtifact):
+                silent_since(catalogue, pipeline, steps[0].artifact.reference)  # logs a warning
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"

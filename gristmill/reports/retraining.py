@@ -47,7 +47,12 @@ def _new_data(found: Retraining) -> Section:
         "not judged by any retraining yet": found.unjudged,
     }
     rows = [[what, f"{count:,}"] for what, count in counts.items()]
-    return Section("New data", f"Rows, {since}.", tables=[Table("", ["rows", "count"], rows)])
+    silent = (
+        f" The source is silent: its newest data is from {found.silent_since:%Y-%m-%d %H:%M} UTC."
+        if found.silent_since
+        else ""
+    )
+    return Section("New data", f"Rows, {since}.{silent}", tables=[Table("", ["rows", "count"], rows)])
 
 
 def drift_section(drift: Drift, inputs: str = "Inputs, compared with the training data") -> Section:

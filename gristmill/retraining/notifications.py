@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from gristmill.runs.records import Record
 from gristmill.settings.notify import Notify
-from gristmill.settings.schedule import parse_duration
 
 _OTHER_MODELS = 'Compare more models: set model.kind = "auto", or add candidates.'
 
@@ -71,8 +70,7 @@ def due_messages(facts: Facts, rules: Notify) -> Iterator[Message]:
     yield from _rejected(facts, rules.rejections)
     yield from _failed(facts)
     yield from _killed(facts)
-    if rules.silent:
-        yield from _silent(facts, rules.silent)
+    yield from _silent(facts)
 
 
 def _drift_alarms(record: Record) -> list[str] | None:
@@ -160,30 +158,22 @@ def _killed(facts: Facts) -> Iterator[Message]:
         yield facts.message("killed", f"{facts.noun} killed", first + cause, remedy=remedy)
 
 
-def _silent(facts: Facts, limit: str) -> Iterator[Message]:
-    """Yield a message if retrainings have found the same data for too long."""
-    record = facts.record
-    if record.retraining is None or "ingest" not in record.stages:
-        return
-    data, read_by = record.references["ingest"]["digest"], _reading_of(record)
+def _silent(facts: Facts) -> Iterator[Message]:
+    """Yield a message if the newest data is older than the pipeline allows."""
 
-    def found_the_same(other: Record) -> bool | None:
-        if other.trial or "ingest" not in other.stages or _reading_of(other) != read_by:
-            return None
-        return other.references["ingest"]["digest"] == data
+    def is_silent(record: Record) -> bool | None:
+        return None if record.retraining is None else record.retraining.silent_since is not None
 
-    first = facts.streak(found_the_same)[-1]
-    if record.started - first.started >= parse_duration(limit):
-        since = f"The data of {record.pipeline} is the same as on {first.started:%Y-%m-%d at %H:%M} UTC."
-        remedy = f"Check its source. When there is new data: gristmill retrain {record.pipeline}"
-        yield facts.message("silent", f"no new data for {limit}", since, remedy=remedy, began=first)
+    retraining, name = facts.record.retraining, facts.record.pipeline
+    if retraining and retraining.silent_since:
+        since = f"{retraining.silent_since:%Y-%m-%d %H:%M} UTC"
+        remedy = f"Check its source. When there is new data: gristmill retrain {name}"
+        began = facts.streak(is_silent)[-1]
+        yield facts.message(
+            "silent", "no new data", f"The newest data of {name} is from {since}.", remedy=remedy, began=began
+        )
 
 
 def _champion_of(record: Record) -> int | None:
     """Return the version that served when a retraining began."""
     return record.retraining.champion if record.retraining else None
-
-
-def _reading_of(record: Record) -> list[object]:
-    """Return the settings by which a run read its source."""
-    return [record.settings.get(table) for table in ("source", "ingest")]

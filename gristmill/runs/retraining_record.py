@@ -18,6 +18,9 @@ CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to thos
 CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
 
 
+LIMITS_OF_INGEST = ("max_lost", "quarantine")
+"""Settings of `ingest` that decide whether data is accepted, not what it is."""
+
 JsonFloat = Annotated[float, PlainSerializer(lambda x: x if math.isfinite(x) else str(x), when_used="json")]
 """Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
 
@@ -164,6 +167,7 @@ class Retraining(BaseModel):
     champion: int | None  # the version that served when it began
     news: DataChanges  # since the champion was trained
     unjudged: int  # rows that no retraining has judged yet
+    silent_since: datetime | None = None  # time of the newest data, if it is older than the pipeline allows
     asked: list[str] = []  # overrides that the retraining adds: a challenger's test set is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
@@ -230,7 +234,8 @@ def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: It
 
     All settings that can change it must be equal, except the overrides `asked` that the retraining adds.
     """
-    keys = {"ingest.max_lost", *(assignment.partition("=")[0] for assignment in asked)}
+    limits = (f"ingest.{key}" for key in LIMITS_OF_INGEST)
+    keys = {*limits, *(assignment.partition("=")[0] for assignment in asked)}
 
     def counted(settings: Mapping[str, Any]) -> dict[str, Any]:
         return {

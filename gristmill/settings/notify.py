@@ -6,7 +6,6 @@ from typing import Self
 from pydantic import PositiveInt, model_validator
 
 from gristmill.settings.base import Settings
-from gristmill.settings.schedule import Duration
 
 
 class Notify(Settings):
@@ -15,7 +14,6 @@ class Notify(Settings):
     url_env: str | None = None  # environment variable that holds an apprise URL, such as "OPS_URL"
     block: str | None = None  # notification block of Prefect, TYPE/NAME, such as "slack-webhook/ops"
     rejections: PositiveInt = 5  # number of rejected challengers in a row that triggers a message
-    silent: Duration | None = None  # time without new data that triggers a message, such as "2 days"
 
     @model_validator(mode="after")
     def _check_receiver(self) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gristmill.runs.records import Record
 from helpers.small_photos import write_photos
 
 TOML = """
@@ -43,6 +44,16 @@ model = { kind = "dense", units = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.01 }
 export = { formats = ["keras"] }
 """
+
+
+def read(project: Path, pipeline: str, *overrides: str) -> Record:
+    """Run a pipeline up to ingest."""
+    from tasks import stage_tasks
+    from tasks.run import recorded_run
+
+    with recorded_run(pipeline, list(overrides), None, str(project)) as run:
+        stage_tasks._work.fn(run, "ingest", {})
+    return run.record()
 
 
 def table_of(domain: str, name: str) -> str:

@@ -14,6 +14,7 @@ from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.errors import RequestError
+from gristmill.settings.freshness import Freshness
 from gristmill.settings.monitor import Monitor
 from gristmill.sources.tables.csv import Csv
 
@@ -123,7 +124,6 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
         ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, notify, pipelines, run"),
         ("[notify]", "[notify] expected either url_env or block."),
         ("[notify]\nurl_env = 'A'\nblock = 'a/b'", "[notify] expected either url_env or block."),
-        ("[notify]\nurl_env = 'A'\nsilent = '2'", "[notify] silent: expected a number and a unit, such as "),
         (
             "[defaults]\nstoer = 'x'",
             "[defaults] unknown key 'stoer'. Did you mean 'store'? Known: cache, cache_gb, deny, keep_runs, store.",
@@ -566,6 +566,17 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, deny: str) -> None:
     write_denied(tmp_path, "", deny)
     with pytest.raises(RequestError, match=r"^pipelines\.toml \[defaults\] deny"):
         load(tmp_path)
+
+
+def test_the_age_of_data_is_limited_where_a_table_says_so(tmp_path: Path) -> None:
+    file, rows = tmp_path / "pipelines.toml", ROWS.format('target = "y", numbers = "x"')
+    file.write_text(rows + 'freshness.max_age_of_data = "2 days"\n')
+    assert load(tmp_path).pipeline("it").freshness == Freshness(max_age_of_data="2 days")
+    assert "freshness" not in load(tmp_path).pipeline("it").values()
+    for table, said in (("{}", "max_age_of_data: missing"), ("true", "expected a table")):
+        file.write_text(rows + f"freshness = {table}\n")
+        with pytest.raises(RequestError, match=rf"\[pipelines\.it\.freshness\].*{said}"):
+            load(tmp_path)
 
 
 def test_predictions_are_logged_where_a_table_says_so(tmp_path: Path) -> None:

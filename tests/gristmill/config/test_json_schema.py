@@ -19,6 +19,7 @@ from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
+from gristmill.settings.freshness import Freshness
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.monitor import Monitor
 from gristmill.settings.notify import Notify
@@ -45,6 +46,7 @@ def tables_within(annotation: Any) -> Iterator[type[Settings]]:
 
 CLASSES = [
     *tables_within(Defaults),
+    *tables_within(Freshness),
     *tables_within(Monitor),
     *tables_within(Runner),
     *tables_within(Notify),

@@ -10,9 +10,8 @@ from gristmill.domains.timeseries.retraining import lost
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.project.project import Project
-from gristmill.runs.records import Record
 from gristmill.sources.tables.csv import Csv
-from helpers.small_projects import TOML, WRITERS
+from helpers.small_projects import TOML, WRITERS, read
 
 FIRST = {
     "generation": ("20 of the 60 lines", "'40 and 41 make 81'"),
@@ -20,16 +19,6 @@ FIRST = {
     "text": ("20 of the 60 examples", "'41'"),
     "vision": ("20 of the 60 examples", "'disc/2-"),
 }
-
-
-def read(project: Path, pipeline: str, *overrides: str) -> Record:
-    """Run a pipeline up to ingest."""
-    from tasks import stage_tasks
-    from tasks.run import recorded_run
-
-    with recorded_run(pipeline, list(overrides), None, str(project)) as run:
-        stage_tasks._work.fn(run, "ingest", {})
-    return run.record()
 
 
 @pytest.mark.parametrize("domain", WRITERS)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from gristmill.retraining.notifications import Facts, Message, due_messages
-from gristmill.runs.records import Record, StageRecord
+from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import BaselineDrift, DataChanges, Drift, Judgement, MeanDrift, Retraining
 from gristmill.settings.notify import Notify
 
 START = datetime(2026, 3, 1, 6, tzinfo=UTC)
-RULES = Notify(url_env="OPS_URL", rejections=3, silent="2 days")
+RULES = Notify(url_env="OPS_URL", rejections=3)
 JUDGEMENT = Judgement(
     metric="mae",
     scores={"challenger": 2.0, "champion": 3.0},
@@ -24,9 +24,8 @@ JUDGEMENT = Judgement(
 )
 
 
-def run(day: int, data: str = "", retraining: Retraining | None = None, **fields: Any) -> Record:
-    """Return the record of a run on a day; its data has the digest `data`, by default one of its own."""
-    reference: Any = {"stage": "ingest", "key": "k", "digest": data or f"data of day {day}"}
+def run(day: int, retraining: Retraining | None = None, **fields: Any) -> Record:
+    """Return the record of a run on a day."""
     started = START + timedelta(days=day)
     given = {"outcome": "succeeded", "finished": started + timedelta(seconds=90)} | fields
     return Record(
@@ -36,7 +35,6 @@ def run(day: int, data: str = "", retraining: Retraining | None = None, **fields
         settings={},
         overrides=[],
         started=started,
-        stages={"ingest": StageRecord(reference=reference, cached=False, seconds=1)},
         versions={},
         host="here",
         pid=1,
@@ -57,12 +55,10 @@ def drifting(alarm: bool, baseline: bool | None = None, champion: int = 1) -> Re
     return retrained(champion, drift=Drift(errors=errors, inputs=[], baseline=worse))
 
 
-def due(
-    *records: Record, promoted: int | None = None, champion: int | None = 1, rules: Notify = RULES
-) -> list[Message]:
+def due(*records: Record, promoted: int | None = None, champion: int | None = 1) -> list[Message]:
     """Return the messages about the last of these records; the others are earlier, oldest first."""
     *earlier, last = records
-    return list(due_messages(Facts(last, "retrain", lambda: earlier[::-1], promoted, champion), rules))
+    return list(due_messages(Facts(last, "retrain", lambda: earlier[::-1], promoted, champion), RULES))
 
 
 def kinds(messages: list[Message]) -> list[tuple[str, str]]:
@@ -168,16 +164,13 @@ def test_rejections_in_a_row_are_counted_since_the_champion_serves() -> None:
     assert message.subject == "shop: 3 challengers rejected in a row"
 
 
-def test_a_source_is_silent_once_retrainings_have_found_the_same_data_for_long_enough() -> None:
-    def retraining(day: int, data: str = "same") -> Record:
-        return run(day, data, retrained(verdict="nothing new"))
+def test_a_silent_source_is_told_once_until_there_is_new_data() -> None:
+    def retraining(day: int, silent: bool = True, **fields: Any) -> Record:
+        return run(day, retrained(verdict="nothing new", silent_since=START if silent else None), **fields)
 
-    assert due(retraining(0), retraining(1)) == []
-    assert (
-        kinds(due(retraining(0), retraining(2))) == kinds(due(retraining(0), retraining(5))) == [("silent", "run-000")]
-    )
-    assert due(retraining(0), retraining(1, "new"), retraining(2)) == []
-    assert due(retraining(0), retraining(9), rules=Notify(url_env="OPS_URL")) == []
-    (message,) = due(retraining(0), retraining(2))
-    assert message.subject == "shop: no new data for 2 days"
-    assert message.body.startswith("The data of shop is the same as on 2026-03-01 at 06:00 UTC.\n")
+    assert due(retraining(0, silent=False)) == []
+    assert kinds(due(retraining(0), run(1), retraining(2))) == [("silent", "run-000")]
+    assert kinds(due(retraining(0), retraining(1, silent=False), retraining(2))) == [("silent", "run-002")]
+    (message,) = due(retraining(3))
+    assert message.subject == "shop: no new data"
+    assert message.body.startswith("The newest data of shop is from 2026-03-01 06:00 UTC.\n")
