@@ -18,6 +18,7 @@ from gristmill.keys import Identity
 from gristmill.runs import plan
 from gristmill.runs.locations import Located, fetch_missing
 from gristmill.runs.records import Runs, StageRecord
+from gristmill.sources.quarantine import QUARANTINE_FILE, QUARANTINED
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import Module, check_loaded, read_modules
 from gristmill.store.imported_code import Imported, read_imported
@@ -162,3 +163,6 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
     ended = "fresh" if cached else f"done in {seconds:.1f} s"
     logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")
+    if QUARANTINED in artifact.counts:
+        file, count = artifact.path / QUARANTINE_FILE, artifact.counts[QUARANTINED]
+        logger.warning("%d rows cannot be used and were set aside. Look at them: %s", count, file)

@@ -14,6 +14,7 @@ from gristmill.retraining.last_judged import good_runs, same_data
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.records import Record, Runs
+from gristmill.runs.retraining_record import LIMITS_OF_INGEST
 from gristmill.settings.base import Settings
 from gristmill.store.store import Store
 
@@ -23,10 +24,11 @@ logger = logging.getLogger(__name__)
 def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
     """Return a pipeline that reads the current source with the table `ingest` of the served model's run.
 
-    Only `max_lost` has its current value.
+    Only the limits on missing and unusable rows have their current values.
     """
     today: Any = pipeline.tables["ingest"]
-    table = ingest.model_copy(update={"max_lost": today.max_lost})
+    limits = {key: getattr(today, key) for key in LIMITS_OF_INGEST if hasattr(today, key)}
+    table = ingest.model_copy(update=limits)
     return replace(pipeline, domain=served.domain, tables={**pipeline.tables, "ingest": table})
 
 

@@ -7,7 +7,7 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record, Runs
-from gristmill.runs.retraining_record import DataChanges
+from gristmill.runs.retraining_record import LIMITS_OF_INGEST, DataChanges
 from gristmill.store.artifact import Reference
 
 
@@ -40,9 +40,9 @@ def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Re
 
 
 def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Return whether settings describe the same data set: equal `source` and `ingest`, up to `max_lost`."""
+    """Return whether settings describe the same data set: equal `source` and `ingest`, up to limits."""
 
     def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return of["source"], {key: value for key, value in of["ingest"].items() if key != "max_lost"}
+        return of["source"], {key: value for key, value in of["ingest"].items() if key not in LIMITS_OF_INGEST}
 
     return data(settings) == data(others)

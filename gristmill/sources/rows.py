@@ -4,20 +4,39 @@ A source is a settings class with a `read` method. Each kind is a module of a pa
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from gristmill.errors import DataError, short_repr
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 MAX_NUMBER = 3e38  # the largest float32, the type that networks compute in
 
 _MAX_COLUMNS_LISTED = 40
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+Skip = Mapping[Path, Collection[int]]  # rows to leave out, by file
+
+
+class UnusableRows(DataError):
+    """Some rows cannot be used; the others can.
+
+    `reasons` holds the reason for each row by file and number, and `total` counts the rows that were read.
+    """
+
+    def __init__(self, message: str, reasons: Mapping[Path, Mapping[int, str]], total: int) -> None:
+        super().__init__(message)
+        self.reasons, self.total = reasons, total
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,14 @@ class Rows:
             file = self.files[bisect_right(self.starts, position) - 1] if self.files else self.name
             rows.setdefault(str(file), []).append(str(self.frame.index[position]))
         return " and ".join(f"{file} row{'s' * (len(at) > 1)} {' and '.join(at)}" for file, at in rows.items())
+
+    def unusable(self, bad: "npt.NDArray[np.bool_]", message: str, reason: str | Callable[[int], str]) -> UnusableRows:
+        """Return the error for rows that cannot be used, (rows,); the reason may depend on the position."""
+        reasons: dict[Path, dict[int, str]] = {}
+        for position in bad.nonzero()[0].tolist() if self.files else ():
+            of_file = reasons.setdefault(self.files[bisect_right(self.starts, position) - 1], {})
+            of_file[int(self.frame.index[position])] = reason if isinstance(reason, str) else reason(position)
+        return UnusableRows(message, reasons, len(self.frame))
 
     def ids(self) -> list[str]:
         """Return a short name of each row: `17`, or `in/sales.csv 17` where there are several files."""
@@ -102,10 +129,25 @@ def relative_names(files: Sequence[Path]) -> list[str]:
 
 
 def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> Rows:
-    """Read files one by one and return their rows in that order; raise `DataError` if there are no rows."""
+    """Read files one by one and return their rows in that order.
+
+    Raises:
+        DataError: a file cannot be read, or there are no rows.
+        UnusableRows: some rows cannot be used; it names those of all files.
+    """
     import pandas as pd
 
-    frames = [read(path) for path in paths]
+    frames: list[pd.DataFrame] = []
+    unusable: list[UnusableRows] = []
+    for path in paths:
+        try:
+            frames.append(read(path))
+        except UnusableRows as error:
+            unusable.append(error)
+    if unusable:
+        reasons = {path: rows for error in unusable for path, rows in error.reasons.items()}
+        total = sum(map(len, frames)) + sum(error.total for error in unusable)
+        raise UnusableRows(str(unusable[0]), reasons, total)
     starts = [0]
     for frame in frames[:-1]:
         starts.append(starts[-1] + len(frame))
@@ -113,6 +155,25 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
     if rows.frame.empty:
         raise DataError(f"{rows.name}: no rows. Expected at least one.")
     return rows
+
+
+def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, column: str = "") -> dict[int, U]:
+    """Convert the items of rows, given by number, one by one; the `DataError` of `convert` names no row.
+
+    Raises:
+        UnusableRows: items cannot be converted.
+    """
+    converted, faults = {}, dict[int, str]()
+    for row, item in items.items():
+        try:
+            converted[row] = convert(item)
+        except DataError as error:
+            faults[row] = f"column {column!r}: {error}" if column else str(error)
+    if faults:
+        row, fault = next(iter(faults.items()))
+        message = f"{path} row {row}{', ' if column else ': '}{fault}"
+        raise UnusableRows(message, {path: faults}, len(items))
+    return converted
 
 
 def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str]) -> None:

@@ -142,7 +142,7 @@ def test_rows_in_disorder_are_mended_as_the_settings_say_and_counted(
         ),
         (
             [f"{time:%Y-%m-%d %H:%M},1" for time in AUTUMN[:100]] + [f"{time.isoformat()},1" for time in AUTUMN[100:]],
-            "row 102, column 'month': not a time in the format of the first row: '2023-10-24T04:00:00+02:00' (300 such",
+            "row 102, column 'month': not a time in the format of the others: '2023-10-24T04:00:00+02:00' (300 such",
         ),
     ],
     ids=["duplicates", "with an offset and without"],

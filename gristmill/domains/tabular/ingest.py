@@ -10,6 +10,7 @@ import pandas as pd
 from gristmill.data_schema.checks import check_violations, column_violations
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
+from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
@@ -22,18 +23,26 @@ def ingest(
     """Read the rows and write those without an empty cell.
 
     Writes `table.parquet` (float64 numbers, then categories as text, then the float64 target, each under its own
-    name) and `summary.json` (columns, counts, statistics). The schema also applies to rows with an empty cell.
+    name) and `summary.json` (columns, counts, statistics). The schema also applies to rows with an empty cell. Rows
+    that cannot be used are set aside, up to the share `quarantine`, and listed in `quarantine.csv`.
 
     Raises:
         DataError: a row has an empty cell that is not allowed, or breaks the schema.
     """
+    return Quarantine(source).ingest(ingest.quarantine, out, lambda usable: _ingest(usable, ingest, out, paths, schema))
+
+
+def _ingest(
+    source: Quarantine, ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
+) -> dict[str, int]:
+    """Write the usable rows, and return their counts."""
     rows = source.read(paths, ingest.categories, [*ingest.numbers, ingest.target])
     if schema:
         check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
     complete, _ = complete_rows(rows, ingest)
     table = complete[[*ingest.numbers, *ingest.categories, ingest.target]]
     dropped = len(rows.frame) - len(table)
-    counts = {"rows": len(table)} | ({"dropped": dropped} if dropped else {})
+    counts = {"rows": len(table)} | ({"dropped": dropped} if dropped else {}) | source.counts
     write_table(out / "table.parquet", table)
     write_document(
         out / "summary.json",
@@ -59,9 +68,11 @@ def complete_rows(rows: Rows, settings: Ingest) -> tuple[pd.DataFrame, npt.NDArr
     complete = ~empty.any(axis=1).to_numpy()
     if settings.missing == "error" and not complete.all():
         first = int(complete.argmin())
-        raise DataError(
+        raise rows.unusable(
+            ~complete,
             f"{rows.where(first)}: column {empty.columns[empty.iloc[first]][0]!r} is empty "
-            f"({(~complete).sum()} rows have an empty cell). Fill it, or set ingest.missing = 'drop'."
+            f"({(~complete).sum()} rows have an empty cell). Fill it, or set ingest.missing = 'drop'.",
+            "an empty cell",
         )
     if not complete.any():
         raise DataError(f"{rows.name}: each of the {len(complete)} rows has an empty cell. Fill them.")

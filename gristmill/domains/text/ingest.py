@@ -20,6 +20,7 @@ from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, count_such
 from gristmill.sources.parts import part_of_cell
+from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import FixedColumns, Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
@@ -42,12 +43,22 @@ def ingest(
       metadata as text; a metadata column with a reserved name is renamed to `source_id`, ….
     - `summary.json`: classes, counts by class and part, and the numbers of repeated texts and dropped rows.
 
-    The schema applies to all rows, including dropped ones.
+    The schema applies to all rows, including dropped ones. Rows that cannot be used are set aside, up to the share
+    `quarantine`, and listed in `quarantine.csv`.
 
     Raises:
         DataError: the data does not match the settings or the schema, or is too small to train on.
     """
     roles = _roles(source, ingest)
+    return Quarantine(source).ingest(
+        ingest.quarantine, out, lambda usable: _ingest(usable, roles, ingest, out, paths, schema)
+    )
+
+
+def _ingest(
+    source: Quarantine, roles: dict[str, str], ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
+) -> dict[str, int]:
+    """Write the usable texts, and return their counts."""
     rows = source.read(paths, list(dict.fromkeys([*roles.values(), *ingest.metadata])), [])
     columns = (ingest.text, ingest.label)
     whole = complete_rows(rows, columns, ingest.missing, "no text or no label", "set ingest.missing = 'drop'")
@@ -75,7 +86,7 @@ def ingest(
         "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},
     }
     write_document(out / "summary.json", by_class | found)
-    counts = {"texts": len(table), "classes": len(classes)} | found
+    counts = {"texts": len(table), "classes": len(classes)} | found | source.counts
     return {name: count for name, count in counts.items() if count}
 
 
@@ -119,9 +130,11 @@ def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, r
     without = blank.any(axis=1).to_numpy(np.bool_)
     if without.any() and missing == "error":
         first = int(without.argmax())
-        raise DataError(
+        raise rows.unusable(
+            without,
             f"{rows.where(first)}: column {blank.columns[blank.iloc[first]][0]!r} is empty ({without.sum()} of "
-            f"{len(without)} rows have {lack}). Fill it, or {remedy}."
+            f"{len(without)} rows have {lack}). Fill it, or {remedy}.",
+            lack,
         )
     if without.all():
         raise DataError(f"{rows.name}: each of the {len(without)} rows has {lack}. Fill them.")
@@ -135,9 +148,11 @@ def check_lengths(rows: Rows, texts: "pd.Series[Any]", limit: int, remedy: str =
     long = (lengths > limit).to_numpy(np.bool_, na_value=False)
     if long.any():
         first = int(long.argmax())
-        raise DataError(
+        raise rows.unusable(
+            long,
             f"{rows.where(first)}: column {texts.name!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {limit:,} ({count_such(long.sum(), 'text')}). Shorten it{remedy}."
+            f"ingest.max_characters = {limit:,} ({count_such(long.sum(), 'text')}). Shorten it{remedy}.",
+            f"more than {limit:,} characters",
         )
 
 

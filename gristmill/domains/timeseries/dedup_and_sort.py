@@ -1,6 +1,5 @@
 """Sort rows by series and time, and keep one row for each time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -8,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, count_such
-from gristmill.sources.rows import Rows
+from gristmill.errors import count_such
+from gristmill.sources.rows import Rows, UnusableRows
 
 Integers = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[np.float64]]
@@ -59,9 +58,12 @@ def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[npt.N
     cells = rows.frame[column]
     empty = cells.isna().to_numpy()
     if empty.any():
-        raise DataError(
-            f"{rows.where(int(empty.argmax()))}, column {column!r}: an empty cell, so the row belongs to no series "
-            f"({count_such(empty.sum(), 'cell')}). Fix it, or name another column as series in the table 'ingest'."
+        reason = f"column {column!r}: an empty cell, so the row belongs to no series"
+        raise rows.unusable(
+            empty,
+            f"{rows.where(int(empty.argmax()))}, {reason} ({count_such(empty.sum(), 'cell')}). Fix it, or name "
+            "another column as series in the table 'ingest'.",
+            reason,
         )
     numbers, names = pd.factorize(cells)
     ids = pd.Index(names).astype("str")
@@ -83,29 +85,47 @@ def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns)
 
 
 def without_duplicates(
-    rows: Observations, policy: Literal["error", "first", "last", "mean"], where: Callable[..., str]
+    rows: Observations, policy: Literal["error", "first", "last", "mean"], source: Rows
 ) -> Observations:
     """Return one row for each time of a series.
 
     The policy is the row to keep: the first or the last in the source, or the mean of all without empty cells; `error`
-    raises `DataError` for a duplicate. `where` describes rows by their positions in the source.
+    raises `UnusableRows` for duplicates of the `source`: all but the first of rows with equal values, and all rows with
+    different values.
     """
     again = _steps(rows.times, rows.series) == 0
     if not again.any():
         return rows
     if policy == "error":
-        second = int(again.argmax()) + 1
-        raise DataError(
-            f"{where(*sorted(rows.positions[second - 1 : second + 1]))}: both are {rows.times[second]}"
-            f"{rows.of_series(rows.series[second])} ({again.sum()} duplicates). "
-            "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
-        )
+        raise _duplicates(rows, again, source)
     kept = np.append(~again, True) if policy == "last" else np.append(True, ~again)
     single = rows.kept(kept)
     if policy == "mean":
         starts = np.flatnonzero(kept)
         return replace(single, columns={name: _means(values, starts) for name, values in rows.columns.items()})
     return single
+
+
+def _duplicates(rows: Observations, again: npt.NDArray[np.bool_], source: Rows) -> UnusableRows:
+    """Return the error for rows with equal times; `again` is true where the next row has the same time."""
+    second = int(again.argmax()) + 1
+    message = (
+        f"{source.where(*sorted(rows.positions[second - 1 : second + 1]))}: both are {rows.times[second]}"
+        f"{rows.of_series(rows.series[second])} ({again.sum()} duplicates). "
+        "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
+    )
+    repeated = np.append(False, again)
+    starts = np.flatnonzero(~repeated)
+    firsts = np.repeat(starts, np.diff(starts, append=len(repeated)))
+    values = np.array([*rows.columns.values()])
+    differs = ~np.isclose(values, values[:, firsts], rtol=0, atol=0, equal_nan=True).all(axis=0)
+    contradicted = np.logical_or.reduceat(differs, starts)[np.searchsorted(starts, firsts)]
+    bad, differing = np.zeros(len(source.frame), bool), np.zeros(len(source.frame), bool)
+    bad[rows.positions] = repeated | contradicted
+    differing[rows.positions] = contradicted
+    return source.unusable(
+        bad, message, lambda row: "another row of that time has other values" if differing[row] else "repeated row"
+    )
 
 
 def _steps(times: pd.Index, series: Integers) -> Integers:

@@ -16,6 +16,7 @@ from gristmill.domains.timeseries.grid import on_grid
 from gristmill.domains.timeseries.rows_by_series import RowsBySeries
 from gristmill.domains.timeseries.settings import Ingest, Schema
 from gristmill.errors import RequestError
+from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import read_arrays, table_writer, write_document
 
@@ -36,7 +37,8 @@ def ingest(
     - `summary.json`: columns, frequency, span, counts and statistics.
 
     The schema has rules for the rows as the source has them, before repairs. Returns the counts of rows and of repairs
-    that are not zero.
+    that are not zero. Rows that cannot be used are set aside, up to the share `quarantine`, and listed in
+    `quarantine.csv`.
 
     Raises:
         DataError: the data contradicts the settings or the schema.
@@ -48,6 +50,14 @@ def ingest(
             f"the table 'ingest': ingest itself writes columns named {', '.join(reserved)}. Rename them in the source, "
             "or remove them from target, inputs and known."
         )
+    return Quarantine(source).ingest(ingest.quarantine, out, lambda usable: _ingest(usable, ingest, out, paths, schema))
+
+
+def _ingest(
+    source: Quarantine, ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
+) -> dict[str, int]:
+    """Write the series of the usable rows, and return their counts."""
+    names = [*ingest.target, *ingest.inputs, *ingest.known]
     rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
     of_columns = list(column_violations(rows.frame, schema.columns, rows.where)) if schema else []
     by_series = RowsBySeries.of(rows, ingest, names)
@@ -56,6 +66,7 @@ def ingest(
     if schema:
         check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
     counts, (first, last) = _write_series(by_series, frequency, ingest, out)
+    counts |= source.counts
     summary = {
         "targets": ingest.target,
         "inputs": ingest.inputs,

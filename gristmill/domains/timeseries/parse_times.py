@@ -12,13 +12,14 @@ from pandas.tseries.api import guess_datetime_format
 
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_such, short_repr
-from gristmill.sources.rows import Rows
+from gristmill.sources.rows import Rows, UnusableRows
 
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 _RANGES = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
 _MISSING = {"", "nan", "nat"}  # text that pandas reads as a missing time, in lower case
 _QUARTER = r"^(\d{4})[- ]?[Qq]([1-4])$"
+_MAX_EXAMPLES = 100  # cells from which the format is guessed
 _REMEDY = "Fix it, set time_format in the table 'ingest', or name another column as time."
 
 
@@ -55,24 +56,23 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
 
 
 def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> tuple[pd.DatetimeIndex, int]:
-    """Read text; without a format, guess it from the first cell."""
+    """Read text; without a format, guess it from the first cell that looks like a time."""
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # about days before months
-            if time_format is None:
-                example = next((cell for cell in cells.dropna() if cell.lower() not in _MISSING), None)
-                if (
-                    example is not None and guess_datetime_format(example) is None
-                ):  # pandas would read each in its own format
+            examples = [cell for cell in cells.dropna().iloc[:_MAX_EXAMPLES] if cell.lower() not in _MISSING]
+            if time_format is None and examples:
+                time_format = next(filter(None, map(guess_datetime_format, examples)), None)
+                if time_format is None:  # pandas would read each in its own format
                     raise ValueError("the format cannot be guessed.")
-            first = pd.to_datetime(cells.dropna().iloc[:1], format=time_format, errors="coerce")
-            aware = first.dt.tz is not None
+            read = (pd.to_datetime(cell, format=time_format, errors="coerce") for cell in examples)
+            aware = next((time.tzinfo is not None for time in read if time is not pd.NaT), False)
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)
     except (ValueError, re.error) as error:
         received = short_repr(cells.iloc[0])
         raise DataError(
             f"{rows.name}, column {cells.name!r}: not times, starting at {received}: {error} {_REMEDY}"
         ) from None
-    _check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the first row")
+    _check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the others")
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
 
@@ -110,7 +110,7 @@ def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
 def _whole_numbers(rows: Rows, column: str) -> npt.NDArray[np.int64]:
     cells = rows.frame[column]
     if cells.dtype.kind == "M":
-        raise _bad_cells(rows, cells, 0, len(cells), "not a whole number")
+        raise _bad_cells(rows, cells, np.ones(len(cells), bool), "not a whole number")
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     _check_cells(rows, cells, ~(values == np.floor(values)) | (np.abs(values) > 2**53), "not a whole number")
     return values.astype(np.int64)
@@ -118,11 +118,12 @@ def _whole_numbers(rows: Rows, column: str) -> npt.NDArray[np.int64]:
 
 def _check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> None:
     if bad.any():
-        raise _bad_cells(rows, cells, int(bad.argmax()), int(bad.sum()), what)
+        raise _bad_cells(rows, cells, bad, what)
 
 
-def _bad_cells(rows: Rows, cells: "pd.Series[Any]", position: int, count: int, what: str) -> DataError:
+def _bad_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> UnusableRows:
+    position, reason = int(bad.argmax()), f"column {cells.name!r}: {what}"
     received = "an empty cell" if pd.isna(cells.iloc[position]) else short_repr(cells.iloc[position])
-    return DataError(
-        f"{rows.where(position)}, column {cells.name!r}: {what}: {received} ({count_such(count, 'cell')}). {_REMEDY}"
+    return rows.unusable(
+        bad, f"{rows.where(position)}, {reason}: {received} ({count_such(bad.sum(), 'cell')}). {_REMEDY}", reason
     )

@@ -77,7 +77,7 @@ class RowsBySeries:
         series = self.series[positions].astype(np.int64) - block.start
         rows, late = in_order(self.times[positions], series, self.ids[block], columns)
         rows = replace(rows, positions=positions[rows.positions], several=len(self.ids) > 1)
-        single = without_duplicates(rows, ingest.duplicates, self.source.where)
+        single = without_duplicates(rows, ingest.duplicates, self.source)
         return single, {"duplicates": len(rows.times) - len(single.times), "out_of_order": late}
 
     def frequency(self, ingest: Ingest) -> str:

@@ -56,9 +56,12 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) 
     skipped = clock.tz_localize(zone, ambiguous=summer, nonexistent="NaT").asi8 == pd.NaT.value
     if skipped.any():
         first = int(skipped.argmax())
-        raise DataError(
-            f"{rows.where(first)}: {clock[first]} does not exist in {name}, where clocks were put forward "
-            f"({count_such(skipped.sum(), 'row')}). Fix the times, or correct timezone in the table 'ingest'."
+        reason = f"does not exist in {name}, where clocks were put forward"
+        raise rows.unusable(
+            skipped,
+            f"{rows.where(first)}: {clock[first]} {reason} ({count_such(skipped.sum(), 'row')}). Fix the times, or "
+            "correct timezone in the table 'ingest'.",
+            f"a time that {reason}",
         )
     repeated = np.flatnonzero(clock.tz_localize(zone, ambiguous="NaT").isna())
     for night in _nights(clock, series, repeated):

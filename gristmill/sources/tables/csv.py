@@ -4,10 +4,11 @@ import codecs
 import csv
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -15,7 +16,7 @@ from pydantic import Field, model_validator
 from gristmill.errors import DataError, count_such, short_repr
 from gristmill.settings.base import Files
 from gristmill.sources.packed import open_unpacked, read_bytes, unknown_encoding
-from gristmill.sources.rows import MAX_NUMBER, Rows, check_columns, read_all, requested_columns
+from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, UnusableRows, check_columns, read_all, requested_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,25 +44,37 @@ class Csv(Files):
         tabs = isinstance(given, dict) and is_tab_separated(str(given.get("path")))
         return {"separator": "\t"} | given if tabs else given
 
-    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
+    def read(
+        self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
+    ) -> Rows:
         """Return the requested columns without empty rows; the header is row 1, as in a spreadsheet."""
         wanted = requested_columns(texts, numbers)
-        return read_all(paths, lambda path: self._read_file(path, wanted, numbers))
+        return read_all(paths, lambda path: self._read_file(path, wanted, numbers, skip.get(path, ())))
+
+    def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
+        """Return rows of a file as text, by their numbers."""
+        with self._lines(path) as lines:
+            return {row: self.separator.join(cells) for row, cells in enumerate(lines, 1) if row in rows}
 
     def header(self, path: Path) -> list[str]:
         """Return the names of a file's columns."""
         return self._scan(path)[0]
 
-    def _read_file(self, path: Path, wanted: list[str], numbers: Sequence[str]) -> "pd.DataFrame":
-        header, ragged = self._scan(path)
+    def _read_file(
+        self, path: Path, wanted: list[str], numbers: Sequence[str], skip: Collection[int]
+    ) -> "pd.DataFrame":
+        header, ragged, count = self._scan(path, skip)
         _check_columns(path, wanted, header)
         if ragged:  # pandas would cut them or fill them up
-            row, found = ragged[0]
-            raise DataError(
-                f"{path} row {row}: {found} fields, but the header has {len(header)} "
-                f"({count_such(len(ragged), 'row')}). Fix the row, or set the source's separator."
+            reasons = {row: f"{width} fields, but the header has {len(header)}" for row, width in ragged.items()}
+            row, reason = next(iter(reasons.items()))
+            raise UnusableRows(
+                f"{path} row {row}: {reason} ({count_such(len(ragged), 'row')}). "
+                "Fix the row, or set the source's separator.",
+                {path: reasons},
+                count,
             )
-        frame = self._cells(path, len(header)).replace("", None).dropna(how="all")
+        frame = self._cells(path, len(header), skip).replace("", None).dropna(how="all")
         frame = frame[[header.index(name) for name in wanted]].set_axis(wanted, axis=1)
         for name in wanted:
             if name in numbers:
@@ -81,16 +94,19 @@ class Csv(Files):
             row = self._first_undecodable(path)
             raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
 
-    def _scan(self, path: Path) -> tuple[list[str], list[tuple[int, int]]]:
-        """Return the header, and number and width of the rows that have more or fewer fields."""
-        row, ragged = 0, []
+    def _scan(self, path: Path, skip: Collection[int] = ()) -> tuple[list[str], dict[int, int], int]:
+        """Return the header, the widths of rows that have more or fewer fields, and the number of other rows and these.
+
+        Rows to `skip` are not counted.
+        """
+        row, ragged = 0, {}
         with self._lines(path) as lines:
             try:
                 cells = header = next(lines)
                 row = 1
                 for row, cells in enumerate(lines, 2):
-                    if len(cells) not in (0, len(header)):
-                        ragged.append((row, len(cells)))
+                    if len(cells) not in (0, len(header)) and row not in skip:
+                        ragged[row] = len(cells)
             except csv.Error:
                 raise DataError(
                     f"{path} row {row + 1}: a cell of more than {MAX_CELL_LENGTH:,} characters. Shorten it."
@@ -99,10 +115,11 @@ class Csv(Files):
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
         if not header:
             raise DataError(f"{path}: the file is empty, or its first row is. Expected a header line and rows.")
-        return [name or f"Unnamed: {place}" for place, name in enumerate(header)], ragged  # as pandas names them
+        names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]  # as pandas names them
+        return names, ragged, row - 2 - len(skip)
 
-    def _cells(self, path: Path, width: int) -> "pd.DataFrame":
-        """Return every cell as text, the columns numbered."""
+    def _cells(self, path: Path, width: int, skip: Collection[int]) -> "pd.DataFrame":
+        """Return every cell as text, the columns numbered, without the rows to skip."""
         import pandas as pd
 
         try:
@@ -117,10 +134,11 @@ class Csv(Files):
                     keep_default_na=False,
                     skip_blank_lines=False,
                     index_col=False,
+                    skiprows=[row - 1 for row in skip],
                 )
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Fix that row, or set the source's separator.") from None
-        frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")
+        frame.index = pd.RangeIndex(2, len(frame) + len(skip) + 2, name="row").drop([*skip])
         return frame
 
     def _codec(self, path: Path) -> str:
@@ -166,10 +184,7 @@ class Csv(Files):
                 if "," in received and self.decimal == "."
                 else "Fix it or leave it empty; if it means that there is no value, add it to the source's missing."
             )
-            raise DataError(
-                f"{path} row {cells.index[first]}, column {cells.name!r}: not a finite number: {short_repr(received)} "
-                f"({count_such(bad.sum(), 'cell')}). {remedy}"
-            )
+            raise _unusable(path, cells, bad, f"not a finite number: {short_repr(received)}", remedy)
         return values
 
 
@@ -193,7 +208,11 @@ def _check_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> N
 def _check_no_nul(cells: "pd.Series[str]", path: Path) -> None:
     bad = cells.str.contains("\0", regex=False, na=False)
     if bad.any():
-        raise DataError(
-            f"{path} row {cells.index[int(bad.argmax())]}, column {cells.name!r}: a NUL byte "
-            f"({count_such(bad.sum(), 'cell')}). Fix it, or set the source's encoding."
-        )
+        raise _unusable(path, cells, bad, "a NUL byte", "Fix it, or set the source's encoding.")
+
+
+def _unusable(path: Path, cells: "pd.Series[str]", bad: "pd.Series[bool]", fault: str, remedy: str) -> UnusableRows:
+    """Return the error for cells that cannot be used; `fault` is that of the first."""
+    rows, reason = cells.index[bad].tolist(), f"column {cells.name!r}: {fault.partition(':')[0]}"
+    message = f"{path} row {rows[0]}, column {cells.name!r}: {fault} ({count_such(len(rows), 'cell')}). {remedy}"
+    return UnusableRows(message, {path: dict.fromkeys(rows, reason)}, len(cells))

@@ -1,14 +1,15 @@
 """JSON Lines: one JSON object per line."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Files
 from gristmill.sources.packed import read_text
-from gristmill.sources.rows import MAX_NUMBER, Rows, check_columns, read_all, requested_columns
+from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, check_columns, convert_rows, read_all, requested_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,19 +23,31 @@ class Jsonl(Files):
     kind: Literal["jsonl"]
     encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
 
-    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
+    def read(
+        self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
+    ) -> Rows:
         """Return the requested columns; a row is a line, counted from 1, and empty lines are left out.
 
         In text columns, numbers and booleans are written as in JSON, and a missing key, null and "" are missing. In
         number columns, true is 1, and a missing key, null and NaN are missing.
         """
-        return read_all(paths, lambda path: self._read_file(path, texts, numbers))
+        return read_all(paths, lambda path: self._read_file(path, texts, numbers, skip.get(path, ())))
 
-    def _read_file(self, path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+    def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
+        """Return lines of a file, by their numbers."""
+        return {row: line for row, line in self._lines(path).items() if row in rows}
+
+    def _lines(self, path: Path) -> dict[int, str]:
+        lines = read_text(path, self.encoding, unit="row").split("\n")  # JSON contains no other line end
+        return {row: line for row, line in enumerate(lines, 1) if line.strip()}
+
+    def _read_file(
+        self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
+    ) -> "pd.DataFrame":
         import pandas as pd
 
-        lines = read_text(path, self.encoding, unit="row").split("\n")  # JSON contains no other line end
-        objects = {row: _object(line, path, row) for row, line in enumerate(lines, 1) if line.strip()}
+        lines = {row: line for row, line in self._lines(path).items() if row not in skip}
+        objects = convert_rows(lines, _object, path)
         wanted = requested_columns(texts, numbers)
         if objects:
             check_columns(path, wanted, list(dict.fromkeys(key for found in objects.values() for key in found)))
@@ -42,25 +55,23 @@ class Jsonl(Files):
         columns = {}
         for name in wanted:
             convert, dtype = (_number, "float64") if name in numbers else (_text, "str")
-            cells = [convert(found.get(name), f"{path} row {row}, column {name!r}") for row, found in objects.items()]
+            given = {row: found.get(name) for row, found in objects.items()}
+            cells: Any = [*convert_rows(given, convert, path, name).values()]
             columns[name] = pd.Series(cells, index, dtype=dtype)
         return pd.DataFrame(columns, index)
 
 
-def _object(line: str, path: Path, row: int) -> dict[str, Any]:
-    where = f"{path} row {row}"
+def _object(line: str) -> dict[str, Any]:
     try:
         found = json.loads(line, object_pairs_hook=_without_duplicate_keys)
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{where}: not JSON ({error.msg} at character {error.pos + 1}). Expected an object a line."
-        ) from None
+        raise DataError(f"not JSON ({error.msg} at character {error.pos + 1}). Expected an object a line.") from None
     except _DuplicateKey as error:
-        raise DataError(f"{where}: the key {short_repr(error.args[0])} is in an object twice. Fix it.") from None
+        raise DataError(f"the key {short_repr(error.args[0])} is in an object twice. Fix it.") from None
     except (ValueError, RecursionError):  # an integer of thousands of digits, or deeply nested arrays
-        raise DataError(f"{where}: JSON that is too large to read. Fix the line.") from None
+        raise DataError("JSON that is too large to read. Fix the line.") from None
     if not isinstance(found, dict):
-        raise DataError(f"{where}: {short_repr(found)} is not an object. Expected an object a line.")
+        raise DataError(f"{short_repr(found)} is not an object. Expected an object a line.")
     return found
 
 
@@ -75,7 +86,7 @@ def _without_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _text(cell: Any, where: str) -> str | None:
+def _text(cell: Any) -> str | None:
     """Return a cell as text; None where it is missing."""
     match cell:
         case None | "":
@@ -84,17 +95,17 @@ def _text(cell: Any, where: str) -> str | None:
             try:
                 cell.encode()
             except UnicodeEncodeError:  # an escape such as \ud800 alone is not a character
-                raise DataError(f"{where}: half of a surrogate pair. Fix it.") from None
+                raise DataError("half of a surrogate pair. Fix it.") from None
             return cell
         case bool() | int() | float():
             return json.dumps(cell)
-    raise DataError(f"{where}: {short_repr(cell)}. Expected text or a number: name another column.")
+    raise DataError(f"{short_repr(cell)}. Expected text or a number: name another column.")
 
 
-def _number(cell: Any, where: str) -> float | None:
+def _number(cell: Any) -> float | None:
     """Return a cell as a number; None where it is missing."""
     if cell is None:
         return None
     if isinstance(cell, bool | int | float) and (cell != cell or abs(cell) < MAX_NUMBER):  # NaN differs from itself
         return float(cell)
-    raise DataError(f"{where}: not a finite number: {short_repr(cell)}. Fix it or leave it out.")
+    raise DataError(f"not a finite number: {short_repr(cell)}. Fix it or leave it out.")

@@ -1,13 +1,15 @@
 """Parquet files."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.errors import DataError, count_such
 from gristmill.settings.base import Files
-from gristmill.sources.rows import MAX_NUMBER, Rows, check_columns, read_all, requested_columns
+from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, UnusableRows, check_columns, read_all, requested_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,19 +26,29 @@ class Parquet(Files):
 
     kind: Literal["parquet"]
 
-    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
+    def read(
+        self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
+    ) -> Rows:
         """Return the requested columns; a row counts from 1 in its own file.
 
         Columns of text may also hold integers, booleans (`true` and `false`) or times, those with a zone in UTC.
         """
-        rows = read_all(paths, lambda path: _read_file(path, texts, numbers))
+        rows = read_all(paths, lambda path: _read_file(path, texts, numbers, skip.get(path, ())))
         for name in texts:
             if rows.frame[name].dtype == object and len(rows.files) > 1:
                 raise DataError(f"{rows.name}, column {name!r}: its type differs between files. Use one type.")
         return rows
 
+    def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
+        """Return rows of a file as JSON, by their numbers."""
+        import pyarrow.parquet as pq
 
-def _read_file(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+        numbers = sorted(rows)
+        found = pq.read_table(path).take([row - 1 for row in numbers]).to_pylist()
+        return {row: json.dumps(cells, default=str) for row, cells in zip(numbers, found, strict=True)}
+
+
+def _read_file(path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]) -> "pd.DataFrame":
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -51,7 +63,7 @@ def _read_file(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.
         for name in texts:
             _check_utf8(path, name, table[name])
         frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
-    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
+    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name="row")).drop([*skip])
     for name in numbers:
         _check_finite(path, frame[name])
     return frame
@@ -133,8 +145,10 @@ def _check_utf8(path: Path, name: str, cells: "pa.ChunkedArray") -> None:
 def _check_finite(path: Path, values: "pd.Series[float]") -> None:
     bad = values.notna() & ~(values.abs() < MAX_NUMBER)
     if bad.any():
-        first = int(bad.argmax())
-        raise DataError(
-            f"{path} row {values.index[first]}, column {values.name!r}: not a finite number: {values.iloc[first]} "
-            f"({count_such(bad.sum(), 'cell')}). Fix it or leave it empty."
+        rows, reason = values.index[bad].tolist(), f"column {values.name!r}: not a finite number"
+        raise UnusableRows(
+            f"{path} row {rows[0]}, {reason}: {values[rows[0]]} ({count_such(len(rows), 'cell')}). "
+            "Fix it or leave it empty.",
+            {path: dict.fromkeys(rows, reason)},
+            len(values),
         )

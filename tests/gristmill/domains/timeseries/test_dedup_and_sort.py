@@ -1,6 +1,7 @@
 """Rows in order: by series and time, one for each time."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,12 @@ from hypothesis import strategies as st
 
 from gristmill.domains.timeseries.dedup_and_sort import Observations, in_order, number_series, without_duplicates
 from gristmill.errors import DataError
-from gristmill.sources.rows import Rows
+from gristmill.sources.rows import Rows, UnusableRows
 
 DAYS = pd.date_range("2020-01-01", periods=6).as_unit("us")
 
 
-def where(*positions: int) -> str:
-    return f"rows {' and '.join(map(str, positions))}"
+SOURCE = Rows(pd.DataFrame(index=range(7)), (Path("a.csv"),), (0,))
 
 
 def ordered(days: list[int], series: list[int], values: list[float] | None = None) -> tuple[Observations, int]:
@@ -74,7 +74,7 @@ def test_order_is_that_of_a_stable_sort(rows: list[tuple[int, int]]) -> None:
 
 def test_equal_times_of_two_series_are_no_duplicates() -> None:
     found, _ = ordered([0, 1, 1, 2], [0, 0, 1, 1])
-    assert without_duplicates(found, "error", where) is found
+    assert without_duplicates(found, "error", SOURCE) is found
 
 
 @pytest.mark.fault(22)
@@ -86,7 +86,7 @@ def test_of_rows_at_one_time_the_first_the_last_or_their_mean_counts(policy: Any
     found, _ = ordered([2, 3, 2, 1, 2, 3, 3], [0, 0, 0, 0, 0, 1, 1], [0, 1, 2, 3, 4, 6, 5])
     assert found.positions.tolist() == [3, 0, 2, 4, 1, 5, 6]
     expected = values if policy != "last" else [3, 4, 1, 5]
-    single = without_duplicates(found, policy, where)
+    single = without_duplicates(found, policy, SOURCE)
     assert single.columns["y"].tolist() == expected
     assert single.times.tolist() == DAYS[[1, 2, 3, 3]].tolist()
     assert (single.series.tolist(), single.firsts.tolist()) == ([0, 0, 0, 1], [0, 3])
@@ -95,21 +95,33 @@ def test_of_rows_at_one_time_the_first_the_last_or_their_mean_counts(policy: Any
 
 def test_empty_cells_do_not_count_in_a_mean() -> None:
     found, _ = ordered([0, 0, 1, 1], [0] * 4, [1, np.nan, np.nan, np.nan])
-    assert np.array_equal(without_duplicates(found, "mean", where).columns["y"], [1, np.nan], equal_nan=True)
+    assert np.array_equal(without_duplicates(found, "mean", SOURCE).columns["y"], [1, np.nan], equal_nan=True)
 
 
 @pytest.mark.fault(22)
 def test_duplicates_are_refused_with_both_rows_as_they_stand() -> None:
     found, _ = ordered([1, 0, 1, 1], [0] * 4)
     with pytest.raises(DataError) as raised:
-        without_duplicates(found, "error", where)
+        without_duplicates(found, "error", SOURCE)
     assert str(raised.value) == (
-        "rows 0 and 2: both are 2020-01-02 00:00:00 (2 duplicates). "
+        "a.csv rows 0 and 2: both are 2020-01-02 00:00:00 (2 duplicates). "
         "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
     )
     found, _ = ordered([1, 0, 1, 1], [0, 0, 1, 1])
-    with pytest.raises(DataError, match=r"^rows 2 and 3: both are 2020-01-02 00:00:00 of series 'B' \(1 duplicates\)"):
-        without_duplicates(found, "error", where)
+    with pytest.raises(
+        DataError, match=r"^a.csv rows 2 and 3: both are 2020-01-02 00:00:00 of series 'B' \(1 duplicates\)"
+    ):
+        without_duplicates(found, "error", SOURCE)
+
+
+def test_all_rows_that_contradict_one_another_are_unusable_but_the_first_of_equal_ones_is_not() -> None:
+    days, values = [0, 1, 1, 0, 1, 2, 2], [5, np.nan, np.nan, 5, 7, 3, 3]
+    found, _ = ordered(days, [0, 0, 0, 1, 0, 1, 1], values)
+    with pytest.raises(UnusableRows) as raised:
+        without_duplicates(found, "error", SOURCE)
+    other = "another row of that time has other values"
+    assert raised.value.reasons == {Path("a.csv"): {1: other, 2: other, 4: other, 6: "repeated row"}}
+    assert raised.value.total == 7
 
 
 def test_rows_are_kept_by_a_mask() -> None:

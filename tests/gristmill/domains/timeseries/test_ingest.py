@@ -248,11 +248,11 @@ def test_a_target_without_any_value_is_refused(run: Run, gaps: str) -> None:
 def test_a_time_that_cannot_be_read_is_refused_with_its_row(run: Run, cell: str) -> None:
     message = refusal(run, numbered([*DAYS[:5], cell, *DAYS[5:]]))
 
-    assert f"row 7, column 't': not a time in the format of the first row: '{cell}' (1 such cell)" in message
+    assert f"row 7, column 't': not a time in the format of the others: '{cell}' (1 such cell)" in message
 
 
 def test_an_empty_time_is_refused_with_its_row(run: Run) -> None:
-    assert "row 4, column 't': not a time in the format of the first row: an empty cell" in refusal(
+    assert "row 4, column 't': not a time in the format of the others: an empty cell" in refusal(
         run, numbered([*DAYS[:2], "", *DAYS[2:]])
     )
 
@@ -267,7 +267,7 @@ def test_a_first_time_that_cannot_be_read_is_refused(run: Run, cell: str) -> Non
 
 
 def test_a_first_time_that_is_empty_is_refused_with_its_row(run: Run) -> None:
-    assert "row 2, column 't': not a time in the format of the first row: an empty cell (1 such cell)" in refusal(
+    assert "row 2, column 't': not a time in the format of the others: an empty cell (1 such cell)" in refusal(
         run, numbered(["", *DAYS])
     )
 

@@ -1,0 +1,91 @@
+"""Rows of a source that cannot be used: an error, or set aside and listed as long as they are few."""
+
+import csv
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from gristmill.errors import DataError
+from gristmill.sources.rows import Rows, Skip, TableSource, UnusableRows, relative_names
+
+QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
+QUARANTINED = "quarantined"  # name of their count
+
+_MAX_CONTENT = 1000  # characters of a row that are listed
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class RowFiles(Protocol):
+    """Source of files whose rows can be skipped."""
+
+    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = ...) -> Rows: ...
+
+    def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
+        """Return rows of a file as text, by their numbers."""
+        ...
+
+
+class Quarantine:
+    """A source without the rows that were set aside."""
+
+    def __init__(self, source: TableSource) -> None:
+        self._source, self._paths, self._reasons = source, list[Path](), dict[Path, dict[int, str]]()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of rows that were set aside, if there are any."""
+        count = sum(map(len, self._reasons.values()))
+        return {QUARANTINED: count} if count else {}
+
+    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
+        """Return the requested columns of the other rows."""
+        self._paths = [*paths]
+        if isinstance(self._source, RowFiles):
+            return self._source.read(paths, texts, numbers, self._reasons)
+        return self._source.read(paths, texts, numbers)
+
+    def ingest(self, share: float, out: Path, ingest: Callable[["Quarantine"], T]) -> T:
+        """Call `ingest` with this source until all rows that are left can be used; list the others in a file in `out`.
+
+        Each call reads the source, and an error names all rows with one kind of fault, so that few calls are needed.
+
+        Raises:
+            DataError: more rows than `share` cannot be used, or the data is unusable as a whole.
+        """
+        while True:
+            try:
+                found = ingest(self)
+            except UnusableRows as error:
+                if not share or not error.reasons or not isinstance(self._source, RowFiles):
+                    raise
+                self._set_aside(error, share)
+            else:
+                self._write(out / QUARANTINE_FILE)
+                return found
+
+    def _set_aside(self, error: UnusableRows, share: float) -> None:
+        """Add the rows that an error names, unless they are too many."""
+        total = error.total + self.counts.get(QUARANTINED, 0)
+        for path, rows in error.reasons.items():
+            self._reasons.setdefault(path, {}).update(rows)
+        count = self.counts[QUARANTINED]
+        if count > share * total:
+            raise DataError(
+                f"{error} At least {count:,} of {total:,} rows cannot be used; ingest.quarantine = {share:g} allows "
+                f"{int(share * total):,}."
+            )
+
+    def _write(self, file: Path) -> None:
+        """List the rows that were set aside: file (if there are several), row, reason and content."""
+        if not self._reasons or not isinstance(self._source, RowFiles):
+            return
+        names = relative_names(self._paths) if len(self._paths) > 1 else [""]
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["file", "row", "reason", "content"])
+            for name, path in zip(names, self._paths, strict=True):
+                reasons = self._reasons.get(path, {})
+                contents = self._source.contents(path, reasons) if reasons else {}
+                writer.writerows([name, row, reasons[row], contents[row][:_MAX_CONTENT]] for row in sorted(reasons))
