@@ -165,4 +165,4 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
     logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")
     if QUARANTINED in artifact.counts:
         file, count = artifact.path / QUARANTINE_FILE, artifact.counts[QUARANTINED]
-        logger.warning("%d rows cannot be used and were set aside. Look at them: %s", count, file)
+        logger.warning("%d unusable row%s set aside, listed in %s", count, "" if count == 1 else "s", file)

@@ -43,6 +43,8 @@ class DataChanges(BaseModel):
     late: int = 0  # rows added before the last known row
     revised: int = 0
     removed: int = 0
+    added_series: str = ""  # names of series that are new
+    ended_series: str = ""  # names of series that have no rows at the newest times, although they had before
 
     @property
     def rows(self) -> int:
@@ -51,7 +53,9 @@ class DataChanges(BaseModel):
 
     def __str__(self) -> str:
         counts = {"new": self.later, "late": self.late, "revised": self.revised, "removed": self.removed}
-        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing"
+        series = {"series added": self.added_series, "series without the newest rows": self.ended_series}
+        changes = [f"{count:,} {what}" for what, count in counts.items() if count]
+        return ", ".join([*changes, *(f"{what}: {names}" for what, names in series.items() if names)]) or "nothing"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from gristmill.errors import DataError, short_repr
+from gristmill.settings.messages import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,7 +182,14 @@ def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str
     for column in expected:
         if (count := list(found).count(column)) != 1:
             more = ", …" * (len(found) > _MAX_COLUMNS_LISTED)
+            near = "" if count else _renamed(column, found)
             raise DataError(
-                f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}. "
+                f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}.{near} "
                 f"Columns: {', '.join(map(short_repr, found[:_MAX_COLUMNS_LISTED]))}{more}."
             )
+
+
+def _renamed(column: str, found: Sequence[str]) -> str:
+    """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one that contains the expected one."""
+    longer = [name for name in found if len(column) > 2 and column.lower() in name.lower()]
+    return f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, found)

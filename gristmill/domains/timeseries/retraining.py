@@ -40,6 +40,7 @@ Array = npt.NDArray[np.float64]
 Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
 
 _KEYS = ["unique_id", "ds"]
+_MAX_SERIES_LISTED = 5
 
 
 def overrides(tables: Mapping[str, Any]) -> list[str]:
@@ -102,7 +103,26 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
         late=int((both["_merge"] == "left_only").sum()),
         revised=int(changed.sum()),
         removed=int((both["_merge"] == "right_only").sum()),
+        **_series_changes(now, then),
     )
+
+
+def _series_changes(now: pd.DataFrame, then: pd.DataFrame) -> dict[str, str]:
+    """Return the names of series that were added, and of those that end early and did not before.
+
+    A series ends early if it is more than twice as far behind the newest time as before.
+    """
+    ends, before = (table.groupby("unique_id")["ds"].max() for table in (now, then))
+    both = ends.index.intersection(before.index)
+    behind, behind_before = (last.max() - last[both] for last in (ends, before))
+    ended = both[(behind > 2 * behind_before).to_numpy()]
+    return {"added_series": _listed(ends.index.difference(both)), "ended_series": _listed(ended)}
+
+
+def _listed(names: pd.Index) -> str:
+    """Return the first names, and the number of others."""
+    others = len(names) - _MAX_SERIES_LISTED
+    return ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + (f" and {others:,} others" if others > 0 else "")
 
 
 def lost(ingest: Path, before: Path) -> LostRows:

@@ -3,6 +3,8 @@
 import codecs
 import csv
 import io
+import logging
+import os
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, UnusableRows, check_c
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 MAX_CELL_LENGTH = 1 << 23  # characters; Python's own limit is much lower than the length of texts
 
@@ -81,6 +85,8 @@ class Csv(Files):
                 frame[name] = self._numbers(frame[name], path)
             else:
                 _check_no_nul(frame[name], path)
+        if count + len(skip) + 1 not in skip and not _ends_with_a_line_end(path):
+            logger.warning("%s: the last row has no line end. If the file was cut, the last value is wrong.", path)
         return frame
 
     @contextmanager
@@ -186,6 +192,13 @@ class Csv(Files):
             )
             raise _unusable(path, cells, bad, f"not a finite number: {short_repr(received)}", remedy)
         return values
+
+
+def _ends_with_a_line_end(path: Path) -> bool:
+    """Return whether the last row of a file is complete; a packed file that was cut cannot be unpacked."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4))
+        return path.name.lower().endswith(".gz") or file.read().rstrip(b"\0").endswith((b"\n", b"\r"))
 
 
 def is_tab_separated(place: str) -> bool:

@@ -14,7 +14,7 @@ from gristmill.domains.timeseries.retraining import contest, drift, news, overri
 from gristmill.domains.timeseries.settings import Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.retraining.gate import judge_contest
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.runs.scores import Scores
 from gristmill.settings.schedule import Gate
 from gristmill.sources.tables.csv import Csv
@@ -101,7 +101,7 @@ def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
 
     found = news(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
 
-    assert found.model_dump() == {"later": 2, "late": 1, "revised": 3, "removed": 0}
+    assert found == DataChanges(later=2, late=1, revised=3)
     assert str(found) == "2 new, 1 late, 3 revised"
     same = news(before, before)
     assert (same.rows, str(same)) == (0, "nothing")
@@ -111,7 +111,17 @@ def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
 @pytest.mark.fault(23)
 def test_a_series_that_ends_earlier_is_news(tmp_path: Path) -> None:
     before, now = ingested(tmp_path / "before", np.arange(10)), ingested(tmp_path / "now", np.arange(8))
-    assert news(now, before).model_dump() == {"later": 0, "late": 0, "revised": 0, "removed": 2}
+    assert news(now, before) == DataChanges(later=0, removed=2)
+
+
+def test_series_that_are_new_or_that_end_before_the_others_are_named(tmp_path: Path) -> None:
+    lengths = {"before": [20, 20, 18, 10], "now": [30, 22, 28, 10, *[5] * 6]}  # the fourth ended long ago
+    before, now = (ingested(tmp_path / name, *map(np.arange, each)) for name, each in lengths.items())
+
+    found = news(now, before)
+
+    assert found.added_series == ", ".join(f"'series {at}'" for at in range(4, 9)) + " and 1 others"
+    assert str(found).endswith(" and 1 others, series without the newest rows: 'series 1'")
 
 
 def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
