@@ -166,9 +166,12 @@ def show(
         document: dict[str, Any] = {"run": record.model_dump(mode="json"), "logs": logs}
         document |= {"scores": result.evaluation if scores else None, "versions": versions, "bundle": bundle}
         document["promotions"] = [one.model_dump(mode="json") for one in promotions]
+        document["quarantine"] = result.quarantine
         output.show_json(document)
         return
     output.show_record(record, scores, versions, promotions)
+    if result.quarantine:
+        console.write(f"unusable rows  {result.quarantine}")
     if bundle:
         output.show_bundle(bundle)
     for label, folder in logs.items():

@@ -15,6 +15,7 @@ from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section
 from gristmill.runs.records import Record
 from gristmill.runs.scores import FILE, Scores
+from gristmill.sources.quarantine import QUARANTINE_FILE
 from gristmill.store.store import Store
 from gristmill.util.table_io import read_document, read_table
 
@@ -100,6 +101,13 @@ class Result:
             self.folder("evaluate")
             return True
         return self.store.path("evaluate", reference["key"]).exists()  # damaged scores raise an error on access
+
+    @property
+    def quarantine(self) -> Path | None:
+        """The list of rows that ingest set aside; None without such rows."""
+        reference = self.record.references.get("ingest")
+        file = self.store.path("ingest", reference["key"]) / QUARANTINE_FILE if reference else None
+        return file if file and file.exists() else None
 
     @property
     def report(self) -> Path:
