@@ -59,7 +59,7 @@ class Quarantine:
                 found = ingest(self)
             except UnusableRows as error:
                 if not share or not error.reasons or not isinstance(self._source, RowFiles):
-                    raise
+                    raise DataError(str(error)) from None
                 self._set_aside(error, share)
             else:
                 self._write(out / QUARANTINE_FILE)

@@ -6,6 +6,7 @@ import sys
 import pandas as pd
 
 from gristmill.retraining.example_diff import compare_examples, unseen_examples
+from gristmill.runs.retraining_record import DataChanges
 
 
 def said(*rows: tuple[str, str]) -> pd.DataFrame:
@@ -17,22 +18,17 @@ def test_examples_are_counted_that_came_changed_or_went() -> None:
 
     found = compare_examples(said(("c", "x"), ("b", "y"), ("e", "x"), ("a", "x"), ("f", "y")), before)
 
-    assert found.model_dump() == {"later": 2, "late": 0, "revised": 1, "removed": 1}
+    assert found == DataChanges(later=2, revised=1, removed=1)
     assert compare_examples(before.iloc[::-1], before).rows == 0
-    assert compare_examples(before, None).model_dump() == {"later": 4, "late": 0, "revised": 0, "removed": 0}
+    assert compare_examples(before, None) == DataChanges(later=4)
 
 
 def test_equal_examples_are_counted_as_often_as_they_come_more() -> None:
     once, thrice = said(("a", "x"), ("b", "x")), said(("a", "x"), ("a", "x"), ("b", "x"), ("a", "y"))
 
-    assert compare_examples(thrice, once).model_dump() == {"later": 2, "late": 0, "revised": 0, "removed": 0}
-    assert compare_examples(once, thrice).model_dump() == {"later": 0, "late": 0, "revised": 0, "removed": 2}
-    assert compare_examples(said(("a", "y")), said(("a", "x"))).model_dump() == {
-        "later": 0,
-        "late": 0,
-        "revised": 1,
-        "removed": 0,
-    }
+    assert compare_examples(thrice, once) == DataChanges(later=2)
+    assert compare_examples(once, thrice) == DataChanges(later=0, removed=2)
+    assert compare_examples(said(("a", "y")), said(("a", "x"))) == DataChanges(later=0, revised=1)
 
 
 def test_examples_are_judged_on_that_nobody_was_trained_on() -> None:

@@ -95,6 +95,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.timezones",
         "gristmill.sources",
         "gristmill.sources.packed",
+        "gristmill.sources.quarantine",
         "gristmill.sources.rows",
         "gristmill.sources.tables",
         "gristmill.sources.tables.csv",

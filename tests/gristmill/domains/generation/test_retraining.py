@@ -15,7 +15,7 @@ from gristmill.domains.generation.preprocess import preprocess
 from gristmill.domains.generation.retraining import contest, drift, judgeable, news
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.errors import RequestError
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_writers import EVALUATE, LENGTH, Folders, write_network
@@ -80,9 +80,9 @@ def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path
     longer = [*LINES[:199], f"{LINES[199]} And more.", *LINES[200:207]]  # the last line had not ended
     assert news(ingested(tmp_path / "longer", longer), before).model_dump()["later"] == 7
     first = news(ingested(tmp_path / "c", ["a new beginning", *LINES[:200]]), before)
-    assert first.model_dump() == {"later": 0, "late": 1, "revised": 0, "removed": 0}
+    assert first == DataChanges(later=0, late=1)
     changed = news(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
-    assert changed.model_dump() == {"later": 0, "late": 1, "revised": 0, "removed": 1}
+    assert changed == DataChanges(later=0, late=1, removed=1)
 
 
 def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_part(

@@ -14,7 +14,7 @@ from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.retraining import contest, drift, judgeable, news
 from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
 from gristmill.errors import RequestError
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
@@ -62,7 +62,7 @@ def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Inge
 
     assert news(champion, None).later == 60
     assert news(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
-    assert news(ingested(more), champion).model_dump() == {"later": 40, "late": 0, "revised": 0, "removed": 0}
+    assert news(ingested(more), champion) == DataChanges(later=40)
     changed = news(ingested(lambda houses: houses.assign(price=houses["price"].where(houses.index > 2, 1.5))), champion)
     assert (changed.later, changed.removed, str(changed)) == (3, 3, "3 new, 3 removed")
 

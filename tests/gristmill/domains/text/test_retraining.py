@@ -14,7 +14,7 @@ from gristmill.domains.text.retraining import contest, drift, judgeable, news
 from gristmill.domains.text.settings import Evaluate, Export, Preprocess
 from gristmill.errors import RequestError
 from gristmill.export import bundle
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 from helpers.small_scored_texts import FILLING, TELLING, Folders, embedding, folders_below, judge
 from helpers.support import here
@@ -73,7 +73,7 @@ def test_texts_are_new_of_another_class_or_part_or_gone(champion: Folders, tmp_p
     now = ingested(tmp_path / "now", pd.concat([texts(7, seed=1), moved.drop(index=[98, 99])], ignore_index=True))
 
     assert news(champion["ingest"], None).later == 100
-    assert news(now, champion["ingest"]).model_dump() == {"later": 7, "late": 0, "revised": 3, "removed": 2}
+    assert news(now, champion["ingest"]) == DataChanges(later=7, revised=3, removed=2)
     shuffled = ingested(tmp_path / "shuffled", rows.sample(frac=1, random_state=0))
     assert news(shuffled, champion["ingest"]).rows == 0
 

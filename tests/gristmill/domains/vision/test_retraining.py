@@ -19,7 +19,7 @@ from gristmill.domains.vision.retraining import contest, drift, news
 from gristmill.domains.vision.settings import Evaluate, Export, Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.sources.images.folder import Folder
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table
@@ -100,7 +100,7 @@ def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
 
     found = news(ingested(more, tmp_path / "ingest"), champion["ingest"])
 
-    assert found.model_dump() == {"later": 24, "late": 0, "revised": 1, "removed": 1}
+    assert found == DataChanges(later=24, revised=1, removed=1)
     assert news(champion["ingest"], champion["ingest"]).rows == 0
     assert news(champion["ingest"], None).later == 40
 
