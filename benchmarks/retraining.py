@@ -1,232 +1,185 @@
-"""Two real series fed arrival by arrival to the real retrain flow, and once more with a shift of their level.
+"""Series that arrive part by part and meet the real retraining flow, unchanged and with shifts.
 
-    benchmarks/retraining.py [sunspots] [temperatures] [--arrivals 60]
+    benchmarks/retraining.py [--only SETTING...] [--jobs 2] [--write]
 
-Three ways to live with new data are compared by their mean absolute error one step ahead on each next arrival: the
-first model for ever, a model trained on everything at every other arrival, and what the gate of `gristmill retrain`
-promotes. All see the same recipe, a linear model in closed form, so that it ends in minutes. GRISTMILL_DATA names the
-folder of the temperatures. The intervals are moving-block bootstraps over the arrivals' errors.
+Monthly sunspots, daily temperatures and 200 monthly series of the M3 competition (their training parts only; `make
+competitions` writes them) arrive as they are, and with a shift of level, variance or season at five random times each.
+`replays.py` describes what is compared. Finished settings are kept in a folder (`--results`), so that the benchmark
+can be stopped and goes on. GRISTMILL_DATA names the folder of the temperatures.
 """
 
-import argparse
+import json
 import os
+import statistics
+import subprocess
 import sys
-import tempfile
-import time
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-import pandas as pd
+from measuring import ROOT, arguments, table, tell
+from replays import CANDIDATES, DATA, SHIFTS, Outcome, Setting, replay, settings
 
-from gristmill.config.catalogue import restore_settings
-from gristmill.prefect_runtime.server import ensure_api
-from gristmill.project.project import Project
-from gristmill.registry.registry import Registry
-from gristmill.runs.retraining_record import CONFIDENCE_LEVEL
-from gristmill.sources.tables.csv import Csv
-from gristmill.training.keras_backend import import_keras
-from gristmill.util.block_bootstrap import confidence_interval
+from gristmill.util.block_bootstrap import standard_error
 
-ROOT = Path(__file__).parent.parent
-SHIFTED = 30  # the arrival from which on the level is another
-SHIFT = 3.0  # in deviations of the data before the first arrival
-
-
-@dataclass(frozen=True)
-class Series:
-    """A series and how it arrives."""
-
-    file: Path
-    time: str
-    target: str
-    first: int  # rows before the first arrival
-    arrival: int  # rows each
-    season: int
-    extra: str = ""  # lines of the table preprocess
-
-    def pipeline(self) -> str:
-        """Return the pipeline that forecasts it: judged on three arrivals, after every other one."""
-        return f"""
-[pipelines.replay]
-domain = "timeseries"
-source = {{ kind = "csv", path = "series.csv" }}
-ingest = {{ time = "{self.time}", target = "{self.target}", gaps = "drop" }}
-model = {{ kind = "linear" }}
-evaluate = {{ baselines = ["naive", "drift", "moving_average", {{ kind = "autoregression", order = 11 }}] }}
-export = {{ formats = ["keras"] }}
-gate = {{ window = {3 * self.arrival} }}
-schedule = {{ min_new = {2 * self.arrival} }}
-
-[pipelines.replay.preprocess]
-season = {self.season}
-history = 36
-validation = {3 * self.arrival}
-{self.extra}
-"""
+COLUMNS = (
+    "data and shift",
+    "replays",
+    "never",
+    "always",
+    "gated",
+    "worst",
+    "promoted / always",
+    "recoveries",
+    "alarm after",
+    "gated / best candidate",
+)
+NOTES = (
+    "Errors are mean absolute ones of the forecasts of the next arrival, in deviations of each series before the first "
+    "arrival; those of all arrivals count. *never* keeps the first model, *always* serves the selected candidates "
+    "fitted to everything after each arrival, *gated* is the champion of `gristmill retrain`. The three columns are "
+    "means of the ratios to the better of never and always in each replay; *worst* is the largest one of gated, ± its "
+    "standard error by a moving-block bootstrap.",
+    "*Recoveries* are promotions by a recovery, per replay. *Alarm after* counts arrivals from the shift to the first "
+    "alarm: the mean, and the largest; a replay without one is counted as missed. *Gated / best candidate* is the "
+    "ratio of the mean errors from the third arrival after a shift on, mean and largest; the best candidate is the one "
+    "that was best over that stretch, fitted to everything at each arrival.",
+)
 
 
-SERIES = {
-    "sunspots": Series(ROOT / "data/samples/sunspots.csv", "month", "sunspots", 600, 24, 132),
-    "temperatures": Series(
-        Path(os.environ.get("GRISTMILL_DATA", ".").split(":")[0]) / "daily-min-temperatures.csv",
-        "Date",
-        "Temp",
-        1000,
-        30,
-        365,
-        'harmonics = [{ period = "year", pairs = 2 }]',
-    ),
-}
+def better(outcome: Outcome) -> str:
+    """Return which of never and always had the smaller mean error."""
+    return min(("never", "always"), key=lambda way: statistics.fmean(outcome.errors[way]))
 
 
-@dataclass
-class Told:
-    """What came of a replay."""
-
-    errors: dict[str, list[float]] = field(default_factory=lambda: {"never": [], "always": [], "gated": []})
-    verdicts: Counter[str] = field(default_factory=Counter)
-    alarms: list[int] = field(default_factory=list)  # arrivals that raised one, from 0
+def ratio(outcome: Outcome, way: str) -> float:
+    """Return the mean error of a way relative to the better of never and always."""
+    return statistics.fmean(outcome.errors[way]) / statistics.fmean(outcome.errors[better(outcome)])
 
 
-def replay(series: Series, arrivals: int, shifted: bool) -> Told:
-    """Feed a series arrival by arrival."""
-    from flows.retrain import retrain
-
-    frame, told = pd.read_csv(series.file), Told()
-    if shifted:
-        late = np.arange(len(frame)) >= series.first + SHIFTED * series.arrival
-        frame.loc[late, series.target] += SHIFT * frame[series.target].head(series.first).std()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "pipelines.toml").write_text(series.pipeline())
-        os.environ["GRISTMILL_STORE"] = str(folder / "store")
-        always: Any = None
-        for arrival in range(arrivals + 1):
-            rows = series.first + arrival * series.arrival
-            if arrival:
-                ahead = frame.head(rows)
-                for way, error in errors(folder, ahead, series, always).items():
-                    told.errors[way].append(error)
-            frame.head(rows).to_csv(folder / "series.csv", index=False)
-            if arrival == 0:
-                serve_first_model(folder, series)
-            else:
-                done = retrain("replay", [], str(folder))["retraining"]
-                told.verdicts[done["verdict"]] += 1
-                if drifting(done["drift"]):
-                    told.alarms.append(arrival - 1)
-            if arrival % 2 == 0:
-                always = trained_on_everything(folder)
-    return told
+def uncertainty(outcome: Outcome) -> float:
+    """Return the standard error of the ratio of gated; NaN with too few arrivals."""
+    errors = outcome.errors
+    found = standard_error(np.subtract(errors["gated"], errors[better(outcome)]))
+    return float("nan") if found is None else found / statistics.fmean(errors[better(outcome)])
 
 
-def serve_first_model(folder: Path, series: Series) -> None:
-    """Promote a first model by the recipe of a retraining, whatever the baselines do."""
-    project = Project.open(folder, {"replay": [f"preprocess.test={3 * series.arrival}", "export.refit=true"]})
-    project.run("replay")
-    project.promote("replay")
+def alarm_after(setting: Setting, outcome: Outcome) -> int | None:
+    """Return how many arrivals after the shift the first alarm was raised, 1 for the arrival of the shift itself."""
+    return next((at - setting.at + 1 for at in outcome.alarms if at >= setting.at), None)
 
 
-def drifting(drift: dict[str, Any] | None) -> bool:
-    """Whether a retraining raised an alarm."""
-    return drift is not None and any(
-        sign["alarm"] for sign in (drift["errors"], *drift["inputs"], drift["baseline"]) if sign
-    )
+def against_best(setting: Setting, outcome: Outcome) -> float:
+    """Return the error of gated from the third arrival after the shift on, relative to the best candidate's."""
+    late = {way: float(np.mean(errors[setting.at :])) for way, errors in outcome.errors.items()}
+    return late["gated"] / min(late[name] for name in CANDIDATES if np.isfinite(late.get(name, np.nan)))
 
 
-def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> dict[str, float]:
-    """Return the mean absolute error on the last arrival by each way."""
-    from gristmill.domains.timeseries.champion_replay import ChampionReplay
-    from gristmill.domains.timeseries.ingest import ingest
-
-    project = Project.open(folder)
-    registry, store = Registry(project.catalogue.store), project.catalogue.store
-    tables: Any = project.catalogue.pipeline("replay").tables
-    first, champion = registry.version("replay", 1), registry.champion("replay") or registry.version("replay", 1)
-    with tempfile.TemporaryDirectory() as name:
-        ahead, out = Path(name, "ahead.csv"), Path(name, "ingest")
-        frame.to_csv(ahead, index=False)
-        out.mkdir()
-        ingest(source=Csv(kind="csv", path="ahead.csv"), ingest=tables["ingest"], paths=(ahead,), out=out)
-        last = pd.read_parquet(out / "series.parquet")["ds"].iloc[-series.arrival - 1]
-        made = {}
-        for way, version in (("never", first), ("gated", champion)):
-            settings: Any = restore_settings("timeseries", version.settings)["preprocess"]
-            served = ChampionReplay(store.open_verified(version.references["export"]).path, settings, out, last)
-            starts = served.data.origins("test")
-            made[way] = served.forecast(starts)
-        made["always"] = always.predict(served.data.histories(starts), verbose=0)
-        truth = served.data.targets(starts)
-        return {way: float(np.abs(forecast - truth).mean()) for way, forecast in made.items()}
-
-
-def trained_on_everything(folder: Path) -> Any:
-    """Return the network of the pipeline's recipe trained on all there is."""
-    from gristmill.domains.timeseries import dataset
-    from gristmill.domains.timeseries.preprocess import preprocess
-    from gristmill.domains.timeseries.refit import of_everything
-    from gristmill.domains.timeseries.train_network import fit_forecaster
-
-    project = Project.open(folder)
-    tables: Any = project.catalogue.pipeline("replay").tables
-    record = next(iter(project.runs.newest_first("replay")))
-    ingested = project.store.open_verified(record.references["ingest"]).path
-    cut = tables["preprocess"].model_copy(update={"test": tables["gate"].window})
-    with tempfile.TemporaryDirectory() as name:
-        preprocess(preprocess=cut, ingest=ingested, out=Path(name))
-        data = of_everything(dataset.read(Path(name)))
-        return fit_forecaster(
-            tables["model"], tables["train"], data, Path(name, "scratch"), Path(name, "logs"), lambda epoch: None
-        )[0]
-
-
-def show(name: str, shifted: bool, arrivals: int, told: Told, seconds: float) -> None:
-    """Print a row of the table."""
-    means = {way: float(np.mean(found)) for way, found in told.errors.items()}
-    better = min(("never", "always"), key=lambda way: means[way])
-    interval = confidence_interval(np.subtract(told.errors["gated"], told.errors[better]), CONFIDENCE_LEVEL)
-    verdicts, alarms = told.verdicts, [alarm for alarm in told.alarms if not shifted or alarm < SHIFTED]
-    after = [alarm - SHIFTED + 1 for alarm in told.alarms if alarm >= SHIFTED]
-    cells = [
-        f"{name}, shifted" if shifted else name,
-        arrivals,
-        verdicts["promoted"] + verdicts["rejected"],
-        verdicts["promoted"],
-        verdicts["rejected"],
-        len(alarms),
-        (after[0] if after else "none") if shifted else "",
-        *(f"{means[way]:.3f}" for way in ("never", "always", "gated")),
-        f"{interval[0]:+.3f} … {interval[1]:+.3f}" if interval else "too few",
-        f"{seconds:.0f}",
+def row(name: str, found: Mapping[Setting, Outcome]) -> list[str]:
+    """Return a row of the table."""
+    outcomes = list(found.values())
+    worst = max(outcomes, key=lambda one: ratio(one, "gated"))
+    promoted = sum(one.verdicts.count("promoted") for one in outcomes) / sum(len(one.verdicts) for one in outcomes)
+    shifted = {setting: outcome for setting, outcome in found.items() if setting.at}
+    return [
+        name,
+        str(len(found)),
+        *(f"{statistics.fmean(ratio(one, way) for one in outcomes):.3f}" for way in ("never", "always", "gated")),
+        f"{ratio(worst, 'gated'):.3f} ± {uncertainty(worst):.3f}",
+        f"{promoted:.2f}",
+        f"{statistics.fmean(len(one.recoveries) for one in outcomes):.1f}",
+        _alarms(shifted),
+        _against_best(shifted),
     ]
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def _alarms(shifted: Mapping[Setting, Outcome]) -> str:
+    times = [alarm_after(setting, outcome) for setting, outcome in shifted.items()]
+    raised = [time for time in times if time is not None]
+    missed = f", {len(times) - len(raised)} missed" if len(raised) < len(times) else ""
+    return f"{statistics.fmean(raised):.1f}, {max(raised)}{missed}" if raised else ""
+
+
+def _against_best(shifted: Mapping[Setting, Outcome]) -> str:
+    ratios = [against_best(setting, outcome) for setting, outcome in shifted.items() if setting.kind == "level"]
+    return f"{statistics.fmean(ratios):.2f}, {max(ratios):.2f}" if ratios else ""
+
+
+def rows(found: Mapping[Setting, Outcome]) -> Iterator[list[str]]:
+    """Yield a row for each data set and kind of shift, for each kind, and for all."""
+    kinds = ("unchanged", *SHIFTS)
+    groups = {
+        f"{data}, {kind}": [one for one in found if (one.data, one.kind) == (data, kind)]
+        for data in DATA
+        for kind in kinds
+    }
+    groups |= {f"**{kind}**": [one for one in found if one.kind == kind] for kind in kinds}
+    for name, members in (groups | {"**all**": [*found]}).items():
+        if members:
+            yield row(name, {one: found[one] for one in members})
+
+
+def finished(folder: Path) -> dict[Setting, Outcome]:
+    """Return the outcomes of finished settings."""
+    found = {}
+    for setting in settings():
+        file = folder / f"{setting}.json"
+        if file.exists():
+            found[setting] = Outcome(**json.loads(file.read_text()))
+    return found
+
+
+def run_one(setting: Setting, folder: Path) -> None:
+    """Replay a setting in this process, and keep its outcome."""
+    import tensorflow as tf
+
+    from gristmill.prefect_runtime.server import ensure_api
+    from gristmill.training.keras_backend import import_keras
+
+    import_keras()
+    tf.config.run_functions_eagerly(True)  # tracing graphs takes longer than these small forecasts
+    ensure_api()
+    outcome = replay(setting, folder)
+    (folder / f"{setting}.json").write_text(json.dumps(asdict(outcome)))
+
+
+def run_all(asked: Iterable[Setting], folder: Path, jobs: int) -> None:
+    """Replay settings in processes of their own; the unchanged data sets first, because the others go on from them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [one for one in asked if not (folder / f"{one}.json").exists()]
+    for stage in ([one for one in missing if not one.at], [one for one in missing if one.at]):
+        with ThreadPoolExecutor(jobs) as pool:
+            for setting, done in zip(stage, pool.map(lambda one: _in_process(one, folder), stage), strict=True):
+                print(setting, "done" if done == 0 else f"exit {done}", flush=True)
+
+
+def _in_process(setting: Setting, folder: Path) -> int:
+    command = [sys.executable, __file__, "--one", str(setting), "--results", str(folder)]
+    with (folder / f"{setting}.log").open("w") as log:
+        return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(SERIES))
-    parser.add_argument("--arrivals", type=int, default=60)
-    options = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
-    import_keras()
-    ensure_api()
-    print(
-        "| series | arrivals | judged | promoted | rejected | alarms | shift alarmed at its arrival | never | always | "
-        "gated | gated less the better of the two | s |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
-    for name in options.names:
-        for shifted in (False, True):
-            began = time.perf_counter()
-            told = replay(SERIES[name], options.arrivals, shifted)
-            show(name, shifted, options.arrivals, told, time.perf_counter() - began)
+    parser = arguments(__doc__)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="SETTING", help="settings, or their beginnings")
+    parser.add_argument("--jobs", type=int, default=1, help="replays at a time")
+    parser.add_argument("--results", type=Path, default=ROOT / "data/store/retraining", help="folder of the outcomes")
+    parser.add_argument("--one", help="one setting, in this process")
+    asked = parser.parse_args()
+    known = {str(one): one for one in settings()}
+    if asked.one:
+        run_one(known[asked.one], asked.results)
+        return
+    run_all((one for name, one in known.items() if name.startswith(tuple(asked.only))), asked.results, asked.jobs)
+    found = finished(asked.results)
+    tell("Retraining", [*table(COLUMNS, rows(found)), *(line for note in NOTES for line in ("", note))], asked.write)
 
 
 if __name__ == "__main__":

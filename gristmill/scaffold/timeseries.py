@@ -14,6 +14,7 @@ from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_room import Asked
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
+from gristmill.scaffold.levels import choose_normalisation
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.series_column import choose_series, constant_columns
 from gristmill.scaffold.shared_guesses import auto_guesses
@@ -51,10 +52,11 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     ahead = [column.name for column in others if _has_future(column, chosen, times)]
     rows = found.before_test(settings)
     covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, found.frequency)
+    levels = choose_normalisation(rows, chosen.name)
     tables = {
         "source": table.guesses,
         "ingest": [*roles, *covariates.ingest, *_repairs(found)],
-        "preprocess": [*plan.preprocess, *plan.season, *covariates.preprocess],
+        "preprocess": [*plan.preprocess, *plan.season, *levels, *covariates.preprocess],
         "model": [*auto_guesses("timeseries", preprocess=settings), *sparse],
         "backtest": plan.backtest,
     }

@@ -1,0 +1,364 @@
+"""Replays of series that arrive part by part: what serves, by four ways to live with new data.
+
+Each replay feeds a project arrival by arrival to the real retraining flow. After each arrival it scores forecasts of
+the next one by the first model (never), by the selected candidates fitted to everything (always), by the champion
+(gated), and by each candidate fitted to everything.
+"""
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from measuring import ROOT
+from prefect import flow
+
+from gristmill.config.candidates import Candidate, candidates_of
+from gristmill.config.catalogue import restore_settings
+from gristmill.domains.common.candidates import read_selection
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.champion_replay import ChampionReplay
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.ensemble import combined
+from gristmill.domains.timeseries.forecasts import Array, by_network
+from gristmill.domains.timeseries.ingest import ingest as write_ingested
+from gristmill.domains.timeseries.preprocess import preprocess
+from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.errors import Unsuitable
+from gristmill.project.project import Project
+from gristmill.registry.registry import Registry
+from gristmill.sources.tables.csv import Csv
+
+NAME = "replay"
+FILE = "series.csv"
+CANDIDATES = ["naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta", "ridge"]
+SHIFT = 3.0  # deviations of the data before the first arrival
+TIMES = 5  # random times of each kind of shift
+EARLIEST, LATEST = 0.1, 0.6  # share of the arrivals before a shift
+AFTER = 10  # arrivals from a shift on, at most
+
+Shift = Callable[[Array, Array, Array, int], Array]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """A data set and how it arrives."""
+
+    name: str
+    read: Callable[[], pd.DataFrame]  # columns series, time and value
+    first: int  # times before the first arrival
+    size: int  # times in an arrival
+    count: int
+    season: int
+    horizon: int
+    history: int
+    window: int  # arrivals that a challenger is judged on
+    extra: str = ""  # lines of the table preprocess
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Values by time, one column for each series."""
+        table = self.read().pivot(index="time", columns="series", values="value")
+        return table.iloc[: self.first + (self.count + 1) * self.size]
+
+    @property
+    def deviation(self) -> "pd.Series[float]":
+        """Standard deviation of each series before the first arrival."""
+        return self.table.head(self.first).std()
+
+    def pipeline(self) -> str:
+        """Return the pipeline: candidates without networks, as few settings as possible."""
+        judged = self.window * self.size
+        return f"""
+[pipelines.{NAME}]
+domain = "timeseries"
+source = {{ kind = "csv", path = "{FILE}" }}
+ingest = {{ time = "time", series = "series", target = "value", gaps = "drop" }}
+model = {{ kind = "auto", preset = "none", candidates = {json.dumps(CANDIDATES)} }}
+export = {{ formats = ["keras"] }}
+gate = {{ window = {judged} }}
+
+[pipelines.{NAME}.preprocess]
+season = {self.season}
+history = {self.history}
+horizon = {self.horizon}
+validation = {judged}
+{self.extra}
+"""
+
+
+def _sunspots() -> pd.DataFrame:
+    table = pd.read_csv(ROOT / "data/samples/sunspots.csv").set_axis(["time", "value"], axis=1)
+    return table.assign(series="sunspots")
+
+
+def _temperatures() -> pd.DataFrame:
+    folders = map(Path, os.environ.get("GRISTMILL_DATA", ".").split(os.pathsep))
+    place = next(path for folder in folders if (path := folder / "daily-min-temperatures.csv").exists())
+    return pd.read_csv(place).set_axis(["time", "value"], axis=1).assign(series="temperatures")
+
+
+def _m3() -> pd.DataFrame:
+    """Return the training parts of the first 200 monthly series that have at least 120 values there."""
+    table = pd.read_csv(ROOT / "benchmarks/competitions/data/m3_monthly.csv")
+    ahead = table.groupby("series").cumcount(ascending=False)
+    training = table[ahead >= 18]
+    long = training.groupby("series")["value"].transform("size") >= 120
+    names = training.loc[long, "series"].unique()[:200]
+    return training[training["series"].isin(names)].groupby("series").head(120)
+
+
+DATA = {
+    one.name: one
+    for one in (
+        Arrivals("sunspots", _sunspots, 600, 24, 24, season=12, horizon=12, history=36, window=3),
+        Arrivals(
+            "temperatures",
+            _temperatures,
+            1000,
+            30,
+            24,
+            season=365,
+            horizon=7,
+            history=28,
+            window=3,
+            extra='harmonics = [{ period = "year", pairs = 2 }]',
+        ),
+        Arrivals("m3", _m3, 54, 6, 10, season=12, horizon=6, history=24, window=2),
+    )
+}
+
+
+def _level(values: Array, usual: Array, deviation: Array, season: int) -> Array:
+    return values + SHIFT * deviation
+
+
+def _variance(values: Array, usual: Array, deviation: Array, season: int) -> Array:
+    return np.asarray(usual + math.sqrt(3) * (values - usual))
+
+
+def _season(values: Array, usual: Array, deviation: Array, season: int) -> Array:
+    return values + SHIFT * deviation * np.sin(2 * np.pi * np.arange(len(values)) / season)[:, np.newaxis]
+
+
+SHIFTS: dict[str, Shift] = {"level": _level, "variance": _variance, "season": _season}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One replay: a data set, unchanged or with a shift at an arrival."""
+
+    data: str
+    kind: str = "unchanged"
+    at: int = 0  # the arrival that brings the shift, from 1
+
+    def __str__(self) -> str:
+        return f"{self.data}-{self.kind}-{self.at}"
+
+    def table(self) -> pd.DataFrame:
+        """Return the values with the shift."""
+        data = DATA[self.data]
+        table = data.table
+        if self.kind == "unchanged":
+            return table
+        cut = data.first + (self.at - 1) * data.size
+        usual = table.rolling(data.season, center=True, min_periods=1).mean()
+        changed = table.copy()
+        changed.iloc[cut:] = SHIFTS[self.kind](
+            table.iloc[cut:].to_numpy(), usual.iloc[cut:].to_numpy(), np.asarray(data.deviation, np.float64), data.season
+        )
+        return changed
+
+
+def settings() -> Iterator[Setting]:
+    """Yield every setting; the times of the shifts are random, the same for each kind."""
+    for number, data in enumerate(DATA.values()):
+        yield Setting(data.name)
+        possible = np.arange(max(2, round(EARLIEST * data.count)), round(LATEST * data.count) + 1)
+        times = np.random.default_rng(number).choice(possible, size=TIMES, replace=False)
+        for kind in SHIFTS:
+            yield from (Setting(data.name, kind, int(at)) for at in sorted(times))
+
+
+@dataclass
+class Outcome:
+    """What happened after each arrival."""
+
+    verdicts: list[str] = field(default_factory=list)
+    recoveries: list[int] = field(default_factory=list)  # arrivals with a promotion by recovery
+    alarms: list[int] = field(default_factory=list)  # arrivals that raised one
+    errors: dict[str, list[float]] = field(default_factory=dict)  # by way or candidate; on the arrival after it
+
+
+class Replay:
+    """A project that is fed arrival by arrival."""
+
+    def __init__(self, setting: Setting, folder: Path) -> None:
+        """Start in a folder, which may hold the store of another replay with the same arrivals so far."""
+        self.setting, self.data, self.table, self.folder = setting, DATA[setting.data], setting.table(), folder
+        self.outcome = Outcome()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "pipelines.toml").write_text(self.data.pipeline())
+        os.environ["GRISTMILL_STORE"] = str(folder / "store")
+
+    def begin(self) -> None:
+        """Train and promote the first model by the recipe of a retraining, whatever the baselines do."""
+        self._write(self.data.first)
+        project = Project.open(self.folder, {NAME: self._overrides})
+        project.run(NAME)
+        project.promote(NAME)
+
+    def arrive(self, arrival: int) -> None:
+        """Bring the next arrival, retrain, and score what serves on the one after it."""
+        from flows.retrain import retrain
+
+        rows = self.data.first + arrival * self.data.size
+        self._write(rows)
+        done = retrain(NAME, [], str(self.folder))["retraining"]
+        self.outcome.verdicts.append(done["verdict"])
+        if done["verdict"] == "promoted" and "after an alarm" in done["judgement"]["why"]:
+            self.outcome.recoveries.append(arrival)
+        if _alarmed(done["drift"]):
+            self.outcome.alarms.append(arrival)
+        errors = self._errors(rows)
+        for name in errors.keys() | self.outcome.errors.keys():
+            before = self.outcome.errors.setdefault(name, [float("nan")] * (arrival - 1))
+            before.append(errors.get(name, float("nan")))  # candidates that could not be fitted, or are not asked for
+
+    @property
+    def last(self) -> int:
+        """The last arrival of the replay, from 1."""
+        return min(self.data.count, self.setting.at + AFTER - 1) if self.setting.at else self.data.count
+
+    @property
+    def _overrides(self) -> list[str]:
+        return [f"preprocess.test={self.data.window * self.data.size}", "export.refit=true"]
+
+    def _write(self, rows: int, file: Path | None = None) -> None:
+        long = self.table.head(rows).melt(ignore_index=False, var_name="series").reset_index()
+        long.to_csv(file or self.folder / FILE, index=False)
+
+    def _errors(self, rows: int) -> dict[str, float]:
+        """Return the mean absolute error on the next arrival by each way, in deviations of the series."""
+        project = Project.open(self.folder)
+        tables: Any = project.catalogue.pipeline(NAME).tables
+        with tempfile.TemporaryDirectory() as name:
+            ahead, out = Path(name, FILE), Path(name, "ingest")
+            self._write(rows + self.data.size, ahead)
+            out.mkdir()
+            write_ingested(source=Csv(kind="csv", path=FILE), ingest=tables["ingest"], paths=(ahead,), out=out)
+            data = self._prepared(tables, out)
+            forecasts = self._served(project, out, self.table.index[rows - 1])
+            weights = selected_anew(str(self.folder), self._overrides)
+            names = CANDIDATES if self.setting.kind == "level" else [*weights]  # the others are compared after levels
+            forecasts |= dict(self._fitted(tables, data, names, Path(name)))
+            forecasts["always"] = combined(forecasts, weights)
+            starts = data.origins("test")
+            units = self.data.deviation[data.ids].to_numpy()[data.series_of(starts), np.newaxis, np.newaxis]
+            truth = data.targets(starts)
+            return {way: float(np.abs((made - truth) / units).mean()) for way, made in forecasts.items()}
+
+    def _served(self, project: Project, ingested: Path, last: Any) -> dict[str, Array]:
+        """Return the forecasts of the next arrival by the first version and by the champion."""
+        registry, store = Registry(project.catalogue.store), project.catalogue.store
+        first, found = registry.version(NAME, 1), {}
+        for way, version in (("never", first), ("gated", registry.champion(NAME) or first)):
+            read: Any = restore_settings("timeseries", version.settings)["preprocess"]
+            served = ChampionReplay(
+                store.open_verified(version.references["export"]).path, read, ingested, pd.Timestamp(last)
+            )
+            found[way] = served.forecast(served.data.origins("test"))
+        return found
+
+    def _prepared(self, tables: Any, ingested: Path) -> Prepared:
+        """Return the series with the next arrival as the test set, and all before it as the training set."""
+        cut = tables["preprocess"].model_copy(update={"test": self.data.size, "validation": self.data.size})
+        with tempfile.TemporaryDirectory() as out:
+            preprocess(preprocess=cut, ingest=ingested, out=Path(out))
+            data = dataset.read(Path(out))
+        begun = data.parts[:, 2, 0]
+        data.parts[:, 0, 1] = data.parts[:, 1, 0] = data.parts[:, 1, 1] = begun
+        return data
+
+    def _fitted(self, tables: Any, data: Prepared, names: Sequence[str], folder: Path) -> Iterator[tuple[str, Array]]:
+        """Yield the forecasts of some candidates that are fitted to everything before the next arrival."""
+        for one in candidates_of("timeseries", tables):
+            if one.name not in names:
+                continue
+            try:
+                network = _fit(one, data, folder)
+            except Unsuitable:
+                continue
+            own = data.seen_by(network)
+            yield one.name, by_network(network, own, own.origins("test"))
+
+
+def _fit(candidate: Candidate, data: Prepared, folder: Path) -> Any:
+    tables: Any = candidate.tables
+    return fit_forecaster(tables["model"], tables["train"], data, folder / "scratch", folder / "logs", lambda _: None)[
+        0
+    ]
+
+
+def _alarmed(drift: dict[str, Any] | None) -> bool:
+    """Return whether a retraining raised an alarm."""
+    return drift is not None and any(
+        sign["alarm"] for sign in (drift["errors"], *drift["inputs"], drift["baseline"]) if sign
+    )
+
+
+@flow(persist_result=False)
+def selected_anew(folder: str, overrides: list[str]) -> dict[str, float]:
+    """Return the weights of the members that a challenger of now would have."""
+    from tasks.run import recorded_run
+    from tasks.stage_tasks import ingest, run_up_to
+
+    with recorded_run(NAME, overrides, None, folder, trial=True) as run:
+        run_up_to("select", run, ingest(run))
+        found = read_selection(run.catalogue.store.open_verified(run.record().references["select"]).path) or {}
+    return {member["name"]: member["weight"] for member in found["members"]}
+
+
+def replay(setting: Setting, folder: Path) -> Outcome:
+    """Return the outcome of a setting; arrivals before the shift are taken from the unchanged replay in the folder.
+
+    The unchanged replay, which must be the first, leaves a copy of its state after each arrival.
+    """
+    fed, begun = Replay(setting, folder / str(setting)), 0
+    if setting.kind == "unchanged":
+        fed.begin()
+    else:
+        begun = setting.at - 1
+        before = folder / f"{setting.data}-after-{begun}"
+        shutil.copytree(before / "store", fed.folder / "store", dirs_exist_ok=True)
+        fed.outcome = Outcome(**json.loads((before / "outcome.json").read_text()))
+        _rescore_last(fed, begun)
+    for arrival in range(begun + 1, fed.last + 1):
+        if setting.kind == "unchanged" and arrival > 1:
+            _keep(fed, folder / f"{setting.data}-after-{arrival - 1}")
+        fed.arrive(arrival)
+    shutil.rmtree(fed.folder)
+    return fed.outcome
+
+
+def _keep(fed: Replay, place: Path) -> None:
+    """Copy the state of a replay."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(fed.folder / "store", place / "store")
+    (place / "outcome.json").write_text(json.dumps(asdict(fed.outcome)))
+
+
+def _rescore_last(fed: Replay, arrival: int) -> None:
+    """Score the forecasts made before the shift again: those of the first shifted arrival."""
+    rows = fed.data.first + arrival * fed.data.size
+    fed._write(rows)
+    for name, error in fed._errors(rows).items():
+        fed.outcome.errors.setdefault(name, [float("nan")] * arrival)[-1] = error
