@@ -8,16 +8,12 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -25,6 +21,7 @@ import pytest
 from conftest import ROOT, SMALL
 from gristmill.util.processes import is_running
 from helpers.servers import answers
+from helpers.site import GRISTMILL, PATIENCE, Site, site_started, verdicts
 from helpers.support import wait_until
 from helpers.webhook import TABLE, Webhook, webhook_started
 
@@ -63,147 +60,8 @@ def build(shape, name):
     return keras.Model(window, lags[:, -1:] + change)
 '''
 
-# A worker stops itself by SIGINT, which a shell's background jobs, and so their children, are born deaf to.
-HEARING = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-PREFECT = f"{HEARING}runpy.run_module('prefect', run_name='__main__')"
-GRISTMILL = f"{HEARING}from gristmill.cli.app import main; main()"
 SCHEDULES = {"clock": 'interval = "40 seconds"', "told": "on_event = true", "lost": "on_event = true"}
-PATIENCE = 200  # seconds, for anything
 ROWS = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
-
-
-@dataclass
-class Site:
-    """A project, its Prefect server and its workers; every process is stopped by its id."""
-
-    folder: Path  # what the programs write; the project is in `project`
-    port: int
-    webhook: Webhook
-    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
-
-    @property
-    def project(self) -> Path:
-        return self.folder / "project"
-
-    @property
-    def api(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return os.environ | {
-            "OPS_URL": self.webhook.url,
-            "PREFECT_HOME": str(self.folder / "prefect"),
-            "PREFECT_API_URL": self.api,
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_SERVER_API_PORT": str(self.port),
-            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-            "PREFECT_SERVER_UI_ENABLED": "false",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "PYTHONPATH": str(ROOT),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        }
-
-    def start(self, name: str, *words: str, code: str = PREFECT) -> None:
-        """Start one of Prefect's programs, in a folder that is not the project's, or the command in the project."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                [sys.executable, "-P", "-c", code, *words],
-                cwd=self.folder if code == PREFECT else self.project,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    def start_server(self) -> None:
-        self.start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        self.wait(lambda: answers(self.api), "the server")
-
-    def start_worker(self, name: str) -> None:
-        self.start(name, "worker", "start", "--pool", "gristmill", "--type", "process", "--name", name)
-
-    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
-        process = self.running.pop(name)
-        process.send_signal(number)
-        process.wait(180)  # a worker ends with the run that it has under way
-
-    def gristmill(self, *words: str) -> str:
-        """Run the command in the project and return what it printed."""
-        line = [sys.executable, "-P", "-c", GRISTMILL, "-q", *words]
-        done = subprocess.run(
-            line, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, ""), done.stdout
-        return done.stdout
-
-    def post(self, path: str, **body: Any) -> Any:
-        """Return what the server answers, asked again while its SQLite is busy, as Prefect's own client does."""
-        for _ in range(60):
-            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(1)
-        answer.raise_for_status()
-        return answer.json()
-
-    def runs(self, pipeline: str) -> list[dict[str, Any]]:
-        """Return the retrainings of a pipeline, as the server has them."""
-        deployments = {"name": {"any_": [f"{pipeline}-retrain"]}}
-        found: list[dict[str, Any]] = self.post("flow_runs/filter", deployments=deployments)
-        return found
-
-    def local_runs(self) -> list[dict[str, Any]]:
-        """Return the runs of no deployment, as the server has them."""
-        found: list[dict[str, Any]] = self.post("flow_runs/filter", flow_runs={"deployment_id": {"is_null_": True}})
-        return found
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.post("events/filter", filter={"event": {"name": [name]}})["events"]
-        return found
-
-    def log(self, pipeline: str) -> list[str]:
-        """Return what Prefect's page shows of the retrainings of a pipeline, line by line."""
-        runs = {"flow_run_id": {"any_": [run["id"] for run in self.runs(pipeline)]}}
-        return [line["message"] for line in self.post("logs/filter", logs=runs)]
-
-    def states(self, pipeline: str) -> list[str]:
-        """Return how the retrainings of a pipeline stand that are not just to come, sorted."""
-        return sorted(run["state_name"] for run in self.runs(pipeline) if run["state_name"] != "Scheduled")
-
-    def wait(self, holds: Callable[[], bool], what: str) -> None:
-        """Look every now and then whether something holds; fail with where the logs are."""
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            states = {name: self.states(name) for name in SCHEDULES} if answers(self.api) else "no server"
-            assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}: {states}, logs in {self.folder}"
-            time.sleep(0.3)
-
-    def wait_for(self, pipeline: str, holds: Callable[[list[str]], bool], what: str) -> None:
-        self.wait(lambda: holds(self.states(pipeline)), f"{pipeline}: {what}")
-
-    def process_of(self, pipeline: str) -> int:
-        """Wait until a retraining is at its network, held there, and return the id of its process."""
-        file = self.project / f"{pipeline}.pid"
-        self.wait(file.exists, f"{pipeline} to build its network")
-        self.wait_for(pipeline, lambda states: "Running" in states, "running")
-        return int(file.read_text())
-
-    def hold(self, pipeline: str) -> None:
-        (self.project / f"{pipeline}.pid").unlink(missing_ok=True)
-        (self.project / f"{pipeline}.hold").touch()
-
-    def let_go(self, pipeline: str) -> None:
-        (self.project / f"{pipeline}.hold").unlink()
-
-    def verdicts(self, pipeline: str) -> list[tuple[str, int]]:
-        return verdicts(self.project, pipeline)
-
-
-def verdicts(project: Path, pipeline: str) -> list[tuple[str, int]]:
-    """Return what the finished retrainings of a pipeline came to, oldest first, and the rows that were new."""
-    files = sorted((project / "data/store/runs" / pipeline).glob("*.json"))
-    retrainings = [json.loads(file.read_text())["retraining"] for file in files]
-    return [(each["verdict"], each["news"]["later"]) for each in retrainings if each and each["verdict"]]
 
 
 @pytest.fixture(scope="module")
@@ -215,19 +73,16 @@ def webhook() -> Iterator[Webhook]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator[Site]:
     """Three deployed pipelines, of which one has a clock, beside packages of the user's that are named like ours."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        site = Site(tmp_path_factory.mktemp("site"), probe.getsockname()[1], webhook)
-    for package in ("flows", "tasks"):
-        (site.project / package).mkdir(parents=True)
-        (site.project / package / "__init__.py").write_text("raise SystemExit('not this one')\n")
-    (site.project / "pipelines.toml").write_text(
-        TABLE + "".join(PIPELINE.format(name=name, schedule=schedule) for name, schedule in SCHEDULES.items())
-    )
-    (site.project / "held.py").write_text(HELD)
-    for name in SCHEDULES:
-        (site.project / f"{name}.csv").write_text("\n".join(ROWS[:301]) + "\n")
-    try:
+    with site_started(tmp_path_factory.mktemp("site"), webhook, tuple(SCHEDULES)) as site:
+        for package in ("flows", "tasks"):
+            (site.project / package).mkdir()
+            (site.project / package / "__init__.py").write_text("raise SystemExit('not this one')\n")
+        (site.project / "pipelines.toml").write_text(
+            TABLE + "".join(PIPELINE.format(name=name, schedule=schedule) for name, schedule in SCHEDULES.items())
+        )
+        (site.project / "held.py").write_text(HELD)
+        for name in SCHEDULES:
+            (site.project / f"{name}.csv").write_text("\n".join(ROWS[:301]) + "\n")
         site.start_server()
         assert site.gristmill("deploy").splitlines() == [
             f"wrote {site.project / 'prefect.yaml'}",
@@ -239,9 +94,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
         ]
         site.start_worker("first")
         yield site
-    finally:
-        for name in list(site.running)[::-1]:
-            site.stop(name)
 
 
 @pytest.mark.fault(30)
