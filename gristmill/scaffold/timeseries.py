@@ -52,7 +52,8 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     ahead = [column.name for column in others if _has_future(column, chosen, times)]
     rows = found.before_test(settings)
     covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, found.frequency)
-    levels = choose_normalisation(rows, chosen.name)
+    # Only networks need it, and no preset has one for series that are split on their own.
+    levels = choose_normalisation(rows, chosen.name) if settings.split == "time" else []
     tables = {
         "source": table.guesses,
         "ingest": [*roles, *covariates.ingest, *_repairs(found)],
