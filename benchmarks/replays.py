@@ -172,9 +172,8 @@ class Setting:
         cut = data.first + (self.at - 1) * data.size
         usual = table.rolling(data.season, center=True, min_periods=1).mean()
         changed = table.copy()
-        changed.iloc[cut:] = SHIFTS[self.kind](
-            table.iloc[cut:].to_numpy(), usual.iloc[cut:].to_numpy(), np.asarray(data.deviation, np.float64), data.season
-        )
+        values, middle = (each.iloc[cut:].to_numpy() for each in (table, usual))
+        changed.iloc[cut:] = SHIFTS[self.kind](values, middle, np.asarray(data.deviation, np.float64), data.season)
         return changed
 
 

@@ -9,7 +9,7 @@ _MIN_OUTSIDE = 0.5  # share of the newest values outside the range of the earlie
 
 
 def choose_normalisation(rows: pd.DataFrame, target: str) -> list[Guess]:
-    """Return the proposal to subtract the level of each window, if most newest values are larger or smaller than before.
+    """Return the proposal to subtract the level of each window, if most newest values are beyond all earlier ones.
 
     A network that sees levels outside the range of its training data has to extrapolate; differences from the last
     value of the window stay within their range. On the weekly carbon dioxide of Mauna Loa, conv_lstm had a mean
