@@ -1,4 +1,4 @@
-"""Events that tell Prefect that a pipeline's data has changed, or that a run has ended."""
+"""Events that tell Prefect that a pipeline's data has changed, or that a run has ended; what follows from its end."""
 
 import asyncio
 from typing import Any
@@ -9,6 +9,7 @@ from prefect.flows import Flow
 
 from gristmill.config.deployments import DATA_UPDATED_EVENT, RUN_ENDED_EVENT, TAG, pipeline_resource
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
+from tasks.deployed_runs import restart_once
 
 
 def emit_data_updated(pipeline: str) -> None:
@@ -23,9 +24,12 @@ async def _emit(event: Event) -> None:
         await client.emit(event)
 
 
-def with_end_event(flow: Flow[..., Any]) -> Flow[..., Any]:
-    """Return a flow that emits an event when a run ends; Prefect's own event comes much later."""
-    return flow.with_options(on_completion=[_emit_run_ended], on_failure=[_emit_run_ended])
+def with_end_hooks(flow: Flow[..., Any]) -> Flow[..., Any]:
+    """Return a flow that emits an event when a run ends, and starts once more if its process is killed.
+
+    Prefect's own event comes much later.
+    """
+    return flow.with_options(on_completion=[_emit_run_ended], on_failure=[_emit_run_ended], on_crashed=[restart_once])
 
 
 def _emit_run_ended(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:

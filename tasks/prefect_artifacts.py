@@ -5,16 +5,14 @@ import importlib
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import cast
 from uuid import UUID
 
-from httpx import HTTPError
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
-from prefect.exceptions import PrefectException
 
+from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings import messages
@@ -79,15 +77,6 @@ class EpochProgress:
             self._artifact = cast(UUID, created)  # a coroutine only in an event loop, and tasks are not async
         else:
             update_progress_artifact(self._artifact, done, description=text)
-
-
-@contextmanager
-def best_effort() -> Iterator[None]:
-    """Log errors of Prefect's API and continue without it."""
-    try:
-        yield
-    except (HTTPError, PrefectException) as error:
-        logger.warning("Prefect's page was not updated: %s", error)
 
 
 def _table(metrics: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -13,6 +13,7 @@ from prefect.events import emit_event
 from gristmill.config.catalogue import Pipeline, load
 from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import RequestError, WorkError
+from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
@@ -31,8 +32,11 @@ from gristmill.runs.retraining_record import (
 from gristmill.runs.scores import Scores
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
+from gristmill.store.store import Store
 from gristmill.training import progress
-from tasks.prefect_artifacts import best_effort, show_judgement
+from gristmill.util.timing import TimeIsUp, time_limit
+from tasks.deployed_runs import cancel_waiting_runs
+from tasks.prefect_artifacts import show_judgement
 from tasks.retraining_artifacts import (
     References,
     artifact_folder,
@@ -51,25 +55,54 @@ logger = logging.getLogger(__name__)
 def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
     """Start the run of a retraining, with the pipeline's settings and the overrides of its domain for challengers.
 
+    It waits for another retraining of the pipeline to end. Other runs that wait for their turn are cancelled.
+
     Raises:
-        WorkError: another retraining of the pipeline is running, and the settings do not say to wait for it.
+        WorkError: the retraining took longer than `schedule.timeout`.
     """
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
     added, schedule = _domain_overrides(settings, overrides), schedule_of(settings)
-    with store.lock(f"retrain-{pipeline}", wait=schedule.collision == "wait") as acquired:
-        if not acquired:
-            raise WorkError(
-                f"another retraining of {pipeline!r} is running. Wait for its end, or let later ones wait for it with "
-                'schedule.collision = "wait".'
-            )
+    with _only_retraining(store, pipeline):
+        cancel_waiting_runs()
         registry = Registry(store)
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
         budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
         given, root, command = [*overrides, *added], str(catalogue.root), None if overrides else "retrain"
-        with recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command) as run:
+        recorded = recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command)
+        with recorded as run, _limited_time(run):
             yield replace(run, champion=champion)
+
+
+@contextmanager
+def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
+    """Wait until no other retraining of a pipeline runs, and keep others waiting."""
+    key = f"retrain-{pipeline}"
+    with store.lock(key, wait=False) as acquired:
+        if acquired:
+            yield
+            return
+    logger.info("waiting    for another retraining of %s to end", pipeline)
+    with store.lock(key):
+        yield
+
+
+@contextmanager
+def _limited_time(run: Run) -> Iterator[None]:
+    """Stop a retraining with a `WorkError` after the time in its schedule."""
+    timeout = schedule_of(run.pipeline).timeout
+    if timeout is None:
+        yield
+        return
+    try:
+        with time_limit(parse_duration(timeout).total_seconds()):
+            yield
+    except TimeIsUp:
+        raise WorkError(
+            f"stopped after {timeout}, by [pipelines.{run.pipeline.name}.schedule] timeout. Finished stages are kept, "
+            "and the next retraining resumes. Give it more time, or less to do: fewer epochs, or budget."
+        ) from None
 
 
 def _domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:

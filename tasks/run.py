@@ -19,11 +19,12 @@ from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import messages_about
-from gristmill.runs.plan import FAILED
+from gristmill.runs.plan import FAILED, refresh_urls
 from gristmill.runs.records import Record, Runs
 from gristmill.store.artifact import Reference
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.pool import concurrency
+from tasks.deployed_runs import is_deployed, restarts_if_killed
 from tasks.pull_steps import check_store_outlasts_run
 
 logger = logging.getLogger(__name__)
@@ -103,8 +104,11 @@ def recorded_run(
     set_threads(catalogue.runner.threads)
     check_store_outlasts_run(catalogue)
     store.check_writable()
-    run = runs.start(settings, overrides, library_versions((*libraries_of(settings.domain), "prefect")), trial)
+    versions = library_versions((*libraries_of(settings.domain), "prefect"))
+    run = runs.start(settings, overrides, versions, trial, restarts_if_killed())
     with messages_about(catalogue, run, command), _finished(runs, run):
+        if is_deployed():  # a command has asked before
+            refresh_urls(settings.tables.values(), store)
         jobs = concurrency(catalogue.runner, jobs)
         yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
         stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()

@@ -104,7 +104,7 @@ def kept(project: Path) -> dict[Path, bytes]:
             in_toml('path = "series.csv"', 'path = "https://example.com/series.csv"'),
             "run small",
             "pipelines.toml [pipelines.small.source] sha256: expected 64 hexadecimal digits, as sha256sum prints them, "
-            "since path is a URL. Received: nothing.",
+            "since path is a URL; or refresh = true if the file changes. Received: nothing.",
             id="URL without its sha256",
         ),
         pytest.param(

@@ -58,6 +58,7 @@ BEFORE = {
         "mv all.csv data/samples/sunspots.csv",
     ],
     "how-to/check.md": ["gristmill run fashion_dense"],
+    "how-to/retention.md": ["gristmill promote visitors"],
     "how-to/retraining.md": [
         "gristmill promote visitors",
         "gristmill run visitors --set model.l2=0.1",

@@ -37,7 +37,7 @@ MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
 _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     ("gate", "baseline"),
-    ("schedule", "warm_start"),
+    *(("schedule", key) for key in ("collision", "warm_start")),
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
     *(("evaluate", key) for key in ("baseline_side", "level")),
 }

@@ -26,7 +26,6 @@ _HEAD = """\
 # `prefect deploy --all` in this folder applies it; workers then work in this folder too.
 """
 _ANCHOR = "2020-01-01T00:00:00+00:00"  # start of all intervals, so that deploying again does not shift the runs
-_COLLISION = {"skip": "CANCEL_NEW", "wait": "ENQUEUE"}
 
 
 def pipeline_resource(pipeline: str) -> str:
@@ -64,7 +63,7 @@ def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:
     return _deployment(pipeline, f"{pipeline.name}-retrain", text, "retrain") | {
         "schedules": _schedules(schedule),
         "triggers": [trigger] if schedule.on_event else [],
-        "concurrency_limit": {"limit": 1, "collision_strategy": _COLLISION[schedule.collision]},
+        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
     }
 
 

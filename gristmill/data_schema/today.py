@@ -36,6 +36,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
     Raises:
         DataError: the data is missing, unusable, or breaks the schema.
     """
+    plan.refresh_urls(pipeline.tables.values(), catalogue.store)
     step, *_ = plan.plan(catalogue, pipeline)
     if step.artifact:
         ingested = catalogue.store.open_verified(step.artifact.reference, by_stat=True)

@@ -1,12 +1,16 @@
 """Errors of Prefect's API, reported in one line."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from httpx import URL, HTTPError, HTTPStatusError, codes
+from prefect.exceptions import PrefectException
 
 from gristmill.errors import WorkError
 from gristmill.util.urls import strip_credentials
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -21,6 +25,15 @@ def one_line_api_errors(api: str | None = None) -> Iterator[None]:
         remedy = "Set PREFECT_API_AUTH_STRING to the server's." if unauthorized else "See its log."
         message = strip_credentials(str(error).partition(" - ")[0].partition("\n")[0])
         raise WorkError(f"Prefect's API rejected the request ({message}). {remedy}") from None
+
+
+@contextmanager
+def best_effort() -> Iterator[None]:
+    """Log errors of Prefect's API and continue without it."""
+    try:
+        yield
+    except (HTTPError, PrefectException) as error:
+        logger.warning("Prefect's server was not updated: %s", error)
 
 
 def is_from_api(error: HTTPError, api: str) -> bool:

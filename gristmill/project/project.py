@@ -56,7 +56,7 @@ class Project(Models):
         return status.status(self.catalogue)
 
     def plan(self, name: str, refresh: str | None = None, budget: float | None = 0) -> list[Step]:
-        """Return what a run of a pipeline would do, stage by stage, and why.
+        """Return what a run of a pipeline would do, stage by stage, and why; ask its URLs with `refresh` for new data.
 
         Candidates that the last run did not try within its budget are left out, unless `budget` allows more seconds; it
         is None for a run without a budget.
@@ -65,6 +65,7 @@ class Project(Models):
         known = dict.fromkeys(stage.name for stage in stages.stages_of(pipeline.domain, pipeline.tables))
         if refresh is not None and refresh not in known:
             raise RequestError(f"refresh: no stage {refresh!r} in {name}. Known: {', '.join(known)}.")
+        plan.refresh_urls(pipeline.tables.values(), self.store)
         untried = [] if budget is None else plan.untried_candidates(pipeline, self.store, budget)
         return plan.plan(self.catalogue, pipeline, refresh, untried)
 
@@ -139,6 +140,7 @@ class Project(Models):
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
         """
         asked = sweep_trials(self.catalogue, name, self._assignments(name))
+        plan.refresh_urls(self.catalogue.pipeline(name).tables.values(), self.store)
         entries = leaderboard(zip(asked, self.run_trials(name, asked, jobs), strict=True))
         return SweepResult(name, self.catalogue.pipeline(name).description, entries, self.store)
 
@@ -159,6 +161,7 @@ class Project(Models):
         """
         given = self._assignments(name)
         try:
+            plan.refresh_urls(self.catalogue.pipeline(name).tables.values(), self.store)
             ended = no_op_runs.record_of_no_news(self.catalogue, name, given)
             if ended is None:
                 check_requirements(self.catalogue, name)

@@ -52,6 +52,7 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
     """
     from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
 
+    plan.refresh_urls(pipeline.tables.values(), catalogue.store)
     data = locate_source(catalogue, pipeline)
     fetch(data.values(), catalogue.store)
     plan.digests_of(data, catalogue.store)

@@ -154,7 +154,8 @@ def _killed(facts: Facts) -> Iterator[Message]:
     if record.outcome == "interrupted" and record.finished is None:  # a run that is stopped notes its end
         first = f"The process of the {facts.noun} {record.id} ended without reporting: "
         cause = "it was killed, it ran out of memory, or its machine stopped."
-        remedy = f"Finished stages are kept. Continue: gristmill {facts.command} {record.pipeline}"
+        by_itself = "A worker or gristmill schedule that still runs starts it once more. " * record.restarts
+        remedy = f"Finished stages are kept. {by_itself}Continue by hand: gristmill {facts.command} {record.pipeline}"
         yield facts.message("killed", f"{facts.noun} killed", first + cause, remedy=remedy)
 
 

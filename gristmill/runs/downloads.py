@@ -1,23 +1,28 @@
 """Files fetched from URLs: complete and verified, or absent.
 
 Servers are not trusted: the size and duration of a download and the schemes of redirects are limited, and a file is
-only used if it has the expected hash.
+only used if it has the expected hash. Only `refresh` takes any content:
+
+    root/downloads/refreshed/<hash of the URL>/latest.json          SHA-256 of the last content, `ETag`, `Last-Modified`
+    root/downloads/refreshed/<hash of the URL>/<sha256>/<name>      this content and the one before
 """
 
 import hashlib
 import logging
 import os
+import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
 from gristmill.errors import DataError
-from gristmill.runs.locations import Located
+from gristmill.runs.locations import LATEST, Located, file_name, read_latest, refreshed_folder
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import flush_to_disk, temporary_name
+from gristmill.util.files import flush_to_disk, temporary_name, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +31,8 @@ _MAX_SECONDS = 6 * 3600.0  # of one download
 _MAX_BYTES = 16 << 30
 _MAX_REDIRECTS = 5
 _REMEDY = "Fetch the file by hand and give its path."
+_CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}  # of an answer, and of the next request
+_CONTENTS_KEPT = 2  # of a URL with `refresh`: another run may still read the one before
 
 
 def fetch(data: Iterable[Located], store: Store) -> None:
@@ -43,6 +50,42 @@ def fetch(data: Iterable[Located], store: Store) -> None:
                     _download(located.url, file, located.sha256, store)
 
 
+def refresh(url: str, store: Store) -> None:
+    """Keep the current content of a URL by its hash, unless the server says that it has not changed.
+
+    Raises:
+        DataError: the server cannot be reached or refuses. The content that is known stays.
+        StoreError: the store cannot be written to.
+    """
+    folder = refreshed_folder(url, store.root / "downloads")
+    with store.lock(folder.name), translate_disk_errors(store.root):
+        known, name = read_latest(folder), file_name(url)
+        file = folder / known.get("sha256", "") / name
+        is_intact = file.is_file() and store.memo.digest(file) == known["sha256"]
+        headers = {
+            condition: known[header] for header, condition in _CONDITIONS.items() if is_intact and header in known
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = temporary_name(folder / name)
+        try:
+            answer = _stream(url, aside, headers)
+            if answer is None:
+                return
+            sha256, received = answer
+            if not is_intact or sha256 != known["sha256"]:
+                logger.info("fetched    %s (%s bytes)", url, f"{aside.stat().st_size:,}")
+            (folder / sha256).mkdir(exist_ok=True)
+            aside.replace(folder / sha256 / name)
+        finally:
+            aside.unlink(missing_ok=True)
+        flush_to_disk(folder / sha256)
+        said = {header: received[header] for header in _CONDITIONS if header in received}
+        write_json(folder / LATEST, {"url": url, "sha256": sha256, **said})
+        contents = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+        for old in contents[:-_CONTENTS_KEPT]:
+            shutil.rmtree(old)
+
+
 def _download(url: str, file: Path, sha256: str, store: Store) -> None:
     """Stream a file to a temporary name, compare its hash and rename it."""
     aside = temporary_name(file)
@@ -50,7 +93,7 @@ def _download(url: str, file: Path, sha256: str, store: Store) -> None:
     with translate_disk_errors(store.root):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            received = _stream(url, aside)
+            received, _ = _stream(url, aside) or ("", None)
             if received != sha256:
                 raise DataError(
                     f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is expected. "
@@ -62,8 +105,13 @@ def _download(url: str, file: Path, sha256: str, store: Store) -> None:
         flush_to_disk(file.parent)
 
 
-def _stream(url: str, aside: Path) -> str:
-    """Write the content of a URL to a file, flushed to disk, and return its SHA-256."""
+def _stream(
+    url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, httpx.Headers] | None:
+    """Write the content of a URL to a file, flushed to disk; return its SHA-256 and the headers of the answer.
+
+    `conditions` are headers that ask for changed content only. None is returned if it has not changed.
+    """
     sha256, began = hashlib.sha256(), time.monotonic()
 
     def check_scheme(request: httpx.Request) -> None:
@@ -77,12 +125,14 @@ def _stream(url: str, aside: Path) -> str:
                 follow_redirects=True,
                 max_redirects=_MAX_REDIRECTS,
                 timeout=_TIMEOUT,
-                headers={"Accept-Encoding": "identity"},  # compressed bytes would have another hash
+                headers={"Accept-Encoding": "identity", **conditions},  # compressed bytes would have another hash
                 event_hooks={"request": [check_scheme]},
             ) as client,
             client.stream("GET", url) as response,
             aside.open("wb") as file,
         ):
+            if conditions and response.status_code == httpx.codes.NOT_MODIFIED:
+                return None
             response.raise_for_status()
             for block in _limited(url, response, began):
                 sha256.update(block)
@@ -101,7 +151,7 @@ def _stream(url: str, aside: Path) -> str:
             f"{url}: no connection ({str(error) or type(error).__name__}). "
             "Run again once the server can be reached, or fetch the file by hand and give its path."
         ) from None
-    return sha256.hexdigest()
+    return sha256.hexdigest(), response.headers
 
 
 def _limited(url: str, response: httpx.Response, began: float) -> Iterator[bytes]:

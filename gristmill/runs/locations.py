@@ -4,12 +4,14 @@ A location is
 - a file, a folder, or a pattern with `*`, `?` or `[…]` in which `**` matches any folders: absolute, or searched for in
   the project and then in each folder of `GRISTMILL_DATA`, which is written like `PATH`;
 - `package://NAME/file`: a file, folder or pattern inside an installed package, which is not imported;
-- a URL: the stage that reads the file fetches it into the store (`downloads.py`).
+- a URL: the stage that reads the file fetches it into the store (`downloads.py`). With `refresh`, each run asks for its
+  current content first.
 """
 
 import contextlib
 import glob
 import importlib.util
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -17,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from gristmill import keys
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import URL_SCHEMES
 from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
+LATEST = (
+    "latest.json"  # in the folder of a URL with `refresh`: hash of its last content, and what the server said of it
+)
 
 _PACKAGE = "package://"
 _MAX_NAME_LENGTH = 100  # of a file's name that is taken from a URL
@@ -44,6 +50,17 @@ def fetch_missing(tables: Iterable[object], root: Path) -> None:
             fetch(root)
 
 
+def refreshed_folder(url: str, downloads: Path) -> Path:
+    """Return the folder with the last contents of a URL with `refresh`, each in a folder named by its SHA-256."""
+    return downloads / "refreshed" / keys.digest_of(url)
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file at a URL."""
+    name = Path(unquote(re.split("[?#]", url)[0])).name.replace("\0", "").lstrip(".")[-_MAX_NAME_LENGTH:]
+    return name or _DEFAULT_NAME
+
+
 def search_folders() -> list[Path]:
     """Return the folders of `GRISTMILL_DATA`."""
     return [Path(folder) for folder in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if folder]
@@ -56,6 +73,7 @@ def locate(
     downloads: Path,
     sha256: str | None = None,
     suffixes: tuple[str, ...] = ("",),
+    refresh: bool = False,
 ) -> Located:
     """Return the files of a location, in the first of its possible folders that has any.
 
@@ -64,20 +82,25 @@ def locate(
         root: the project's folder.
         needed_by: table and key of the location, for errors.
         downloads: folder of fetched files, each in a folder named by its SHA-256.
-        sha256: expected hash of the file; required for a URL.
+        sha256: expected hash of the file; required for a URL without `refresh`.
         suffixes: endings, in lower case, of the files to read in a folder, without hidden files and linked folders.
+        refresh: whether the file is the last content that a URL had (`downloads.refresh`).
 
     Raises:
         DataError: nothing was found, a folder cannot be read, or the name of a file is not UTF-8.
     """
     if location.startswith(URL_SCHEMES):
+        if refresh:
+            downloads = refreshed_folder(location, downloads)
+            sha256 = read_latest(downloads).get("sha256")
+            if sha256 is None:
+                raise DataError(f"{needed_by}: {location} was not fetched yet. The next run fetches it.")
         if sha256 is None:
             raise DataError(
                 f"{needed_by}: {redact(location)} can be read only where its sha256 is known. Fetch it, and give its "
                 "path."
             )
-        name = Path(unquote(re.split("[?#]", location)[0])).name.replace("\0", "").lstrip(".")[-_MAX_NAME_LENGTH:]
-        return Located((downloads / sha256 / (name or _DEFAULT_NAME),), location, sha256)
+        return Located((downloads / sha256 / file_name(location),), location, sha256)
     candidates = list(_candidates(location, root, needed_by))
     for folder, name in candidates if location else []:
         with contextlib.suppress(ValueError):  # a NUL in a name: no such file
@@ -89,6 +112,15 @@ def locate(
     remedy = "or correct the path" if is_fixed else f"correct the path, or name its folder in {SEARCH_PATH}"
     missing = _missing(location, tried, suffixes)
     raise DataError(f"{needed_by}: {missing}. Tried: {', '.join(map(str, tried))}. Put it there, {remedy}.")
+
+
+def read_latest(folder: Path) -> dict[str, str]:
+    """Return what is known of the last content of a URL with `refresh`; empty if nothing is."""
+    try:
+        known: dict[str, str] = json.loads((folder / LATEST).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return known
 
 
 def _candidates(location: str, root: Path, needed_by: str) -> Iterator[tuple[Path, str]]:

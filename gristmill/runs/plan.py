@@ -4,7 +4,7 @@ Neither Prefect nor TensorFlow nor pandas is imported, so a run with nothing to 
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -117,6 +117,16 @@ def _relevant_values(stage: Stage, name: str, table: Settings) -> dict[str, obje
     return {key: value for key, value in identity_values(table).items() if key not in left_out}
 
 
+def refresh_urls(tables: Iterable[object], store: Store) -> None:
+    """Ask the URLs of all tables with `refresh` for new content; raise `DataError` if a server cannot be reached."""
+    urls = [table.path for table in tables if isinstance(table, Files) and table.refresh]
+    if urls:
+        from gristmill.runs.downloads import refresh  # late: it loads httpx
+
+        for url in urls:
+            refresh(url, store)
+
+
 def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
     """Return the files of all locations in a stage's settings by `table.field`; raise `DataError` for a missing one."""
     located = {}
@@ -129,7 +139,9 @@ def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dic
                 located[f"{name}.{key}"] = _locate_code(catalogue.root, location, needed_by)
                 continue
             downloads = catalogue.store.root / "downloads"
-            located[f"{name}.{key}"] = locate(location, catalogue.root, needed_by, downloads, sha256, suffixes)
+            refresh = isinstance(table, Files) and table.refresh
+            found = locate(location, catalogue.root, needed_by, downloads, sha256, suffixes, refresh)
+            located[f"{name}.{key}"] = found
             sha256 = None  # it belongs to the table's first location
     return located
 

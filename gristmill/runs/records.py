@@ -65,6 +65,7 @@ class Record(BaseModel):
     budget: float | None = None  # seconds after which no further candidate was started
     untried: list[str] = []  # candidates that were not started
     trial: bool = False  # whether this is a trial of a sweep, which ends with scores and exports no model
+    restarts: bool = False  # whether the program that started it starts it once more if its process is killed
 
     @property
     def made_model(self) -> bool:
@@ -109,7 +110,14 @@ class Runs:
             names = rf"runs/{PIPELINE_PATTERN}/{_ID_PATTERN}\.json"
             self._store.remote.mirror(folder, self._store.root, names, self._may_have_changed)
 
-    def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str], trial: bool = False) -> Record:
+    def start(
+        self,
+        pipeline: Pipeline,
+        overrides: list[str],
+        versions: dict[str, str],
+        trial: bool = False,
+        restarts: bool = False,
+    ) -> Record:
         """Begin a record and return it."""
         now = datetime.now(UTC)
         record = Record(
@@ -125,6 +133,7 @@ class Runs:
             pid=os.getpid(),
             process=process_identity(os.getpid()),
             trial=trial,
+            restarts=restarts,
         )
         self._write(record)
         return record

@@ -144,13 +144,27 @@ class Files(Settings):
     suffixes: ClassVar[tuple[str, ...]] = ("",)  # of the files that are read in a folder, in lower case
 
     path: SourceLocation  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
-    sha256: Digest = None  # SHA-256 of the file; required for a URL
+    refresh: Annotated[bool, _Mark.DIGEST] = False  # ask the URL for new content in every run, instead of sha256
+    sha256: Digest = None  # SHA-256 of the file; required for a URL without refresh
+
+    @field_validator("refresh")
+    @classmethod
+    def _is_about_a_url(cls, refresh: bool, info: ValidationInfo) -> bool:
+        if refresh and not str(info.data.get("path", "")).startswith(URL_SCHEMES):
+            raise ValueError("a URL as path with refresh = true")
+        return refresh
 
     @field_validator("sha256")
     @classmethod
     def _is_given_for_a_url(cls, sha256: str | None, info: ValidationInfo) -> str | None:
-        if sha256 is None and str(info.data.get("path", "")).startswith(URL_SCHEMES):
-            raise ValueError("64 hexadecimal digits, as sha256sum prints them, since path is a URL")
+        if sha256 is not None and info.data.get("refresh"):
+            raise ValueError("no sha256 with refresh = true, which takes any content")
+        is_url = str(info.data.get("path", "")).startswith(URL_SCHEMES)
+        if sha256 is None and is_url and not info.data.get("refresh", True):
+            raise ValueError(
+                "64 hexadecimal digits, as sha256sum prints them, since path is a URL; or refresh = true if the file "
+                "changes"
+            )
         return sha256
 
 

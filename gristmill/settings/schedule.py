@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
@@ -100,7 +100,7 @@ class Schedule(Settings):
     on_error: bool = False  # one new row is enough if logged predictions are clearly worse than the test error
     max_age: Duration | None = None  # maximum age of the champion; beyond it, one new row starts a retraining
     budget: Duration | None = None  # time after which a retraining of an auto model starts no further candidate
-    collision: Literal["skip", "wait"] = "skip"  # action if another retraining of the pipeline is running
+    timeout: Duration | None = None  # time after which a retraining is stopped as failed; the next one resumes it
 
     @model_validator(mode="after")
     def _check_clock(self) -> Self:

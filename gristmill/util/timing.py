@@ -1,9 +1,32 @@
-"""Time of a call that is made again and again, such as a prediction."""
+"""Time of a call that is made again and again, such as a prediction; a limit to the time of a block."""
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _CALLS = 3
+_SECONDS_BETWEEN_ATTEMPTS = 60  # to end a block: an exception in a callback of another library may be lost
+
+
+class TimeIsUp(BaseException):
+    """The time of a block has ended; code that handles errors does not stop it on its way."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeIsUp` in the block after some seconds; only in the main thread, as soon as Python code runs there."""
+
+    def stop(*_: object) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _SECONDS_BETWEEN_ATTEMPTS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def fastest(call: Callable[[], object]) -> float:

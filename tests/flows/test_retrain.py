@@ -1,6 +1,7 @@
 """The retrain flow on real sunspots that arrive month by month."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -289,14 +290,30 @@ def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_
 
 
 @pytest.mark.fault(30)
-def test_one_retraining_at_a_time(project: Path, retrain: Retrain) -> None:
-    store = Project.open(project).catalogue.store
-    with store.lock("retrain-small"), pytest.raises(WorkError) as raised:
-        retrain(300)
+def test_one_retraining_at_a_time(project: Path, retrain: Retrain, caplog: pytest.LogCaptureFixture) -> None:
+    lock = Project.open(project).catalogue.store.lock("retrain-small")
+    lock.__enter__()
+    threading.Timer(1, lock.__exit__, [None, None, None]).start()
+
+    with caplog.at_level("INFO", "tasks"):
+        assert told(retrain(300))[0] == "promoted"
+
+    assert caplog.messages[0] == "waiting    for another retraining of small to end"
+
+
+def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(project: Path, retrain: Retrain) -> None:
+    with pytest.raises(WorkError) as raised:
+        retrain(300, "schedule.timeout=1 second")
+
+    record = next(Project.open(project).runs.newest_first("small"))
     assert str(raised.value) == (
-        "another retraining of 'small' is running. Wait for its end, or let later ones wait for it with "
-        'schedule.collision = "wait".'
+        "stopped after 1 second, by [pipelines.small.schedule] timeout. Finished stages are kept, and the next "
+        "retraining resumes. Give it more time, or less to do: fewer epochs, or budget."
     )
+    assert (record.outcome, record.error) == ("failed", f"WorkError: {raised.value}")
+    again = retrain(300)
+    assert told(again)[0] == "promoted"
+    assert again.stages["ingest"].cached
 
 
 @pytest.mark.slow

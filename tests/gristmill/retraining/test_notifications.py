@@ -100,7 +100,10 @@ def test_a_killed_run_is_a_message_each_time() -> None:
     assert kinds(due(*killed)) == [("killed", "run-001")]
     (message,) = due(killed[0], champion=None)
     assert message.subject == "shop: retraining killed"
-    assert "\nNo version serves yet.\nFinished stages are kept. Continue: gristmill retrain shop\n" in message.body
+    by_hand = "Continue by hand: gristmill retrain shop\n"
+    assert f"\nNo version serves yet.\nFinished stages are kept. {by_hand}" in message.body
+    (message,) = due(run(0, outcome="interrupted", finished=None, restarts=True))
+    assert f"A worker or gristmill schedule that still runs starts it once more. {by_hand}" in message.body
 
 
 @pytest.mark.parametrize("outcome", ["running", "succeeded"])

@@ -18,7 +18,7 @@ import pytest
 
 from gristmill.errors import DataError, StoreError
 from gristmill.runs import downloads
-from gristmill.runs.downloads import fetch
+from gristmill.runs.downloads import fetch, refresh
 from gristmill.runs.locations import Located, locate
 from gristmill.store.store import Store
 from helpers.scoreboard import Fault
@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.headers: Message = Message()
         self.leads_to = ""
+        self.grown = 1  # length of the file that grows
         self.closing = Event()
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -70,6 +71,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(404, b"not here")
             case "/cut.csv":
                 self.answer(200, CONTENT[:1000], **{"Content-Length": str(len(CONTENT))})
+            case "/grows.csv" if self.headers["If-None-Match"] == f'"{self.server.grown}"':
+                self.answer(304, b"")
+            case "/grows.csv":
+                self.answer(200, CONTENT * self.server.grown, ETag=f'"{self.server.grown}"')
             case "/series.csv.gz":
                 self.answer(200, PACKED, **{"Content-Encoding": "gzip"})
             case _:
@@ -146,6 +151,36 @@ def test_a_damaged_file_is_fetched_again(server: Server, store: Store) -> None:
     fetch([located], store)
     assert located.files[0].read_bytes() == CONTENT
     assert len(server.asked) == 2
+
+
+def test_a_url_that_grows_is_kept_by_its_content(server: Server, store: Store) -> None:
+    url = f"{server.address}/grows.csv"
+
+    def located() -> Located:
+        return locate(url, store.root, "[source] path", store.root / "downloads", refresh=True)
+
+    with pytest.raises(
+        DataError, match=re.escape(f"[source] path: {url} was not fetched yet. The next run fetches it.")
+    ):
+        located()
+    kept = []
+    for server.grown in (1, 1, 2, 3):
+        refresh(url, store)
+        kept.append(located())
+        fetch([kept[-1]], store)
+        assert kept[-1].files[0].read_bytes() == CONTENT * server.grown
+    assert [one.sha256 == SHA256 for one in kept] == [True, True, False, False]
+    assert server.headers["If-None-Match"] == '"2"'
+    assert [one.files[0].exists() for one in kept[1:]] == [False, True, True]  # another run may read the one before
+
+    kept[-1].files[0].write_bytes(b"damaged")
+    refresh(url, store)
+    assert kept[-1].files[0].read_bytes() == CONTENT * 3
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DataError, match="no connection"):
+        refresh(url, store)
+    assert located() == kept[-1]
 
 
 def test_a_redirect_is_followed(server: Server, store: Store) -> None:

@@ -101,11 +101,11 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         ('timezone = ""', f"timezone: {ZONE} Received: '' (string)."),
         ("min_new = 0", "min_new: expected greater than 0. Received: 0 (integer)."),
         ("on_error = true", "on_error: true needs logged predictions. Add a table [pipelines.small.monitor]."),
-        ('collision = "queue"', "collision: expected 'skip' or 'wait'. Received: 'queue' (string)."),
+        ('timeout = "soon"', f"timeout: {SPAN} Received: 'soon' (string)."),
         (
             'chron = "0 6 * * 1"',
-            "unknown key 'chron'. Did you mean 'cron'? Known: budget, collision, cron, interval, max_age, min_new, "
-            "on_error, on_event, rrule, timezone.",
+            "unknown key 'chron'. Did you mean 'cron'? Known: budget, cron, interval, max_age, min_new, "
+            "on_error, on_event, rrule, timeout, timezone.",
         ),
     ],
 )

@@ -1,0 +1,76 @@
+"""Runs of a deployment: one whose process is killed starts once more, and those that wait for their turn are merged."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.context import FlowRunContext
+from prefect.flows import Flow
+from prefect.states import Cancelled
+
+from gristmill.prefect_runtime.api_errors import best_effort
+
+_RESTART = "restart"  # tag of a run that is started because the process of another was killed
+
+
+def is_deployed() -> bool:
+    """Return whether this flow run was started by a deployment, not by a command."""
+    own = _own_run()
+    return own is not None and own.deployment_id is not None
+
+
+def restarts_if_killed() -> bool:
+    """Return whether the program that started this flow run starts it once more if its process is killed."""
+    own = _own_run()
+    return own is not None and _may_restart(own)
+
+
+def restart_once(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
+    """Start a deployed run whose process was killed once more; a hook, which Prefect runs outside that process.
+
+    This makes a new run, because a worker ends the killed one as crashed after its hooks. The new run has a tag, by
+    which it is not started a third time.
+    """
+    if flow_run.deployment_id and _may_restart(flow_run):
+        with get_client(sync_client=True) as client:
+            client.create_flow_run_from_deployment(
+                flow_run.deployment_id,
+                parameters=flow_run.parameters,
+                tags=[_RESTART],
+                idempotency_key=f"{_RESTART} {flow_run.id}",
+            )
+
+
+def cancel_waiting_runs() -> None:
+    """Cancel the runs of this run's deployment that are due: this one reads all data that they would read.
+
+    Runs that become due later stay, so events during a run, however many, lead to one more.
+    """
+    own = _own_run()
+    if own is None or own.deployment_id is None:
+        return
+    waiting = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[own.deployment_id]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+    )
+    with best_effort(), get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=waiting):
+            client.set_flow_run_state(run.id, Cancelled(message=f"The run {own.id} reads the same data."))
+
+
+def _own_run() -> FlowRun | None:
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
+
+
+def _may_restart(run: FlowRun) -> bool:
+    return run.deployment_id is not None and _RESTART not in run.tags
