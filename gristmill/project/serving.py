@@ -151,7 +151,8 @@ class Models:
 
             source = reader_of(place, source, name, getattr(module, "PLAIN", False))
         today = self.catalogue.pipeline(name)
-        read = {"source": source, "ingest": tables["ingest"], "export": export}
+        ingest = default_source.refusing_unusable_rows(tables["ingest"])
+        read = {"source": source, "ingest": ingest, "export": export}
         with TemporaryDirectory() as folder:
             known = read | {"preprocess": tables["preprocess"], "scratch": Path(folder)}
             known["id_column"] = today.monitor.id if today.monitor else None
@@ -178,7 +179,7 @@ class Models:
                 if not hasattr(module, "read_source"):
                     return predict(paths)
                 data = Path(folder)
-                module.read_source(**read, paths=paths, out=data)
+                module.read_source(**read | {"ingest": pipeline.tables["ingest"]}, paths=paths, out=data)
                 check_lost_rows(self.catalogue, pipeline, data)
             except DataError as error:
                 data = default_source.last_good_data(self.store, pipeline, served, error)

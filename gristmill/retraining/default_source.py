@@ -32,6 +32,11 @@ def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Setting
     return replace(pipeline, domain=served.domain, tables={**pipeline.tables, "ingest": table})
 
 
+def refusing_unusable_rows(ingest: Settings) -> Settings:
+    """Return the table `ingest` for a file to predict from, of which no row may be left out."""
+    return ingest.model_copy(update={"quarantine": 0.0}) if hasattr(ingest, "quarantine") else ingest
+
+
 def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located]:
     """Return the locations of a pipeline's source.
 

@@ -133,6 +133,15 @@ def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path) -> None:
     assert file.read_text().splitlines()[1] == ',269,"2 fields, but the header has 3","2026-05-14,south"'
 
 
+def test_unusable_rows_of_the_source_are_no_obstacle_to_a_forecast(arrive: Arrive, tmp_path: Path) -> None:
+    arrive(as_csv(rows())[:-8], "quarantine = 0.01")
+    project = Project.open(tmp_path)
+
+    assert list(project.predict("shops")["ds"].astype(str)) == ["2026-05-15", "2026-05-14"]
+    with pytest.raises(DataError, match="row 269: 2 fields, but the header has 3"):
+        project.predict("shops", str(tmp_path / "shops.csv"))
+
+
 def test_cut_between_rows(arrive: Arrive) -> None:
     said = refused(arrive, rows(KNOWN - 14))
     assert "28 of the 240 rows that run " in said

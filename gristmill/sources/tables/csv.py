@@ -144,7 +144,8 @@ class Csv(Files):
                 )
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Fix that row, or set the source's separator.") from None
-        frame.index = pd.RangeIndex(2, len(frame) + len(skip) + 2, name="row").drop([*skip])
+        rows = pd.RangeIndex(2, len(frame) + len(skip) + 2, name="row")
+        frame.index = rows.drop([*skip]) if skip else rows
         return frame
 
     def _codec(self, path: Path) -> str:

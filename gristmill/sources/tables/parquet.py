@@ -63,7 +63,8 @@ def _read_file(path: Path, texts: Sequence[str], numbers: Sequence[str], skip: C
         for name in texts:
             _check_utf8(path, name, table[name])
         frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
-    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name="row")).drop([*skip])
+    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
+    frame = frame.drop([*skip]) if skip else frame
     for name in numbers:
         _check_finite(path, frame[name])
     return frame
