@@ -52,7 +52,7 @@ def _new_data(found: Retraining) -> Section:
         if found.silent_since
         else ""
     )
-    return Section("New data", f"Rows, {since}.{silent}", tables=[Table("", ["rows", "count"], rows)])
+    return Section("New data", f"Rows, {since}: {found.news}.{silent}", tables=[Table("", ["rows", "count"], rows)])
 
 
 def drift_section(drift: Drift, inputs: str = "Inputs, compared with the training data") -> Section:

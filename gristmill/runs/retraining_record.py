@@ -54,8 +54,9 @@ class DataChanges(BaseModel):
     def __str__(self) -> str:
         counts = {"new": self.later, "late": self.late, "revised": self.revised, "removed": self.removed}
         series = {"series added": self.added_series, "series without the newest rows": self.ended_series}
-        changes = [f"{count:,} {what}" for what, count in counts.items() if count]
-        return ", ".join([*changes, *(f"{what}: {names}" for what, names in series.items() if names)]) or "nothing"
+        changes = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing"
+        named = "; ".join(f"{what}: {names}" for what, names in series.items() if names)
+        return f"{changes} ({named})" if named else changes
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path) -> None:
 
     assert "shops.csv row 269: 2 fields, but the header has 3 (1 such row)" in refused(arrive, content)
     found = arrive(content, "quarantine = 0.01")
-    assert str(found.news) == "14 new, series without the newest rows: 'south'"
+    assert str(found.news) == "14 new (series without the newest rows: 'south')"
     (file,) = tmp_path.glob("data/store/ingest/*/*/quarantine.csv")
     assert file.read_text().splitlines()[1] == ',269,"2 fields, but the header has 3","2026-05-14,south"'
 
@@ -173,12 +173,12 @@ def test_column_renamed(arrive: Arrive) -> None:
 
 def test_series_added(arrive: Arrive) -> None:
     found = arrive([*rows(), *([day, "west", "50"] for day in DAYS[-10:])])
-    assert str(found.news) == "14 new, series added: 'west'"
+    assert str(found.news) == "14 new (series added: 'west')"
 
 
 def test_series_ended(arrive: Arrive) -> None:
     found = arrive([row for row in rows() if row[1] != "south" or row[0] < DAYS[KNOWN + 3]])
-    assert str(found.news) == "14 new, series without the newest rows: 'south'"
+    assert str(found.news) == "14 new (series without the newest rows: 'south')"
 
 
 def test_empty(arrive: Arrive) -> None:

@@ -121,7 +121,7 @@ def test_series_that_are_new_or_that_end_before_the_others_are_named(tmp_path: P
     found = news(now, before)
 
     assert found.added_series == ", ".join(f"'series {at}'" for at in range(4, 9)) + " and 1 others"
-    assert str(found).endswith(" and 1 others, series without the newest rows: 'series 1'")
+    assert str(found).endswith(" and 1 others; series without the newest rows: 'series 1')")
 
 
 def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
