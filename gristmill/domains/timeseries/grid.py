@@ -25,6 +25,14 @@ _MICROSECONDS_PER_DAY = 86_400_000_000
 _MAX_EMPTY_PER_ROW = 1000  # maximum of empty grid points per row if the frequency is set
 
 
+class OffGrid(DataError):
+    """Times are not on the grid; `rows` is true for theirs, (rows,)."""
+
+    def __init__(self, message: str, rows: npt.NDArray[np.bool_]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 @dataclass(frozen=True)
 class Grid:
     """Points of the grids of all series, one series after the other."""
@@ -78,7 +86,8 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
     frequency was inferred, a mostly empty grid is an error.
 
     Raises:
-        DataError: the frequency is unknown, a row is not on the grid, or a grid has too many points without a row.
+        DataError: the frequency is unknown, or a grid has too many points without a row.
+        OffGrid: rows are not on the grid.
     """
     ruler = _ruler(times, frequency, where(0))
     rows = np.diff(firsts, append=len(times))
@@ -89,10 +98,11 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         first = int(off_grid.argmax())
         start = times[firsts[np.searchsorted(firsts, first, side="right") - 1]]
         begin = "" if start == times[first] else f" that starts at {start}"
-        raise DataError(
+        raise OffGrid(
             f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} "
             f"({count_such(off_grid.sum(), 'row')}). Fix the times, or set frequency in the table 'ingest', or "
-            "timezone if the clock changes with it."
+            "timezone if the clock changes with it.",
+            off_grid,
         )
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
     empty = sizes - rows

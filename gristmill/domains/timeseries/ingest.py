@@ -12,7 +12,7 @@ import pandas as pd
 from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
 from gristmill.domains.timeseries.cleaning import clean
 from gristmill.domains.timeseries.dedup_and_sort import Observations
-from gristmill.domains.timeseries.grid import on_grid
+from gristmill.domains.timeseries.grid import OffGrid, on_grid
 from gristmill.domains.timeseries.rows_by_series import RowsBySeries
 from gristmill.domains.timeseries.settings import Ingest, Schema
 from gristmill.errors import RequestError
@@ -118,7 +118,12 @@ def _gridded(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) 
     def where(row: int) -> str:
         return rows.where(int(ordered.positions[row]))
 
-    grid = on_grid(ordered.times, ordered.firsts, frequency, ingest.frequency is None, where)
+    try:
+        grid = on_grid(ordered.times, ordered.firsts, frequency, ingest.frequency is None, where)
+    except OffGrid as error:
+        bad = np.zeros(len(rows.frame), bool)
+        bad[ordered.positions[error.rows]] = True
+        raise rows.unusable(bad, str(error), f"a time that is not on the grid of frequency {frequency}") from None
     series = np.repeat(np.arange(len(grid.sizes)), grid.sizes)
     columns = {name: grid.spread(values) for name, values in ordered.columns.items()}
     return Observations(ordered.ids, series, grid.times, columns, several=ordered.several)

@@ -123,3 +123,16 @@ def test_data_without_unusable_rows_has_no_list(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("day,y\n" + "".join("soon,1\n" for _ in DAYS))
     with pytest.raises(DataError, match="the format cannot be guessed"):
         read([tmp_path / "a.csv"], tmp_path / "bad", 1.0)
+
+
+def test_times_off_the_grid_are_set_aside(tmp_path: Path) -> None:
+    hours = [f"2026-01-01T{hour:02d}:00" for hour in range(24)]
+    hours[5] = "2026-01-01T05:07"
+    (tmp_path / "a.csv").write_text("day,y\n" + "".join(f"{hour},1\n" for hour in hours))
+
+    assert read([tmp_path / "a.csv"], tmp_path / "out", 0.05, frequency="h") == {
+        "rows": 24,
+        "filled": 1,
+        "quarantined": 1,
+    }
+    assert [row["reason"] for row in listed(tmp_path / "out")] == ["a time that is not on the grid of frequency h"]
