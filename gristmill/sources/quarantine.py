@@ -61,6 +61,8 @@ class Quarantine:
                 if not share or not error.reasons or not isinstance(self._source, RowFiles):
                     raise DataError(str(error)) from None
                 self._set_aside(error, share)
+            except DataError as error:
+                raise DataError(f"{error}{self._so_far()}") from None
             else:
                 self._write(out / QUARANTINE_FILE)
                 return found
@@ -76,6 +78,16 @@ class Quarantine:
                 f"{error} At least {count:,} of {total:,} rows cannot be used; ingest.quarantine = {share:g} allows "
                 f"{int(share * total):,}."
             )
+
+    def _so_far(self) -> str:
+        """Return a sentence about the rows that were set aside, which may be the cause of a later error."""
+        if not self._reasons:
+            return ""
+        path, reasons = next(iter(self._reasons.items()))
+        row, reason = next(iter(reasons.items()))
+        return (
+            f" Unusable rows were set aside before: {self.counts[QUARANTINED]:,}, such as {path} row {row}, {reason}."
+        )
 
     def _write(self, file: Path) -> None:
         """List the rows that were set aside: file (if there are several), row, reason and content."""

@@ -60,6 +60,12 @@ def test_rows_of_a_csv_file_are_listed_with_their_reasons(tmp_path: Path) -> Non
     assert {row["file"] for row in rows} == {""}
     with pytest.raises(DataError, match=r"At least 6 of 100 rows cannot be used; ingest.quarantine = 0.05 allows 5\.$"):
         read([tmp_path / "a.csv"], tmp_path / "fewer", 0.05)
+    with pytest.raises(DataError) as raised:
+        read([tmp_path / "a.csv"], tmp_path / "gaps", 0.06, gaps="error")
+    assert str(raised.value).startswith(
+        f"{tmp_path}/a.csv: 5 of 99 values of 'y' are missing at frequency D, the first"
+    )
+    assert str(raised.value).endswith(f"before: 6, such as {tmp_path}/a.csv row 10, {REASONS['10']}.")
     with pytest.raises(DataError, match=r"a.csv row 10: 1 fields, but .* separator\.$"):
         read([tmp_path / "a.csv"], tmp_path / "none", 0.0)
 
