@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -41,12 +42,12 @@ def restart_once(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
     """
     if flow_run.deployment_id and _may_restart(flow_run):
         with get_client(sync_client=True) as client:
-            client.create_flow_run_from_deployment(
-                flow_run.deployment_id,
-                parameters=flow_run.parameters,
-                tags=[_RESTART],
-                idempotency_key=f"{_RESTART} {flow_run.id}",
-            )
+            restart(client, flow_run.deployment_id, flow_run.parameters)
+
+
+def restart(client: SyncPrefectClient, deployment: UUID, parameters: dict[str, Any]) -> None:
+    """Start a run of a deployment in place of one that was killed."""
+    client.create_flow_run_from_deployment(deployment, parameters=parameters, tags=[_RESTART])
 
 
 def cancel_waiting_runs() -> None:

@@ -19,8 +19,10 @@ from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from gristmill.retraining.notification_delivery import deliver
+from gristmill.runs.records import Record, Runs
 from gristmill.util.processes import PARENT_VARIABLE
 from tasks.automations import end_silent_runs
+from tasks.deployed_runs import restart
 
 
 def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int, own_api: str | None = None) -> None:
@@ -39,7 +41,9 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
         end_silent_runs(client)
         runner = Runner(limit=limit)
         for pipeline in pipelines:
-            runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
+            added: Any = runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
+            if _was_killed(next(Runs(catalogue.store).newest_first(pipeline.name), None)):
+                restart(client, added, {"pipeline": pipeline.name})
     names = [pipeline.name for pipeline in pipelines]
     deliver(catalogue)  # about runs that ended with the machine
     with announce_schedule(catalogue.store, own_api, names) if own_api else nullcontext():
@@ -59,6 +63,11 @@ def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:
         tags=deployment["tags"],
         paused=False,  # serving pauses it when it ends
     )
+
+
+def _was_killed(last: Record | None) -> bool:
+    """Return whether the last run was killed with the program that would have started it once more."""
+    return last is not None and last.outcome == "interrupted" and last.finished is None and last.restarts
 
 
 def _schedule(given: dict[str, Any]) -> Schedule:

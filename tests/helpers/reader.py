@@ -25,6 +25,7 @@ NOT_RUN = {
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
     "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=": "a Prefect server of its own; tests/test_deployed.py starts one",
+    "prefect server start": "goes on until it is interrupted; tests/test_deployed.py starts one",
     "prefect worker start": "goes on until it is interrupted; tests/test_deployed.py starts one",
     "gristmill doctor --notify": "sends a message; test_message_receiver.py does",
     "curl": "needs a server at a known address; `gristmill updated` emits the same event",

@@ -15,6 +15,7 @@ from prefect.deployments.runner import RunnerDeployment
 from conftest import SMALL
 from gristmill.config.catalogue import load
 from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
+from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from gristmill.util.processes import PARENT_VARIABLE
 from tasks import serve_schedules as module
@@ -37,8 +38,9 @@ class Runner:
         self.limit = limit
         self.deployments: dict[str, RunnerDeployment] = {}
 
-    def add_deployment(self, deployment: RunnerDeployment) -> None:
+    def add_deployment(self, deployment: RunnerDeployment) -> str:
         self.deployments[deployment.name] = deployment
+        return deployment.name
 
     async def start(self) -> None:
         self.folder, self.variables = Path.cwd(), dict(os.environ)
@@ -115,6 +117,25 @@ def test_what_ended_with_the_machine_is_told_at_the_start(project: Path, monkeyp
     monkeypatch.setattr(module, "deliver", lambda catalogue: told.append(catalogue.root))
     serve(project, None)
     assert told == [project]
+
+
+def test_a_retraining_that_ended_with_the_last_schedule_starts_once_more(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(module, "restart", lambda *arguments: started.append(arguments))
+    serve(project, None)
+    monkeypatch.setattr("gristmill.runs.records.is_running", lambda *_: False)
+    catalogue = load(project)
+    for name, restarts in (("weekly", True), ("hourly", False)):
+        Runs(catalogue.store).start(catalogue.pipeline(name), [], {}, restarts=restarts)
+    ended = Runs(catalogue.store).start(catalogue.pipeline("updated"), [], {}, restarts=True)
+    Runs(catalogue.store).finish("updated", ended.id, "interrupted")  # by Ctrl-C
+
+    Runner.served.clear()
+    serve(project, None)
+
+    assert started == [("client", "weekly-retrain-here", {"pipeline": "weekly"})]
 
 
 @pytest.mark.parametrize("own_api", [API, None])
