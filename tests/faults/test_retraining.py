@@ -10,7 +10,7 @@ from conftest import ONE_BASELINE, SMALL
 from gristmill.config.stages import STAGES
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, DataChanges, Judgement
 from gristmill.settings.messages import format_number
 from gristmill.store.store import Store
 from helpers.scoreboard import Fault
@@ -157,9 +157,8 @@ def test_rows_that_come_late_are_news_and_a_retraining_repeated_changes_nothing(
     late = command("retrain", "small", "--json")
     later = command("retrain", "small", "--json")
 
-    nothing = {"later": 0, "late": 0, "revised": 0, "removed": 0}
     for retraining in (late.json["retraining"], later.json["retraining"]):
-        assert (retraining["verdict"], retraining["news"]) == ("waiting", nothing | what)
+        assert (retraining["verdict"], DataChanges(**retraining["news"])) == ("waiting", DataChanges(later=0, **what))
     assert served(project) == (1, [1])
     assert len(what_serves(project)["ingest"]) == 2
     fault.tried(3)

@@ -19,6 +19,7 @@ from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
 from gristmill.runs.records import Record
+from gristmill.runs.retraining_record import DataChanges
 from helpers.support import edit
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -266,7 +267,7 @@ def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(p
     aged = retrain(301, 'schedule.max_age="1 second"')
 
     assert found is not None
-    assert found.news.model_dump() == {"later": 0, "late": 0, "revised": 6, "removed": 0}
+    assert found.news == DataChanges(later=0, revised=6)
     assert (found.verdict, found.unjudged) == ("waiting", 6)
     assert told(aged)[0] == "waiting"
 

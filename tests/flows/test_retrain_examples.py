@@ -9,6 +9,7 @@ import pytest
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Record
+from gristmill.runs.retraining_record import DataChanges
 from helpers.small_projects import TOML, WRITERS
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -53,7 +54,7 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     waiting = retrained("gate.window=21")
     assert told(waiting)[0] == "waiting"
     assert waiting.retraining is not None
-    assert waiting.retraining.news.model_dump() == {"later": 20, "late": 0, "revised": 0, "removed": 0}
+    assert waiting.retraining.news == DataChanges(later=20)
     assert waiting.retraining.drift is not None
     assert waiting.retraining.drift.errors is not None
     assert waiting.retraining.drift.errors.count == (1 if domain == "generation" else 20)  # piece of 500 characters
