@@ -58,7 +58,8 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
             made = run_up_to("evaluate", recovery, ingested)
             found = judge_recovery(recovery, found, made)
             if not found.over:
-                run_up_to("export", with_only(recovery, found.winner[0]), before_selection(made))
+                recovery = with_only(recovery, found.winner[0])
+                run_up_to("export", recovery, before_selection(made))
                 found = promote(recovery, found)
     verdict, record = str(found.verdict), run.record().model_dump(mode="json")
     return cast("dict[str, Any]", Completed(name=verdict.capitalize(), message=found.why, data=record))

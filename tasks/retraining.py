@@ -266,8 +266,12 @@ def promote(run: Run, found: Retraining) -> Retraining:
     if champion and champion.number != found.champion:
         return record_retraining(run, _overtaken(found, champion.number))
     why = found.judgement.why if found.judgement else ""
-    decision = {"verdict": "judged", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
-    version = register(run.catalogue.root, run.catalogue.store, run.record(), decision)
+    record, tables = run.record(), run.pipeline.values()
+    changed = {name: values for name, values in tables.items() if values != record.settings.get(name)}
+    found = found.model_copy(update={"tables": changed})
+    findings = found.model_dump(mode="json", include={"news", "drift", "judgement", "tables"})
+    decision = {"verdict": "judged", "why": why} | findings
+    version = register(run.catalogue.root, run.catalogue.store, record, decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0, run.id)
     if promotion.version != version.number:
         later = _held_by(promotion, found) if promotion.held else _overtaken(found, promotion.version)

@@ -13,7 +13,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.config.catalogue import Catalogue, Pipeline, load
-from gristmill.config.stages import Stage, libraries_of, stages_of
+from gristmill.config.stages import Stage, libraries_of, settings_of_stages, stages_of
 from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
@@ -22,7 +22,9 @@ from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import FAILED, refresh_urls
 from gristmill.runs.records import Record, Runs
 from gristmill.store.artifact import Reference
+from gristmill.store.store import Store
 from gristmill.training.keras_backend import set_threads
+from gristmill.util import extras
 from gristmill.workers.pool import concurrency
 from tasks.deployed_runs import is_deployed, restarts_if_killed
 from tasks.pull_steps import check_store_outlasts_run
@@ -100,18 +102,15 @@ def recorded_run(
     """
     started = time.monotonic()
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
-    settings, store, runs = catalogue.pipeline(pipeline), catalogue.store, Runs(catalogue.store)
-    set_threads(catalogue.runner.threads)
+    settings, store = catalogue.pipeline(pipeline), catalogue.store
     check_store_outlasts_run(catalogue)
-    store.check_writable()
-    versions = library_versions((*libraries_of(settings.domain), "prefect"))
-    run = runs.start(settings, overrides, versions, trial, restarts_if_killed())
-    with messages_about(catalogue, run, command), _finished(runs, run):
+    run = start_record(catalogue, settings, overrides, trial)
+    with messages_about(catalogue, run, command), finish_record(store, run):
         if is_deployed():  # a command has asked before
             refresh_urls(settings.tables.values(), store)
         jobs = concurrency(catalogue.runner, jobs)
         yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
-        stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()
+        stages = Runs(store).read(pipeline, run.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     try:
         evict(store)
@@ -119,9 +118,19 @@ def recorded_run(
         logger.warning("%s The cache was not reduced.", error)
 
 
+def start_record(catalogue: Catalogue, settings: Pipeline, overrides: list[str], trial: bool = False) -> Record:
+    """Prepare this process for a run, and return the record of its start."""
+    set_threads(catalogue.runner.threads)
+    catalogue.store.check_writable()
+    used = extras.libraries_of(settings_of_stages(stages_of(settings.domain, settings.tables)))
+    libraries = library_versions((*libraries_of(settings.domain), "prefect"), used)
+    return Runs(catalogue.store).start(settings, overrides, libraries, trial, restarts_if_killed())
+
+
 @contextmanager
-def _finished(runs: Runs, run: Record) -> Iterator[None]:
+def finish_record(store: Store, run: Record) -> Iterator[None]:
     """Finish the record of a run at the end of the block."""
+    runs = Runs(store)
     try:
         yield
     except Exception as error:

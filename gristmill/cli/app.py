@@ -12,8 +12,8 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.commands import check, init, models, monitor, operations, run, schema, upkeep
-from gristmill.cli.options import Jobs, Json, Name, Refresh, RunId, Set, number_of
+from gristmill.cli.commands import check, init, models, monitor, operations, run, schema, upkeep, versions
+from gristmill.cli.options import AsOf, Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
 from gristmill.project.project import Project
@@ -113,8 +113,10 @@ app.command()(run.run)
 
 
 @app.command()
-def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
+def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = False) -> None:
     """Retrain if the data has changed; promote the new model if it is better. Exit 3: it was rejected."""
+    if as_of is not None:
+        raise typer.Exit(0 if versions.reproduce(name, as_of, set_, as_json) else EXIT_REJECTED)
     project = Project.open(overrides={name: set_ or []})
     with progress_bar.working("data", "reading"):
         record = project.retrain(name)
@@ -197,7 +199,7 @@ def runs(name: Name, as_json: Json = False) -> None:
 
 for _command in (
     run.report,
-    *(models.models, models.promote, models.rollback, models.predict, models.generate),
+    *(models.models, versions.diff, models.promote, models.rollback, models.predict, models.generate),
     *(monitor.monitor, monitor.truth),
     *(init.init, schema.schema, check.check),
     *(operations.deploy, operations.schedule, operations.updated),

@@ -84,6 +84,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
     str | None, typer.Option(help="ID of a run; default: the last successful one of the pipeline's own settings.")
 ]
+AsOf = Annotated[
+    int | None,
+    typer.Option(
+        "--as-of",
+        metavar="VERSION",
+        parser=number_of,
+        help="Train this version again from its own data and settings, and compare the weights. Nothing is promoted. "
+        "Exit 3: they differ.",
+    ),
+]
 ByVersion = Annotated[
     int | None, typer.Option("--version", metavar="N", parser=number_of, help="Use this version, not the champion.")
 ]

@@ -87,8 +87,8 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     """Yield files and folders that can be removed.
 
     These artifacts are kept: those of each pipeline's last successful runs, its newest run, the last retraining that
-    judged a challenger (for comparison with later data), its champion and newest versions, and `others`.
-    Versions need no artifact to serve: they own their bundles.
+    judged a challenger (for comparison with later data), its champion and newest versions, the data of all
+    versions, and `others`. Versions need no artifact to serve: they own their bundles.
     """
     registry = Registry(store)
     began, running = time.time(), first_running(store)
@@ -156,8 +156,22 @@ def referenced_artifacts(store: Store, keep_runs: int) -> Iterator[Reference]:
         with suppress(CorruptArtifact):  # no version can be read
             champion = registry.champion(pipeline)
         for index, version in enumerate(registry.versions(pipeline)):
-            if index < keep_runs or version == champion:
-                yield from version.references.values()
+            is_whole = index < keep_runs or version == champion
+            yield from (reference for label, reference in version.references.items() if is_whole or label == "ingest")
+
+
+def data_of_versions(store: Store) -> dict[str, tuple[int, int]]:
+    """Return the number of versions of each pipeline, and the bytes of the ingested data that is kept for them.
+
+    Artifacts that only a shared store has do not count.
+    """
+    registry, found = Registry(store), {}
+    for pipeline in registry.pipelines():
+        versions = list(registry.versions(pipeline))
+        keys = {version.references["ingest"]["key"] for version in versions if "ingest" in version.references}
+        sizes = (file.stat().st_size for key in keys for file in files_below(store.path("ingest", key)))
+        found[pipeline] = len(versions), sum(sizes)
+    return found
 
 
 def first_running(store: Store, cache: str | None = None) -> float:

@@ -15,6 +15,8 @@ from gristmill.project.result import Result
 from gristmill.project.serving import Models
 from gristmill.project.status import Status
 from gristmill.retraining.notification_delivery import send_messages
+from gristmill.retraining.reproduction import Reproduction
+from gristmill.retraining.version_data import diff_versions
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
@@ -173,6 +175,24 @@ class Project(Models):
         self._send_messages(ended, "retrain")
         return ended
 
+    def reproduce(self, name: str, version: int) -> Reproduction:
+        """Train a version again from the data that it was trained on, with its own settings, and compare the results.
+
+        Nothing is promoted, and neither runs nor artifacts of the pipeline change. With the same code and libraries the
+        weights are the same, bit for bit.
+        """
+        self.version(name, version)  # raises before Prefect is loaded
+        return Reproduction.model_validate(
+            launch(self.catalogue, (), "reproduce", {"pipeline": name, "version": version})
+        )
+
+    def diff(self, name: str, version: int, later: int) -> "pd.DataFrame":
+        """Return the rows that differ between the data of two versions; the index is "added", "changed" or "lost".
+
+        A column such as `y` holds the values of the later version, and `y before` those of the other one.
+        """
+        return diff_versions(self.version(name, version), self.version(name, later), self.store)
+
     def report(self, record: Record) -> Path:
         """Render the report on a run and return its path."""
         return self._result(record).report
@@ -220,6 +240,12 @@ class Project(Models):
                 remove_shared(item, self.store.remote)
             garbage += [*shared, *evict(self.store, dry_run, {item.path for item in garbage})]
         return garbage
+
+    def data_of_versions(self) -> dict[str, tuple[int, int]]:
+        """Return the number of versions of each pipeline, and the bytes of the data that is kept for them."""
+        from gristmill.maintenance import local
+
+        return local.data_of_versions(self.store)
 
     def data(self, name: str) -> dict[str, Located]:
         """Return the location of a pipeline's data; raise `DataError` if it is missing."""

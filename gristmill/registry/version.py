@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gristmill.keys import digest_of
 from gristmill.registry.ledger import Entry
 from gristmill.runs.records import DomainName, Record
 from gristmill.runs.scores import Scores
@@ -42,7 +41,7 @@ class Version(Entry):
     scores: dict[str, Any]  # of the bundle: model, baselines, headline
     versions: dict[str, str]  # of libraries
     git: Git
-    code: dict[str, str]  # digest of the code that each stage's result depends on
+    code: dict[str, str]  # hash of each module and file that the results of its run depend on
     made: datetime  # when it was registered
     decision: dict[str, Any]  # verdict, reason, and findings of a retraining
 
@@ -50,6 +49,12 @@ class Version(Entry):
     def evaluated(self) -> Scores:
         """The scores as a typed object."""
         return Scores.model_validate(self.scores)
+
+    @property
+    def trained_with(self) -> dict[str, Any]:
+        """The settings of the exported model, in which a recipe or a recovery may have replaced tables of its run."""
+        changed: dict[str, Any] = self.decision.get("tables", {})
+        return self.settings | changed
 
     @property
     def loses_to_baseline(self) -> str | None:
@@ -71,9 +76,15 @@ def git_of(folder: Path) -> Git:
 
 
 def code_digests(record: Record, store: Store) -> dict[str, str]:
-    """Return the digest of each stage's code (`code_closure.py`); raise `CorruptArtifact` if a manifest is damaged."""
-    manifests = {label: store.read_manifest(reference) for label, reference in record.references.items()}
-    return {label: digest_of(manifest["made_of"]["code"]) for label, manifest in manifests.items()}
+    """Return the hash of each module (`code_closure.py`) and file, such as `source.path`, that the results depend on.
+
+    `CorruptArtifact` is raised if the manifest of an artifact is damaged.
+    """
+    found: dict[str, str] = {}
+    for reference in record.references.values():
+        made_of = store.read_manifest(reference)["made_of"]
+        found |= made_of["code"] | {name: digest for name, digest in made_of["inputs"].items() if "." in name}
+    return found
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -11,7 +11,9 @@ from gristmill.runs.retraining_record import DataChanges, LostRows
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
 
-CONTENT = "content"  # column that identifies an example
+CONTENT = "_content"  # column that identifies an example
+ADDED, CHANGED, LOST = "added", "changed", "lost"
+BEFORE = " before"  # ending of a column with earlier values
 
 
 def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
@@ -21,18 +23,55 @@ def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChan
     """
     if before is None:
         return DataChanges(later=len(now))
-    kept = _common(now, before, [CONTENT])
-    return DataChanges(
-        later=len(now) - kept,
-        revised=kept - _common(now, before, list(now.columns)),
-        removed=len(before) - kept,
+    counts = diff_examples(now, before, list(now.columns)).index.value_counts()
+    return DataChanges(later=counts.get(ADDED, 0), revised=counts.get(CHANGED, 0), removed=counts.get(LOST, 0))
+
+
+def diff_examples(now: pd.DataFrame, before: pd.DataFrame, compared: list[str]) -> pd.DataFrame:
+    """Return the examples that differ, as `diff_rows` does, in the order of their tables.
+
+    `compared` are `CONTENT` and the columns whose change counts. Other columns describe an example and are there once.
+    """
+    rows, earlier = (
+        table.assign(_at=np.arange(len(table)))[_is_without_equal(table, other, compared)]
+        for table, other in ((now, before), (before, now))
     )
+    rows, earlier = (one.assign(_copy=one.groupby(CONTENT, sort=False).cumcount()) for one in (rows, earlier))
+    found = diff_rows(rows, earlier, [CONTENT, "_copy"])
+    for name in (name for name in rows if name not in (*compared, "_copy")):
+        found[name] = found[name].fillna(found.pop(f"{name}{BEFORE}")).astype(rows[name].dtype)
+    return found.sort_values("_at", kind="stable").drop(columns=[CONTENT, "_copy", "_at"])
 
 
-def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
-    """Return the number of pairs of rows that are equal in some columns; each row is in at most one pair."""
-    counts = [table.groupby(columns, sort=False).size() for table in (now, before)]
-    return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
+def diff_rows(now: pd.DataFrame, before: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the rows that were added, changed or lost, with this kind of change as the index.
+
+    Args:
+        now: the later table.
+        before: the earlier table.
+        keys: columns that identify a row of both tables.
+
+    Returns:
+        The keys and, twice, each other column that both tables have: `y`, empty for a lost row, and `y before`, empty
+        for an added one.
+    """
+    columns = [*keys, *(name for name in now if name in before and name not in keys)]
+    both = now[columns].merge(before[columns], how="outer", on=keys, suffixes=("", BEFORE), indicator="_merge")
+    change = both.pop("_merge").map({"left_only": ADDED, "right_only": LOST, "both": CHANGED})
+    equal = (change == CHANGED).to_numpy()
+    for name in columns[len(keys) :]:
+        values, earlier = both[name], both[f"{name}{BEFORE}"]
+        equal = equal & ((values == earlier) | (values.isna() & earlier.isna())).to_numpy()
+    return both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
+
+
+def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> Mask:
+    """Return which rows of a table have no equal row in the other; each row of the other equals at most one."""
+    own, others = (
+        one[columns].assign(_number=one.groupby(columns, sort=False).cumcount().to_numpy()) for one in (table, other)
+    )
+    found: Mask = (own.merge(others, how="left", indicator="_merge")["_merge"] == "left_only").to_numpy()
+    return found
 
 
 def lost_examples(

@@ -181,6 +181,7 @@ class Retraining(BaseModel):
     verdict: RetrainingVerdict | None = None  # None while the retraining is running
     why: str = ""
     version: int | None = None  # promoted version
+    tables: dict[str, Any] = {}  # settings of the exported model that differ from the run's: of a recipe, a recovery
 
     @property
     def over(self) -> bool:

@@ -222,6 +222,8 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
     assert "train" not in recovery.stages  # nothing of a challenger of the pipeline's own kind
     forecast = Project.open(project).predict("small")
     assert (forecast["sunspots"] > 900).all()
+    assert set(champion.decision["tables"]) >= {"model", "preprocess", "select"}
+    assert Project.open(project).reproduce("small", 2).other_results == []
 
     judged = retrain(332, change=shifted)  # the pipeline's own model is judged against it
 

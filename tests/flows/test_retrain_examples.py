@@ -80,6 +80,14 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     assert champion is not None
     assert champion.number == (2 if better else 1)
     assert told(retrained()) == ("nothing new", "0 rows that no retraining has judged, fewer than 2")
+    if not better:
+        Project.open(tmp_path).run(domain)
+        Project.open(tmp_path).promote(domain)
+    for number in (1, 2):
+        reproduced = Project.open(tmp_path).reproduce(domain, number)
+        assert (reproduced.other_results, reproduced.causes) == ([], [])
+    assert Project.open(tmp_path).diff(domain, 1, 2).index.tolist() == ["added"] * 20
+    assert Project.open(tmp_path).diff(domain, 2, 1).index.tolist() == ["lost"] * 20
     if domain != "generation":
         made = Project.open(tmp_path).predict(domain)
         assert len(made) == 60

@@ -10,6 +10,8 @@ from gristmill.cli.options import pipelines_argument
 from gristmill.project.project import Project
 from gristmill.training import progress
 
+_MAX_PIPELINES = 3  # whose versions take the most space
+
 
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Restore damaged files or move them aside.")] = False,
@@ -36,11 +38,14 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
     """Remove artifacts that no recent run and no version needs."""
     with progress_bar.working():
         progress.report_work("gc")
-        garbage = Project.open().collect(dry_run)
+        project = Project.open()
+        garbage, kept = project.collect(dry_run), project.data_of_versions()
     for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
     freed = sum(item.bytes for item in garbage) / 2**20
     typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {len(garbage)} items.")
+    for name, (versions, size) in sorted(kept.items(), key=lambda item: -item[1][1])[:_MAX_PIPELINES]:
+        typer.echo(f"{size / 1024:>10,.0f} KiB  kept: data of {versions} version{'s' * (versions != 1)} of {name}")
 
 
 def doctor(

@@ -53,6 +53,13 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
     return DataChanges(later=0, late=changes.later, removed=changes.removed)
 
 
+def diff(ingest: Path, before: Path) -> pd.DataFrame:
+    """Return the lines that were added or lost, and their numbers; a changed line is both."""
+    texts = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
+    now, then = (pd.DataFrame({CONTENT: one, "line": np.arange(1, len(one) + 1), "text": one}) for one in texts)
+    return example_diff.diff_examples(now, then, [CONTENT])
+
+
 def lost(ingest: Path, before: Path) -> LostRows:
     """Count the lines of `before` that are missing."""
     now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))

@@ -32,6 +32,14 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
     return example_diff.compare_examples(_contents(now).to_frame(), _contents(then).to_frame())
 
 
+def diff(ingest: Path, before: Path) -> pd.DataFrame:
+    """Return the rows that were added or lost; a changed row is both. Columns that only one has are not compared."""
+    tables = [read_table(folder / "table.parquet") for folder in (ingest, before)]
+    shared = [str(name) for name in tables[0] if name in tables[1]]
+    now, then = (table[shared].assign(**{CONTENT: _contents(table[shared])}) for table in tables)
+    return example_diff.diff_examples(now, then, [*shared, CONTENT])
+
+
 def lost(ingest: Path, before: Path) -> LostRows:
     """Count the earlier rows that are missing."""
     now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))

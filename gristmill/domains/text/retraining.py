@@ -49,5 +49,5 @@ def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[
 
 
 TEXTS = ClassifierRetraining("texts.parquet", "text", _predict, _input_drift)
-news, lost, drift = TEXTS.news, TEXTS.lost, TEXTS.drift
+news, diff, lost, drift = TEXTS.news, TEXTS.diff, TEXTS.lost, TEXTS.drift
 judgeable, contest = TEXTS.judgeable, TEXTS.contest

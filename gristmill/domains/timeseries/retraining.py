@@ -18,6 +18,7 @@ from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import combine_signs
+from gristmill.retraining.example_diff import ADDED, CHANGED, LOST, diff_rows
 from gristmill.retraining.gate import Contest
 from gristmill.retraining.series_drift import series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import (
@@ -92,17 +93,12 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
     if then["ds"].dtype.kind != now["ds"].dtype.kind:
         raise incomparable_error("the times of the data changed from dates to numbers, or from numbers to dates")
     old = now["ds"] <= then["ds"].max()
-    both = now[old].merge(then, how="outer", on=_KEYS, suffixes=("", " before"), indicator=True)
-    shared = both[both["_merge"] == "both"]
-    columns = [name for name in then.columns if name not in (*_KEYS, "filled") and name in now.columns]
-    changed = np.zeros(len(shared), bool)
-    for name in columns:
-        changed |= shared[name].to_numpy() != shared[f"{name} before"].to_numpy()
+    counts = diff_rows(now[old].drop(columns="filled"), then, _KEYS).index.value_counts()
     return DataChanges(
         later=now.loc[~old, "ds"].nunique(),
-        late=int((both["_merge"] == "left_only").sum()),
-        revised=int(changed.sum()),
-        removed=int((both["_merge"] == "right_only").sum()),
+        late=counts.get(ADDED, 0),
+        revised=counts.get(CHANGED, 0),
+        removed=counts.get(LOST, 0),
         **_series_changes(now, then),
     )
 
@@ -123,6 +119,15 @@ def _listed(names: pd.Index) -> str:
     """Return the first names, and the number of others."""
     others = len(names) - _MAX_SERIES_LISTED
     return ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + (f" and {others:,} others" if others > 0 else "")
+
+
+def diff(ingest: Path, before: Path) -> pd.DataFrame:
+    """Return the observations that differ, as `diff_rows` does; filled values are not observations."""
+    tables = [read_table(folder / "series.parquet") for folder in (ingest, before)]
+    now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
+    if now["ds"].dtype.kind != then["ds"].dtype.kind:  # dates became numbers, or numbers dates
+        now, then = (table.astype({"ds": "str"}) for table in (now, then))
+    return diff_rows(now, then, _KEYS[::-1])
 
 
 def lost(ingest: Path, before: Path) -> LostRows:

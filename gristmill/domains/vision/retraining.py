@@ -35,5 +35,5 @@ def _brightness(ingest: Path, rows: pd.DataFrame, export: Path) -> npt.NDArray[n
 
 
 PHOTOS = ClassifierRetraining("index.parquet", "sha256", _classify, _input_drift)
-news, lost, drift = PHOTOS.news, PHOTOS.lost, PHOTOS.drift
+news, diff, lost, drift = PHOTOS.news, PHOTOS.diff, PHOTOS.lost, PHOTOS.drift
 judgeable, contest = PHOTOS.judgeable, PHOTOS.contest

@@ -15,7 +15,7 @@ import pytest
 
 from gristmill import keys
 from gristmill.errors import CorruptArtifact
-from gristmill.maintenance.local import garbage, remove, repair, verify_registry, verify_store
+from gristmill.maintenance.local import data_of_versions, garbage, remove, repair, verify_registry, verify_store
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Git
 from gristmill.runs.records import Record, RunOutcome, StageRecord
@@ -193,6 +193,23 @@ def test_all_of_the_champion_and_the_newest_versions_is_kept_and_the_others_serv
     remove(list(garbage(store, keep_runs=1)))
     for version in registry.versions("small"):
         registry.bundle(version)
+
+
+def test_the_data_of_every_version_is_kept_until_its_file_is_removed(store: Store) -> None:
+    registry, data = Registry(store), [publish(store, "ingest", day) for day in range(3)]
+    for day, ingest in enumerate(data):
+        register(registry, record(store, day, ingest, publish(store, "export", day)))
+    shutil.rmtree(store.root / "runs")
+
+    assert not {artifact.path for artifact in data} & set(named(store, keep_runs=1))
+    assert data_of_versions(store) == {"small": (3, sum(map(size_of, data)))}
+    (store.root / "registry/small/versions/000001.json").unlink()
+    assert data[0].path in named(store, keep_runs=1)
+    assert data_of_versions(store) == {"small": (2, sum(map(size_of, data[1:])))}
+
+
+def size_of(artifact: Artifact) -> int:
+    return sum(path.stat().st_size for path in files_below(artifact.path))
 
 
 def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store) -> None:

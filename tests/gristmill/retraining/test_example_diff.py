@@ -1,16 +1,17 @@
 """Examples are known by their content: what is new, what has changed, and what nobody was trained on."""
 
+import math
 import subprocess
 import sys
 
 import pandas as pd
 
-from gristmill.retraining.example_diff import compare_examples, unseen_examples
+from gristmill.retraining.example_diff import CONTENT, compare_examples, diff_examples, diff_rows, unseen_examples
 from gristmill.runs.retraining_record import DataChanges
 
 
 def said(*rows: tuple[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["content", "label"], dtype="str")
+    return pd.DataFrame(rows, columns=[CONTENT, "label"], dtype="str")
 
 
 def test_examples_are_counted_that_came_changed_or_went() -> None:
@@ -29,6 +30,36 @@ def test_equal_examples_are_counted_as_often_as_they_come_more() -> None:
     assert compare_examples(thrice, once) == DataChanges(later=2)
     assert compare_examples(once, thrice) == DataChanges(later=0, removed=2)
     assert compare_examples(said(("a", "y")), said(("a", "x"))) == DataChanges(later=0, revised=1)
+
+
+def test_the_examples_that_differ_are_listed_in_their_order_with_both_labels() -> None:
+    before = said(("a", "x"), ("b", "x"), ("b", "x"), ("d", "y")).assign(id=["1", "2", "3", "4"])
+    now = said(("e", "x"), ("b", "y"), ("a", "x"), ("b", "x"), ("a", "x")).assign(id=["5", "6", "1", "2", "7"])
+
+    found = diff_examples(now, before, [CONTENT, "label"])
+
+    assert [tuple(row) for row in found.reset_index().fillna("").itertuples(index=False)] == [
+        ("added", "x", "5", ""),
+        ("changed", "y", "6", "x"),
+        ("lost", "", "4", "y"),
+        ("added", "x", "7", ""),
+    ]
+    assert list(found) == ["label", "id", "label before"]
+    assert diff_examples(now, now, [CONTENT, "label"]).empty
+
+
+def test_rows_that_differ_have_the_columns_that_both_tables_have() -> None:
+    before = pd.DataFrame({"at": [1, 2, 3, 4], "y": [0.1, 0.2, math.nan, 0.4], "old": 0})
+    now = pd.DataFrame({"at": [2, 3, 4, 5], "y": [0.2, math.nan, 0.5, 0.6], "new": 0})
+
+    found = diff_rows(now, before, ["at"])
+
+    assert [tuple(row) for row in found.reset_index().fillna(-1).itertuples(index=False)] == [
+        ("lost", 1, -1, 0.1),
+        ("changed", 4, 0.5, 0.4),
+        ("added", 5, 0.6, -1),
+    ]
+    assert list(found) == ["at", "y", "y before"]
 
 
 def test_examples_are_judged_on_that_nobody_was_trained_on() -> None:

@@ -20,6 +20,8 @@ from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folde
 from gristmill.runs.scores import Scores
 from gristmill.util.table_io import read_document, read_table
 
+_COMPARED = (CONTENT, "label", "part")  # columns whose change counts
+
 
 @dataclass(frozen=True)
 class IngestedExamples:
@@ -71,6 +73,14 @@ class ClassifierRetraining:
         return example_diff.compare_examples(
             _compared(self._ingested(ingest)), _compared(self._ingested(before)) if before else None
         )
+
+    def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
+        """Return the examples that were added, changed (of another class or part) or lost, and their ids."""
+        now, then = (self._ingested(folder) for folder in (ingest, before))
+        rows, earlier = (
+            _compared(one).assign(id=one.rows["id"], **{self.content: one.contents}) for one in (now, then)
+        )
+        return example_diff.diff_examples(rows, earlier, list(_COMPARED))
 
     def lost(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier examples that are missing."""
@@ -141,7 +151,8 @@ class ClassifierRetraining:
 
 def _compared(data: IngestedExamples) -> pd.DataFrame:
     """Return content, class and part of examples."""
-    return pd.DataFrame({CONTENT: data.contents, "label": data.labels, "part": data.rows["part"].fillna("")})
+    columns = (data.contents, data.labels, data.rows["part"].fillna(""))
+    return pd.DataFrame(dict(zip(_COMPARED, columns, strict=True)))
 
 
 def _misses(

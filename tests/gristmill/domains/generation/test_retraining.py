@@ -12,7 +12,7 @@ from gristmill.domains.generation import dataset, retraining
 from gristmill.domains.generation.dataset import pieces
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.preprocess import preprocess
-from gristmill.domains.generation.retraining import contest, drift, judgeable, news
+from gristmill.domains.generation.retraining import contest, diff, drift, judgeable, news
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
@@ -83,6 +83,8 @@ def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path
     assert first == DataChanges(later=0, late=1)
     changed = news(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
     assert changed == DataChanges(later=0, late=1, removed=1)
+    added, gone = diff(tmp_path / "d", before).reset_index().to_numpy().tolist()
+    assert (added, gone[0], gone[2]) == (["added", 100, "another line"], "lost", LINES[99])
 
 
 def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_part(

@@ -11,7 +11,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.models.dense import Dense
-from gristmill.domains.tabular.retraining import contest, drift, judgeable, news
+from gristmill.domains.tabular.retraining import contest, diff, drift, judgeable, news
 from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
@@ -63,7 +63,11 @@ def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Inge
     assert news(champion, None).later == 60
     assert news(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
     assert news(ingested(more), champion) == DataChanges(later=40)
-    changed = news(ingested(lambda houses: houses.assign(price=houses["price"].where(houses.index > 2, 1.5))), champion)
+    cheap = ingested(lambda houses: houses.assign(price=houses["price"].where(houses.index > 2, 1.5)))
+    changed, rows = news(cheap, champion), diff(cheap, champion)
+    assert rows.index.value_counts().to_dict() == {"added": 3, "lost": 3}
+    assert rows.loc["added", "price"].tolist() == [1.5] * 3
+    assert rows.loc["added", "price before"].isna().all()
     assert (changed.later, changed.removed, str(changed)) == (3, 3, "3 new, 3 removed")
 
 

@@ -10,7 +10,7 @@ from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.text import dataset
 from gristmill.domains.text.export import export
 from gristmill.domains.text.preprocess import preprocess
-from gristmill.domains.text.retraining import contest, drift, judgeable, news
+from gristmill.domains.text.retraining import contest, diff, drift, judgeable, news
 from gristmill.domains.text.settings import Evaluate, Export, Preprocess
 from gristmill.errors import RequestError
 from gristmill.export import bundle
@@ -74,6 +74,10 @@ def test_texts_are_new_of_another_class_or_part_or_gone(champion: Folders, tmp_p
 
     assert news(champion["ingest"], None).later == 100
     assert news(now, champion["ingest"]) == DataChanges(later=7, revised=3, removed=2)
+    found = diff(now, champion["ingest"])
+    assert found.index.value_counts().to_dict() == {"added": 7, "changed": 3, "lost": 2}
+    assert list(found) == ["label", "part", "id", "text", "label before", "part before"]
+    assert list(found.loc["changed", "text"]) == list(rows["text"][:3])
     shuffled = ingested(tmp_path / "shuffled", rows.sample(frac=1, random_state=0))
     assert news(shuffled, champion["ingest"]).rows == 0
 

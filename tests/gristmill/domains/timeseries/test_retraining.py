@@ -10,7 +10,7 @@ import pytest
 from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import load
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.retraining import contest, drift, news, overrides
+from gristmill.domains.timeseries.retraining import contest, diff, drift, news, overrides
 from gristmill.domains.timeseries.settings import Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.retraining.gate import judge_contest
@@ -106,6 +106,24 @@ def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
     same = news(before, before)
     assert (same.rows, str(same)) == (0, "nothing")
     assert news(before, tmp_path / "now").removed == 1 + 2
+    rows = diff(tmp_path / "now", before)
+    assert rows.index.value_counts().to_dict() == {"changed": 3, "added": 3}
+    assert list(rows) == ["ds", "unique_id", "y", "y before"]
+    assert rows.loc["changed", ["y", "y before"]].to_numpy().tolist() == [[0, 4], [0, 5], [0, 6]]
+    assert diff(before, before).empty
+
+
+def test_a_filled_value_is_no_row_and_numbers_are_no_dates(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    for folder, filled in ((before, True), (now, False)):
+        folder.mkdir()
+        table = table_of(np.arange(10))
+        write_ingested(folder, table.assign(filled=(table.index == 4) & filled))
+    (tmp_path / "numbers").mkdir()
+    write_ingested(tmp_path / "numbers", table_of(np.arange(10)).assign(ds=np.arange(10)))
+
+    assert diff(now, before).index.tolist() == ["added"]
+    assert diff(tmp_path / "numbers", before).index.value_counts().to_dict() == {"added": 10, "lost": 9}
 
 
 @pytest.mark.fault(23)

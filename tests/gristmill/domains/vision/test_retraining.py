@@ -15,7 +15,7 @@ from gristmill.domains.vision.export import export
 from gristmill.domains.vision.ingest import ingest
 from gristmill.domains.vision.predictions import probabilities_of
 from gristmill.domains.vision.preprocess import preprocess
-from gristmill.domains.vision.retraining import contest, drift, news
+from gristmill.domains.vision.retraining import contest, diff, drift, news
 from gristmill.domains.vision.settings import Evaluate, Export, Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
@@ -101,6 +101,9 @@ def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
     found = news(ingested(more, tmp_path / "ingest"), champion["ingest"])
 
     assert found == DataChanges(later=24, revised=1, removed=1)
+    rows = diff(tmp_path / "ingest", champion["ingest"])
+    (moved,) = rows.loc[["changed"], ["id", "label before", "label"]].to_numpy().tolist()
+    assert moved == ["square/moved.jpg", "disc", "square"]
     assert news(champion["ingest"], champion["ingest"]).rows == 0
     assert news(champion["ingest"], None).later == 40
 

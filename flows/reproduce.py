@@ -1,0 +1,27 @@
+"""The flow that trains a version again from its own data, and compares the weights."""
+
+from typing import Any
+
+from prefect import flow
+
+from gristmill.retraining.reproduction import compare_with_version
+from tasks.reproduction import version_run
+from tasks.stage_tasks import run_up_to
+
+
+@flow(name="reproduce", flow_run_name="reproduce {pipeline} v{version}", persist_result=False)
+def reproduce(pipeline: str, version: int, project: str | None = None) -> dict[str, Any]:
+    """Train a version again from its own data and settings, and compare the result; nothing is promoted.
+
+    Args:
+        pipeline: name of a table in `pipelines.toml`.
+        version: number of the version.
+        project: folder of `pipelines.toml`; default: found from the current folder upward.
+
+    Returns:
+        The comparison (`gristmill/retraining/reproduction.py`).
+    """
+    with version_run(pipeline, version, project) as (run, original):
+        run_up_to("refit", run, {"ingest": original.references["ingest"]})
+        reproduction = compare_with_version(original, run.record(), run.catalogue.store)
+    return reproduction.model_dump(mode="json")

@@ -1,0 +1,93 @@
+"""The command `diff` and the option `--as-of` of `retrain`: go back to the data of a version."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gristmill.cli import console, output, progress_bar
+from gristmill.cli.options import Json, Name, number_of
+from gristmill.cli.text_table import column, print_columns
+from gristmill.errors import RequestError
+from gristmill.project.project import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MAX_ROWS = 5  # of each kind of change, on the terminal
+_MIN_WIDTH = 20  # of descriptions and values on a narrow terminal
+_CHANGES = ("added", "changed", "lost")
+
+
+def reproduce(name: str, version: int, assignments: list[str] | None, as_json: bool) -> bool:
+    """Train a version again, print how the result compares with it, and return whether the weights are the same."""
+    if assignments:
+        raise RequestError(f"--set {assignments[0]}: --as-of uses the settings of version {version}. Leave out one.")
+    with progress_bar.working("data", "reading"):
+        found = Project.open().reproduce(name, version)
+    if as_json:
+        output.show_json(found.model_dump(mode="json") | {"same": found.is_same})
+        return found.is_same
+    same = "same weights as" if found.is_same else "not the weights of"
+    typer.echo(f"{name}: {same} version {version} (digest {found.digest[:12]}, expected {found.expected[:12]})")
+    if found.other_results:
+        console.write(f"other results: {', '.join(found.other_results)}")
+        causes = found.causes or ["neither code nor libraries; the processor, or random numbers in code of your own"]
+        for cause in causes:
+            console.write(f"changed since: {cause}")
+    return found.is_same
+
+
+def diff(
+    name: Name,
+    version: Annotated[
+        int, typer.Argument(metavar="VERSION", parser=number_of, help="The version with the earlier data.")
+    ],
+    later: Annotated[int, typer.Argument(metavar="LATER", parser=number_of, help="The version with the later data.")],
+    as_json: Json = False,
+) -> None:
+    """Show which rows were added, changed or lost between the data of two versions."""
+    with progress_bar.working("data", "reading"):
+        rows = Project.open().diff(name, version, later)
+    counts = {change: int((rows.index == change).sum()) for change in _CHANGES}
+    if as_json:
+        plain = rows.reset_index().astype(object)
+        records = plain.where(plain.notna(), None).to_dict("records")
+        output.show_json({"version": version, "later": later, **counts, "rows": records})
+        return
+    told = ", ".join(f"{count:,} {change}" for change, count in counts.items())
+    typer.echo(f"{name}: {told} from version {version} to version {later}")
+    if len(rows):
+        _show_rows(rows)
+    if any(count > _MAX_ROWS for count in counts.values()):
+        typer.echo(f"The first {_MAX_ROWS} of each kind are shown; all: gristmill diff {name} {version} {later} --json")
+
+
+def _show_rows(rows: "pd.DataFrame") -> None:
+    """Print the first rows of each kind of change: what describes them, and their values."""
+    shown = rows.groupby(level=0).head(_MAX_ROWS).sort_index(kind="stable")
+    compared = [str(name) for name in rows if f"{name} before" in rows]
+    described = [str(name) for name in rows if str(name).removesuffix(" before") not in compared]
+    values = [
+        ", ".join(filter(None, (_value(name, row[name], row[f"{name} before"], change) for name in compared)))
+        for change, row in shown.iterrows()
+    ]
+    columns = [
+        column("rows", list(map(str, shown.index))),
+        *(column(name, [_text(value) for value in shown[name]]) for name in described),
+        column("values", values),
+    ]
+    print_columns(columns, [(name, _MIN_WIDTH) for name in ["values", *described]])
+
+
+def _value(name: str, now: Any, before: Any, change: Any) -> str:
+    """Return a column and its value, or both values of a changed row; empty if it did not change."""
+    if change != "changed":
+        return f"{name} {_text(before if change == 'lost' else now)}"
+    before, now = _text(before), _text(now)
+    return f"{name} {before} → {now}" if before != now else ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(float(value)).removesuffix(".0")  # in full: a change may be small
+    return " ".join(str(value).removesuffix(" 00:00:00").split())

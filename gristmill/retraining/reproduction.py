@@ -1,0 +1,57 @@
+"""Reproduction: a version trained again from its own data, settings and candidates, compared with the original."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from gristmill.config.stages import SELECT
+from gristmill.registry.version import Version, code_digests
+from gristmill.runs.records import Record
+from gristmill.store.code_closure import source_name
+from gristmill.store.store import Store
+
+_MODEL_STAGES = ("refit", SELECT, "train")  # the first that a run has made the exported network
+
+
+class Reproduction(BaseModel):
+    """Whether a version could be reproduced, and everything that differs from its own training."""
+
+    pipeline: str
+    version: int
+    digest: str  # of the files of the trained model: weights, architecture, and how it learned
+    expected: str  # the version's
+    other_results: list[str]  # stages that gave another result, in their order
+    causes: list[str]  # code and libraries that have changed since
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the weights are the same, bit for bit."""
+        return self.digest == self.expected
+
+
+def compare_with_version(version: Version, record: Record, store: Store) -> Reproduction:
+    """Compare the run that trained a version again, whose artifacts are in `store`, with the version."""
+    model = next(stage for stage in _MODEL_STAGES if stage in version.references)
+    made = {label: reference["digest"] for label, reference in record.references.items()}
+    expected = {label: reference["digest"] for label, reference in version.references.items()}
+    return Reproduction(
+        pipeline=version.pipeline,
+        version=version.number,
+        digest=made[model],
+        expected=expected[model],
+        other_results=[label for label in made if made[label] != expected.get(label)],
+        causes=_changed_code(version.code, code_digests(record, store)) + _changed(version.versions, record.versions),
+    )
+
+
+def _changed_code(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return the modules and files that changed. A module that is not used any more was named in another one."""
+    if not before.keys() & now.keys():  # registered by a gristmill that did not record them
+        return ["code, which the version does not record"]
+    return [f"code {source_name(name)}" for name in now if now[name] != before.get(name)]
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return the libraries whose version changed; Prefect runs the stages but changes no result."""
+    libraries = (name for name in now if name != "prefect" and now[name] != before.get(name))
+    return [f"{name} {before.get(name, 'not installed')} → {now[name]}" for name in libraries]

@@ -1,0 +1,43 @@
+"""Data of versions, which is kept as long as a version refers to it: open it, and compare that of two versions."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from gristmill.errors import CorruptArtifact, RequestError
+from gristmill.registry.version import Version
+from gristmill.store.artifact import Artifact
+from gristmill.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def open_data(version: Version, store: Store) -> Artifact:
+    """Return the ingested data of a version after verifying it.
+
+    Raises:
+        RequestError: it was removed or is damaged.
+    """
+    try:
+        return store.open_verified(version.references["ingest"])
+    except CorruptArtifact as damage:
+        raise RequestError(
+            f"{damage} Without this data, version {version.number} of {version.pipeline} can be neither trained again "
+            "nor compared. Choose another version."
+        ) from None
+
+
+def diff_versions(version: Version, later: Version, store: Store) -> "pd.DataFrame":
+    """Return the rows that differ between the data of two versions (`example_diff.diff_rows`).
+
+    Raises:
+        RequestError: the versions are of different domains, or their data is not available.
+    """
+    if version.domain != later.domain:
+        raise RequestError(
+            f"version {version.number} of {version.pipeline} is a {version.domain} model, and version {later.number} a "
+            f"{later.domain} model: their data cannot be compared."
+        )
+    before, now = (open_data(one, store).path for one in (version, later))
+    found: pd.DataFrame = importlib.import_module(f"gristmill.domains.{later.domain}.retraining").diff(now, before)
+    return found
