@@ -86,7 +86,14 @@ def test_errors_that_are_not_finite_are_the_worst() -> None:
 
     assert e_value(broken, good) > 140
     assert e_value(broken, broken) == 1
-    assert e_value(good, np.array([1.0, 1.0, math.inf, *np.ones(9)])) < 0.6
+    assert e_value(good, np.array([1.0, 1.0, math.inf, *np.ones(9)])) < 0.8
+
+
+def test_a_candidate_that_needs_a_season_to_follow_wins_soon_after_it() -> None:
+    champion, candidate = np.full(32, 4.0), np.array([*np.full(12, 6.0), *np.ones(20)])
+
+    assert e_value(champion[:12], candidate[:12]) < 1
+    assert e_value(champion, candidate) > 140
 
 
 def test_one_huge_error_of_the_champion_is_no_evidence() -> None:
