@@ -40,7 +40,7 @@ from gristmill.sources.tables.csv import Csv
 NAME = "replay"
 FILE = "series.csv"
 CANDIDATES = ["naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta", "ridge"]
-SHIFT = 3.0  # deviations of the data before the first arrival
+SHIFT = 3.0  # of the level, or from trough to crest of a season; in deviations before the first arrival
 TIMES = 5  # random times of each kind of shift
 EARLIEST, LATEST = 0.1, 0.6  # share of the arrivals before a shift
 AFTER = 10  # arrivals from a shift on, at most
@@ -146,7 +146,8 @@ def _variance(values: Array, usual: Array, deviation: Array, season: int) -> Arr
 
 
 def _season(values: Array, usual: Array, deviation: Array, season: int) -> Array:
-    return values + SHIFT * deviation * np.sin(2 * np.pi * np.arange(len(values)) / season)[:, np.newaxis]
+    wave = (1 - np.cos(2 * np.pi * np.arange(len(values)) / season)) / 2
+    return values + SHIFT * deviation * wave[:, np.newaxis]
 
 
 SHIFTS: dict[str, Shift] = {"level": _level, "variance": _variance, "season": _season}
@@ -174,7 +175,7 @@ class Setting:
         changed = table.copy()
         values, middle = (each.iloc[cut:].to_numpy() for each in (table, usual))
         changed.iloc[cut:] = SHIFTS[self.kind](values, middle, np.asarray(data.deviation, np.float64), data.season)
-        return changed
+        return changed.clip(lower=table.min().clip(upper=0), axis=1)  # what cannot be negative stays so
 
 
 def settings() -> Iterator[Setting]:
