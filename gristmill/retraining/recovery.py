@@ -80,8 +80,8 @@ def e_value(champion: Errors, candidate: Errors) -> float:
     at several times, and their gains are averaged with weights that sum to 1, which is again the gain of a fair bet.
 
     Sources: Ramdas, Grünwald, Vovk & Shafer, "Game-Theoretic Statistics and Safe Anytime-Valid Inference", Statistical
-    Science 38(4), 2023; Choe & Ramdas, "Comparing Sequential Forecasters", Operations Research 72(4), 2024; Shin, Ramdas
-    & Rinaldo, "E-Detectors", New England Journal of Statistics in Data Science 2(2), 2024, for the starting times.
+    Science 38(4), 2023; Choe & Ramdas, "Comparing Sequential Forecasters", Operations Research 72(4), 2024; for the
+    starting times Shin, Ramdas & Rinaldo, "E-Detectors", New England Journal of Statistics in Data Science 2(2), 2024.
 
     Args:
         champion: errors one step ahead, (times,), in order, at least 0; may be infinite.

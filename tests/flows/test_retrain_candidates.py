@@ -10,6 +10,7 @@ import pytest
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
+from gristmill.retraining.gate import judge_contest
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Drift
 
@@ -112,14 +113,19 @@ def test_the_champions_recipe_serves_again_after_a_fit_on_new_data(retrain: Retr
     assert champion is None  # it was worse than n-grams
     Project.open(tmp_path).run("play")
     Project.open(tmp_path).promote("play")
-    with patch("tasks.retraining.keeps_recipe", lambda *_: True):
+    with (
+        patch("tasks.retraining.keeps_recipe", lambda *_: True),
+        patch(
+            "tasks.retraining.judge_contest", lambda *given: judge_contest(*given).model_copy(update={"promoted": True})
+        ),
+    ):
         found = retrain(300)
 
     assert found.retraining
     assert (found.retraining.kept_recipe, found.retraining.winner) == (True, ["unigram"])
-    if found.retraining.verdict == "promoted":
-        champion = Registry(Project.open(tmp_path).store).champion("play")
-        assert champion
-        assert champion.references == found.references
-        assert champion.evaluated.selected
-        assert champion.evaluated.selected.members == {"unigram": 1.0}
+    champion = Registry(Project.open(tmp_path).store).champion("play")
+    assert champion
+    assert (champion.number, champion.references) == (found.retraining.version, found.references)
+    assert champion.evaluated.selected
+    assert champion.evaluated.selected.members == {"unigram": 1.0}
+    assert Project.open(tmp_path).reproduce("play", champion.number).other_results == []

@@ -49,6 +49,7 @@ def fit_counts(model: "Counts", data: Prepared) -> tuple[keras.Model, TokenOutco
     These are the outcomes of the model fitted on the training set alone.
     """
     validation = score_tokens(model.fit(data), data, data.token_stream(), "validation")
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
     return model.fit(data.learning_from_validation()), validation
 
 
