@@ -51,7 +51,7 @@ def restart(client: SyncPrefectClient, deployment: UUID, parameters: dict[str, A
 
 
 def cancel_waiting_runs() -> None:
-    """Cancel the runs of this run's deployment that are due: this one reads all data that they would read.
+    """Cancel the due runs of this run's deployment that have its parameters: it reads all data that they would read.
 
     Runs that become due later stay, so events during a run, however many, lead to one more.
     """
@@ -65,7 +65,8 @@ def cancel_waiting_runs() -> None:
     )
     with best_effort(), get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=waiting):
-            client.set_flow_run_state(run.id, Cancelled(message=f"The run {own.id} reads the same data."))
+            if run.parameters == own.parameters:
+                client.set_flow_run_state(run.id, Cancelled(message=f"The run {own.id} reads the same data."))
 
 
 def _own_run() -> FlowRun | None:
