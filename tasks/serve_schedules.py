@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import socket
+from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,15 +39,17 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
     level = logging.getLogger("gristmill").getEffectiveLevel()  # -q raises it
     os.environ["PREFECT_LOGGING_LEVEL"] = logging.getLevelName(level)  # for the runs, which only log here
     refresh_global_settings_context()
+    deliver(catalogue)  # about runs that ended with the machine
+    runs = Runs(catalogue.store)
     with one_line_api_errors(), get_client(sync_client=True) as client:
         end_silent_runs(client)
         runner = Runner(limit=limit)
         for pipeline in pipelines:
             added: Any = runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
-            if _was_killed(next(Runs(catalogue.store).newest_first(pipeline.name), None)):
+            if killed := _killed_retraining(runs.newest_first(pipeline.name)):
+                runs.note_restarted(killed)
                 restart(client, added, {"pipeline": pipeline.name})
     names = [pipeline.name for pipeline in pipelines]
-    deliver(catalogue)  # about runs that ended with the machine
     with announce_schedule(catalogue.store, own_api, names) if own_api else nullcontext():
         asyncio.run(runner.start())
 
@@ -65,9 +69,15 @@ def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:
     )
 
 
-def _was_killed(last: Record | None) -> bool:
-    """Return whether the last run was killed with the program that would have started it once more."""
-    return last is not None and last.outcome == "interrupted" and last.finished is None and last.restarts
+def _killed_retraining(records: Iterable[Record]) -> Record | None:
+    """Return the last retraining if it was killed here with the program that would have started it once more."""
+    last = next((record for record in records if record.retraining or _was_killed_here(record)), None)
+    return last if last and _was_killed_here(last) else None
+
+
+def _was_killed_here(record: Record) -> bool:
+    is_killed = record.outcome == "interrupted" and record.finished is None
+    return is_killed and record.restarts and record.host == socket.gethostname()
 
 
 def _schedule(given: dict[str, Any]) -> Schedule:

@@ -157,6 +157,10 @@ class Runs:
         """Record the state of a retraining."""
         self._write(self.read(pipeline, run).model_copy(update={"retraining": retraining}))
 
+    def note_restarted(self, killed: Record) -> None:
+        """Record that a killed run was started once more, so that this is not done again."""
+        self._write(killed.model_copy(update={"restarts": False}))
+
     def finish(self, pipeline: str, run: str, outcome: RunOutcome, error: str | None = None) -> Record:
         """Close a record and return it."""
         ended = {"outcome": outcome, "error": error, "finished": datetime.now(UTC)}

@@ -127,15 +127,34 @@ def test_a_retraining_that_ended_with_the_last_schedule_starts_once_more(
     serve(project, None)
     monkeypatch.setattr("gristmill.runs.records.is_running", lambda *_: False)
     catalogue = load(project)
+    runs = Runs(catalogue.store)
     for name, restarts in (("weekly", True), ("hourly", False)):
-        Runs(catalogue.store).start(catalogue.pipeline(name), [], {}, restarts=restarts)
-    ended = Runs(catalogue.store).start(catalogue.pipeline("updated"), [], {}, restarts=True)
-    Runs(catalogue.store).finish("updated", ended.id, "interrupted")  # by Ctrl-C
+        runs.start(catalogue.pipeline(name), [], {}, restarts=restarts)
+    ended = runs.start(catalogue.pipeline("updated"), [], {}, restarts=True)
+    runs.finish("updated", ended.id, "interrupted")  # by Ctrl-C
+    later = runs.start(catalogue.pipeline("weekly"), [], {})  # not a retraining
+    runs.finish("weekly", later.id, "succeeded")
+
+    for _ in range(2):  # the second start finds nothing to do
+        Runner.served.clear()
+        serve(project, None)
+
+    assert started == [("client", "weekly-retrain-here", {"pipeline": "weekly"})]
+
+
+def test_a_retraining_that_was_killed_on_another_machine_is_not_started_here(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "restart", lambda *_: pytest.fail("started"))
+    serve(project, None)
+    catalogue = load(project)
+    begun = Runs(catalogue.store).start(catalogue.pipeline("weekly"), [], {}, restarts=True)
+    file = catalogue.store.root / f"runs/weekly/{begun.id}.json"
+    elsewhere = begun.model_copy(update={"host": "elsewhere", "started": begun.started - timedelta(days=8)})
+    file.write_text(elsewhere.model_dump_json())
 
     Runner.served.clear()
     serve(project, None)
-
-    assert started == [("client", "weekly-retrain-here", {"pipeline": "weekly"})]
 
 
 @pytest.mark.parametrize("own_api", [API, None])
