@@ -3,6 +3,7 @@
 A source is a settings class with a `read` method. Each kind is a module of a package below this one (`tables`, …).
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,6 +191,10 @@ def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str
 
 
 def _renamed(column: str, found: Sequence[str]) -> str:
-    """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one that contains the expected one."""
-    longer = [name for name in found if len(column) > 2 and column.lower() in name.lower()]
+    """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one with all words of the expected one."""
+    longer = [name for name in found if _words(column) <= _words(name)]
     return f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, found)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[\W_]+", name.lower()))
