@@ -191,7 +191,7 @@ def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str
 
 
 def _renamed(column: str, found: Sequence[str]) -> str:
-    """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one with all words of the expected one."""
+    """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one that has all its words."""
     longer = [name for name in found if _words(column) <= _words(name)]
     return f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, found)
 
