@@ -189,7 +189,8 @@ class Project(Models):
     def diff(self, name: str, version: int, later: int) -> "pd.DataFrame":
         """Return the rows that differ between the data of two versions; the index is "added", "changed" or "lost".
 
-        A column such as `y` holds the values of the later version, and `y before` those of the other one.
+        A column such as `y` holds the values of the later version, and `y before` those of the other one. The table's
+        `attrs["not compared"]` names the columns that only one version has or that have another type, and says which.
         """
         return diff_versions(self.version(name, version), self.version(name, later), self.store)
 

@@ -11,9 +11,12 @@ from gristmill.runs.retraining_record import DataChanges, LostRows
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
 
-CONTENT = "_content"  # column that identifies an example
 ADDED, CHANGED, LOST = "added", "changed", "lost"
-BEFORE = " before"  # ending of a column with earlier values
+BEFORE, NOT_COMPARED = "before", "not compared"  # attributes of a table of differences
+ONLY_NOW, ONLY_BEFORE, OTHER_TYPE = "only version {now}", "only version {before}", "of another type"
+
+CONTENT = "\0content"  # column that identifies an example; no source has a column with such a name
+_AT, _COPY, _NUMBER, _ORIGIN = "\0at", "\0copy", "\0number", "\0origin"
 
 
 def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
@@ -33,14 +36,19 @@ def diff_examples(now: pd.DataFrame, before: pd.DataFrame, compared: list[str]) 
     `compared` are `CONTENT` and the columns whose change counts. Other columns describe an example and are there once.
     """
     rows, earlier = (
-        table.assign(_at=np.arange(len(table)))[_is_without_equal(table, other, compared)]
+        table.assign(**{_AT: np.arange(len(table))})[_is_without_equal(table, other, compared)]
         for table, other in ((now, before), (before, now))
     )
-    rows, earlier = (one.assign(_copy=one.groupby(CONTENT, sort=False).cumcount()) for one in (rows, earlier))
-    found = diff_rows(rows, earlier, [CONTENT, "_copy"])
-    for name in (name for name in rows if name not in (*compared, "_copy")):
-        found[name] = found[name].fillna(found.pop(f"{name}{BEFORE}")).astype(rows[name].dtype)
-    return found.sort_values("_at", kind="stable").drop(columns=[CONTENT, "_copy", "_at"])
+    rows, earlier = (one.assign(**{_COPY: one.groupby(CONTENT, sort=False).cumcount()}) for one in (rows, earlier))
+    found = diff_rows(rows, earlier, [CONTENT, _COPY])
+    for name in (name for name in shared_columns(rows, earlier) if name not in (*compared, _COPY)):
+        found[name] = found[name].fillna(found.pop(f"{name}{found.attrs[BEFORE]}")).astype(rows[name].dtype)
+    return found.sort_values(_AT, kind="stable").drop(columns=[CONTENT, _COPY, _AT])
+
+
+def shared_columns(now: pd.DataFrame, before: pd.DataFrame) -> list[str]:
+    """Return the columns that both tables have as numbers, as times or as text."""
+    return [str(name) for name in now if name in before and now[name].dtype.kind == before[name].dtype.kind]
 
 
 def diff_rows(now: pd.DataFrame, before: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -52,25 +60,38 @@ def diff_rows(now: pd.DataFrame, before: pd.DataFrame, keys: list[str]) -> pd.Da
         keys: columns that identify a row of both tables.
 
     Returns:
-        The keys and, twice, each other column that both tables have: `y`, empty for a lost row, and `y before`, empty
-        for an added one.
+        The keys and, twice, each of the other `shared_columns`: `y`, empty for a lost row, and `y before`, empty for
+        an added one. `attrs` hold the ending of such a name, which is longer if the table itself has a column
+        `y before`, and why columns are not compared.
     """
-    columns = [*keys, *(name for name in now if name in before and name not in keys)]
-    both = now[columns].merge(before[columns], how="outer", on=keys, suffixes=("", BEFORE), indicator="_merge")
-    change = both.pop("_merge").map({"left_only": ADDED, "right_only": LOST, "both": CHANGED})
+    columns = [*keys, *(name for name in shared_columns(now, before) if name not in keys)]
+    ending = " before"
+    while any(f"{name}{ending}" in columns for name in columns):
+        ending += " before"
+    both = now[columns].merge(before[columns], how="outer", on=keys, suffixes=("", ending), indicator=_ORIGIN)
+    change = both.pop(_ORIGIN).map({"left_only": ADDED, "right_only": LOST, "both": CHANGED})
     equal = (change == CHANGED).to_numpy()
     for name in columns[len(keys) :]:
-        values, earlier = both[name], both[f"{name}{BEFORE}"]
+        values, earlier = both[name], both[f"{name}{ending}"]
         equal = equal & ((values == earlier) | (values.isna() & earlier.isna())).to_numpy()
-    return both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
+    found = both.set_index(pd.Index(change.astype("str"), name="change"))[~equal]
+    found.attrs = {BEFORE: ending, NOT_COMPARED: _not_compared(now, before, columns)}
+    return found
+
+
+def _not_compared(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> dict[str, str]:
+    """Return the columns of either table that are not compared, and why, without the numbers of the versions."""
+    names = (str(name) for name in dict.fromkeys([*now, *before]) if name not in columns)
+    return {name: ONLY_NOW if name not in before else OTHER_TYPE if name in now else ONLY_BEFORE for name in names}
 
 
 def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> Mask:
     """Return which rows of a table have no equal row in the other; each row of the other equals at most one."""
     own, others = (
-        one[columns].assign(_number=one.groupby(columns, sort=False).cumcount().to_numpy()) for one in (table, other)
+        one[columns].assign(**{_NUMBER: one.groupby(columns, sort=False).cumcount().to_numpy()})
+        for one in (table, other)
     )
-    found: Mask = (own.merge(others, how="left", indicator="_merge")["_merge"] == "left_only").to_numpy()
+    found: Mask = (own.merge(others, how="left", indicator=_ORIGIN)[_ORIGIN] == "left_only").to_numpy()
     return found
 
 

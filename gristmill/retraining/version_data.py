@@ -28,7 +28,7 @@ def open_data(version: Version, store: Store) -> Artifact:
 
 
 def diff_versions(version: Version, later: Version, store: Store) -> "pd.DataFrame":
-    """Return the rows that differ between the data of two versions (`example_diff.diff_rows`).
+    """Return the rows that differ between the data of two versions, and in `attrs` what `example_diff.diff_rows` adds.
 
     Raises:
         RequestError: the versions are of different domains, or their data is not available.
@@ -38,6 +38,11 @@ def diff_versions(version: Version, later: Version, store: Store) -> "pd.DataFra
             f"version {version.number} of {version.pipeline} is a {version.domain} model, and version {later.number} a "
             f"{later.domain} model: their data cannot be compared."
         )
+    from gristmill.retraining.example_diff import NOT_COMPARED  # late: it loads pandas
+
     before, now = (open_data(one, store).path for one in (version, later))
     found: pd.DataFrame = importlib.import_module(f"gristmill.domains.{later.domain}.retraining").diff(now, before)
+    numbers = {"now": later.number, "before": version.number}
+    reasons: dict[str, str] = found.attrs[NOT_COMPARED]
+    found.attrs[NOT_COMPARED] = {name: reason.format(**numbers) for name, reason in reasons.items()}
     return found

@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from conftest import SMALL
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
+from gristmill.retraining.example_diff import diff_rows
 from gristmill.util import sealed_json
 from helpers.support import Command, edit, write_project
 
@@ -107,4 +109,23 @@ def test_the_rows_that_differ_between_two_versions_are_shown(later: Path, comman
     document = command("diff", "small", "1", "2", "--json").json
     assert (document["lost"], len(document["rows"])) == (10, 11)
     assert document["rows"][-1]["change"] in ("changed", "lost")
+    assert document["not_compared"] == {}
     assert command("diff", "small", "2", "2").out == "small: 0 added, 0 changed, 0 lost from version 2 to version 2\n"
+
+
+def test_columns_that_cannot_be_compared_are_named(
+    later: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diff(now: Path, before: Path) -> pd.DataFrame:
+        return diff_rows(pd.DataFrame({"change": ["a"], "z": 1}), pd.DataFrame({"change": ["b"], "y": 1}), ["change"])
+
+    monkeypatch.setattr("gristmill.domains.timeseries.retraining.diff", diff)
+
+    unused = {"z": "only version 2", "y": "only version 1"}
+    assert command("diff", "small", "1", "2").out.splitlines()[:2] == [
+        "small: 1 added, 0 changed, 1 lost from version 1 to version 2",
+        "not compared: z (only version 2), y (only version 1)",
+    ]
+    document = command("diff", "small", "1", "2", "--json").json
+    assert document["not_compared"] == unused
+    assert document["rows"][0] == {"change": "added", "row": {"change": "a"}}

@@ -50,12 +50,16 @@ def diff(
         rows = Project.open().diff(name, version, later)
     counts = {change: int((rows.index == change).sum()) for change in _CHANGES}
     if as_json:
-        plain = rows.reset_index().astype(object)
+        plain = rows.astype(object)
         records = plain.where(plain.notna(), None).to_dict("records")
-        output.show_json({"version": version, "later": later, **counts, "rows": records})
+        listed = [{"change": change, "row": row} for change, row in zip(rows.index, records, strict=True)]
+        unused = {"not_compared": rows.attrs["not compared"]}
+        output.show_json({"version": version, "later": later, **counts, **unused, "rows": listed})
         return
     told = ", ".join(f"{count:,} {change}" for change, count in counts.items())
     typer.echo(f"{name}: {told} from version {version} to version {later}")
+    if unused := rows.attrs["not compared"]:
+        console.write(f"not compared: {', '.join(f'{column} ({why})' for column, why in unused.items())}")
     if len(rows):
         _show_rows(rows)
     if any(count > _MAX_ROWS for count in counts.values()):
@@ -65,10 +69,11 @@ def diff(
 def _show_rows(rows: "pd.DataFrame") -> None:
     """Print the first rows of each kind of change: what describes them, and their values."""
     shown = rows.groupby(level=0).head(_MAX_ROWS).sort_index(kind="stable")
-    compared = [str(name) for name in rows if f"{name} before" in rows]
-    described = [str(name) for name in rows if str(name).removesuffix(" before") not in compared]
+    ending = rows.attrs["before"]
+    compared = [str(name) for name in rows if f"{name}{ending}" in rows]
+    described = [str(name) for name in rows if str(name).removesuffix(ending) not in compared]
     values = [
-        ", ".join(filter(None, (_value(name, row[name], row[f"{name} before"], change) for name in compared)))
+        ", ".join(filter(None, (_value(name, row[name], row[f"{name}{ending}"], change) for name in compared)))
         for change, row in shown.iterrows()
     ]
     columns = [

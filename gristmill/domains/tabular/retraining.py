@@ -9,7 +9,7 @@ import pandas as pd
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
-from gristmill.errors import short_repr
+from gristmill.errors import RequestError, short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
 from gristmill.retraining.drift import combine_signs
@@ -33,10 +33,16 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
 
 
 def diff(ingest: Path, before: Path) -> pd.DataFrame:
-    """Return the rows that were added or lost; a changed row is both. Columns that only one has are not compared."""
+    """Return the rows that were added or lost; a changed row is both.
+
+    Raises:
+        RequestError: no column has the same name and type in both.
+    """
     tables = [read_table(folder / "table.parquet") for folder in (ingest, before)]
-    shared = [str(name) for name in tables[0] if name in tables[1]]
-    now, then = (table[shared].assign(**{CONTENT: _contents(table[shared])}) for table in tables)
+    shared = example_diff.shared_columns(*tables)
+    if not shared:
+        raise RequestError("no column has the same name and type in both versions: their data cannot be compared.")
+    now, then = (table.assign(**{CONTENT: _contents(table[shared])}) for table in tables)
     return example_diff.diff_examples(now, then, [*shared, CONTENT])
 
 

@@ -60,6 +60,29 @@ def test_rows_that_differ_have_the_columns_that_both_tables_have() -> None:
         ("added", 5, 0.6, -1),
     ]
     assert list(found) == ["at", "y", "y before"]
+    assert found.attrs == {
+        "before": " before",
+        "not compared": {"new": "only version {now}", "old": "only version {before}"},
+    }
+
+
+def test_columns_may_have_any_name_and_change_their_type() -> None:
+    before = pd.DataFrame({"_merge": ["a"], "y": [1.0], "y before": [0.0], "_at": ["x"]})
+    now = pd.DataFrame({"_merge": ["a"], "y": [2.0], "y before": [0.0], "_at": [3.0]})
+
+    found = diff_rows(now, before, ["_merge"])
+
+    assert found.reset_index().to_dict("records") == [
+        {
+            "change": "changed",
+            "_merge": "a",
+            "y": 2.0,
+            "y before": 0.0,
+            "y before before": 1.0,
+            "y before before before": 0.0,
+        }
+    ]
+    assert found.attrs == {"before": " before before", "not compared": {"_at": "of another type"}}
 
 
 def test_examples_are_judged_on_that_nobody_was_trained_on() -> None:

@@ -71,6 +71,24 @@ def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Inge
     assert (changed.later, changed.removed, str(changed)) == (3, 3, "3 new, 3 removed")
 
 
+def test_a_renamed_target_and_a_category_that_became_a_number_are_not_compared(
+    mixed: Folders, ingested: Ingested
+) -> None:
+    renamed = ingested(
+        lambda houses: houses.rename(columns={"price": "_merge"}).assign(part=1.0),
+        Ingest(target="_merge", numbers=("area", "rooms of it", "part")),
+    )
+
+    found = diff(renamed, mixed["ingest"])
+
+    assert found.empty
+    assert found.attrs["not compared"] == {
+        "part": "of another type",
+        "_merge": "only version {now}",
+        "price": "only version {before}",
+    }
+
+
 def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingested: Ingested) -> None:
     def alike(houses: pd.DataFrame) -> pd.DataFrame:
         again = houses.sample(30, random_state=0)
