@@ -197,4 +197,4 @@ def _renamed(column: str, found: Sequence[str]) -> str:
 
 
 def _words(name: str) -> set[str]:
-    return set(re.split(r"[\W_]+", name.lower()))
+    return set(re.split(r"[\s_-]+", name.lower()))
