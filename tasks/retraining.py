@@ -31,6 +31,7 @@ from gristmill.runs.retraining_record import (
 )
 from gristmill.runs.scores import Scores
 from gristmill.settings.schedule import parse_duration
+from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from gristmill.training import progress
@@ -129,7 +130,10 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
     asked = _domain_overrides(run.pipeline, [])
     number, silent = champion.number if champion else None, silent_since(run.catalogue, run.pipeline, ingested)
-    found = Retraining(champion=number, news=news, unjudged=unjudged, silent_since=silent, asked=asked)
+    aside = run.catalogue.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0)
+    found = Retraining(
+        champion=number, news=news, unjudged=unjudged, silent_since=silent, quarantined=aside, asked=asked
+    )
     tables: Any = run.pipeline.tables
     made, schedule = champion.made if champion else None, schedule_of(run.pipeline)
     has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, now)

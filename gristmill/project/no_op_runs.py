@@ -11,6 +11,7 @@ from gristmill.runs import plan
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs, StageRecord
 from gristmill.runs.retraining_record import Retraining
+from gristmill.sources.quarantine import QUARANTINED
 
 
 def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps: list[Step]) -> Record:
@@ -43,7 +44,8 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
         return None
     check_lost_rows(catalogue, pipeline, known.ingest)
     silent, number = silent_since(catalogue, pipeline, known.ingest), champion.number if champion else None
-    retraining = Retraining(champion=number, news=known.news, unjudged=0, silent_since=silent)
+    aside = ingest.artifact.counts.get(QUARANTINED, 0)
+    retraining = Retraining(champion=number, news=known.news, unjudged=0, silent_since=silent, quarantined=aside)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.note_retraining(name, run.id, retraining.ended("nothing new", "all rows were judged before"))

@@ -56,7 +56,9 @@ class Facts:
         record = self.record
         serves = f"Version {self.champion} serves." if self.champion else "No version serves yet."
         details = f"Details: gristmill show {record.pipeline} --run {record.id}"
-        body = "\n".join([*lines, serves, remedy, details])
+        retraining = record.retraining
+        unusable = [f"{retraining.unusable}."] if retraining and retraining.quarantined else []
+        body = "\n".join([*lines, *unusable, serves, remedy, details])
         return Message(kind, (began or record).id, f"{record.pipeline}: {subject}", body)
 
 

@@ -173,6 +173,7 @@ class Retraining(BaseModel):
     news: DataChanges  # since the champion was trained
     unjudged: int  # rows that no retraining has judged yet
     silent_since: datetime | None = None  # time of the newest data, if it is older than the pipeline allows
+    quarantined: int = 0  # unusable rows of the data that were set aside
     asked: list[str] = []  # overrides that the retraining adds: a challenger's test set is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
@@ -188,8 +189,14 @@ class Retraining(BaseModel):
         """Whether it has ended."""
         return self.verdict is not None
 
+    @property
+    def unusable(self) -> str:
+        """The number of rows that were set aside, in words."""
+        return f"{self.quarantined:,} unusable row{'s' * (self.quarantined > 1)} set aside"
+
     def ended(self, verdict: RetrainingVerdict, why: str, version: int | None = None) -> Self:
-        """Return a copy with its result."""
+        """Return a copy with its result, which tells how many rows were set aside: they may be the new ones."""
+        why += f"; {self.unusable}" if self.quarantined else ""
         return self.model_copy(update={"verdict": verdict, "why": why, "version": version})
 
 

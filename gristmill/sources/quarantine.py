@@ -11,6 +11,7 @@ from gristmill.sources.rows import Rows, Skip, TableSource, UnusableRows, relati
 QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
 QUARANTINED = "quarantined"  # name of their count
 
+_MAX_AT_THE_END = 10  # unusable rows in a row at the end of a file from which it is refused
 _MAX_CONTENT = 1000  # characters of a row that are listed
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Quarantine:
 
     def __init__(self, source: TableSource) -> None:
         self._source, self._paths, self._reasons = source, list[Path](), dict[Path, dict[int, str]]()
+        self._last: dict[Path, int] = {}  # number of the last other row of each file that has any
 
     @property
     def counts(self) -> dict[str, int]:
@@ -43,7 +45,10 @@ class Quarantine:
         """Return the requested columns of the other rows."""
         self._paths = [*paths]
         if isinstance(self._source, RowFiles):
-            return self._source.read(paths, texts, numbers, self._reasons)
+            rows = self._source.read(paths, texts, numbers, self._reasons)
+            spans = zip(rows.files, rows.starts, [*rows.starts[1:], len(rows.frame)], strict=True)
+            self._last = {file: int(rows.frame.index[end - 1]) for file, start, end in spans if end > start}
+            return rows
         return self._source.read(paths, texts, numbers)
 
     def ingest(self, share: float, out: Path, ingest: Callable[["Quarantine"], T]) -> T:
@@ -52,7 +57,7 @@ class Quarantine:
         Each call reads the source, and an error names all rows with one kind of fault, so that few calls are needed.
 
         Raises:
-            DataError: more rows than `share` cannot be used, or the data is unusable as a whole.
+            DataError: more rows than `share` cannot be used, or the last ones, or the data is unusable as a whole.
         """
         while True:
             try:
@@ -64,6 +69,7 @@ class Quarantine:
             except DataError as error:
                 raise DataError(f"{error}{self._so_far()}") from None
             else:
+                self._check_ends()
                 self._write(out / QUARANTINE_FILE)
                 return found
 
@@ -78,6 +84,19 @@ class Quarantine:
                 f"{error} At least {count:,} of {total:,} rows cannot be used; ingest.quarantine = {share:g} allows "
                 f"{int(share * total):,}."
             )
+
+    def _check_ends(self) -> None:
+        """Raise `DataError` if a file, or several files, end with unusable rows: new data may all be unusable."""
+        count = 0
+        for path in self._paths:
+            reasons, last = self._reasons.get(path, {}), self._last.get(path, 0)
+            count = sum(row > last for row in reasons) + (0 if last else count)
+            if count >= _MAX_AT_THE_END:
+                row, before = max(reasons), "" if last or len(reasons) == count else " of it and the files before it"
+                raise DataError(
+                    f"{path}: the last {count:,} rows{before} cannot be used, such as row {row}: {reasons[row]}. "
+                    f"ingest.quarantine sets aside fewer than {_MAX_AT_THE_END} at the end. Fix or remove them."
+                )
 
     def _so_far(self) -> str:
         """Return a sentence about the rows that were set aside, which may be the cause of a later error."""

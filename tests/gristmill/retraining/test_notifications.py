@@ -177,3 +177,6 @@ def test_a_silent_source_is_told_once_until_there_is_new_data() -> None:
     (message,) = due(retraining(3))
     assert message.subject == "shop: no new data"
     assert message.body.startswith("The newest data of shop is from 2026-03-01 06:00 UTC.\n")
+    ended = retrained(silent_since=START, quarantined=20).ended("nothing new", "all rows were judged before")
+    assert ended.why == "all rows were judged before; 20 unusable rows set aside"
+    assert "UTC.\n20 unusable rows set aside.\n" in due(run(4, ended))[0].body

@@ -84,6 +84,22 @@ def test_rows_of_several_files_are_told_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_ten_unusable_rows_at_the_end_are_refused_however_many_rows_there_are(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.csv", "b.csv")]
+    good = "day,y\n" + "".join(f"{day},1\n" for day in DAYS)
+    paths[0].write_text(good + "soon,1\n" * 9)
+    assert read(paths[:1], tmp_path / "nine", 0.5)["quarantined"] == 9
+
+    paths[1].write_text("day,y\nlater,1\n")
+    with pytest.raises(DataError, match=r"b.csv: the last 10 rows of it and the files before it cannot"):
+        read(paths, tmp_path / "both", 0.5)
+    paths[0].write_text(good + "soon,1\n" * 10)
+    with pytest.raises(
+        DataError, match=r"a.csv: the last 10 rows cannot be used, such as row 111: column 'day': not a"
+    ):
+        read(paths[:1], tmp_path / "ten", 0.5)
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_rows_of_other_files_are_set_aside_too(tmp_path: Path, kind: str) -> None:
     if kind == "jsonl":
