@@ -1,7 +1,7 @@
 """Age of a pipeline's newest data, compared with the limit in its table `freshness`."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from gristmill.config.catalogue import Catalogue, Pipeline
@@ -14,9 +14,13 @@ from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
 
+_MAX_AHEAD = timedelta(days=1)  # of times without a time zone, which may be local
+
 
 def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) -> datetime | None:
     """Return the time of the newest data, and log a warning, if it is older than `max_age_of_data`; otherwise None.
+
+    Data from the future is a warning, too.
 
     It is the time of the last observation in a time series, without a time zone taken as UTC. Other data has no time:
     it is as old as the first of the successful runs in a row that have read it.
@@ -28,7 +32,13 @@ def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) 
         return None
     limit = pipeline.freshness.max_age_of_data
     newest = _last_observation(catalogue.store, pipeline, ingested) or _first_read(catalogue.store, pipeline, ingested)
-    if datetime.now(UTC) - newest <= parse_duration(limit):
+    age = datetime.now(UTC) - newest
+    if age < -_MAX_AHEAD:
+        logger.warning(
+            "%s: its newest data is from %s, in the future, so no silence is noticed. Check its times.",
+            *(pipeline.name, f"{newest:%Y-%m-%d %H:%M}"),
+        )
+    if age <= parse_duration(limit):
         return None
     logger.warning(
         "%s: its newest data is from %s, older than %s (freshness.max_age_of_data). Check its source.",

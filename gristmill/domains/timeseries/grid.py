@@ -22,7 +22,8 @@ Values = npt.NDArray[np.float64]
 _ROWS_PER_VOTE = 12  # number of consecutive rows that vote for a frequency
 _MAX_VOTES = 1000  # votes taken, spread evenly over the rows
 _MICROSECONDS_PER_DAY = 86_400_000_000
-_MAX_EMPTY_PER_ROW = 1000  # maximum of empty grid points per row if the frequency is set
+_MAX_EMPTY_PER_ROW = 20  # maximum of empty grid points per row if the frequency is set,
+_EMPTY_IN_ANY_CASE = 10_000  # and of a few rows
 
 
 class OffGrid(DataError):
@@ -106,13 +107,16 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         )
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
     empty = sizes - rows
-    too_empty = empty > rows if inferred else empty > _MAX_EMPTY_PER_ROW * rows + 1_000_000
+    too_empty = empty > rows if inferred else empty > _MAX_EMPTY_PER_ROW * rows + _EMPTY_IN_ANY_CASE
     if too_empty.any():
         worst = int(too_empty.argmax())
+        series = slice(firsts[worst], firsts[worst] + rows[worst])
+        widest = int(firsts[worst] + np.diff(places[series]).argmax() + 1)
         raise DataError(
             f"{where(int(firsts[worst]))} begins a series in which {empty[worst]} of {sizes[worst]} times have no row "
-            f"at frequency {frequency}: the times have several frequencies, or one is far off. Fix them, set "
-            f"time_format if they were misread, or {'set' if inferred else 'correct'} frequency in the table 'ingest'."
+            f"at frequency {frequency}: the times have several frequencies, or one is far off (the widest gap ends at "
+            f"{times[widest]}, {where(widest)}). Fix them, set time_format if they were misread, or "
+            f"{'set' if inferred else 'correct'} frequency in the table 'ingest'."
         )
     offsets = np.cumsum(sizes) - sizes
     steps = (np.arange(sizes.sum()) - np.repeat(offsets, sizes)) * ruler.step

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,14 +57,15 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
 
 
 def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> tuple[pd.DatetimeIndex, int]:
-    """Read text; without a format, guess it from the first cell that looks like a time."""
+    """Read text; without a format, take the most common guess of the first cells."""
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # about days before months
             examples = [cell for cell in cells.dropna().iloc[:_MAX_EXAMPLES] if cell.lower() not in _MISSING]
             if time_format is None and examples:
-                time_format = next(filter(None, map(guess_datetime_format, examples)), None)
-                if time_format is None:  # pandas would read each in its own format
+                guesses = Counter(filter(None, map(guess_datetime_format, examples)))
+                if not guesses:  # pandas would read each in its own format
                     raise ValueError("the format cannot be guessed.")
+                time_format = guesses.most_common(1)[0][0]
             read = (pd.to_datetime(cell, format=time_format, errors="coerce") for cell in examples)
             aware = next((time.tzinfo is not None for time in read if time is not pd.NaT), False)
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)

@@ -172,6 +172,8 @@ def test_series_of_several_frequencies_are_refused() -> None:
 def test_a_time_far_off_is_refused_before_the_grid_is_made() -> None:
     far = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "9020-01-03"])
     assert "begins a series in which 2556697 of 2556700 times have no row" in refusal(far, frequency="D", inferred=True)
+    mistyped = pd.date_range("2026-01-01", periods=20).append(pd.DatetimeIndex(["2920-01-21"]))
+    assert "(the widest gap ends at 2920-01-21 00:00:00, row 20)" in refusal(mistyped, frequency="D")
     assert "row 0 begins a series in which" in refusal(far, frequency="s")
     assert "correct frequency in the table 'ingest'" in refusal([0, 10**15], frequency="1")
 

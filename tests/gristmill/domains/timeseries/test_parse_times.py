@@ -80,7 +80,7 @@ def test_offsets_are_read_in_a_format_too() -> None:
 @pytest.mark.parametrize("at", [0, 2])
 def test_times_with_and_without_an_offset_are_refused(at: int) -> None:
     cells = [f"{day}T12:00{'+01:00' * (place == at)}" for place, day in enumerate(DAYS)]
-    bad = 3 if at == 0 else 4
+    bad = at + 2
     assert f"row {bad}, column 't': not a time in the format of the others: '{cells[bad - 2]}'" in refusal({"t": cells})
 
 
@@ -98,6 +98,7 @@ def test_times_with_a_zone_are_kept_aware() -> None:
         ([None, "2020-02-29"], 2, "an empty cell (1 such cell)"),
         (["soon", "2020-02-29"], 2, "'soon' (1 such cell)"),
         ([None, None], 2, "an empty cell (2 such cells)"),
+        (["01/02/2020", "2020-02-02", "2020-02-03"], 2, "'01/02/2020' (1 such cell)"),
         (["2020-02-28", "x" * 1000], 3, f"'{'x' * 56}... (1 such cell)"),
     ],
 )
