@@ -32,8 +32,8 @@ COLUMNS = (
 )
 NOTE = (
     "Share of decisions with an alarm. *False alarms*: 1 to 50 columns, 12 or 24 new values, no change. The other "
-    "columns: one column with a shift of its level by three deviations, of its variance to three times as much, or by "
-    "a wave of three deviations every 12 values, found within one or two arrivals of 12 values."
+    "columns: one column whose level rises by three deviations, whose variance triples, or to which a wave of three "
+    "deviations every 12 values is added; found within one or two arrivals of 12 values."
 )
 
 

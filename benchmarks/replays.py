@@ -1,4 +1,4 @@
-"""Replays of series that arrive part by part: what serves, by four ways to live with new data.
+"""Replays of series that arrive part by part, to compare four ways to handle new data.
 
 Each replay feeds a project arrival by arrival to the real retraining flow. After each arrival it scores forecasts of
 the next one by the first model (never), by the selected candidates fitted to everything (always), by the champion

@@ -4,8 +4,8 @@
 
 Monthly sunspots, daily temperatures and 200 monthly series of the M3 competition (their training parts only; `make
 competitions` writes them) arrive as they are, and with a shift of level, variance or season at five random times each.
-`replays.py` describes what is compared. Finished settings are kept in a folder (`--results`), so that the benchmark
-can be stopped and goes on. GRISTMILL_DATA names the folder of the temperatures.
+`replays.py` describes what is compared. Finished settings are kept in a folder (`--results`), so you can stop the
+benchmark and resume it. GRISTMILL_DATA names the folder of the temperatures.
 """
 
 import json

@@ -37,8 +37,8 @@ def restarts_if_killed() -> bool:
 def restart_once(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
     """Start a deployed run whose process was killed once more; a hook, which Prefect runs outside that process.
 
-    This makes a new run, because a worker ends the killed one as crashed after its hooks. The new run has a tag, by
-    which it is not started a third time.
+    The worker marks the killed run as crashed after its hooks, so this creates a new run. A tag on the new run prevents
+    a third start.
     """
     if flow_run.deployment_id and _may_restart(flow_run):
         with get_client(sync_client=True) as client:

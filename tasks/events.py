@@ -1,4 +1,4 @@
-"""Events that tell Prefect that a pipeline's data has changed, or that a run has ended; what follows from its end."""
+"""Events about changed data and ended runs, and hooks for the end of a run."""
 
 import asyncio
 from typing import Any

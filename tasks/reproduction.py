@@ -1,4 +1,4 @@
-"""Run of a version: train it again from its data, in a store of its own, so that nothing made before is used."""
+"""Training of a version again from its data, in a separate store, so that no earlier result is used."""
 
 import shutil
 from collections.abc import Iterator

@@ -102,7 +102,7 @@ def _limited_time(run: Run) -> Iterator[None]:
     except TimeIsUp:
         raise WorkError(
             f"stopped after {timeout}, by [pipelines.{run.pipeline.name}.schedule] timeout. Finished stages are kept, "
-            "and the next retraining resumes. Give it more time, or less to do: fewer epochs, or budget."
+            "and the next retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
         ) from None
 
 

@@ -100,7 +100,7 @@ class Models:
         """Make a version the champion, or the model of a run, which becomes a version.
 
         By default the run is the last successful one of the pipeline's own settings. With `hold`, no retraining
-        replaces the version until it, or another one, is promoted without.
+        replaces the version until this or another version is promoted without `hold`.
         """
         if hold and not version and not run:
             raise RequestError(f"--hold: expected a version to hold, such as: gristmill promote {name} 1 --hold.")

@@ -195,9 +195,9 @@ class Registry:
     ) -> Promotion:
         """Make a version the champion; return the new promotion, or the last one if nothing changes.
 
-        A retraining gives its `run`, and as `judged` the version it was compared with (0 for none). If a different
-        version serves now, or the champion is held, the champion does not change. A person promotes a version
-        regardless of the current champion, and holds it or releases the hold.
+        A retraining passes its `run`, and as `judged` the version that it was compared with (0 for none). If another
+        version serves now, or the champion is held, the champion does not change. A promotion by a person ignores the
+        current champion, and sets or releases the hold.
 
         Raises:
             RequestError: there is no version of this number.

@@ -33,7 +33,7 @@ def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Setting
 
 
 def refusing_unusable_rows(ingest: Settings) -> Settings:
-    """Return the table `ingest` for a file to predict from, of which no row may be left out."""
+    """Return the table `ingest` for a file to predict from, in which an unusable row is an error."""
     return ingest.model_copy(update={"quarantine": 0.0}) if hasattr(ingest, "quarantine") else ingest
 
 

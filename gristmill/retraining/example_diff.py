@@ -86,7 +86,7 @@ def _not_compared(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -
 
 
 def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> Mask:
-    """Return which rows of a table have no equal row in the other; each row of the other equals at most one."""
+    """Return which rows of a table have no equal row in the other; each row there is matched at most once."""
     own, others = (
         one[columns].assign(**{_NUMBER: one.groupby(columns, sort=False).cumcount().to_numpy()})
         for one in (table, other)

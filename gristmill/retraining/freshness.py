@@ -22,8 +22,8 @@ def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) 
 
     Data from the future is a warning, too.
 
-    It is the time of the last observation in a time series, without a time zone taken as UTC. Other data has no time:
-    it is as old as the first of the successful runs in a row that have read it.
+    For a time series, this is the time of the last observation; a time without a time zone is taken as UTC. Other data
+    has no time: it counts as old as the first of the latest consecutive successful runs that read the same data.
 
     Raises:
         CorruptArtifact: the ingested data is deleted or damaged.

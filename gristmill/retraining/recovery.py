@@ -22,7 +22,7 @@ _MAX_WINDOWS = 4  # judging windows after which a recovery is not tried any more
 _STAKES = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])  # shares of the capital to bet; all are tried
 _MAX_ERROR_GROWTH = 4.0  # the candidate's next error is taken to be at most this multiple of the second largest so far
 _MAX_PROFIT = 5.0  # maximum gain of a bet in units of its stake, so that one item never decides
-_START_EVERY = 4  # errors between the starts of bets; more starts would have smaller weights
+_ERRORS_BETWEEN_STARTS = 4  # bets start at multiples of this; more starts would have smaller weights
 _MAX_ERROR_RATIO = 1.02  # the cheapest candidate within this multiple of the lowest error is chosen
 
 
@@ -76,8 +76,8 @@ def clearly_better(first_step: Contest, whole: Contest, candidates: Sequence[str
 def e_value(champion: Errors, candidate: Errors) -> float:
     """Return the evidence that a candidate is better than the champion: the gain of fair bets against the champion.
 
-    Nobody forecasts a change itself, and a seasonal forecast also fails until a whole season has passed. So bets begin
-    at several times, and their gains are averaged with weights that sum to 1, which is again the gain of a fair bet.
+    No forecaster predicts the change itself, and a seasonal forecast also fails until a whole season has passed. So
+    bets begin at several times. Their gains are averaged with weights that sum to 1: again the gain of a fair bet.
 
     Sources: Ramdas, Grünwald, Vovk & Shafer, "Game-Theoretic Statistics and Safe Anytime-Valid Inference", Statistical
     Science 38(4), 2023; Choe & Ramdas, "Comparing Sequential Forecasters", Operations Research 72(4), 2024; for the
@@ -87,7 +87,7 @@ def e_value(champion: Errors, candidate: Errors) -> float:
         champion: errors one step ahead, (times,), in order, at least 0; may be infinite.
         candidate: errors at the same times.
     """
-    gains = [_gain(champion[start:], candidate[start:]) for start in range(0, len(champion), _START_EVERY)]
+    gains = [_gain(champion[start:], candidate[start:]) for start in range(0, len(champion), _ERRORS_BETWEEN_STARTS)]
     weighted = (gain / ((rank + 1) * (rank + 2)) for rank, gain in enumerate(gains))
     return sum(weighted) + 1 / (len(gains) + 1)  # the weight of bets that begin later
 

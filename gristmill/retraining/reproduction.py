@@ -10,7 +10,7 @@ from gristmill.runs.records import Record
 from gristmill.store.code_closure import source_name
 from gristmill.store.store import Store
 
-_MODEL_STAGES = ("refit", SELECT, "train")  # the first that a run has made the exported network
+_MODEL_STAGES = ("refit", SELECT, "train")  # the first one that a run contains made the exported network
 
 
 class Reproduction(BaseModel):
@@ -45,9 +45,9 @@ def compare_with_version(version: Version, record: Record, store: Store) -> Repr
 
 
 def _changed_code(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Return the modules and files that changed. A module that is not used any more was named in another one."""
-    if not before.keys() & now.keys():  # registered by a gristmill that did not record them
-        return ["code, which the version does not record"]
+    """Return the modules and files that changed. An unused module is not listed: the one that used it changed."""
+    if not before.keys() & now.keys():  # earlier releases of gristmill did not record modules
+        return ["code unknown: the version does not record its modules"]
     return [f"code {source_name(name)}" for name in now if now[name] != before.get(name)]
 
 

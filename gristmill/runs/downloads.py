@@ -51,7 +51,7 @@ def fetch(data: Iterable[Located], store: Store) -> None:
 
 
 def refresh(url: str, store: Store) -> None:
-    """Keep the current content of a URL by its hash, unless the server says that it has not changed.
+    """Fetch the current content of a URL and keep it by its hash, unless the server says that it has not changed.
 
     Raises:
         DataError: the server cannot be reached or refuses. The content that is known stays.

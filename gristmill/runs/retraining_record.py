@@ -195,7 +195,7 @@ class Retraining(BaseModel):
         return f"{self.quarantined:,} unusable row{'s' * (self.quarantined > 1)} set aside"
 
     def ended(self, verdict: RetrainingVerdict, why: str, version: int | None = None) -> Self:
-        """Return a copy with its result, which tells how many rows were set aside: they may be the new ones."""
+        """Return a copy with its result, and the number of rows that were set aside, which may be the new ones."""
         why += f"; {self.unusable}" if self.quarantined else ""
         return self.model_copy(update={"verdict": verdict, "why": why, "version": version})
 

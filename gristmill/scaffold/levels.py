@@ -27,5 +27,5 @@ def choose_normalisation(rows: pd.DataFrame, target: str) -> list[Guess]:
     outside = ((values[newest] < fresh.map(lowest)) | (values[newest] > fresh.map(highest))).mean()
     if not outside >= _MIN_OUTSIDE:
         return []
-    why = f"{outside:.0%} of the newest values are beyond all earlier ones: levels stray"
+    why = f"{outside:.0%} of the newest values are outside the earlier range"
     return [Guess("normalise", "last", why)]

@@ -144,7 +144,7 @@ class Files(Settings):
     suffixes: ClassVar[tuple[str, ...]] = ("",)  # of the files that are read in a folder, in lower case
 
     path: SourceLocation  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
-    refresh: Annotated[bool, _Mark.DIGEST] = False  # ask the URL for new content in every run, instead of sha256
+    refresh: Annotated[bool, _Mark.DIGEST] = False  # fetch new content from the URL in every run; replaces sha256
     sha256: Digest = None  # SHA-256 of the file; required for a URL without refresh
 
     @field_validator("refresh")

@@ -1,4 +1,4 @@
-"""Rows of a source that cannot be used: an error, or set aside and listed as long as they are few."""
+"""Quarantine of unusable rows: they are set aside and listed up to a limit, and are an error beyond it."""
 
 import csv
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +11,7 @@ from gristmill.sources.rows import Rows, Skip, TableSource, UnusableRows, relati
 QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
 QUARANTINED = "quarantined"  # name of their count
 
-_MAX_AT_THE_END = 10  # unusable rows in a row at the end of a file from which it is refused
+_MIN_UNUSABLE_AT_END = 10  # a file that ends with this many consecutive unusable rows is refused
 _MAX_CONTENT = 1000  # characters of a row that are listed
 
 T = TypeVar("T")
@@ -91,11 +91,11 @@ class Quarantine:
         for path in self._paths:
             reasons, last = self._reasons.get(path, {}), self._last.get(path, 0)
             count = sum(row > last for row in reasons) + (0 if last else count)
-            if count >= _MAX_AT_THE_END:
+            if count >= _MIN_UNUSABLE_AT_END:
                 row, before = max(reasons), "" if last or len(reasons) == count else " of it and the files before it"
                 raise DataError(
                     f"{path}: the last {count:,} rows{before} cannot be used, such as row {row}: {reasons[row]}. "
-                    f"ingest.quarantine sets aside fewer than {_MAX_AT_THE_END} at the end. Fix or remove them."
+                    f"ingest.quarantine sets aside fewer than {_MIN_UNUSABLE_AT_END} at the end. Fix or remove them."
                 )
 
     def _so_far(self) -> str:
@@ -104,9 +104,7 @@ class Quarantine:
             return ""
         path, reasons = next(iter(self._reasons.items()))
         row, reason = next(iter(reasons.items()))
-        return (
-            f" Unusable rows were set aside before: {self.counts[QUARANTINED]:,}, such as {path} row {row}, {reason}."
-        )
+        return f" Unusable rows set aside before: {self.counts[QUARANTINED]:,}, the first: {path} row {row}, {reason}."
 
     def _write(self, file: Path) -> None:
         """List the rows that were set aside: file (if there are several), row, reason and content."""

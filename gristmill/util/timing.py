@@ -1,4 +1,4 @@
-"""Time of a call that is made again and again, such as a prediction; a limit to the time of a block."""
+"""Measure repeated calls, such as predictions, and limit the time of a block."""
 
 import signal
 import time
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _CALLS = 3
-_SECONDS_BETWEEN_ATTEMPTS = 60  # to end a block: an exception in a callback of another library may be lost
+_SECONDS_BETWEEN_ATTEMPTS = 60  # repeated, because another library's callback may lose the exception
 
 
 class TimeIsUp(BaseException):
-    """The time of a block has ended; code that handles errors does not stop it on its way."""
+    """The time limit of a block has passed; not an `Exception`, so code that handles errors does not catch it."""
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path) -> None:
     assert file.read_text().splitlines()[1] == ',269,"2 fields, but the header has 3","2026-05-14,south"'
 
 
-def test_unusable_rows_of_the_source_are_no_obstacle_to_a_forecast(arrive: Arrive, tmp_path: Path) -> None:
+def test_unusable_rows_of_the_source_do_not_prevent_a_forecast(arrive: Arrive, tmp_path: Path) -> None:
     arrive(as_csv(rows())[:-8], "quarantine = 0.01")
     project = Project.open(tmp_path)
 

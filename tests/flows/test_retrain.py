@@ -311,7 +311,7 @@ def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(pr
     record = next(Project.open(project).runs.newest_first("small"))
     assert str(raised.value) == (
         "stopped after 1 second, by [pipelines.small.schedule] timeout. Finished stages are kept, and the next "
-        "retraining resumes. Give it more time, or less to do: fewer epochs, or budget."
+        "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
     )
     assert (record.outcome, record.error) == ("failed", f"WorkError: {raised.value}")
     again = retrain(300)

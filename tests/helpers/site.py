@@ -22,7 +22,7 @@ from conftest import ROOT
 from helpers.servers import answers
 from helpers.webhook import Webhook
 
-# A worker stops itself by SIGINT, which a shell's background jobs, and so their children, are born deaf to.
+# A worker stops itself by SIGINT, which background jobs of a shell and their children ignore by default.
 HEARING = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PREFECT = f"{HEARING}runpy.run_module('prefect', run_name='__main__')"
 GRISTMILL = f"{HEARING}from gristmill.cli.app import main; main()"
@@ -125,11 +125,11 @@ class Site:
         return [line["message"] for line in self.post("logs/filter", logs=runs)]
 
     def states(self, pipeline: str) -> list[str]:
-        """Return how the retrainings of a pipeline stand that are not just to come, sorted."""
+        """Return the sorted states of a pipeline's retrainings, without those that are only scheduled."""
         return sorted(run["state_name"] for run in self.runs(pipeline) if run["state_name"] != "Scheduled")
 
     def wait(self, holds: Callable[[], bool], what: str) -> None:
-        """Look every now and then whether something holds; fail with where the logs are."""
+        """Wait until a condition holds; the error names the folder of the logs."""
         deadline = time.monotonic() + PATIENCE
         while not holds():
             states = {name: self.states(name) for name in self.pipelines} if answers(self.api) else "no server"

@@ -44,7 +44,7 @@ def promote(
     ] = None,
     run: RunId = None,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Keep it the champion, whatever retrainings find, until the next promote.")
+        bool, typer.Option("--hold", help="Do not let retrainings replace this version until the next promote.")
     ] = False,
 ) -> None:
     """Make a version the champion, which serves predictions."""

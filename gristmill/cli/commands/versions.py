@@ -31,7 +31,7 @@ def reproduce(name: str, version: int, assignments: list[str] | None, as_json: b
     typer.echo(f"{name}: {same} version {version} (digest {found.digest[:12]}, expected {found.expected[:12]})")
     if found.other_results:
         console.write(f"other results: {', '.join(found.other_results)}")
-        causes = found.causes or ["neither code nor libraries; the processor, or random numbers in code of your own"]
+        causes = found.causes or ["no code or library; check the processor, and random numbers in your own code"]
         for cause in causes:
             console.write(f"changed since: {cause}")
     return found.is_same

@@ -20,7 +20,7 @@ class Ingest(Settings):
     numbers: Columns = ()  # columns of numbers to predict from
     categories: Columns = ()  # columns of categories to predict from
     missing: Literal["error", "drop"] = "error"  # how to handle rows with an empty cell
-    quarantine: AnyShare = 0.0  # maximum share of rows that cannot be used and are set aside; with more, a run fails
+    quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
     max_lost: AnyShare = 0.05  # maximum share of the last successful run's rows that may be missing before a run fails
 
     @model_validator(mode="after")

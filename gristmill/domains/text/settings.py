@@ -24,7 +24,7 @@ class Ingest(Settings):
     names: dict[str, str] = Field(default_factory=dict)  # class name of each label in the data: 0 = "dull"
     missing: Literal["error", "drop"] = "error"  # how to handle rows without text or label
     max_characters: PositiveInt = 1_000_000  # maximum length of a text
-    quarantine: AnyShare = 0.0  # maximum share of rows that cannot be used and are set aside; with more, a run fails
+    quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
     max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
 

@@ -38,7 +38,7 @@ class Ingest(Settings):
     frequency: str | None = None  # pandas alias such as "MS" or "D", or a number for integers; inferred if not set
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # row to use if several have the same time
     gaps: Literal["error", "interpolate", "forward_fill", "seasonal", "drop"] = "error"  # how to handle missing values
-    quarantine: AnyShare = 0.0  # maximum share of rows that cannot be used and are set aside; with more, a run fails
+    quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
     max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
     @model_validator(mode="after")

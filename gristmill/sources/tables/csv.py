@@ -86,7 +86,7 @@ class Csv(Files):
             else:
                 _check_no_nul(frame[name], path)
         if count + len(skip) + 1 not in skip and not _ends_with_a_line_end(path):
-            logger.warning("%s: the last row has no line end. If the file was cut, the last value is wrong.", path)
+            logger.warning("%s: the last row has no line end. If the file was cut, the last value may be wrong.", path)
         return frame
 
     @contextmanager

@@ -65,7 +65,7 @@ def test_rows_of_a_csv_file_are_listed_with_their_reasons(tmp_path: Path) -> Non
     assert str(raised.value).startswith(
         f"{tmp_path}/a.csv: 5 of 99 values of 'y' are missing at frequency D, the first"
     )
-    assert str(raised.value).endswith(f"before: 6, such as {tmp_path}/a.csv row 10, {REASONS['10']}.")
+    assert str(raised.value).endswith(f"before: 6, the first: {tmp_path}/a.csv row 10, {REASONS['10']}.")
     with pytest.raises(DataError, match=r"a.csv row 10: 1 fields, but .* separator\.$"):
         read([tmp_path / "a.csv"], tmp_path / "none", 0.0)
 
