@@ -11,6 +11,7 @@ from tasks.retraining import (
     check_drift,
     count_judgeable,
     judge,
+    limited_time,
     look_for_news,
     promote,
     retraining_run,
@@ -34,32 +35,33 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         after the decision: Promoted, Rejected, Waiting or Nothing new.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
-        made = ingested = ingest(run)
-        found = look_for_news(run, made["ingest"])
-        if found.verdict != "nothing new":
-            found = check_drift(run, found, made["ingest"])
-        if not found.over:
-            run = with_needed_candidates(run, found)
-            made = run_up_to("preprocess", run, made)
-            found = count_judgeable(run, found, made)
-        if not found.over:
-            made = run_up_to("evaluate", run, made)
-            recipe = with_champions_recipe(run, made)
-            refitted = run_up_to("evaluate", recipe, before_selection(made)) if recipe else None
-            found = judge(run, found, made, refitted)
-        if not found.over:
-            if recipe and refitted and found.kept_recipe:
-                run, made = recipe, refitted
-            elif recipe:
-                made = before_selection(made)  # so that the record holds the new selection
-            run_up_to("export", run, made)
-            found = promote(run, found)
-        elif recovery := recovery_run(run, found):
-            made = run_up_to("evaluate", recovery, ingested)
-            found = judge_recovery(recovery, found, made)
+        with limited_time(run):
+            made = ingested = ingest(run)
+            found = look_for_news(run, made["ingest"])
+            if found.verdict != "nothing new":
+                found = check_drift(run, found, made["ingest"])
             if not found.over:
-                recovery = with_only(recovery, found.winner[0])
-                run_up_to("export", recovery, before_selection(made))
-                found = promote(recovery, found)
+                run = with_needed_candidates(run, found)
+                made = run_up_to("preprocess", run, made)
+                found = count_judgeable(run, found, made)
+            if not found.over:
+                made = run_up_to("evaluate", run, made)
+                recipe = with_champions_recipe(run, made)
+                refitted = run_up_to("evaluate", recipe, before_selection(made)) if recipe else None
+                found = judge(run, found, made, refitted)
+            if not found.over:
+                if recipe and refitted and found.kept_recipe:
+                    run, made = recipe, refitted
+                elif recipe:
+                    made = before_selection(made)  # so that the record holds the new selection
+                run_up_to("export", run, made)
+            elif recovery := recovery_run(run, found):
+                made = run_up_to("evaluate", recovery, ingested)
+                found = judge_recovery(recovery, found, made)
+                if not found.over:
+                    run = with_only(recovery, found.winner[0])
+                    run_up_to("export", run, before_selection(made))
+        if not found.over:
+            found = promote(run, found)
     verdict, record = str(found.verdict), run.record().model_dump(mode="json")
     return cast("dict[str, Any]", Completed(name=verdict.capitalize(), message=found.why, data=record))

@@ -1,6 +1,7 @@
 """Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,7 +36,7 @@ from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from gristmill.training import progress
-from gristmill.util.timing import TimeIsUp, time_limit
+from gristmill.util.time_limit import TimeIsUp, time_limit
 from tasks.deployed_runs import cancel_waiting_runs
 from tasks.prefect_artifacts import show_judgement
 from tasks.retraining_artifacts import (
@@ -57,9 +58,6 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
     """Start the run of a retraining, with the pipeline's settings and the overrides of its domain for challengers.
 
     It waits for another retraining of the pipeline to end. Other runs that wait for their turn are cancelled.
-
-    Raises:
-        WorkError: the retraining took longer than `schedule.timeout`.
     """
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
@@ -72,7 +70,7 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
         budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
         given, root, command = [*overrides, *added], str(catalogue.root), None if overrides else "retrain"
         recorded = recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command)
-        with recorded as run, _limited_time(run):
+        with recorded as run:
             yield replace(run, champion=champion)
 
 
@@ -90,9 +88,15 @@ def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
 
 
 @contextmanager
-def _limited_time(run: Run) -> Iterator[None]:
-    """Stop a retraining with a `WorkError` after the time in its schedule."""
-    timeout = schedule_of(run.pipeline).timeout
+def limited_time(run: Run) -> Iterator[None]:
+    """Stop a block of a retraining with a `WorkError` after the time in its schedule.
+
+    The promotion does not belong into the block: it must not end between the new champion and its record.
+    """
+    timeout, key = schedule_of(run.pipeline).timeout, f"[pipelines.{run.pipeline.name}.schedule] timeout"
+    if timeout and threading.current_thread() is not threading.main_thread():
+        logger.warning("%s is ignored: Python can stop only the main thread of a process, and this is another.", key)
+        timeout = None
     if timeout is None:
         yield
         return
@@ -101,8 +105,8 @@ def _limited_time(run: Run) -> Iterator[None]:
             yield
     except TimeIsUp:
         raise WorkError(
-            f"stopped after {timeout}, by [pipelines.{run.pipeline.name}.schedule] timeout. Finished stages are kept, "
-            "and the next retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
+            f"stopped after {timeout}, by {key}. Finished stages are kept, and the next retraining resumes. Increase "
+            "timeout, or reduce the work: fewer epochs, or budget."
         ) from None
 
 

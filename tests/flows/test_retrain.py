@@ -1,10 +1,12 @@
 """The retrain flow on real sunspots that arrive month by month."""
 
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -304,7 +306,9 @@ def test_one_retraining_at_a_time(project: Path, retrain: Retrain, caplog: pytes
     assert caplog.messages[0] == "waiting    for another retraining of small to end"
 
 
-def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(project: Path, retrain: Retrain) -> None:
+def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
+    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(WorkError) as raised:
         retrain(300, "schedule.timeout=1 second")
 
@@ -314,9 +318,37 @@ def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(pr
         "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
     )
     assert (record.outcome, record.error) == ("failed", f"WorkError: {raised.value}")
-    again = retrain(300)
+    timers, promote = [], Registry.promote
+    monkeypatch.setattr(
+        Registry, "promote", lambda *given: timers.append(signal.getitimer(signal.ITIMER_REAL)) or promote(*given)
+    )
+    again = retrain(300, "schedule.timeout=1 hour")
     assert told(again)[0] == "promoted"
     assert again.stages["ingest"].cached
+    assert timers == [(0, 0)]  # a promotion that has begun is finished
+
+
+def test_outside_the_main_thread_a_retraining_has_no_time_limit(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tasks.retraining import limited_time
+
+    pipeline = Project.open(project, {"small": ["schedule.timeout=1 second"]}).catalogue.pipeline("small")
+    ended: list[bool] = []
+
+    def work() -> None:
+        with limited_time(SimpleNamespace(pipeline=pipeline)):  # type: ignore[arg-type]
+            ended.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert ended == [True]
+    assert caplog.messages == [
+        "[pipelines.small.schedule] timeout is ignored: Python can stop only the main thread of a process, and this is "
+        "another."
+    ]
 
 
 @pytest.mark.slow
