@@ -150,7 +150,7 @@ class Files(Settings):
     @field_validator("refresh")
     @classmethod
     def _is_about_a_url(cls, refresh: bool, info: ValidationInfo) -> bool:
-        if refresh and not str(info.data.get("path", "")).startswith(URL_SCHEMES):
+        if refresh and "path" in info.data and not str(info.data["path"]).startswith(URL_SCHEMES):
             raise ValueError("a URL as path with refresh = true")
         return refresh
 

@@ -122,6 +122,9 @@ def test_a_digest_that_is_none_is_refused(wrong: Any) -> None:
 def test_a_place_of_another_scheme_is_refused(place: str) -> None:
     with pytest.raises(ValidationError, match="a place that begins with https://, http://, package://"):
         Files(path=place, sha256="ab" * 32)
+    with pytest.raises(ValidationError) as raised:
+        Files(path=place, refresh=True)
+    assert [error["loc"] for error in raised.value.errors()] == [("path",)]  # whether it is a URL is unknown
 
 
 def test_a_whole_number_given_for_a_float_is_the_same_value() -> None:
