@@ -8,10 +8,13 @@ from pathlib import Path
 
 from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import Catalogue, load, restore_settings
+from gristmill.config.stages import settings_of_stages, stages_of
+from gristmill.maintenance.local import REPRODUCTION
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.version_data import open_data
 from gristmill.store.store import Store
+from gristmill.util import extras
 from tasks.run import Run, finish_record, start_record
 
 
@@ -19,10 +22,12 @@ from tasks.run import Run, finish_record, start_record
 def version_run(pipeline: str, number: int, project: str | None) -> Iterator[tuple[Run, Version]]:
     """Yield a run with the settings and the candidates of a version, and the version.
 
-    Its record and artifacts are removed at the end. After a kill they are kept, so that the next run resumes.
+    Its record and artifacts are removed at the end, also after an error. After a kill they are kept, so that the next
+    run resumes.
 
     Raises:
-        RequestError: there is no such version, its data was removed, or its settings do not fit this gristmill.
+        RequestError: there is no such version, its data was removed, its settings do not fit this gristmill, or an
+            optional library that they need is missing.
     """
     catalogue = load(Path(project) if project else None)
     registry = Registry(catalogue.store)
@@ -30,15 +35,21 @@ def version_run(pipeline: str, number: int, project: str | None) -> Iterator[tup
     version = registry.version(pipeline, number)
     tables = restore_settings(version.domain, version.trained_with)
     settings = replace(catalogue.pipeline(pipeline), domain=version.domain, tables=tables)
+    extras.check_installed(settings_of_stages(one for one in stages_of(version.domain, tables) if one.name != "export"))
     tried = {label.partition(" ")[2] for label in version.references if label.startswith("train ")}
     left_out = [one.name for one in candidates_of(version.domain, tables) if one.name not in tried]
-    name = f"as-of-{pipeline}-v{number}"
+    name = f"{REPRODUCTION}{pipeline}-v{number}"
     with catalogue.store.lock(name):
-        own = replace(catalogue, store=_own_store(catalogue, version, catalogue.store.scratch(name)))
-        record = start_record(own, settings, version.overrides)
-        with finish_record(own.store, record):
-            yield Run(record.id, own, settings, None, left_out=tuple(left_out)), version
-        shutil.rmtree(own.store.root)
+        scratch = catalogue.store.scratch(name)
+        try:
+            own = replace(catalogue, store=_own_store(catalogue, version, scratch))
+            record = start_record(own, settings, version.overrides)
+            with finish_record(own.store, record):
+                yield Run(record.id, own, settings, None, left_out=tuple(left_out)), version
+        except Exception:
+            shutil.rmtree(scratch, ignore_errors=True)  # the error is the one to report
+            raise
+        shutil.rmtree(scratch)
 
 
 def _own_store(catalogue: Catalogue, version: Version, root: Path) -> Store:

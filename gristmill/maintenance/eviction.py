@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gristmill.errors import CorruptArtifact
-from gristmill.maintenance.local import Garbage, first_running
+from gristmill.maintenance.local import Garbage, first_running, used_by_reproductions
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact
 from gristmill.store.remote.shared_store import SharedStore
 from gristmill.store.staging import draft_beside
@@ -28,7 +28,8 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
     """Remove the least recently used artifacts until the cache is below its size limit, and return them.
 
     Only artifacts that the shared store has are removed. Artifacts used since the start of the oldest active run on
-    this machine are kept. `dry_run` only returns them. Folders in `without` do not count: they are removed anyway.
+    this machine are kept, and data on which a version is being trained again. `dry_run` only returns them. Folders in
+    `without` do not count: they are removed anyway.
     """
     if not isinstance(store, SharedStore) or store.remote.limit is None:
         return []
@@ -41,10 +42,12 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
     if excess <= 0:
         return []
     evicted: list[Garbage] = []
-    since = first_running(store, store.cache)
+    since, reproduced = first_running(store, store.cache), used_by_reproductions(store)
     for used, path, artifact in sorted(by_use):
         if excess <= 0 or used >= since:
             break
+        if path.resolve() in reproduced:
+            continue
         reference = artifact.reference
         stage, key = reference["stage"], reference["key"]
         shared = store.remote.manifest(artifact_name(stage, key), stage, key)

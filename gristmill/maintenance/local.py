@@ -18,6 +18,8 @@ from gristmill.store.staging import is_abandoned
 from gristmill.store.store import LOG_KEY_LENGTH, Store
 from gristmill.util.files import files_below
 
+REPRODUCTION = "as-of-"  # begins the lock and the scratch folder of a version that is trained again
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -106,7 +108,8 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     for path in sorted(store.root.glob("elsewhere/*/*/*.json")):
         if path.stem not in keys and path.stat().st_mtime < since:
             yield _sized(path, "of an artifact on the shared store that no recent run or version refers to")
-    for path in sorted(store.root.glob("scratch/*")) if running == float("inf") else []:
+    reproduced = used_by_reproductions(store)
+    for path in sorted({*store.root.glob("scratch/*")} - reproduced) if running == float("inf") else []:
         if path.name in keys or _age(path) > ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
     for path in registry.orphan_bundles():
@@ -171,6 +174,16 @@ def data_of_versions(store: Store) -> dict[str, tuple[int, int]]:
         keys = {version.references["ingest"]["key"] for version in versions if "ingest" in version.references}
         sizes = (file.stat().st_size for key in keys for file in files_below(store.path("ingest", key)))
         found[pipeline] = len(versions), sum(sizes)
+    return found
+
+
+def used_by_reproductions(store: Store) -> set[Path]:
+    """Return the scratch folders of versions that are being trained again, and the folders of the data they read."""
+    found = set[Path]()
+    for scratch in store.root.glob(f"scratch/{REPRODUCTION}*"):
+        with store.lock(scratch.name, wait=False) as is_free:
+            if not is_free:
+                found |= {scratch, *(link.resolve() for link in scratch.glob("ingest/*/*"))}
     return found
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from conftest import SMALL
+from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.retraining.example_diff import diff_rows
@@ -77,7 +78,7 @@ def test_what_has_changed_since_a_version_is_named(later: Path, command: Command
 
     assert said.status == 3
     assert said.json["same"] is False
-    assert said.json["other_results"] == ["train", "evaluate"]
+    assert said.json["other_results"] == ["train"]
     code, library = said.json["causes"]
     assert code == "code gristmill/training/fit.py"
     assert library.startswith("keras 3.0 → 3.")
@@ -92,6 +93,16 @@ def test_a_version_whose_data_is_gone_and_settings_of_today_are_refused(later: P
     for artifact in later.glob("data/store/ingest/??/*"):
         artifact.rename(later / artifact.name)
     assert "Without this data, version 1 of small can be neither trained" in command("diff", "small", "1", "2").err
+
+
+def test_after_an_error_nothing_is_left(later: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RequestError("no")
+
+    monkeypatch.setattr("flows.reproduce.compare_with_version", fail)
+
+    assert command("retrain", "small", "--as-of", "1").status == 2
+    assert not list(later.glob("data/store/scratch/*"))
 
 
 def test_the_rows_that_differ_between_two_versions_are_shown(later: Path, command: Command) -> None:

@@ -15,7 +15,15 @@ import pytest
 
 from gristmill import keys
 from gristmill.errors import CorruptArtifact
-from gristmill.maintenance.local import data_of_versions, garbage, remove, repair, verify_registry, verify_store
+from gristmill.maintenance.local import (
+    data_of_versions,
+    garbage,
+    remove,
+    repair,
+    used_by_reproductions,
+    verify_registry,
+    verify_store,
+)
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Git
 from gristmill.runs.records import Record, RunOutcome, StageRecord
@@ -357,6 +365,19 @@ def test_checkpoints_are_garbage_once_the_result_is_there_or_nobody_comes_back(s
         (store.scratch(key) / "epoch-000001/arrays.npz").write_bytes(b"1234")
     age(store.scratch("old"))
     assert set(named(store, 3)) == {store.scratch(done.reference["key"]), store.scratch("old")}
+
+
+def test_what_a_version_that_is_trained_again_uses_is_kept(store: Store) -> None:
+    data, scratch = publish(store, "ingest", 1), store.scratch("as-of-play-v1")
+    link = scratch / "ingest" / data.path.parent.name / data.path.name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(data.path)
+    age(scratch)
+    with store.lock(scratch.name):
+        assert used_by_reproductions(store) == {scratch, data.path.resolve()}
+        assert scratch not in named(store, 3)
+    assert used_by_reproductions(store) == set()
+    assert scratch in named(store, 3)
 
 
 def test_the_checkpoints_of_a_refresh_under_way_are_kept(store: Store) -> None:
