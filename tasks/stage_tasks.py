@@ -9,10 +9,12 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
+from gristmill.retraining.default_source import locate_source
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Runs
-from gristmill.store.artifact import Reference
+from gristmill.sources.tables.csv import Csv, warn_of_cut_files
+from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
@@ -32,10 +34,19 @@ def _work(run: Run, label: str, inputs: Inputs) -> Reference:
     """Return the artifact of a stage, from the store or made now."""
     resumable = run.stages[label].resumable
     callbacks = {"on_epoch": EpochProgress(run.pipeline.name)} if resumable else {}
-    made = produce(run, label, inputs, on_new=show_scores if label == "evaluate" else None, **callbacks)
+    on_new = {"evaluate": show_scores, "ingest": _check_source}.get(label)
+    made = produce(run, label, inputs, on_new=on_new, **callbacks)
     if label == "ingest":
         check_lost_rows(run.catalogue, run.pipeline, run.record().references[label])
     return made
+
+
+def _check_source(run: Run, _: Artifact) -> None:
+    """Log a warning if files of the pipeline's source may be cut."""
+    if isinstance(run.pipeline.tables["source"], Csv):
+        warn_of_cut_files(
+            [file for found in locate_source(run.catalogue, run.pipeline).values() for file in found.files]
+        )
 
 
 def _task(name: str) -> Task[[Run, str, Inputs], Reference]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.timeseries.retraining import news
 from gristmill.errors import DataError
 from gristmill.project.project import Project
 from gristmill.runs.retraining_record import Retraining
@@ -86,7 +87,7 @@ def refused(arrive: Arrive, content: str | Table, ingest: str = "") -> str:
     return str(raised.value)
 
 
-def test_late(arrive: Arrive) -> None:
+def test_late(arrive: Arrive, tmp_path: Path) -> None:
     """Rows in the middle are missing, and come with the next arrival."""
     table = rows()
     late = [row for row in table if not (row[1] == "south" and row[0] in DAYS[KNOWN + 2 : KNOWN + 5])]
@@ -94,6 +95,9 @@ def test_late(arrive: Arrive) -> None:
     assert "3 of 268 values of 'sold' are missing at frequency D, the first at 2026-05-03" in refused(arrive, late)
     assert str(arrive(late, 'gaps = "interpolate"').news) == "14 new"
     assert str(arrive(table).news) == "14 new"
+    files = tmp_path.glob("data/store/ingest/*/*/series.parquet")
+    _, before, now = sorted(files, key=lambda file: file.stat().st_mtime_ns)
+    assert str(news(now.parent, before.parent)) == "3 revised"
 
 
 def test_out_of_order(arrive: Arrive) -> None:
@@ -111,6 +115,8 @@ def test_restated(arrive: Arrive) -> None:
     for row in table[101:111]:
         row[2] = "99"
 
+    found = arrive(table[: 1 + 2 * KNOWN])
+    assert (str(found.news), found.drift, found.verdict) == ("10 revised", None, "waiting")
     assert str(arrive(table).news) == "14 new, 10 revised"
 
 
@@ -123,7 +129,7 @@ def test_doubled(arrive: Arrive) -> None:
     assert str(arrive(twice, 'duplicates = "first"').news) == "14 new"
 
 
-def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path) -> None:
+def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = as_csv(rows())[:-8]  # before the last value
 
     assert "shops.csv row 269: 2 fields, but the header has 3 (1 such row)" in refused(arrive, content)
@@ -131,6 +137,11 @@ def test_cut_in_mid_row(arrive: Arrive, tmp_path: Path) -> None:
     assert str(found.news) == "14 new (series without the newest rows: 'south')"
     (file,) = tmp_path.glob("data/store/ingest/*/*/quarantine.csv")
     assert file.read_text().splitlines()[1] == ',269,"2 fields, but the header has 3","2026-05-14,south"'
+    caplog.clear()
+    arrive(as_csv(rows())[:-2])  # within the last value
+    assert [message.partition("shops.csv: ")[2] for message in caplog.messages if "line end" in message] == [
+        "the last row has no line end (1 such file). If the file was cut, the last value may be wrong."
+    ]
 
 
 def test_unusable_rows_of_the_source_do_not_prevent_a_forecast(arrive: Arrive, tmp_path: Path) -> None:
@@ -146,18 +157,36 @@ def test_cut_between_rows(arrive: Arrive) -> None:
     said = refused(arrive, rows(KNOWN - 14))
     assert "28 of the 240 rows that run " in said
     assert "ingest.max_lost = 0.05 allows 12" in said
+    assert str(arrive(rows(KNOWN - 3)).news) == "6 removed"
 
 
-def test_unit_changed(arrive: Arrive) -> None:
+def in_hundredths() -> Table:
+    """Return rows of which the new ones have another unit."""
     table = rows()
     for row in table[1 + 2 * KNOWN :]:
         row[2] = f"{100 * float(row[2]):.2f}"
+    return table
 
-    found = arrive(table)
+
+def test_unit_changed(arrive: Arrive) -> None:
+    found = arrive(in_hundredths())
 
     assert found.drift
     assert [alarm.partition(" ")[0] for alarm in found.drift.alarms] == ["mean", "sold:"]
     assert found.verdict == "waiting"
+
+
+@pytest.mark.slow
+def test_a_model_of_the_old_unit_is_not_promoted_on_the_new_one(arrive: Arrive, tmp_path: Path) -> None:
+    (tmp_path / "shops.csv").write_text(as_csv(in_hundredths()))
+    edit(tmp_path / "pipelines.toml", "window = 28", f"window = {NEW}")
+
+    found = Project.open(tmp_path).retrain("shops").retraining
+
+    assert found
+    assert found.judgement
+    assert found.verdict == "rejected", found
+    assert found.judgement.scores["challenger"] >= found.judgement.scores["champion"], found
 
 
 def test_column_added(arrive: Arrive) -> None:

@@ -85,8 +85,6 @@ class Csv(Files):
                 frame[name] = self._numbers(frame[name], path)
             else:
                 _check_no_nul(frame[name], path)
-        if count + len(skip) + 1 not in skip and not _ends_with_a_line_end(path):
-            logger.warning("%s: the last row has no line end. If the file was cut, the last value may be wrong.", path)
         return frame
 
     @contextmanager
@@ -193,6 +191,15 @@ class Csv(Files):
             )
             raise _unusable(path, cells, bad, f"not a finite number: {short_repr(received)}", remedy)
         return values
+
+
+def warn_of_cut_files(paths: Sequence[Path]) -> None:
+    """Log a warning if the last row of CSV files has no line end."""
+    if cut := [path for path in paths if not _ends_with_a_line_end(path)]:
+        logger.warning(
+            "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",
+            *(cut[0], count_such(len(cut), "file")),
+        )
 
 
 def _ends_with_a_line_end(path: Path) -> bool:
