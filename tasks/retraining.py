@@ -291,9 +291,8 @@ def promote(run: Run, found: Retraining) -> Retraining:
 
 def _held_by(hold: Promotion, found: Retraining) -> Retraining:
     """Return the retraining as waiting; without a judgement, so that the next one judges the same data."""
-    since = f"{hold.when.astimezone():%Y-%m-%d %H:%M %Z}"
     release = f"To release it: gristmill promote {hold.pipeline} {hold.version}"
-    why = f"version {hold.version} is held by {hold.by} since {since}. {release}"
+    why = f"version {hold.version} is {hold.hold_in_words}. {release}"
     return found.model_copy(update={"judgement": None, "winner": []}).ended("waiting", why)
 
 

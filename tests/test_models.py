@@ -201,6 +201,27 @@ def test_the_champion_predicts_and_each_version_when_asked(served: Path, command
     ]
 
 
+def test_a_hold_is_of_the_champion_and_its_end_is_told(served: Path, command: Command) -> None:
+    held = command("promote", "small", "--hold")
+    assert (held.status, held.out.splitlines()) == (
+        0,
+        [
+            "small: v2 is the champion",
+            "held: retrainings do not replace it. To release it: gristmill promote small 2",
+        ],
+    )
+    assert command("promote", "small", "--hold").out == held.out
+    hold = Registry(Store(served / "data/store")).hold("small")
+    assert hold
+
+    released = f"released: v2 was held by {hold.by} since {hold.when.astimezone():%Y-%m-%d %H:%M %Z}"
+    over = command("promote", "small", "1", "--hold").out.splitlines()
+    assert (over[0], over[2]) == ("small: v1 is the champion (before: v2)", released)
+    of_it = command("promote", "small", "1").out.splitlines()
+    assert (of_it[0], len(of_it), of_it[1][:22]) == ("small: v1 is the champion", 2, "released: v1 was held ")
+    assert command("promote", "small", "1").out == "small: v1 is the champion\n"
+
+
 def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: None, prefect_api: str) -> None:
     before = command("predict", "small").out
     assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0

@@ -72,6 +72,11 @@ class Models:
         """Return the number of the version that serves, without verifying its bundle."""
         return status.champion(name, self.registry)
 
+    def hold(self, name: str) -> Promotion | None:
+        """Return the promotion that keeps retrainings from replacing the champion, if there is one."""
+        self._pull(name)
+        return self.registry.hold(name)
+
     def damaged(self, name: str) -> dict[int, str]:
         """Return why bundles of versions cannot be used, by number; files that were not touched are not read again."""
         damages = {}
@@ -100,13 +105,15 @@ class Models:
         """Make a version the champion, or the model of a run, which becomes a version.
 
         By default the run is the last successful one of the pipeline's own settings. With `hold`, no retraining
-        replaces the version until this or another version is promoted without `hold`.
+        replaces the version until this or another version is promoted without `hold`; its default is the champion, if
+        there is one.
         """
-        if hold and not version and not run:
-            raise RequestError(f"--hold: expected a version to hold, such as: gristmill promote {name} 1 --hold.")
         if version and run:
             raise RequestError(f"--run {run}: cannot be combined with version {version}. Use one of them.")
         self._pull(name)
+        if hold and version is None and run is None:
+            champion = self.registry.champion(name)
+            version = champion.number if champion else None
         if version is None:
             decision = {"verdict": "promoted", "why": "asked for"}
             version = register(self.catalogue.root, self.store, self.record(name, run), decision).number

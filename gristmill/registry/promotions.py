@@ -35,6 +35,11 @@ class Promotion(Entry):
     run: str | None = None  # the retraining that promoted it; None for a person
     held: bool = False  # whether retrainings leave it the champion
 
+    @property
+    def hold_in_words(self) -> str:
+        """By whom and since when its version is held."""
+        return f"held by {self.by} since {self.when.astimezone():%Y-%m-%d %H:%M %Z}"
+
     def __str__(self) -> str:
         by = f" by {'a retraining of ' if self.run else ''}{self.by}" if self.by else ""
         return f"{self.when.astimezone():%Y-%m-%d %H:%M %Z}{by} ({self.why}){', held' * self.held}"

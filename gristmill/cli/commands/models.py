@@ -39,7 +39,9 @@ def promote(
     version: Annotated[
         int | None,
         typer.Argument(
-            metavar="[VERSION]", parser=number_of, help="A version; default: a new version from the model of a run."
+            metavar="[VERSION]",
+            parser=number_of,
+            help="A version; default: a new version from the model of a run; with --hold the champion.",
         ),
     ] = None,
     run: RunId = None,
@@ -50,9 +52,12 @@ def promote(
     """Make a version the champion, which serves predictions."""
     with progress_bar.working("bundle", "reading"):
         project = Project.open()
+        before = project.hold(name)
         promotion = project.promote(name, version, run, hold=hold)
         comparison = project.version(name, promotion.version).loses_to_baseline
     _show(promotion)
+    if before and before.number != promotion.number:
+        typer.echo(f"released: v{before.version} was {before.hold_in_words}")
     if comparison:
         console.say(f"warning: v{promotion.version} {comparison}")
 
