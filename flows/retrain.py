@@ -11,13 +11,12 @@ from tasks.retraining import (
     check_drift,
     count_judgeable,
     judge,
-    limited_time,
     look_for_news,
     promote,
-    retraining_run,
     with_champions_recipe,
     with_needed_candidates,
 )
+from tasks.retraining_run import limited_time, retraining_run
 from tasks.stage_tasks import ingest, run_up_to
 
 
@@ -35,7 +34,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         after the decision: Promoted, Rejected, Waiting or Nothing new.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
-        with limited_time(run):
+        with limited_time(run.pipeline):
             made = ingested = ingest(run)
             found = look_for_news(run, made["ingest"])
             if found.verdict != "nothing new":

@@ -46,7 +46,7 @@ def version_run(pipeline: str, number: int, project: str | None) -> Iterator[tup
             record = start_record(own, settings, version.overrides)
             with finish_record(own.store, record):
                 yield Run(record.id, own, settings, None, left_out=tuple(left_out)), version
-        except Exception:
+        except Exception:  # any error of a stage; a kill or Ctrl-C keeps the scratch, so that the next run resumes
             shutil.rmtree(scratch, ignore_errors=True)  # the error is the one to report
             raise
         shutil.rmtree(scratch)

@@ -1,9 +1,6 @@
 """Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote."""
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +8,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from gristmill.config.catalogue import Pipeline, load
 from gristmill.config.deployments import pipeline_resource, schedule_of
-from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
@@ -31,13 +26,9 @@ from gristmill.runs.retraining_record import (
     stop_before_training,
 )
 from gristmill.runs.scores import Scores
-from gristmill.settings.schedule import parse_duration
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
-from gristmill.store.store import Store
 from gristmill.training import progress
-from gristmill.util.time_limit import TimeIsUp, time_limit
-from tasks.deployed_runs import cancel_waiting_runs
 from tasks.prefect_artifacts import show_judgement
 from tasks.retraining_artifacts import (
     References,
@@ -48,79 +39,10 @@ from tasks.retraining_artifacts import (
     record_retraining,
     version_folders,
 )
-from tasks.run import Run, recorded_run, stage_task
+from tasks.retraining_run import domain_overrides
+from tasks.run import Run, stage_task
 
 logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
-    """Start the run of a retraining, with the pipeline's settings and the overrides of its domain for challengers.
-
-    It waits for another retraining of the pipeline to end. Other runs that wait for their turn are cancelled.
-    """
-    catalogue = load(Path(project) if project else None, {pipeline: overrides})
-    settings, store = catalogue.pipeline(pipeline), catalogue.store
-    added, schedule = _domain_overrides(settings, overrides), schedule_of(settings)
-    with _only_retraining(store, pipeline):
-        cancel_waiting_runs()
-        registry = Registry(store)
-        registry.pull(pipeline)
-        champion = registry.champion(pipeline, verified=True)
-        budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
-        given, root, command = [*overrides, *added], str(catalogue.root), None if overrides else "retrain"
-        recorded = recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command)
-        with recorded as run:
-            yield replace(run, champion=champion)
-
-
-@contextmanager
-def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
-    """Wait until no other retraining of a pipeline runs, and keep others waiting."""
-    key = f"retrain-{pipeline}"
-    with store.lock(key, wait=False) as acquired:
-        if acquired:
-            yield
-            return
-    logger.info("waiting    for another retraining of %s to end", pipeline)
-    with store.lock(key):
-        yield
-
-
-@contextmanager
-def limited_time(run: Run) -> Iterator[None]:
-    """Stop a block of a retraining with a `WorkError` after the time in its schedule.
-
-    The promotion does not belong into the block: it must not end between the new champion and its record.
-    """
-    timeout, key = schedule_of(run.pipeline).timeout, f"[pipelines.{run.pipeline.name}.schedule] timeout"
-    if timeout and threading.current_thread() is not threading.main_thread():
-        logger.warning("%s is ignored: Python can stop only the main thread of a process, and this is another.", key)
-        timeout = None
-    if timeout is None:
-        yield
-        return
-    try:
-        with time_limit(parse_duration(timeout).total_seconds()):
-            yield
-    except TimeIsUp:
-        raise WorkError(
-            f"stopped after {timeout}, by {key}. Finished stages are kept, and the next retraining resumes. Increase "
-            "timeout, or reduce the work: fewer epochs, or budget."
-        ) from None
-
-
-def _domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
-    """Return the settings that the domain changes for challengers; the user may not override them."""
-    domain = domain_module(settings.domain)
-    added: list[str] = domain.overrides(settings.tables) if hasattr(domain, "overrides") else []
-    for assignment in overrides:
-        key = assignment.partition("=")[0].strip()
-        if key in {change.partition("=")[0] for change in added}:
-            raise RequestError(
-                f"--set {assignment}: a retraining sets {key} itself, by [pipelines.{settings.name}.gate]."
-            )
-    return added
 
 
 @stage_task("look for news of {run.pipeline.name}")
@@ -132,7 +54,7 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     now = artifact_folder(run, ingested)
     news = news_of(now, version_folders(run, champion)["ingest"] if champion else None)
     unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
-    asked = _domain_overrides(run.pipeline, [])
+    asked = domain_overrides(run.pipeline, [])
     number, silent = champion.number if champion else None, silent_since(run.catalogue, run.pipeline, ingested)
     aside = run.catalogue.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0)
     found = Retraining(

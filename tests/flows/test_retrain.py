@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -331,13 +330,13 @@ def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
 def test_outside_the_main_thread_a_retraining_has_no_time_limit(
     project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from tasks.retraining import limited_time
+    from tasks.retraining_run import limited_time
 
     pipeline = Project.open(project, {"small": ["schedule.timeout=1 second"]}).catalogue.pipeline("small")
     ended: list[bool] = []
 
     def work() -> None:
-        with limited_time(SimpleNamespace(pipeline=pipeline)):  # type: ignore[arg-type]
+        with limited_time(pipeline):
             ended.append(True)
 
     thread = threading.Thread(target=work)

@@ -1,0 +1,91 @@
+"""Run of a retraining: one at a time for each pipeline, within the time of its schedule."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from gristmill.config.catalogue import Pipeline, load
+from gristmill.config.deployments import schedule_of
+from gristmill.errors import RequestError, WorkError
+from gristmill.registry.registry import Registry
+from gristmill.settings.schedule import parse_duration
+from gristmill.store.store import Store
+from gristmill.util.time_limit import TimeIsUp, time_limit
+from tasks.deployed_runs import cancel_waiting_runs
+from tasks.retraining_artifacts import domain_module
+from tasks.run import Run, recorded_run
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
+    """Start the run of a retraining, with the pipeline's settings and the overrides of its domain for challengers.
+
+    It waits for another retraining of the pipeline to end. Other runs that wait for their turn are cancelled.
+    """
+    catalogue = load(Path(project) if project else None, {pipeline: overrides})
+    settings, store = catalogue.pipeline(pipeline), catalogue.store
+    added, schedule = domain_overrides(settings, overrides), schedule_of(settings)
+    with _only_retraining(store, pipeline):
+        cancel_waiting_runs()
+        registry = Registry(store)
+        registry.pull(pipeline)
+        champion = registry.champion(pipeline, verified=True)
+        budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
+        given, root, command = [*overrides, *added], str(catalogue.root), None if overrides else "retrain"
+        recorded = recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command)
+        with recorded as run:
+            yield replace(run, champion=champion)
+
+
+@contextmanager
+def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
+    """Wait until no other retraining of a pipeline runs, and keep others waiting."""
+    key = f"retrain-{pipeline}"
+    with store.lock(key, wait=False) as acquired:
+        if acquired:
+            yield
+            return
+    logger.info("waiting    for another retraining of %s to end", pipeline)
+    with store.lock(key):
+        yield
+
+
+@contextmanager
+def limited_time(pipeline: Pipeline) -> Iterator[None]:
+    """Stop a block of a retraining with a `WorkError` after the time in its schedule.
+
+    The promotion does not belong into the block: it must not end between the new champion and its record.
+    """
+    timeout, key = schedule_of(pipeline).timeout, f"[pipelines.{pipeline.name}.schedule] timeout"
+    if timeout and threading.current_thread() is not threading.main_thread():
+        logger.warning("%s is ignored: Python can stop only the main thread of a process, and this is another.", key)
+        timeout = None
+    if timeout is None:
+        yield
+        return
+    try:
+        with time_limit(parse_duration(timeout).total_seconds()):
+            yield
+    except TimeIsUp:
+        raise WorkError(
+            f"stopped after {timeout}, by {key}. Finished stages are kept, and the next retraining resumes. Increase "
+            "timeout, or reduce the work: fewer epochs, or budget."
+        ) from None
+
+
+def domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
+    """Return the settings that the domain changes for challengers; the user may not override them."""
+    domain = domain_module(settings.domain)
+    added: list[str] = domain.overrides(settings.tables) if hasattr(domain, "overrides") else []
+    for assignment in overrides:
+        key = assignment.partition("=")[0].strip()
+        if key in {change.partition("=")[0] for change in added}:
+            raise RequestError(
+                f"--set {assignment}: a retraining sets {key} itself, by [pipelines.{settings.name}.gate]."
+            )
+    return added
