@@ -341,7 +341,7 @@ def test_report_writes_a_page_and_prints_its_path(finished: Path, command: Comma
 
 
 def test_predict_continues_the_series_in_each_form(finished: Path, command: Command) -> None:
-    printed = command("predict", "small", "--input", "series.csv")
+    printed = command("-q", "predict", "small", "--input", "series.csv")
     assert (printed.status, printed.err) == (0, "")
     lines = printed.out.splitlines()
     assert lines[0].split(",") == ["ds", "sunspots", QUANTILES[0], QUANTILES[-1]]
@@ -350,7 +350,7 @@ def test_predict_continues_the_series_in_each_form(finished: Path, command: Comm
     assert all(low < forecast < high for forecast, low, high in forecasts)
 
     for name, read in (("f.csv", pd.read_csv), ("f.parquet", pd.read_parquet), ("f.json", pd.read_json)):
-        said = command("predict", "small", "--input", "series.csv", "--output", name)
+        said = command("-q", "predict", "small", "--input", "series.csv", "--output", name)
         assert (said.status, said.err) == (0, "")
         frame = read(finished / name)
         assert list(frame.columns) == ["ds", "sunspots", *QUANTILES]
@@ -361,16 +361,16 @@ def test_predict_continues_the_series_in_each_form(finished: Path, command: Comm
 
 
 def test_predict_without_a_file_continues_the_data_of_the_pipeline(finished: Path, command: Command) -> None:
-    named = command("predict", "small", "--input", "series.csv").out
+    named = command("-q", "predict", "small", "--input", "series.csv").out
     with (finished / "series.csv").open("a") as series:
         series.write("1774-01,50.0\n")
 
-    longer = command("predict", "small")
+    longer = command("-q", "predict", "small")
 
     assert (longer.status, longer.err) == (0, "")
     assert longer.out != named
     assert [line.partition(",")[0] for line in longer.out.splitlines()[1:]] == ["1774-02-01", "1774-03-01"]
-    assert longer.out == command("predict", "small", "--input", "series.csv").out
+    assert longer.out == command("-q", "predict", "small", "--input", "series.csv").out
 
 
 def test_predict_takes_no_other_history_than_the_model_sees(finished: Path, command: Command) -> None:
@@ -412,7 +412,7 @@ def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) ->
 
     assert (unknown.status, unknown.err) == (
         2,
-        "error: --output f.xlsx: unknown kind of file. Known: .csv, .parquet, .json.\n",
+        "error: --output f.xlsx: unknown kind of file. Use one of .csv, .json, .jsonl, .parquet, or add --format.\n",
     )
     assert (missing.status, missing.err) == (
         2,

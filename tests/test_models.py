@@ -264,7 +264,7 @@ def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
 
     said = command("predict", "small")
 
-    assert (said.status, said.out, said.err) == (0, before, "")
+    assert (said.status, said.out, said.err) == (0, before, "model      small v2 (champion): linear\n")
     assert command("verify").status == 0
     assert command("models", "small", "--json").json["damaged"] == {}
     again = records(served)[-1].id
@@ -348,7 +348,7 @@ def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(
     model, before = model_of(served, 2), command("predict", "small", "--version", "1")
     flip(model)
 
-    said = command("predict", "small")
+    said = command("-q", "predict", "small")
 
     assert (said.status, said.out) == (0, before.out)
     assert said.err == f"warning: {model}: {ALTERED} v2 of small cannot be used; v1 is used instead.\n"
@@ -364,14 +364,14 @@ def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(
     assert listed.out.splitlines()[2].split()[:3] == ["v2", "champion", "damaged"]
     assert command("models", "small", "--json").json["damaged"] == {"2": f"{model}: {ALTERED}"}
     assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
-    assert command("predict", "small").err == ""
+    assert command("-q", "predict", "small").err == ""
 
 
 def test_a_bundle_that_is_gone_is_as_one_that_is_damaged(served: Path, command: Command) -> None:
     folder = model_of(served, 2).parent
     shutil.rmtree(folder)
 
-    said = command("predict", "small")
+    said = command("-q", "predict", "small")
 
     assert said.status == 0
     assert said.err == (
@@ -469,7 +469,7 @@ def test_where_no_version_is_sound_nothing_predicts_and_a_new_version_helps(
     )
     assert command("-q", "run", "small").status == 0
     assert command("promote", "small").status == 0
-    assert command("predict", "small").err == ""
+    assert command("-q", "predict", "small").err == ""
 
 
 def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_aside(
@@ -485,7 +485,7 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
         "v2 of small cannot be used; v1 is used instead.",
     ]
 
-    said = command("predict", "small")
+    said = command("-q", "predict", "small")
 
     assert (said.status, said.out, said.err.splitlines()) == (0, before, warnings)
     listed = command("ls", "--json")

@@ -112,7 +112,8 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     houses.drop(columns="price").to_csv("new.csv", index=False)
     houses[["house", "price"]].to_csv("sold.csv", index=False)
     log_predictions(folder, "houses")
-    assert command("predict", "houses", "--input", "new.csv").out.startswith("area,")  # has no id, and so no truth
+    unscored = command("predict", "houses", "--input", "new.csv")  # without an id, the truth is never known
+    assert unscored.out.startswith("house,area,")
     assert "Set id in the table [pipelines.houses.monitor]" in the_error(
         command("truth", "houses", "--file", "sold.csv")
     )
@@ -126,7 +127,7 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     none = command("truth", "houses", "--file", "none.csv")
     said = command("truth", "houses", "--file", "sold.csv")
 
-    assert predicted.out.splitlines()[0] == "house,area,rooms,price"
+    assert predicted.out.splitlines()[0] == "house,area,rooms,predicted"
     assert (some.status, some.out) == (0, "houses: the truth of 1 predicted rows was added\n")
     assert "1 of 2 ids were never predicted, the first: 'x1'. These rows are left out." in some.err
     assert the_error(none).endswith("the first: 'x1'. Pass ids that gristmill predict printed.")
@@ -181,8 +182,8 @@ def test_texts_are_scored_by_their_class(copy_of: Callable[[str], Path], command
 
     found = command("monitor", "films", "--json").json
     logged = Project.open().prediction_log("films").read()
-    right = (logged["label"].iloc[1:] == letters["stars"].map({0: "dull", 1: "good"}).to_numpy()).mean()
-    assert said.out.splitlines()[0] == "ticket,label,probability,p_dull,p_good"
+    right = (logged["stars"].iloc[1:] == letters["stars"].map({0: "dull", 1: "good"}).to_numpy()).mean()
+    assert said.out.splitlines()[0] == "ticket,review,predicted,probability,p_dull,p_good"
     assert found["groups"][0] == {
         **{"by": "all", "group": "", "predicted": 11, "scored": 10, "accuracy": pytest.approx(right), "coverage": None}
     }

@@ -282,6 +282,12 @@ def show_frame(frame: "pd.DataFrame") -> None:
     sys.stdout.write(shown.to_csv(index=False, float_format=plain))
 
 
+def show_bytes(content: bytes) -> None:
+    """Print the content of a file."""
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
+
+
 def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
     """Print the findings of `doctor`."""
     print_wrapped(

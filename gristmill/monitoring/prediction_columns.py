@@ -1,4 +1,6 @@
-"""Columns of logged predictions besides those of the prediction itself, whose names are the user's; their groups."""
+"""Columns of predictions, and those that the log adds to them, whose names begin with `@`."""
+
+PREDICTED = "predicted"  # class or number that is predicted for a row; the log names it after the target
 
 BATCH = "@batch"  # id of everything that one call predicted
 ANSWERED = "@answered"  # time of the answer, UTC

@@ -60,7 +60,7 @@ def log_answer(
     Raises:
         StoreError: it cannot be written, so it must not be answered.
     """
-    from gristmill.monitoring.prediction_columns import ID
+    from gristmill.monitoring.prediction_columns import ID, PREDICTED
     from gristmill.monitoring.truth import as_ids
 
     column = next((name for name in _id_columns(pipeline) if name in answer), None)
@@ -72,7 +72,8 @@ def log_answer(
         )
         return
     if pipeline.domain != "timeseries":
-        answer = answer.assign(**{ID: as_ids(answer[column]) if column else None})
+        target = _domain(pipeline.domain).truth_column(pipeline.tables["ingest"])  # logs of other targets stay apart
+        answer = answer.rename(columns={PREDICTED: target}).assign(**{ID: as_ids(answer[column]) if column else None})
     files = paths or (files_below(ingested) if ingested else ())
     inputs = keys.digest_of([text] if text is not None else [keys.digest_of_file(file) for file in files])
     run, version = (served.run, served.number) if isinstance(served, Version) else (served.id, None)

@@ -1,13 +1,18 @@
-"""Choose the reader for a file that is passed to `predict` instead of the pipeline's source."""
+"""Read the files that `predict` answers for: the reader of a file, and the columns that predictions are added to."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gristmill.errors import RequestError
+from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.settings.base import Files, Settings
 from gristmill.sources.tables.csv import Csv, is_tab_separated
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
 from gristmill.sources.texts.folder import TEXTS, Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) -> Settings:
@@ -34,6 +39,29 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     raise RequestError(
         f"--input {place}: [pipelines.{pipeline}.source] reads no files, so it does not say how to read this one. "
         f"Expected a .csv, .jsonl or .parquet file with the pipeline's columns{', or a .txt file' if plain else ''}."
+    )
+
+
+def rows_to_predict(source: Settings, paths: tuple[Path, ...]) -> "pd.DataFrame | None":
+    """Return all columns of the files to predict, in their order; None if they are not tables."""
+    import pandas as pd
+
+    if not paths or not isinstance(source, Csv | Jsonl | Parquet):
+        return None
+    return pd.concat([source.whole(path) for path in paths], ignore_index=True)
+
+
+def with_columns(answer: "pd.DataFrame", rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the predictions of rows after all columns of the rows.
+
+    Columns that have the name of a prediction, such as those of an earlier call, are replaced.
+    """
+    import pandas as pd
+
+    predictions = answer.loc[:, PREDICTED:]
+    names = answer.columns.difference([*predictions, *rows], sort=False)
+    return pd.concat(
+        [answer[names], rows[rows.columns.difference(predictions.columns, sort=False)], predictions], axis=1
     )
 
 

@@ -44,6 +44,9 @@ class Project(Models):
         super().__init__(catalogue)
         set_threads(catalogue.runner.threads)
 
+    def __repr__(self) -> str:
+        return f"Project({str(self.catalogue.root)!r}: {', '.join(self.catalogue.pipelines) or 'no pipelines'})"
+
     @classmethod
     def open(cls, root: str | Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
         """Open the project at `root`, or the one that contains the current folder.

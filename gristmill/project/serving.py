@@ -4,25 +4,19 @@ The last run is that of the pipeline's own settings: a run with `--set` serves o
 """
 
 import importlib
-import inspect
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
-from gristmill.errors import CorruptArtifact, DataError, RequestError
+from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import status
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version, code_digests, git_of
-from gristmill.retraining import default_source
-from gristmill.retraining.lost_rows import check_lost_rows
-from gristmill.runs.locations import locate
 from gristmill.runs.records import Record, Runs
-from gristmill.settings.base import Files, Settings
 from gristmill.store.store import Store
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
@@ -138,59 +132,21 @@ class Models:
                 pass to a model that accepts any number; for texts `text`, one text instead of a place.
         """
         given = {option: value for option, value in options.items() if value is not None}
+        if place and "text" in given:
+            raise RequestError("--text: cannot be combined with --input. Use one of them.")
         served, export = self.served(name, version)
         if served.domain == "generation":
             raise RequestError(
                 f"{name} is a generation pipeline, whose model generates text. Run: gristmill generate {name}."
             )
-        tables = restore_settings(served.domain, served.settings)  # settings of its run, not the current ones
         import_keras()
+        from gristmill.project.predictor import Predictor  # late: pandas takes a while to load
+
         progress.report_work("predict", logged=False)
-        module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")
-        parameters = inspect.signature(module.predict).parameters
-        if unknown := sorted(given.keys() - parameters.keys()):
-            raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not have this option. Leave it out.")
-        if place and "text" in given:
-            raise RequestError("--text: cannot be combined with --input. Use one of them.")
-        suffixes, source = getattr(module, "SUFFIXES", None), tables["source"]
-        if place and suffixes is None:
-            from gristmill.project.prediction_source import reader_of
-
-            source = reader_of(place, source, name, getattr(module, "PLAIN", False))
-        today = self.catalogue.pipeline(name)
-        ingest = default_source.refusing_unusable_rows(tables["ingest"])
-        read = {"source": source, "ingest": ingest, "export": export}
-        with TemporaryDirectory() as folder:
-            known = read | {"preprocess": tables["preprocess"], "scratch": Path(folder)}
-            known["id_column"] = today.monitor.id if today.monitor else None
-            needed = {name: value for name, value in known.items() if name in parameters}
-
-            def predict(paths: tuple[Path, ...] = (), ingested: Path | None = None) -> "pd.DataFrame":
-                """Predict from files or ingested data; if monitored, log the prediction before returning it."""
-                data = {} if ingested is None else {"ingested": ingested}
-                answer: pd.DataFrame = module.predict(**needed, **given, **data, paths=paths)
-                if today.monitor:
-                    from gristmill.project.monitoring import log_answer  # late, as the modules of the domain
-
-                    text = str(given["text"]) if "text" in given else None
-                    log_answer(self.store, today, served, answer, paths, ingested, text)
-                return answer
-
-            if "text" in given:
-                return predict()
-            if place:
-                return predict(self._input_files(place, source, suffixes))
-            pipeline = default_source.with_ingest_of(today, served, tables["ingest"])
-            try:
-                paths = default_source.source_files(self.catalogue, pipeline, suffixes)
-                if not hasattr(module, "read_source"):
-                    return predict(paths)
-                data = Path(folder)
-                module.read_source(**read | {"ingest": pipeline.tables["ingest"]}, paths=paths, out=data)
-                check_lost_rows(self.catalogue, pipeline, data)
-            except DataError as error:
-                data = default_source.last_good_data(self.store, pipeline, served, error)
-            return predict(ingested=data)
+        answer = Predictor(self.catalogue, served, export, given).predict(place)
+        answer.attrs["model"] = self._describe(served)
+        logger.info("%-10s %s", "model", answer.attrs["model"])
+        return answer
 
     def generate(self, name: str, prompt: str = "", version: int | None = None, **options: float) -> Iterator[str]:
         """Yield a prompt and its continuation, generated by the model that `predict` would use.
@@ -245,15 +201,17 @@ class Models:
         record = self.record(name)
         return record, self.store.open_verified(record.references["export"]).path
 
-    def _input_files(self, place: str, source: Settings, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
-        """Return the files at a place; `suffixes` are those of single items, if the source has others."""
-        if suffixes is None and isinstance(source, Files):
-            suffixes = source.suffixes
-        downloads = self.store.root / "downloads"
-        try:
-            return locate(place, Path.cwd(), "--input", downloads, suffixes=suffixes or ("",)).files
-        except DataError as error:  # here the request is wrong, not the pipeline's data
-            raise RequestError(str(error)) from None
+    def _describe(self, served: Version | Record) -> str:
+        """Return the name of a served model and what it consists of: `co2 v3 (champion): 44% ridge + 56% theta`."""
+        if isinstance(served, Version):
+            champion = " (champion)" * (served.number == self.champion(served.pipeline))
+            origin, selected = f"v{served.number}{champion}", served.evaluated.summary.selected
+            kind = served.trained_with["model"]["kind"]
+        else:
+            headline = status.headline(served, self.store)
+            origin, selected = f"run {served.id} (no version is promoted)", headline.selected if headline else None
+            kind = served.settings["model"]["kind"]
+        return f"{served.pipeline} {origin}: {selected or kind}"
 
 
 def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:

@@ -35,12 +35,13 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
     assert list(result.record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert [step.state for step in project.plan("line")] == ["fresh"] * 5
     made = project.predict("line")
-    assert made["y"].tolist()[-1] == pytest.approx(19 - scores["model"]["test"]["mae"], rel=1e-3)
+    assert made.columns.tolist() == ["x", "predicted"]
+    assert made["predicted"].tolist()[-1] == pytest.approx(19 - scores["model"]["test"]["mae"], rel=1e-3)
     asked = pd.DataFrame({"x": [10, 4]})
     asked.to_csv(tmp_path / "x.csv", index=False)
     asked.to_parquet(tmp_path / "x.parquet", index=False)
     for name in ("x.csv", "x.parquet"):
-        assert project.predict("line", str(tmp_path / name))["y"].tolist() == made["y"].tolist()[:-3:-1]
+        assert project.predict("line", str(tmp_path / name))["predicted"].tolist() == made["predicted"].tolist()[:-3:-1]
     with pytest.raises(RequestError) as refused:
         project.predict("line", "x.json")
     assert str(refused.value) == (

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,17 +105,23 @@ def test_one_text_and_files_of_texts_are_classified_alike(films: Path, command: 
     rows = command("predict", "films", "--input", "new.csv")
     command("predict", "films", "--input", "letters/*.txt", "--output", "out.json")
 
-    assert (one.status, one.err) == (0, "")
-    assert one.out.splitlines()[0] == "label,probability,p_dull,p_good"
+    assert one.status == 0
+    assert re.fullmatch(r"model      films run \S+ \(no version is promoted\): \w+\n", one.err)
+    assert one.out.splitlines()[0] == "predicted,probability,p_dull,p_good"
     single, table = (pd.read_csv(io.StringIO(said.out)) for said in (one, rows))
-    assert single["label"].tolist() == ["good"]
-    assert table["label"].tolist() == ["good", "dull"]
+    assert single["predicted"].tolist() == ["good"]
+    assert table["predicted"].tolist() == ["good", "dull"]
     assert table["id"].tolist() == [2, 3]  # as a spreadsheet counts rows
     plain = pd.DataFrame(json.loads((films / "out.json").read_text()))
     assert [Path(file).name for file in plain["file"]] == ["0.txt", "1.txt"]
     for found in (single, plain):
         expected = table["p_good"].head(len(found))
         assert found["p_good"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)
+    pd.DataFrame({"id": ["b", "a"], "review": given, "page": [3, 4]}).to_csv(films / "new.csv", index=False)
+    printed = command("predict", "films", "--input", "new.csv", "--format", "jsonl").out
+    kept = pd.DataFrame(map(json.loads, printed.splitlines()))
+    assert kept.columns.tolist() == ["id", "review", "page", "predicted", "probability", "p_dull", "p_good"]
+    assert kept[["id", "page", "predicted"]].to_numpy().tolist() == [["b", 3, "good"], ["a", 4, "dull"]]
     assert len(Project.open().predict("films")) == 192  # of the source itself
 
 

@@ -51,7 +51,7 @@ def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Pat
     one, all_ = opened.predict("shapes", str(photo)), opened.predict("shapes", str(project / "photos"))
     assert len(one) == 1
     assert len(all_) == 32
-    assert one["label"].iloc[0] in ("disc", "square")
+    assert one["predicted"].iloc[0] in ("disc", "square")
     assert one.iloc[0, 3:].sum() == pytest.approx(1.0, abs=1e-4)
     with pytest.raises(RequestError, match="--steps: a vision pipeline does not have this option"):
         opened.predict("shapes", str(photo), steps=3)

@@ -2,8 +2,9 @@
 
 import itertools
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,19 @@ from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.registry.promotions import Promotion
+from gristmill.util.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Format(StrEnum):
+    """Format of predictions; the values are the suffixes of its files."""
+
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 def models(name: Name, as_json: Json = False) -> None:
@@ -83,7 +97,13 @@ def predict(
     text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--output", help="A .csv, .parquet or .json file to write; default: print the predictions."),
+        typer.Option("--output", help="A file to write; by default, the predictions are printed."),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", help="Format of the predictions; default: that of the file's suffix, else a short CSV."
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Values to forecast; default: the horizon.")] = None,
     history: Annotated[
@@ -91,8 +111,11 @@ def predict(
     ] = None,
     version: ByVersion = None,
 ) -> None:
-    """Predict with the champion; without one, with the last successful run of the pipeline's own settings."""
-    write = _writer(out)
+    """Predict with the champion, or with the last successful run's model if no version was promoted.
+
+    The predictions keep all columns of the file that they are made for.
+    """
+    write = _writer(out, form)
     with progress_bar.working("bundle", "reading"):
         frame = Project.open().predict(name, input_, version, text=text, steps=steps, history=history)
     write(frame)
@@ -124,17 +147,30 @@ def _show(promotion: Promotion) -> None:
         typer.echo(f"held: retrainings do not replace it. To release it: gristmill promote {name} {version}")
 
 
-def _writer(path: Path | None) -> Callable[[Any], None]:
-    """Return a function that writes a frame to a file, or prints it."""
+def _writer(path: Path | None, form: Format | None) -> Callable[["pd.DataFrame"], None]:
+    """Return a function that writes a frame to a file, which then appears whole, or prints it."""
+    if path is None and form is Format.PARQUET:
+        raise RequestError("--format parquet: cannot be printed. Add --output FILE.")
     if path is None:
-        return output.show_frame
-    writers: dict[str, Callable[[Any], None]] = {
-        ".csv": lambda frame: frame.to_csv(path, index=False),
-        ".parquet": lambda frame: frame.to_parquet(path, index=False),
-        ".json": lambda frame: frame.to_json(path, orient="records", date_format="iso", indent=2),
-    }
-    if path.suffix not in writers:
-        raise RequestError(f"--output {path}: unknown kind of file. Known: {', '.join(writers)}.")
+        return output.show_frame if form is None else lambda frame: output.show_bytes(_encoded(frame, form))
+    suffix = path.suffix.removeprefix(".")
+    if form is None and suffix not in [*Format]:
+        known = ", ".join(f".{known}" for known in Format)
+        raise RequestError(f"--output {path}: unknown kind of file. Use one of {known}, or add --format.")
     if not path.absolute().parent.is_dir():
         raise RequestError(f"--output {path}: no folder {path.absolute().parent}. Create it first.")
-    return writers[path.suffix]
+    return lambda frame: write_atomically(path, _encoded(frame, form or Format(suffix)))
+
+
+def _encoded(frame: "pd.DataFrame", form: Format) -> bytes:
+    """Return a frame as a file of a format."""
+    match form:
+        case Format.PARQUET:
+            return frame.to_parquet(index=False)
+        case Format.CSV:
+            return frame.to_csv(index=False).encode()
+        case Format.JSON | Format.JSONL:
+            lines = form is Format.JSONL
+            indent = None if lines else 2
+            text: str = frame.to_json(orient="records", date_format="iso", lines=lines, indent=indent)
+            return text.strip().encode() + b"\n"

@@ -11,6 +11,7 @@ from gristmill.domains.tabular.dataset import raw_inputs
 from gristmill.domains.tabular.ingest import complete_rows
 from gristmill.domains.tabular.settings import Ingest
 from gristmill.export import bundle
+from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import read_table
 
@@ -26,7 +27,7 @@ def predict(
     ingested: Path | None = None,
     id_column: str | None = None,
 ) -> pd.DataFrame:
-    """Return the columns of all rows, and the prediction in a column with the name of the target.
+    """Return the columns of all rows, and their prediction in the column `predicted`.
 
     Rows come from `paths`, where the target is not read and may be missing, or from the ingest artifact `ingested`. The
     prediction of a row with an empty cell is NaN; the log says how many there are. The column that identifies a row
@@ -50,4 +51,4 @@ def predict(
     columns = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in ingest.categories:
         columns[name] = columns[name].convert_dtypes()  # pandas reads integers next to an empty cell as 3.0
-    return columns.assign(**{ingest.target: predicted})
+    return columns.assign(**{PREDICTED: predicted})

@@ -39,7 +39,7 @@ def predict(
     text: str | None = None,
     id_column: str | None = None,
 ) -> pd.DataFrame:
-    """Return one row per text: its file or id, `label`, its `probability`, and `p_<class>` for each class.
+    """Return one row per text: its file or id, `predicted`, `probability`, and `p_<class>` of each class.
 
     The first column is `file`, `id`, or the column that identifies a row, if one is given.
 

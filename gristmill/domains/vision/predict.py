@@ -22,7 +22,7 @@ _BATCH = 64  # photos in memory at a time
 
 
 def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: Path | None = None) -> pd.DataFrame:
-    """Return one row per file: `file`, `label`, `probability` of that label, and `p_<class>` of each class.
+    """Return one row per file: `file`, `predicted`, `probability` of that class, and `p_<class>` of each class.
 
     Photos come from `paths`, or from the ingest artifact `ingested`.
 

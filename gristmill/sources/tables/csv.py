@@ -29,6 +29,7 @@ MAX_CELL_LENGTH = 1 << 23  # characters; Python's own limit is much lower than t
 
 _SEPARATORS = ",;\t|"  # in the header, they suggest that the separator is wrong
 _TABS = (".tsv", ".tsv.gz")
+_PLAIN_NUMBERS: dict[str, Any] = {r"-?(0|[1-9]\d{0,14})": "Int64", r"-?(0|[1-9]\d{0,14})(\.\d+)?": "float64"}
 
 
 class Csv(Files):
@@ -54,6 +55,12 @@ class Csv(Files):
         """Return the requested columns without empty rows; the header is row 1, as in a spreadsheet."""
         wanted = requested_columns(texts, numbers)
         return read_all(paths, lambda path: self._read_file(path, wanted, numbers, skip.get(path, ())))
+
+    def whole(self, path: Path) -> "pd.DataFrame":
+        """Return all columns of a file, with the rows of `read`; what is not plainly a number, such as 007, is text."""
+        names, *_ = self._scan(path)
+        cells = self._cells(path, len(names), ()).replace("", None).dropna(how="all")
+        return cells.apply(_plain_numbers).set_axis(names, axis=1)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return rows of a file as text, by their numbers."""
@@ -224,6 +231,17 @@ def _check_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> N
         if len(found) == 1 and any(mark in found[0] for mark in _SEPARATORS):
             raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
         raise
+
+
+def _plain_numbers(cells: "pd.Series[str]") -> "pd.Series[Any]":
+    """Return cells as numbers if all of them are integers, or all decimal numbers, that are written as usual."""
+    import pandas as pd
+
+    for pattern, dtype in _PLAIN_NUMBERS.items():
+        if cells.notna().any() and cells.dropna().str.fullmatch(pattern).all():
+            numbers: pd.Series[Any] = pd.to_numeric(cells).astype(dtype)
+            return numbers
+    return cells
 
 
 def _check_no_nul(cells: "pd.Series[str]", path: Path) -> None:

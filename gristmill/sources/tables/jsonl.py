@@ -33,6 +33,13 @@ class Jsonl(Files):
         """
         return read_all(paths, lambda path: self._read_file(path, texts, numbers, skip.get(path, ())))
 
+    def whole(self, path: Path) -> "pd.DataFrame":
+        """Return all keys of a file's objects as columns, with the rows of `read`."""
+        import pandas as pd
+
+        objects = convert_rows(self._lines(path), _object, path)
+        return pd.DataFrame([*objects.values()], [*objects], dtype=object)
+
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return lines of a file, by their numbers."""
         return {row: line for row, line in self._lines(path).items() if row in rows}

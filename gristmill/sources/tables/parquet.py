@@ -39,6 +39,14 @@ class Parquet(Files):
                 raise DataError(f"{rows.name}, column {name!r}: its type differs between files. Use one type.")
         return rows
 
+    def whole(self, path: Path) -> "pd.DataFrame":
+        """Return all columns of a file in their own types, with the rows of `read`."""
+        import pyarrow.parquet as pq
+
+        with complete_parquet(path):
+            frame: pd.DataFrame = pq.read_table(path).to_pandas(ignore_metadata=True)
+        return frame
+
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return rows of a file as JSON, by their numbers."""
         import pyarrow.parquet as pq

@@ -1,15 +1,18 @@
-"""A file that stands in for a source is read as its name says."""
+"""A file that stands in for a source is read as its name says, and keeps its columns."""
 
+import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gristmill.errors import RequestError
-from gristmill.project.prediction_source import reader_of
+from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
 from gristmill.settings.base import Settings
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.sources.tables.jsonl import Jsonl
+from gristmill.sources.tables.parquet import Parquet
 from gristmill.sources.texts.folder import Folder
 
 LINE = Inline(kind="inline", x=(1,), y=(1,))
@@ -80,3 +83,30 @@ def test_a_name_that_tells_nothing_is_refused_where_the_source_reads_no_files(pl
 def test_a_plain_text_is_no_table() -> None:
     with pytest.raises(RequestError, match=r"--input b\.txt: \[pipelines\.line\.source\] reads no file"):
         reader_of("b.txt", LINE, "line")
+
+
+ROWS = [{"id": "007", "size": 1.5, "rooms": 3, "predicted": 4.0}, {"id": "008", "size": 20.0, "rooms": None}]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_predictions_are_added_to_all_columns_of_their_files(tmp_path: Path, kind: str) -> None:
+    one, two = tmp_path / f"1.{kind}", tmp_path / f"2.{kind}"
+    pd.DataFrame(ROWS).astype({"rooms": "Int64"}).to_parquet(two)
+    if kind == "csv":
+        two.write_text("id,size,rooms,predicted\n007,1.5,3,4\n,,,\n008,20,,\n")
+    if kind == "jsonl":
+        two.write_text("\n".join(map(json.dumps, ROWS)))
+    one.write_bytes(two.read_bytes())
+    source = {"csv": Csv, "jsonl": Jsonl, "parquet": Parquet}[kind](kind=kind, path="a")
+
+    rows = rows_to_predict(source, (one, two))
+
+    assert rows is not None
+    answer = pd.DataFrame({"row": range(4), "size": [0.0] * 4, "predicted": range(4), "p_yes": [0.5] * 4})
+    made = with_columns(answer, rows)
+    assert made.columns.tolist() == ["row", "id", "size", "rooms", "predicted", "p_yes"]
+    assert made["id"].tolist() == ["007", "008"] * 2
+    assert made["size"].tolist() == [1.5, 20] * 2
+    assert made["rooms"].fillna(0).tolist() == [3, 0] * 2
+    assert made["predicted"].tolist() == [0, 1, 2, 3]
+    assert rows_to_predict(INBOX, (one,)) is rows_to_predict(source, ()) is None

@@ -23,16 +23,17 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     """Return logged examples, compared with the truth; `run` made the model that serves. The score is the accuracy."""
     ingest: Any = champion.tables["ingest"]
     names = getattr(ingest, "names", {})  # class name of each label in the data
-    rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), "label")
-    known = (rows[TRUTH].notna() & rows["label"].notna()).to_numpy()
-    hits = np.where(known, (rows[TRUTH] == rows["label"]).to_numpy(np.float64), np.nan)
+    column = truth_column(ingest)
+    rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), column)
+    known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
+    hits = np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)
     rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits, COVERED: np.nan, LEVEL: np.nan})
-    own = rows[(rows[RUN] == run) & rows["label"].notna()]
+    own = rows[(rows[RUN] == run) & rows[column].notna()]
     tested = read_predictions(champion.folders["evaluate"], "test")
     drift = Drift(errors=None, inputs=[])
     if len(own):
         drift = combine_signs(
             errors=example_error_drift(1 - own[SCORE].dropna().to_numpy(np.float64), misclassified(tested)),
-            inputs=[category_drift("predicted class", own["label"], tested["predicted"])],
+            inputs=[category_drift("predicted class", own[column], tested["predicted"])],
         )
-    return LiveRows(rows, {"predicted class": "label"}, drift)
+    return LiveRows(rows, {"predicted class": column}, drift)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.util.table_io import read_table
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def prediction_rows(
 def predicted_classes(
     examples: Mapping[str, Sequence[str]], probabilities: Probabilities, classes: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row per example: its names, `label` (None if not predicted), `probability`, and `p_<class>`."""
+    """Return one row per example: its names, `predicted` (None if it was not), `probability`, and `p_<class>`."""
     labels = np.array(classes, object)[probabilities.argmax(axis=1)]
     labels[np.isnan(probabilities[:, 0])] = None
-    columns: dict[str, Any] = {**examples, "label": labels, "probability": probabilities.max(axis=1)}
+    columns: dict[str, Any] = {**examples, PREDICTED: labels, "probability": probabilities.max(axis=1)}
     return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
 
 

@@ -41,16 +41,16 @@ def ask(mixed: Folders, of_houses: tuple[Csv, Ingest, Path], tmp_path: Path) -> 
 def test_the_rows_of_a_run_are_predicted_as_they_were_scored(mixed: Folders, ask: Ask) -> None:
     made = ask()
 
-    assert made.columns.tolist() == ["area", "rooms of it", "part", "price"]
+    assert made.columns.tolist() == ["area", "rooms of it", "part", "predicted"]
     scored = read_table(mixed["evaluate"] / "predictions.parquet")["model"]
-    assert made["price"].to_numpy() == pytest.approx(scored.to_numpy(), rel=1e-5)
+    assert made["predicted"].to_numpy() == pytest.approx(scored.to_numpy(), rel=1e-5)
     assert made["part"].tolist() == read_table(mixed["ingest"] / "table.parquet")["part"].tolist()
 
 
 def test_rows_need_no_target_and_may_hold_a_name_that_is_new(ask: Ask) -> None:
     made = ask("part,area,rooms of it\nUlm,100,3\nBonn,100,3\nKöln,100,3\n")
-    assert np.isfinite(made["price"]).all()
-    assert made["price"].nunique() == 3
+    assert np.isfinite(made["predicted"]).all()
+    assert made["predicted"].nunique() == 3
 
 
 def test_rows_with_an_empty_cell_are_refused_or_stay_without_a_prediction(
@@ -62,8 +62,9 @@ def test_rows_with_an_empty_cell_are_refused_or_stay_without_a_prediction(
     made = ask(rows, missing="drop")
     assert made["part"].fillna("").tolist() == ["Ulm", "Köln", "", "Köln"]
     assert made["area"].fillna(0).tolist() == [0, 100, 100, 100]
-    assert made["price"].isna().tolist() == [True, False, True, False]
-    assert made["price"].iloc[1] == made["price"].iloc[3] == ask("part,area,rooms of it\nKöln,100,3\n")["price"].iloc[0]
+    assert made["predicted"].isna().tolist() == [True, False, True, False]
+    alone = ask("part,area,rooms of it\nKöln,100,3\n")
+    assert made["predicted"].iloc[[1, 3]].tolist() == [alone["predicted"].iloc[0]] * 2
     assert caplog.messages == ["2 of 4 rows have an empty cell and no prediction"]
 
 
@@ -100,4 +101,4 @@ def test_the_courses_first_networks_predict_what_they_predict_in_the_course(
 
     made = predict(source=source, ingest=meaning, paths=(), export=run["export"])
     assert made["x"].tolist() == list(x)
-    assert low < made["y"].iloc[-1] < high
+    assert low < made["predicted"].iloc[-1] < high

@@ -4,7 +4,6 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from gristmill.domains.text.predict import predict
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.project.project import Project
-from gristmill.project.serving import Models
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
@@ -80,11 +78,11 @@ def test_each_row_gets_the_scored_probabilities_with_labels_and_without(
     made = ask(write(tmp_path / name, table[columns]), source=source)
 
     expected = probabilities(bundled)
-    assert made.columns.tolist() == ["id", "label", "probability", "p_bad", "p_fair", "p_good"]
+    assert made.columns.tolist() == ["id", "predicted", "probability", "p_bad", "p_fair", "p_good"]
     assert made["id"].tolist() == [str(first + row) for row in range(TESTED)]
     assert made[["p_bad", "p_fair", "p_good"]].to_numpy() == pytest.approx(expected, abs=1e-5)
     assert made["probability"].to_numpy() == pytest.approx(expected.max(axis=1), abs=1e-5)
-    assert made["label"].tolist() == [CLASSES[at] for at in expected.argmax(axis=1)]
+    assert made["predicted"].tolist() == [CLASSES[at] for at in expected.argmax(axis=1)]
 
 
 def test_rows_of_several_files_are_told_apart(ask: Ask, table: pd.DataFrame, tmp_path: Path) -> None:
@@ -109,7 +107,7 @@ def test_each_plain_file_is_a_text_whatever_its_folders_are_called(ask: Ask, bun
 
     made = ask(*paths, source=FOLDER)
 
-    assert made.columns.tolist() == ["file", "label", "probability", "p_bad", "p_fair", "p_good"]
+    assert made.columns.tolist() == ["file", "predicted", "probability", "p_bad", "p_fair", "p_good"]
     assert made["file"].tolist() == [str(path) for path in paths]
     assert made["p_bad"].to_numpy() == pytest.approx(probabilities(bundled)[:2, 0], abs=1e-5)
 
@@ -117,7 +115,7 @@ def test_each_plain_file_is_a_text_whatever_its_folders_are_called(ask: Ask, bun
 def test_a_text_that_is_typed_gets_one_row(ask: Ask, bundled: Folders) -> None:
     made = ask(text=texts_of(TESTED, 2)[3])
 
-    assert made.columns.tolist() == ["label", "probability", "p_bad", "p_fair", "p_good"]
+    assert made.columns.tolist() == ["predicted", "probability", "p_bad", "p_fair", "p_good"]
     assert made["p_bad"].tolist() == pytest.approx([probabilities(bundled)[3, 0]], abs=1e-5)
 
 
@@ -177,7 +175,7 @@ def test_an_empty_text_where_such_are_dropped_keeps_its_row_without_a_label(
         made = ask(write(tmp_path / "x.csv", table), ingest=Ingest(missing="drop"))
 
     assert made["id"].tolist() == whole["id"].tolist()
-    assert made.loc[4, ["label", "probability", "p_bad"]].isna().all()
+    assert made.loc[4, ["predicted", "probability", "p_bad"]].isna().all()
     pd.testing.assert_frame_equal(made.drop(index=4), whole.drop(index=4), rtol=1e-5)
     assert said(caplog) == ["1 of 12 rows have no text and get no label"]
 
@@ -229,11 +227,8 @@ def test_the_column_of_texts_must_be_there(ask: Ask, table: pd.DataFrame, tmp_pa
     assert str(refused.value) == f"{tmp_path}/x.csv: no column 'body'. Columns: 'text', 'label'."
 
 
-def test_a_text_and_a_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_text_and_a_file_are_not_both_taken(tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text("")
-    monkeypatch.setattr("gristmill.project.serving.restore_settings", lambda domain, settings: {})
-    run = SimpleNamespace(domain="text", settings={})
-    monkeypatch.setattr(Models, "served", lambda self, name, version: (run, tmp_path))
 
     with pytest.raises(RequestError) as refused:
         Project.open(tmp_path).predict("reviews", "x.csv", text="fine")

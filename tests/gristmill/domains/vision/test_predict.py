@@ -55,12 +55,12 @@ def test_each_file_gets_a_row_with_the_networks_probabilities(
     made = ask(*files)
 
     expected = small_network().predict(np.stack([decode.decode_photo(photo, LAYOUT) for photo in photos]), verbose=0)
-    assert made.columns.tolist() == ["file", "label", "probability", "p_ball", "p_cup", "p_tree"]
+    assert made.columns.tolist() == ["file", "predicted", "probability", "p_ball", "p_cup", "p_tree"]
     assert made["file"].tolist() == [str(path) for path in files]
     assert made[["p_ball", "p_cup", "p_tree"]].to_numpy() == pytest.approx(expected, abs=1e-6)
     assert made["probability"].to_numpy() == pytest.approx(expected.max(axis=1), abs=1e-6)
-    assert made["label"].tolist() == [CLASSES[at] for at in expected.argmax(axis=1)]
-    assert made["label"].nunique() > 1
+    assert made["predicted"].tolist() == [CLASSES[at] for at in expected.argmax(axis=1)]
+    assert made["predicted"].nunique() > 1
 
 
 def test_batches_are_put_together_in_the_order_of_the_files(
@@ -73,7 +73,7 @@ def test_batches_are_put_together_in_the_order_of_the_files(
 
 
 def test_one_file_is_enough(ask: Ask, files: tuple[Path, ...]) -> None:
-    assert ask(files[3])["label"].tolist() == ask(*files)["label"].tolist()[3:4]
+    assert ask(files[3])["predicted"].tolist() == ask(*files)["predicted"].tolist()[3:4]
 
 
 def test_a_turned_photo_is_seen_upright(ask: Ask, tmp_path: Path, photos: list[bytes]) -> None:
