@@ -52,7 +52,8 @@ def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Sec
     rows = [list(row) for row in zip(tried["candidate"], *cells, strict=True)]
     of_test = list(map(list, zip(tried["candidate"], format_numbers(_known(tried["test"])), strict=True)))
     title = "Scores on the test set, not used for selection"
-    tables = [Table("", headings, rows), Table(title, ["candidate", scores.metric], of_test, folded=True)]
+    marks = {at: "in the model" for at, weight in enumerate(tried["weight"]) if weight > 0}
+    tables = [Table("", headings, rows, marks=marks), Table(title, ["candidate", scores.metric], of_test, folded=True)]
     return Section("Leaderboard", " ".join([f"{note}.", *failed]), tables=tables)
 
 

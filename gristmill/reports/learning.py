@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend, whole_numbers
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
@@ -15,6 +15,8 @@ from gristmill.util.table_io import read_document, read_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEARNING_ALT = "Loss of the training and the validation set by epoch, with the epoch whose weights were kept"
+_RATE_ALT = "Loss by learning rate"
 _INDENT = "\u2003"  # an em space, which a web page does not collapse
 
 
@@ -23,13 +25,14 @@ def training_sections(train: Path) -> Iterator[Section]:
     training, epochs = read_document(train / "training.json"), read_table(train / "epochs.parquet")
     if not len(epochs):
         return
-    pictures = [as_svg(learning_figure(epochs, training["best_epoch"]))]
+    pictures = [as_svg(learning_figure(epochs, training["best_epoch"]), LEARNING_ALT)]
     if (path := train / "learning_rates.parquet").exists():
         trials = read_table(path)
         taken = training["learning_rate"]
-        pictures.append(as_svg(rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)))
+        figure = rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)
+        pictures.append(as_svg(figure, _RATE_ALT))
     elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # schedule "sweep"
-        pictures.append(as_svg(rate_figure(epochs["rate"], epochs["loss"])))
+        pictures.append(as_svg(rate_figure(epochs["rate"], epochs["loss"]), _RATE_ALT))
     yield Section("Training", training_note(training), pictures=pictures)
 
 
@@ -65,6 +68,7 @@ def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
             axes.plot(epochs["epoch"], epochs[f"val_{name}"], color=BASELINE, label="validation")
         axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
         axes.set_xlabel("epoch")
+        whole_numbers(axes)
         axes.set_ylabel(name)
         legend(axes)
     columns[0].set_yscale("log")

@@ -79,4 +79,4 @@ def _over_time(found: "Monitoring", groups: "pd.DataFrame") -> str:
     axes.set_ylabel(found.metric)
     axes.tick_params(axis="x", rotation=45)
     legend(axes)
-    return as_svg(figure)
+    return as_svg(figure, f"{found.metric} of the predictions over time")

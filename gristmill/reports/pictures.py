@@ -49,20 +49,29 @@ def legend(axes: "Axes", **place: Any) -> None:
     axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
+def whole_numbers(axes: "Axes") -> None:
+    """Label the x-axis with integers only, such as epochs or steps."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def text_color(axes: "Axes") -> str:
     """Return the text colour of the page."""
     return str(axes.title.get_color())
 
 
-def as_svg(figure: "Figure") -> str:
-    """Return a figure as an SVG element that takes the text colour of the page."""
+def as_svg(figure: "Figure", alt: str) -> str:
+    """Return a figure as an SVG element that takes the text colour of the page; `alt` describes it in words."""
+    from html import escape
+
     from matplotlib import rc_context
 
     buffer = io.StringIO()
     with rc_context(_STYLE):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    return svg[svg.index("<svg") :].replace(_PAGE_INK, "currentColor")
+    svg = buffer.getvalue().replace(_PAGE_INK, "currentColor")
+    return f'<svg role="img" aria-label="{escape(alt)}"{svg[svg.index("<svg") + 4 :]}'
 
 
 def as_png(figure: "Figure") -> bytes:

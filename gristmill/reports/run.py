@@ -6,6 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import PydanticUndefined
+
+from gristmill.config.catalogue import restore_settings
+from gristmill.errors import RequestError
 from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.page import page_name, page_path, render_page
 from gristmill.reports.scores import selection_line
@@ -64,9 +68,6 @@ def run_facts(record: Record) -> dict[str, str]:
 
 def common_sections(record: Record, artifacts: Mapping[str, Artifact]) -> list[Section]:
     """Return the last sections of every domain's report."""
-    settings = [
-        [f"{table}.{key}", _text(value)] for table, values in record.settings.items() for key, value in values.items()
-    ]
     timings = [
         _timing(record, name, {label: artifacts[label] for label in labels})
         for name, labels in _by_stage(artifacts).items()
@@ -85,10 +86,30 @@ def common_sections(record: Record, artifacts: Mapping[str, Artifact]) -> list[S
     timed = ["stage", "this run", "s in this run", "s when made", "peak MiB", "KiB stored"]
     traced = ["stage", "key", "digest", "made, UTC", "from"]
     return [
-        Section("Settings", tables=[Table("", ["setting", "value"], settings, words=True)]),
+        Section("Settings", tables=[_settings(record)]),
         Section("Time and size", tables=[Table("", timed, timings)]),
         Section("Lineage", f"Made with {versions}.", tables=[Table("", traced, lineage, words=True)]),
     ]
+
+
+def _settings(record: Record) -> Table:
+    """Return the settings of a run, collapsed: first those that differ from their defaults, marked."""
+    try:
+        tables = restore_settings(record.domain, record.settings)
+    except RequestError:  # this version of gristmill has other settings
+        tables = {}
+    changed: list[list[str]] = []
+    others: list[list[str]] = []
+    for table, values in record.settings.items():
+        fields = type(tables[table]).model_fields if table in tables else {}
+        for key, value in values.items():
+            default = fields[key].get_default(call_default_factory=True) if key in fields else PydanticUndefined
+            row, is_known = [f"{table}.{key}", _text(value)], default is not PydanticUndefined
+            differs = key in fields and getattr(tables[table], key) != default
+            (changed if differs else others).append([*row, _text(default) if is_known else ""])
+    title = f"{len(changed)} of {len(changed) + len(others)} settings differ from the defaults" if tables else "All"
+    headings, marks = ["setting", "value", "default"], dict.fromkeys(range(len(changed)), "set")
+    return Table(title, headings, [*changed, *others], words=True, folded=True, marks=marks)
 
 
 def _by_stage(labels: Iterable[str]) -> dict[str, list[str]]:
@@ -127,4 +148,4 @@ def _inputs(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> str:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else MISSING if value is None else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else MISSING if value is None else str(value)

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from gristmill.reports.sections import Section, Table
-from gristmill.runs.scores import Headline, Scores, Selected
+from gristmill.reports.sections import BEST, Section, Table
+from gristmill.runs.scores import Headline, Scores, Selected, rank
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
@@ -25,7 +25,9 @@ def scores_table(scores: Scores, part: str, metrics: Mapping[str, str]) -> Table
     """Return the scores of one part: the model first, then the baselines, the best first."""
     named = [(name, by_part[part]) for name, by_part in scores.best_first(part)]
     shown = {key: name for key, name in metrics.items() if any(values.get(key) is not None for _, values in named)}
-    return Table(f"{part.capitalize()} set", ["model or baseline", *shown.values()], score_rows(shown, named))
+    ranks = [rank(values[scores.metric], scores.higher_is_better) for _, values in named]
+    rows, marks = score_rows(shown, named), {ranks.index(min(ranks)): BEST}
+    return Table(f"{part.capitalize()} set", ["model or baseline", *shown.values()], rows, marks=marks)
 
 
 def short_table(scores: Scores) -> Table:

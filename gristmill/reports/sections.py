@@ -1,6 +1,9 @@
 """The content of a page: sections with notes, pictures, tables and passages of text."""
 
+import re
 from dataclasses import dataclass, field
+
+BEST = "best"  # badge of the row with the best score
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,7 @@ class Table:
     rows: list[list[str]]
     words: bool = False
     folded: bool = False  # shown on a click on its title
+    marks: dict[int, str] = field(default_factory=dict)  # badge of a row, such as "best", by its position
 
 
 @dataclass(frozen=True)
@@ -34,3 +38,8 @@ class Section:
     pictures: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        """The section's name in the address of its page: `forecast-and-truth`."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.page import page_name, render_page
-from gristmill.reports.sections import Section, Table
+from gristmill.reports.sections import BEST, Section, Table
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
 from gristmill.sweeps import leaderboard
@@ -69,7 +69,8 @@ class SweepResult:
             ]
             for entry, mean, spread in zip(self.entries, shown[::2], shown[1::2], strict=True)
         ]
-        return Table("", ["point", self._measure, "± over seeds", "seeds", "parameters", "train s"], rows)
+        headings = ["point", self._measure, "± over seeds", "seeds", "parameters", "train s"]
+        return Table("", headings, rows, marks={0: BEST} if self.best else {})
 
     @property
     def summary(self) -> str:
@@ -89,7 +90,11 @@ class SweepResult:
         """The HTML page of the sweep, `reports/<pipeline>.sweep.html` in the store, rendered now."""
         from gristmill.reports.pictures import as_svg
 
-        pictures = [as_svg(self._picture())] if any(entry.values("validation") for entry in self.entries) else []
+        pictures = (
+            [as_svg(self._picture(), f"{self._measure} of each point")]
+            if any(entry.values("validation") for entry in self.entries)
+            else []
+        )
         facts = {"sweep": f"{len(self.entries)} points", "seeds": f"{max(entry.seeds for entry in self.entries)}"}
         content = [Section("Leaderboard", self.summary, pictures, [self.table])]
         return render_page(

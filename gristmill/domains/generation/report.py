@@ -64,7 +64,11 @@ def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
     bits, best = test_bits(evaluated), scores.best_baseline
     better = (bits["model"] < bits[best]).mean()
     note = f"Means of up to 1,000 tokens; the model needs fewer bits than {best} in {better:.0%} of them."
-    return Section("Bits along the test set", note, [as_svg(plots.bits_figure(bits, best))])
+    return Section(
+        "Bits along the test set",
+        note,
+        [as_svg(plots.bits_figure(bits, best), f"Bits per token along the test set, of the model and {best}")],
+    )
 
 
 def test_bits(evaluated: Path) -> pd.DataFrame:

@@ -46,16 +46,20 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str) ->
     """Yield the fitted line if there is a single column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
     if len(numbers) == 1 and not data.layout.categories:
-        picture = as_svg(plots.line_figure(data.table[numbers[0]], predictions, target, best))
+        picture = as_svg(
+            plots.line_figure(data.table[numbers[0]], predictions, target, best), f"{target} by {numbers[0]}"
+        )
         yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.", pictures=[picture])
     yield Section(
         "Truth and prediction",
         f"Each row's {target} and its prediction.",
-        pictures=[as_svg(plots.scatter_figure(predictions))],
+        pictures=[as_svg(plots.scatter_figure(predictions), "Prediction against true value, by part")],
     )
     test = predictions[predictions["part"] == "test"]
     yield Section(
-        "Residuals", "Truth minus prediction, on the test set.", pictures=[as_svg(plots.residual_figure(test))]
+        "Residuals",
+        "Truth minus prediction, on the test set.",
+        pictures=[as_svg(plots.residual_figure(test), "Residuals by prediction, and their histogram")],
     )
 
 

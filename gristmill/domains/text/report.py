@@ -64,7 +64,9 @@ def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:
         f"principal components of {known['dimensions']} dimensions. All tokens are in vecs.tsv and meta.tsv, which "
         "projector.tensorflow.org reads."
     )
-    picture = as_svg(plots.embedding_figure(positions, classes, known["shares"]))
+    picture = as_svg(
+        plots.embedding_figure(positions, classes, known["shares"]), "Keywords in two dimensions, by class"
+    )
     near = read_table(evaluation.evaluate / "neighbours.parquet")
     rows = [
         [visible(str(token)), ", ".join(f"{visible(name)} {cosine:.3f}" for name, cosine in zip(*columns, strict=True))]
@@ -99,7 +101,12 @@ def data_section(data: Prepared, summary: dict[str, Any], dropped: int) -> Secti
         + (f"{dropped:,} without text or label were dropped." if dropped else "none was dropped.")
         + report.duplicates_note(summary["repeated"])
     )
-    return Section("Data", note, [as_svg(plots.lengths_figure(index, layout.length))], [report.counts_table(data)])
+    return Section(
+        "Data",
+        note,
+        [as_svg(plots.lengths_figure(index, layout.length), "Histogram of the tokens per text, by part")],
+        [report.counts_table(data)],
+    )
 
 
 def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,14 +44,12 @@ def residual_figure(first: pd.DataFrame) -> "Figure":
 
 def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure":
     """Draw the error by step of the horizon."""
-    from matplotlib.ticker import MaxNLocator
-
     figure, (axes,) = canvas(2.4)
     for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
         rows = table[table["forecaster"] == name]
         axes.plot(rows["group"].astype(int), rows[metric], "o-", color=colour, markersize=3, label=name)
     axes.set_xlabel("steps ahead")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(axes)
     axes.set_ylabel(metric.upper())
     legend(axes)
     return figure

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecast_tables import SCORES, read_scores
 from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.reports.importance import importance_sections
-from gristmill.reports.learning import learning_figure, training_sections
+from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
@@ -130,7 +130,12 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     for channel in report.data.layout.targets:
         first = one_step(test, channel)
         of_channel = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
-        pictures.append(as_svg(plots.forecast_figure(first, report.best, of_channel)))
+        pictures.append(
+            as_svg(
+                plots.forecast_figure(first, report.best, of_channel),
+                f"True values of {channel} in the test set, and forecasts of them",
+            )
+        )
     layout = report.data.layout
     note = "The test set, each value forecast one step ahead"
     if layout.horizon > 1:
@@ -144,14 +149,14 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     yield Section(
         "Residuals",
         "Truth minus forecast, one step ahead, on the test set.",
-        pictures=[as_svg(plots.residual_figure(one_step(test)))],
+        pictures=[as_svg(plots.residual_figure(one_step(test)), "Residuals over time, and their histogram")],
     )
 
 
 def score_sections(report: ReportData) -> Iterator[Section]:
     """Yield the scores by step, channel, series and block of the backtest, if there are several."""
     if len(steps := report.by("step")):
-        picture = as_svg(plots.step_figure(steps, "mae", report.best))
+        picture = as_svg(plots.step_figure(steps, "mae", report.best), "Mean absolute error by step of the horizon")
         yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, report.best)])
     if len(channels := report.by("channel")):
         yield Section("By channel", "", tables=[grouped_table(channels, report.best)])
@@ -166,7 +171,7 @@ def score_sections(report: ReportData) -> Iterator[Section]:
     if summary := report.scores.backtest:
         blocks = read_table(report.folders["evaluate"] / "backtest.parquet")
         best = report.best if report.best in set(blocks["forecaster"]) else "naive"
-        picture = as_svg(plots.backtest_figure(blocks, best))
+        picture = as_svg(plots.backtest_figure(blocks, best), "Mean absolute error of each block of the backtest")
         yield Section("Backtest", backtest_note(report.scores, summary), [picture], [backtest_table(summary)])
 
 
@@ -222,15 +227,16 @@ def refit_section(report: ReportData) -> Section:
     note += (
         f" It ran {training['epochs']} epochs from a learning rate of {format_number(training['learning_rate'], 3)}."
     )
-    return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
+    return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]), LEARNING_ALT)])
 
 
 def patterns_section(report: ReportData) -> Section:
     """Return trend, season, remainder and autocorrelation of the longest training series."""
     folder = report.folders["evaluate"]
     notes = read_document(folder / "patterns.json")
-    pictures = [as_svg(plots.decomposition_figure(read_table(folder / "decomposition.parquet")))]
-    pictures.append(as_svg(plots.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
+    parts = plots.decomposition_figure(read_table(folder / "decomposition.parquet"))
+    lags = plots.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])
+    pictures = [as_svg(parts, "Trend, season and remainder of the series"), as_svg(lags, "Autocorrelation by lag")]
     return Section("Patterns in the training set", " ".join(decomposition.sentences(notes)), pictures=pictures)
 
 
@@ -238,7 +244,10 @@ def data_section(report: ReportData) -> Section:
     """Return the series with their parts and change points, repairs and statistics."""
     summary, data = read_document(report.folders["ingest"] / "summary.json"), report.data
     segments = read_table(report.folders["evaluate"] / "segments.parquet")
-    pictures = [as_svg(plots.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
+    pictures = [
+        as_svg(plots.series_figure(data, 0, at, segments), f"Values of {name} over time, by part, with change points")
+        for at, name in enumerate(data.layout.targets)
+    ]
     note = f"{data_note(summary, report.scores.segments)}{own_parts_note(data)}"
     return Section("Data", note, pictures, [parts_table(data), statistics_table(summary)])
 

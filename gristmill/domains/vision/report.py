@@ -50,7 +50,7 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     yield Section(
         "Most confident errors",
         "Misclassified images of the test set with the highest predicted probability. Some labels may be wrong.",
-        [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words))],
+        [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words), "Misclassified images")],
         [Table("", ["image", "true", "predicted", "probability"], table)],
     )
 
@@ -60,13 +60,16 @@ def feature_map_sections(evaluated: Path) -> Iterator[Section]:
     found = feature_maps.read(evaluated)
     if found is None:
         return
-    pictures = [plots.filters_figure(found.filters)]
-    pictures += [plots.maps_figure(found.images, maps, layer) for layer, maps in found.maps.items()]
+    pictures = [as_svg(plots.filters_figure(found.filters), "Filters of the first convolution")]
+    pictures += [
+        as_svg(plots.maps_figure(found.images, maps, layer), f"Images and their feature maps in layer {layer}")
+        for layer, maps in found.maps.items()
+    ]
     note = (
         f"Filters of the first convolution (at most {feature_maps.MAX_FILTERS}), and feature maps of images of the "
         f"test set: the {feature_maps.MAX_MAPS} maps of a layer that vary most over these images."
     )
-    yield Section("What the network sees", note, pictures=[as_svg(picture) for picture in pictures])
+    yield Section("What the network sees", note, pictures=pictures)
 
 
 def sample_sections(train: Path) -> Iterator[Section]:
@@ -76,7 +79,11 @@ def sample_sections(train: Path) -> Iterator[Section]:
     samples = np.load(train / "samples.npy", allow_pickle=False)
     tiles = feature_maps.thumbnails(samples.reshape(-1, *samples.shape[2:]))
     note = "Training images, first in each row, and random augmented variants as in every epoch."
-    yield Section("Augmented samples", note, [as_svg(plots.draw_tiles(list(tiles), samples.shape[1]))])
+    yield Section(
+        "Augmented samples",
+        note,
+        [as_svg(plots.draw_tiles(list(tiles), samples.shape[1]), "Training images and random variants")],
+    )
 
 
 def data_section(folders: dict[str, Path]) -> Section:

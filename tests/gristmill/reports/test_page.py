@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from conftest import SMALL
+from gristmill.project.project import Project
 from gristmill.reports.page import link_to, page_path, render_page
 from gristmill.reports.run import common_sections
 from gristmill.reports.sections import Table
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
+from helpers.support import write_project
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -64,8 +67,26 @@ def tables(artifacts: dict[str, Artifact]) -> dict[str, Table]:
     return {section.title: section.tables[0] for section in common_sections(record, artifacts)}
 
 
-def test_settings_are_told_as_the_file_names_them(tables: dict[str, Table]) -> None:
-    assert tables["Settings"].rows == [["train.epochs", "5"], ["train.patience", "–"], ["train.units", "8, 4"]]
+def test_settings_that_do_not_fit_this_version_have_no_defaults(tables: dict[str, Table]) -> None:
+    settings = tables["Settings"]
+
+    assert settings.rows == [["train.epochs", "5", ""], ["train.patience", "–", ""], ["train.units", "8, 4", ""]]
+    assert (settings.title, settings.marks) == ("All", {})
+
+
+def test_settings_that_differ_from_their_defaults_come_first_and_are_marked(tmp_path: Path) -> None:
+    write_project(tmp_path, SMALL)
+    project = Project.open(tmp_path)
+    record = project.runs.start(project.catalogue.pipeline("small"), [], {})
+
+    (settings,) = common_sections(record, {})[0].tables
+
+    assert settings.folded
+    assert settings.title == f"{len(settings.marks)} of {len(settings.rows)} settings differ from the defaults"
+    assert list(settings.marks) == list(range(len(settings.marks)))
+    by_key = {key: (at in settings.marks, value, default) for at, (key, value, default) in enumerate(settings.rows)}
+    assert by_key["preprocess.history"] == (True, "12", "")  # has no default
+    assert by_key["ingest.gaps"] == (False, "error", "error")
 
 
 def test_the_points_of_a_stage_are_added_up(tables: dict[str, Table]) -> None:

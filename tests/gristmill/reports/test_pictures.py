@@ -25,15 +25,16 @@ def drawing() -> "Figure":
 
 
 def test_svg_is_one_element_with_text_as_text() -> None:
-    svg = as_svg(drawing())
+    svg = as_svg(drawing(), "a < b")
 
     root = ET.fromstring(svg)  # noqa: S314  # our own
     assert root.tag == f"{SVG}svg"
+    assert (root.get("role"), root.get("aria-label")) == ("img", "a < b")
     assert {"squares", "value", "grown"} <= {text.text for text in root.iter(f"{SVG}text")}
 
 
 def test_text_takes_the_colour_of_the_page_and_lines_keep_theirs() -> None:
-    svg = as_svg(drawing())
+    svg = as_svg(drawing(), "a < b")
 
     texts = [text.get("style") or "" for text in ET.fromstring(svg).iter(f"{SVG}text")]  # noqa: S314  # our own
     assert texts
@@ -43,14 +44,17 @@ def test_text_takes_the_colour_of_the_page_and_lines_keep_theirs() -> None:
 
 
 def test_svg_tells_no_date_and_is_equal_for_equal_data() -> None:
-    svg = as_svg(drawing())
+    svg = as_svg(drawing(), "a < b")
 
     assert "<dc:date>" not in svg
-    assert as_svg(drawing()) == svg
+    assert as_svg(drawing(), "a < b") == svg
 
 
 def test_svg_loads_nothing() -> None:
-    assert re.findall(r"""(?:href|src)\s*=\s*["'](?!#)|url\(\s*["']?(?!#)|@import|<script""", as_svg(drawing())) == []
+    assert (
+        re.findall(r"""(?:href|src)\s*=\s*["'](?!#)|url\(\s*["']?(?!#)|@import|<script""", as_svg(drawing(), "a < b"))
+        == []
+    )
 
 
 def test_a_legend_names_the_lines_in_one_row_without_a_frame() -> None:
@@ -82,7 +86,7 @@ def test_drawing_leaves_the_settings_of_the_process_alone() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    as_svg(drawing())
+    as_svg(drawing(), "a < b")
 
     assert dict(mpl.rcParams) == before
 

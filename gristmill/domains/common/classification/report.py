@@ -88,7 +88,10 @@ def training_gap(train: Path, scores: Scores) -> str:
 
 def confusion_section(evaluation: Evaluation) -> Section:
     """Return the confusion matrix, with precision and recall of each class."""
-    picture = as_svg(plots.confusion_figure(evaluation.scores.confusion, evaluation.scores.classes))
+    picture = as_svg(
+        plots.confusion_figure(evaluation.scores.confusion, evaluation.scores.classes),
+        "Number of examples by true and predicted class",
+    )
     classes = evaluation.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
@@ -110,7 +113,11 @@ def calibration_section(evaluation: Evaluation) -> Section:
         f"On the test set the model is right in {test['accuracy']:.1%} of the examples, and its mean confidence is "
         f"{confidence:.1%}. The mean gap between the two over the bins is {test['ece']:.1%} (ECE)."
     )
-    return Section("Calibration", note, pictures=[as_svg(plots.calibration_figure(bins))])
+    return Section(
+        "Calibration",
+        note,
+        pictures=[as_svg(plots.calibration_figure(bins), "Accuracy by confidence, and a histogram of confidence")],
+    )
 
 
 def slice_sections(evaluation: Evaluation) -> Iterator[Section]:

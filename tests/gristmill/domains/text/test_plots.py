@@ -46,7 +46,7 @@ def test_tokens_stand_where_they_are_in_the_colour_of_their_class() -> None:
     }
     assert [text.get_text() for text in axes.texts] == ["good", "$x$", "\\n"]
     assert axes.get_xlabel() == "first component, 75% of the variance"
-    assert "$x$" in as_svg(figure)
+    assert "$x$" in as_svg(figure, "")
 
 
 @pytest.mark.parametrize(("count", "named"), [(4, True), (5, False)])

@@ -33,7 +33,7 @@ def test_a_sheet_has_its_images_in_rows_with_their_words() -> None:
 
 
 def test_images_are_embedded_one_by_one_as_they_are_stored() -> None:
-    picture = as_svg(plots.draw_tiles(TILES, 3))
+    picture = as_svg(plots.draw_tiles(TILES, 3), "")
 
     assert picture.count("data:image/png;base64,") == 5
 
@@ -62,7 +62,7 @@ def test_maps_stand_behind_their_image() -> None:
 
 
 def test_words_below_images_take_the_colour_of_the_page_and_dollars_are_no_formulas() -> None:
-    picture = as_svg(plots.draw_tiles(TILES, 3, ["a", "b$^$", "$c", "d", "e"], "title"))
+    picture = as_svg(plots.draw_tiles(TILES, 3, ["a", "b$^$", "$c", "d", "e"], "title"), "")
 
     assert "fill: #000000" not in picture
     assert "b$^$" in picture

@@ -202,7 +202,7 @@ def test_the_network_is_listed_layer_by_layer(shown: dict[str, Section]) -> None
 def test_each_augmented_image_has_a_row(shown: dict[str, Section], judged: Folders) -> None:
     samples = np.load(judged["train"] / "samples.npy", allow_pickle=False)  # three images, each in four variants
 
-    expected = as_svg(plots.draw_tiles(list(samples.reshape(12, 12, 10, 1)), 4))
+    expected = as_svg(plots.draw_tiles(list(samples.reshape(12, 12, 10, 1)), 4), "Training images and random variants")
 
     assert shown["Augmented samples"].pictures == [expected]
 

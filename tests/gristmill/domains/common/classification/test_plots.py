@@ -30,7 +30,7 @@ def test_many_classes_have_no_counts_and_very_many_no_names(classes: int, counte
 
 
 def test_words_on_the_page_take_its_colour_and_those_on_strong_cells_are_white() -> None:
-    picture = as_svg(plots.confusion_figure([[9, 1], [5, 5]], ["cat", "dog"]))
+    picture = as_svg(plots.confusion_figure([[9, 1], [5, 5]], ["cat", "dog"]), "")
 
     assert picture.count("fill: currentColor") + picture.count('fill="currentColor"') > 0
     assert picture.count("fill: #ffffff") == 1
@@ -54,7 +54,7 @@ def test_calibration_draws_accuracy_against_confidence_and_how_often() -> None:
 def test_dollars_in_names_are_no_formulas() -> None:
     dollars = ["$a", "b$^$", "$\\nothing$"]
 
-    assert "$\\nothing$" in as_svg(plots.confusion_figure(np.eye(3, dtype=int).tolist(), dollars))
+    assert "$\\nothing$" in as_svg(plots.confusion_figure(np.eye(3, dtype=int).tolist(), dollars), "")
 
 
 def test_a_long_name_is_cut_in_its_middle() -> None:
