@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.commands import check, init, models, monitor, operations, run, schema, upkeep, versions
+from gristmill.cli.commands import check, compare, init, models, monitor, operations, run, schema, upkeep, versions
 from gristmill.cli.options import AsOf, Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
@@ -199,7 +199,7 @@ def runs(name: Name, as_json: Json = False) -> None:
 
 for _command in (
     run.report,
-    *(models.models, versions.diff, models.promote, models.rollback, models.predict, models.generate),
+    *(models.models, compare.compare, versions.diff, models.promote, models.rollback, models.predict, models.generate),
     *(monitor.monitor, monitor.truth),
     *(init.init, schema.schema, check.check),
     *(operations.deploy, operations.schedule, operations.updated),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gristmill.project.status import Status
     from gristmill.registry.promotions import Promotion
     from gristmill.registry.version import Version
+    from gristmill.reports.sections import Section, Table
     from gristmill.sweeps.result import SweepResult
 
 _POINT = re.compile(r" [\d/]+$")  # numbers of a point, as in `backtest 2/1`
@@ -197,14 +198,28 @@ def show_decision(pipeline: str, retraining: Retraining) -> None:
 
 def show_leaderboard(result: "SweepResult") -> None:
     """Print the points of a sweep, best first, and which one to take."""
-    headings, rows = result.table.headings, result.table.rows
-    columns = [
-        column(heading, cells, heading != "point")
-        for heading, cells in zip(headings, zip(*rows, strict=True), strict=True)
-    ]
-    print_columns(columns, _SHRINK_POINTS)
+    _show_table(result.table, _SHRINK_POINTS)
     console.write(result.summary)
     show_report(result.report)
+
+
+def show_sections(sections: "Iterable[Section]") -> None:
+    """Print the titles, notes and tables of sections."""
+    for at, section in enumerate(sections):
+        console.out().print(console.styled(f"{chr(10) * (at > 0)}{section.title}", "bold"))
+        for paragraph in section.note.splitlines():
+            console.write(textwrap.fill(paragraph, console.terminal_width() or len(paragraph)))
+        for table in section.tables:
+            _show_table(table, [(name, 20) for name in table.headings[:0:-1]])
+
+
+def _show_table(table: "Table", shrink: Sequence[tuple[str, int]]) -> None:
+    """Print a table of a page; for `shrink` see `text_table.lines`."""
+    first, *others = zip(*table.rows, strict=True)
+    columns = [
+        column(heading, cells, not table.words) for heading, cells in zip(table.headings[1:], others, strict=True)
+    ]
+    print_columns([column(table.headings[0], first), *columns], shrink)
 
 
 def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:

@@ -25,7 +25,7 @@ from gristmill.store.store import Store
 TITLE = "All pipelines"
 
 _MAX_RETRAININGS_LISTED = 5  # of each pipeline
-_OTHER_PAGES = ("retraining", "monitor", "sweep", "trial")  # pages of a pipeline other than its report
+_OTHER_PAGES = ("retraining", "monitor", "sweep", "trial", "compare")  # pages of a pipeline other than its report
 
 
 @dataclass(frozen=True)

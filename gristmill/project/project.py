@@ -1,6 +1,7 @@
 """A project, opened from Python or by the command line: plan, run, sweep, retrain and clean up its pipelines."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +15,14 @@ from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
 from gristmill.project.serving import Models
 from gristmill.project.status import Status
+from gristmill.reports.comparison import Comparison
 from gristmill.retraining.notification_delivery import send_messages
 from gristmill.retraining.reproduction import Reproduction
 from gristmill.retraining.version_data import diff_versions
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
-from gristmill.runs.records import Record
+from gristmill.runs.records import Record, headline
 from gristmill.runs.scores import Headline
 from gristmill.sweeps.leaderboard import TrialScores, leaderboard
 from gristmill.sweeps.result import SweepResult
@@ -197,13 +199,43 @@ class Project(Models):
         """
         return diff_versions(self.version(name, version), self.version(name, later), self.store)
 
+    def compare(self, name: str, first: str | None = None, second: str | None = None) -> Comparison:
+        """Return two runs side by side: settings, data, scores and training.
+
+        Each is the ID of a run or a version such as "v3"; by default they are the last two that made different models.
+
+        Raises:
+            RequestError: a run is unknown or was not scored, or there are no two runs.
+        """
+        if (first is None) != (second is None):
+            raise RequestError(f"compare {name} {first or second}: expected two runs or none. Name the other run, too.")
+        if first and second:
+            chosen = [self._run_or_version(name, run) for run in (first, second)]
+        else:
+            self._pull(name)
+            later = self.runs.latest(name, "succeeded")
+            chosen = [run for run in (self.runs.previous(later) if later else None, later) if run]
+        if len(chosen) < 2:
+            raise RequestError(
+                f"pipeline {name!r} has no two runs with different models. Run it with another setting: "
+                f"gristmill run {name} --set TABLE.KEY=VALUE."
+            )
+        for record in chosen:
+            if "evaluate" not in record.references:
+                raise RequestError(f"run {record.id} of {name} has no scores: it {record.outcome}. Choose another run.")
+        return Comparison(self.catalogue.pipeline(name).description, (chosen[0], chosen[1]), self.store)
+
+    def _run_or_version(self, name: str, run: str) -> Record:
+        is_version = re.fullmatch(r"v?\d+", run)
+        return self.record(name, self.version(name, int(run.removeprefix("v"))).run if is_version else run)
+
     def report(self, record: Record) -> Path:
         """Render the report on a run and return its path."""
         return self._result(record).report
 
     def headline(self, record: Record) -> Headline | None:
         """Return a run's headline score without verifying it, None if there is none."""
-        return status.headline(record, self.store)
+        return headline(record, self.store)
 
     def verify(self, repair: bool = False) -> "list[Verification]":
         """Hash everything in the store; with `repair`, restore damaged files or move them aside."""

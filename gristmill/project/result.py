@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.project import status
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.run import stage_folders, write_report
 from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section
-from gristmill.runs.records import Record
+from gristmill.runs.records import Record, headline
 from gristmill.runs.scores import FILE, Scores
 from gristmill.sources.quarantine import QUARANTINE_FILE
 from gristmill.store.store import Store
@@ -77,8 +76,8 @@ class Result:
     @property
     def headline(self) -> dict[str, Any] | None:
         """The most important score: `metric`, `model`, `baseline` and `validation`; None without scores."""
-        headline = status.headline(self.record, self.store)
-        return headline.as_json() if headline else None
+        found = headline(self.record, self.store)
+        return found.as_json() if found else None
 
     @property
     def evaluation(self) -> dict[str, Any]:

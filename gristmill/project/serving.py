@@ -16,7 +16,7 @@ from gristmill.project import status
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version, code_digests, git_of
-from gristmill.runs.records import Record, Runs
+from gristmill.runs.records import Record, Runs, headline
 from gristmill.store.store import Store
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
@@ -208,8 +208,8 @@ class Models:
             origin, selected = f"v{served.number}{champion}", served.evaluated.summary.selected
             kind = served.trained_with["model"]["kind"]
         else:
-            headline = status.headline(served, self.store)
-            origin, selected = f"run {served.id} (no version is promoted)", headline.selected if headline else None
+            found = headline(served, self.store)
+            origin, selected = f"run {served.id} (no version is promoted)", found.selected if found else None
             kind = served.settings["model"]["kind"]
         return f"{served.pipeline} {origin}: {selected or kind}"
 

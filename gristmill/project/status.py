@@ -11,9 +11,8 @@ from gristmill.errors import CorruptArtifact
 from gristmill.registry.registry import Registry
 from gristmill.retraining.freshness import silent_since
 from gristmill.runs import plan
-from gristmill.runs.records import Record, Runs
-from gristmill.runs.scores import Headline, Scores
-from gristmill.store.store import Store
+from gristmill.runs.records import Runs, headline
+from gristmill.runs.scores import Headline
 
 logger = logging.getLogger(__name__)
 
@@ -64,16 +63,6 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
         score = headline(last, store) if last else None
         held = registry.hold(name) is not None
         yield Status(name, pipeline.domain, pipeline.description, state, score, champion(name, registry), held)
-
-
-def headline(record: Record, store: Store) -> Headline | None:
-    """Return a run's headline score for a list, without verifying it; None if it is missing or damaged."""
-    if "evaluate" not in record.references:
-        return None
-    folder = store.path("evaluate", record.references["evaluate"]["key"])
-    with contextlib.suppress(OSError, ValueError):
-        return Scores.read(folder).summary
-    return None
 
 
 def champion(name: str, registry: Registry) -> int | None:

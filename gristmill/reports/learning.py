@@ -1,13 +1,13 @@
 """A training in a report: its curves, its learning rate, and the layers of the network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend, whole_numbers
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend, log_scale, whole_numbers
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
@@ -71,7 +71,24 @@ def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
         whole_numbers(axes)
         axes.set_ylabel(name)
         legend(axes)
-    columns[0].set_yscale("log")
+    log_scale(columns[0])
+    return figure
+
+
+def overlaid_figure(curves: Mapping[str, pd.DataFrame]) -> "Figure":
+    """Plot the learning curves of two runs over each other, by name; those of training are dashed."""
+    metrics = [name for name in ("loss", "accuracy") if any(name in epochs for epochs in curves.values())]
+    figure, columns = canvas(2.8, columns=len(metrics))
+    for axes, name in zip(columns, metrics, strict=True):
+        for (run, epochs), colour in zip(curves.items(), (BASELINE, MODEL), strict=True):
+            for curve, label, line in ((name, "training", "--"), (f"val_{name}", "validation", "-")):
+                if curve in epochs:
+                    axes.plot(epochs["epoch"], epochs[curve], line, color=colour, label=f"{run}, {label}")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        whole_numbers(axes)
+        legend(axes)
+    log_scale(columns[0])
     return figure
 
 

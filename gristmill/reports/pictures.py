@@ -49,6 +49,16 @@ def legend(axes: "Axes", **place: Any) -> None:
     axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
+def log_scale(axes: "Axes") -> None:
+    """Make the y-axis logarithmic, with plain numbers as its labels."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def whole_numbers(axes: "Axes") -> None:
     """Label the x-axis with integers only, such as epochs or steps."""
     from matplotlib.ticker import MaxNLocator

@@ -2,21 +2,24 @@
 
 import importlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic_core import PydanticUndefined
 
 from gristmill.config.catalogue import restore_settings
 from gristmill.errors import RequestError
+from gristmill.reports.comparison import earlier_runs_section
+from gristmill.reports.intervals import difference_in_words, read_errors
 from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.page import page_name, page_path, render_page
 from gristmill.reports.scores import selection_line
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record
+from gristmill.runs.retraining_record import CHALLENGER
 from gristmill.runs.scores import Scores
-from gristmill.settings.messages import MISSING
+from gristmill.settings.messages import setting_text
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
 
@@ -29,8 +32,12 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     """
     artifacts = {name: store.open_verified(reference) for name, reference in record.references.items()}
     sections = importlib.import_module(f"gristmill.domains.{record.domain}.report").sections
-    first, *others = sections(stage_folders(artifacts))
-    content = [first, *_leaderboard(record, artifacts), *others, *common_sections(record, artifacts)]
+    folders = stage_folders(artifacts)
+    first, *others = sections(folders)
+    first = replace(first, note=f"{first.note}\n{_chance(record, folders)}")
+    earlier = earlier_runs_section(record, store)
+    content = [first, *_leaderboard(record, artifacts), *([earlier] if earlier else []), *others]
+    content += common_sections(record, artifacts)
     path = report_path(store, record.pipeline, record.trial)
     return render_page(store, path.stem, record.pipeline, description, run_facts(record), content)
 
@@ -47,6 +54,13 @@ def _leaderboard(record: Record, artifacts: Mapping[str, Artifact]) -> list[Sect
     scores = Scores.read(artifacts["evaluate"].path)
     note = selection_line(scores.selected, len(record.untried)) if scores.selected else ""
     return [leaderboard_section(leaderboard(artifacts, scores), scores, note)]
+
+
+def _chance(record: Record, folders: Mapping[str, Path]) -> str:
+    """Return whether the difference between the model and its best baseline could be chance."""
+    best = Scores.read(folders["evaluate"]).best_baseline
+    contest = read_errors(record.domain, folders)
+    return difference_in_words(contest, CHALLENGER, best, ("the model", best))
 
 
 def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:
@@ -104,9 +118,9 @@ def _settings(record: Record) -> Table:
         fields = type(tables[table]).model_fields if table in tables else {}
         for key, value in values.items():
             default = fields[key].get_default(call_default_factory=True) if key in fields else PydanticUndefined
-            row, is_known = [f"{table}.{key}", _text(value)], default is not PydanticUndefined
+            row, is_known = [f"{table}.{key}", setting_text(value)], default is not PydanticUndefined
             differs = key in fields and getattr(tables[table], key) != default
-            (changed if differs else others).append([*row, _text(default) if is_known else ""])
+            (changed if differs else others).append([*row, setting_text(default) if is_known else ""])
     title = f"{len(changed)} of {len(changed) + len(others)} settings differ from the defaults" if tables else "All"
     headings, marks = ["setting", "value", "default"], dict.fromkeys(range(len(changed)), "set")
     return Table(title, headings, [*changed, *others], words=True, folded=True, marks=marks)
@@ -145,7 +159,3 @@ def _inputs(artifact: Artifact, artifacts: Mapping[str, Artifact]) -> str:
     stages = _by_stage(name for name in digests if name in artifacts)
     others = [f"{name} {digest[:12]}" for name, digest in digests.items() if name not in artifacts]
     return ", ".join([*(_counted(stage, len(labels)) for stage, labels in stages.items()), *others])
-
-
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else MISSING if value is None else str(value)

@@ -31,7 +31,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: a note, pictures as SVG, tables, passages of text."""
+    """A part of a report: a note of a paragraph a line, pictures as SVG, tables, passages of text."""
 
     title: str
     note: str = ""

@@ -11,7 +11,7 @@ from gristmill.settings.messages import format_numbers
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_WIDTH, _HEIGHT, _MARGIN = 160, 36, 4  # pixels; the margin leaves room for a dot
+_WIDTH, _HEIGHT, _MARGIN = 128, 36, 4  # pixels; the margin leaves room for a dot
 
 
 def sparkline(runs: Sequence[tuple[datetime, Headline]]) -> "Markup":

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.config.stages import RENAMED_DOMAINS
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.retraining_record import Retraining, same_settings
+from gristmill.runs.scores import Headline, Scores
 from gristmill.store.artifact import Reference
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.disk_errors import translate_disk_errors
@@ -205,6 +207,18 @@ class Runs:
         settings = pipeline.values()
         return self._newest(pipeline.name, lambda record: record.trial and record.settings == settings)
 
+    def previous(self, record: Record) -> Record | None:
+        """Return the newest successful run before a run that made another model, with any settings."""
+        return self._newest(
+            record.pipeline,
+            lambda other: (
+                other.id < record.id
+                and other.outcome == "succeeded"
+                and other.made_model
+                and other.references != record.references
+            ),
+        )
+
     def last_judged(self, pipeline: Pipeline) -> Record | None:
         """Return the last retraining that judged a challenger with a pipeline's current settings."""
         settings = pipeline.values()
@@ -241,6 +255,16 @@ class Runs:
             write_atomically(path, content)
         if self._store.remote:
             self._store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
+
+
+def headline(record: Record, store: Store) -> Headline | None:
+    """Return a run's headline score without verifying it; None if it is missing or damaged."""
+    if "evaluate" not in record.references:
+        return None
+    folder = store.path("evaluate", record.references["evaluate"]["key"])
+    with suppress(OSError, ValueError):
+        return Scores.read(folder).summary
+    return None
 
 
 def _read(path: Path) -> Record:

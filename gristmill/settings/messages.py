@@ -135,6 +135,11 @@ def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, f
     return [list(row) for row in zip(names, *columns, strict=True)]
 
 
+def setting_text(value: Any) -> str:
+    """Return the value of a setting as text: the items of an array, or a dash for none."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else MISSING if value is None else str(value)
+
+
 def keras_reason(error: Exception) -> str:
     """Return the first sentence of the cause of a Keras error.
 

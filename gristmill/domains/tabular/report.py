@@ -110,4 +110,4 @@ def names_table(summary: dict[str, Any]) -> Table:
     for column, category in summary["names"].items():
         frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
         rows.append([column, f"{category['different']:,}", frequent])
-    return Table("Categories", ["", "names", "most frequent"], rows)
+    return Table("Categories", ["", "names", "most frequent"], rows, words=True)

@@ -1,0 +1,269 @@
+"""Two runs of a pipeline side by side: settings, data, scores and training, for a terminal, a page or a notebook."""
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.errors import RequestError
+from gristmill.registry.registry import Registry
+from gristmill.registry.version import Version
+from gristmill.reports.cell import as_html, as_text
+from gristmill.reports.page import page_name, render_page
+from gristmill.reports.scores import PARTS
+from gristmill.reports.sections import Section, Table
+from gristmill.runs.records import Record, Runs, headline
+from gristmill.runs.retraining_record import CHALLENGER
+from gristmill.runs.scores import Headline, Scores
+from gristmill.settings.messages import format_numbers, setting_text
+from gristmill.store.store import Store
+from gristmill.util.table_io import read_document, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIDES = ("first", "second")  # names of the runs in all tables
+
+_CHANGES = ("added", "changed", "lost")
+
+Pairs = dict[str, list[Any]]  # values of the first and of the second run, None for a missing one
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Two runs of a pipeline; as the last value of a notebook cell, it is shown as tables."""
+
+    description: str  # of the pipeline
+    records: tuple[Record, Record]
+    store: Store
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The runs as JSON values; lists hold the value of the first run and that of the second."""
+        first, second = self.records
+        scored = [Scores.read(self._folder(record, "evaluate")) for record in self.records]
+        parts = [part for part in scored[1].model if part in scored[0].model]
+        headlines = [{**scores.summary.as_json(), "best_baseline": scores.best_baseline} for scores in scored]
+        return {
+            "pipeline": first.pipeline,
+            "runs": _paired(map(self._facts, self.records)),
+            "settings": differing_settings(first.settings, second.settings),
+            "data": _paired(map(self._data, self.records)),
+            "changes": self._changes(),
+            "headline": _paired(headlines),
+            "scores": {part: _paired(scores.model[part] for scores in scored) for part in parts},
+            "training": _paired(map(self._training, self.records)),
+            "verdict": self._verdict(scored),
+        }
+
+    @property
+    def sections(self) -> list[Section]:
+        """The runs as tables, without the picture of the page."""
+        found = self.document
+        settings, training = _table(found["settings"]), _table(found["training"])
+        data = [[name, *_shown(pair), _change(pair)] for name, pair in found["data"].items()]
+        changes = ", ".join(f"{found['changes'][name]:,} {name}" for name in _CHANGES if name in found["changes"])
+        note = f"Rows: {changes}." if changes else found["changes"].get("why", "The data is the same.")
+        headings = ["", *SIDES, "change"]
+        return [
+            Section("Runs", tables=[_table(found["runs"])]),
+            Section(
+                "Settings that differ", "" if settings.rows else "None.", tables=[settings] if settings.rows else []
+            ),
+            Section("Data", note, tables=[Table("", headings, data)]),
+            Section("Scores", found["verdict"], tables=[Table("", headings, _score_rows(found))]),
+            Section(
+                "Training",
+                "" if training.rows else "No network was trained.",
+                tables=[training] if training.rows else [],
+            ),
+        ]
+
+    @property
+    def page(self) -> Path:
+        """The HTML page, `reports/<pipeline>.compare.html` in the store, rendered now."""
+        from gristmill.reports.learning import overlaid_figure
+        from gristmill.reports.pictures import as_svg
+
+        *content, training = self.sections
+        curves = {side: self._epochs(record) for side, record in zip(SIDES, self.records, strict=True)}
+        if any(len(epochs) for epochs in curves.values()):
+            picture = as_svg(overlaid_figure(curves), "Learning curves of both runs by epoch")
+            training = replace(training, pictures=[picture])
+        pipeline = self.records[0].pipeline
+        facts = {side: record.id for side, record in zip(SIDES, self.records, strict=True)}
+        name = page_name(pipeline, "compare")
+        return render_page(self.store, name, pipeline, self.description, facts, [*content, training])
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(as_text, self.sections))
+
+    def _repr_html_(self) -> str:
+        return "".join(map(as_html, self.sections))
+
+    def _facts(self, record: Record) -> dict[str, Any]:
+        versions = [known.number for known in Registry(self.store).versions(record.pipeline) if known.run == record.id]
+        facts = {
+            "run": record.id,
+            "version": ", ".join(f"v{number}" for number in versions) or None,
+            "started": f"{record.started:%Y-%m-%d %H:%M} UTC",
+            "seconds": round(record.seconds, 1),
+        }
+        changed = {
+            name for name, (one, other) in _paired(each.versions for each in self.records).items() if one != other
+        }
+        return facts | {name: version for name, version in record.versions.items() if name in changed}
+
+    def _data(self, record: Record) -> dict[str, Any]:
+        reference = record.references["ingest"]
+        return dict(self.store.read_manifest(reference)["counts"]) | {"digest": reference["digest"][:12]}
+
+    def _changes(self) -> dict[str, Any]:
+        """Return the number of rows that differ, or why they cannot be compared; empty for the same data."""
+        digests = [record.references["ingest"]["digest"] for record in self.records]
+        if digests[0] == digests[1]:
+            return {}
+        before, now = (self._folder(record, "ingest") for record in self.records)
+        try:
+            rows = importlib.import_module(f"gristmill.domains.{self.records[1].domain}.retraining").diff(now, before)
+        except RequestError as error:
+            return {"why": str(error)}
+        return {change: int((rows.index == change).sum()) for change in _CHANGES}
+
+    def _verdict(self, scored: Sequence[Scores]) -> str:
+        """Return which run is better on the test set, and whether the difference could be chance."""
+        from gristmill.reports.intervals import difference_in_words, read_errors  # late: NumPy
+
+        one, other = (scores.headline for scores in scored)
+        if one.metric != other.metric:
+            return f"The runs have different headline metrics, {one.metric} and {other.metric}."
+        ranks, shown = [each.ranks[0] for each in (one, other)], format_numbers([one.model, other.model])
+        better = "Both runs are" if ranks[0] == ranks[1] else f"The {SIDES[ranks[1] < ranks[0]]} run is"
+        verdict = f"{better} {'equally good' if ranks[0] == ranks[1] else 'better'} on the test set"
+        verdict += f": {one.metric} {shown[0]} and {shown[1]}."
+        first, second = self.records
+        if first.references["preprocess"]["digest"] != second.references["preprocess"]["digest"]:
+            return f"{verdict}\nTheir prepared data differs, so the test sets may differ, too."
+        contests = [read_errors(record.domain, self._folders(record)) for record in self.records]
+        errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, contests, strict=True)}
+        both = replace(contests[0], errors=errors)
+        return f"{verdict}\n{difference_in_words(both, 'second', 'first', ('the second run', 'the first'))}"
+
+    def _training(self, record: Record) -> dict[str, Any]:
+        """Return the ends of the learning curves; empty without a network."""
+        epochs = self._epochs(record)
+        if not len(epochs):
+            return {}
+        stage = _fitting_stage(record)
+        training = read_document(self._folder(record, stage) / "training.json")
+        kept = epochs[epochs["epoch"] == training["best_epoch"]].iloc[0]
+        manifest = self.store.read_manifest(record.references[stage])
+        return {
+            "epochs": training["epochs"],
+            "kept epoch": training["best_epoch"],
+            "learning rate": training["learning_rate"],
+            **{
+                name.replace("val_", "validation "): float(kept[name])
+                for name in map(str, epochs)
+                if name not in ("epoch", "rate")
+            },
+            "parameters": manifest["counts"].get("parameters"),
+            "seconds": round(manifest["measures"]["seconds"], 1),
+        }
+
+    def _epochs(self, record: Record) -> "pd.DataFrame":
+        epochs: pd.DataFrame = read_table(self._folder(record, _fitting_stage(record)) / "epochs.parquet")
+        return epochs
+
+    def _folders(self, record: Record) -> dict[str, Path]:
+        return {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}
+
+    def _folder(self, record: Record, stage: str) -> Path:
+        return self.store.open_verified(record.references[stage], by_stat=True).path
+
+
+def earlier_runs_section(record: Record, store: Store) -> Section | None:
+    """Return the scores of a run, of the run before it and of the champion; None if there is no other run."""
+    own, before = headline(record, store), Runs(store).previous(record)
+    champion = Registry(store).champion(record.pipeline)
+    runs: list[tuple[str, str, Headline | None, Record | Version]] = [("this run", record.id, own, record)]
+    if champion:
+        name = f"champion, v{champion.number}"
+        if champion.run == record.id:
+            runs = [(f"this run, {name}", record.id, own, record)]
+        else:
+            runs.append((name, champion.run, champion.evaluated.summary, champion))
+    if before and not (champion and champion.run == before.id):
+        runs.append(("previous run", before.id, headline(before, store), before))
+    if len(runs) < 2 or own is None:
+        return None
+    known = [scores if scores and scores.metric == own.metric else None for _, _, scores, _ in runs]
+    shown = format_numbers([getattr(one, part, None) for one in known for part in ("validation", "model", "baseline")])
+    rows = []
+    for at, (name, run, _, kept) in enumerate(runs):
+        data = kept.references["ingest"]["digest"] == record.references["ingest"]["digest"]
+        changed = differing_settings(kept.settings, record.settings).items()
+        settings = "; ".join(f"{key} = {setting_text(pair[0])}" for key, pair in changed)
+        rows.append([name, run, *shown[3 * at : 3 * at + 3], "same" if data else "other", settings])
+    metric = own.metric
+    headings = ["", "run", f"{metric}, validation", f"{metric}, test", "best baseline", "data", "other settings"]
+    note = (
+        "A run on other data may have another test set. All differences of the last two runs: gristmill compare "
+        f"{record.pipeline}."
+    )
+    return Section("Earlier runs", note, tables=[Table("", headings, rows, words=True)])
+
+
+def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pairs:
+    """Return the settings of two runs that differ, by `table.key`."""
+    flat = (
+        {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
+        for tables in (first, second)
+    )
+    return {name: pair for name, pair in _paired(flat).items() if pair[0] != pair[1]}
+
+
+def _fitting_stage(record: Record) -> str:
+    return "select" if "select" in record.references else "train"
+
+
+def _paired(values: Iterable[Mapping[str, Any]]) -> Pairs:
+    """Return the values of two runs by name, None for a missing one; without names that neither has."""
+    first, second = values
+    pairs = {name: [first.get(name), second.get(name)] for name in {**first, **second}}
+    return {name: pair for name, pair in pairs.items() if pair != [None, None]}
+
+
+def _table(pairs: Pairs) -> Table:
+    return Table("", ["", *SIDES], [[name, *_shown(pair)] for name, pair in pairs.items()], words=True)
+
+
+def _shown(pair: Sequence[Any]) -> list[str]:
+    """Return two values as text, numbers with the same decimals."""
+    if all(isinstance(value, float) for value in pair):
+        return format_numbers(pair)
+    return [f"{value:,}" if type(value) is int else setting_text(value) for value in pair]
+
+
+def _change(pair: Sequence[Any]) -> str:
+    """Return the second number minus the first; empty for other values."""
+    if any(value is None or isinstance(value, str) for value in pair) or pair[0] == pair[1]:
+        return ""
+    return format_numbers([*pair, pair[1] - pair[0]], sign=True)[2]
+
+
+def _score_rows(found: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for each metric of each part, the headline's first, and the best baseline's."""
+    metric, rows = found["headline"]["metric"][1], []
+    for part, pairs in sorted(found["scores"].items(), key=lambda item: PARTS.index(item[0])):
+        ordered = sorted(pairs.items(), key=lambda item: item[0] != metric)
+        rows += [[f"{part} {name}", *_shown(pair), _change(pair)] for name, pair in ordered]
+    headline = found["headline"]
+    return [
+        *rows,
+        [f"best baseline's {metric}", *_shown(headline["baseline"]), _change(headline["baseline"])],
+        ["best baseline", *headline["best_baseline"], ""],
+        *([["selected", *_shown(headline["selected"]), ""]] if "selected" in headline else []),
+    ]

@@ -1,0 +1,39 @@
+"""Is the difference between the errors of two models more than chance? An interval of their mean difference.
+
+The models are compared on the same test set, item by item (time, row, text or image), as a retraining compares them.
+The interval is that of the moving-block bootstrap (`gristmill/util/block_bootstrap.py`).
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
+from gristmill.settings.messages import format_numbers
+from gristmill.util.block_bootstrap import confidence_interval
+
+if TYPE_CHECKING:
+    from gristmill.retraining.gate import Contest
+
+
+def read_errors(domain: str, folders: Folders) -> "Contest":
+    """Return the errors of a run's model, as `CHALLENGER`, and of its baselines on each item of the test set."""
+    contest: Contest = importlib.import_module(f"gristmill.domains.{domain}.retraining").contest(folders, None)
+    return contest
+
+
+def difference_in_words(contest: "Contest", name: str, other: str, names: tuple[str, str]) -> str:
+    """Return the error of a model minus that of another one with its interval, and whether it could be chance.
+
+    `names` are those of the two models for the reader.
+    """
+    differences = contest.differences(name, other)
+    interval = confidence_interval(differences, CONFIDENCE_LEVEL, contest.block)
+    if interval is None:
+        return "The test set is too small to tell whether the difference could be chance."
+    mean, low, high = format_numbers([float(differences.mean()), *interval], digits=3)
+    metric, count = contest.metric.replace("_", " "), len(differences)
+    chance = "contains 0: the difference could be chance" if interval[0] <= 0 <= interval[1] else "does not contain 0"
+    return (
+        f"The {metric} of {names[0]} minus that of {names[1]} is {mean}, with a {CONFIDENCE_LEVEL:.0%} interval from "
+        f"{low} to {high} (moving-block bootstrap, {count:,} paired errors). The interval {chance}."
+    )

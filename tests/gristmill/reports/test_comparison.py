@@ -1,0 +1,113 @@
+"""Two runs side by side: what differs, which is better, and the section on earlier runs of a report."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.errors import RequestError
+from gristmill.project.project import Project
+from gristmill.reports.comparison import earlier_runs_section
+from gristmill.reports.intervals import difference_in_words
+from gristmill.retraining.gate import Contest
+from gristmill.runs.records import Record
+from helpers.support import Command, records
+
+pytest_plugins = ["helpers.end_to_end"]
+
+
+@pytest.fixture
+def later(finished: Path) -> Record:
+    """A later run with a larger penalty, whose artifacts are those of the first run but for the bundle."""
+    first = records(finished)[-1]
+    began = first.started + timedelta(days=1)
+    settings = first.settings | {"model": first.settings["model"] | {"l2": 9.0}}
+    stages = {name: stage for name, stage in first.stages.items() if name != "export"}
+    changed = {"id": f"{began:%Y%m%dT%H%M%S-%f}-00", "started": began, "settings": settings, "stages": stages}
+    record = first.model_copy(update=changed)
+    (finished / f"data/store/runs/small/{record.id}.json").write_text(record.model_dump_json())
+    return record
+
+
+def test_the_last_two_runs_are_compared_by_default_and_by_name_the_chosen_ones(later: Record) -> None:
+    project = Project.open()
+
+    found = project.compare("small")
+
+    assert [record.id < later.id for record in found.records] == [True, False]
+    document = found.document
+    assert document["settings"] == {"model.l2": [1.0, 9.0]}
+    assert document["data"]["rows"] == [300, 300]
+    assert document["changes"] == {}
+    mae = document["scores"]["test"]["mae"]
+    assert mae[0] == mae[1]
+    assert document["verdict"].startswith("Both runs are equally good on the test set: mae ")
+    assert document["training"] == {}  # in closed form
+    version = project.promote("small", run=found.records[0].id).version
+    assert project.compare("small", f"v{version}", later.id).records == found.records
+
+
+def test_the_command_prints_tables_that_fit_80_columns_and_renders_a_page(
+    later: Record, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    said = command("compare", "small", "--page")
+
+    assert (said.status, said.err) == (0, "")
+    *lines, path = said.out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert {"Runs", "Settings that differ", "Data", "Scores", "Training"} <= set(lines)
+    page = Path(path.split()[-1]).read_text()
+    assert all(words in page for words in (later.id, "model.l2", "Both runs are equally good"))
+    assert command("compare", "small", "--json").json == json.loads(
+        json.dumps(Project.open().compare("small").document)
+    )
+
+
+def test_what_cannot_be_compared_is_refused(finished: Path) -> None:
+    project = Project.open()
+    (only,) = records(finished)
+
+    with pytest.raises(RequestError, match=r"no two runs with different models\. Run it with another setting"):
+        project.compare("small")
+    with pytest.raises(RequestError, match=r"expected two runs or none\. Name the other run, too\.$"):
+        project.compare("small", only.id)
+    (finished / "data/store/runs/small/20990101T000000-000000-00.json").write_text(
+        only.model_copy(update={"id": "20990101T000000-000000-00", "stages": {}, "outcome": "failed"}).model_dump_json()
+    )
+    with pytest.raises(RequestError, match=r"20990101T000000-000000-00 of small has no scores: it failed"):
+        project.compare("small", only.id, "20990101T000000-000000-00")
+
+
+def test_a_report_compares_a_run_with_the_one_before_it_and_with_the_champion(later: Record) -> None:
+    project = Project.open()
+    first = project.runs.previous(later)
+    assert first
+    assert earlier_runs_section(first, project.store) is None
+
+    section = earlier_runs_section(later, project.store)
+
+    assert section
+    assert [row[:2] for row in section.tables[0].rows] == [["this run", later.id], ["previous run", first.id]]
+    assert [row[-2:] for row in section.tables[0].rows] == [["same", ""], ["same", "model.l2 = 1.0"]]
+    project.promote("small", run=first.id)
+    section = earlier_runs_section(later, project.store)
+    assert section
+    assert [row[:2] for row in section.tables[0].rows] == [["this run", later.id], ["champion, v1", first.id]]
+
+
+@pytest.mark.parametrize(("shift", "words"), [(0.0, "the difference could be chance"), (0.5, "does not contain 0")])
+def test_a_difference_could_be_chance_if_its_interval_contains_0(shift: float, words: str) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 400))
+    errors = {"one": np.abs(noise[0]) + shift, "other": np.abs(noise[1])}
+
+    said = difference_in_words(Contest("mae", errors), "one", "other", ("this", "that"))
+
+    assert said.startswith("The mae of this minus that of that is ")
+    assert said.endswith(f"{words}.")
+    assert "400 paired errors" in said
+    few = {name: values[:4] for name, values in errors.items()}
+    assert "too small to tell" in difference_in_words(Contest("mae", few), "one", "other", ("this", "that"))
