@@ -1,4 +1,4 @@
-"""The networks of the course beside gristmill's pipelines, several seeds each; writes docs/course.md.
+"""Compare the networks of the course with gristmill's pipelines, several seeds each; write docs/course.md.
 
     benchmarks/course_table.py [NAME...] [--jobs N]
 
@@ -26,13 +26,24 @@ from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import SweepPoint, Trial
 
 FOLDER = Path(__file__).parent
-ABOUT = (
-    "Written by `benchmarks/course_table.py`. Scores on the test set, mean ± standard deviation over seeds: 42, the "
-    "default, and the following ones. The course's code was rewritten, trained on the same examples as ours and scored "
-    "on the same test set. Published scores are on the course's own split. The best baseline is the one that is best "
-    "on the test set. Seconds are for training one network, on a machine with other work."
-)
-HEADINGS = ["week", "network", "pipeline", "ours", "course's code", "published", "best baseline", "train s", "made"]
+ABOUT = """\
+*The course* is the specialization "TensorFlow in Practice" by DeepLearning.AI on Coursera, taught by Laurence Moroney. It
+was later renamed to "DeepLearning.AI TensorFlow Developer". Its four courses are:
+
+1. Introduction to TensorFlow for Artificial Intelligence, Machine Learning, and Deep Learning
+2. Convolutional Neural Networks in TensorFlow
+3. Natural Language Processing in TensorFlow
+4. Sequences, Time Series and Prediction
+
+The pipelines of `pipelines.toml` include its networks. This page compares both. Scores are those of the test set: the mean
+± the standard deviation over seeds, which are 42, the default, and the following numbers. The course's code was rewritten,
+trained on the same examples and scored on the same test set. Published scores are from the course's own split. The best
+baseline is the one that is best on the test set. Seconds are the training time of one network on a machine with other work.
+
+A row is *not run* if its data or weights were missing. `gristmill run NAME --set source.download=true` fetches the data of
+`horses_or_humans` and `rock_paper_scissors`. `sign_mnist` reads Kaggle's two tables, `sign_mnist_train.csv` and
+`sign_mnist_test.csv`. `benchmarks/course_table.py` writes this page."""
+HEADINGS = ["week", "network", "pipeline", "gristmill", "course's code", "published", "best baseline", "train s", "made"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +138,7 @@ def mean_and_spread(scores: Sequence[float]) -> str:
 
 def text(rows: Sequence[Row], outcomes: Outcomes) -> str:
     """Return docs/course.md: a table for each course, and remarks."""
-    lines = ["# The networks of the course, and ours", "", ABOUT]
+    lines = ["# The course", "", ABOUT]
     for course, group in itertools.groupby(rows, key=lambda row: row.course):
         found = [(row, list(outcomes.get(row.pipeline, {}).values())) for row in group]
         cells = [_cells(row, ours) for row, ours in found]
@@ -159,11 +170,11 @@ def _remarks(found: Sequence[tuple[Row, list[Outcome]]]) -> Iterator[str]:
         if row.note:
             yield f"{row.what}: {row.note}"
         elif row.code and ours and _is_worse(ours, row.code):
-            yield f"{row.what}: ours is worse than the course's code; the reason is not known yet."
+            yield f"{row.what}: gristmill is worse than the course's code; the reason is not known yet."
     for split, group in itertools.groupby(found, key=lambda pair: pair[0].split):
         yield f"Published on {split}: {', '.join(row.pipeline for row, _ in group)}."
     if libraries := {one.libraries for _, ours in found for one in ours}:
-        yield f"Ours were made with {'; '.join(sorted(libraries))}."
+        yield f"gristmill's scores were measured with {'; '.join(sorted(libraries))}."
     if code := {f"{row.code.versions} on {row.code.date}" for row, _ in found if row.code}:
         yield f"The course's code was run with {'; '.join(sorted(code))}."
 

@@ -54,7 +54,7 @@ def test_the_table_shows_our_scores_beside_those_of_the_courses_code(course: Mod
         "21.5 naive | 3 | 2026-11-26 |"
     ) in text
     assert "- Published on its own months: small.\n" in text
-    assert "- Ours were made with keras 3, tensorflow 2.\n" in text
+    assert "- gristmill's scores were measured with keras 3, tensorflow 2.\n" in text
     assert "- The course's code was run with TensorFlow 2 on 2026-11-25.\n" in text
 
 
@@ -67,7 +67,7 @@ def test_a_row_that_is_worse_than_the_mean_of_the_courses_code_says_so_or_why(
 ) -> None:
     code, ours = row(course, [20.0, 22.0]), outcomes(course, *scores, higher_is_better=higher)
 
-    assert ("ours is worse than the course's code; the reason is not known yet." in course.text([code], ours)) is worse
+    assert ("gristmill is worse than the course's code; the reason is not known yet." in course.text([code], ours)) is worse
     noted = course.text([replace(code, note="The test set is easy.")], ours)
     assert "- Sunspots by one neuron: The test set is easy.\n" in noted
     assert "not known yet" not in noted

@@ -20,7 +20,6 @@ from helpers.written import Block, Command, commands, differences
 
 NOT_RUN = {
     "make run": "sets up a virtual environment; `gristmill run co2` is run",
-    "make test": "is what runs this",
     "pip install": "changes the environment; test_wheel.py runs the wheel",
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
     "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
