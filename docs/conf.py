@@ -10,6 +10,7 @@ default_role = "code"  # of docstrings, whose names stand in single backticks
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["copy.js"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 nb_execution_mode = "off"  # the notebook is shown as it was run; a test runs it anew
