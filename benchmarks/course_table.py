@@ -27,23 +27,34 @@ from gristmill.sweeps.trials import SweepPoint, Trial
 
 FOLDER = Path(__file__).parent
 ABOUT = """\
-*The course* is the specialization "TensorFlow in Practice" by DeepLearning.AI on Coursera, taught by Laurence Moroney. It
-was later renamed to "DeepLearning.AI TensorFlow Developer". Its four courses are:
+*The course* is the specialization "TensorFlow in Practice" by DeepLearning.AI on Coursera, taught by Laurence
+Moroney. It was later renamed to "DeepLearning.AI TensorFlow Developer". Its four courses are:
 
 1. Introduction to TensorFlow for Artificial Intelligence, Machine Learning, and Deep Learning
 2. Convolutional Neural Networks in TensorFlow
 3. Natural Language Processing in TensorFlow
 4. Sequences, Time Series and Prediction
 
-The pipelines of `pipelines.toml` include its networks. This page compares both. Scores are those of the test set: the mean
-± the standard deviation over seeds, which are 42, the default, and the following numbers. The course's code was rewritten,
-trained on the same examples and scored on the same test set. Published scores are from the course's own split. The best
-baseline is the one that is best on the test set. Seconds are the training time of one network on a machine with other work.
+The pipelines of `pipelines.toml` include its networks. This page compares both. Scores are those of the test
+set: the mean ± the standard deviation over seeds, which are 42, the default, and the following numbers. The
+course's code was rewritten, trained on the same examples and scored on the same test set. Published scores are
+from the course's own split. The best baseline is the one that is best on the test set. Seconds are the training
+time of one network on a machine with other work.
 
-A row is *not run* if its data or weights were missing. `gristmill run NAME --set source.download=true` fetches the data of
-`horses_or_humans` and `rock_paper_scissors`. `sign_mnist` reads Kaggle's two tables, `sign_mnist_train.csv` and
-`sign_mnist_test.csv`. `benchmarks/course_table.py` writes this page."""
-HEADINGS = ["week", "network", "pipeline", "gristmill", "course's code", "published", "best baseline", "train s", "made"]
+A row is *not run* if its data or weights were missing. `gristmill run NAME --set source.download=true` fetches
+the data of `horses_or_humans` and `rock_paper_scissors`. `sign_mnist` reads Kaggle's two tables,
+`sign_mnist_train.csv` and `sign_mnist_test.csv`. `benchmarks/course_table.py` writes this page."""
+HEADINGS = [
+    "week",
+    "network",
+    "pipeline",
+    "gristmill",
+    "course's code",
+    "published",
+    "best baseline",
+    "train s",
+    "made",
+]
 
 
 @dataclasses.dataclass(frozen=True)

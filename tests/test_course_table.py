@@ -67,7 +67,7 @@ def test_a_row_that_is_worse_than_the_mean_of_the_courses_code_says_so_or_why(
 ) -> None:
     code, ours = row(course, [20.0, 22.0]), outcomes(course, *scores, higher_is_better=higher)
 
-    assert ("gristmill is worse than the course's code; the reason is not known yet." in course.text([code], ours)) is worse
+    assert ("gristmill is worse than the course's code; the reason" in course.text([code], ours)) is worse
     noted = course.text([replace(code, note="The test set is easy.")], ours)
     assert "- Sunspots by one neuron: The test set is easy.\n" in noted
     assert "not known yet" not in noted
