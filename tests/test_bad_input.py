@@ -78,7 +78,7 @@ def kept(project: Path) -> dict[Path, bytes]:
         pytest.param(
             in_toml("history = 12", "histry = 12\nhistory = 12"),
             "run small",
-            "pipelines.toml [pipelines.small.preprocess] unknown key 'histry'. Did you mean 'history'? "
+            "pipelines.toml:15 [pipelines.small.preprocess] unknown key 'histry'. Did you mean 'history'? "
             f"Known: {PREPROCESS}.",
             id="unknown key",
         ),
@@ -103,8 +103,8 @@ def kept(project: Path) -> dict[Path, bytes]:
         pytest.param(
             in_toml('path = "series.csv"', 'path = "https://example.com/series.csv"'),
             "run small",
-            "pipelines.toml [pipelines.small.source] sha256: expected 64 hexadecimal digits, as sha256sum prints them, "
-            "since path is a URL; or refresh = true if the file changes. Received: nothing.",
+            "pipelines.toml:6 [pipelines.small.source] sha256: expected 64 hexadecimal digits, as sha256sum prints "
+            "them, since path is a URL; or refresh = true if the file changes. Received: nothing.",
             id="URL without its sha256",
         ),
         pytest.param(
@@ -135,11 +135,12 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
     said = command("ls")
 
     assert said.status == 2
-    assert sorted(said.err.splitlines()) == [
-        "error: pipelines.toml [pipelines.small.export] formats[0]: expected 'saved_model' or 'keras'. "
+    assert sorted(said.err.splitlines(), key=lambda line: line.partition("[")[2]) == [
+        "error: pipelines.toml:28 [pipelines.small.export] formats[0]: expected 'saved_model' or 'keras'. "
         "Received: 'onnx' (string).",
-        "error: pipelines.toml [pipelines.small.preprocess] horizon: expected a valid integer. Received: '2' (string).",
-        "error: pipelines.toml [pipelines.small.preprocess] unknown key 'horizn'. Did you mean 'horizon'? "
+        "error: pipelines.toml:16 [pipelines.small.preprocess] horizon: expected a valid integer. "
+        "Received: '2' (string).",
+        "error: pipelines.toml:17 [pipelines.small.preprocess] unknown key 'horizn'. Did you mean 'horizon'? "
         f"Known: {PREPROCESS}.",
     ]
 

@@ -16,6 +16,7 @@ from gristmill.config.open_store import open_store
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
 from gristmill.config.stages import DOMAINS, unknown_domain
 from gristmill.config.tables import is_table, read_table, schema_of, tables_of
+from gristmill.config.toml_lines import invalid_toml, with_line
 from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
 from gristmill.settings.freshness import Freshness
@@ -119,19 +120,25 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         read(root, {})
     except RequestError as error:
         in_file = error.problems if isinstance(error, InvalidSettings) else []
-    lines = (str(one) if one in in_file else caused_by_set(one, changes, PIPELINES_FILE) for one in problems)
-    raise RequestError("\n".join(lines))
+    text = (root / PIPELINES_FILE).read_text(encoding="utf-8")
+    messages = (
+        with_line(one, PIPELINES_FILE, text) if one in in_file else caused_by_set(one, changes, PIPELINES_FILE)
+        for one in problems
+    )
+    raise RequestError("\n".join(messages))
 
 
 def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     """Read a `pipelines.toml` as `load` does, but name the place in the file in every problem."""
     file = root / PIPELINES_FILE
+    text = ""
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or thousands of digits or brackets
-        raise RequestError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
+        raise RequestError(f"{file}{invalid_toml(error, text)}") from None
     problems = [Problem(PIPELINES_FILE, unknown_name("table", name, _TABLES)) for name in raw if name not in _TABLES]
     for name in _TABLES:
         if not is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):

@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
@@ -96,6 +97,11 @@ def the_error(said: Said) -> str:
     assert said.err.splitlines()[-1] == errors[0]
     assert "Traceback" not in said.err
     return errors[0].removeprefix("error: ")
+
+
+def unnumbered(message: object) -> str:
+    """Return a message without the numbers of lines in TOML files."""
+    return re.sub(r"(\.toml):\d+", r"\1", str(message))
 
 
 def assert_all_whole(store: Path) -> None:

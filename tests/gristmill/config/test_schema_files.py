@@ -11,6 +11,7 @@ from gristmill.domains.vision.settings import Schema as PhotoSchema
 from gristmill.errors import RequestError
 from gristmill.settings.data_schema import Cells
 from gristmill.settings.messages import Problem
+from helpers.support import unnumbered
 
 
 def write(project: Path, text: str) -> None:
@@ -57,7 +58,7 @@ def test_a_mistake_is_one_line(project: Path, text: str, said: str) -> None:
     write(project, text)
     with pytest.raises(RequestError) as raised:
         load(project)
-    (line,) = str(raised.value).splitlines()
+    (line,) = unnumbered(raised.value).splitlines()
     assert line.startswith(f"schemas/small.toml{said}")
 
 
@@ -67,7 +68,7 @@ def test_mistakes_are_told_together_with_those_of_pipelines_toml(project: Path) 
     write(project, "columns.sunspots = {max = 'a', min = 'b'}")
     with pytest.raises(RequestError) as raised:
         load(project)
-    assert [line.split()[0] for line in str(raised.value).splitlines()] == [
+    assert [line.split()[0] for line in unnumbered(raised.value).splitlines()] == [
         "pipelines.toml",
         *["schemas/small.toml"] * 2,
     ]
@@ -87,7 +88,7 @@ def test_a_schema_of_no_pipeline_is_refused(project: Path) -> None:
     (project / "schemas/notes.md").touch()
     with pytest.raises(RequestError) as raised:
         load(project)
-    assert str(raised.value).splitlines() == [
+    assert unnumbered(raised.value).splitlines() == [
         "schemas/other.toml: no pipeline has this name. Rename the file, or remove it.",
         "schemas/smal.toml: no pipeline has this name. Did you mean 'small'? Rename the file, or remove it.",
     ]

@@ -17,6 +17,7 @@ from gristmill.store.store import Store
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, best, leaderboard
 from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import SweepPoint, Trial, point_assignments, sweep_trials
+from helpers.support import unnumbered
 
 ROOT = Path(__file__).parents[3]
 SWEPT = [name for name, pipeline in load(ROOT).pipelines.items() if pipeline.sweep]
@@ -33,7 +34,7 @@ def refusal(project: Path, sweep: str, *overrides: str) -> list[str]:
     """The mistakes that a sweep has."""
     with pytest.raises(RequestError) as refused:
         trials(project, sweep, *overrides)
-    return str(refused.value).splitlines()
+    return unnumbered(refused.value).splitlines()
 
 
 def outcome(validation: float | None, test: float = 1.0, higher: bool = False) -> TrialScores:
@@ -120,7 +121,7 @@ def test_a_label_tells_what_sets_a_point_apart_from_the_others(project: Path, sw
 def test_a_pipeline_without_a_sweep_has_nothing_to_try(project: Path) -> None:
     with pytest.raises(RequestError) as refused:
         sweep_trials(load(project), "small", [])
-    assert str(refused.value) == (
+    assert unnumbered(refused.value) == (
         "[pipelines.small.sweep] is missing, so there is nothing to try. "
         "Name settings and what to try, such as: model.units = [[128], [512]]"
     )
