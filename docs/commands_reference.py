@@ -13,12 +13,13 @@ from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
 from gristmill.cli import app
+from gristmill.cli.help import GROUPS, examples_of, summary_of
 
 OPENING = """\
 # Commands
 
-Every command and option, generated from the code (`make schema`); `--help` tells them too. In a shell,
-`gristmill --install-completion` has commands, pipelines, stages and settings completed.
+This page is generated from the code (`make schema`); `--help` prints the same. In a shell,
+`gristmill --install-completion` installs the completion of commands, pipelines, stages and settings.
 """
 VALUES = {str: "TEXT", int: "N", float: "NUMBER", Path: "FILE"}
 
@@ -26,14 +27,17 @@ Command = Callable[..., Any]
 
 
 def page() -> str:
-    """Return the whole page: the list of commands, what all of them take, then a section a command."""
+    """Return the whole page: the groups of commands, the options of all, then a section for each command."""
     commands = {command.callback.__name__: command.callback for command in app.app.registered_commands}
-    lines = [OPENING, "| command | what it does |", "|---|---|"]
-    lines += [f"| [`{name}`](#gristmill-{name}) | {_about(command)[0]} |" for name, command in commands.items()]
-    lines += ["", "## Options of all", "", *_about(app.options)[1:], "", *_table(app.options)]
+    lines = [OPENING]
+    for heading, names in GROUPS.items():
+        lines += [f"**{heading}**", "", "| command | what it does |", "|---|---|"]
+        lines += [f"| [`{name}`](#gristmill-{name}) | {summary_of(commands[name])} |" for name in names]
+        lines.append("")
+    lines += ["## Options of all commands", "", *_about(app.options)[1:], "", *_table(app.options)]
     for name, command in commands.items():
         lines += [f"## gristmill {name}", "", "\n\n".join(_about(command)), "", _usage(name, command), ""]
-        lines += _table(command)
+        lines += [*_table(command), "```console", *(f"$ {line}" for line in examples_of(name)), "```", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -61,7 +65,7 @@ def _table(command: Command) -> Iterator[str]:
 
 def _row(parameter: ParamMeta) -> str:
     default, meaning = parameter.default.default, parameter.default.help
-    shown = "*needed*" if default is ... else "–" if default in (None, False, "") else f"`{default}`"
+    shown = "*required*" if default is ... else "–" if default in (None, False, "") else f"`{default}`"
     if isinstance(parameter.default, OptionInfo) and _is_list(parameter):
         meaning += " May be given several times."
     called = _called(parameter).replace("|", "\\|")

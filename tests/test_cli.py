@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,8 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.main import get_command
 
 from gristmill.cli import doctor
+from gristmill.cli.app import app
+from gristmill.cli.help import GROUPS, examples_of
 from gristmill.errors import Unsuitable
 from gristmill.keys import identify
 from gristmill.project.project import Project
@@ -570,9 +575,21 @@ def test_help_names_every_command(command: Command) -> None:
     said = command("--help")
 
     assert said.status == 0
-    commands = "ls plan run show runs report models promote rollback predict generate verify gc doctor"
-    for name in commands.split():
-        assert f"\n  {name} " in said.out
+    listed = re.findall(r"^  ([a-z]+)  +[A-Z]", said.out, re.MULTILINE)
+    assert listed == [name for commands in GROUPS.values() for name in commands]
+    assert sorted(listed) == sorted(command.callback.__name__ for command in app.registered_commands)
+
+
+@pytest.mark.parametrize("name", [name for commands in GROUPS.values() for name in commands])
+def test_each_example_of_a_command_is_a_request_that_the_parser_accepts(name: str) -> None:
+    group: Any = get_command(app)
+    for line in examples_of(name):
+        program, *words = shlex.split(line)
+        assert (program, words[0]) == ("gristmill", name)
+        with group.make_context("gristmill", words, resilient_parsing=False) as parent:
+            _, command, rest = group.resolve_command(parent, [*parent._protected_args, *parent.args])
+            with command.make_context(name, rest, parent=parent) as context:
+                assert context.params
 
 
 @pytest.mark.parametrize(
@@ -583,7 +600,7 @@ def test_help_names_every_command(command: Command) -> None:
         ("run small --jbos 2", "unknown option '--jbos'. Did you mean '--jobs'? All: gristmill help run."),
         ("models small --quite", "unknown option '--quite'. Did you mean '--quiet'? All: gristmill help models."),
         ("--verson", "unknown option '--verson'. Did you mean '--version'? All: gristmill help."),
-        ("plan", "missing argument 'name'. See: gristmill help plan."),
+        ("plan", "missing argument 'NAME'. See: gristmill help plan."),
         ("plan small other", "unexpected extra argument"),
         ("run small --jobs x", "invalid value for '--jobs': expected a valid integer. See: gristmill help run."),
         (

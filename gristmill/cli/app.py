@@ -13,6 +13,7 @@ from typer.core import TyperGroup, TyperOption
 
 from gristmill.cli import console, output, progress_bar
 from gristmill.cli.commands import check, compare, init, models, monitor, operations, run, schema, upkeep, versions
+from gristmill.cli.help import GROUPS, examples_text, group_of, summary_of
 from gristmill.cli.options import AsOf, Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
@@ -54,6 +55,13 @@ class _Commands(TyperGroup):
             raise RequestError(f"unknown command {name!r}.{did_you_mean(name, self.commands)} All: gristmill help.")
         return command
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands below the headings of their groups, each with its whole first sentence."""
+        for heading in GROUPS:
+            with formatter.section(heading):
+                found = [(name, command) for name, command in self.commands.items() if group_of(name) == heading]
+                formatter.write_dl([(name, summary_of(command.callback)) for name, command in found])
+
 
 app = typer.Typer(
     cls=_Commands, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -68,9 +76,9 @@ def _print_version(requested: bool) -> None:
 
 @app.callback()
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log too.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results only.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log, too.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and results.")] = False,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -84,12 +92,11 @@ def options(
     set_up_prefect("INFO" if verbose else QUIET)
 
 
-@app.command()
 def ls(
-    everything: Annotated[bool, typer.Option("--all", help="Also list pipelines whose data is missing.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List pipelines whose data is missing, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the pipelines: state, score, best baseline, champion."""
+    """List the pipelines with their state, score, best baseline and champion."""
     with progress_bar.working("data", "reading"):
         pipelines = list(Project.open().status())
     if as_json:
@@ -98,9 +105,8 @@ def ls(
         output.show_status(pipelines, everything)
 
 
-@app.command()
 def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
-    """Print what a run would do, and why."""
+    """Print what a run would do, stage by stage, and why."""
     with progress_bar.working("data", "reading"):
         steps = Project.open(overrides={name: set_ or []}).plan(name, refresh)
     if as_json:
@@ -109,12 +115,11 @@ def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = 
         output.show_plan(name, steps)
 
 
-app.command()(run.run)
-
-
-@app.command()
 def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Retrain if the data has changed; promote the new model if it is better. Exit 3: it was rejected."""
+    """Retrain a pipeline if its data has changed, and promote the new model if it is better.
+
+    The exit status is 3 if the new model was not better.
+    """
     if as_of is not None:
         raise typer.Exit(0 if versions.reproduce(name, as_of, set_, as_json) else EXIT_REJECTED)
     project = Project.open(overrides={name: set_ or []})
@@ -130,9 +135,11 @@ def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = Fa
     raise typer.Exit(EXIT_REJECTED if retraining and retraining.verdict == "rejected" else 0)
 
 
-@app.command()
 def sweep(name: Name, set_: Set = None, jobs: Jobs = None, as_json: Json = False) -> None:
-    """Try the settings of a pipeline's sweep; choose on the validation set. Exit 1: a trial failed."""
+    """Try the settings of a pipeline's sweep and rank them by their validation scores.
+
+    The exit status is 1 if a trial failed.
+    """
     project = Project.open(overrides={name: set_ or []})
     with progress_bar.working("data", "reading"):
         result = project.sweep(name, jobs)
@@ -143,16 +150,16 @@ def sweep(name: Name, set_: Set = None, jobs: Jobs = None, as_json: Json = False
     raise typer.Exit(0 if all(entry.is_complete for entry in result.entries) else 1)
 
 
-@app.command()
 def show(
     name: Name,
     run: RunId = None,
     version: Annotated[
-        int | None, typer.Option("--version", metavar="N", parser=number_of, help="The run that made this version.")
+        int | None,
+        typer.Option("--version", metavar="N", parser=number_of, help="The run that made this version."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a run: scores of model and baselines, lineage, and the version and bundle made from it."""
+    """Show the scores and the lineage of a run, and the version and bundle made from it."""
     if run and version:
         raise RequestError(f"--run {run}: cannot be combined with --version {version}. Use one of them.")
     with progress_bar.working("run", "reading"):
@@ -181,7 +188,6 @@ def show(
             output.show_logs(folder)
 
 
-@app.command()
 def runs(name: Name, as_json: Json = False) -> None:
     """List a pipeline's runs, newest first, with their scores."""
     with progress_bar.working("runs", "reading"):
@@ -197,23 +203,11 @@ def runs(name: Name, as_json: Json = False) -> None:
         output.show_runs(rows)
 
 
-for _command in (
-    run.report,
-    *(models.models, compare.compare, versions.diff, models.promote, models.rollback, models.predict, models.generate),
-    *(monitor.monitor, monitor.truth),
-    *(init.init, schema.schema, check.check),
-    *(operations.deploy, operations.schedule, operations.updated),
-    *(upkeep.verify, upkeep.gc, upkeep.doctor),
-):
-    app.command()(_command)
-
-
-@app.command()
 def help(  # noqa: A001 - the name of the command
     ctx: typer.Context,
-    command: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="A command; default: all.")] = None,
+    command: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="A command; all without it.")] = None,
 ) -> None:
-    """Print the help of gristmill, or of one command."""
+    """Print the help of gristmill or of one command."""
     parent: Any = ctx.parent
     if command is None:
         typer.echo(parent.get_help())
@@ -221,6 +215,17 @@ def help(  # noqa: A001 - the name of the command
     target = parent.command.find_command(parent, command)
     with target.make_context(command, [], parent=parent, resilient_parsing=True) as context:
         typer.echo(context.get_help())
+
+
+for _command in (
+    *(init.init, schema.schema, check.check),
+    *(ls, plan, run.run, show, runs, compare.compare, run.report, sweep),
+    *(models.predict, models.generate, monitor.monitor, monitor.truth),
+    *(retrain, models.models, versions.diff, models.promote, models.rollback),
+    *(operations.schedule, operations.deploy, operations.updated),
+    *(upkeep.verify, upkeep.gc, upkeep.doctor, help),
+):
+    app.command(rich_help_panel=group_of(_command.__name__), epilog=examples_text(_command.__name__))(_command)
 
 
 def _end(error: WorkError) -> None:

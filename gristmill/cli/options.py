@@ -55,9 +55,9 @@ def _pipelines(ctx: typer.Context) -> Iterator[catalogue.Pipeline]:
         yield from (known[word] for word in ctx.args if word in known)
 
 
-def pipelines_argument(help: str) -> Any:  # noqa: A002 - as in typer
+def pipelines_argument(help: str, metavar: str = "NAME") -> Any:  # noqa: A002 - as in typer
     """Return an argument that names one pipeline or several."""
-    return typer.Argument(help=help, autocompletion=pipelines_like)
+    return typer.Argument(help=help, metavar=metavar, autocompletion=pipelines_like)
 
 
 Name = Annotated[str, pipelines_argument("A pipeline of pipelines.toml.")]
@@ -71,7 +71,9 @@ Refresh = Annotated[
     str | None,
     typer.Option(metavar="STAGE", help="Run this stage again, even if it is cached.", autocompletion=stages_like),
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Number of processes; default: the [runner] setting, or one.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Number of processes. The default is that of [runner], or 1.")
+]
 Budget = Annotated[
     float | None,
     typer.Option(
@@ -82,7 +84,10 @@ Budget = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
-    str | None, typer.Option(help="ID of a run; default: the last successful one of the pipeline's own settings.")
+    str | None,
+    typer.Option(
+        metavar="ID", help="The ID of a run. The default is the last successful run of the pipeline's own settings."
+    ),
 ]
 AsOf = Annotated[
     int | None,
@@ -91,7 +96,7 @@ AsOf = Annotated[
         metavar="VERSION",
         parser=number_of,
         help="Train this version again from its own data and settings, and compare the weights. Nothing is promoted. "
-        "Exit 3: they differ.",
+        "The exit status is 3 if they differ.",
     ),
 ]
 ByVersion = Annotated[

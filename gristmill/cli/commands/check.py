@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check(name: Name, as_json: Json = False) -> None:
-    """Check that a pipeline's network learns and trains reproducibly; show its ML Test Score.
+    """Check that a pipeline's network learns and trains reproducibly, and show its ML Test Score.
 
     Trains for some seconds on the preprocessed data of the last run; keeps nothing. Exit 1: the network cannot overfit
     a few examples, or a second training differs.

@@ -8,7 +8,7 @@ from gristmill.cli import output, progress_bar
 from gristmill.cli.options import Json, Name
 from gristmill.project.project import Project
 
-_RUN = "ID of a run, or a version such as v3; default: the last two runs that made different models."
+_RUN = "The ID of a run, or a version such as v3. By default, the last two runs that made different models."
 
 
 def compare(

@@ -36,19 +36,26 @@ def init(
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="FILE|FOLDER", help="The data; it is not copied.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the pipeline; default: the name of the file.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict; default: a guess.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of the pipeline. By default, that of the file.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column to predict. By default, a guess.")
+    ] = None,
     preset: Annotated[Preset, typer.Option(help="Models to try: quick tries the fewest, best the most.")] = "quick",
-    horizon: Annotated[int | None, typer.Option(min=1, help="Time series: number of values to forecast.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Time series: number of values to forecast.")
+    ] = None,
     test: Annotated[
         float | None,
         typer.Option(metavar="N|SHARE", help="Time series: size of the test set; below 1, a share."),
     ] = None,
     series: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Time series: column that names the series; default: a guess.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Time series: the column that names the series. By default, a guess."),
     ] = None,
 ) -> None:
-    """Inspect data and write a first pipelines.toml, ready to run, with a reason for each guess."""
+    """Inspect data and write a pipelines.toml that is ready to run, with a reason for each guess."""
     if domain not in DOMAINS:
         raise RequestError(f"--domain: {unknown_domain(domain, DOMAINS)}")
     if not data:

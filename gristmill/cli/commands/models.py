@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 def models(name: Name, as_json: Json = False) -> None:
-    """List the versions of a pipeline's model, newest first: scores, commit, reason, champion, damage."""
+    """List the versions of a pipeline's model, newest first, with their scores, commits and reasons."""
     with progress_bar.working("bundles", "reading"):
         project = Project.open()
         versions, promotions = project.models(name)
@@ -55,15 +55,15 @@ def promote(
         typer.Argument(
             metavar="[VERSION]",
             parser=number_of,
-            help="A version; default: a new version from the model of a run; with --hold the champion.",
+            help="A version. The default is a new version from the model of a run, or with --hold the champion.",
         ),
     ] = None,
     run: RunId = None,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Do not let retrainings replace this version until the next promote.")
+        bool, typer.Option("--hold", help="Keep this version until the next promote; retrainings do not replace it.")
     ] = False,
 ) -> None:
-    """Make a version the champion, which serves predictions."""
+    """Make a version the champion, the version that serves predictions."""
     with progress_bar.working("bundle", "reading"):
         project = Project.open()
         before = project.hold(name)
@@ -90,24 +90,29 @@ def predict(
         typer.Option(
             "--input",
             metavar="FILE|FOLDER",
-            help="Data like the pipeline's source; default: the source itself. A forecaster with known columns needs "
-            "rows for the times to forecast too, with these columns filled and the target empty.",
+            help="Data like the pipeline's source. The default is the source itself. A forecaster with known columns "
+            "needs rows for the times to forecast too, with these columns filled and the target empty.",
         ),
     ] = None,
-    text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="One text to classify, instead of a file.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--output", help="A file to write; by default, the predictions are printed."),
+        typer.Option("--output", metavar="FILE", help="A file to write. Without it, the predictions are printed."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option(
-            "--format", help="Format of the predictions; default: that of the file's suffix, else a short CSV."
+            "--format", help="The format of the predictions. The default is that of the file's suffix, or a short CSV."
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Values to forecast; default: the horizon.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of values to forecast. By default, the horizon.")
+    ] = None,
     history: Annotated[
-        int | None, typer.Option(min=1, help="Past values for models that accept any number; default: as in training.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Number of past values, if the model accepts any. The default is that of training."
+        ),
     ] = None,
     version: ByVersion = None,
 ) -> None:
@@ -123,15 +128,21 @@ def predict(
 
 def generate(
     name: Name,
-    prompt: Annotated[str, typer.Option(help="The text to continue.")] = "",
-    length: Annotated[int, typer.Option(help="Number of tokens to generate.")] = 400,
-    temperature: Annotated[float, typer.Option(help="Lower values prefer likely tokens; 0 picks the likeliest.")] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Number of most likely tokens to draw from; 0: all.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Total probability of the tokens to draw from; 1: all tokens.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 42,
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text to continue.")] = "",
+    length: Annotated[int, typer.Option(metavar="N", help="Number of tokens to generate.")] = 400,
+    temperature: Annotated[
+        float, typer.Option(metavar="X", help="Lower values prefer likely tokens; 0 picks the likeliest.")
+    ] = 0.8,
+    top_k: Annotated[
+        int, typer.Option(metavar="N", help="Number of most likely tokens to draw from; 0 means all.")
+    ] = 0,
+    top_p: Annotated[
+        float, typer.Option(metavar="X", help="Total probability of the tokens to draw from; 1 means all.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random draws.")] = 42,
     version: ByVersion = None,
 ) -> None:
-    """Generate text with the model that `predict` would use; print it as it is generated."""
+    """Generate text with the champion, or with the last successful run's model, and print it piece by piece."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     with progress_bar.working("bundle", "reading"):
         pieces = Project.open().generate(name, prompt, version, **options)

@@ -19,7 +19,7 @@ _SHRINK = [("", 24), ("coverage", 0)]  # for a narrow terminal
 
 
 def monitor(name: Name, as_json: Json = False) -> None:
-    """Show how good the logged predictions were: error, coverage and drift, by day, version and slice."""
+    """Show the error, coverage and drift of the logged predictions, by day, version and slice."""
     with progress_bar.working("log", "reading"):
         from gristmill.project.monitoring import monitor  # late: pandas takes a while to load
 
@@ -35,7 +35,9 @@ def monitor(name: Name, as_json: Json = False) -> None:
 
 def truth(
     name: Name,
-    file: Annotated[Path, typer.Option("--file", help="A .csv, .jsonl or .parquet file with ids and the target.")],
+    file: Annotated[
+        Path, typer.Option("--file", metavar="FILE", help="A .csv, .jsonl or .parquet file with ids and the target.")
+    ],
 ) -> None:
     """Add the truth of predicted rows, texts or photos, identified by their ids."""
     with progress_bar.working("log", "reading"):

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def deploy(
-    pool: Annotated[str, typer.Option(help="Work pool whose workers run them.")] = deployments.DEFAULT_WORK_POOL,
+    pool: Annotated[str, typer.Option(help="The work pool of the workers.")] = deployments.DEFAULT_WORK_POOL,
     write_only: Annotated[bool, typer.Option("--write-only", help="Write the file; contact no server.")] = False,
 ) -> None:
     """Write prefect.yaml and apply it to the Prefect server at PREFECT_API_URL."""
@@ -44,10 +44,10 @@ def deploy(
 
 
 def schedule(
-    names: Annotated[list[str] | None, pipelines_argument("Pipelines; default: all with a [schedule].")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Maximum number of retrainings at a time.")] = 1,
+    names: Annotated[list[str] | None, pipelines_argument("Pipelines. By default, all with a [schedule].")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of retrainings at a time.")] = 1,
 ) -> None:
-    """Retrain pipelines by their schedules in this process until it is interrupted; needs no worker."""
+    """Retrain pipelines by their schedules in this process, without a worker, until it is interrupted."""
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
     terminate_on_interrupt()
@@ -62,7 +62,7 @@ def schedule(
 
 
 def updated(name: Name) -> None:
-    """Tell Prefect that a pipeline's data has changed; if its [schedule] has on_event = true, it is retrained."""
+    """Tell Prefect that a pipeline's data has changed, so that it is retrained if its schedule has on_event = true."""
     catalogue = load()
     if not deployments.schedule_of(catalogue.pipeline(name)).on_event:
         raise RequestError(

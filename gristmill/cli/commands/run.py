@@ -14,7 +14,7 @@ from gristmill.training import progress
 
 
 def run(
-    names: Annotated[list[str], pipelines_argument("Pipelines.")],
+    names: Annotated[list[str], pipelines_argument("Pipelines of pipelines.toml.")],
     set_: Set = None,
     refresh: Refresh = None,
     jobs: Jobs = None,
@@ -66,11 +66,14 @@ def _show(result: Result) -> None:
 
 
 def report(
-    name: Annotated[str | None, pipelines_argument("A pipeline of pipelines.toml; default: all.")] = None,
+    name: Annotated[
+        str | None,
+        pipelines_argument("A pipeline. Without it, the page lists all.", "[NAME]"),
+    ] = None,
     run: RunId = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Render the report on a run, or without a name the page of all pipelines, and print its path."""
+    """Render the report on a run, or the page of all pipelines, and print its path."""
     from gristmill.project.overview_page import write_index
 
     if run and not name:

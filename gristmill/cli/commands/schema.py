@@ -14,7 +14,7 @@ from gristmill.util.files import write_atomically
 
 def schema(
     name: Name,
-    write: Annotated[bool, typer.Option("--write", help="Propose a schema from today's data, and write it.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write a schema proposed from the current data.")] = False,
 ) -> None:
     """Print the schema of a pipeline's data, and check the current data against it.
 

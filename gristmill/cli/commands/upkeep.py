@@ -16,7 +16,10 @@ _MAX_PIPELINES = 3  # whose versions take the most space
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Restore damaged files or move them aside.")] = False,
 ) -> None:
-    """Hash everything in the store. Exit 1: something is damaged, or with --repair cannot be repaired."""
+    """Verify the hashes of all files in the store.
+
+    The exit status is 1 if something is damaged or, with --repair, cannot be repaired.
+    """
     with progress_bar.working():
         progress.report_work("verify")
         verdicts = Project.open().verify(repair)
@@ -52,7 +55,10 @@ def doctor(
     names: Annotated[list[str] | None, pipelines_argument("Pipelines whose data must be present.")] = None,
     notify: Annotated[bool, typer.Option("--notify", help="Send a test message to the receiver in [notify].")] = False,
 ) -> None:
-    """Check versions, store, Prefect, devices, messages and data. Exit 1: something needed is missing."""
+    """Check versions, store, Prefect, devices, messages and data.
+
+    The exit status is 1 if something needed is missing.
+    """
     from gristmill.cli.doctor import examine
 
     project = Project.open()
