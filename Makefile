@@ -7,13 +7,14 @@
 # make docs   the documentation, as pages in docs/_build/html
 # make bench  the benchmarks that take some ten minutes together; they write benchmarks/results.md (the others: see there)
 # make competitions  compare with published models on the M1, M3 and tourism competitions; ARGS=--write updates benchmarks/results.md
+# make dist   build the wheel and the source distribution, and write a first project from each of them in an empty folder
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
 PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock clean
+.PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
 
 run: .venv/installed
 	$(BIN)/gristmill run co2
@@ -81,6 +82,14 @@ schema: .venv/installed-dev
 	$(BIN)/python -m gristmill.config.json_schema > pipelines.schema.json
 	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
 	$(BIN)/python docs/commands_reference.py > docs/reference/commands.md
+
+# Needs uv, which also builds the wheel from the source distribution.
+NILE := package://statsmodels/datasets/nile/nile.csv
+dist:
+	rm -rf dist
+	uv build --quiet --out-dir dist
+	for file in $(CURDIR)/dist/gristmill-*; do cd $$(mktemp -d) && uvx --from $$file gristmill -V \
+	  && uvx --from $$file gristmill init river --domain timeseries --data $(NILE) > /dev/null || exit 1; done
 
 # Needs uv. The files hold hashes and no registry address; tests run on the versions that users run.
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --group build
