@@ -44,9 +44,7 @@ def _work(run: Run, label: str, inputs: Inputs) -> Reference:
 def _check_source(run: Run, _: Artifact) -> None:
     """Log a warning if files of the pipeline's source may be cut."""
     if isinstance(run.pipeline.tables["source"], Csv):
-        warn_of_cut_files(
-            [file for found in locate_source(run.catalogue, run.pipeline).values() for file in found.files]
-        )
+        warn_of_cut_files(locate_source(run.catalogue, run.pipeline)["source.path"].files)
 
 
 def _task(name: str) -> Task[[Run, str, Inputs], Reference]:

@@ -132,7 +132,8 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> "pd.DataFr
     if not place.is_file():
         raise RequestError(f"--file {place}: no such file. Expected a .csv, .jsonl or .parquet file.")
     reads_tables = isinstance(source, Csv | Jsonl | Parquet)
-    reader: Any = reader_of(str(place), source if reads_tables else Csv(kind="csv", path="truth.csv"), name)
+    like = source.model_copy(update={"prepare": None}) if reads_tables else Csv(kind="csv", path="truth.csv")
+    reader: Any = reader_of(str(place), like, name)
     column, is_number = next((one for one in ids if one in logged), ids[0]), pipeline.domain == "tabular"
     frame = reader.read((place,), [column, *([] if is_number else [target])], [target] if is_number else []).frame
     truth = frame[target] if is_number else as_ids(frame[target])

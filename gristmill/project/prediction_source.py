@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.settings.base import Files, Settings
+from gristmill.sources.prepare import TableFiles
 from gristmill.sources.tables.csv import Csv, is_tab_separated
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
@@ -25,8 +26,7 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     readers: list[Files] = [Csv(kind="csv", path=file), Jsonl(kind="jsonl", path=file)]
     readers += [Parquet(kind="parquet", path=file), *([Folder(kind="folder", path=file)] if plain else [])]
     if isinstance(source, Csv) and is_tab_separated(place) != is_tab_separated(source.path):
-        given = source.model_dump(include={"decimal", "encoding", "missing"})
-        readers[0] = Csv(kind="csv", path=file, **given)
+        readers[0] = Csv(path=file, **source.model_dump(exclude={"path", "refresh", "sha256", "separator"}))
     elif isinstance(source, Files):
         readers.insert(0, source)
     for reader in readers:
@@ -44,11 +44,7 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
 
 def rows_to_predict(source: Settings, paths: tuple[Path, ...]) -> "pd.DataFrame | None":
     """Return all columns of the files to predict, in their order; None if they are not tables."""
-    import pandas as pd
-
-    if not paths or not isinstance(source, Csv | Jsonl | Parquet):
-        return None
-    return pd.concat([source.whole(path) for path in paths], ignore_index=True)
+    return source.whole(paths) if paths and isinstance(source, TableFiles) else None
 
 
 def with_columns(answer: "pd.DataFrame", rows: "pd.DataFrame") -> "pd.DataFrame":

@@ -52,6 +52,7 @@ class Predictor:
         downloads = self._catalogue.store.root / "downloads"
         try:
             paths = locate(place, Path.cwd(), "--input", downloads, suffixes=suffixes).files
+            paths = (*paths, *default_source.code_files(self._catalogue.root, source))
         except DataError as error:  # here the request is wrong, not the pipeline's data
             raise RequestError(str(error)) from None
         return self._answer(source, paths)

@@ -16,6 +16,7 @@ from gristmill.runs.locations import Located
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import LIMITS_OF_INGEST
 from gristmill.settings.base import Settings
+from gristmill.settings.custom_code import code_of
 from gristmill.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,12 @@ def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located
     return plan.locate_inputs(
         catalogue, pipeline, Stage("ingest", ("source",), (), (), settings={"source": pipeline.tables["source"]})
     )
+
+
+def code_files(root: Path, source: Settings) -> tuple[Path, ...]:
+    """Return the files of the own code that cleans a source, with those that it imports."""
+    found = (plan.locate_code(root, code.file, f"the source's {key}") for key, code in code_of(source))
+    return tuple(file for located in found for file in located.files)
 
 
 def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:

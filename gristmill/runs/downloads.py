@@ -50,6 +50,18 @@ def fetch(data: Iterable[Located], store: Store) -> None:
                     _download(located.url, file, located.sha256, store)
 
 
+def fetch_new(url: str, folder: Path) -> str:
+    """Fetch a file whose hash is not known yet into a folder that is named by its SHA-256, and return this.
+
+    `DataError` is raised if the server cannot be reached or refuses.
+    """
+    aside = temporary_name(folder / file_name(url))
+    sha256, _ = _stream(url, aside) or ("", None)
+    (folder / sha256).mkdir()
+    aside.rename(folder / sha256 / file_name(url))
+    return sha256
+
+
 def refresh(url: str, store: Store) -> None:
     """Fetch the current content of a URL and keep it by its hash, unless the server says that it has not changed.
 

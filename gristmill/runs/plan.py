@@ -17,7 +17,7 @@ from gristmill.keys import Identity
 from gristmill.runs.locations import Located, locate
 from gristmill.runs.records import Record, Runs
 from gristmill.settings.base import Files, Settings, identity_values, locations, with_nested
-from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.custom_code import code_of
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import Module, code_closure, read_modules, source_name, with_imports
 from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
@@ -95,7 +95,7 @@ def identity_of(
     counts if the stage runs the pipeline's own code.
     """
     tables = stage.settings.values()
-    external = imported if any(isinstance(table, CustomCode) for table in tables) else NO_IMPORTS
+    external = imported if any(code for table in tables for code in code_of(table)) else NO_IMPORTS
     kinds = (type(one).__module__ for table in tables for one in with_nested(table))
     starts = [module_of(pipeline.domain, stage.name), *kinds]
     settings = {name: _relevant_values(stage, name, table) for name, table in stage.settings.items()}
@@ -132,21 +132,24 @@ def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dic
     located = {}
     for name, table in stage.settings.items():
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
+        where = f"[pipelines.{pipeline.name}.{name}]"
+        of_candidate = f" of candidate {stage.candidate}" if stage.candidate else ""
+        code = dict(code_of(table))
         for key, location in locations(table):
-            of_candidate = f" of candidate {stage.candidate}" if stage.candidate else ""
-            needed_by = f"[pipelines.{pipeline.name}.{name}] {key}{of_candidate}"
-            if isinstance(table, CustomCode):
-                located[f"{name}.{key}"] = _locate_code(catalogue.root, location, needed_by)
+            if key in code:
                 continue
+            needed_by = f"{where} {key}{of_candidate}"
             downloads = catalogue.store.root / "downloads"
             refresh = isinstance(table, Files) and table.refresh
             found = locate(location, catalogue.root, needed_by, downloads, sha256, suffixes, refresh)
             located[f"{name}.{key}"] = found
             sha256 = None  # it belongs to the table's first location
+        for key, own in code.items():
+            located[f"{name}.{key}"] = locate_code(catalogue.root, own.file, f"{where} {key}{of_candidate}")
     return located
 
 
-def _locate_code(root: Path, location: str, needed_by: str) -> Located:
+def locate_code(root: Path, location: str, needed_by: str) -> Located:
     """Return a code file and the files that it imports; all must be in the project."""
     file = (root / location).absolute()
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long

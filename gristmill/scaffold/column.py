@@ -1,6 +1,7 @@
 """One column of a table: its content, and why it may be unusable."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from gristmill.errors import short_repr
+from gristmill.sources.number_cells import parse_numbers
 from gristmill.sources.rows import MAX_NUMBER
+
+Parse = Callable[["pd.Series[Any]"], "pd.Series[float]"]
 
 _ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # in the names of columns
 _ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
 _DECORATED_NUMBER = r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([.,'\s]\d{3})+|\d+)([.,]\d+)?\s?[%$€£¥]?"  # -1,234.50 €
 _MAX_CATEGORIES = 50
 _MAX_CATEGORY_SHARE = 0.2  # distinct values per row; beyond it, there are too few rows per value
-_MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
+MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
 _MAX_BAD_SHARE = 0.1  # maximum share of bad cells for a column to count as numeric
 _MAX_BAD_SHARE_OF_TARGET = 0.5  # maximum share of bad cells for a column that could be the target after corrections
 
@@ -29,7 +33,7 @@ class SampledColumn:
     cells: "pd.Series[Any]"
     numbers: "pd.Series[float] | None"  # None if a cell is not a number
     unmarked: "pd.Series[Any]"  # the cells without marks such as NA, which the source can treat as missing
-    decimal: str = "."  # decimal mark in the cells
+    parse: Parse = parse_numbers  # how the source reads numbers
 
     @cached_property
     def empty(self) -> int:
@@ -106,7 +110,7 @@ class SampledColumn:
         if self.first_bad is None:
             return self
         kept = ~self.bad if self._is_mostly_numbers else self.unmarked.notna()
-        return SampledColumn(self.name, self.unmarked[kept], self._parsed[kept], self.unmarked[kept], self.decimal)
+        return SampledColumn(self.name, self.unmarked[kept], self._parsed[kept], self.unmarked[kept], self.parse)
 
     @property
     def _is_mostly_numbers(self) -> bool:
@@ -114,13 +118,13 @@ class SampledColumn:
 
     @cached_property
     def _parsed(self) -> "pd.Series[float]":
-        return _parse_numbers(self.unmarked, self.decimal)
+        return self.parse(self.unmarked)
 
 
 def missing_marks(cells: "pd.Series[str]") -> list[str]:
     """Return the usual marks of a missing value, such as NA, in a column of a CSV file."""
     stripped = cells.dropna().str.strip()
-    return sorted(stripped[stripped.str.lower().isin(_MISSING_MARKS)].unique())
+    return sorted(stripped[stripped.str.lower().isin(MISSING_MARKS)].unique())
 
 
 def without_marks(cells: "pd.Series[str]") -> "pd.Series[str]":
@@ -128,17 +132,9 @@ def without_marks(cells: "pd.Series[str]") -> "pd.Series[str]":
     return cells.mask(cells.str.strip().isin(missing_marks(cells)))
 
 
-def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | None":
+def numbers_in(cells: "pd.Series[str]", parse: Parse) -> "pd.Series[float] | None":
     """Return the cells of a CSV file as numbers, as its source would; None if one is not a finite number."""
     if cells.notna().sum() == 0:
         return None
-    values = _parse_numbers(cells, decimal)
+    values = parse(cells)
     return values if (cells.isna() | (values.abs() < MAX_NUMBER)).all() else None
-
-
-def _parse_numbers(cells: "pd.Series[Any]", decimal: str) -> "pd.Series[float]":
-    """Return the cells as numbers, as their source reads them; NaN where one is empty or not a number."""
-    plain = cells.astype("str").mask(cells.isna())
-    if decimal == ",":
-        plain = plain.mask(plain.str.contains(".", regex=False, na=False)).str.replace(",", ".", regex=False)
-    return pd.to_numeric(plain, errors="coerce").astype("float64")

@@ -1,15 +1,14 @@
-"""Encoding, separator and decimal mark of a CSV file."""
+"""Layout of a CSV file: encoding, separator, rows above the header, rows of the header, comments and footer."""
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from gristmill.errors import DataError, short_repr
+from gristmill.scaffold.column import MISSING_MARKS
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess
 from gristmill.sources.packed import read_bytes
@@ -17,65 +16,137 @@ from gristmill.sources.tables.csv import is_tab_separated
 
 _SAMPLE_BYTES = 1 << 18  # bytes to search for the separator
 _SEPARATORS = ",;\t|: "  # the first of those that split rows into equally many cells is chosen
+_SEPARATORS_BELOW_TEXT = ",;\t|"  # the other two occur in sentences too
 _MIN_TABLE_LINES = 3  # minimum lines, including the header, of a table below other lines
 _MIN_EQUAL_SHARE = 0.9  # minimum share of rows with as many cells as the header
+_MAX_FOOTER = 5  # rows
+_EXCEL_SEPARATOR = re.compile(r"sep=(.)")  # first line of some files that Excel wrote
+_TOTAL_WORDS = {"total", "totals", "grand total", "subtotal", "sum", "average", "summe", "gesamt", "gesamtsumme"}
+
+Row = list[str]
 
 
 def dialect_guesses(path: Path) -> list[Guess]:
-    """Return the settings needed to read a CSV file, except for its decimal mark."""
+    """Return the settings needed to read the cells of a CSV file as text.
+
+    Raises:
+        DataError: the file is empty or not text, or has no names of columns.
+    """
     content = read_bytes(path)
     encoding = encoding_of(path, [content])
-    sample = content[:_SAMPLE_BYTES].decode(encoding, "ignore").removeprefix("\ufeff")
-    if not sample.strip():
+    text = content.decode(encoding, "ignore").removeprefix("\ufeff")
+    if not text.strip():
         raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
-    if len(content) > _SAMPLE_BYTES:
-        sample = sample[: sample.rfind("\n") + 1]
+    sample = text[:_SAMPLE_BYTES]
+    sample = sample if len(text) == len(sample) else sample[: sample.rfind("\n") + 1]
     csv.field_size_limit(2**31 - 1)
-    separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
-    width = _width(sample, separator)
-    if width == 1:
-        _check_no_preamble(path, sample)
-    header = _rows(sample, separator)[0]
+    return [*encoding_guesses(encoding), *_layout(path, sample, text[-_SAMPLE_BYTES:])]
+
+
+def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
+    """Yield the settings of the layout, from the beginning and the end of the text of a file."""
+    has_comments = _has_comments(sample)
+    if has_comments:
+        yield Guess("comment", "#", f"rows such as {short_repr(next(filter(_is_comment, sample.splitlines())))}")
+        sample, end = _without_comments(sample), _without_comments(end)
+    separator, above = _separator_below(sample)
+    rows = [row for row in _rows(sample, separator)[above:] if row]
+    width, default = len(rows[0]), "\t" if is_tab_separated(path.name) else ","
+    if separator != default:
+        yield Guess("separator", separator, f"splits every row into {width} cells like the header")
+    if above:
+        yield Guess("skip_rows", above, f"above the header, such as {short_repr(sample.splitlines()[0])}")
+    header, *others = rows
     if all(re.fullmatch(r"[-+]?\d[\d.,:/eE+-]*", cell.strip()) for cell in header):
         raise DataError(f"{path}: the first line, {short_repr(header)}, has no column names. Add a line of names.")
-    default = "\t" if is_tab_separated(path.name) else ","
-    why = f"splits every row into {width} cells like the header"
-    return [*([Guess("separator", separator, why)] if separator != default else []), *encoding_guesses(encoding)]
+    if _is_header_too(others):
+        yield Guess("header_rows", 2, f"no cell of row {above + 2} is a number, but those below are")
+    footer = _footer(_rows(end, separator), rows)
+    if footer:
+        yield Guess("skip_footer", len(footer), f"at the end, such as {short_repr(separator.join(footer[-1]))}")
+    if spaced := next(_spaced_cells(header, others), None):
+        yield Guess("strip", True, f"spaces around cells such as {short_repr(spaced)}")
 
 
-def has_decimal_commas(columns: Iterable["pd.Series[str]"]) -> bool:
-    """Return whether some columns of numbers are written as 1,5 and none as 1.5; a few other cells do not count."""
-    found = dict.fromkeys(",.", False)
-    for column in columns:
-        cells = column.dropna().str.strip()
-        for mark, thousands in (",.", ".,"):
-            number = rf"[-+]?(\d*\{mark}?\d+|\d{{1,3}}(\{thousands}\d{{3}})+(\{mark}\d+)?)"
-            matches = cells[cells.str.fullmatch(number)]
-            enough = len(matches) >= _MIN_EQUAL_SHARE * len(cells)
-            found[mark] |= enough and bool(matches.str.contains(mark, regex=False).any())
-    return found[","] and not found["."]
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
 
 
-def _rows(sample: str, separator: str) -> list[list[str]]:
-    return [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if row]
+def _without_comments(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not _is_comment(line))
+
+
+def _has_comments(sample: str) -> bool:
+    """Return whether lines that begin with # are comments: a single first one may be the header."""
+    lines = [line for line in sample.splitlines() if line.strip()]
+    comments = [line for line in lines if _is_comment(line)]
+    if not comments or len(comments) == len(lines):
+        return False
+    if comments != lines[:1]:
+        return True
+    return not any(_width("\n".join(lines), mark) > 1 for mark in _SEPARATORS_BELOW_TEXT)
+
+
+def _separator_below(sample: str) -> tuple[str, int]:
+    """Return the separator, and the number of rows above the header."""
+    if declared := _EXCEL_SEPARATOR.match(sample):
+        return declared[1], 1
+    separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
+    if _width(sample, separator) > 1:
+        return separator, 0
+    for mark in _SEPARATORS_BELOW_TEXT:
+        rows = _rows(sample, mark)
+        (width, _), *_ = Counter(len(row) for row in rows if row).most_common(1)
+        first = next(at for at, row in enumerate(rows) if len(row) == width)
+        below = [row for row in rows[first:] if row]
+        equal = sum(len(row) == width for row in below)
+        if width > 1 and first > 0 and equal >= max(_MIN_TABLE_LINES, _MIN_EQUAL_SHARE * len(below)):
+            return mark, first
+    return separator, 0
+
+
+def _rows(sample: str, separator: str) -> list[Row]:
+    return list(csv.reader(io.StringIO(sample, newline=""), delimiter=separator))
 
 
 def _width(sample: str, separator: str) -> int:
     """Return the number of cells in the header; 1 if too many rows have a different number."""
-    header, *rows = _rows(sample, separator)
+    header, *rows = (row for row in _rows(sample, separator) if row)
+    last = next((at for at, row in enumerate(reversed(rows[-_MAX_FOOTER:])) if len(row) == len(header)), 0)
+    rows = rows[: len(rows) - last]  # without a footer
     equal = sum(len(row) == len(header) for row in rows)
     return len(header) if equal >= _MIN_EQUAL_SHARE * len(rows) else 1
 
 
-def _check_no_preamble(path: Path, sample: str) -> None:
-    """Raise `DataError` if rows have the same number of cells only after some leading lines."""
-    for separator in _SEPARATORS.replace(":", "").replace(" ", ""):  # these two occur in sentences too
-        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
-        rows = [(reader.line_num, len(row)) for row in reader if row]
-        (width, _), *_ = Counter(width for _, width in rows).most_common(1)
-        first = next(at for at, (_, cells) in enumerate(rows) if cells == width)
-        equal = sum(cells == width for _, cells in rows[first:])
-        if width > 1 and first > 0 and equal >= max(_MIN_TABLE_LINES, _MIN_EQUAL_SHARE * (len(rows) - first)):
-            raise DataError(
-                f"{path}: line {rows[first][0]} looks like the header, split by {separator!r}. Remove the lines above."
-            )
+def _is_header_too(rows: Sequence[Row]) -> bool:
+    """Return whether the first of the rows below the header names columns as well: only those below have numbers."""
+    first, *others = rows[: 1 + _SAMPLE_BYTES // 256] or [[]]
+    if len(others) < _MIN_TABLE_LINES or any(re.search(r"\d", cell) for cell in first):
+        return False
+    numeric = [at for at in range(len(first)) if all(len(row) > at and re.search(r"\d", row[at]) for row in others)]
+    names = [first[at].strip().lower() for at in numeric]
+    return any(names) and MISSING_MARKS.isdisjoint(names)
+
+
+def _footer(end: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Return the rows at the end that are no data: of another width than the header, or of totals."""
+    footer: list[Row] = []
+    for row in [row for row in end if row][: -_MAX_FOOTER - 1 : -1]:
+        if len(row) == len(rows[0]) and not _is_total(row, rows):
+            return footer
+        footer.append(row)
+    return []  # the whole end is like that, so the rows are wrong in another way
+
+
+def _is_total(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether a row of the end names totals in a column whose other cells do not."""
+    totals = [at for at, cell in enumerate(row) if cell.strip().rstrip(":").lower() in _TOTAL_WORDS]
+    return any(sum(other[at] == row[at] for other in rows if len(other) > at) <= 1 for at in totals)
+
+
+def _spaced_cells(header: Row, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield cells with spaces around them that matter: names of columns, and names that occur without them too."""
+    yield from (name for name in header if name != name.strip())
+    for at in range(len(header)):
+        cells = {row[at] for row in rows if len(row) > at}
+        yield from (cell for cell in cells if cell and cell != cell.strip() and cell.strip() in cells | {""})

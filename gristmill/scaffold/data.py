@@ -6,18 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.errors import RequestError
-from gristmill.runs.locations import SEARCH_PATH, locate, search_folders
+from gristmill.runs.locations import SEARCH_PATH, file_name, locate, search_folders
 from gristmill.scaffold.proposal import Guess
+from gristmill.settings.base import URL_SCHEMES
+from gristmill.util.urls import find_secret
 
 _MAX_STEPS_UP = 2  # maximum levels from the project up to a folder that contains both project and data
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """A file, a folder, a pattern, or a file in a package."""
 
     place: str  # absolute, or package://…
     project: Path  # the folder of pipelines.toml, absolute
+    downloads: Path | None = None  # folder with the file of a URL, below its SHA-256
+    sha256: str | None = None
 
     @property
     def written(self) -> str:
@@ -36,26 +40,41 @@ class Data:
     @property
     def name(self) -> str:
         """Return the last part of the place."""
-        return self.place.rstrip("/").rpartition("/")[2]
+        return file_name(self.place) if self.sha256 else self.place.rstrip("/").rpartition("/")[2]
 
     def source_guesses(self, kind: str, why: str = "") -> list[Guess]:
         """Return kind and path of a source; an absolute path gets a warning."""
         absolute = "://" not in self.written and Path(self.written).is_absolute()
         warning = f"on this machine; list its folder in {SEARCH_PATH} to write only the name" if absolute else ""
-        return [Guess("kind", kind, why), Guess("path", self.written, warning)]
+        guesses = [Guess("kind", kind, why), Guess("path", self.written, warning)]
+        if self.sha256:
+            guesses.append(
+                Guess("sha256", self.sha256, "of the file today; if it changes, write refresh = true instead")
+            )
+        return guesses
 
     def at(self, path: Path) -> "Data":
         """Return the data of the same project at another place."""
-        return replace(self, place=str(path))
+        return replace(self, place=str(path), sha256=None)
 
     def files(self, suffixes: tuple[str, ...] = ("",)) -> tuple[Path, ...]:
         """Return the files, in a folder those with one of the suffixes; raise `DataError` if there is none."""
-        return locate(self.place, self.project, "--data", downloads=self.project, suffixes=suffixes).files
+        downloads = self.downloads or self.project
+        return locate(self.place, self.project, "--data", downloads, self.sha256, suffixes).files
 
 
-def data_at(given: str, project: Path) -> Data:
-    """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA."""
+def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
+    """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA.
+
+    The file of a URL is fetched into the folder `downloads`; `DataError` is raised if it cannot be.
+    """
     root = _absolute(project)
+    if given.startswith(URL_SCHEMES) and downloads:
+        from gristmill.runs.downloads import fetch_new  # late: it loads httpx
+
+        if secret := find_secret(given):
+            raise RequestError(f"--data: a URL with {secret}, which would be logged. Fetch it, and give its path.")
+        return Data(given, root, downloads, fetch_new(given, downloads))
     if "://" in given:
         return Data(given, root)
     places = [_absolute(Path(folder, given)) for folder in (Path(), *search_folders())]

@@ -18,7 +18,7 @@ class Asked:
 
     horizon: int | None = None
     test: float | None = None  # observations; a number below 1 is a share
-    series: str | None = None
+    series: tuple[str, ...] = ()
 
 
 def part_share(count: int) -> float:

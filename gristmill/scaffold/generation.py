@@ -5,6 +5,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess, Proposal
 from gristmill.scaffold.shared_guesses import auto_guesses
+from gristmill.scaffold.target_column import check_no_target
 from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.packed import read_bytes
 
@@ -12,8 +13,9 @@ _MIN_CHARACTERS = 5_000
 _SMALL_TEXT = 100_000  # characters; fewer get shorter windows
 
 
-def propose(data: Data) -> Proposal:
+def propose(data: Data, target: str | None = None) -> Proposal:
     """Return a pipeline that writes character by character; raise `DataError` if there is too little text."""
+    check_no_target(target, "a network learns to continue the texts")
     files = data.files(TextFiles.suffixes)
     contents = [read_bytes(path) for path in files]
     encoding = encoding_of(files[0], contents)
@@ -32,6 +34,5 @@ def propose(data: Data) -> Proposal:
         ],
         "model": auto_guesses("generation"),
     }
-    notes = ["These texts have no classes, so the domain is `generation`: a network that continues them."]
     several = f" in {len(files)} files" if len(files) > 1 else ""
-    return Proposal("generation", f"{data.name}: {characters:,} characters{several}", tables, notes)
+    return Proposal("generation", f"{data.name}: {characters:,} characters{several}", tables)

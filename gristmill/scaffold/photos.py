@@ -60,7 +60,7 @@ def find_source(data: Data, target: str | None) -> Source:
 def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
     """Return the source of photos named in a CSV file, or None if no column names photos."""
     table = read_table(data.at(path))
-    image = next((column for column in table.columns.values() if _names_photos(column)), None)
+    image = next((column for column in table.columns.values() if names_photos(column)), None)
     if image is None:
         return None
     label, why = choose_class_column(table, {image.name}, target)
@@ -76,7 +76,8 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
     return guesses, (path, *folder.files(Listing.suffixes))
 
 
-def _names_photos(column: SampledColumn) -> bool:
+def names_photos(column: SampledColumn) -> bool:
+    """Return whether each cell of a column is the name of a photo."""
     return bool(column.cells.astype("str").str.lower().str.endswith(PHOTOS).all())
 
 

@@ -33,6 +33,7 @@ class Proposal:
     summary: str  # of the data: 100 rows, 2 columns
     tables: Mapping[str, Sequence[Guess]]
     notes: Sequence[str] = field(default_factory=list)  # findings that no setting mentions
+    why: str = ""  # reason for the domain, if it was not requested
 
     def values(self) -> dict[str, dict[str, Any]]:
         """Return the settings: table to key to value."""
@@ -53,7 +54,7 @@ def _lines(name: str, proposal: Proposal) -> Iterator[str]:
     yield "# Written by `gristmill init`: change what is wrong. The comments give reasons."
     for note in proposal.notes:
         yield from textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    yield from ["", f"[pipelines.{name}]", f"domain = {toml_value(proposal.domain)}"]
+    yield from ["", f"[pipelines.{name}]", *_setting(Guess("domain", proposal.domain, proposal.why))]
     yield f"description = {toml_value(proposal.summary)}"
     for table, guesses in proposal.tables.items():
         if guesses:

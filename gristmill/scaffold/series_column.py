@@ -1,6 +1,7 @@
-"""Choice of the column that names the series of a table whose times repeat."""
+"""Choice of the columns that name the series of a table whose times repeat."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,21 +16,28 @@ _MIN_ROWS_PER_SERIES = 3  # on average
 _MIN_TIMES_SHARE = 0.1  # minimum share of times per series on average; below it, the cells are values, not names
 
 
+class NoSeries(DataError):
+    """Times repeat, or have no regular distance, so the rows are not time series."""
+
+
+Names = tuple[SampledColumn, ...]  # columns that name the series together; none for one series
+
+
 def choose_series(
-    table: SampledTable, times: TimeColumns, target: str | None, requested: str | None = None
-) -> SampledColumn | None:
-    """Return the requested column, or the one that separates the times best (fewest repeats); None for one series.
+    table: SampledTable, times: TimeColumns, target: str | None, requested: Sequence[str] | None = None
+) -> Names:
+    """Return the requested columns, or the one or two that separate the times best (fewest repeats).
 
     Raises:
-        DataError: too many times repeat to be averaged, and the requested column, or any single one, does not separate
-            the series.
+        DataError: too many times repeat to be averaged, and the requested columns, or any two, do not separate the
+            series.
     """
     stamps = pd.Series(times.values)
-    if requested is not None:
+    if requested:
         return _requested(table, times, target, requested)
     repeated = stamps.duplicated().mean()
     if not repeated:
-        return None
+        return ()
     max_series = len(stamps) / max(_MIN_ROWS_PER_SERIES, _MIN_TIMES_SHARE * stamps.nunique())
     candidates = [
         column
@@ -39,31 +47,49 @@ def choose_series(
     left = {column: _repeated_share(stamps, column) for column in candidates}
     best = min(candidates, key=lambda column: (left[column], column.numbers is not None, column.distinct), default=None)
     if best and left[best] < min(_MAX_REPEATED_SHARE, repeated):
-        return best
-    if repeated > _MAX_REPEATED_SHARE:
-        names = " and ".join(map(repr, times.columns))
-        rows = f"{stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}"
-        raise DataError(f"{table.rows.name}: {rows}, and {_remedy(stamps, candidates, max_series)}")
-    return None
+        return (best,)
+    if repeated <= _MAX_REPEATED_SHARE:
+        return ()
+    pairs = {
+        pair: (_repeated_share(stamps, *pair), count)
+        for pair in itertools.combinations(candidates, 2)
+        if (count := count_series(pair)) <= max_series
+    }
+    both = min(pairs, key=pairs.__getitem__, default=())
+    if both and pairs[both][0] < _MAX_REPEATED_SHARE:
+        return both
+    names = " and ".join(map(repr, times.columns))
+    raise NoSeries(
+        f"{table.rows.name}: {stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}, and "
+        "neither one column nor two separate series: these are not time series. Keep one row for each time, add a "
+        "column that names the series, or use --domain tabular."
+    )
 
 
-def _requested(table: SampledTable, times: TimeColumns, target: str | None, name: str) -> SampledColumn:
-    """Return the column that the user named; raise `DataError` if it cannot name the series."""
-    column = table.column(name)
-    if name in (*times.columns, target) or column.empty:
-        reason = f"has {column.empty:,} empty cells" if column.empty else "holds the times or the target"
-        raise DataError(f"{table.rows.name}: the column {name!r} {reason}. Name another one with --series.")
-    if (repeated := _repeated_share(pd.Series(times.values), column)) > _MAX_REPEATED_SHARE:
+def count_series(names: Names) -> int:
+    """Return the number of series that columns name together."""
+    return len(pd.DataFrame({at: column.cells for at, column in enumerate(names)}).drop_duplicates())
+
+
+def _requested(table: SampledTable, times: TimeColumns, target: str | None, names: Sequence[str]) -> Names:
+    """Return the columns that the user named; raise `DataError` if they cannot name the series."""
+    columns = tuple(table.column(name) for name in names)
+    for column in columns:
+        if column.name in (*times.columns, target) or column.empty:
+            reason = f"has {column.empty:,} empty cells" if column.empty else "holds the times or the target"
+            raise DataError(f"{table.rows.name}: the column {column.name!r} {reason}. Name another one with --series.")
+    if (repeated := _repeated_share(pd.Series(times.values), *columns)) > _MAX_REPEATED_SHARE:
+        shown = f"column{'s' * (len(names) > 1)} {' and '.join(map(repr, names))}"
         raise DataError(
-            f"{table.rows.name}: {repeated:.0%} of the rows repeat a time of their series in the column {name!r}. "
+            f"{table.rows.name}: {repeated:.0%} of the rows repeat a time of their series in the {shown}. "
             "Name another one with --series, or leave one row for each time."
         )
-    return column
+    return columns
 
 
-def constant_columns(table: SampledTable, series: SampledColumn) -> set[str]:
+def constant_columns(table: SampledTable, series: Names) -> set[str]:
     """Return the columns that hold one value in each series."""
-    names = series.cells.to_numpy()
+    names = [column.cells.to_numpy() for column in series]
     return {
         column.name
         for column in table.columns.values()
@@ -81,23 +107,3 @@ def _repeated_share(times: "pd.Series[Any]", *names: SampledColumn) -> float:
     """Return the share of rows that repeat time and names of another row."""
     cells = {str(at): column.cells.to_numpy() for at, column in enumerate(names)}
     return float(pd.DataFrame({"time": times} | cells).duplicated().mean())
-
-
-def _remedy(times: "pd.Series[Any]", candidates: list[SampledColumn], max_series: float) -> str:
-    """Return which two columns separate the series together, or that none do."""
-    left = {}
-    for pair in itertools.combinations(candidates, 2):
-        series = len(pd.DataFrame({at: column.cells for at, column in enumerate(pair)}).drop_duplicates())
-        if series <= max_series:
-            left[pair] = (_repeated_share(times, *pair), series)
-    best = min(left, key=left.__getitem__, default=None)
-    if best and left[best][0] < _MAX_REPEATED_SHARE:
-        one, other = (column.name for column in best)
-        return (
-            f"only {one!r} and {other!r} together separate the series. Join them into one column (pandas: "
-            f"frame['series'] = frame[{one!r}].astype(str) + ' ' + frame[{other!r}].astype(str))."
-        )
-    return (
-        "neither one column nor two separate series: these are not time series. Keep one row for each time, add a "
-        "column that names the series, or use --domain tabular."
-    )

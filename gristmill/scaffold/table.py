@@ -2,8 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pandas as pd
 
 from gristmill.errors import DataError
 from gristmill.scaffold.column import SampledColumn, missing_marks, numbers_in, without_marks
-from gristmill.scaffold.csv_dialect import dialect_guesses, has_decimal_commas
+from gristmill.scaffold.csv_dialect import dialect_guesses
 from gristmill.scaffold.data import Data
+from gristmill.scaffold.number_format import format_guesses, words_of_numbers
 from gristmill.scaffold.proposal import Guess, values_of
+from gristmill.sources.number_cells import parse_numbers
 from gristmill.sources.packed import read_text
 from gristmill.sources.rows import Rows
 from gristmill.sources.tables.csv import Csv
@@ -31,10 +34,16 @@ class SampledTable:
     """Rows of one file, or of several with the same columns."""
 
     source: TableFiles
-    guesses: list[Guess]  # the table `source` of pipelines.toml
+    layout: list[Guess]  # the part of the table `source` of pipelines.toml that reads all cells as text
     files: tuple[Path, ...]
     rows: Rows
     columns: Mapping[str, SampledColumn]
+    formats: Sequence[Guess] = ()  # the part that reads numbers
+
+    @property
+    def guesses(self) -> list[Guess]:
+        """Return the table `source` of pipelines.toml."""
+        return [*self.layout, *self.formats]
 
     @property
     def summary(self) -> str:
@@ -48,9 +57,24 @@ class SampledTable:
             raise DataError(f"{self.rows.name}: no column {name!r}. Columns: {', '.join(map(repr, self.columns))}.")
         return self.columns[name]
 
+    def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":
+        """Return the table with those of the columns as numbers that hold yes and no, in a CSV file."""
+        words: dict[str, int] = {}
+        columns = dict(self.columns)
+        for column in (self.columns[name] for name in names if name in self.columns):
+            if found := words_of_numbers(column.unmarked) if isinstance(self.source, Csv) else {}:
+                words |= found
+                columns[column.name] = replace(column, numbers=parse_numbers(column.unmarked, values=found))
+        if not words:
+            return self
+        first = next(name for name in columns if columns[name] is not self.columns[name])
+        formats = [*self.formats, Guess("values", words, f"so that {first!r} can be read as numbers")]
+        return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 
+
+@lru_cache(maxsize=1)
 def read_table(data: Data) -> SampledTable:
-    """Read all columns of a table of any kind; raise `DataError` naming what cannot be read."""
+    """Read all columns of a table of any kind, once for each `Data`; raise `DataError` naming what cannot be read."""
     files = data.files(tuple(suffix for kind in _KINDS.values() for suffix in kind.suffixes))
     kinds = sorted({_kind(path) for path in files})
     if len(kinds) > 1:
@@ -62,11 +86,10 @@ def read_table(data: Data) -> SampledTable:
     names = _column_names(source, files[0])
     if isinstance(source, Csv):
         rows = source.read(files, names, [])
-        columns, more = _csv_columns(rows.frame, source.separator)
-        guesses += more
-    else:
-        rows, columns = _typed_columns(source, files, names)
-    return SampledTable(_source(guesses), guesses, files, rows, columns)
+        columns, formats = _csv_columns(rows.frame, guesses)
+        return SampledTable(_source([*guesses, *formats]), guesses, files, rows, columns, formats)
+    rows, columns = _typed_columns(source, files, names)
+    return SampledTable(source, guesses, files, rows, columns)
 
 
 def _kind(path: Path) -> str:
@@ -106,23 +129,23 @@ def _json_keys(path: Path, text: str) -> list[str]:
     return [key for key, plain in keys.items() if plain]
 
 
-def _csv_columns(frame: pd.DataFrame, separator: str) -> tuple[dict[str, SampledColumn], list[Guess]]:
-    """Return the columns of a CSV file, and the settings needed to read their numbers."""
+def _csv_columns(frame: pd.DataFrame, guesses: list[Guess]) -> tuple[dict[str, SampledColumn], list[Guess]]:
+    """Return the columns of a CSV file, and the settings needed to read their numbers; `guesses` read them as text."""
     unmarked = {str(name): without_marks(cells) for name, cells in frame.items()}
-    decimal = "," if separator != "," and has_decimal_commas(unmarked.values()) else "."
-    guesses = [Guess("decimal", ",", "numbers are written as 1,5")] if decimal == "," else []
+    formats = format_guesses(unmarked.values())
+    source = Csv.model_validate(values_of([*guesses, *formats]))
     columns, marked = {}, {}
     for name, cells in unmarked.items():
-        numbers = numbers_in(cells, decimal)
-        columns[name] = SampledColumn(name, frame[name] if numbers is None else cells, numbers, cells, decimal)
+        numbers = numbers_in(cells, source.parse)
+        columns[name] = SampledColumn(name, frame[name] if numbers is None else cells, numbers, cells, source.parse)
         if numbers is not None and (marks := missing_marks(frame[name])):
             marked[name] = marks
     if marked:
         first, *more = marked
         several = f" and {len(more)} more columns" if more else ""
         marks = sorted({mark for found in marked.values() for mark in found})
-        guesses.append(Guess("missing", marks, f"treated as empty among the numbers of {first!r}{several}"))
-    return columns, guesses
+        formats.append(Guess("missing", marks, f"treated as empty among the numbers of {first!r}{several}"))
+    return columns, formats
 
 
 def _typed_columns(

@@ -11,6 +11,7 @@ from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
+from gristmill.scaffold.leaks import leak_notes
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
@@ -23,6 +24,8 @@ _SMALL_TABLE = 300  # rows
 def propose(data: Data, target: str | None) -> Proposal:
     """Return a pipeline that predicts a numeric column from the other columns."""
     table = read_table(data)
+    has_numbers = any(column.numbers is not None for column in table.columns.values())
+    table = table.with_words_as_numbers([target or ""] if target or has_numbers else table.columns)
     _check_not_classes(table, target)
     chosen, why = choose_target(table, target, set(), first=False)
     inputs = [column for column in table.columns.values() if column is not chosen and not column.why_useless]
@@ -42,6 +45,7 @@ def propose(data: Data, target: str | None) -> Proposal:
         "model": auto_guesses("tabular"),
     }
     notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)})
+    notes += leak_notes(chosen, [*numbers, *categories])
     if chosen.distinct == 2:
         note = f"{chosen.name!r} holds two values: it is predicted as a number, because no domain classifies tables."
         notes = [note, *notes]

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def propose(data: Data, target: str | None) -> Proposal:
     check_no_target(target, "the texts are files of their own and folders name their classes")
     with archives.open_files(data.files(Folder.suffixes), TEXTS) as found:
         if len({path.parent.name for path in found}) < 2:
-            return generation.propose(data)
+            proposal = generation.propose(data)
+            note = "These texts have no classes, so the domain is `generation`: a network that continues them."
+            return replace(proposal, notes=[note])
         if problem := why_no_classes(found):
             raise DataError(
                 f"{data.place}: {len(found):,} texts, but {problem}. Put those of each class into a folder of its own "
@@ -55,10 +58,10 @@ def propose(data: Data, target: str | None) -> Proposal:
 def _from_table(data: Data, target: str | None) -> Proposal:
     table = read_table(data)
     part = next((column for column in table.columns.values() if _names_parts(column)), None)
-    text = _longest_texts(table)
+    text = longest_texts(table)
     label, why = choose_class_column(table, {text.name, *([part.name] if part else [])}, target)
     guesses = [
-        Guess("text", text.name, f"the longest texts, {_mean_lengths(text)[0]:,.0f} words on average"),
+        Guess("text", text.name, f"the longest texts, {mean_lengths(text)[0]:,.0f} words on average"),
         Guess("label", label.name, why),
     ]
     if part:
@@ -68,10 +71,10 @@ def _from_table(data: Data, target: str | None) -> Proposal:
         guesses.append(Guess("missing", "drop", f"rows without text or label: {blank:,} of {len(table.rows.frame):,}"))
     others = [name for name in table.columns if name not in {guess.value for guess in guesses}]
     notes = [f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it."]
-    return _proposal(data, table.guesses, guesses, table.source, table.files, notes if others else [])
+    return _proposal(data, table.layout, guesses, table.source, table.files, notes if others else [])
 
 
-def _mean_lengths(column: SampledColumn) -> tuple[float, float]:
+def mean_lengths(column: SampledColumn) -> tuple[float, float]:
     """Return the mean number of words and of characters in a cell."""
     cells = column.cells.fillna("").astype("str")
     return float(cells.map(lambda text: len(text.split())).mean()), float(cells.map(len).mean())
@@ -81,12 +84,12 @@ def _names_parts(column: SampledColumn) -> bool:
     return column.distinct > 1 and {str(cell).lower() for cell in column.cells.dropna().unique()} <= {*PARTS}
 
 
-def _longest_texts(table: SampledTable) -> SampledColumn:
+def longest_texts(table: SampledTable) -> SampledColumn:
     """Return the column of the longest texts."""
     texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
     if not texts:
         raise DataError(f"{table.rows.name}: no column of texts among {', '.join(map(repr, table.columns))}.")
-    return max(texts, key=_mean_lengths)
+    return max(texts, key=mean_lengths)
 
 
 def _proposal(

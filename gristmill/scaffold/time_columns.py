@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries.grid import infer_frequency, on_grid
-from gristmill.domains.timeseries.parse_times import PARTS, read_times
+from gristmill.domains.timeseries.parse_times import PARTS, guess_format, read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
@@ -22,12 +22,19 @@ from gristmill.sources.rows import Rows
 _TIME_WORDS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp", "ds", "period", "year", "yr", "jahr"}
 _TIME_WORDS |= {"month", "week", "day", "hour", "quarter", "t", "step", "index", "obs", "unnamed"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
-_HOURS = ("", " %H:%M", " %H:%M:%S")
-_OTHERS = ("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m")
-_FORMATS = (None, *(day + hour for day in _DAY_FIRST for hour in _HOURS), *_OTHERS)
+_HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
+_HOURS = ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)
+_OTHERS = ("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m", "%m/%d/%y")
+_FORMATS = (
+    None,
+    *(day + hour for day in _DAY_FIRST for hour in _HOURS),
+    *(day + hour for day in ("%m/%d/%Y", "%Y-%m-%d", "%d %b %Y", "%d %B %Y") for hour in _HOURS_OF_12),
+    *_OTHERS,
+)
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
+_NAMED_PARTS = re.compile("%[bBp]")  # names of months, AM and PM: formats that are written even if they can be guessed
 _YEARS = (1500, 2200)
-_EPOCH_UNITS = {10: "s", 13: "ms"}  # unit of a count since 1970, by its number of digits
+_EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
 _ROWS_TRIED = 50  # rows to try before all rows are read
 
@@ -47,7 +54,11 @@ class TimeColumns:
 
     def shown(self, time: object) -> str:
         """Return a time for messages, without an hour of zero."""
-        return str(time)[:4] if self.time_format == "%Y" else str(time).removesuffix(" 00:00:00")
+        return str(time)[:4] if self.time_format == "%Y" else str(time).removesuffix("+00:00").removesuffix(" 00:00:00")
+
+
+class NoTimes(DataError):
+    """No column of a table holds times."""
 
 
 def find_times(table: SampledTable) -> TimeColumns:
@@ -56,7 +67,8 @@ def find_times(table: SampledTable) -> TimeColumns:
     If a column can be read in several ways, such as days before months, the most regular times are chosen.
 
     Raises:
-        DataError: there are none.
+        NoTimes: there are none.
+        DataError: a column of times has a cell that is not a time.
     """
     by_name = {name.lower(): name for name in table.columns}
     parts = tuple(by_name[part] for part in itertools.takewhile(by_name.__contains__, PARTS))
@@ -65,7 +77,7 @@ def find_times(table: SampledTable) -> TimeColumns:
     quarters = tuple(by_name[part] for part in ("year", "quarter") if part in by_name)
     if len(quarters) == 2 and (found := _try_read(table, quarters, "quarter")):
         return found
-    named = [column for column in table.columns.values() if _is_named_like_time(column.name)]
+    named = [column for column in table.columns.values() if is_named_like_time(column.name)]
     others = [column for column in table.columns.values() if column not in named]
     for columns, formats in ((named, _formats), (others, _unambiguous_formats), (named + others[:1], _numbering)):
         if formats is _numbering:
@@ -73,7 +85,7 @@ def find_times(table: SampledTable) -> TimeColumns:
         for column in columns:
             if found := _most_regular(table, column, formats(column)):
                 return found
-    raise DataError(
+    raise NoTimes(
         f"{table.rows.name}: no column of times among {', '.join(map(repr, table.columns))}. Expected dates "
         "such as 2024-01-31, years, or consecutive whole numbers: add them to the table, or name the column 'date'."
     )
@@ -103,15 +115,8 @@ def find_outlier(table: SampledTable, times: TimeColumns) -> str:
 
 
 def _check_nearly_times(table: SampledTable, columns: list[SampledColumn]) -> None:
-    """Raise `DataError` for a column that is named like times but has bad cells, or seconds since 1970."""
+    """Raise `DataError` for a column that is named like times but has bad cells."""
     for column in columns:
-        digits = _digits(column)
-        if digits in _EPOCH_UNITS and column.cells.astype("str").str.strip().str.match("1[0-8]").all():  # until 2030
-            raise DataError(
-                f"{table.rows.name}: {column.name!r} seems to count from 1970 on, "
-                f"{short_repr(column.cells.iloc[0])}. Write dates (pandas: "
-                f"pd.to_datetime(frame[{column.name!r}], unit='{_EPOCH_UNITS[digits]}'))."
-            )
         if column.numbers is None and (bad := _first_unreadable(column)) is not None:
             received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else short_repr(column.cells.iloc[bad])
             raise DataError(
@@ -135,7 +140,8 @@ def _are_times(cells: "pd.Series[Any]", time_format: str | None) -> "pd.Series[b
     return pd.to_datetime(cells, format=time_format, errors="coerce").notna()
 
 
-def _is_named_like_time(name: str) -> bool:
+def is_named_like_time(name: str) -> bool:
+    """Return whether the name of a column contains a word for times."""
     return not _TIME_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
@@ -149,6 +155,8 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
         yield from _FORMATS
     elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(*_YEARS).all()):
         yield _FORMAT_BY_DIGITS[digits]
+    elif digits in _EPOCH_BY_DIGITS and column.cells.astype("str").str.strip().str.match("1").all():  # until 2033
+        yield _EPOCH_BY_DIGITS[digits]
 
 
 def _unambiguous_formats(column: SampledColumn) -> Iterator[str | None]:
@@ -184,4 +192,7 @@ def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | 
         times, _ = read_times(Rows(frame), settings)
     except DataError:
         return None
+    if time_format is None and len(columns) == 1 and frame[columns[0]].dtype.kind != "M":
+        guess = guess_format(frame[columns[0]])
+        time_format = guess if guess and _NAMED_PARTS.search(guess) else None
     return TimeColumns(columns, time_format, times)

@@ -8,7 +8,7 @@ from gristmill.domains.timeseries.ingest import RESERVED, ingest
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.domains.timeseries.sparse_demand import SPARSE, share_of_zeros
-from gristmill.errors import DataError
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
@@ -16,7 +16,7 @@ from gristmill.scaffold.forecast_room import Asked
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
 from gristmill.scaffold.levels import choose_normalisation
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.series_column import choose_series, constant_columns
+from gristmill.scaffold.series_column import Names, NoSeries, choose_series, constant_columns, count_series
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, unused_notes
@@ -26,7 +26,13 @@ from gristmill.util.table_io import read_table as read_parquet
 
 _MIN_TIMES = 12  # three parts with a window each
 NOTHING_ASKED = Asked()
-_TIME_FORMATS = {"integer": "whole numbers that count the observations", "%Y": "years", "quarter": "quarters"}
+_TIME_FORMATS = {
+    "integer": "whole numbers that count the observations",
+    "%Y": "years",
+    "quarter": "quarters",
+    "epoch_seconds": "seconds since 1970, in UTC",
+    "epoch_milliseconds": "milliseconds since 1970, in UTC",
+}
 
 
 def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Proposal:
@@ -34,11 +40,13 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     table = read_table(data)
     times = find_times(table)
     series = choose_series(table, times, target, asked.series)
+    taken = {*times.columns, *(column.name for column in series)}
+    table = table.with_words_as_numbers([name for name in table.columns if name not in taken])
     constant = constant_columns(table, series) if series else set()
     chosen, why = choose_target(table, target, {*times.columns, *constant}, first=True)
     _check_times(table, times, series)
-    roles = [*_time_guesses(times, series), Guess("target", chosen.name, why)]
-    used = {*times.columns, chosen.name, *([series.name] if series else [])}
+    roles = [*_time_guesses(table, times, series), Guess("target", chosen.name, why)]
+    used = {*taken, chosen.name}
     others = [column for column in table.columns.values() if column.name not in used and column.numbers is not None]
     tested = [column.name for column in others if _can_be_tested(column, chosen, constant)]
     with tempfile.TemporaryDirectory() as name:
@@ -88,7 +96,7 @@ def _has_future(column: SampledColumn, target: SampledColumn, times: TimeColumns
     return bool(later.any() and column.cells[later].notna().all())
 
 
-def _check_times(table: SampledTable, times: TimeColumns, series: SampledColumn | None) -> None:
+def _check_times(table: SampledTable, times: TimeColumns, series: Names) -> None:
     """Raise `DataError` if there are too few times or no frequency; ingest checks several series one by one."""
     different = times.values.nunique()
     if different < _MIN_TIMES:
@@ -97,21 +105,24 @@ def _check_times(table: SampledTable, times: TimeColumns, series: SampledColumn 
         )
     if outlier := find_outlier(table, times):
         raise DataError(f"{outlier} Fix it, or remove the row.")
-    if series is None and gap_ratio(times.values) == float("inf"):
-        raise DataError(
+    if not series and gap_ratio(times.values) == float("inf"):
+        raise NoSeries(
             f"{table.rows.name}: the times in {' and '.join(map(repr, times.columns))}, {times.span}, have no regular "
             "distance. Make them regular, such as one row a day (pandas: resample('D').mean())."
         )
 
 
-def _time_guesses(times: TimeColumns, series: SampledColumn | None) -> list[Guess]:
-    columns = times.columns
+def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> list[Guess]:
+    columns, example = times.columns, short_repr(str(table.rows.frame[times.columns[0]].iloc[0]))
     guesses = [Guess("time", columns[0] if len(columns) == 1 else list(columns), times.span)]
     if times.time_format:
-        why = _TIME_FORMATS.get(times.time_format, "the format that makes the times most regular")
+        why = _TIME_FORMATS.get(times.time_format, f"as in {example}, the reading that makes the times most regular")
         guesses.append(Guess("time_format", times.time_format, why))
     if series:
-        guesses.append(Guess("series", series.name, f"{series.distinct:,} series, each with its own times"))
+        names = [column.name for column in series]
+        together = ", which both columns name" if len(names) > 1 else ""
+        why = f"{count_series(series):,} series{together}, each with its own times"
+        guesses.append(Guess("series", names[0] if len(names) == 1 else names, why))
     return guesses
 
 

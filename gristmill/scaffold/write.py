@@ -1,6 +1,7 @@
 """Write a proposal as a project: a folder with a `pipelines.toml` that gristmill can read."""
 
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def write_project(folder: Path, name: str, proposal: Proposal) -> Path:
     if not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text(f"{STORE_FOLDER}\n", encoding="utf-8")
     return path
+
+
+def keep_downloads(folder: Path, downloads: Path) -> None:
+    """Move what was fetched into the store of a project, so that its first run does not fetch it again."""
+    for fetched in downloads.iterdir():
+        kept = catalogue.load(folder).store.root / "downloads" / fetched.name
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(fetched, kept)
 
 
 def is_store_ignored(folder: Path) -> bool:

@@ -38,6 +38,8 @@ class _Mark(Enum):
 
 
 def _as_list(given: Any) -> Any:
+    if given is None:  # in records of runs, whose settings had one column or none
+        return ()
     if not isinstance(given, str | list | tuple):
         raise ValueError("a name, or an array of names")  # noqa: TRY004 - Pydantic reports a ValueError
     return (given,) if isinstance(given, str) else tuple(given)

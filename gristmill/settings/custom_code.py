@@ -1,4 +1,4 @@
-"""A user's own code, named as a kind: `kind = "my_models.py:build"`.
+"""A user's own code: a model, `kind = "my_models.py:build"`, or a function that a setting names.
 
 The file lies in the project. Its bytes, and those of every file next to it that it imports, are hashed like data, so an
 edit in any of them makes its results stale.
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.settings.base import CodeFile, Settings
@@ -42,11 +42,11 @@ class CustomCode(Settings):
         arguments = {key: value for key, value in raw.items() if key != "kind"}
         return {"kind": raw["kind"], "file": file, "function": function, "arguments": arguments}
 
-    def load(self, files: Sequence[Path]) -> Callable[..., Any]:
+    def load(self, files: Sequence[Path], argument: str = "the shape") -> Callable[..., Any]:
         """Return the function with this table's arguments; `files` are the file and those next to it that it imports.
 
-        Loading and calling it raise a `RequestError` if the file cannot be imported, has no function that takes these
-        arguments, or raises an error.
+        `argument` describes what the function is called with, for messages. Loading and calling it raise a
+        `RequestError` if the file cannot be imported, has no function that takes these arguments, or raises an error.
         """
         file, imports = files[0], _SiblingImports(files)
         with _one_line_errors(files), imports:
@@ -61,18 +61,18 @@ class CustomCode(Settings):
                 raise kind(f"{file}: cannot be imported ({error}). Fix it.") from None
         function = getattr(module, self.function, None)
         if not callable(function):
-            raise RequestError(f"{file}: no function {self.function!r}. Correct kind = {self.kind!r}.")
+            raise RequestError(f"{file}: no function {self.function!r}. Correct {self.kind!r}.")
         try:
             inspect.signature(function).bind(None, **self.arguments)
         except TypeError as error:
             raise RequestError(
                 f"{file}: {self.function}() does not accept the arguments of its table ({error}). It is called with "
-                f"the shape and then {', '.join(self.arguments) or 'nothing else'}."
+                f"{argument} and then {', '.join(self.arguments) or 'nothing else'}."
             ) from None
 
-        def call(shape: Any) -> Any:
+        def call(given: Any) -> Any:
             with _one_line_errors(files), imports:  # the function may import more when it is called
-                return function(shape, **self.arguments)
+                return function(given, **self.arguments)
 
         return call
 
@@ -130,3 +130,29 @@ def is_custom(kind: object) -> bool:
     """Return whether a `kind` names a function in a file."""
     file, colon, function = str(kind).rpartition(":")
     return bool(colon) and file.endswith(".py") and function.isidentifier()
+
+
+def _as_table(given: Any) -> Any:
+    if isinstance(given, str):
+        if not is_custom(given):
+            raise ValueError('a function in a file of the project, such as "clean.py:prepare"')
+        return {"kind": given}
+    return given
+
+
+OwnFunction = Annotated[
+    CustomCode,
+    BeforeValidator(_as_table, json_schema_input_type=str),
+    PlainSerializer(lambda code: code.kind, return_type=str),
+]
+"""A function that a setting names: "clean.py:prepare"."""
+
+
+def code_of(table: Settings) -> Iterator[tuple[str, CustomCode]]:
+    """Yield the own code of a table, which may be the table itself, and the key that names its file."""
+    if isinstance(table, CustomCode):
+        yield "file", table
+        return
+    for key in type(table).model_fields:
+        if isinstance(code := getattr(table, key), CustomCode):
+            yield key, code

@@ -46,7 +46,8 @@ class Quarantine:
         self._paths = [*paths]
         if isinstance(self._source, RowFiles):
             rows = self._source.read(paths, texts, numbers, self._reasons)
-            spans = zip(rows.files, rows.starts, [*rows.starts[1:], len(rows.frame)], strict=True)
+            ends = [*rows.starts[1:], len(rows.frame)] if rows.files else []
+            spans = zip(rows.files, rows.starts, ends, strict=True)
             self._last = {file: int(rows.frame.index[end - 1]) for file, start, end in spans if end > start}
             return rows
         return self._source.read(paths, texts, numbers)

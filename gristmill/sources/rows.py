@@ -11,13 +11,16 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from gristmill.errors import DataError, short_repr
+from gristmill.errors import DataError, count_such, short_repr
 from gristmill.settings.messages import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+
+FILE_ROW, PREPARED_ROW = "row", "prepared row"
+"""Names of the index of a frame: rows with the numbers of their file, and rows that an own function made."""
 
 MAX_NUMBER = 3e38  # the largest float32, the type that networks compute in
 
@@ -150,13 +153,33 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
         reasons = {path: rows for error in unusable for path, rows in error.reasons.items()}
         total = sum(map(len, frames)) + sum(error.total for error in unusable)
         raise UnusableRows(str(unusable[0]), reasons, total)
+    if any(frame.index.name == PREPARED_ROW for frame in frames):  # an own function made new rows
+        name = Rows(frames[0], tuple(paths)).name
+        whole = pd.concat(frames, ignore_index=True)
+        return _with_rows(Rows(whole.set_axis(whole.index + 1), origin=f"{name} after the source's prepare"))
     starts = [0]
     for frame in frames[:-1]:
         starts.append(starts[-1] + len(frame))
-    rows = Rows(frames[0] if len(frames) == 1 else pd.concat(frames), tuple(paths), tuple(starts))
+    return _with_rows(Rows(frames[0] if len(frames) == 1 else pd.concat(frames), tuple(paths), tuple(starts)))
+
+
+def _with_rows(rows: Rows) -> Rows:
+    """Return rows; raise `DataError` if there are none."""
     if rows.frame.empty:
         raise DataError(f"{rows.name}: no rows. Expected at least one.")
     return rows
+
+
+def unusable_in_file(
+    path: Path, index: "pd.Index", bad: "npt.NDArray[np.bool_]", reason: str, found: str, remedy: str
+) -> UnusableRows:
+    """Return the error for cells of a file that cannot be used; `found` describes the first.
+
+    Rows that an own function made have no number in the file, so they cannot be set aside.
+    """
+    rows = index[bad].tolist()
+    message = f"{path} {index.name} {rows[0]}, {reason}{found} ({count_such(len(rows), 'cell')}). {remedy}"
+    return UnusableRows(message, {path: dict.fromkeys(rows, reason)} if index.name == FILE_ROW else {}, len(index))
 
 
 def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, column: str = "") -> dict[int, U]:
@@ -181,11 +204,13 @@ def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, 
 def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str]) -> None:
     """Raise `DataError` if an expected column is missing or occurs twice."""
     for column in expected:
-        if (count := list(found).count(column)) != 1:
+        if (count := list(found).count(column)) > 1:
+            places = " and ".join(str(at) for at, name in enumerate(found, 1) if name == column)
+            raise DataError(f"{name}: columns {places} are both named {column!r}. Rename one of them.")
+        if not count:
             more = ", …" * (len(found) > _MAX_COLUMNS_LISTED)
-            near = "" if count else _renamed(column, found)
             raise DataError(
-                f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}.{near} "
+                f"{name}: no column {column!r}.{_renamed(column, found)} "
                 f"Columns: {', '.join(map(short_repr, found[:_MAX_COLUMNS_LISTED]))}{more}."
             )
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.settings.base import Settings
-from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.custom_code import code_of
 from gristmill.store.code_closure import PACKAGE, READER_VERSION, imports_of, module_file, read_source, with_imports
 from gristmill.util.files import StatCache
 
@@ -68,7 +68,7 @@ def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Im
     Packages that are not installed and missing files are left out: both are errors when the code is loaded.
     """
     names: set[str] = set()
-    for file in (root / table.file for table in tables if isinstance(table, CustomCode)):
+    for file in (root / code.file for table in tables for _, code in code_of(table)):
         if os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             names |= _names_elsewhere(file)
     return _follow(names, memo) if names else NO_IMPORTS

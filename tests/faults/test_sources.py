@@ -176,7 +176,7 @@ ingest = { text = "x", label = "y" }
 model = { kind = "embedding", dimensions = 2, units = [] }
 train = { epochs = 1 }
 """
-EMPTY = "{file}: the file is empty, or its first row is. Expected a header line and rows."
+EMPTY = "{file}: the file is empty. Expected a header line and rows."
 HEADER = "{file}: no rows. Expected at least one."
 
 

@@ -213,4 +213,4 @@ def test_series_ended(arrive: Arrive) -> None:
 
 def test_empty(arrive: Arrive) -> None:
     assert refused(arrive, rows(0)).endswith("shops.csv: no rows. Expected at least one.")
-    assert refused(arrive, "").endswith(": the file is empty, or its first row is. Expected a header line and rows.")
+    assert refused(arrive, "").endswith(": the file is empty. Expected a header line and rows.")

@@ -5,7 +5,9 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -18,7 +20,7 @@ from gristmill.util.toml import toml_value
 if TYPE_CHECKING:
     from gristmill.scaffold.proposal import Proposal
 
-DOMAINS = ("tabular", "text", "timeseries", "vision")  # those with a module in `scaffold`
+DOMAINS = ("generation", "tabular", "text", "timeseries", "vision")  # those with a module in `scaffold`
 
 Preset = Literal["quick", "good", "best"]
 
@@ -31,11 +33,13 @@ def init(
     domain: Annotated[
         str | None,
         typer.Option(
-            help=f"One of: {', '.join(DOMAINS)}.",
+            help=f"One of: {', '.join(DOMAINS)}; default: what the data looks like.",
             autocompletion=lambda incomplete: [domain for domain in DOMAINS if domain.startswith(incomplete)],
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="FILE|FOLDER", help="The data; it is not copied.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE|FOLDER|URL", help="The data. Only a file at a URL is copied.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of the pipeline. By default, that of the file.")
     ] = None,
@@ -51,26 +55,34 @@ def init(
         typer.Option(metavar="N|SHARE", help="Time series: size of the test set; below 1, a share."),
     ] = None,
     series: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Time series: the column that names the series. By default, a guess."),
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Time series: a column that names the series. By default, a guess."),
     ] = None,
 ) -> None:
     """Inspect data and write a pipelines.toml that is ready to run, with a reason for each guess."""
-    if domain not in DOMAINS:
+    if domain is not None and domain not in DOMAINS:
         raise RequestError(f"--domain: {unknown_domain(domain, DOMAINS)}")
     if not data:
-        raise RequestError("--data: missing. Name the file or folder with the data.")
-    asked = _asked(domain, {"horizon": horizon, "test": test, "series": series})
-    with progress_bar.working("data", "reading"):
+        raise RequestError("--data: missing. Name the file or folder with the data, or its URL.")
+    with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:
         from gristmill.scaffold import write
         from gristmill.scaffold.data import data_at
 
         write.check_new_project(folder)
-        source = data_at(data, folder)
+        source, why = data_at(data, folder, Path(downloads)), ""
+        options = {"horizon": horizon, "test": test, "series": tuple(series or ())}
+        if domain is None and any(options.values()):
+            domain, why = "timeseries", "horizon, test set or series were requested"
+        elif domain is None:
+            from gristmill.scaffold.domain import choose_domain
+
+            domain, why = choose_domain(source)
+        asked = _asked(domain, options)
         pipeline = write.pipeline_name(name, source.name)
         scaffold = importlib.import_module(f"gristmill.scaffold.{domain}")
-        proposal: Proposal = scaffold.propose(source, target, **asked).with_preset(preset)
+        proposal: Proposal = replace(scaffold.propose(source, target, **asked).with_preset(preset), why=why)
         path = write.write_project(folder, pipeline, proposal)
+        write.keep_downloads(folder, Path(downloads))
     for line in proposal_lines(proposal, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with a reason for each guess: change what is wrong")
@@ -82,7 +94,7 @@ def init(
 
 def _asked(domain: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of time series as an argument of `propose`; raise `RequestError` for unsuitable ones."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
     if given and domain != "timeseries":
         raise RequestError(f"--{next(iter(given))}: only for --domain timeseries. Leave it out.")
     if not given:
@@ -100,7 +112,7 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
     from gristmill.scaffold.proposal import wrap_after
 
     yield from (proposal.summary, *proposal.notes)
-    rows = []
+    rows = [("domain", toml_value(proposal.domain), proposal.why)] if proposal.why else []
     for table, guesses in proposal.tables.items():
         for guess in guesses:
             value = toml_value(guess.value)

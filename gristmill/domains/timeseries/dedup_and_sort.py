@@ -1,5 +1,6 @@
 """Sort rows by series and time, and keep one row for each time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -7,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import count_such
+from gristmill.errors import DataError, count_such
 from gristmill.sources.rows import Rows, UnusableRows
 
 Integers = npt.NDArray[np.int64]
+NAME_SEPARATOR = " / "  # between the names of several columns that name a series together
 Columns = dict[str, npt.NDArray[np.float64]]
 
 
@@ -47,16 +49,37 @@ class Observations:
         return f" of series {self.ids[number]!r}" if self.several or len(self.ids) > 1 else ""
 
 
-def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[npt.NDArray[np.int32], pd.Index]:
+def number_series(rows: Rows, columns: Sequence[str], otherwise: str) -> tuple[npt.NDArray[np.int32], pd.Index]:
     """Return the number of each row's series, and the sorted names of all series.
 
-    `column` has the names, as text or whole numbers; None for a single series, whose name is `otherwise`. An empty cell
-    raises `DataError`.
+    The columns have the names, as text or whole numbers; the names of several columns are joined. Without a column
+    there is a single series, whose name is `otherwise`. An empty cell raises `DataError`.
     """
-    if column is None:
+    if not columns:
         return np.zeros(len(rows.frame), np.int32), pd.Index([otherwise])
-    cells = rows.frame[column]
-    empty = cells.isna().to_numpy()
+    for column in columns:
+        _check_not_empty(rows, column)
+    cells = rows.frame[columns[0]] if len(columns) == 1 else _joined(rows, columns)
+    numbers, names = pd.factorize(cells)
+    ids = pd.Index(names).astype("str")
+    order = np.argsort(ids.to_numpy(object))
+    return np.argsort(order).astype(np.int32)[numbers], ids[order]
+
+
+def _joined(rows: Rows, columns: Sequence[str]) -> "pd.Series[str]":
+    """Return the names of several columns as one; raise `DataError` if two series would have the same name."""
+    frame = rows.frame[list(columns)].astype("str")
+    joined = frame[columns[0]].str.cat(frame[[*columns[1:]]], sep=NAME_SEPARATOR)
+    if len(frame.drop_duplicates()) > joined.nunique():
+        raise DataError(
+            f"{rows.name}: names in {', '.join(map(repr, columns))} contain {NAME_SEPARATOR!r}, which joins them, so "
+            "two series would have the same name. Replace it in the names."
+        )
+    return joined
+
+
+def _check_not_empty(rows: Rows, column: str) -> None:
+    empty = rows.frame[column].isna().to_numpy()
     if empty.any():
         reason = f"column {column!r}: an empty cell, so the row belongs to no series"
         raise rows.unusable(
@@ -65,10 +88,6 @@ def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[npt.N
             "another column as series in the table 'ingest'.",
             reason,
         )
-    numbers, names = pd.factorize(cells)
-    ids = pd.Index(names).astype("str")
-    order = np.argsort(ids.to_numpy(object))
-    return np.argsort(order).astype(np.int32)[numbers], ids[order]
 
 
 def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns) -> tuple[Observations, int]:

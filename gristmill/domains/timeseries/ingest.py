@@ -58,7 +58,7 @@ def _ingest(
 ) -> dict[str, int]:
     """Write the series of the usable rows, and return their counts."""
     names = [*ingest.target, *ingest.inputs, *ingest.known]
-    rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
+    rows = source.read(paths, [*ingest.time, *ingest.series], names)
     of_columns = list(column_violations(rows.frame, schema.columns, rows.where)) if schema else []
     by_series = RowsBySeries.of(rows, ingest, names)
     del rows  # its text takes more memory than all else

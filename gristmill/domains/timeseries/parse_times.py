@@ -4,7 +4,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from pandas.tseries.api import guess_datetime_format
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.sources.rows import Rows, UnusableRows
+
+EPOCH_UNITS: dict[str, Literal["s", "ms"]] = {"epoch_seconds": "s", "epoch_milliseconds": "ms"}
+"""Unit of a count since 1970 by the time format."""
 
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 _RANGES = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
@@ -28,7 +31,8 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
     """Return the time of each row, and how many times had an offset other than UTC's.
 
     Times with an offset are converted to UTC and are timezone-aware; other times are naive. With
-    `time_format = "integer"` the times are int64. A quarter is represented by its first day.
+    `time_format = "integer"` the times are int64. A quarter is represented by its first day, and a count since 1970 is
+    a time in UTC.
 
     Raises:
         DataError: a time cannot be read.
@@ -40,6 +44,8 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
         return pd.Index(_whole_numbers(rows, ingest.time[0])), 0
     if ingest.time_format == "quarter":
         return _quarters(rows, ingest.time), 0
+    if ingest.time_format in EPOCH_UNITS:
+        return _since_1970(rows, ingest.time, EPOCH_UNITS[ingest.time_format]), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
     cells = rows.frame[ingest.time[0]]
@@ -60,13 +66,11 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     """Read text; without a format, take the most common guess of the first cells."""
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # about days before months
-            examples = [cell for cell in cells.dropna().iloc[:_MAX_EXAMPLES] if cell.lower() not in _MISSING]
-            if time_format is None and examples:
-                guesses = Counter(filter(None, map(guess_datetime_format, examples)))
-                if not guesses:  # pandas would read each in its own format
-                    raise ValueError("the format cannot be guessed.")
-                time_format = guesses.most_common(1)[0][0]
-            read = (pd.to_datetime(cell, format=time_format, errors="coerce") for cell in examples)
+            examples = _examples(cells)
+            time_format = time_format or guess_format(cells)
+            if time_format is None and examples:  # pandas would read each in its own format
+                raise ValueError("the format cannot be guessed.")
+            read: Any = (pd.to_datetime(cell, format=time_format, errors="coerce") for cell in examples)
             aware = next((time.tzinfo is not None for time in read if time is not pd.NaT), False)
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)
     except (ValueError, re.error) as error:
@@ -77,6 +81,17 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     _check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the others")
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
+
+
+def guess_format(cells: "pd.Series[Any]") -> str | None:
+    """Return the most common format of the first cells of a column of times; None if none can be guessed."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # about days before months
+        guesses = Counter(filter(None, map(guess_datetime_format, _examples(cells))))
+    return guesses.most_common(1)[0][0] if guesses else None
+
+
+def _examples(cells: "pd.Series[Any]") -> list[str]:
+    return [cell for cell in cells.dropna().iloc[:_MAX_EXAMPLES].astype("str") if cell.lower() not in _MISSING]
 
 
 def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
@@ -94,6 +109,15 @@ def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
     times = pd.to_datetime(pd.DataFrame(values), errors="coerce")
     _check_cells(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "the day does not exist")
     return pd.DatetimeIndex(times).as_unit("us")
+
+
+def _since_1970(rows: Rows, columns: Sequence[str], unit: Literal["s", "ms"]) -> pd.DatetimeIndex:
+    """Read whole seconds or milliseconds since 1970, which are times in UTC."""
+    if len(columns) > 1:
+        raise RequestError("a time_format that counts from 1970 on requires exactly one time column in 'ingest'.")
+    times = pd.to_datetime(_whole_numbers(rows, columns[0]), unit=unit, utc=True, errors="coerce")
+    _check_cells(rows, rows.frame[columns[0]], np.asarray(times.isna()), "too large for a count since 1970")
+    return times.as_unit("us")
 
 
 def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:

@@ -17,8 +17,8 @@ def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
     share = holes / (holes + len(series) - counts.get("filled", 0))
     tables = [series, read_table(folder / "future.parquet")] if ingest.known else [series]
     proposal = {"": [SchemaRule("frequency", summary["frequency"], "of the times")]}
-    if ingest.series:
-        proposal[column_table(ingest.series)] = name_rules(series["unique_id"], 0.0)
+    if len(ingest.series) == 1:
+        proposal[column_table(ingest.series[0])] = name_rules(series["unique_id"], 0.0)
     for name in (*ingest.target, *ingest.inputs, *ingest.known):
         values = pd.concat([table[name] for table in tables if name in table])
         proposal[column_table(name)] = number_rules(values, share)

@@ -15,7 +15,7 @@ from pydantic import (
 from gristmill.domains.timeseries.models.autoregression import Autoregression
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
-from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, QuantileLevels, Settings, Share
+from gristmill.settings.base import AnyShare, Columns, Fit, QuantileLevels, Settings, Share
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -30,10 +30,12 @@ class Ingest(Settings):
 
     time: Columns  # column of times, or columns of year, month, day, hour, minute and second in this order
     target: Columns  # column of the values to forecast, or several columns that are forecast together
-    series: OptionalColumn = None  # column of series names, if the table has several series
+    series: Columns = ()  # column of series names, or columns that together name a series; none for a single series
     inputs: Columns = ()  # columns that the model sees in addition to the targets, but does not forecast
     known: Columns = ()  # columns with values known ahead, such as holidays
-    time_format: str | None = None  # "%d/%m/%Y", "integer" for numbers or "quarter" for 1974Q1; inferred if not set
+    time_format: str | None = (
+        None  # "%d/%m/%Y", integer, quarter, epoch_seconds, epoch_milliseconds; inferred if not set
+    )
     timezone: str | None = None  # timezone of times without an offset, such as "Europe/Berlin"
     frequency: str | None = None  # pandas alias such as "MS" or "D", or a number for integers; inferred if not set
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # row to use if several have the same time
@@ -47,7 +49,7 @@ class Ingest(Settings):
             raise ValueError("at least one column each as time and target")
         if self.time_format == "integer" and self.timezone:
             raise ValueError("no timezone for numbered observations")
-        named = [*self.time, *self.target, *self.inputs, *self.known, *([self.series] if self.series else [])]
+        named = [*self.time, *self.target, *self.inputs, *self.known, *self.series]
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
         return self

@@ -5,20 +5,32 @@ import csv
 import io
 import logging
 import os
+import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from gristmill.errors import DataError, count_such, short_repr
-from gristmill.settings.base import Files
+from gristmill.errors import DataError, count_such
+from gristmill.sources.number_cells import parse_numbers
 from gristmill.sources.packed import open_unpacked, read_bytes, unknown_encoding
-from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, UnusableRows, check_columns, read_all, requested_columns
+from gristmill.sources.prepare import TableFiles, check_finite
+from gristmill.sources.rows import (
+    FILE_ROW,
+    Rows,
+    Skip,
+    UnusableRows,
+    check_columns,
+    read_all,
+    requested_columns,
+    unusable_in_file,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,16 +44,38 @@ _TABS = (".tsv", ".tsv.gz")
 _PLAIN_NUMBERS: dict[str, Any] = {r"-?(0|[1-9]\d{0,14})": "Int64", r"-?(0|[1-9]\d{0,14})(\.\d+)?": "float64"}
 
 
-class Csv(Files):
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Rows of a file by their numbers."""
+
+    header: list[str]  # names of the columns
+    left_out: list[int]  # rows without data: above the header, the header but its last row, comments, footer
+    first: int  # the first row below the header
+    ragged: dict[int, int]  # rows of data with more or fewer cells than the header, and their number of cells
+    count: int  # rows of data, with empty ones
+
+
+class Csv(TableFiles):
     """One or several CSV files with a header line."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz", *_TABS)
 
     kind: Literal["csv"]
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character; default for .tsv files: a tab
-    decimal: Literal[".", ","] = "."  # decimal mark of numbers
     encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
-    missing: Annotated[tuple[str, ...], Field(strict=False)] = ()  # texts that mark a missing number, such as "NA"
+    skip_rows: NonNegativeInt = 0  # rows to leave out above the header
+    header_rows: PositiveInt = 1  # rows of the header; the names of a column are joined by a space
+    skip_footer: NonNegativeInt = 0  # rows to leave out at the end, such as a row of totals
+    comment: Annotated[str | None, Field(min_length=1)] = None  # beginning of rows to leave out, such as "#"
+    strip: bool = False  # remove spaces around names of columns and around cells
+    decimal: Literal[".", ","] = "."  # decimal mark of numbers
+    thousands: Literal[".", ",", " ", "'"] | None = None  # mark between thousands: 1.220,74 has decimal "," and "."
+    units: Texts = ()  # texts to remove before or after a number: "€", "kg", "%"; 12 % is read as 12
+    values: dict[str, float] = Field(default_factory=dict)  # numbers that words stand for: { yes = 1, no = 0 }
+    missing: Texts = ()  # texts that mark a missing number, such as "NA"
 
     @model_validator(mode="before")
     @classmethod
@@ -49,18 +83,31 @@ class Csv(Files):
         tabs = isinstance(given, dict) and is_tab_separated(str(given.get("path")))
         return {"separator": "\t"} | given if tabs else given
 
+    @model_validator(mode="after")
+    def _check_marks(self) -> "Csv":
+        if self.thousands == self.decimal:
+            raise ValueError("two different marks as decimal and thousands")
+        return self
+
     def read(
         self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
     ) -> Rows:
-        """Return the requested columns without empty rows; the header is row 1, as in a spreadsheet."""
+        """Return the requested columns without empty rows; the first row of the file is row 1, as in a spreadsheet."""
+        files, prepare = self.split_paths(paths)
+        if prepare:
+            return self.read_prepared(files, prepare, texts, numbers, skip)
         wanted = requested_columns(texts, numbers)
-        return read_all(paths, lambda path: self._read_file(path, wanted, numbers, skip.get(path, ())))
+        return read_all(files, lambda path: self._read_file(path, wanted, numbers, skip.get(path, ())))
 
-    def whole(self, path: Path) -> "pd.DataFrame":
-        """Return all columns of a file, with the rows of `read`; what is not plainly a number, such as 007, is text."""
-        names, *_ = self._scan(path)
-        cells = self._cells(path, len(names), ()).replace("", None).dropna(how="all")
-        return cells.apply(_plain_numbers).set_axis(names, axis=1)
+    def whole(self, paths: Sequence[Path]) -> "pd.DataFrame":
+        """Return all columns of files after `prepare`; what is not plainly a number, such as 007, is text."""
+        return super().whole(paths).apply(_plain_numbers)
+
+    def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
+        """Return all columns of a file as text, under the numbers of the rows, without rows to `skip`."""
+        layout = self._scan(path, skip)
+        _check_not_ragged(path, layout)
+        return self._cells(path, layout, skip).set_axis(layout.header, axis=1)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return rows of a file as text, by their numbers."""
@@ -69,27 +116,23 @@ class Csv(Files):
 
     def header(self, path: Path) -> list[str]:
         """Return the names of a file's columns."""
-        return self._scan(path)[0]
+        return self._scan(path).header
+
+    def parse(self, cells: "pd.Series[Any]") -> "pd.Series[float]":
+        """Return the cells of a column as numbers, NaN where one is empty or not a number."""
+        return parse_numbers(cells, self.decimal, self.thousands, self.units, self.values)
 
     def _read_file(
         self, path: Path, wanted: list[str], numbers: Sequence[str], skip: Collection[int]
     ) -> "pd.DataFrame":
-        header, ragged, count = self._scan(path, skip)
-        _check_columns(path, wanted, header)
-        if ragged:  # pandas would cut them or fill them up
-            reasons = {row: f"{width} fields, but the header has {len(header)}" for row, width in ragged.items()}
-            row, reason = next(iter(reasons.items()))
-            raise UnusableRows(
-                f"{path} row {row}: {reason} ({count_such(len(ragged), 'row')}). "
-                "Fix the row, or set the source's separator.",
-                {path: reasons},
-                count,
-            )
-        frame = self._cells(path, len(header), skip).replace("", None).dropna(how="all")
-        frame = frame[[header.index(name) for name in wanted]].set_axis(wanted, axis=1)
+        layout = self._scan(path, skip)
+        _check_columns(path, wanted, layout.header)
+        _check_not_ragged(path, layout)
+        frame = self._cells(path, layout, skip)
+        frame = frame[[layout.header.index(name) for name in wanted]].set_axis(wanted, axis=1)
         for name in wanted:
             if name in numbers:
-                frame[name] = self._numbers(frame[name], path)
+                frame[name] = self.numbers(frame[name], path)
             else:
                 _check_no_nul(frame[name], path)
         return frame
@@ -105,34 +148,50 @@ class Csv(Files):
             row = self._first_undecodable(path)
             raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
 
-    def _scan(self, path: Path, skip: Collection[int] = ()) -> tuple[list[str], dict[int, int], int]:
-        """Return the header, the widths of rows that have more or fewer fields, and the number of other rows and these.
-
-        Rows to `skip` are not counted.
-        """
-        row, ragged = 0, {}
+    def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
+        """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
+        row, above, comments, widths = 0, list[list[str]](), list[int](), dict[int, int]()
+        cells: list[str] = []
         with self._lines(path) as lines:
             try:
-                cells = header = next(lines)
-                row = 1
-                for row, cells in enumerate(lines, 2):
-                    if len(cells) not in (0, len(header)) and row not in skip:
-                        ragged[row] = len(cells)
+                for row, cells in enumerate(lines, 1):
+                    if row <= self.skip_rows or self._is_comment(cells) or not (cells or above):
+                        comments.append(row)
+                    elif len(above) < self.header_rows:
+                        above.append(cells)
+                        first = row + 1
+                    elif cells and row not in skip:
+                        widths[row] = len(cells)
             except csv.Error:
                 raise DataError(
                     f"{path} row {row + 1}: a cell of more than {MAX_CELL_LENGTH:,} characters. Shorten it."
                 ) from None
         if cells:
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
-        if not header:
-            raise DataError(f"{path}: the file is empty, or its first row is. Expected a header line and rows.")
-        names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]  # as pandas names them
-        return names, ragged, row - 2 - len(skip)
+        if len(above) < self.header_rows or not above[-1]:
+            raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
+        header = self._names(path, above)
+        footer = [*widths][len(widths) - self.skip_footer :] if self.skip_footer else []
+        ragged = {at: width for at, width in widths.items() if width != len(header) and at not in footer}
+        left_out = [*comments, *range(first - self.header_rows, first - 1), *footer]
+        return _Layout(header, left_out, first, ragged, row - first - len(skip) - len(footer))
 
-    def _cells(self, path: Path, width: int, skip: Collection[int]) -> "pd.DataFrame":
-        """Return every cell as text, the columns numbered, without the rows to skip."""
+    def _is_comment(self, cells: Sequence[str]) -> bool:
+        return bool(self.comment and cells and cells[0].lstrip().startswith(self.comment))
+
+    def _names(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
+        """Return the names of the columns, for a column without one that of pandas."""
+        if widths := [len(cells) for cells in rows if len(cells) != len(rows[-1])]:
+            raise DataError(f"{path}: rows of {widths[0]} and {len(rows[-1])} cells in the header. Fill them up.")
+        names = [" ".join(filter(None, cells)) for cells in zip(*rows, strict=True)]
+        names = [name.strip() for name in names] if self.strip else names
+        return [name or f"Unnamed: {place}" for place, name in enumerate(names)]
+
+    def _cells(self, path: Path, layout: _Layout, skip: Collection[int]) -> "pd.DataFrame":
+        """Return every cell as text, missing where it is empty, the columns numbered, without empty rows."""
         import pandas as pd
 
+        left_out = {*layout.left_out, *skip}
         try:
             with open_unpacked(path) as raw, warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
                 frame = pd.read_csv(
@@ -140,18 +199,20 @@ class Csv(Files):
                     sep=self.separator,
                     encoding=self._codec(path),
                     header=0,
-                    names=range(width),
+                    names=range(len(layout.header)),
                     dtype=str,
                     keep_default_na=False,
                     skip_blank_lines=False,
                     index_col=False,
-                    skiprows=[row - 1 for row in skip],
+                    skiprows=[row - 1 for row in left_out],
                 )
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Fix that row, or set the source's separator.") from None
-        rows = pd.RangeIndex(2, len(frame) + len(skip) + 2, name="row")
-        frame.index = rows.drop([*skip]) if skip else rows
-        return frame
+        below = [row for row in left_out if row >= layout.first]
+        rows = pd.RangeIndex(layout.first, layout.first + len(frame) + len(below), name=FILE_ROW)
+        frame.index = rows.drop(below) if below else rows
+        frame = frame.apply(lambda cells: cells.str.strip()) if self.strip else frame
+        return frame.replace("", None).dropna(how="all")
 
     def _codec(self, path: Path) -> str:
         """Return Python's name of the encoding; for UTF-8 the variant without a byte order mark."""
@@ -179,25 +240,22 @@ class Csv(Files):
             return row + 1
         return row
 
-    def _numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
-        import pandas as pd
-
+    def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
+        """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
         cells = cells.mask(cells.str.strip().isin(self.missing))
-        plain = cells.str.replace(self.decimal, ".", regex=False) if self.decimal != "." else cells
-        values = pd.to_numeric(plain, errors="coerce").astype("float64")
-        bad = cells.notna() & ~(values.abs() < MAX_NUMBER)
-        if self.decimal == ",":
-            bad |= cells.str.contains(".", regex=False, na=False)  # 1.234 would be read a thousand times too small
-        if bad.any():
-            first = int(bad.argmax())
-            received = str(cells.iloc[first])
-            remedy = (
-                "If commas are decimal marks, set the source's decimal = ','."
-                if "," in received and self.decimal == "."
-                else "Fix it or leave it empty; if it means that there is no value, add it to the source's missing."
-            )
-            raise _unusable(path, cells, bad, f"not a finite number: {short_repr(received)}", remedy)
+        values = self.parse(cells)
+        check_finite(path, values, cells, self._remedy)
         return values
+
+    def _remedy(self, received: str) -> str:
+        """Return which setting reads a cell that is not a number, if one does."""
+        if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", received.strip()) and self.decimal == ".":
+            return "If commas are between thousands, set the source's thousands = ','."
+        if "," in received and self.decimal == ".":
+            return "If commas are decimal marks, set the source's decimal = ','."
+        if unit := re.fullmatch(r"[-+]?[\d.,]+\s?([^\d\s.,]{1,5})", received.strip()):
+            return f"Fix it or leave it empty; if {unit[1]!r} is a unit, add it to the source's units."
+        return "Fix it or leave it empty; if it means that there is no value, add it to the source's missing."
 
 
 def warn_of_cut_files(paths: Sequence[Path]) -> None:
@@ -237,21 +295,29 @@ def _plain_numbers(cells: "pd.Series[str]") -> "pd.Series[Any]":
     """Return cells as numbers if all of them are integers, or all decimal numbers, that are written as usual."""
     import pandas as pd
 
-    for pattern, dtype in _PLAIN_NUMBERS.items():
+    for pattern, dtype in _PLAIN_NUMBERS.items() if cells.dtype == "str" else ():
         if cells.notna().any() and cells.dropna().str.fullmatch(pattern).all():
             numbers: pd.Series[Any] = pd.to_numeric(cells).astype(dtype)
             return numbers
     return cells
 
 
+def _check_not_ragged(path: Path, layout: _Layout) -> None:
+    """Raise `UnusableRows` for rows that pandas would cut or fill up."""
+    if layout.ragged:
+        width = len(layout.header)
+        reasons = {row: f"{count} fields, but the header has {width}" for row, count in layout.ragged.items()}
+        row, reason = next(iter(reasons.items()))
+        raise UnusableRows(
+            f"{path} row {row}: {reason} ({count_such(len(reasons), 'row')}). "
+            "Fix the row, or set the source's separator.",
+            {path: reasons},
+            layout.count,
+        )
+
+
 def _check_no_nul(cells: "pd.Series[str]", path: Path) -> None:
-    bad = cells.str.contains("\0", regex=False, na=False)
+    bad = cells.str.contains("\0", regex=False, na=False).to_numpy(bool)
     if bad.any():
-        raise _unusable(path, cells, bad, "a NUL byte", "Fix it, or set the source's encoding.")
-
-
-def _unusable(path: Path, cells: "pd.Series[str]", bad: "pd.Series[bool]", fault: str, remedy: str) -> UnusableRows:
-    """Return the error for cells that cannot be used; `fault` is that of the first."""
-    rows, reason = cells.index[bad].tolist(), f"column {cells.name!r}: {fault.partition(':')[0]}"
-    message = f"{path} row {rows[0]}, column {cells.name!r}: {fault} ({count_such(len(rows), 'cell')}). {remedy}"
-    return UnusableRows(message, {path: dict.fromkeys(rows, reason)}, len(cells))
+        reason, remedy = f"column {cells.name!r}: a NUL byte", "Fix it, or set the source's encoding."
+        raise unusable_in_file(path, cells.index, bad, reason, "", remedy)

@@ -7,15 +7,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gristmill.errors import DataError, short_repr
-from gristmill.settings.base import Files
 from gristmill.sources.packed import read_text
-from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, check_columns, convert_rows, read_all, requested_columns
+from gristmill.sources.prepare import TableFiles
+from gristmill.sources.rows import (
+    FILE_ROW,
+    MAX_NUMBER,
+    Rows,
+    Skip,
+    check_columns,
+    convert_rows,
+    read_all,
+    requested_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Jsonl(Files):
+class Jsonl(TableFiles):
     """One or several files with one JSON object per line, whose keys are the columns."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -31,14 +40,17 @@ class Jsonl(Files):
         In text columns, numbers and booleans are written as in JSON, and a missing key, null and "" are missing. In
         number columns, true is 1, and a missing key, null and NaN are missing.
         """
-        return read_all(paths, lambda path: self._read_file(path, texts, numbers, skip.get(path, ())))
+        files, prepare = self.split_paths(paths)
+        if prepare:
+            return self.read_prepared(files, prepare, texts, numbers, skip)
+        return read_all(files, lambda path: self._read_file(path, texts, numbers, skip.get(path, ())))
 
-    def whole(self, path: Path) -> "pd.DataFrame":
-        """Return all keys of a file's objects as columns, with the rows of `read`."""
+    def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
+        """Return all keys of a file's objects as columns, under the numbers of the rows, without rows to `skip`."""
         import pandas as pd
 
-        objects = convert_rows(self._lines(path), _object, path)
-        return pd.DataFrame([*objects.values()], [*objects], dtype=object)
+        objects = self._objects(path, skip)
+        return pd.DataFrame([*objects.values()], pd.Index(objects, name=FILE_ROW, dtype="int64"), dtype=object)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return lines of a file, by their numbers."""
@@ -48,17 +60,20 @@ class Jsonl(Files):
         lines = read_text(path, self.encoding, unit="row").split("\n")  # JSON contains no other line end
         return {row: line for row, line in enumerate(lines, 1) if line.strip()}
 
+    def _objects(self, path: Path, skip: Collection[int]) -> dict[int, dict[str, Any]]:
+        lines = {row: line for row, line in self._lines(path).items() if row not in skip}
+        return convert_rows(lines, _object, path)
+
     def _read_file(
         self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
     ) -> "pd.DataFrame":
         import pandas as pd
 
-        lines = {row: line for row, line in self._lines(path).items() if row not in skip}
-        objects = convert_rows(lines, _object, path)
+        objects = self._objects(path, skip)
         wanted = requested_columns(texts, numbers)
+        index = pd.Index(objects, name=FILE_ROW, dtype="int64")
         if objects:
             check_columns(path, wanted, list(dict.fromkeys(key for found in objects.values() for key in found)))
-        index = pd.Index(objects, name="row", dtype="int64")
         columns = {}
         for name in wanted:
             convert, dtype = (_number, "float64") if name in numbers else (_text, "str")

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gristmill.errors import DataError, count_such
-from gristmill.settings.base import Files
-from gristmill.sources.rows import MAX_NUMBER, Rows, Skip, UnusableRows, check_columns, read_all, requested_columns
+from gristmill.errors import DataError
+from gristmill.sources.prepare import TableFiles, check_finite
+from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, read_all, requested_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ _TEXT_TYPES = ("text", "integers", "booleans", "times", "times with a zone")
 _NUMBER_TYPES = ("numbers", "integers", "booleans", "nothing")
 
 
-class Parquet(Files):
+class Parquet(TableFiles):
     """One or several Parquet files with the same columns."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
@@ -33,19 +33,24 @@ class Parquet(Files):
 
         Columns of text may also hold integers, booleans (`true` and `false`) or times, those with a zone in UTC.
         """
-        rows = read_all(paths, lambda path: _read_file(path, texts, numbers, skip.get(path, ())))
+        files, prepare = self.split_paths(paths)
+        if prepare:
+            return self.read_prepared(files, prepare, texts, numbers, skip)
+        rows = read_all(files, lambda path: _read_file(path, texts, numbers, skip.get(path, ())))
         for name in texts:
             if rows.frame[name].dtype == object and len(rows.files) > 1:
                 raise DataError(f"{rows.name}, column {name!r}: its type differs between files. Use one type.")
         return rows
 
-    def whole(self, path: Path) -> "pd.DataFrame":
-        """Return all columns of a file in their own types, with the rows of `read`."""
+    def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
+        """Return all columns of a file in their own types, under the numbers of the rows, without rows to `skip`."""
+        import pandas as pd
         import pyarrow.parquet as pq
 
         with complete_parquet(path):
-            frame: pd.DataFrame = pq.read_table(path).to_pandas(ignore_metadata=True)
-        return frame
+            table = pq.read_table(path, page_checksum_verification=True)
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW)).drop([*skip])
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return rows of a file as JSON, by their numbers."""
@@ -71,10 +76,10 @@ def _read_file(path: Path, texts: Sequence[str], numbers: Sequence[str], skip: C
         for name in texts:
             _check_utf8(path, name, table[name])
         frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
-    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name="row"))
+    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
     frame = frame.drop([*skip]) if skip else frame
     for name in numbers:
-        _check_finite(path, frame[name])
+        check_finite(path, frame[name], frame[name])
     return frame
 
 
@@ -149,15 +154,3 @@ def _check_utf8(path: Path, name: str, cells: "pa.ChunkedArray") -> None:
             except UnicodeDecodeError:
                 raise DataError(f"{path} row {row}, column {name!r}: not utf-8. Write the file again.") from None
         raise
-
-
-def _check_finite(path: Path, values: "pd.Series[float]") -> None:
-    bad = values.notna() & ~(values.abs() < MAX_NUMBER)
-    if bad.any():
-        rows, reason = values.index[bad].tolist(), f"column {values.name!r}: not a finite number"
-        raise UnusableRows(
-            f"{path} row {rows[0]}, {reason}: {values[rows[0]]} ({count_such(len(rows), 'cell')}). "
-            "Fix it or leave it empty.",
-            {path: dict.fromkeys(rows, reason)},
-            len(values),
-        )

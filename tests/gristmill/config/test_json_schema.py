@@ -19,6 +19,7 @@ from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
+from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.freshness import Freshness
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.monitor import Monitor
@@ -36,8 +37,8 @@ CHOICES = {
 
 
 def tables_within(annotation: Any) -> Iterator[type[Settings]]:
-    """Every settings class that a field's type mentions, and those that its own fields do."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
+    """Every settings class that a field's type mentions, and those that its own fields do; own code is text there."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings) and annotation is not CustomCode:
         yield annotation
         yield from (inner for field in annotation.model_fields.values() for inner in tables_within(field.annotation))
     for argument in get_args(annotation):

@@ -126,10 +126,12 @@ def test_series_that_two_columns_name_are_not_averaged(proposed: Propose, target
     rows = [(day, *pair) for pair in pairs for day in DAYS.strftime("%Y-%m-%d")]
     panel = pd.DataFrame(rows, columns=["date", "store", "item"])
     panel["sales"] = np.random.default_rng(4).integers(0, most, len(panel))
-    with pytest.raises(DataError) as raised:
-        proposed(panel[["date", "sales", "store", "item"]], target=target)
+    draft = proposed(panel[["date", "sales", "store", "item"]], target=target)
 
-    assert "1,320 of 1,440 rows repeat a time of 'date', and only 'store' and 'item' together" in str(raised.value)
+    assert draft.values()["ingest"] == {"time": "date", "series": ["store", "item"], "target": "sales"}
+    assert "12 series, which both columns name" in next(
+        guess.why for guess in draft.tables["ingest"] if guess.key == "series"
+    )
     assert proposed(
         panel.assign(series=panel["store"].astype(str) + " " + panel["item"].astype(str)), target="sales"
     ).values()["ingest"] == {"time": "date", "series": "series", "target": "sales"}
@@ -161,11 +163,13 @@ def test_one_row_that_has_no_such_time_is_named(proposed: Propose, at: int, cell
         proposed({"date": dates, "y": [*range(0, 240, 2)]})
 
 
-@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000)])
-def test_seconds_since_1970_are_to_be_written_as_dates(proposed: Propose, unit: str, factor: int) -> None:
+@pytest.mark.parametrize(("form", "factor"), [("epoch_seconds", 1), ("epoch_milliseconds", 1000)])
+def test_counts_since_1970_are_times(proposed: Propose, form: str, factor: int) -> None:
     seconds = (DAYS - pd.Timestamp(0)) // pd.Timedelta(seconds=1) * factor
-    with pytest.raises(DataError, match=re.escape(f"pd.to_datetime(frame['timestamp'], unit='{unit}')")):
-        proposed({"timestamp": seconds, "y": values(120)})
+    draft = proposed({"timestamp": seconds, "y": values(120)})
+
+    assert draft.values()["ingest"] == {"time": "timestamp", "time_format": form, "target": "y"}
+    assert draft.tables["ingest"][0].why == "from 2023-01-01 to 2023-04-30"
 
 
 def test_holes_and_times_that_stand_twice_are_counted_and_mended(proposed: Propose) -> None:
@@ -415,14 +419,14 @@ def test_a_season_of_one_of_many_short_series_is_not_proposed(proposed: Propose)
 def test_the_column_of_series_can_be_named(proposed: Propose) -> None:
     table = months_of([60, 60, 60]).assign(code=np.repeat([7, 8, 9], 60), kind=np.tile(["a", "b"], 90))
 
-    assert proposed(table, "sold", series="code").values()["ingest"]["series"] == "code"
+    assert proposed(table, "sold", series=("code",)).values()["ingest"]["series"] == "code"
     for name, said in (
         ("kind", "67% of the rows repeat a time of their series in the column 'kind'"),
         ("month", "the column 'month' holds the times or the target"),
         ("store", "no column 'store'. Columns: 'shop', 'month', 'sold', 'code', 'kind'."),
     ):
         with pytest.raises(DataError, match=re.escape(said)):
-            proposed(table, "sold", series=name)
+            proposed(table, "sold", series=(name,))
 
 
 def test_columns_that_lower_the_error_are_proposed_and_the_test_set_decides_nothing(proposed: Propose) -> None:

@@ -295,8 +295,8 @@ def test_the_name_of_the_project_s_folder_is_no_pattern(mine: Path) -> None:
         ("import no_such_module\n", r"cannot be imported \(No module named 'no_such_module'\)\. Fix it\."),
         ("build = name\n", r"cannot be imported \(name 'name' is not defined\)\. Fix it\."),
         ("from . import blocks\n", r"cannot be imported \(attempted relative import .*\)\. Fix it\."),
-        ("other = 1\n", r"no function 'build'\. Correct kind = 'mine\.py:build'\."),
-        ("build = 1\n", r"no function 'build'\. Correct kind = 'mine\.py:build'\."),
+        ("other = 1\n", r"no function 'build'\. Correct 'mine\.py:build'\."),
+        ("build = 1\n", r"no function 'build'\. Correct 'mine\.py:build'\."),
         (
             "def build(shape): ...\n",
             r"build\(\) does not accept the arguments of its table .*'units'.*the shape and then units\.",

@@ -93,8 +93,11 @@ CLOSURES = {
         "gristmill.domains.timeseries.rows_by_series",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.timezones",
+        "gristmill.settings.custom_code",  # loads the source's prepare
         "gristmill.sources",
+        "gristmill.sources.number_cells",
         "gristmill.sources.packed",
+        "gristmill.sources.prepare",
         "gristmill.sources.quarantine",
         "gristmill.sources.rows",
         "gristmill.sources.tables",

@@ -36,14 +36,29 @@ def ordered(days: list[int], series: list[int], values: list[float] | None = Non
     ids=["text", "whole numbers", "categories", "digits"],
 )
 def test_series_are_numbered_in_the_order_of_their_names(cells: Any, numbers: list[int], ids: list[str]) -> None:
-    found, names = number_series(Rows(pd.DataFrame({"s": cells})), "s", "y")
+    found, names = number_series(Rows(pd.DataFrame({"s": cells})), ["s"], "y")
     assert (found.tolist(), names.tolist()) == (numbers, ids)
     assert names.dtype == "str"
 
 
 def test_a_single_series_has_the_name_it_is_given() -> None:
-    found, names = number_series(Rows(pd.DataFrame({"y": [1, 2]})), None, "y")
+    found, names = number_series(Rows(pd.DataFrame({"y": [1, 2]})), [], "y")
     assert (found.tolist(), names.tolist()) == ([0, 0], ["y"])
+
+
+def test_two_columns_name_a_series_together() -> None:
+    rows = Rows(pd.DataFrame({"store": ["a", "b", "a"], "item": [1, 1, 2]}))
+    found, names = number_series(rows, ["store", "item"], "y")
+
+    assert found.tolist() == [0, 2, 1]
+    assert names.tolist() == ["a / 1", "a / 2", "b / 1"]
+
+
+def test_names_that_would_be_one_after_joining_are_refused() -> None:
+    rows = Rows(pd.DataFrame({"s": ["a / b", "a"], "i": ["c", "b / c"]}))
+
+    with pytest.raises(DataError, match=r"names in 's', 'i' contain ' / ', which joins them"):
+        number_series(rows, ["s", "i"], "y")
 
 
 def test_a_row_of_no_series_is_refused() -> None:
@@ -51,7 +66,7 @@ def test_a_row_of_no_series_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"row 3, column 's': an empty cell, so the row belongs to no series \(2 such cells\)"
     ):
-        number_series(rows, "s", "y")
+        number_series(rows, ["s"], "y")
 
 
 @pytest.mark.fault(22)

@@ -38,6 +38,8 @@ def refusal(columns: dict[str, Any], **settings: Any) -> str:
         (["28/02/2020", "29/02/2020", "01/03/2020"], "%d/%m/%Y"),
         (["28/02/2020", "29/02/2020", "01/03/2020"], None),
         (["20200228", "20200229", "20200301"], None),
+        (["28 February 2020", "29 February 2020", "1 March 2020"], None),
+        (["02/28/2020 12:00 AM", "02/29/2020 12:00 AM", "03/01/2020 12:00 AM"], "%m/%d/%Y %I:%M %p"),
         (["20200228", "20200229", "20200301"], "%Y%m%d"),
         (pd.Series([20200228, 20200229, 20200301]), "%Y%m%d"),
         (pd.to_datetime(pd.Series(DAYS)), None),
@@ -223,3 +225,16 @@ def test_what_is_no_quarter_is_refused_with_its_row(cells: list[str | None]) -> 
 def test_quarters_stand_in_two_columns_at_most() -> None:
     with pytest.raises(RequestError, match="requires one time column, or a year and a quarter column"):
         read({"year": ["1974"], "quarter": ["1"], "day": ["1"]}, time_format="quarter")
+
+
+@pytest.mark.parametrize(("time_format", "factor"), [("epoch_seconds", 1), ("epoch_milliseconds", 1000)])
+def test_counts_since_1970_are_times_in_utc(time_format: str, factor: int) -> None:
+    counts = [str(int(pd.Timestamp(day).timestamp()) * factor) for day in DAYS]
+    for cells in (counts, pd.Series(map(int, counts))):
+        times, converted = read({"t": cells}, time_format=time_format)
+
+        assert times.tolist() == [pd.Timestamp(day, tz="UTC") for day in DAYS]
+        assert (times.dtype, converted) == ("datetime64[us, UTC]", 0)
+
+    assert "row 3, column 't': not a whole number: 'soon'" in refusal({"t": ["1", "soon"]}, time_format=time_format)
+    assert "row 2, column 't'" in refusal({"t": [str(2**53)]}, time_format="epoch_seconds")

@@ -314,7 +314,7 @@ def test_a_quote_that_is_never_closed_is_refused_with_its_row(read: Read) -> Non
 
 @pytest.mark.fault(31)
 def test_a_column_that_stands_there_twice_is_refused_unless_nobody_asks_for_it(read: Read) -> None:
-    assert "a.csv: 2 columns 'y'. Columns: 't', 'y', 'y'." in refusal(read, "t,y,y\na,1,2\n")
+    assert "a.csv: columns 2 and 3 are both named 'y'. Rename one of them." in refusal(read, "t,y,y\na,1,2\n")
     assert "a.csv: no column 'y'. Columns: 't', 'x', 'x'." in refusal(read, "t,x,x\na,1,2\n")
     assert read("t,x,y,x,,\na,1,2,3,,\n")["y"].tolist() == [2]
 

@@ -1,0 +1,95 @@
+"""Choice of the domain by the data: what the files are, and what the columns of a table hold."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from gristmill.errors import DataError
+from gristmill.scaffold.data import Data
+from gristmill.scaffold.folders import why_no_classes
+from gristmill.scaffold.photos import names_photos
+from gristmill.scaffold.series_column import NoSeries, choose_series
+from gristmill.scaffold.table import SampledTable, read_table
+from gristmill.scaffold.target_column import choose_class_column
+from gristmill.scaffold.text import longest_texts, mean_lengths
+from gristmill.scaffold.time_columns import NoTimes, find_times, gap_ratio, is_named_like_time
+from gristmill.sources import archives
+from gristmill.sources.documents.files import TextFiles
+from gristmill.sources.images.folder import PHOTOS
+
+Choice = tuple[str, str]  # domain, and the reason
+
+_ARRAYS = (".npz", "-ubyte", "-ubyte.gz")
+_PIXEL = re.compile(r"pixel\d+|\d+x\d+")
+_COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}  # columns that number rows, but not times
+_MIN_WORDS, _MIN_DIFFERENT_SHARE = 4, 0.5  # mean words of a text, and different texts per row
+_MAX_GAP_RATIO = 1.0  # more gaps than times are events rather than a series
+
+
+def choose_domain(data: Data) -> Choice:
+    """Return the domain for some data, and the reason in one line.
+
+    Raises:
+        DataError: there is no data, or a table cannot be read, for example because of one cell among its times.
+    """
+    files = data.files()
+    packed = [path for path in files if path.name.lower().endswith((*PHOTOS, *TextFiles.suffixes, *archives.SUFFIXES))]
+    with archives.open_files(packed, (*PHOTOS, *TextFiles.suffixes)) as members:
+        photos = [path for path in members if path.name.lower().endswith(PHOTOS)]
+        texts = [path for path in members if path not in set(photos)]
+    if photos:
+        return "vision", f"{len(photos):,} photos"
+    if any(path.name.lower().endswith(_ARRAYS) for path in files):
+        return "vision", "arrays of images"
+    if texts:
+        return _of_texts(texts)
+    return _of_table(data)
+
+
+def _of_texts(texts: Sequence[Path]) -> Choice:
+    if len(texts) > 1 and not why_no_classes(texts):
+        return "text", f"{len(texts):,} texts, in a folder for each class"
+    return "generation", "plain text without classes" if len(texts) == 1 else f"{len(texts):,} texts without classes"
+
+
+def _of_table(data: Data) -> Choice:
+    table = read_table(data)
+    columns = table.columns.values()
+    if photos := [column.name for column in columns if names_photos(column)]:
+        return "vision", f"{photos[0]!r} names photos"
+    if sum(bool(_PIXEL.fullmatch(column.name)) for column in columns) > len(columns) / 2:
+        return "vision", "a column for each pixel"
+    span, why_not = _find_series(table)
+    if span:
+        return "timeseries", span
+    text = max((column for column in columns if column.numbers is None), key=mean_lengths, default=None)
+    if text and mean_lengths(text)[0] >= _MIN_WORDS and text.distinct >= _MIN_DIFFERENT_SHARE * len(text.cells):
+        try:
+            label, _ = choose_class_column(table, {longest_texts(table).name}, None)
+            return "text", f"{text.name!r} holds texts, {label.name!r} {label.distinct} classes"
+        except DataError:  # no column of classes
+            pass
+    return "tabular", why_not
+
+
+def _counts_times(name: str) -> bool:
+    """Return whether a column of consecutive numbers is named like times rather than like rows."""
+    return is_named_like_time(name) and _COUNTING_WORDS.isdisjoint(re.split("[^a-z]+", name.lower()))
+
+
+def _find_series(table: SampledTable) -> Choice:
+    """Return the times of a table of series, or an empty string and why it is none."""
+    try:
+        times = find_times(table)
+        names = ", ".join(map(repr, times.columns))
+        if times.time_format == "integer" and not _counts_times(times.columns[0]):
+            return "", "no column holds times"
+        if not choose_series(table, times, None) and gap_ratio(times.values) > _MAX_GAP_RATIO:
+            return "", f"the times in {names} have no regular distance"
+    except NoTimes:
+        return "", "no column holds times"
+    except NoSeries:
+        return "", f"the times in {names} repeat, and no column names series"
+    except DataError as error:
+        raise DataError(f"{error} If these rows are no time series, use --domain tabular.") from None
+    return f"times in {names}, {times.span}", ""

@@ -1,0 +1,124 @@
+"""An own function that cleans the frame of each file of a table before anything else reads it."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.errors import RequestError, short_repr
+from gristmill.settings.base import Files
+from gristmill.settings.custom_code import OwnFunction
+from gristmill.sources.rows import (
+    FILE_ROW,
+    MAX_NUMBER,
+    PREPARED_ROW,
+    Rows,
+    Skip,
+    check_columns,
+    read_all,
+    requested_columns,
+    unusable_in_file,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Prepare = Callable[["pd.DataFrame"], "pd.DataFrame"]
+
+
+class TableFiles(Files):
+    """A source of tables in files."""
+
+    prepare: OwnFunction | None = None  # own function that cleans the data frame of each file: "clean.py:prepare"
+
+    def split_paths(self, paths: Sequence[Path]) -> tuple[list[Path], Prepare | None]:
+        """Return the files of data, and the function of those of code, which come after them.
+
+        Raises:
+            RequestError: the code cannot be loaded, or is missing.
+        """
+        first = next((at for at, path in enumerate(paths) if path.suffix == ".py"), len(paths))
+        data, code = [*paths[:first]], paths[first:]
+        if self.prepare is None:
+            return data, None
+        if not code:
+            raise RequestError(f"{self.prepare.kind} cleaned the data of this model. Set the source's prepare to it.")
+        name, call = self.prepare.kind, self.prepare.load(code, "the data frame of a file")
+        return data, lambda frame: _checked(call(frame.copy()), frame, name)
+
+    def read_prepared(
+        self, files: Sequence[Path], prepare: Prepare, texts: Sequence[str], numbers: Sequence[str], skip: Skip
+    ) -> Rows:
+        """Return the requested columns of files after `prepare`."""
+
+        def read(path: Path) -> "pd.DataFrame":
+            frame = prepare(self.cells(path, skip.get(path, ())).infer_objects())
+            return self._typed(frame, path, texts, numbers)
+
+        return read_all(files, read)
+
+    def whole(self, paths: Sequence[Path]) -> "pd.DataFrame":
+        """Return all columns of files after `prepare`, with the rows of `read` in their order."""
+        import pandas as pd
+
+        files, prepare = self.split_paths(paths)
+        frames = map(self.cells, files)
+        return pd.concat([prepare(frame) if prepare else frame for frame in frames], ignore_index=True)
+
+    def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
+        """Return all columns of a file as its kind has them, under the numbers of the rows, without rows to `skip`."""
+        raise NotImplementedError
+
+    def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
+        """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
+        import pandas as pd
+
+        values = pd.to_numeric(cells, errors="coerce").astype("float64")
+        check_finite(path, values, cells)
+        return values
+
+    def _typed(self, frame: "pd.DataFrame", path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+        """Return the requested columns: numbers as float64, times as they are, all others as text."""
+        import pandas as pd
+
+        wanted = requested_columns(texts, numbers)
+        check_columns(f"{path} after the source's prepare", wanted, list(frame.columns))
+        columns: dict[str, pd.Series[Any]] = {}
+        for name in wanted:
+            cells = frame[name]
+            if name not in numbers:
+                as_text = cells.convert_dtypes().astype("str").mask(cells.isna())
+                columns[name] = cells if cells.dtype.kind == "M" else as_text
+            elif cells.dtype == "str":
+                columns[name] = self.numbers(cells, path)
+            else:
+                columns[name] = TableFiles.numbers(self, cells, path)
+        return pd.DataFrame(columns, frame.index)
+
+
+def _checked(prepared: object, before: "pd.DataFrame", name: str) -> "pd.DataFrame":
+    """Return what an own function returned; its rows count from 1 unless they have the numbers of rows of the file."""
+    import pandas as pd
+
+    if not isinstance(prepared, pd.DataFrame):
+        raise RequestError(f"{name} returned a {type(prepared).__name__}. Expected a pandas.DataFrame: return one.")
+    prepared.columns = prepared.columns.astype("str")
+    if prepared.index.name == FILE_ROW and prepared.index.is_unique and prepared.index.isin(before.index).all():
+        return prepared
+    return prepared.set_axis(pd.RangeIndex(1, len(prepared) + 1, name=PREPARED_ROW))
+
+
+def check_finite(
+    path: Path,
+    values: "pd.Series[float]",
+    cells: "pd.Series[Any]",
+    remedy: Callable[[Any], str] = lambda _: "Fix it or leave it empty.",
+) -> None:
+    """Raise `UnusableRows` if a cell of a file that is not empty is no number that networks can compute with.
+
+    `remedy` returns what to do about the first such cell.
+    """
+    bad = (cells.notna() & ~(values.abs() < MAX_NUMBER)).to_numpy()
+    if bad.any():
+        reason, received = f"column {values.name!r}: not a finite number", cells.iloc[int(bad.argmax())]
+        found = short_repr(received) if isinstance(received, str) else received
+        raise unusable_in_file(path, values.index, bad, reason, f": {found}", remedy(received))

@@ -1,0 +1,86 @@
+"""The domain is that of the files, and of what the columns of a table hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gristmill.errors import DataError
+from gristmill.scaffold.data import data_at
+from gristmill.scaffold.domain import choose_domain
+
+DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range("2024-01-01", periods=60)]
+TALK = ["not a good film at all, I left", "the best evening of the whole year", "it was long, and then longer"]
+
+
+def choice(tmp_path: Path, **columns: object) -> tuple[str, str]:
+    pd.DataFrame(columns).to_csv(tmp_path / "given.csv", index=False)
+    return choose_domain(data_at(str(tmp_path / "given.csv"), tmp_path / "project"))
+
+
+def write(tmp_path: Path, *places: str) -> tuple[str, str]:
+    for place in places:
+        (tmp_path / "in" / place).parent.mkdir(parents=True, exist_ok=True)
+        if place.endswith(".png"):
+            Image.new("L", (4, 4)).save(tmp_path / "in" / place)
+        else:
+            (tmp_path / "in" / place).write_text("Some words.")
+    return choose_domain(data_at(str(tmp_path / "in"), tmp_path / "project"))
+
+
+@pytest.mark.parametrize(
+    ("places", "chosen"),
+    [
+        (["cat/1.png", "dog/1.png"], ("vision", "2 photos")),
+        (["good/1.txt", "good/2.txt", "bad/1.txt"], ("text", "3 texts, in a folder for each class")),
+        (["1.txt", "2.txt"], ("generation", "2 texts without classes")),
+        (["book.txt"], ("generation", "plain text without classes")),
+    ],
+)
+def test_files_say_their_domain(tmp_path: Path, places: list[str], chosen: tuple[str, str]) -> None:
+    assert write(tmp_path, *places) == chosen
+
+
+def test_regular_times_are_series(tmp_path: Path) -> None:
+    assert choice(tmp_path, day=DAYS, sold=range(60)) == ("timeseries", "times in 'day', from 2024-01-01 to 2024-02-29")
+    shops = {"day": DAYS * 4, "shop": np.repeat(["a", "b"], 120), "item": np.repeat([1, 2, 1, 2], 60)}
+    assert choice(tmp_path, **shops, sold=range(240))[0] == "timeseries"
+
+
+RANDOM = np.random.default_rng(2)
+SPREAD = pd.to_datetime("2000-01-01") + pd.to_timedelta(np.arange(60) ** 2, "D")
+
+
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [
+        (np.array(DAYS)[RANDOM.integers(0, 60, 60)], "the times in 'day' repeat, and no column"),
+        ([f"{day:%Y-%m-%d}" for day in SPREAD], "the times in 'day' have no regular distance"),
+        (range(60), "no column holds times"),
+    ],
+)
+def test_times_of_events_are_a_table(tmp_path: Path, days: object, why: str) -> None:
+    name = "id" if isinstance(days, range) else "day"
+    domain, found = choice(tmp_path, **{name: days}, paid=np.random.default_rng(1).normal(size=60))
+
+    assert (domain, found[: len(why)]) == ("tabular", why)
+
+
+def test_a_bad_cell_among_times_is_named_rather_than_the_table_taken_for_cases(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"row 9, column 'day': 'soon' among times.* use --domain tabular\.$"):
+        choice(tmp_path, day=[*DAYS[:7], "soon", *DAYS[8:]], sold=range(60))
+
+
+def test_texts_with_classes_are_texts(tmp_path: Path) -> None:
+    talk = [f"{text} {at}" for at in range(30) for text in TALK[:2]]
+
+    assert choice(tmp_path, review=talk, liked=[0, 1] * 30) == ("text", "'review' holds texts, 'liked' 2 classes")
+    assert choice(tmp_path, review=talk, price=np.arange(60) ** 2)[0] == "tabular"  # no classes
+
+
+def test_names_of_photos_and_pixels_are_vision(tmp_path: Path) -> None:
+    assert choice(tmp_path, image=["a.png", "b.png"], label=["x", "y"]) == ("vision", "'image' names photos")
+    pixels = {f"pixel{at}": [0, 1] for at in range(16)}
+    assert choice(tmp_path, label=[1, 2], **pixels) == ("vision", "a column for each pixel")

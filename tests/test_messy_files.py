@@ -1,0 +1,103 @@
+"""Messy files (`data/samples/messy`): run without an edit, or refused in a line that names the cell."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.config import catalogue
+from gristmill.data_schema.today import ingested_today
+from gristmill.project.project import Project
+from helpers.support import Command
+
+pytest_plugins = ["helpers.end_to_end"]
+
+MESSY = Path(__file__).parent.parent / "data/samples/messy"
+
+READ: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # domain, settings of source, settings of ingest
+    "comments": ("timeseries", {"comment": "#"}, {"target": "rain"}),
+    "empty-rows": ("timeseries", {}, {"target": "sold"}),
+    "epoch-milliseconds": ("timeseries", {}, {"time_format": "epoch_milliseconds"}),
+    "epoch-seconds": ("timeseries", {}, {"time_format": "epoch_seconds"}),
+    "excel-sep": ("timeseries", {"skip_rows": 1, "separator": ";", "decimal": ","}, {"target": "Besucher"}),
+    "french-spaces": ("timeseries", {"separator": ";", "decimal": ",", "thousands": " "}, {}),
+    "german-till": (
+        "timeseries",
+        {"encoding": "cp1252", "separator": ";", "decimal": ",", "thousands": ".", "units": ["€"]},
+        {"series": "Filiale"},
+    ),
+    "holidays": ("timeseries", {"values": {"yes": 1, "no": 0}}, {"target": "sales"}),
+    "leak": ("tabular", {}, {"target": "price"}),
+    "month-names": ("timeseries", {}, {"time_format": "%d %B %Y"}),
+    "months": ("timeseries", {}, {"time_format": "%b %Y"}),
+    "percent": ("tabular", {"units": ["%"]}, {"numbers": ["rooms", "occupancy"], "categories": ["garden"]}),
+    "spaces": ("tabular", {"strip": True}, {"target": "price", "categories": ["town"]}),
+    "store-and-item": ("timeseries", {}, {"series": ["store", "item"]}),
+    "thousands-only": ("timeseries", {"separator": ";", "decimal": ",", "thousands": "."}, {}),
+    "total-row": ("timeseries", {"skip_footer": 2}, {"target": "sales"}),
+    "twelve-hours": ("timeseries", {}, {"time_format": "%m/%d/%Y %I:%M %p"}),
+    "two-headers": ("timeseries", {"header_rows": 2}, {"time": "date day", "target": "energy kWh"}),
+    "units": ("tabular", {"units": ["kg", "km", "EUR"]}, {"numbers": ["weight", "distance"], "target": "cost"}),
+    "us-ledger": ("timeseries", {"thousands": ",", "units": ["$"]}, {"target": "Revenue"}),
+    "utf-16": ("timeseries", {"encoding": "utf-16", "separator": "\t"}, {"target": "Bestände"}),
+    "yes-no": ("tabular", {"values": {"yes": 1, "no": 0}}, {"target": "left"}),
+}
+REFUSED = {
+    "duplicate-names": "columns 2 and 3 are both named 'sold'. Rename one of them.",
+    "mixed-dates": "row 31, column 'date': '01/30/2024' among times. Fix it, or remove the row.",
+    "mixed-decimals": "row 18, column 'value': expected a number, found '1122,61' (1 such cell). Use only digits and",
+    "nul-byte": "row 13, column 'shop': a NUL byte (1 such cell). Fix it, or set the source's encoding.",
+    "unquoted-thousands": "row 10: 3 fields, but the header has 2 (1 such row). Fix the row, or set the source's sep",
+}
+
+
+@pytest.fixture
+def init(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that proposes a pipeline for a messy file, in a folder of its name."""
+    monkeypatch.chdir(tmp_path)
+    return lambda name: command("init", name, "--data", str(MESSY / f"{name}.csv"))
+
+
+def test_every_file_is_in_the_table() -> None:
+    assert {path.stem for path in MESSY.glob("*.csv")} == {*READ, *REFUSED}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_messy_file_is_read_by_the_settings_that_are_proposed(init: Any, tmp_path: Path, name: str) -> None:
+    said, (domain, source, ingest) = init(name), READ[name]
+
+    assert (said.status, said.err) == (0, "")
+    pipeline = Project.open(tmp_path / name).catalogue.pipeline(name)
+    written = catalogue.tomllib.loads((tmp_path / name / "pipelines.toml").read_text())["pipelines"][name]
+    del written["source"]["kind"], written["source"]["path"]
+    assert (pipeline.domain, written["source"]) == (domain, source)
+    assert ingest.items() <= written["ingest"].items()
+    with ingested_today(Project.open(tmp_path / name).catalogue, pipeline) as (_, counts):
+        assert counts["rows"] > 50
+        assert "dropped" not in counts
+        assert "quarantined" not in counts
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_cannot_be_read_is_refused_by_its_cell(init: Any, name: str) -> None:
+    said = init(name)
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith(f"error: {MESSY / name}.csv")
+    assert REFUSED[name] in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "parity_here")
+@pytest.mark.parametrize("name", ["german-till", "store-and-item", "units"])
+def test_a_messy_file_runs_to_the_end_and_predicts_without_an_edit(
+    init: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert init(name).status == 0
+    monkeypatch.chdir(tmp_path / name)
+    said = command("-q", "run", name)
+
+    assert said.status == 0, said.err
+    assert command("run", name).out == f"{name}: all fresh, nothing to do\n"
+    assert command("-q", "predict", name).status == 0
