@@ -31,9 +31,9 @@ COLUMNS = (
     *(f"{kind}, {n}" for kind in ("level", "variance", "season") for n in (1, 2)),
 )
 NOTE = (
-    "Share of decisions with an alarm. *False alarms*: 1 to 50 columns, 12 or 24 new values, no change. The other "
-    "columns: one column whose level rises by three deviations, whose variance triples, or to which a wave of three "
-    "deviations every 12 values is added; found within one or two arrivals of 12 values."
+    "Share of decisions with an alarm. *false alarms*: 1 to 50 columns, 12 or 24 new values, no change. The other "
+    "columns: the level of one column rises by three standard deviations, its variance triples, or it gets a wave of "
+    "three standard deviations every 12 values. The alarm is raised within one or two arrivals of 12 values."
 )
 
 

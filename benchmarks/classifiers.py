@@ -96,7 +96,7 @@ def measure(names: list[str], epochs: int | None, opponent: int | None, seeds: l
         if not rounds:
             print(f"{name}: no code of the course to stand beside", file=sys.stderr)
         else:
-            told(name, f"course, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
+            told(name, f"course's code, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
 
 
 def told(name: str, side: str, seed: int, made: Made) -> None:
@@ -108,7 +108,7 @@ def told(name: str, side: str, seed: int, made: Made) -> None:
 
 def table(lines: list[dict[str, Any]]) -> Iterator[str]:
     """Yield a table: a row for each pipeline and side."""
-    yield "| pipeline | by | test accuracy by seed | mean | of training examples | gap | train s |"
+    yield "| pipeline | by | test accuracy by seed | mean | training accuracy | gap | train s |"
     yield "|---|---|---|---:|---:|---:|---:|"
     order = sorted(lines, key=lambda line: (line["row"], line["side"] != "gristmill", line["side"], line["seed"]))
     for (row, side), group in itertools.groupby(order, key=lambda line: (line["row"], line["side"])):

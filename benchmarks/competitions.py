@@ -37,10 +37,10 @@ PRESET = "good"
 COVERAGE = 0.8  # nominal coverage of the intervals in the table
 COLUMNS = ("set or model", "MASE", "best of 21", "WQL", "best of 21", "80 %", "s")
 NOTES = (
-    "Sets: MASE and WQL of the exported model, the best of the 21 published ones on the set, coverage of its 80 % "
+    "Sets: MASE and WQL of the exported model, the best of the 21 published models on the set, coverage of its 80 % "
     "intervals, and seconds of the whole run. Models: geometric means over {sets} sets relative to the published "
-    "seasonal naive. MASE is scaled by the in-sample seasonal naive error of each series.",
-    "How the members were chosen: by the stage `select`, for each set anew, on blocks before the test sets. The "
+    "seasonal naive forecast. MASE is scaled by the in-sample seasonal naive error of each series.",
+    "How the members were chosen: by the stage `select`, for each set separately, on blocks before the test sets. The "
     "pipelines are those that `gristmill init` writes from data, horizon and size of the test set with `--preset "
     f"{PRESET}`; nothing is tuned by hand. An earlier experiment that decided which candidates exist used these "
     "test sets, so the list of candidates is not independent of them.",

@@ -1,9 +1,9 @@
-"""All at a glance: what results.md tells of speed, in one table that points to the sections.
+"""Summary of speed, memory and accuracy in results.md, in one table that links to the sections.
 
     benchmarks/glance.py [--write]
 
-Measures nothing: each figure is read out of the section that it points to, so that the two cannot differ. A section
-that is not there, or in which nothing was measured yet, is left out.
+Measures nothing: each figure is read from the section that its row links to, so the two cannot differ. A section that
+is missing or has no figures yet is left out.
 """
 
 import re
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from measuring import RESULTS, arguments, replaced, sections, table
 
 HEADING = "All at a glance"
-ANY = r"[^|]*\|"  # a cell of a table
+ANY = r"[^|]*\|"  # one cell of a table
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of the table: a pattern whose groups are found in a section, and how they are told."""
+    """Row of the table: the groups of a pattern in a section, and the text that shows them."""
 
     what: str
     section: str
@@ -29,37 +29,48 @@ class Figure:
 
 FIGURES = (
     Figure(
-        "windows reach training, beside `window().flat_map()`", "Windows", rf"^\| windows/s{ANY}{ANY}{ANY} ([\d.]+)"
+        "windows fed to training, compared with `window().flat_map()`",
+        "Windows",
+        rf"^\| windows/s{ANY}{ANY}{ANY} ([\d.]+)",
     ),
-    Figure("an epoch of a small dense network on windows", "Windows", rf"^\| epoch of 100{ANY}{ANY}{ANY} ([\d.]+)"),
-    Figure("ten million observations", "Ten million observations", r"([\d.]+) GiB, (\d+) s", "{} GiB, {} s in all"),
+    Figure("one epoch of a small dense network on windows", "Windows", rf"^\| epoch of 100{ANY}{ANY}{ANY} ([\d.]+)"),
     Figure(
-        "photos augmented in memory, beside `ImageDataGenerator`",
+        "10,000,000 observations of a Parquet file, whole run",
+        "Ten million observations",
+        r"([\d.]+) GiB and the run took (\d+) s",
+        "{} GiB, {} s",
+    ),
+    Figure(
+        "photos augmented in memory, compared with `ImageDataGenerator`",
         "Photos",
         rf"^\| augmented in{ANY}{ANY}{ANY} ([\d.]+)",
     ),
     Figure("photos delivered", "Photos", rf"^\| delivered(?! and){ANY}{ANY}{ANY} ([\d.]+)"),
     Figure("photos delivered and augmented", "Photos", rf"^\| delivered and{ANY}{ANY}{ANY} ([\d.]+)"),
     Figure(
-        "a vocabulary fitted, beside the legacy `Tokenizer`",
+        "vocabulary fitted, compared with the legacy `Tokenizer`",
         "Texts",
-        rf"^\| (?:vocabulary )?fitted{ANY}{ANY}{ANY} ([\d.]+)",
+        rf"^\| vocabulary fitted{ANY}{ANY}{ANY} ([\d.]+)",
     ),
-    Figure("texts encoded", "Texts", rf"^\| encoded{ANY}{ANY}{ANY} ([\d.]+)"),
-    Figure("an epoch of `imdb_lstm` on length buckets, beside padding", "Texts", r"([\d.]+) and [\d.]+ times as fast"),
+    Figure("texts encoded", "Texts", rf"^\| texts encoded{ANY}{ANY}{ANY} ([\d.]+)"),
     Figure(
-        "error of the champion over replays with shifts, relative to the better of never and always retraining",
+        "one epoch of `imdb_lstm` with length buckets, compared with padding",
+        "Texts",
+        r"([\d.]+) and [\d.]+ times as fast",
+    ),
+    Figure(
+        "error of the champion over all replays, relative to the better of never and always retraining",
         "Retraining",
         rf"^\| \*\*all\*\* \|{ANY * 3} ([\d.]+)",
         "{}",
     ),
-    Figure("a run with nothing to do", "Nothing to do", rf"^\| `gristmill run{ANY} ([\d.]+)", "{} s"),
+    Figure("run with nothing to do", "Nothing to do", rf"^\| `gristmill run{ANY} ([\d.]+)", "{} s"),
     Figure(
-        "a Python that only imports Prefect", "Nothing to do", rf"^\| `python -c 'import prefect{ANY} ([\d.]+)", "{} s"
+        "Python that only imports Prefect", "Nothing to do", rf"^\| `python -c 'import prefect{ANY} ([\d.]+)", "{} s"
     ),
     *(
         Figure(
-            f"nothing to do, a small pipeline: {tool}",
+            f"nothing to do in a small pipeline: {tool}",
             "Beside DVC and Metaflow",
             rf"^\| {tool}{ANY}{ANY} ([\d.]+)",
             "{} s",
@@ -68,16 +79,16 @@ FIGURES = (
     ),
     *(
         Figure(
-            f"beyond a bare script of Keras, {how}",
+            f"in addition to a Keras script, {how}",
             "Overhead",
             rf"^\| `gristmill run`, {how} \|{ANY} (\S+) \|{ANY} (\S+)",
             "{} s, {} MiB",
         )
-        for how in ("a Prefect server running", "no server running")
+        for how in ("server running", "no server running")
     ),
     *(
         Figure(
-            f"{data}, the whole process",
+            f"{data}, whole process",
             "Growth",
             rf"^\| {data} \|{ANY * 7} ([\d,]+) \| ([\d,]+) \|",
             "{} s, {} MiB",
@@ -87,24 +98,23 @@ FIGURES = (
             "1,000,000 rows of a CSV file",
             "40,000 photos of 160 pixels",
             "50,000 documents of 120 words",
-            "2,000,000 characters of a text to go on with",
+            "2,000,000 characters of text",
         )
     ),
     *(
         Figure(
-            f"{data} in 8 pipelines, two at a time by {how}, beside one after the other",
+            f"{data} in 8 pipelines by {how}, compared with one process",
             "Wide runs",
             rf"^\| {data} \| 8 \| `{runner}` \|{ANY * 2} ([\d.]+)",
         )
         for data in ("10,000 series", "100,000 photos")
-        for runner, how in (("2", "processes"), ("dask:2", "Dask"))
+        for runner, how in (("2", "two processes"), ("dask:2", "two Dask workers"))
     ),
     *(
         Figure(
-            f"`{name}` as good as the course's code",
+            f"`{name}` reaches the score of the course's code",
             "Time to quality",
             rf"^\| {name} \| gristmill \|{ANY * 5} ([\d.]+) \|",
-            "{} times sooner",
         )
         for name in ("sunspots_course", "fashion_cnn", "cats_dogs_transfer", "imdb_average")
     ),
@@ -120,7 +130,7 @@ def rows(text: str) -> Iterator[tuple[str, str, str]]:
             continue
         found = re.search(figure.pattern, section, re.MULTILINE)
         if found is None:
-            sys.exit(f"results.md, {figure.section}: nothing there tells of: {figure.what}")
+            sys.exit(f"results.md, {figure.section}: found no figure for: {figure.what}")
         place = re.sub(r"[^\w-]", "", figure.section.lower().replace(" ", "-"))
         yield figure.what, figure.told.format(*found.groups()), f"[{figure.section}](#{place})"
 

@@ -146,7 +146,7 @@ train = { epochs = 1 }
 """,
     ),
     "writing": Growing(
-        "characters of a text to go on with",
+        "characters of text",
         20_000,
         write_writing,
         """
@@ -212,7 +212,16 @@ def main() -> None:
     for name in asked.kinds:
         kind = KINDS[name]
         found += rows(kind, asked.counts or [kind.once * times for times in (1, 10, 100)])
-    columns = ["data", *STAGES, "the four s", "slope", "µs a further item", "whole process s", "peak MiB", "its slope"]
+    columns = [
+        "data",
+        *STAGES,
+        "four stages s",
+        "slope of s",
+        "µs per additional item",
+        "whole process s",
+        "peak MiB",
+        "slope of MiB",
+    ]
     tell("Growth", table(columns, found), asked.write)
 
 

@@ -146,9 +146,9 @@ def main() -> None:
             compared("delivered", delivering(data, photos, augment=False)),
             compared("delivered and augmented", delivering(data, photos, augment=True)),
         ]
-    once_told = f"Once: ingest and preprocess take {once:.1f} s for {len(data.index):,} photos."
-    told = f"Medians of {ROUNDS} rounds in turn. {once_told}"
-    columns = ["images/s", "gristmill", "`ImageDataGenerator`", "ratio", "in processor time"]
+    once_told = f"Ingest and preprocess take {once:.1f} s once for {len(data.index):,} photos."
+    told = f"Medians of {ROUNDS} alternating rounds. {once_told}"
+    columns = ["images/s", "gristmill", "`ImageDataGenerator`", "ratio", "ratio of CPU time"]
     tell("Photos", [*table(columns, rows), "", told], asked.write)
 
 

@@ -141,7 +141,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as below:
         if asked.peer:
             lines = beside_statsforecast(Path(below), asked.series or 10_000)
-            tell("Beside statsforecast", lines, asked.write)
+            tell("Comparison with statsforecast", lines, asked.write)
         else:
             tell("Many series", stages(Path(below), asked.series or 100_000), asked.write)
 

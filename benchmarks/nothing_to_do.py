@@ -39,8 +39,8 @@ def main() -> None:
         seconds = [one.seconds for one in made[1:]]
         rows.append([f"`{name}`", *(f"{take(seconds):.3f}" for take in (statistics.median, min, max))])
     loaded = process([sys.executable, "-c", LOADED]).printed.splitlines()[-1]
-    told = f"Of {', '.join(AVOIDED)}, loaded at the end of a run with nothing to do: {loaded}."
-    tell("Nothing to do", [*table(["whole process", "median s", "min", "max"], rows), "", told], asked.write)
+    told = f"Loaded modules among {', '.join(AVOIDED)} at the end of a run with nothing to do: {loaded}."
+    tell("Nothing to do", [*table(["command", "median s", "min", "max"], rows), "", told], asked.write)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ LOADED = (  # what a run of the command line loads
     "gristmill.reports.run",
 )
 CONDITIONS = (
-    "Goal: at most 3 s beyond the script with no server running. What starting a server adds is what the two columns "
-    "differ by in the first row and the last."
+    "Goal: at most 3 s more than the script with no server running. The first and the last part show what starting a "
+    "server adds."
 )
 HISTORY, VALIDATION, TEST, BATCH, RATE, SEED = 60, 300, 235, 64, 2e-3, 42
 
@@ -145,12 +145,12 @@ def parts(made: Ran) -> dict[str, float]:
     work = {stage: made.cores[stage]["seconds"] for stage in stages}
     around = sum(stages[stage]["seconds"] - seconds for stage, seconds in work.items())
     return {
-        "imports, Prefect's server": began - made.process.began,
+        "imports, start of a server": began - made.process.began,
         "ingest, preprocess": work["ingest"] + work["preprocess"],
         "train": work["train"],
         "evaluate": work["evaluate"],
         "export": work["export"],
-        "hashing, publishing, looking up": around,
+        "hashing, publishing, cache lookup": around,
         "Prefect between the stages": ended - began - sum(stage["seconds"] for stage in stages.values()),
         "report, exit": made.process.ended - ended,
     }
@@ -215,8 +215,8 @@ def shown(found: dict[str, list]) -> list[str]:
         for way, made in found.items()
     }
     names = {
-        "bare": "one bare script of Keras",
-        "warm": "`gristmill run`, a Prefect server running",
+        "bare": "Keras script",
+        "warm": "`gristmill run`, server running",
         "cold": "`gristmill run`, no server running",
     }
     rows = [
@@ -230,17 +230,17 @@ def shown(found: dict[str, list]) -> list[str]:
         )
         for way in names
     ]
-    whole = table(["whole process", "median s", "beyond the script", "peak MiB", "beyond the script", "test MAE"], rows)
+    whole = table(["process", "median s", "additional s", "peak MiB", "additional MiB", "test MAE"], rows)
     split = {way: medians([bare_parts(one) if way == "bare" else parts(one) for one in found[way]]) for way in names}
-    split["bare"]["imports, Prefect's server"] = split["bare"].pop("imports")
+    split["bare"]["imports, start of a server"] = split["bare"].pop("imports")
     where = table(
-        ["where the seconds go, medians", *(names[way] for way in names)],
+        ["part, median s", *(names[way] for way in names)],
         [
             (part, *(f"{split[way][part]:.2f}" if part in split[way] else "–" for way in names))
             for part in split["cold"]
         ],
     )
-    rounds = f"Medians of {len(found['bare'])} rounds in turn, after one that made byte code."
+    rounds = f"Medians of {len(found['bare'])} alternating rounds, after one round that compiles byte code."
     return [*whole, "", *where, "", f"{rounds} {CONDITIONS}"]
 
 

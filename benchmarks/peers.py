@@ -32,11 +32,11 @@ from peers_projects import DVC, GRISTMILL, METAFLOW, MODEL, WIDTH, WORK
 
 EPOCHS = 3
 CONDITIONS = (
-    "Medians of rounds in turn; in brackets the median of gristmill's time divided by the tool's. Goals: nothing to do "
-    "in a third of DVC's time and sooner than Metaflow. Metaflow's runs after the first are `resume`, which the user "
-    "asks for and which takes over what succeeded: `run` does everything again, and sees the edit. DVC sees what "
-    "`deps` names; that the imported module is not among it is the slip that is tried. DVC's analytics and look for "
-    "updates are off."
+    "Medians of alternating rounds; in brackets, the median of gristmill's time divided by the tool's. Goals for "
+    "nothing to do: a third of DVC's time, and faster than Metaflow. Metaflow's later runs are `resume`, which the "
+    "user must ask for and which reuses the steps that succeeded; `run` repeats all steps and sees the edit. DVC "
+    "checks the files that `deps` names. The imported module is not among them: this is the mistake that is tested. "
+    "DVC's analytics and update checks are off."
 )
 
 Seconds = tuple[float, float, float]  # of a first run, of one with nothing to do, of one with epochs changed
@@ -203,10 +203,10 @@ def main() -> None:
                 tools.append(kind(found[0]))
                 tools[-1].name += f" {found[1]}"
         found = in_turn({tool.name: partial(measure, tool, Path(below)) for tool in tools}, asked.rounds)
-        seen = {tool.name: "seen" if sees_an_edit(tool, Path(below)) else "not seen: a stale result" for tool in tools}
+        seen = {tool.name: "seen" if sees_an_edit(tool, Path(below)) else "not seen: stale result" for tool in tools}
     ours = found[tools[0].name]
     rows = [[name, *shown(taken, ours), seen[name]] for name, taken in found.items()]
-    columns = ["tool", "first run s", "nothing to do s", "epochs changed s", "an edit in an imported module"]
+    columns = ["tool", "first run s", "nothing to do s", "epochs changed s", "edit in an imported module"]
     tell("Beside DVC and Metaflow", [*table(columns, rows), "", CONDITIONS], asked.write)
 
 

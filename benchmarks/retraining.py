@@ -42,15 +42,16 @@ COLUMNS = (
     "gated / best candidate",
 )
 NOTES = (
-    "Errors are mean absolute ones of the forecasts of the next arrival, in deviations of each series before the first "
-    "arrival; those of all arrivals count. *never* keeps the first model, *always* serves the selected candidates "
-    "fitted to everything after each arrival, *gated* is the champion of `gristmill retrain`. The three columns are "
-    "means of the ratios to the better of never and always in each replay; *worst* is the largest one of gated, ± its "
-    "standard error by a moving-block bootstrap.",
-    "*Recoveries* are promotions by a recovery, per replay. *Alarm after* counts arrivals from the shift to the first "
-    "alarm: the mean, and the largest; a replay without one is counted as missed. *Gated / best candidate* is the "
-    "ratio of the mean errors from the third arrival after a shift on, mean and largest; the best candidate is the one "
-    "that was best over that stretch, fitted to everything at each arrival.",
+    "Errors are mean absolute errors of the forecasts of the next arrival, in standard deviations of each series "
+    "before the first arrival. All arrivals count. *never* keeps the first model. *always* fits the selected "
+    "candidates to all data after each arrival and serves them. *gated* is the champion of `gristmill retrain`. The "
+    "three columns are means of the ratios to the better of never and always in each replay. *worst* is the largest "
+    "ratio of gated, ± its standard error by a moving-block bootstrap.",
+    "*promoted / always* is the share of arrivals after which a challenger was promoted. *recoveries* is the number of "
+    "promotions by a recovery, per replay. *alarm after* counts the arrivals from the shift to the first alarm: mean "
+    "and largest number; *missed* counts replays without an alarm. *gated / best candidate* is the ratio of the mean "
+    "errors from the third arrival after a shift on: mean and largest ratio. The best candidate is the one with the "
+    "lowest error over these arrivals, fitted to all data at each arrival.",
 )
 
 

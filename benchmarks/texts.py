@@ -50,8 +50,8 @@ def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
 
     ours, theirs = tokenizer.fit(texts, settings), legacy()
     return {
-        "fitted": (lambda: tokenizer.fit(texts, settings), legacy),
-        "encoded": (lambda: tokenizer.encode_texts(ours, texts), lambda: theirs.texts_to_sequences(texts)),
+        "vocabulary fitted": (lambda: tokenizer.fit(texts, settings), legacy),
+        "texts encoded": (lambda: tokenizer.encode_texts(ours, texts), lambda: theirs.texts_to_sequences(texts)),
     }
 
 
@@ -80,8 +80,8 @@ def subwords(texts: list[str], size: float) -> str:
     found, found_busy = seconds(lambda: made.append(tokenizer.fit(texts, settings)))
     _, cut_busy = cut = seconds(lambda: tokenizer.encode_texts(made[0], texts))
     return (
-        f"{PIECES:,} subwords: found in {found:.0f} s ({found_busy:.0f} s of the processors'), cut at "
-        f"{size / cut[0]:.1f} MB/s ({size / cut_busy:.1f} in processor time)."
+        f"To fit {PIECES:,} subwords takes {found:.0f} s ({found_busy:.0f} s of CPU time). They encode "
+        f"{size / cut[0]:.1f} MB/s ({size / cut_busy:.1f} MB a second of CPU time)."
     )
 
 
@@ -92,8 +92,8 @@ def main() -> None:
     texts = reviews(asked.data_dir)
     size = megabytes(texts)
     rows = [compared(name, ways, size) for name, ways in words(texts).items()]
-    told = f"{len(texts):,} reviews, {size:.1f} MB; medians of {ROUNDS} rounds in turn. {subwords(texts, size)}"
-    columns = ["MB/s", "gristmill", "legacy `Tokenizer`", "ratio", "in processor time"]
+    told = f"{len(texts):,} reviews, {size:.1f} MB; medians of {ROUNDS} alternating rounds. {subwords(texts, size)}"
+    columns = ["MB/s", "gristmill", "legacy `Tokenizer`", "ratio", "ratio of CPU time"]
     tell("Texts", [*table(columns, rows), "", told], asked.write)
 
 

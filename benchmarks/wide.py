@@ -107,7 +107,7 @@ def rows(what: str, count: int, parts: int, runners: list[str], rounds: int) -> 
     told = []
     for runner, done in found.items():
         seconds = statistics.median(seconds for seconds, _ in done)
-        same = "the same" if all(digests == expected for _, digests in done) else "OTHERS"
+        same = "identical" if all(digests == expected for _, digests in done) else "DIFFERENT"
         work = [f"{count:,} {what}", str(parts), f"`{runner}`", f"{seconds:.0f}", f"{count / seconds:,.0f}"]
         told.append([*work, f"{first / seconds:.2f}", same])
     return told
@@ -126,7 +126,7 @@ def main() -> None:
     found: list[list[str]] = []
     for kind in asked.kinds:
         found += rows(kind, asked.count or COUNTS[kind], asked.parts, asked.runners, asked.rounds)
-    columns = ["data", "pipelines", "runner", "s", "items a second", "times as fast as the first", "digests"]
+    columns = ["data", "pipelines", "runner", "s", "items/s", "times as fast", "results"]
     tell("Wide runs", table(columns, found), asked.write)
 
 
