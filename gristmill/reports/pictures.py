@@ -7,12 +7,17 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = "#5f6b7a"
 _PAGE_INK = "#010203"  # placeholder for the page's text colour until the SVG is written
 TRUTH, MODEL, BASELINE, ACCENT = "#7a8794", "#2f7ed8", "#e08a1e", "#c2413b"
+
+_PANELS_IN_A_ROW = 3
+_MAX_LETTERS_SIDE_BY_SIDE = 20  # of the labels of an axis in a panel
 
 _STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
@@ -29,8 +34,10 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()) -> "tuple[Figure, list[Axes]]":
-    """Return a figure as wide as the page, and its axes side by side; height in inches."""
+def canvas(
+    height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = (), rows: int = 1
+) -> "tuple[Figure, list[Axes]]":
+    """Return a figure as wide as the page, and its axes side by side, row after row; height in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -38,8 +45,35 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
     text_color: dict[Any, Any] = dict.fromkeys(labelled, _PAGE_INK)
     with rc_context(_STYLE | text_color):
         figure = Figure(figsize=(10, height), layout="constrained")
-        axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths or None)[0]
+        axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths or None).ravel()
     return figure, list(axes)
+
+
+def panels(titles: "Sequence[str]", label: str) -> "tuple[Figure, list[Axes]]":
+    """Return a figure with small axes, a title above each, and a label of the y-axis at the first of each row."""
+    columns = min(_PANELS_IN_A_ROW, len(titles))
+    rows = -(-len(titles) // columns)
+    figure, axes = canvas(2.4 * rows, columns, rows=rows)
+    for unused in axes[len(titles) :]:
+        unused.remove()
+    for single in axes[::columns]:
+        single.set_ylabel(label)
+    for single, title in zip(axes, titles, strict=False):
+        single.set_title(shorten(title, 32), fontsize=10, parse_math=False)
+    return figure, axes[: len(titles)]
+
+
+def name_ticks(axes: "Axes", names: "Sequence[str]") -> None:
+    """Label the x-axis with names, at the positions 0, 1, …"""
+    axes.set_xticks(range(len(names)), [shorten(name, 14) for name in names], parse_math=False)
+    if sum(map(len, names)) > _MAX_LETTERS_SIDE_BY_SIDE:
+        axes.tick_params(axis="x", rotation=30)
+
+
+def shorten(text: str, length: int) -> str:
+    """Return a text of at most `length` characters, cut in its middle."""
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
 
 
 def legend(axes: "Axes", **place: Any) -> None:

@@ -3,14 +3,19 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gristmill.reports.page import page_name, render_page
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, as_svg, canvas, legend, whole_numbers
 from gristmill.reports.run import run_facts
-from gristmill.reports.sections import Section, Table
+from gristmill.reports.sections import BEST, Section, Table
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Drift, Judgement, Retraining
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MAX_RETRAININGS_LISTED = 50
 
@@ -96,7 +101,24 @@ def _judgement(found: Retraining, judgement: Judgement) -> Section:
             f" The champion's error minus the challenger's is {difference} ({CONFIDENCE_LEVEL:.0%} moving-block "
             f"bootstrap interval: {low} to {high})."
         )
-    return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judgement.metric], rows)])
+    pictures = [as_svg(_errors_figure(judgement), "Errors over the judged items")] if judgement.over_time else []
+    tables = [Table("", ["", judgement.metric], rows, marks={0: BEST})]
+    return Section("Challenger, champion, baselines", note, pictures, tables)
+
+
+def _errors_figure(judgement: Judgement) -> "Figure":
+    """Plot the errors of challenger, champion and best baseline over the judged items."""
+    import numpy as np
+
+    figure, (axes,) = canvas(2.6)
+    for (name, errors), colour in zip(judgement.over_time.items(), (MODEL, ACCENT, BASELINE), strict=False):
+        items = (np.arange(len(errors)) + 0.5) * judgement.items / len(errors)
+        axes.plot(items, errors, color=colour, label=name)
+    axes.set_xlabel("judged item, in order of time if there is one")
+    axes.set_ylabel(judgement.metric)
+    whole_numbers(axes)
+    legend(axes)
+    return figure
 
 
 def _all_retrainings(pipeline: str, runs: Runs) -> Section:

@@ -19,6 +19,8 @@ from gristmill.util.block_bootstrap import confidence_interval, standard_error
 
 Errors = npt.NDArray[np.float64]
 
+_MAX_PIECES = 48
+
 NEW_SELECTION, CHAMPIONS_RECIPE = "new selection", "champion's recipe"  # names in scores of the worse recipe
 
 
@@ -35,6 +37,12 @@ class Contest:
         """Return the score of a model: its mean error, or the root of that."""
         mean = float(self.errors[name].mean())
         return math.sqrt(mean) if self.root else mean
+
+    def errors_over_time(self, name: str) -> list[float]:
+        """Return the scores of a model on at most 48 pieces of the judged items, for a picture."""
+        pieces = np.array_split(self.errors[name], min(_MAX_PIECES, len(self.errors[name])))
+        means = np.array([piece.mean() for piece in pieces])
+        return [float(f"{mean:.4g}") for mean in (np.sqrt(means) if self.root else means)]
 
     def differences(self, name: str, other: str) -> Errors:
         """Return values, (items,), whose mean is the score of a model minus that of another one.
@@ -72,6 +80,7 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
         best_baseline=best,
         promoted=promoted,
         why=why,
+        over_time={name: contest.errors_over_time(name) for name in (CHALLENGER, CHAMPION, best) if name in scores},
     )
 
 

@@ -159,6 +159,7 @@ class Judgement(BaseModel):
     best_baseline: str | None
     promoted: bool
     why: str
+    over_time: dict[str, list[JsonFloat]] = {}  # mean errors of consecutive items, of the models worth drawing
 
     @property
     def best_first(self) -> list[tuple[str, float]]:

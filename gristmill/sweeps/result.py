@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.page import page_name, render_page
 from gristmill.reports.sections import BEST, Section, Table
-from gristmill.settings.messages import format_number, format_numbers
+from gristmill.settings.messages import format_number, format_numbers, setting_text
 from gristmill.store.store import Store
 from gristmill.sweeps import leaderboard
 from gristmill.sweeps.leaderboard import LeaderboardEntry
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+_LOG_RATIO = 20  # of the largest value of a setting to the smallest, from which on its axis is logarithmic
 _MAX_LABEL_LENGTH = 120  # characters that fit into the picture
 
 
@@ -90,11 +91,11 @@ class SweepResult:
         """The HTML page of the sweep, `reports/<pipeline>.sweep.html` in the store, rendered now."""
         from gristmill.reports.pictures import as_svg
 
-        pictures = (
-            [as_svg(self._picture(), f"{self._measure} of each point")]
-            if any(entry.values("validation") for entry in self.entries)
-            else []
-        )
+        pictures = []
+        if any(entry.values("validation") for entry in self.entries):
+            pictures = [as_svg(self._picture(), f"{self._measure} of each point")]
+            if settings := self._varied_settings:
+                pictures.append(as_svg(self._setting_figure(settings), f"{self._measure} by setting"))
         facts = {"sweep": f"{len(self.entries)} points", "seeds": f"{max(entry.seeds for entry in self.entries)}"}
         content = [Section("Leaderboard", self.summary, pictures, [self.table])]
         return render_page(
@@ -149,6 +150,38 @@ class SweepResult:
         axes.set_yticks([])
         axes.set_xlabel(self._measure)
         axes.set_ylim(-0.5, len(scored) - 0.4)
+        return figure
+
+    @property
+    def _varied_settings(self) -> list[str]:
+        """The settings for which scored points have several values."""
+        values: dict[str, set[str]] = {}
+        for entry in self.entries:
+            if entry.mean("validation") is not None:
+                for key, value in _settings_of(entry).items():
+                    values.setdefault(key, set()).add(str(value))
+        return [key for key, found in values.items() if len(found) > 1]
+
+    def _setting_figure(self, settings: list[str]) -> "Figure":
+        """Return a panel for each setting: the score of each point by its value."""
+        from gristmill.reports.pictures import ACCENT, MODEL, name_ticks, panels
+
+        figure, all_axes = panels(settings, self._measure)
+        scored = [entry for entry in self.entries if entry.mean("validation") is not None]
+        for axes, key in zip(all_axes, settings, strict=True):
+            known = [entry for entry in scored if key in _settings_of(entry)]
+            values = [_settings_of(entry)[key] for entry in known]
+            if any(type(value) not in (int, float) for value in values):
+                names = sorted(set(map(setting_text, values)), key=lambda name: (len(name), name))
+                name_ticks(axes, names)
+                values = [names.index(setting_text(value)) for value in values]
+            elif 0 < _LOG_RATIO * min(values) <= max(values):
+                axes.set_xscale("log")
+            for entry, value in zip(known, values, strict=True):
+                colour = ACCENT if entry is self.best else MODEL
+                axes.plot(
+                    value, statistics.mean(entry.values("validation")), "o", color=colour, markersize=5, alpha=0.8
+                )
         return figure
 
 

@@ -109,6 +109,7 @@ def write_ingested(
     targets = [name for name in table.columns[2:-1] if name not in (*inputs, *known)]
     columns = {"targets": targets, "inputs": list(inputs), "known": list(known)}
     write_table(folder / "series.parquet", table)
+    write_table(folder / "future.parquet", table[["unique_id", "ds", *known]].head(0))
     write_document(folder / "summary.json", columns | {"frequency": frequency})
 
 

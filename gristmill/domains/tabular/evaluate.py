@@ -16,6 +16,7 @@ from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.linear import LeastSquares
 from gristmill.domains.tabular.models.mean import Mean
+from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
 from gristmill.runs.scores import FILE, MODEL, summarise
@@ -44,8 +45,8 @@ def evaluate(
     Predictions of the validation set are those of models that were not fitted on it.
 
     Writes `predictions.parquet` (one row per row of the table: `row`, its position; `part`; `y`; one column per model),
-    `scores.json` and, with more than one column to predict from, `importance.json`. The time that each candidate takes
-    for a row is added to `microseconds`.
+    `scores.json` and, with more than one column to predict from, `importance.json` and `partial_dependence.parquet`.
+    The time that each candidate takes for a row is added to `microseconds`.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
     tried = succeeded(candidates or {})
@@ -68,6 +69,9 @@ def evaluate(
     write_document(out / FILE, summarise(scores, "mae", _METRICS, selected=summary_of(train), others=others))
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
+        names = [feature["feature"] for feature in ranking["features"]]
+        dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
+        write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 

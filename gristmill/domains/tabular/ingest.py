@@ -40,6 +40,7 @@ def _ingest(
     if schema:
         check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
     complete, _ = complete_rows(rows, ingest)
+    missing = {name: int(is_empty(rows.frame[name]).sum()) for name in map(str, rows.frame)}
     table = complete[[*ingest.numbers, *ingest.categories, ingest.target]]
     dropped = len(rows.frame) - len(table)
     counts = {"rows": len(table)} | ({"dropped": dropped} if dropped else {}) | source.counts
@@ -51,6 +52,7 @@ def _ingest(
             "numbers": ingest.numbers,
             "categories": ingest.categories,
             "counts": counts,
+            "missing": missing,
             "statistics": {name: _statistics(table[name]) for name in [ingest.target, *ingest.numbers]},
             "names": {name: _names(table[name]) for name in ingest.categories},
         },
@@ -64,7 +66,7 @@ def complete_rows(rows: Rows, settings: Ingest) -> tuple[pd.DataFrame, npt.NDArr
     Raises:
         DataError: a row has an empty cell and must not be dropped, or every row has one.
     """
-    empty = rows.frame.isna() | (rows.frame == "")
+    empty = is_empty(rows.frame)
     complete = ~empty.any(axis=1).to_numpy()
     if settings.missing == "error" and not complete.all():
         first = int(complete.argmin())
@@ -80,6 +82,11 @@ def complete_rows(rows: Rows, settings: Ingest) -> tuple[pd.DataFrame, npt.NDArr
     for name in settings.categories:
         table[name] = table[name].convert_dtypes().astype(str)  # pandas reads integers next to an empty cell as 3.0
     return table, complete
+
+
+def is_empty(cells: Any) -> Any:
+    """Return which cells of a frame or a column are empty."""
+    return cells.isna() | (cells == "")
 
 
 def _statistics(values: "pd.Series[float]") -> dict[str, float]:

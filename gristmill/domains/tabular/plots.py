@@ -1,15 +1,17 @@
 """Plots of a report on tabular regression."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from gristmill.domains.tabular.dataset import PARTS, by_part
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, name_ticks, panels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_MAX_NAMES = 12  # of a category
 _COLOURS = dict(zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True))
 
 
@@ -37,6 +39,36 @@ def residual_figure(test: pd.DataFrame) -> "Figure":
     distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
     distribution.set_xlabel("count")
     return figure
+
+
+def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame) -> "Figure":
+    """Draw residuals by the values of each feature."""
+    figure, axes = panels(list(map(str, features)), "residual")
+    for single, name in zip(axes, features, strict=True):
+        single.axhline(0, color=TRUTH, linewidth=0.8)
+        single.plot(_positions(single, features[name]), test["y"] - test["model"], ".", color=MODEL, markersize=3)
+    return figure
+
+
+def dependence_figure(table: pd.DataFrame, target: str) -> "Figure":
+    """Draw the mean prediction by the value of each feature; `table` is that of `partial_dependence`."""
+    figure, axes = panels(list(table["feature"].unique()), target)
+    low, high = table["prediction"].min(), table["prediction"].max()
+    for single, (_, rows) in zip(axes, table.groupby("feature", sort=False), strict=True):
+        is_number = rows["number"].notna().all()
+        values = rows["number"] if is_number else rows["name"]
+        single.plot(_positions(single, values), rows["prediction"], "-" if is_number else "o", color=MODEL)
+        single.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+    return figure
+
+
+def _positions(axes: "Axes", values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return where values are on the x-axis: numbers as they are, names at places that are labelled with them."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    names = list(values.value_counts().index[:_MAX_NAMES])
+    name_ticks(axes, names)
+    return values.map({name: at for at, name in enumerate(names)})
 
 
 def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: str, best: str) -> "Figure":

@@ -9,17 +9,19 @@ import pandas as pd
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.tabular import dataset, plots
 from gristmill.domains.tabular.dataset import PARTS, Prepared
+from gristmill.domains.tabular.partial_dependence import MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Scores
-from gristmill.settings.messages import format_number, format_numbers, score_column
+from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
+_MAX_ROWS_LISTED = 10
 _MAX_NAMES = 12  # of a category, in a table
 
 
@@ -32,7 +34,9 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield scores_section(scores, METRICS, remark)
     yield from prediction_sections(data, predictions, scores.best_baseline)
     yield from category_sections(data, predictions, scores.best_baseline)
+    yield worst_section(data, predictions, scores.best_baseline)
     yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
+    yield from dependence_sections(folders["evaluate"], data.layout.target)
     yield from training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data)
 
@@ -56,10 +60,42 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str) ->
         pictures=[as_svg(plots.scatter_figure(predictions), "Prediction against true value, by part")],
     )
     test = predictions[predictions["part"] == "test"]
+    features = data.table.loc[test.index, [*numbers, *data.layout.categories][:MAX_FEATURES]]
+    pictures = [as_svg(plots.residual_figure(test), "Residuals by prediction, and their histogram")]
+    pictures.append(as_svg(plots.residuals_by_feature_figure(test, features), "Residuals by feature"))
+    note = "Truth minus prediction, on the test set, by prediction and by feature."
+    yield Section("Residuals", note, pictures)
+
+
+def worst_section(data: Prepared, predictions: pd.DataFrame, best: str) -> Section:
+    """Return the rows of the test set with the largest errors."""
+    test = predictions[predictions["part"] == "test"]
+    errors = (test["y"] - test["model"]).abs()
+    worst = test.loc[errors.nlargest(_MAX_ROWS_LISTED).index]
+    features = data.table.loc[worst.index, [*data.layout.numbers, *data.layout.categories][:MAX_FEATURES]]
+    columns = [worst["row"], *(worst[name] for name in ("y", "model", best)), *(features[name] for name in features)]
+    headings = ["row", data.layout.target, "prediction", best, *map(str, features)]
+    note = "Rows of the test set with the largest absolute errors. Rows are counted from 0, without unusable ones."
+    rows = list(map(list, zip(*map(_cells, columns), strict=True)))
+    return Section("Worst rows", note, tables=[Table("", headings, rows)])
+
+
+def _cells(values: "pd.Series[Any]") -> list[str]:
+    return format_numbers(values.tolist()) if pd.api.types.is_numeric_dtype(values) else list(map(str, values))
+
+
+def dependence_sections(evaluated: Path, target: str) -> Iterator[Section]:
+    """Yield the partial dependence of the prediction on each feature, if evaluate has measured it."""
+    if not (evaluated / PARTIAL_DEPENDENCE_FILE).exists():
+        return
+    table = read_table(evaluated / PARTIAL_DEPENDENCE_FILE)
+    note = (
+        "The mean prediction for rows of the test set in which one feature is set to the value on the x-axis. All "
+        f"panels have the same scale. At most {MAX_FEATURES} features, the most important first. Features that depend "
+        "on each other make combinations that never occur."
+    )
     yield Section(
-        "Residuals",
-        "Truth minus prediction, on the test set.",
-        pictures=[as_svg(plots.residual_figure(test), "Residuals by prediction, and their histogram")],
+        "Partial dependence", note, [as_svg(plots.dependence_figure(table, target), "Mean prediction by feature")]
     )
 
 
@@ -100,8 +136,9 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     """Return statistics of each column of numbers, the target first."""
     columns = summary["statistics"]
     names = list(columns[summary["target"]])
-    rows = [[column, *format_numbers([values[name] for name in names])] for column, values in columns.items()]
-    return Table("Numbers", ["", *names], rows)
+    missing = _missing(summary)
+    rows = [[name, missing[name], *format_numbers([values[key] for key in names])] for name, values in columns.items()]
+    return Table("Numbers", ["", "missing", *names], rows)
 
 
 def names_table(summary: dict[str, Any]) -> Table:
@@ -109,5 +146,11 @@ def names_table(summary: dict[str, Any]) -> Table:
     rows = []
     for column, category in summary["names"].items():
         frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
-        rows.append([column, f"{category['different']:,}", frequent])
-    return Table("Categories", ["", "names", "most frequent"], rows, words=True)
+        rows.append([column, _missing(summary)[column], f"{category['different']:,}", frequent])
+    return Table("Categories", ["", "missing", "names", "most frequent"], rows, words=True)
+
+
+def _missing(summary: dict[str, Any]) -> dict[str, str]:
+    """Return the number of empty cells of each column, which artifacts of earlier versions do not have."""
+    names = [summary["target"], *summary["numbers"], *summary["categories"]]
+    return {name: f"{summary['missing'][name]:,}" if "missing" in summary else MISSING for name in names}

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.plots import shorten
 from gristmill.domains.text.projector import visible
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, text_color
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, shorten, text_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

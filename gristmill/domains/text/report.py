@@ -27,6 +27,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     evaluation, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
     yield report.scores_section(evaluation)
     yield report.confusion_section(evaluation)
+    yield from report.threshold_sections(evaluation)
     yield report.calibration_section(evaluation)
     yield from error_sections(folders["evaluate"])
     yield from report.slice_sections(evaluation)

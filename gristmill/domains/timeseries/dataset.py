@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Values = npt.NDArray[np.float32]
 PartRange = npt.NDArray[np.int64]  # (…, 2): half-open ranges of positions
 
+AFTER_THE_END = "after_the_end.parquet"  # `ds` and known columns of the horizon after the first series
+FORECAST = "forecast.parquet"  # of the first series after its end, in a bundle
 PARTS = ("train", "validation", "test")  # in the order of time
 OBSERVATIONS_PER_BLOCK = 1 << 20  # about as many, in whole series
 

@@ -1,11 +1,14 @@
 """Export: write the tested network as a bundle, and verify its predictions in a fresh process."""
 
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
+import pandas as pd
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.dataset import AFTER_THE_END, FORECAST, Prepared
 from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
@@ -20,7 +23,7 @@ from gristmill.export.bundle import check_parity, check_same_as_scored, export_n
 from gristmill.keys import digest_of_file
 from gristmill.runs.scores import MODEL, write_exported
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, write_document
+from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 _MAX_PARITY_WINDOWS = 10 * saved_network.BATCH_ROWS  # windows to compare, in the same batches as those scored
 
@@ -30,7 +33,8 @@ def export(
 ) -> dict[str, int]:
     """Write the network in each format, and check that each format repeats the scored predictions.
 
-    Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference). A network
+    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, if known
+    columns do not prevent it, `forecast.parquet`: the forecast of the first series after the end of the data. A network
     without quantiles gets those that evaluate calibrated. A refit network is exported with the scores and the
     calibration of the tested network; it is compared with its own predictions.
 
@@ -57,12 +61,36 @@ def export(
         difference = check_parity(
             reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
         )
+    if (preprocess / AFTER_THE_END).exists():
+        after = read_table(preprocess / AFTER_THE_END)
+        write_table(out / FORECAST, forecast_after_the_end(network, data.only(slice(0, 1)), levels, after))
     learned = training["quantiles"] is not None
     told = signature(data, network.input_shape[1] is None, past, levels, learned, export)
     write_document(out / "signature.json", told)
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
     return {"formats": len(export.formats), "parity_windows": len(starts)}
+
+
+def forecast_after_the_end(
+    network: keras.Model, series: Prepared, levels: list[float] | None, after: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the forecast of a series after its end: `ds`, a column for each target, and its quantiles.
+
+    `after` has the times of the horizon and the known columns there.
+    """
+    layout = series.layout
+    window = series.histories(series.bounds[:, 1])
+    if layout.known:  # shifted, see `dataset.py`
+        window[0, -layout.horizon :, layout.channels :] = after[layout.known]
+    points, quantiles = split_exported(np.asarray(network(window)), levels, len(layout.targets))
+    columns: dict[str, Any] = {"ds": after["ds"]}
+    for at, target in enumerate(layout.targets):
+        columns[target] = points[0, :, at]
+        if quantiles is not None:
+            names = [f"{target} {quantile_name(level)}" for level in levels or ()]
+            columns |= dict(zip(names, quantiles[0, :, at].T, strict=True))
+    return pd.DataFrame(columns)
 
 
 def _check_scored(

@@ -34,7 +34,7 @@ def ingest(
       Each series begins when the last of its targets begins and ends when the first of them ends.
       With `gaps = "drop"` rows with a gap are left out, and the remaining rows count as consecutive observations.
     - `future.parquet`, if columns are known ahead: `unique_id`, `ds` and these columns in the rows after that.
-    - `summary.json`: columns, frequency, span, counts and statistics.
+    - `summary.json`: columns, frequency, span, counts, missing values (also at times without a row) and statistics.
 
     The schema has rules for the rows as the source has them, before repairs. Returns the counts of rows and of repairs
     that are not zero. Rows that cannot be used are set aside, up to the share `quarantine`, and listed in
@@ -65,7 +65,7 @@ def _ingest(
     frequency = by_series.frequency(ingest)
     if schema:
         check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
-    counts, (first, last) = _write_series(by_series, frequency, ingest, out)
+    counts, missing, (first, last) = _write_series(by_series, frequency, ingest, out)
     counts |= source.counts
     summary = {
         "targets": ingest.target,
@@ -76,6 +76,7 @@ def _ingest(
         "first": str(first),
         "last": str(last),
         "counts": counts,
+        "missing": missing,
     }
     del by_series
     series = out / "series.parquet"
@@ -86,13 +87,18 @@ def _ingest(
 
 def _write_series(
     rows: RowsBySeries, frequency: str, ingest: Ingest, out: Path
-) -> tuple[dict[str, int], tuple[Any, Any]]:
-    """Write the series, a block at a time; return counts that are not zero, and the first and the last time."""
+) -> tuple[dict[str, int], dict[str, int], tuple[Any, Any]]:
+    """Write the series, a block at a time.
+
+    Return counts that are not zero, the missing values of each column, and the first and the last time.
+    """
     names, counts, ends = [*ingest.target, *ingest.inputs, *ingest.known], Counter[str](), []
+    missing = dict.fromkeys(names, 0)
     with table_writer(out / "series.parquet") as write, table_writer(out / "future.parquet") as write_future:
         for block in rows.blocks:
             ordered, repairs = rows.ordered(block, ingest)
             gridded = _gridded(ordered, frequency, ingest, rows.source)
+            missing = {name: count + int(np.isnan(gridded.columns[name]).sum()) for name, count in missing.items()}
             cleaned = clean(gridded, ingest, frequency, rows.source.name)
             series, future = cleaned.series, cleaned.future
             write(_table(series, names).assign(filled=cleaned.filled))
@@ -109,7 +115,7 @@ def _write_series(
                 **repairs,
             )
     counts["converted_to_utc"] = rows.converted
-    return {name: count for name, count in counts.items() if count}, (min(ends), max(ends))
+    return {name: count for name, count in counts.items() if count}, missing, (min(ends), max(ends))
 
 
 def _gridded(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) -> Observations:

@@ -10,22 +10,45 @@ from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, whole_numbers
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_MIN_VALUES_SHOWN = 60  # before the end of the data
 
 
 def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFrame | None = None) -> "Figure":
     """Draw truth, forecast with its intervals and best baseline one step ahead, and mark anomalies."""
     figure, (axes,) = canvas()
-    quantiles = [*quantile_columns(first).items()]
-    for inner, alpha in {0: 0.15, len(quantiles) // 4: 0.25}.items() if quantiles else ():
-        (low, begin), (high, end) = quantiles[inner], quantiles[-1 - inner]
-        label = f"{end - begin:.0%} interval"
-        axes.fill_between(first["ds"], first[low], first[high], color=MODEL, alpha=alpha, linewidth=0, label=label)
+    _fill_intervals(axes, first)
     axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
     axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
     axes.plot(first["ds"], first["model"], color=MODEL, label="model")
     if flagged is not None and len(flagged):
         axes.plot(flagged["ds"], flagged["y"], "o", color=ACCENT, markersize=5, fillstyle="none", label="anomaly")
+    legend(axes)
+    return figure
+
+
+def _fill_intervals(axes: "Axes", table: pd.DataFrame) -> None:
+    """Fill the widest interval between the quantiles of a table, and one of half as many levels."""
+    quantiles = [*quantile_columns(table).items()]
+    for inner, alpha in {0: 0.15, len(quantiles) // 4: 0.25}.items() if quantiles else ():
+        (low, begin), (high, end) = quantiles[inner], quantiles[-1 - inner]
+        label = f"{end - begin:.0%} interval"
+        axes.fill_between(table["ds"], table[low], table[high], color=MODEL, alpha=alpha, linewidth=0, label=label)
+
+
+def after_figure(series: Prepared, target: str, forecast: pd.DataFrame) -> "Figure":
+    """Draw the last values of a target, and its forecast after them with intervals."""
+    figure, (axes,) = canvas()
+    shown = max(_MIN_VALUES_SHOWN, 4 * len(forecast))
+    at = series.layout.targets.index(target)
+    ahead = forecast.rename(columns=lambda name: name.removeprefix(f"{target} "))
+    _fill_intervals(axes, ahead)
+    axes.plot(series.times[-shown:], series.values[-shown:, at], color=TRUTH, linewidth=1.1, label="truth")
+    marker = "o-" if len(ahead) < _MIN_VALUES_SHOWN else "-"
+    axes.plot(ahead["ds"], forecast[target], marker, color=MODEL, markersize=3, label="forecast")
+    axes.set_ylabel(target)
     legend(axes)
     return figure
 

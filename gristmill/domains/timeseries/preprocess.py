@@ -8,18 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset, known_features
+from gristmill.domains.timeseries import dataset, grid, known_features
 from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import min_before_block, min_past, split_all, split_each
 from gristmill.errors import DataError, RequestError
 from gristmill.settings.messages import format_number
-from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table
+from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table, write_table
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
-    """Split ingested series and write them with their layout (`dataset.py`).
+    """Split ingested series and write them with their layout (`dataset.py`), and what is known after the first one.
 
     Raises:
         DataError: the series are too short for the configured parts and windows, or constant.
@@ -36,6 +36,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         bounds, parts = split_all(table["ds"], lengths, preprocess)
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
     times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
+    if (after := after_the_end(times, bounds[0, 1], ids[0], ingest, summary, preprocess)) is not None:
+        write_table(out / dataset.AFTER_THE_END, after)
     del table, known  # values and times are enough
     trained = values[inside(len(values), parts[:, 0])]
     check_targets(trained, summary["targets"])
@@ -120,6 +122,23 @@ def known_ahead(
             "columns would not cover all steps to forecast. Set a history at least as long as the horizon."
         )
     return known
+
+
+def after_the_end(
+    times: pd.Index, end: int, series: str, ingest: Path, summary: dict[str, Any], settings: Preprocess
+) -> pd.DataFrame | None:
+    """Return the times of the horizon after the first series, which ends at a position, and the known columns there.
+
+    Return None if the source does not have all known columns of these times.
+    """
+    after = pd.DataFrame({"ds": grid.after(times[end - 1], settings.horizon, summary["frequency"])})
+    features = known_features.features(pd.Index(after["ds"]), settings, times.min(), summary["frequency"])
+    if summary["known"]:
+        future = read_table(ingest / "future.parquet")
+        future = future[future["unique_id"] == series].drop(columns="unique_id")
+        after = after.merge(future, how="left", on="ds")
+    after[list(map(str, features))] = features.to_numpy()
+    return None if after.isna().any(axis=None) else after
 
 
 def shifted(known: npt.NDArray[np.float64], bounds: PartRange, horizon: int) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.timeseries import dataset, decomposition, plots
-from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.dataset import FORECAST, PARTS, Prepared
 from gristmill.domains.timeseries.forecast_tables import SCORES, read_scores
 from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.reports.importance import importance_sections
@@ -34,6 +34,7 @@ METRICS = {
 }
 INTERVALS = {"wql": "WQL", "coverage": "coverage", "width": "width"}
 
+_MAX_STEPS_LISTED = 12  # after the end of the data
 _MAX_SERIES_LISTED = 12  # half of them with the lowest skill, half with the highest
 
 
@@ -74,6 +75,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
         read_scores(folders["evaluate"]),
     )
     yield scores_section(report.scores, METRICS | INTERVALS, *remarks(report.scores))
+    yield from after_sections(report)
     yield from forecast_sections(report)
     yield from score_sections(report)
     yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
@@ -119,6 +121,25 @@ def _on_validation(scores: Scores) -> str:
         return ""
     relation, shown = "beats" if model < error else "does not beat", format_numbers([model, error])
     return f"On the validation set it {relation} {name}: {shown[0]} against {shown[1]}."
+
+
+def after_sections(report: ReportData) -> Iterator[Section]:
+    """Yield the forecast of the first series after the end of the data, if the exported model has made one."""
+    path = report.folders.get("export", Path()) / FORECAST
+    if not path.exists():
+        return
+    forecast, data = read_table(path), report.data.only(slice(0, 1))
+    targets = data.layout.targets
+    pictures = [
+        as_svg(plots.after_figure(data, name, forecast), f"The last values of {name}, and the forecast after them")
+        for name in targets
+    ]
+    of_series = f" of {data.ids[0]}, the first of {len(report.data.ids):,} series," if len(report.data.ids) > 1 else ""
+    note = f"The forecast{of_series} after the end of the data. gristmill predict prints all forecasts."
+    first = forecast.head(_MAX_STEPS_LISTED)
+    columns = [map(_time, first["ds"]), *(format_numbers(first[name].tolist(), digits=5) for name in targets)]
+    table = Table("", ["time", *targets], list(map(list, zip(*columns, strict=True))))
+    yield Section("Forecast after the end of the data", note, pictures, [table])
 
 
 def forecast_sections(report: ReportData) -> Iterator[Section]:
@@ -295,8 +316,10 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     """Return statistics of each column."""
     columns = summary["statistics"]
     names = list(next(iter(columns.values())))
-    rows = [[column, *format_numbers([values[name] for name in names])] for column, values in columns.items()]
-    return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
+    missing = summary.get("missing", {})  # artifacts of earlier versions have no such key
+    shown = {name: f"{missing[name]:,}" if name in missing else MISSING for name in columns}
+    rows = [[name, shown[name], *format_numbers([values[key] for key in names])] for name, values in columns.items()]
+    return Table("Columns", ["", "missing", *(name.replace("_", " ") for name in names)], rows)
 
 
 def _without_empty_columns(title: str, headings: list[str], rows: list[list[str]]) -> Table:

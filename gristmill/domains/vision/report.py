@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.classification import report
-from gristmill.domains.common.classification.plots import shorten
 from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.common.classification.report import headline_picture
 from gristmill.domains.vision import dataset, feature_maps, plots
 from gristmill.reports.learning import network_section, training_sections
-from gristmill.reports.pictures import as_svg
+from gristmill.reports.pictures import as_svg, shorten
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_document
 
@@ -26,6 +25,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     evaluation = report.read_evaluation(folders)
     yield report.scores_section(evaluation)
     yield report.confusion_section(evaluation)
+    yield from report.threshold_sections(evaluation)
     yield report.calibration_section(evaluation)
     yield from error_sections(folders["evaluate"])
     yield from report.slice_sections(evaluation)

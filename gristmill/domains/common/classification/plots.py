@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gristmill.domains.common.classification.scores import BINS
-from gristmill.reports.pictures import MODEL, TRUTH, canvas, legend, text_color
+from gristmill.domains.common.classification.scores import BINS, ThresholdCurves
+from gristmill.reports.pictures import BASELINE, MODEL, TRUTH, canvas, legend, shorten, text_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +37,27 @@ def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str])
     return figure
 
 
+def threshold_figure(curves: ThresholdCurves, baseline: str, reached: tuple[float, float, float]) -> "Figure":
+    """Draw the ROC curve and the precision-recall curve of the second class.
+
+    `reached` are false-positive rate, recall and precision of the baseline's own decision.
+    """
+    figure, (roc, precision) = canvas(3.4, columns=2)
+    roc.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="guessing")
+    roc.plot(curves.false_positives, curves.recall, color=MODEL, label="model")
+    roc.plot(reached[0], reached[1], "o", color=BASELINE, label=baseline)
+    roc.set_xlabel("false-positive rate")
+    roc.set_ylabel("recall (true-positive rate)")
+    precision.plot(curves.recall[1:], curves.precision, color=MODEL, label="model")
+    precision.plot(reached[1], reached[2], "o", color=BASELINE, label=baseline)
+    precision.set_xlabel("recall")
+    precision.set_ylabel("precision")
+    for axes in (roc, precision):
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+        legend(axes)
+    return figure
+
+
 def calibration_figure(bins: Sequence[dict[str, float]]) -> "Figure":
     """Draw accuracy against confidence, and the histogram of confidence."""
     figure, (accuracy, histogram) = canvas(3.2, columns=2, widths=(3, 2))
@@ -53,9 +74,3 @@ def calibration_figure(bins: Sequence[dict[str, float]]) -> "Figure":
     for axes in (accuracy, histogram):
         axes.set_xlim(0, 1)
     return figure
-
-
-def shorten(text: str, length: int) -> str:
-    """Return a text of at most `length` characters, cut in its middle."""
-    half = (length - 1) // 2
-    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification import plots
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
+from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.domains.common.classification.scores import threshold_curves
 from gristmill.reports import scores
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Scores
-from gristmill.settings.messages import score, score_column
+from gristmill.settings.messages import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {
@@ -102,6 +105,27 @@ def confusion_section(evaluation: Evaluation) -> Section:
     return Section(
         "Confusion matrix", note, [picture], [Table("", ["class", "examples", "precision", "recall", "F1"], rows)]
     )
+
+
+def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield ROC and precision-recall curves if there are two classes, both in the test set."""
+    classes, best = evaluation.scores.classes, evaluation.scores.best_baseline
+    rows = read_predictions(evaluation.evaluate, "test")
+    truth = (rows["label"] == classes[-1]).to_numpy()
+    if len(classes) != 2 or truth.all() or not truth.any():
+        return
+    curves = threshold_curves(truth.astype(np.int64), rows[f"p_{classes[1]}"].to_numpy())
+    missed = misclassified(rows, best) > 0
+    taken = truth != missed  # what the baseline puts into the second class
+    precision = truth[taken].mean() if taken.any() else 0.0
+    reached = (taken & missed).sum() / (~truth).sum(), (taken & truth).sum() / truth.sum(), precision
+    note = (
+        f"The test set by the threshold above which an example counts as {classes[1]}. The area under the ROC curve is "
+        f"{format_number(evaluation.scores.model['test']['roc_auc'] or 0)}, the average precision "
+        f"{format_number(curves.average_precision)}. The dot is the decision of {best}."
+    )
+    picture = as_svg(plots.threshold_figure(curves, best, reached), "ROC curve, and precision by recall")
+    yield Section("ROC and precision-recall", note, [picture])
 
 
 def calibration_section(evaluation: Evaluation) -> Section:

@@ -5,6 +5,8 @@ Hanley & McNeil, "The meaning and use of the area under a receiver operating cha
 143(1), 1982; Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
@@ -30,9 +32,14 @@ def log_loss(truth: Labels, probabilities: Values) -> float:
 
 
 def brier(truth: Labels, probabilities: Values) -> float:
-    """Mean squared distance to the certain truth, summed over classes: 0 to 2; lower is better."""
+    """Mean squared distance to the certain truth; lower is better.
+
+    For two classes it is the squared error of the second one's probability, 0 to 1, as scikit-learn defines it. For
+    more classes it is summed over them, 0 to 2.
+    """
     of_truth = probabilities[np.arange(len(truth)), truth]
-    return float((np.square(probabilities).sum(axis=1) - 2 * of_truth + 1).mean())
+    summed = float((np.square(probabilities).sum(axis=1) - 2 * of_truth + 1).mean())
+    return summed / 2 if probabilities.shape[1] == 2 else summed
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> Counts:
@@ -64,6 +71,32 @@ def roc_auc(truth: Labels, probabilities: Values) -> float | None:
     ranks, second = rankdata(probabilities[:, 1]), truth == 1
     above, below = int(second.sum()), int((~second).sum())
     return float((ranks[second].sum() - above * (above + 1) / 2) / (above * below)) if above and below else None
+
+
+@dataclass(frozen=True)
+class ThresholdCurves:
+    """Shares by threshold of the second class's probability, the highest first; rates begin with 0 of no example."""
+
+    false_positives: Values  # share of the first class that is taken for the second, (thresholds + 1,)
+    recall: Values  # share of the second class that is found, (thresholds + 1,)
+    precision: Values  # share of the examples above the threshold that are of the second class, (thresholds,)
+
+    @property
+    def average_precision(self) -> float:
+        """Mean precision over the steps of recall, as scikit-learn defines it."""
+        return float((np.diff(self.recall) * self.precision).sum())
+
+
+def threshold_curves(truth: Labels, second: Values) -> ThresholdCurves:
+    """Return the ROC curve and the precision-recall curve of two classes, from the second one's probabilities.
+
+    Both classes have examples. Equal probabilities share a threshold.
+    """
+    order = np.argsort(-second, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(second[order])), len(order) - 1)
+    found, taken = np.cumsum(truth[order] == 1)[last], last + 1
+    rates = [np.concatenate([[0], counts]) / counts[-1] for counts in (taken - found, found)]
+    return ThresholdCurves(rates[0], rates[1], found / taken)
 
 
 def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:

@@ -57,6 +57,7 @@ def test_the_summary_counts_and_describes(tmp_path: Path) -> None:
         "numbers": ["area"],
         "categories": ["town"],
         "counts": {"rows": 3},
+        "missing": {"town": 0, "area": 0, "price": 0},
         "statistics": {
             "price": {
                 "mean": 200,

@@ -36,16 +36,26 @@ def test_numbers_and_a_category_have_the_errors_by_category_and_no_line(of_house
     assert {title: len(section.pictures) for title, section in of_houses_sold.items()} == {
         "Scores": 0,
         "Truth and prediction": 1,
-        "Residuals": 1,
+        "Residuals": 2,
         "Error by category": 0,
+        "Worst rows": 0,
         "Importance of the features": 0,
+        "Partial dependence": 1,
         "Training": 1,
         "Data": 0,
     }
 
 
 def test_one_column_of_numbers_has_the_line_itself(of_line: dict[str, Section]) -> None:
-    assert list(of_line) == ["Scores", "The line", "Truth and prediction", "Residuals", "Training", "Data"]
+    assert list(of_line) == [
+        "Scores",
+        "The line",
+        "Truth and prediction",
+        "Residuals",
+        "Worst rows",
+        "Training",
+        "Data",
+    ]
     texts = {element.text for element in ET.fromstring(of_line["The line"].pictures[0]).iter(f"{SVG}text")}  # noqa: S314  # our own
     assert {"model", "least_squares", "train", "test", "x", "y"} <= texts
 
@@ -119,6 +129,19 @@ def test_names_that_were_not_in_training_are_marked(mixed: Folders) -> None:
     assert sorted(row[0] for row in table.rows) == ["Bonn (new)", "Köln", "Ulm"]
 
 
+def test_the_worst_rows_have_the_largest_errors_with_their_features(
+    of_houses_sold: dict[str, Section], mixed: Folders
+) -> None:
+    (table,) = of_houses_sold["Worst rows"].tables
+    predictions = read_table(mixed["evaluate"] / "predictions.parquet").query("part == 'test'")
+    worst = (predictions["y"] - predictions["model"]).abs().nlargest(10).index
+
+    assert table.headings[:4] == ["row", "price", "prediction", "least_squares"]
+    assert [int(row[0]) for row in table.rows] == worst.tolist()
+    source = report.dataset.read(mixed["preprocess"]).table.loc[worst]
+    assert [row[-1] for row in table.rows] == source["part"].tolist()
+
+
 def test_the_data_are_counted(of_houses_sold: dict[str, Section], mixed: Folders) -> None:
     section = of_houses_sold["Data"]
     parts, numbers, names = section.tables
@@ -127,7 +150,7 @@ def test_the_data_are_counted(of_houses_sold: dict[str, Section], mixed: Folders
     assert parts.rows == [["train", "36"], ["validation", "10"], ["test", "14"]]
     assert [row[0] for row in numbers.rows] == ["price", "area", "rooms of it"]
     counts = pd.Series(read_table(mixed["ingest"] / "table.parquet")["part"]).value_counts()
-    assert names.rows == [["part", "2", ", ".join(f"{name} ({count})" for name, count in counts.items())]]
+    assert names.rows == [["part", "0", "2", ", ".join(f"{name} ({count})" for name, count in counts.items())]]
 
 
 def test_the_headline_picture_needs_the_evaluation_alone(mixed: Folders) -> None:

@@ -63,6 +63,7 @@ def attempt(solved: Folders, tmp_path: Path, parity_here: None) -> Tampered:
 @pytest.mark.slow
 def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Folders) -> None:
     assert {path.name for path in exported["export"].iterdir()} == {
+        "forecast.parquet",
         "model.keras",
         "saved_model",
         "scores.json",

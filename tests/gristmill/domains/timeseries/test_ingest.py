@@ -82,6 +82,7 @@ def test_the_series_and_its_summary_are_written(run: Run) -> None:
         "known": [],
         "frequency": "D",
         "series": 1,
+        "missing": {"y": 0},
         "first": "2020-01-01 00:00:00",
         "last": "2020-01-03 00:00:00",
         "counts": counts,

@@ -19,7 +19,7 @@ from gristmill.export import bundle
 from gristmill.export.formats import Predictor
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, write_document
+from gristmill.util.table_io import read_document, read_table, write_document
 from helpers.small_runs import CUT, MEANING, Folders, Predict, run_stages, with_bundle
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
@@ -383,3 +383,19 @@ def test_beyond_the_horizon_inputs_stay_at_their_last_value_and_what_is_known_go
         assert later["ds"].tolist() == expected["ds"].tolist()
         for target in ("sales", "returns"):
             assert later[target].to_numpy() == pytest.approx(expected[target].to_numpy(), rel=1e-4)
+
+
+def test_a_bundle_holds_the_forecast_after_the_end_of_its_first_series(
+    several: Folders, tmp_path: Path, forecast: Predict, parity_here: None
+) -> None:
+    assert not (several["export"] / "forecast.parquet").exists()  # no later promotion is known
+    until("2024-03-28").to_csv(tmp_path / "sold.csv", index=False)
+    run = run_stages(tmp_path, SOURCE, SALES, tmp_path / "sold.csv", SALES_CUT, Linear(kind="linear"), Train())
+    run = with_bundle(run, Export(formats=("keras",)))
+
+    kept = read_table(run["export"] / "forecast.parquet")
+
+    first = forecast(run, WHOLE, SALES, SALES_CUT, ingested=run["ingest"]).iloc[:3].drop(columns="unique_id")
+    assert kept["ds"].tolist() == first["ds"].tolist()
+    assert kept.columns.tolist() == first.columns.tolist()
+    assert kept.iloc[:, 1:].to_numpy() == pytest.approx(first.iloc[:, 1:].to_numpy(), rel=1e-4)

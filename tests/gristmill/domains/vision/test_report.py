@@ -61,6 +61,7 @@ def test_what_a_run_does_not_have_is_not_shown(binary: Folders) -> None:
     assert titles == [
         "Scores",
         "Confusion matrix",
+        "ROC and precision-recall",
         "Calibration",
         "Most confident errors",
         "Training",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gristmill.domains.common.classification import scores
@@ -42,6 +42,31 @@ def test_measures_equal_hand_computed_numbers() -> None:
     assert scores.ece(TRUTH, MADE) == pytest.approx((abs(1 - 0.7) + abs(0 - 0.8) + abs(1 - 0.5) + abs(0 - 0.4)) / 4)
 
 
+def test_brier_of_two_classes_is_the_squared_error_of_the_second_one_as_in_scikit_learn() -> None:
+    second = np.array([0.1, 0.9, 0.8, 0.3])  # the example of sklearn.metrics.brier_score_loss, 0.0375
+
+    assert scores.brier(np.array([0, 1, 1, 0]), np.column_stack([1 - second, second])) == pytest.approx(0.0375)
+
+
+def test_threshold_curves_equal_hand_computed_numbers() -> None:
+    curves = scores.threshold_curves(np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8, 0.2]))
+
+    assert curves.false_positives.tolist() == [0, 0, 1 / 2, 1 / 2, 1]  # thresholds 0.8, 0.4, 0.2, 0.1
+    assert curves.recall == pytest.approx([0, 1 / 3, 2 / 3, 1, 1])
+    assert curves.precision == pytest.approx([1, 2 / 3, 3 / 4, 3 / 5])
+    assert curves.average_precision == pytest.approx(1 / 3 * (1 + 2 / 3 + 3 / 4))
+
+
+@given(pair=judged(most=2))
+def test_the_area_under_the_roc_curve_is_that_of_ranks(pair: Judged) -> None:
+    truth, made = pair
+    assume(0 < truth.sum() < len(truth))
+
+    curves = scores.threshold_curves(truth, made[:, 1])
+
+    assert np.trapezoid(curves.recall, curves.false_positives) == pytest.approx(scores.roc_auc(truth, made))
+
+
 @given(pair=judged())
 def test_measures_equal_a_loop(pair: Judged) -> None:
     truth, made = pair
@@ -58,7 +83,7 @@ def test_measures_equal_a_loop(pair: Judged) -> None:
         sum(counts[k][k] for k in range(classes)) / images
     )
     assert scores.log_loss(truth, made) == pytest.approx(loss / images)
-    assert scores.brier(truth, made) == pytest.approx(square / images)
+    assert scores.brier(truth, made) == pytest.approx(square / images / (2 if classes == 2 else 1))
     found = scores.confusion(truth, made.argmax(axis=1), classes)
     assert found.tolist() == counts
     for at in range(classes):

@@ -1,0 +1,47 @@
+"""Partial dependence: the mean prediction of rows in which one feature is set to one value after another.
+
+Source: Friedman, "Greedy function approximation: a gradient boosting machine", Annals of Statistics 29(5), 2001. The
+cost is bounded: 8 features of 19 values in 200 rows are about 30,000 predictions.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.tabular.dataset import Prepared, Values
+
+PARTIAL_DEPENDENCE_FILE = "partial_dependence.parquet"  # in the artifact of evaluate, with the importance
+MAX_FEATURES = 8
+
+_MAX_ROWS = 200
+_QUANTILES = np.linspace(0.05, 0.95, 19)
+_MAX_NAMES = 12  # of a category, the most frequent ones
+
+
+def partial_dependence(
+    data: Prepared, features: Sequence[str], predict: Callable[[pd.DataFrame], Values]
+) -> pd.DataFrame:
+    """Return the mean prediction by `feature` and value, a `number` or, of a category, a `name`.
+
+    `predict` returns the predictions of a table's rows. The rows are spread evenly over the test set, and the values of
+    a feature are quantiles or the most frequent names of its training set.
+    """
+    test = data.table[data.parts == "test"]
+    rows, trained = test.iloc[:: -(-len(test) // _MAX_ROWS)], data.table[data.parts == "train"]
+    tables = []
+    for feature in features[:MAX_FEATURES]:
+        is_number = feature in data.layout.numbers
+        grid = _numbers(trained[feature]) if is_number else list(trained[feature].value_counts().index[:_MAX_NAMES])
+        varied = rows.loc[rows.index.repeat(len(grid))].assign(**{feature: grid * len(rows)})
+        means = predict(varied).reshape(len(rows), len(grid)).mean(axis=0)
+        values = {"number": grid, "name": ""} if is_number else {"number": np.nan, "name": grid}
+        tables.append(pd.DataFrame({"feature": feature, **values, "prediction": means}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _numbers(values: "pd.Series[float]") -> list[Any]:
+    """Return the values of a grid: all values if there are few, else quantiles."""
+    known = np.unique(values)
+    return list(known if len(known) <= len(_QUANTILES) else np.unique(np.quantile(values, _QUANTILES)))
