@@ -1,10 +1,10 @@
-"""False alarms and detected shifts of simulated series: `gristmill.retraining`'s tests of errors and inputs.
+"""Measure false alarms and detected shifts of `gristmill.retraining`'s drift tests on simulated series.
 
     benchmarks/alarms.py [--decisions 2000] [--write]
 
-A champion that forecasts the mean of a series has its deviations as errors. Inputs are the target and other columns
-with the same kind of noise: normal or t(3), independent or an autoregression of first order, scaled to a deviation of
-1. The champion has 300 or 1,000 training values, of which the last 60 or 150 are held out; 12 or 24 values are new.
+The champion forecasts the mean of a series, so its errors are the deviations from the mean. Inputs are the target and
+other columns with the same kind of noise: normal or t(3), independent or a first-order autoregression, with standard
+deviation 1. The champion has 300 or 1,000 training values. The last 60 or 150 are held out. 12 or 24 values are new.
 """
 
 import itertools
@@ -38,7 +38,7 @@ NOTE = (
 
 
 def noise(random: np.random.Generator, heavy: bool, correlation: float, shape: tuple[int, int]) -> Array:
-    """Return noise with deviation 1, (values, columns)."""
+    """Return noise with standard deviation 1, (values, columns)."""
     values, columns = shape
     drawn = (values + BURN_IN, columns)
     found = random.standard_t(3, drawn) / np.sqrt(3) if heavy else random.standard_normal(drawn)
@@ -73,7 +73,7 @@ def false_alarms(heavy: bool, correlation: float, decisions: int) -> float:
 
 
 def detections(heavy: bool, correlation: float, decisions: int) -> Iterator[float]:
-    """Yield for each kind of shift the share of decisions that find it within one arrival, and within two."""
+    """Yield, for each kind of shift, the share of decisions that detect it within one arrival, and within two."""
     for shift in SHIFTS.values():
         random, within = np.random.default_rng(2), np.zeros(2)
         cases = itertools.cycle(itertools.product((300, 1000), (60, 150)))
@@ -87,7 +87,7 @@ def detections(heavy: bool, correlation: float, decisions: int) -> Iterator[floa
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--decisions", type=int, default=2000, help="per cell of the table")
+    parser.add_argument("--decisions", type=int, default=2000, help="decisions per cell of the table")
     asked = parser.parse_args()
     rows = [
         ["t(3)" if heavy else "normal", correlation, *(f"{share:.1%}" for share in shares)]

@@ -1,12 +1,13 @@
-"""The catalogue's classifiers beside the course's own code, on the same examples, seed by seed in turn.
+"""Compare the classifiers of pipelines.toml with the course's code, on the same examples, seed by seed in turn.
 
     benchmarks/classifiers.py measure NAME... [--epochs N] [--course N] [--seeds 42 43 44] >> LINES
     benchmarks/classifiers.py table LINES
 
-`measure` prints a line of JSON for each training; GRISTMILL_DATA and TFDS_DATA_DIR say where the data is. `--epochs` is
-for gristmill's side, `--course` for the course's code, 0 to leave it out; without them each trains for its own number.
-The store is GRISTMILL_STORE or the project's store, so trials of course_table.py are cache hits.
-Seconds are of training alone, without reading data. The course's code trains on all that is not for test.
+`measure` prints one JSON line for each training. GRISTMILL_DATA and TFDS_DATA_DIR name the folders of the data.
+`--epochs` sets the epochs of gristmill's side, `--course` those of the course's code (0 leaves it out). By default,
+each side trains for its own number of epochs. The store is GRISTMILL_STORE or the project's store, so trials of
+course_table.py are cache hits. Seconds are those of the training alone. The course's code trains on all examples that
+are not in the test set.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from gristmill.config.catalogue import load
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table
 
-SEEDS = (42, 43, 44)  # the catalogue's, and the two after it, as a sweep takes them
+SEEDS = (42, 43, 44)  # as in a sweep: the seed of pipelines.toml and the next two
 EPOCHS = {
     **dict.fromkeys(course_vision.FASHION, 5),
     "cats_dogs": 15,
@@ -45,13 +46,13 @@ EPOCHS = {
     **{name: 10 if name.startswith("imdb") else 50 for name in course_text.ROWS},
     "sarcasm": 30,
 }
-"""What the course trains each of its networks for."""
+"""Epochs of the course's networks."""
 
 Folders = dict[str, Path]
 
 
 def gristmill(name: str, seed: int, epochs: int | None, store: str) -> tuple[Made, str, Folders]:
-    """Run a pipeline by the real command; return what it made, its domain and the folders of its artifacts."""
+    """Run a pipeline with `gristmill run`; return its scores, its domain and the folders of its artifacts."""
     found = run(store, name, f"train.seed={seed}", *([f"train.epochs={epochs}"] if epochs else []))
     keys = {stage: done["reference"]["key"] for stage, done in found["stages"].items()}
     folders = {stage: Path(store, stage, key[:2], key) for stage, key in keys.items()}
@@ -65,7 +66,7 @@ def gristmill(name: str, seed: int, epochs: int | None, store: str) -> tuple[Mad
 
 
 def course(name: str, seed: int, epochs: int, domain: str, folders: Folders) -> Made:
-    """Train the course's network of a row."""
+    """Train the course's network for a pipeline."""
     if domain == "text":
         parts = texts_of(folders)
         return course_text.texts(name, seed, epochs, *parts)
@@ -74,7 +75,7 @@ def course(name: str, seed: int, epochs: int, domain: str, folders: Folders) -> 
 
 
 def texts_of(folders: Folders) -> tuple[course_text.Texts, course_text.Texts]:
-    """Return the texts and labels that a pipeline did not test on, and those that it did."""
+    """Return texts and labels outside the test set, and those of the test set."""
     texts = read_table(folders["ingest"] / "texts.parquet").set_index("id")["text"]
     index = read_table(folders["preprocess"] / "index.parquet")
     test = index["part"] == "test"
@@ -86,28 +87,28 @@ def _as_lists(texts: pd.Series, rows: pd.DataFrame) -> course_text.Texts:
 
 
 def measure(names: list[str], epochs: int | None, opponent: int | None, seeds: list[int]) -> None:
-    """Train every row on both sides, and print a line for each training."""
-    keras.utils.disable_interactive_logging()  # how many photos the generator found
+    """Train every pipeline on both sides, and print one line for each training."""
+    keras.utils.disable_interactive_logging()  # the generator prints the number of photos
     store = str(load(Path(__file__).parent.parent).store)
     for seed, name in itertools.product(seeds, names):
         made, domain, folders = gristmill(name, seed, epochs, store)
         told(f"{name}, {epochs} epochs" if epochs else name, "gristmill", seed, made)
         rounds = EPOCHS.get(name, 0) if opponent is None else opponent
         if not rounds:
-            print(f"{name}: no code of the course to stand beside", file=sys.stderr)
+            print(f"{name}: the course has no code to compare with", file=sys.stderr)
         else:
             told(name, f"course's code, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
 
 
 def told(name: str, side: str, seed: int, made: Made) -> None:
-    """Print the line of a training."""
+    """Print the line of one training."""
     line = {"row": name, "side": side, "seed": seed} | dict(zip(("train", "test", "seconds"), made, strict=True))
     line |= {"date": f"{date.today()}", "versions": {library: version(library) for library in ("keras", "tensorflow")}}
     print(json.dumps(line), flush=True)
 
 
 def table(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a table: a row for each pipeline and side."""
+    """Yield the lines of a table with one row for each pipeline and side."""
     yield "| pipeline | by | test accuracy by seed | mean | training accuracy | gap | train s |"
     yield "|---|---|---|---:|---:|---:|---:|"
     order = sorted(lines, key=lambda line: (line["row"], line["side"] != "gristmill", line["side"], line["seed"]))

@@ -1,13 +1,13 @@
-"""The M1, M3 and tourism competitions: what `gristmill init` proposes, beside 21 published models.
+"""Compare the pipelines that `gristmill init` writes with 21 published models on M1, M3 and tourism competitions.
 
     benchmarks/competitions.py [--only SET...] [--again] [--init] [--set KEY=VALUE...] [--write]
 
-`make competitions` first writes the series (`competitions/write_series.py`), which are not part of this project. The
-pipelines in `competitions/pipelines.toml` are those that `init` proposes; `--init` writes them again. Each set is run
-by the real command from an empty store. Finished sets are kept in a file (`--results`), so that the benchmark can be
-stopped and goes on. With `--set` other settings are tried; then nothing is kept or written.
+`make competitions` first writes the series with `competitions/write_series.py`, because they are not part of this
+project. The pipelines in `competitions/pipelines.toml` are those that `init` proposes; `--init` writes them again.
+Each set runs from an empty store. Finished sets are kept in a file (`--results`), so you can stop the benchmark and
+resume it. `--set` tries other settings; then nothing is kept or written.
 
-The published results, `competitions/published.csv`, are those of the benchmark fev of AutoGluon, with models of Nixtla
+The published results in `competitions/published.csv` are from the benchmark fev of AutoGluon, with models of Nixtla
 and others.
 """
 
@@ -63,7 +63,7 @@ class Figures:
 
 
 def horizons() -> dict[str, int]:
-    """Return the horizon of each set; the last values of a series, one horizon, are its test set."""
+    """Return the horizon of each set; the test set of a series is its last values, one horizon."""
     known = published()
     return dict(zip(known["dataset"], known["horizon"], strict=True))
 
@@ -88,7 +88,7 @@ def write_pipelines() -> None:
 
 
 def measured(name: str, changes: Sequence[str]) -> Figures:
-    """Run one set from an empty store."""
+    """Run the pipeline of one set from an empty store."""
     with tempfile.TemporaryDirectory() as store:
         return figures_of(run(name, Path(store), *changes, folder=FOLDER, GRISTMILL_DATA=str(DATA)))
 
@@ -97,7 +97,7 @@ def figures_of(ran: Ran) -> Figures:
     """Return the figures of a run."""
     scores = ran.record["scores"]
     test, baselines = scores["model"]["test"], scores["baselines"]
-    naive = baselines.get(REFERENCE) or baselines["naive"]  # without a season it is the naive forecast
+    naive = baselines.get(REFERENCE) or baselines["naive"]  # without a season, the two are the same
     members = (scores.get("selected") or {}).get("members", {})
     return Figures(
         mase=test["mase"],
@@ -112,13 +112,13 @@ def figures_of(ran: Ran) -> Figures:
 
 
 def commit() -> str:
-    """Return the commit of the working tree, with a + if it has changes."""
+    """Return the commit of the working tree, followed by + if there are uncommitted changes."""
     done = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True)
     return done.stdout.strip()
 
 
 def rows(results: Mapping[str, Figures]) -> Iterator[list[str]]:
-    """Yield a row for each set, then one for each model, the best first."""
+    """Yield one row for each set, then one for each model, the best first."""
     known = published()
     best = known.groupby("dataset")[["mase", "wql"]].min()
     for name, found in results.items():
@@ -158,7 +158,7 @@ def _shown(value: float | None) -> str:
 
 
 def lines(results: Mapping[str, Figures]) -> list[str]:
-    """Return the table and what must be known to read it."""
+    """Return the table and its notes."""
     differ = max(abs(one.naive / reference_of(name) - 1) for name, one in results.items())
     members = [f"- {name}, {found.date}, commit {found.commit}: {found.members}" for name, found in results.items()]
     return [
@@ -181,11 +181,15 @@ def reference_of(name: str) -> float:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--only", nargs="+", default=[""], metavar="SET", help="sets, or their beginnings")
-    parser.add_argument("--again", action="store_true", help="run sets again that are in the file")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="SET", help="names of sets, or prefixes of them")
+    parser.add_argument("--again", action="store_true", help="also run sets that are already in the file")
     parser.add_argument("--init", action="store_true", help="write competitions/pipelines.toml again")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings to try; nothing is written")
-    parser.add_argument("--results", type=Path, default=ROOT / "data/store/competitions.json", help="finished sets")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="try other settings; nothing is kept or written"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "data/store/competitions.json", help="file of finished sets"
+    )
     asked = parser.parse_args()
     if asked.init or not PIPELINES.exists():
         write_pipelines()

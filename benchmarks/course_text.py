@@ -1,8 +1,8 @@
-"""The course's classifiers of texts, written afresh from its published settings: the opponents of `classifiers.py`.
+"""The course's text classifiers, rewritten from its published settings, for `classifiers.py`.
 
-The legacy Keras `Tokenizer` and `pad_sequences`, then `fit` with its defaults (batches of 32). The course's recurrent
-networks on IMDB read subwords of an encoder that TensorFlow Datasets has deprecated, at full length: here they read
-words, 120 of them, as its other rows do.
+They use the legacy Keras `Tokenizer` and `pad_sequences`, then `fit` with its default batch size of 32. The course's
+recurrent networks on IMDB read whole reviews as subwords, by an encoder that TensorFlow Datasets has deprecated. Here
+they read 120 words, as the course's other networks do.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from course_vision import Made, trained
 Layers = list[keras.Layer]
 Texts = tuple[list[str], np.ndarray]  # and their labels, 0 or 1
 
-UNKNOWN = "<OOV>"  # what stands for words outside the vocabulary, as the course writes it
+UNKNOWN = "<OOV>"  # the course's token for words outside the vocabulary
 
-legacy = tf.keras.preprocessing.text  # nothing but benchmarks has it
+legacy = tf.keras.preprocessing.text  # used only in benchmarks
 
 
 @dataclass(frozen=True)
 class Course:
-    """The course's network for a row, and how it makes sequences."""
+    """The course's network for one pipeline, and its sequences."""
 
     layers: Callable[[], Layers]
     vocabulary: int = 10_000

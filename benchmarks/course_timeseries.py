@@ -1,11 +1,11 @@
-"""The course's time-series networks by the course's own recipes, as the opponents of gristmill's.
+"""Train the course's time-series networks by the course's own recipes.
 
     benchmarks/course_timeseries.py ROW [--seed N] [--epochs N] [--data FOLDER]
 
-Trains one row of the table below and prints one JSON line with its errors on the test part: forecasts one step ahead
-of everything after the split. Written afresh from the published settings: `window().flat_map()` batches, raw values
-in, SGD with momentum, no validation part. Two changes: `Rescaling` and `Reshape` stand for the course's Lambda
-layers, which save but cannot be loaded, and a network forecasts from windows as long as those it was trained on.
+Trains one row of the table below and prints one JSON line with its test errors, one step ahead, for all values after
+the split. The code is rewritten from the published settings: `window().flat_map()` batches, raw values, SGD with
+momentum, and no validation set. There are two changes. `Rescaling` and `Reshape` replace the course's Lambda layers,
+which can be saved but not loaded. A network forecasts from windows as long as those it was trained on.
 """
 
 import argparse
@@ -26,17 +26,18 @@ from keras import layers
 
 SHUFFLE = 1000  # windows in the buffer
 MOMENTUM = 0.9
-GENERATED, SUNSPOTS, TEMPERATURES = "", "sunspots.csv", "daily-min-temperatures.csv"  # the files' last column counts
+# The file of each series; its last column holds the values.
+GENERATED, SUNSPOTS, TEMPERATURES = "", "sunspots.csv", "daily-min-temperatures.csv"
 SPLITS = {GENERATED: 1000, SUNSPOTS: 3000, TEMPERATURES: 2500}
 
 
 def dense(*units: int) -> Callable[[], list[layers.Layer]]:
-    """Dense layers on the window's values, all but the last with ReLU."""
+    """Return dense layers on the values of a window, with ReLU on all but the last."""
     return lambda: [*(layers.Dense(n, activation="relu") for n in units[:-1]), layers.Dense(units[-1])]
 
 
 def rnn() -> list[layers.Layer]:
-    """Two simple recurrent layers of 40, times 100."""
+    """Return two simple recurrent layers of 40 units, rescaled by 100."""
     return [
         layers.Reshape((-1, 1)),
         layers.SimpleRNN(40, return_sequences=True),
@@ -47,7 +48,7 @@ def rnn() -> list[layers.Layer]:
 
 
 def bilstm() -> list[layers.Layer]:
-    """Two bidirectional LSTM of 32, times 100."""
+    """Return two bidirectional LSTM layers of 32 units, rescaled by 100."""
     return [
         layers.Reshape((-1, 1)),
         layers.Bidirectional(layers.LSTM(32, return_sequences=True)),
@@ -58,7 +59,7 @@ def bilstm() -> list[layers.Layer]:
 
 
 def conv_lstm() -> list[layers.Layer]:
-    """Causal convolution of 32 (kernel 3) and two LSTM of 32, times 200, at every step."""
+    """Return a causal convolution of 32 (kernel 3) and two LSTM layers of 32, rescaled by 200, at every step."""
     return [
         layers.Conv1D(32, 3, padding="causal", activation="relu"),
         layers.LSTM(32, return_sequences=True),
@@ -69,7 +70,7 @@ def conv_lstm() -> list[layers.Layer]:
 
 
 def deep_conv_lstm() -> list[layers.Layer]:
-    """Causal convolution of 60 (kernel 5), two LSTM of 60, dense 30, 10, 1, times 400, at every step."""
+    """Return a causal convolution of 60 (kernel 5), two LSTM of 60, dense 30, 10, 1, rescaled by 400, at every step."""
     return [
         layers.Conv1D(60, 5, padding="causal", activation="relu"),
         layers.LSTM(60, return_sequences=True),
@@ -90,7 +91,7 @@ class Row:
     loss: str
     rate: float
     epochs: int
-    sequences: bool = False  # the target is the window one step later, not the one value after it
+    sequences: bool = False  # whether the target is the window one step later, instead of the next value
 
 
 ROWS = {
@@ -106,7 +107,7 @@ ROWS = {
 
 
 def generated() -> np.ndarray:
-    """The course's main series: 1,461 days of trend, yearly pattern and noise, float32 as the course has it."""
+    """Return the course's main series: 1,461 days of trend, yearly pattern and noise, float32 as in the course."""
     days = np.arange(4 * 365 + 1, dtype="float32")
     year = (days % 365) / 365
     series = 10 + days * 0.05 + 40 * np.where(year < 0.4, np.cos(year * 2 * np.pi), 1 / np.exp(3 * year))
@@ -115,7 +116,7 @@ def generated() -> np.ndarray:
 
 
 def windowed_dataset(series: np.ndarray, window: int, batch: int, sequences: bool = False) -> tf.data.Dataset:
-    """The course's input pipeline: one small dataset a window, shuffled in a buffer.
+    """Return the course's input pipeline: one small dataset for each window, shuffled in a buffer.
 
     Yields (batch, window) histories and (batch,) targets, or both as (batch, window, 1) with `sequences`.
     """
@@ -126,7 +127,7 @@ def windowed_dataset(series: np.ndarray, window: int, batch: int, sequences: boo
 
 
 def forecasts(model: keras.Model, row: Row, series: np.ndarray, split: int) -> np.ndarray:
-    """Forecast each value after the split from the window before it."""
+    """Return the forecast of each value after the split from the window before it."""
     histories = np.lib.stride_tricks.sliding_window_view(series[split - row.window : -1], row.window)
     if row.sequences:
         return model.predict(histories[..., np.newaxis], batch_size=256, verbose=0)[:, -1, 0]
@@ -134,7 +135,7 @@ def forecasts(model: keras.Model, row: Row, series: np.ndarray, split: int) -> n
 
 
 def run(row: Row, series: np.ndarray, epochs: int) -> dict[str, float]:
-    """Train a row's network and return its errors on the test part and the seconds of training."""
+    """Train the network of a row; return its test errors and the seconds of training."""
     split = SPLITS[row.series]
     model = keras.Sequential([keras.Input((row.window, 1) if row.sequences else (row.window,)), *row.network()])
     model.compile(loss=row.loss, optimizer=keras.optimizers.SGD(row.rate, momentum=MOMENTUM))
@@ -153,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", choices=ROWS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, help="default: as many as the course")
+    parser.add_argument("--epochs", type=int, help="default: those of the course")
     first = os.environ.get("GRISTMILL_DATA", "").split(os.pathsep)[0]
     parser.add_argument("--data", type=Path, default=Path(first), help="folder of the course's files")
     options = parser.parse_args()
@@ -162,7 +163,7 @@ def main() -> None:
     epochs = options.epochs or row.epochs
     file = options.data / row.series
     if row.series != GENERATED and not file.is_file():
-        parser.error(f"no file {file}: name its folder by --data or GRISTMILL_DATA")
+        parser.error(f"found no file {file}. Set --data or GRISTMILL_DATA to its folder.")
 
     keras.utils.set_random_seed(options.seed)
     series = generated() if row.series == GENERATED else pd.read_csv(file).iloc[:, -1].to_numpy("float32")

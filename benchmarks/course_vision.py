@@ -1,6 +1,7 @@
-"""The course's image classifiers, written afresh from its published settings: the opponents of `classifiers.py`.
+"""The course's image classifiers, rewritten from its published settings, for `classifiers.py`.
 
-Arrays divided by 255 (Fashion-MNIST), or Keras' legacy `ImageDataGenerator` over folders of photos (cats and dogs).
+They read arrays divided by 255 (Fashion-MNIST), or folders of photos with Keras' legacy `ImageDataGenerator` (cats and
+dogs).
 """
 
 import os
@@ -15,13 +16,13 @@ import keras
 import tensorflow_datasets as tfds
 from images import AUGMENTATION, Generator, write_photos
 
-Made = tuple[float | None, float, float]  # accuracy on the training part if asked for, on the test part; seconds of fit
-Batches = tuple[Any, ...]  # arrays of inputs and labels, or one generator of batches of them
+Made = tuple[float | None, float, float]  # training accuracy, if it was measured; test accuracy; seconds of training
+Batches = tuple[Any, ...]  # arrays of inputs and labels, or one generator of batches
 Layers = list[keras.Layer]
 
 
 def mobilenet() -> Layers:
-    """The course's head of its transfer learning; on the base whose weights are here, it had Inception's."""
+    """Return the course's head for transfer learning, on MobileNet instead of Inception, whose weights were missing."""
     base = keras.applications.MobileNet(input_shape=(150, 150, 3), include_top=False, weights=None)
     base.load_weights(next(Path(place, WEIGHTS) for place in places() if Path(place, WEIGHTS).exists()))
     base.trainable = False
@@ -31,7 +32,7 @@ def mobilenet() -> Layers:
 
 
 def places() -> list[str]:
-    """Return the folders in which data lies."""
+    """Return the folders of the data."""
     return os.environ["GRISTMILL_DATA"].split(os.pathsep)
 
 
@@ -48,7 +49,7 @@ def convolutions(filters: list[int], units: int, dropout: float = 0.0) -> Layers
 
 @dataclass(frozen=True)
 class Course:
-    """The course's network for a row, and what it does to the photos."""
+    """The course's network for one pipeline, and its augmentation."""
 
     layers: Callable[[], Layers]
     augmentation: dict[str, Any] = field(default_factory=dict)
@@ -66,7 +67,7 @@ PHOTOS = {
 
 
 def trained(network: keras.Model, learned: Batches, test: Batches, epochs: int, seen: Batches | None = None) -> Made:
-    """Train a compiled network and score it on the test part and, if asked to, on what it has seen."""
+    """Train a compiled network; score it on the test set and, if `seen` is given, on the training set."""
     began = time.perf_counter()
     network.fit(*learned, epochs=epochs, verbose=0)
     seconds = time.perf_counter() - began
@@ -86,7 +87,7 @@ def fashion(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True)
 
 
 def photos(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True) -> Made:
-    """Train the course's network on 2,000 photos of cats and dogs, 1,000 to test, as files in a folder a class."""
+    """Train the course's network on 2,000 photos of cats and dogs and test it on 1,000, one folder for each class."""
     row = PHOTOS[name]
     with tempfile.TemporaryDirectory() as folder:
         train, test = Path(folder, "train"), Path(folder, "test")

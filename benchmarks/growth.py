@@ -1,12 +1,12 @@
-"""How time and memory grow with the data of each domain, once, ten and a hundred times.
+"""Measure how time and memory grow with the data of each domain, from one to a hundred times as much data.
 
     benchmarks/growth.py [series table photos documents writing] [--counts 1000 10000 100000] [--write]
 
-Data is generated; `gristmill run` takes it in a project and a store of its own, with one epoch of training. Seconds
-are of ingest, preprocess, train and evaluate, as the manifests have them, and of the whole process; the peak is of its
-whole tree. The slope between two sizes is log(seconds)/log(data): 1 is a straight line through nothing, less tells of
-what a run costs whatever the data. What a further item costs tells whether the line is straight: then it is the same
-between once and ten times as between ten and a hundred.
+The data is generated. `gristmill run` processes it in a new project with a new store, with one epoch of training.
+Seconds are those of ingest, preprocess, train and evaluate in the manifests, and those of the whole process; the peak
+memory is that of all processes together. The slope between two sizes is log(growth of seconds) / log(growth of data):
+1 is proportional, and less than 1 shows the fixed cost of a run. If the cost per additional item is the same between
+both pairs of sizes, growth is linear.
 """
 
 import math
@@ -22,18 +22,18 @@ from measuring import Ran, arguments, run, table, tell
 from PIL import Image
 
 STAGES = ("ingest", "preprocess", "train", "evaluate")
-SIDE = 160  # of a photo
-WORDS = 120  # of a document, in the mean
+SIDE = 160  # pixels of a photo's side
+WORDS = 120  # mean number of words in a document
 
 
 def made_words(syllables: int) -> list[str]:
-    """Return all words of so many of ten syllables."""
+    """Return all words of a number of syllables, of which there are ten."""
     ten = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu")
     return list(map("".join, product(ten, repeat=syllables)))
 
 
 def write_series(folder: Path, count: int) -> None:
-    """Write observations of every minute, a day's wave with noise."""
+    """Write one observation per minute: a daily wave with noise."""
     random = np.random.default_rng(0)
     minutes = pd.date_range("2000-01-01", periods=count, freq="min")
     load = 10 + np.sin(np.arange(count) * 2 * np.pi / 1440) + random.normal(0, 0.1, count)
@@ -41,7 +41,7 @@ def write_series(folder: Path, count: int) -> None:
 
 
 def write_table(folder: Path, count: int) -> None:
-    """Write rows of eight numbers and a colour, and what follows from two of them."""
+    """Write rows of eight numbers and a colour, and a target that depends on two of the numbers."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(count, 8)).round(3), columns=[f"x{number}" for number in range(8)])
     frame["colour"] = random.choice(["red", "green", "blue"], count)
@@ -50,7 +50,7 @@ def write_table(folder: Path, count: int) -> None:
 
 
 def write_photos(folder: Path, count: int) -> None:
-    """Write JPEG and PNG files of smooth colours, warm or cold as their class says, every tenth of them PNG."""
+    """Write photos of smooth colours in two classes, warm and cold; every tenth is a PNG file, the others JPEG."""
     random = np.random.default_rng(0)
     for number in range(count):
         colours = random.integers(0, 200, (6, 6, 3), np.uint8)
@@ -62,7 +62,7 @@ def write_photos(folder: Path, count: int) -> None:
 
 
 def write_documents(folder: Path, count: int) -> None:
-    """Write texts of made words, as frequent as words are (Zipf), the last fifth of them as their class says."""
+    """Write texts of generated words with Zipf frequencies; the last fifth of each text depends on its class."""
     random = np.random.default_rng(0)
     vocabulary = made_words(4)
     for number in range(count):
@@ -76,7 +76,7 @@ def write_documents(folder: Path, count: int) -> None:
 
 
 def write_writing(folder: Path, count: int) -> None:
-    """Write one text of so many characters: made words, as frequent as words are (Zipf), in lines."""
+    """Write one text of a number of characters: lines of generated words with Zipf frequencies."""
     random = np.random.default_rng(0)
     vocabulary = made_words(3)
     words = [vocabulary[word] for word in np.minimum(random.zipf(1.3, count // 6), len(vocabulary)) - 1]
@@ -85,10 +85,10 @@ def write_writing(folder: Path, count: int) -> None:
 
 @dataclass(frozen=True)
 class Growing:
-    """A pipeline on data of any size."""
+    """Pipeline on generated data of any size."""
 
     items: str
-    once: int  # items; ten and a hundred times as many are measured, too
+    once: int  # smallest number of items; ten and a hundred times as many are measured, too
     write: Callable[[Path, int], None]
     pipeline: str
 
@@ -161,7 +161,7 @@ train = { epochs = 1 }
 
 
 def measured(kind: Growing, count: int) -> Ran:
-    """Run a pipeline on so many items."""
+    """Run a pipeline on a number of items."""
     with tempfile.TemporaryDirectory() as below:
         folder = Path(below)
         kind.write(folder, count)
@@ -170,7 +170,7 @@ def measured(kind: Growing, count: int) -> Ran:
 
 
 def rows(kind: Growing, counts: list[int]) -> list[list[str]]:
-    """Measure a kind of data at each size; return a row of the table for each."""
+    """Measure one kind of data at each size; return one row of the table for each."""
     found = [measured(kind, count) for count in counts]
     seconds = [sum(made.cores[stage]["seconds"] for stage in STAGES) for made in found]
     peaks = [made.process.peak for made in found]
@@ -203,7 +203,10 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="|".join(KINDS))
     parser.add_argument(
-        "--counts", type=int, nargs="+", help="of items; by default some hundreds, ten and a hundred times"
+        "--counts",
+        type=int,
+        nargs="+",
+        help="numbers of items; by default, a first size and ten and a hundred times as many",
     )
     asked = parser.parse_args()
     if unknown := set(asked.kinds) - KINDS.keys():

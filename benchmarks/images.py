@@ -1,15 +1,16 @@
-"""How fast photos are augmented and delivered, against the course's `ImageDataGenerator`, in one process and in turn.
+"""Compare the speed of gristmill's photo pipeline with Keras' `ImageDataGenerator`, in one process and in turn.
 
-    python benchmarks/images.py DATA_DIR     # of TensorFlow Datasets, with cats_vs_dogs in it
+    python benchmarks/images.py DATA_DIR     # folder of TensorFlow Datasets with cats_vs_dogs
 
-augmented     photos of 150x150x3 in memory, batches of 32, by the course's changes, against `random_transform`
-delivered     batches of 32 from the shards that preprocess wrote (raw; the network rescales them), against
+augmented     photos of 150x150x3 in memory, batches of 32, with the course's augmentation; compared with
+              `random_transform`
+delivered     batches of 32 from the raw shards of preprocess (the network rescales them); compared with
               `flow_from_directory`, which decodes, resizes and rescales every photo in every epoch
-both          the same with the course's changes
-once          what ingest and preprocess take before the first epoch
+both          the same with the course's augmentation
+once          the seconds of ingest and preprocess before the first epoch
 
-Seconds depend on what else the machine does, and gristmill uses every core, the course's way one: so the ratio is
-given in processor time, too.
+gristmill uses all cores, `ImageDataGenerator` uses one. The ratio is also given in CPU time, because seconds depend on
+the load of the machine.
 """
 
 import os
@@ -49,14 +50,14 @@ AUGMENTATION = {
     "horizontal_flip": True,
     "fill_mode": "nearest",
 }
-"""The course's changes, in gristmill's words and in Keras'."""
+"""The course's augmentation as settings of gristmill and as arguments of Keras."""
 
-Generator = tf.keras.preprocessing.image.ImageDataGenerator  # legacy; nothing but this benchmark has it
-Delivery = Callable[[], int]  # gives the number of images that it delivered
+Generator = tf.keras.preprocessing.image.ImageDataGenerator  # legacy, used only in benchmarks
+Delivery = Callable[[], int]  # returns the number of delivered images
 
 
 def write_photos(data_dir: Path, folder: Path, split: str = "train") -> None:
-    """Write the photos of cats and dogs as they are encoded, in a folder a class."""
+    """Write the encoded photos of cats and dogs, one folder for each class."""
     builder = tfds.builder("cats_vs_dogs", data_dir=data_dir)
     examples = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     names = builder.info.features["label"].names
@@ -67,7 +68,7 @@ def write_photos(data_dir: Path, folder: Path, split: str = "train") -> None:
 
 
 def prepare(photos: Path, place: Path) -> Prepared:
-    """Run the stages that make shards of photos."""
+    """Write shards of photos with ingest and preprocess."""
     first, second = place / "ingest", place / "preprocess"
     first.mkdir()
     second.mkdir()
@@ -78,7 +79,7 @@ def prepare(photos: Path, place: Path) -> Prepared:
 
 
 def augmenting(data: Prepared) -> tuple[Delivery, Delivery]:
-    """Return how gristmill and the course augment photos in memory."""
+    """Return a function for gristmill and one for Keras that augment photos in memory."""
     pixels = data.pixels("train")[:IN_MEMORY]
     batches = [tf.constant(pixels[begin : begin + BATCH]) for begin in range(0, IN_MEMORY, BATCH)]
     photos = pixels.astype("float32")
@@ -95,7 +96,7 @@ def augmenting(data: Prepared) -> tuple[Delivery, Delivery]:
 
 
 def delivering(data: Prepared, photos: Path, augment: bool) -> tuple[Delivery, Delivery]:
-    """Return how gristmill delivers the photos of an epoch from shards, and the course from their folder."""
+    """Return a function for gristmill and one for Keras that deliver the photos of one epoch."""
 
     def change(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         pixels, labels = batch
@@ -117,14 +118,14 @@ def delivering(data: Prepared, photos: Path, augment: bool) -> tuple[Delivery, D
 
 
 def compared(name: str, ways: tuple[Delivery, Delivery]) -> list[str]:
-    """Return a row of the table: medians of rounds in turn."""
+    """Return one row of the table: medians of alternating rounds."""
     rounds = np.array([[rates(way) for way in ways] for _ in range(ROUNDS)])  # (rounds, ways, clocks)
     (ours, ours_busy), (theirs, theirs_busy) = np.median(rounds, axis=0)
     return [name, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.1f}", f"{ours_busy / theirs_busy:.1f}"]
 
 
 def rates(deliver: Delivery) -> tuple[float, float]:
-    """Return the images that are delivered in a second, and in a second of the processors' time."""
+    """Return the images delivered per second, and per second of CPU time."""
     began, busy = time.perf_counter(), time.process_time()
     count = deliver()
     return count / (time.perf_counter() - began), count / (time.process_time() - busy)
@@ -134,7 +135,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("data_dir", type=Path)
     asked = parser.parse_args()
-    keras.utils.disable_interactive_logging()  # how many photos the generator found
+    keras.utils.disable_interactive_logging()  # the generator prints the number of photos
     with TemporaryDirectory() as folder:
         photos, place = Path(folder) / "photos", Path(folder)
         write_photos(asked.data_dir, photos)

@@ -1,9 +1,9 @@
-"""SIGKILL at random moments of `gristmill run sunspots`: is what is visible whole, and does the next run complete?
+"""Send SIGKILL at random moments of `gristmill run sunspots`, and check the artifacts and the next run.
 
-Each round trains with a seed of its own, so that there is work to kill, and few epochs, so that thirty rounds end in
-a quarter of an hour. The moments are drawn over the length of a run that was measured first. After the kill every
-artifact that can be seen is hashed; then the same command must complete, and everything is hashed again. Some rounds
-are cut in mid-training; the weights they end with are compared with those of an uninterrupted run of the same seed.
+Each round has its own seed, so that there is work to interrupt, and few epochs, so that thirty rounds take a quarter
+of an hour. The moments are drawn from the duration of a run that was measured first. After the kill, every visible
+artifact is hashed. Then the same command must complete, and everything is hashed again. Some kills interrupt the
+training. The weights after these rounds are compared with those of an uninterrupted run with the same seed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def start(seed: int, store: str) -> "subprocess.Popen[bytes]":
 
 
 def complete(seed: int, store: str) -> float:
-    """Run a round to its end and return its seconds."""
+    """Run one round to its end; return its seconds."""
     began = time.perf_counter()
     if status := start(seed, store).wait():
         raise SystemExit(f"seed {seed}: the run after the kill ended with status {status}")
@@ -43,13 +43,13 @@ def complete(seed: int, store: str) -> float:
 
 
 def damaged(store: str) -> list[str]:
-    """Return what can be seen in the store and does not hold."""
+    """Return the damage of all artifacts that are visible in the store."""
     os.environ["GRISTMILL_STORE"] = store
     return [verdict.damage for verdict in Project.open(ROOT).verify() if verdict.damage]
 
 
 def weights(seed: int, store: str) -> str:
-    """Return the digest of the weights of a round's last run."""
+    """Return the digest of the weights of the last run of a round."""
     os.environ["GRISTMILL_STORE"] = store
     project = Project.open(ROOT, {"sunspots": [word for word in command(seed) if "=" in word]})
     step = next(step for step in project.plan("sunspots") if step.stage == "train")

@@ -1,14 +1,15 @@
-"""A hundred thousand short series, from a Parquet file to the report, by one run that selects among six candidates.
+"""Measure one run on 100,000 short series, from a Parquet file to the report, that selects among five candidates.
 
     benchmarks/many_series.py [--series 100000] [--peer] [--write]
 
-Series are generated: 60 months each with level, trend, season and noise of their own, and a shift of level in every
-fourth. `gristmill run` takes them in a project and a store of its own. Seconds and peak are of the whole process and
-its tree. Those of a stage are of its core, as the manifests have them: its peak is that of the process by its end.
+The series are generated. Each has 60 months with its own level, trend, season and noise, and every fourth has a shift
+of level. `gristmill run` processes them in a new project with a new store. Seconds and peak memory of the run are
+those of all its processes. Those of a stage are from its manifest: its peak is that of the process up to the end of
+the stage.
 
-With `--peer`, three models of gristmill and of statsforecast forecast the last year of 10,000 of them. statsforecast
-gets an environment of its own, made here, and both cores; each of its models is timed after a first call that compiles
-it. Seconds of gristmill are those of train: two forecasts of all series, and a network written.
+`--peer` compares three models of gristmill and statsforecast on the last year of 10,000 series. statsforecast runs in
+its own environment, which is created here, on both cores. Each of its models is timed after a first call that compiles
+it. gristmill's seconds are those of the stage train: two forecasts of all series, and a saved network.
 """
 
 import json
@@ -36,7 +37,7 @@ preprocess = { history = 24, horizon = 12, validation = 12, test = 12, season = 
 model = { kind = "auto", preset = "none", candidates = ["seasonal_naive", "ets", "theta", "ridge", "boosted_trees"] }
 evaluate = { baselines = ["naive", "seasonal_naive"] }
 """
-MODELS = {"seasonal_naive": "SeasonalNaive", "ets": "AutoETS", "theta": "AutoTheta"}  # of both
+MODELS = {"seasonal_naive": "SeasonalNaive", "ets": "AutoETS", "theta": "AutoTheta"}  # by gristmill's name
 PEER_PACKAGES = ("statsforecast==2.1.*", "pandas<3", "pyarrow")
 PEER = f"""
 import json, sys, time
@@ -65,7 +66,7 @@ print(json.dumps({{"version": version("statsforecast"), "models": found}}))
 
 
 def write_series(path: Path, count: int) -> None:
-    """Write series of all sizes, name by name."""
+    """Write series of different sizes, sorted by name."""
     random, steps = np.random.default_rng(0), np.arange(MONTHS)
     months = pd.date_range("2019-01-01", periods=MONTHS, freq="MS")
     writer = None
@@ -86,7 +87,7 @@ def write_series(path: Path, count: int) -> None:
 
 
 def measured(path: Path, count: int, *assignments: str) -> Ran:
-    """Run the pipeline on so many series in a new folder."""
+    """Run the pipeline on a number of series in a new folder."""
     path.mkdir()
     write_series(path / "series.parquet", count)
     (path / "pipelines.toml").write_text(PIPELINE)
@@ -94,7 +95,7 @@ def measured(path: Path, count: int, *assignments: str) -> Ran:
 
 
 def stages(below: Path, count: int) -> list[str]:
-    """Return the table of all stages of a run."""
+    """Return the table of the stages of one run."""
     done = measured(below / "project", count)
     rows = [[stage, f"{core['seconds']:.1f}", f"{core['peak_memory_mib']:,.0f}"] for stage, core in done.cores.items()]
     whole = f"whole run of {count:,} series, MASE {done.score('mase'):.4f}"
@@ -102,8 +103,8 @@ def stages(below: Path, count: int) -> list[str]:
     return table(["stage", "s", "peak MiB"], rows)
 
 
-def beside_statsforecast(below: Path, count: int) -> list[str]:
-    """Return the table of the models that gristmill and statsforecast both have."""
+def compare_with_statsforecast(below: Path, count: int) -> list[str]:
+    """Return the table of the models that both gristmill and statsforecast have."""
     names = ", ".join(f'"{name}"' for name in MODELS)
     done = measured(below / "project", count, f"model.candidates=[{names}]")
     made = statsforecast(below, below / "project/series.parquet")
@@ -118,13 +119,13 @@ def beside_statsforecast(below: Path, count: int) -> list[str]:
     return [
         *table(["model", "gristmill s", "MASE", f"statsforecast {made['version']} s", "MASE"], rows),
         "",
-        f"{count:,} series. The whole process of gristmill includes the selection among the three, scores, intervals, "
-        "export and report; its MASE is that of the model it selects. That of statsforecast includes compiling.",
+        f"{count:,} series. The whole process of gristmill includes selection, scores, intervals, export and report; "
+        "its MASE is that of the selected model. The whole process of statsforecast includes compilation.",
     ]
 
 
 def statsforecast(below: Path, series: Path) -> dict[str, Any]:
-    """Install statsforecast in an environment of its own, and return the seconds and scores of its models."""
+    """Install statsforecast in its own environment; return the seconds and scores of its models."""
     venv.create(below / "peer", with_pip=True)
     python = str(below / "peer/bin/python")
     subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True)
@@ -135,12 +136,12 @@ def statsforecast(below: Path, series: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--series", type=int, help="number of series; default: 100,000, or 10,000 beside statsforecast")
-    parser.add_argument("--peer", action="store_true", help="measure statsforecast beside gristmill")
+    parser.add_argument("--series", type=int, help="number of series; default: 100,000, or 10,000 with --peer")
+    parser.add_argument("--peer", action="store_true", help="compare with statsforecast")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as below:
         if asked.peer:
-            lines = beside_statsforecast(Path(below), asked.series or 10_000)
+            lines = compare_with_statsforecast(Path(below), asked.series or 10_000)
             tell("Comparison with statsforecast", lines, asked.write)
         else:
             tell("Many series", stages(Path(below), asked.series or 100_000), asked.write)

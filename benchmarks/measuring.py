@@ -1,4 +1,4 @@
-"""What the benchmarks share: whole processes timed in turn, tables, the sections of results.md."""
+"""Code that benchmarks share: timing of whole processes, tables, and the sections of results.md."""
 
 import argparse
 import itertools
@@ -26,33 +26,33 @@ GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 
 T = TypeVar("T")
 
-_BEGIN, _END = "<!-- measured -->", "<!-- end -->"  # what a benchmark wrote into results.md stands between them
-_LOAD = os.getloadavg()[0]  # of what else the machine does, before this benchmark adds its own
-_PAUSE = 0.1  # seconds between looks at the memory of a tree
+_BEGIN, _END = "<!-- measured -->", "<!-- end -->"  # around the text that a benchmark wrote into results.md
+_LOAD = os.getloadavg()[0]  # the machine's load before this benchmark adds to it
+_PAUSE = 0.1  # seconds between two measurements of memory
 _LIBRARIES = ("tensorflow", "keras", "prefect")
 _NUMBER = re.compile(r"[-+–]?[\d.,]*( ?%)?")
 
 
 @dataclass(frozen=True)
 class Process:
-    """What a whole process, with all that it started, took and printed."""
+    """Duration, peak memory and output of a process, including the processes that it started."""
 
     began: float  # seconds since 1970
     seconds: float
-    peak: float  # MiB of the whole tree
+    peak: float  # MiB of all processes together
     printed: str
 
     @property
     def ended(self) -> float:
-        """When it ended, in seconds since 1970."""
+        """Time of the end, in seconds since 1970."""
         return self.began + self.seconds
 
 
 def process(command: Sequence[str], folder: Path = ROOT, **environment: str) -> Process:
-    """Run a command to its end; one that fails ends the benchmark with what it said.
+    """Run a command to its end; if it fails, end the benchmark with its output.
 
-    The peak is the largest sum of resident memory over the tree, looked at ten times a second, or the largest of one
-    process by the kernel's own count, where that is more. Pages that two processes share are counted in both.
+    The peak is the largest sum of the resident memory of all processes, measured ten times a second, or the kernel's
+    maximum for one process if that is larger. Pages that two processes share are counted twice.
     """
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
         began, clock = time.time(), time.perf_counter()
@@ -80,7 +80,7 @@ def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
 
 
 def resident(pid: int) -> int:
-    """Return the bytes of resident memory of a process and all below it that are still there."""
+    """Return the resident memory in bytes of a process and its descendants that still run."""
     total = 0
     try:
         parent = psutil.Process(pid)
@@ -93,19 +93,19 @@ def resident(pid: int) -> int:
 
 @dataclass(frozen=True)
 class Ran:
-    """A run by the real command: its process, its record and what the manifests say of each stage's core."""
+    """Run of `gristmill run`: its process, its record, and the measures of each stage from the manifests."""
 
     process: Process
     record: dict[str, Any]
-    cores: dict[str, dict[str, float]]  # by stage: seconds, peak_memory_mib of the process by its end
+    cores: dict[str, dict[str, float]]  # by stage: seconds, and peak_memory_mib of the process up to its end
 
     def score(self, metric: str) -> float:
-        """Return a score of the model on the test part."""
+        """Return a test score of the model."""
         return float(self.record["scores"]["model"]["test"][metric])
 
 
 def run(name: str, store: Path, *assignments: str, folder: Path = ROOT, **environment: str) -> Ran:
-    """Run a pipeline of the project in a folder, with settings changed, as `gristmill run` does."""
+    """Run a pipeline of the project in a folder with `gristmill run`; assignments change settings."""
     words = [word for assignment in assignments for word in ("--set", assignment)]
     command = [GRISTMILL, "-q", "run", name, "--json", *words]
     done = process(command, folder, **{"GRISTMILL_STORE": str(store)} | environment)
@@ -114,7 +114,7 @@ def run(name: str, store: Path, *assignments: str, folder: Path = ROOT, **enviro
 
 
 def manifest(store: Path, stage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest of the artifact that a stage of a record tells of."""
+    """Return the manifest of the artifact of a recorded stage."""
     reference = stage["reference"]
     place = store / reference["stage"] / reference["key"][:2] / reference["key"] / "manifest.json"
     found: dict[str, Any] = json.loads(place.read_text())
@@ -122,7 +122,7 @@ def manifest(store: Path, stage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_turn(ways: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Call each way in turn, round by round, so that what else the machine does falls on all of them alike."""
+    """Call each function in turn, round by round, so that the load of the machine affects all of them alike."""
     found: dict[str, list[T]] = {name: [] for name in ways}
     for _, (name, way) in itertools.product(range(rounds), ways.items()):
         found[name].append(way())
@@ -130,7 +130,7 @@ def in_turn(ways: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[
 
 
 def machine() -> str:
-    """Return when and on what is measured, in one line."""
+    """Return date, machine and versions in one line."""
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
@@ -140,14 +140,14 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """Return the processor's name, where the system tells it."""
+    """Return the name of the processor if the system has it."""
     place = Path("/proc/cpuinfo")
     told = re.search(r"^model name\s*: (.*)$", place.read_text(), re.MULTILINE) if place.exists() else None
     return told[1].strip() if told else platform.processor() or platform.machine()
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return a Markdown table; columns that hold numbers alone stand on the right."""
+    """Return a Markdown table; columns that hold only numbers are aligned right."""
     cells = [[str(cell) for cell in row] for row in rows]
     right = [all(_NUMBER.fullmatch(row[at]) for row in cells) for at in range(len(columns))]
     rule = ["---:" if numbers else "---" for numbers in right]
@@ -159,14 +159,14 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with what every benchmark takes."""
+    """Return a parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write what is measured into its section of results.md")
+    parser.add_argument("--write", action="store_true", help="write the results into their section of results.md")
     return parser
 
 
 def tell(heading: str, lines: Sequence[str], write: bool) -> None:
-    """Print what was measured and, if asked to, write it with machine and date into its section of results.md."""
+    """Print results with machine and date and, with `write`, write them into their section of results.md."""
     lines = [*lines, "", machine()]
     print("\n".join(lines), flush=True)
     if write:
@@ -174,10 +174,10 @@ def tell(heading: str, lines: Sequence[str], write: bool) -> None:
 
 
 def replaced(text: str, heading: str, lines: Sequence[str]) -> str:
-    """Return `results.md` with what was measured in a section replaced; prose beside it and other sections stay.
+    """Return `results.md` with the results of one section replaced; prose and other sections stay.
 
-    What a benchmark wrote stands between two comments. A section without them gets them at its end, a heading that is
-    not there a section at the end of the file.
+    Results are the text between two comments. A section without these comments gets them at its end. If the heading is
+    missing, a section is added at the end of the file.
     """
     block = "\n".join([_BEGIN, "", *lines, "", _END])
     section = sections(text).get(heading)
@@ -189,6 +189,6 @@ def replaced(text: str, heading: str, lines: Sequence[str]) -> str:
 
 
 def sections(text: str) -> dict[str, str]:
-    """Return what stands below each heading of the second level."""
+    """Return the text below each heading of the second level."""
     parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))

@@ -1,8 +1,9 @@
-"""What a run with nothing to do costs: whole processes, in turn, medians of five.
+"""Measure a run with nothing to do: whole processes in turn, medians of five.
 
     benchmarks/nothing_to_do.py [--rounds 5] [--write]
 
-Beside `gristmill run` and `gristmill ls` stand what they must avoid: a bare Python, and one that only imports Prefect.
+`gristmill run` and `gristmill ls` are compared with Python that does nothing, and with Python that only imports
+Prefect.
 """
 
 import statistics
@@ -31,9 +32,9 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
-    process(COMMANDS["gristmill run sunspots"])  # so that all is fresh
+    process(COMMANDS["gristmill run sunspots"])  # makes all artifacts fresh
     ways = {name: partial(process, command) for name, command in COMMANDS.items()}
-    found = in_turn(ways, asked.rounds + 1)  # the first round makes byte code, and is left out
+    found = in_turn(ways, asked.rounds + 1)  # the first round compiles byte code and is left out
     rows = []
     for name, made in found.items():
         seconds = [one.seconds for one in made[1:]]

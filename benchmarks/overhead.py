@@ -1,12 +1,12 @@
-"""What `gristmill run` costs beyond the same Keras code in one bare script, and where each second goes.
+"""Measure how much longer `gristmill run` takes than the same Keras code in one script, and where the seconds go.
 
     benchmarks/overhead.py [--rounds 5] [--epochs 30] [--write]
 
-Both forecast the sample of sunspots from the same windows by the same network, epochs, batch size, rate and seed, score
-the same test part and export SavedModel and .keras. Gristmill does more: baselines, calibrated intervals, checkpoints,
-hashes of everything, a fresh process that proves the export, a report. Whole processes in turn, each run of gristmill
-with a store of its own: once with the temporary Prefect server that it starts itself (cold), once beside one that runs
-already (warm). Memory is of the whole tree of processes, the temporary server in it; of the running one it is not.
+Both forecast the sample of sunspots with the same windows, network, epochs, batch size, learning rate and seed, score
+the same test set, and export a SavedModel and a .keras file. gristmill also computes baselines, calibrated intervals,
+checkpoints, hashes, the parity proof in a fresh process, and a report. Whole processes run in turn. Each run of
+gristmill has a new store: once with the temporary Prefect server that it starts itself (cold), once with a server that
+already runs (warm). Memory is that of all processes together, including the temporary server.
 """
 
 import json
@@ -28,7 +28,7 @@ from pathlib import Path
 import httpx
 from measuring import GRISTMILL, ROOT, Process, Ran, arguments, in_turn, process, run, table, tell
 
-LOADED = (  # what a run of the command line loads
+LOADED = (  # modules that `gristmill run` imports
     "gristmill.cli.app",
     "flows.timeseries",
     "keras",
@@ -102,7 +102,7 @@ print(json.dumps({{"mae": mae, "seconds": seconds}}))
 
 
 def make(folder: Path, epochs: int) -> None:
-    """Write what both sides read."""
+    """Write the input files of both sides."""
     (folder / "series.csv").write_text((ROOT / "data/samples/sunspots.csv").read_text())
     (folder / "pipelines.toml").write_text(PIPELINE.replace("EPOCHS", str(epochs)))
     (folder / "bare.py").write_text(BARE.replace("EPOCHS", str(epochs)))
@@ -110,7 +110,7 @@ def make(folder: Path, epochs: int) -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Give the address of a Prefect server that runs meanwhile."""
+    """Run a Prefect server; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -131,7 +131,7 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def answers(address: str) -> bool:
-    """Whether a Prefect API answers."""
+    """Return whether a Prefect API answers."""
     try:
         return httpx.get(f"{address}/health").is_success
     except httpx.TransportError:
@@ -139,7 +139,7 @@ def answers(address: str) -> bool:
 
 
 def parts(made: Ran) -> dict[str, float]:
-    """Return where the seconds of a run went, in the order in which they passed."""
+    """Return the seconds of each part of a run, in order."""
     began, ended = (datetime.fromisoformat(made.record[mark]).timestamp() for mark in ("started", "finished"))
     stages = made.record["stages"]
     work = {stage: made.cores[stage]["seconds"] for stage in stages}
@@ -157,7 +157,7 @@ def parts(made: Ran) -> dict[str, float]:
 
 
 def bare_parts(made: Process) -> dict[str, float]:
-    """Return where the seconds of the bare script went, with what Python itself takes at its start and end."""
+    """Return the seconds of each part of the script, including the start and exit of Python."""
     seconds: dict[str, float] = json.loads(made.printed)["seconds"]
     return seconds | {"report, exit": made.seconds - sum(seconds.values())}
 
@@ -168,9 +168,9 @@ def medians(found: list[dict[str, float]]) -> dict[str, float]:
 
 
 def imports() -> list[tuple[str, float]]:
-    """Return the packages whose modules take longest to import for a run, each without what it imports itself.
+    """Return the packages that take longest to import in a run, each without the packages that it imports.
 
-    In a process of its own, for a run keeps TensorFlow's words, and Python's about its imports with them, to itself.
+    This needs its own process, because a run suppresses the output of TensorFlow and with it Python's import times.
     """
     command = [sys.executable, "-X", "importtime", "-c", f"import {', '.join(LOADED)}"]
     done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=True, text=True)
@@ -199,13 +199,13 @@ def main() -> None:
                 "warm": lambda: gristmill(address),
                 "cold": lambda: gristmill(""),
             }
-            found = in_turn(ways, asked.rounds + 1)  # the first round makes byte code, and is left out
+            found = in_turn(ways, asked.rounds + 1)  # the first round compiles byte code and is left out
         loaded = imports()
     tell("Overhead", [*shown(found), "", told_of_imports(loaded)], asked.write)
 
 
 def shown(found: dict[str, list]) -> list[str]:
-    """Return the tables: whole processes, and where their seconds went."""
+    """Return two tables: whole processes, and the seconds of their parts."""
     found = {way: made[1:] for way, made in found.items()}
     processes = {way: [one if way == "bare" else one.process for one in made] for way, made in found.items()}
     seconds = {way: statistics.median(one.seconds for one in made) for way, made in processes.items()}
@@ -245,7 +245,7 @@ def shown(found: dict[str, list]) -> list[str]:
 
 
 def told_of_imports(loaded: list[tuple[str, float]]) -> str:
-    """Return which packages take longest to import."""
+    """Return a sentence with the packages that take longest to import."""
     packages = ", ".join(f"{package} {seconds:.2f}" for package, seconds in loaded)
     return f"Seconds of a run's imports, one after the other and slowed by `-X importtime`: {packages}."
 

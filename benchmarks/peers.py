@@ -1,14 +1,15 @@
-"""Gristmill beside DVC and Metaflow: one small pipeline, whole processes, in turn.
+"""Compare gristmill with DVC and Metaflow on one small pipeline, as whole processes in turn.
 
     benchmarks/peers.py [--rounds 5] [--write]
 
-The pipeline cuts sunspots into windows, trains a small dense network of Keras and scores it; the network's width stands
-in a module that the training imports. Measured are the first run in an empty project, a run with nothing to do, one
-after a change of the number of epochs, and whether an edit of that width is seen. Each peer gets an environment of its
-own, made here, whose steps see the TensorFlow of this one; one that cannot be installed is left out, with a message.
+The pipeline cuts sunspots into windows, trains a small dense network of Keras and scores it. The width of the network
+is in a module that the training imports. The benchmark measures the first run in an empty project, a run with nothing
+to do, a run after a change of the epochs, and whether an edit of the width is seen. Each tool gets its own
+environment, which is created here and uses the TensorFlow of this one. A tool that cannot be installed is left out,
+with a message.
 
-Gristmill does more in its first run than the others: baselines, intervals, an export to two formats that is reloaded
-and compared, a report.
+In its first run, gristmill does more than the others: baselines, intervals, the verified export of two formats, and a
+report.
 """
 
 import json
@@ -39,11 +40,11 @@ CONDITIONS = (
     "DVC's analytics and update checks are off."
 )
 
-Seconds = tuple[float, float, float]  # of a first run, of one with nothing to do, of one with epochs changed
+Seconds = tuple[float, float, float]  # first run, run with nothing to do, run with other epochs
 
 
 class Tool(ABC):
-    """One tool in a project of its own."""
+    """Tool in its own project."""
 
     name: str
 
@@ -51,7 +52,7 @@ class Tool(ABC):
         self.python = python
 
     def make(self, folder: Path) -> None:
-        """Make a folder a project that was never run."""
+        """Write a new project into a folder."""
         folder.mkdir()
         shutil.copy(ROOT / "data/samples/sunspots.csv", folder / "series.csv")
         self.set_width(folder, 8)
@@ -62,7 +63,7 @@ class Tool(ABC):
         (folder / "width.py").write_text(WIDTH.format(units=units))
 
     def call(self, folder: Path, *words: str) -> str:
-        """Run the tool's program and return what it printed."""
+        """Run a command of the tool; return its output."""
         environment = os.environ | {"PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "METAFLOW_USER": "benchmark", "DVC_NO_ANALYTICS": "1"}
         for name in ("GRISTMILL_STORE", "GRISTMILL_CACHE", "PREFECT_API_URL"):
@@ -82,10 +83,10 @@ class Tool(ABC):
 
     @abstractmethod
     def run(self, folder: Path) -> None:
-        """Bring everything up to date, as a user does who has changed nothing that the tool should be told of."""
+        """Bring everything up to date, as a user does after an edit that the tool should see by itself."""
 
     def apply(self, folder: Path) -> None:
-        """Bring everything up to date after a setting of the training was changed."""
+        """Bring everything up to date after a change of the training's settings."""
         self.run(folder)
 
 
@@ -140,11 +141,11 @@ class Metaflow(Tool):
         self.call(folder, str(self.python), "flow.py", "--quiet", "resume" if began_before else "run")
 
     def apply(self, folder: Path) -> None:
-        self.call(folder, str(self.python), "flow.py", "--quiet", "resume", "train")  # the user says from where
+        self.call(folder, str(self.python), "flow.py", "--quiet", "resume", "train")  # the user names the first step
 
 
 def installed(package: str, folder: Path) -> tuple[Path, str] | None:
-    """Install a peer in an environment that sees the libraries of this one; return its Python and version."""
+    """Install a tool in an environment that also has the libraries of this one; return its Python and version."""
     venv.create(folder, with_pip=True)
     python = folder / "bin/python"
     paths = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -157,32 +158,33 @@ def installed(package: str, folder: Path) -> tuple[Path, str] | None:
             f"{package} could not be installed and is left out: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr
         )
         return None
-    (site / "steps.pth").write_text(sysconfig.get_path("purelib") + "\n")  # after its own: these are never shadowed
+    # The environment's own packages take precedence over these.
+    (site / "steps.pth").write_text(sysconfig.get_path("purelib") + "\n")
     asked = f"from importlib.metadata import version; print(version({package!r}))"
     found = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True)
     return python, found.stdout.strip()
 
 
 def measure(tool: Tool, below: Path) -> Seconds:
-    """Return the seconds of the first run of a new project, of one with nothing to do, of one with epochs changed."""
+    """Return the seconds of a first run, of a run with nothing to do, and of a run with other epochs."""
     folder = Path(tempfile.mkdtemp(dir=below)) / "project"
     tool.make(folder)
     first = seconds(tool.run, folder)
-    tool.run(folder)  # what a second run still has to compile
+    tool.run(folder)  # a second run may still compile byte code
     nothing = seconds(tool.run, folder)
     tool.set_epochs(folder, EPOCHS + 1)
     return first, nothing, seconds(tool.apply, folder)
 
 
 def seconds(work: Callable[[Path], None], folder: Path) -> float:
-    """Return how long some work in a project takes."""
+    """Return the seconds of some work in a project."""
     began = time.perf_counter()
     work(folder)
     return time.perf_counter() - began
 
 
 def sees_an_edit(tool: Tool, below: Path) -> bool:
-    """Whether a run after an edit in the module that the training imports scores the edited network."""
+    """Return whether a run after an edit in the imported module scores the edited network."""
     folder = Path(tempfile.mkdtemp(dir=below)) / "project"
     tool.make(folder)
     tool.run(folder)
@@ -211,7 +213,7 @@ def main() -> None:
 
 
 def shown(taken: list[Seconds], ours: list[Seconds]) -> Iterator[str]:
-    """Yield for each kind of run the median of its seconds, and of gristmill's as a share of them, round by round."""
+    """Yield, for each kind of run, the median of its seconds and the median share that gristmill takes of them."""
     for theirs, own in zip(zip(*taken, strict=True), zip(*ours, strict=True), strict=True):
         share = statistics.median(mine / other for mine, other in zip(own, theirs, strict=True))
         yield f"{statistics.median(theirs):.2f}" + (f" ({share:.2f})" if taken is not ours else "")

@@ -1,13 +1,10 @@
-"""What the tools of `peers.py` are given: one small pipeline, written for each of them."""
+"""Small pipeline of `peers.py`, written for each tool."""
 
 WIDTH = "UNITS = {units}\n"
 
-WORK = '''
-import json
-from pathlib import Path
+WORK = ''' import json from pathlib import Path
 
-import numpy as np
-import pandas as pd
+import numpy as np import pandas as pd
 
 
 def prepare():

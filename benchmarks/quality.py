@@ -1,13 +1,13 @@
-"""Time to quality: seconds of the whole process until the course's own test score is matched, beside the course's code.
+"""Measure the seconds of a whole process until gristmill reaches the test score of the course's code.
 
     benchmarks/quality.py [sunspots fashion cats_dogs imdb] [--seeds 42] [--epochs N] [--write]
 
-The course's code runs as a process of its own, reads the data itself, trains for as many epochs as the course does and
-scores the test part. Then gristmill's pipeline runs from an empty store, import, ingest, baselines, export, its proof
-and the report included: for few epochs first, and where its score is worse than the course's, again from nothing for
-more. The seconds are those of the first run that was as good; how many epochs that takes is so chosen by the test
-score, which only a benchmark may do. GRISTMILL_DATA and TFDS_DATA_DIR say where the data lies. `--epochs` gives one
-number of epochs to both sides, to try the benchmark itself.
+The course's code runs in its own process, reads the data, trains for the course's number of epochs and scores the test
+set. Then gristmill's pipeline runs from an empty store, including imports, ingest, baselines, export, parity proof and
+report. It trains for few epochs first; if its score is worse than the course's, it starts again with more epochs. The
+seconds are those of the first run that reaches the score. So the number of epochs is chosen by the test score, which
+only a benchmark may do. GRISTMILL_DATA and TFDS_DATA_DIR name the folders of the data. `--epochs` sets the same number
+of epochs for both sides, to try the benchmark itself.
 """
 
 import json
@@ -30,12 +30,12 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Row:
-    """A task with a pipeline and code of the course."""
+    """Task with a pipeline of gristmill and code of the course."""
 
     pipeline: str
-    opponent: str  # its row among the course's networks
-    epochs: int  # of the course's code
-    tries: tuple[int, ...]  # epochs of the pipeline, few first
+    opponent: str  # name of the course's network
+    epochs: int  # epochs of the course's code
+    tries: tuple[int, ...]  # epochs of the pipeline, in the order in which they are tried
     metric: str = "accuracy"
     as_good: Callable[[float, float], bool] = operator.ge
 
@@ -49,7 +49,7 @@ ROWS = {
 
 
 def course(row: Row, seed: int, epochs: int) -> tuple[Process, float]:
-    """Run the course's code as a whole process; return it with its test score."""
+    """Run the course's code as a whole process; return the process and its test score."""
     words = [row.opponent, "--seed", str(seed), "--epochs", str(epochs)]
     script = [str(HERE / "course_timeseries.py")] if row.metric == "mae" else [__file__, "--course"]
     done = process([sys.executable, *script, *words])
@@ -63,7 +63,7 @@ def gristmill(row: Row, seed: int, epochs: int) -> Ran:
 
 
 def compared(row: Row, seed: int, epochs: int | None) -> Iterator[list[str]]:
-    """Yield a row of the table for the course's code, and for each run of gristmill until one is as good."""
+    """Yield a row of the table for the course's code, and for each run of gristmill until one reaches its score."""
     theirs, goal = course(row, seed, epochs or row.epochs)
     yield [row.pipeline, "the course's code", *told(seed, epochs or row.epochs, row.metric, goal, theirs), "–"]
     for many in (epochs,) if epochs else row.tries:
@@ -77,12 +77,12 @@ def compared(row: Row, seed: int, epochs: int | None) -> Iterator[list[str]]:
 
 
 def told(seed: int, epochs: int, metric: str, score: float, done: Process) -> list[str]:
-    """Return the cells that both sides have."""
+    """Return the cells of both sides."""
     return [str(seed), str(epochs), f"{metric} {score:.4f}", f"{done.seconds:.0f}", f"{done.peak:,.0f}"]
 
 
 def train_courses(name: str, seed: int, epochs: int) -> None:
-    """Train a classifier of the course, as the whole process that is measured, and print its test accuracy."""
+    """Train a classifier of the course and print its test accuracy; this is the process that is measured."""
     data_dir = Path(os.environ["TFDS_DATA_DIR"])
     if name.startswith("imdb"):
         import course_text
@@ -110,14 +110,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(ROWS), metavar="|".join(ROWS))
     parser.add_argument("--seeds", "--seed", type=int, nargs="+", default=[42])
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--course", action="store_true", help="train one of the course's networks, as is measured")
+    parser.add_argument(
+        "--course", action="store_true", help="train one of the course's networks; used by the benchmark itself"
+    )
     asked = parser.parse_args()
     if asked.course:
         return train_courses(asked.names[0], asked.seeds[0], asked.epochs)
     if unknown := set(asked.names) - ROWS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(ROWS)}.")
     if missing := [name for name in ("GRISTMILL_DATA", "TFDS_DATA_DIR") if name not in os.environ]:
-        parser.error(f"{' and '.join(missing)} must name the folders of the data")
+        parser.error(f"{' and '.join(missing)} must be set to the folders of the data")
     found = [
         cells for name in asked.names for seed in asked.seeds for cells in compared(ROWS[name], seed, asked.epochs)
     ]

@@ -1,8 +1,8 @@
-"""Replays of series that arrive part by part, to compare four ways to handle new data.
+"""Replays of series that arrive in parts, to compare ways to handle new data.
 
-Each replay feeds a project arrival by arrival to the real retraining flow. After each arrival it scores forecasts of
-the next one by the first model (never), by the selected candidates fitted to everything (always), by the champion
-(gated), and by each candidate fitted to everything.
+Each replay gives one arrival after the other to the retraining flow. After each arrival, it scores forecasts of the
+next one by the first model (never), by the selected candidates fitted to all data (always), by the champion (gated),
+and by each candidate fitted to all data.
 """
 
 import json
@@ -40,17 +40,17 @@ from gristmill.sources.tables.csv import Csv
 NAME = "replay"
 FILE = "series.csv"
 CANDIDATES = ["naive", "seasonal_naive", "drift", "moving_average", "autoregression", "ets", "theta", "ridge"]
-SHIFT = 3.0  # of the level, or from trough to crest of a season; in deviations before the first arrival
+SHIFT = 3.0  # of the level, or trough to crest of a season; in standard deviations before the first arrival
 TIMES = 5  # random times of each kind of shift
 EARLIEST, LATEST = 0.1, 0.6  # share of the arrivals before a shift
-AFTER = 10  # arrivals from a shift on, at most
+AFTER = 10  # maximum number of arrivals from a shift on
 
 Shift = Callable[[Array, Array, Array, int], Array]
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """A data set and how it arrives."""
+    """Data set and its division into arrivals."""
 
     name: str
     read: Callable[[], pd.DataFrame]  # columns series, time and value
@@ -60,8 +60,8 @@ class Arrivals:
     season: int
     horizon: int
     history: int
-    window: int  # arrivals that a challenger is judged on
-    extra: str = ""  # lines of the table preprocess
+    window: int  # number of arrivals that a challenger is judged on
+    extra: str = ""  # more lines of the table preprocess
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -75,7 +75,7 @@ class Arrivals:
         return self.table.head(self.first).std()
 
     def pipeline(self) -> str:
-        """Return the pipeline: candidates without networks, as few settings as possible."""
+        """Return a pipeline with candidates other than networks, and few settings."""
         judged = self.window * self.size
         return f"""
 [pipelines.{NAME}]
@@ -155,11 +155,11 @@ SHIFTS: dict[str, Shift] = {"level": _level, "variance": _variance, "season": _s
 
 @dataclass(frozen=True)
 class Setting:
-    """One replay: a data set, unchanged or with a shift at an arrival."""
+    """Setting of one replay: a data set, unchanged or with a shift at an arrival."""
 
     data: str
     kind: str = "unchanged"
-    at: int = 0  # the arrival that brings the shift, from 1
+    at: int = 0  # arrival with the shift, counted from 1
 
     def __str__(self) -> str:
         return f"{self.data}-{self.kind}-{self.at}"
@@ -175,11 +175,11 @@ class Setting:
         changed = table.copy()
         values, middle = (each.iloc[cut:].to_numpy() for each in (table, usual))
         changed.iloc[cut:] = SHIFTS[self.kind](values, middle, np.asarray(data.deviation, np.float64), data.season)
-        return changed.clip(lower=table.min().clip(upper=0), axis=1)  # what cannot be negative stays so
+        return changed.clip(lower=table.min().clip(upper=0), axis=1)  # series without negative values stay so
 
 
 def settings() -> Iterator[Setting]:
-    """Yield every setting; the times of the shifts are random, the same for each kind."""
+    """Yield every setting; the times of the shifts are random, but the same for each kind of shift."""
     for number, data in enumerate(DATA.values()):
         yield Setting(data.name)
         possible = np.arange(max(2, round(EARLIEST * data.count)), round(LATEST * data.count) + 1)
@@ -190,19 +190,19 @@ def settings() -> Iterator[Setting]:
 
 @dataclass
 class Outcome:
-    """What happened after each arrival."""
+    """Results after each arrival."""
 
     verdicts: list[str] = field(default_factory=list)
     recoveries: list[int] = field(default_factory=list)  # arrivals with a promotion by recovery
-    alarms: list[int] = field(default_factory=list)  # arrivals that raised one
-    errors: dict[str, list[float]] = field(default_factory=dict)  # by way or candidate; on the arrival after it
+    alarms: list[int] = field(default_factory=list)  # arrivals that raised an alarm
+    errors: dict[str, list[float]] = field(default_factory=dict)  # by way or candidate, on the next arrival
 
 
 class Replay:
-    """A project that is fed arrival by arrival."""
+    """Project that gets one arrival after the other."""
 
     def __init__(self, setting: Setting, folder: Path) -> None:
-        """Start in a folder, which may hold the store of another replay with the same arrivals so far."""
+        """Start in a folder, which may hold the store of another replay with the same first arrivals."""
         self.setting, self.data, self.table, self.folder = setting, DATA[setting.data], setting.table(), folder
         self.outcome = Outcome()
         folder.mkdir(parents=True, exist_ok=True)
@@ -210,14 +210,14 @@ class Replay:
         os.environ["GRISTMILL_STORE"] = str(folder / "store")
 
     def begin(self) -> None:
-        """Train and promote the first model by the recipe of a retraining, whatever the baselines do."""
+        """Train the first model as a retraining would, and promote it even if a baseline is better."""
         self._write(self.data.first)
         project = Project.open(self.folder, {NAME: self._overrides})
         project.run(NAME)
         project.promote(NAME)
 
     def arrive(self, arrival: int) -> None:
-        """Bring the next arrival, retrain, and score what serves on the one after it."""
+        """Add the next arrival, retrain, and score the champion on the arrival after it."""
         from flows.retrain import retrain
 
         rows = self.data.first + arrival * self.data.size
@@ -231,11 +231,11 @@ class Replay:
         errors = self._errors(rows)
         for name in errors.keys() | self.outcome.errors.keys():
             before = self.outcome.errors.setdefault(name, [float("nan")] * (arrival - 1))
-            before.append(errors.get(name, float("nan")))  # candidates that could not be fitted, or are not asked for
+            before.append(errors.get(name, float("nan")))  # candidates that were not fitted
 
     @property
     def last(self) -> int:
-        """The last arrival of the replay, from 1."""
+        """Last arrival of the replay, counted from 1."""
         return min(self.data.count, self.setting.at + AFTER - 1) if self.setting.at else self.data.count
 
     @property
@@ -247,7 +247,7 @@ class Replay:
         long.to_csv(file or self.folder / FILE, index=False)
 
     def _errors(self, rows: int) -> dict[str, float]:
-        """Return the mean absolute error on the next arrival by each way, in deviations of the series."""
+        """Return the mean absolute error of each way on the next arrival, in standard deviations of the series."""
         project = Project.open(self.folder)
         tables: Any = project.catalogue.pipeline(NAME).tables
         with tempfile.TemporaryDirectory() as name:
@@ -258,7 +258,8 @@ class Replay:
             data = self._prepared(tables, out)
             forecasts = self._served(project, out, self.table.index[rows - 1])
             weights = selected_anew(str(self.folder), self._overrides)
-            names = CANDIDATES if self.setting.kind == "level" else [*weights]  # the others are compared after levels
+            # All candidates are compared after shifts of the level only.
+            names = CANDIDATES if self.setting.kind == "level" else [*weights]
             forecasts |= dict(self._fitted(tables, data, names, Path(name)))
             forecasts["always"] = combined(forecasts, weights)
             starts = data.origins("test")
@@ -279,7 +280,7 @@ class Replay:
         return found
 
     def _prepared(self, tables: Any, ingested: Path) -> Prepared:
-        """Return the series with the next arrival as the test set, and all before it as the training set."""
+        """Return the series with the next arrival as test set and all earlier data as training set."""
         cut = tables["preprocess"].model_copy(update={"test": self.data.size, "validation": self.data.size})
         with tempfile.TemporaryDirectory() as out:
             preprocess(preprocess=cut, ingest=ingested, out=Path(out))
@@ -289,7 +290,7 @@ class Replay:
         return data
 
     def _fitted(self, tables: Any, data: Prepared, names: Sequence[str], folder: Path) -> Iterator[tuple[str, Array]]:
-        """Yield the forecasts of some candidates that are fitted to everything before the next arrival."""
+        """Yield the forecasts of some candidates, fitted to all data before the next arrival."""
         for one in candidates_of("timeseries", tables):
             if one.name not in names:
                 continue
@@ -317,7 +318,7 @@ def _alarmed(drift: dict[str, Any] | None) -> bool:
 
 @flow(persist_result=False)
 def selected_anew(folder: str, overrides: list[str]) -> dict[str, float]:
-    """Return the weights of the members that a challenger of now would have."""
+    """Return the weights of the members that a challenger trained now would have."""
     from tasks.run import recorded_run
     from tasks.stage_tasks import ingest, run_up_to
 
@@ -328,9 +329,9 @@ def selected_anew(folder: str, overrides: list[str]) -> dict[str, float]:
 
 
 def replay(setting: Setting, folder: Path) -> Outcome:
-    """Return the outcome of a setting; arrivals before the shift are taken from the unchanged replay in the folder.
+    """Return the outcome of a setting; arrivals before the shift come from the unchanged replay in the folder.
 
-    The unchanged replay, which must be the first, leaves a copy of its state after each arrival.
+    The unchanged replay must run first. It leaves a copy of its state after each arrival.
     """
     fed, begun = Replay(setting, folder / str(setting)), 0
     if setting.kind == "unchanged":
@@ -357,7 +358,7 @@ def _keep(fed: Replay, place: Path) -> None:
 
 
 def _rescore_last(fed: Replay, arrival: int) -> None:
-    """Score the forecasts made before the shift again: those of the first shifted arrival."""
+    """Score the forecasts of the first shifted arrival, which were made before the shift, again."""
     rows = fed.data.first + arrival * fed.data.size
     fed._write(rows)
     for name, error in fed._errors(rows).items():

@@ -1,9 +1,9 @@
-"""Series that arrive part by part and meet the real retraining flow, unchanged and with shifts.
+"""Replay series that arrive in parts, unchanged and with shifts, through the retraining flow.
 
     benchmarks/retraining.py [--only SETTING...] [--jobs 2] [--write]
 
 Monthly sunspots, daily temperatures and 200 monthly series of the M3 competition (their training parts only; `make
-competitions` writes them) arrive as they are, and with a shift of level, variance or season at five random times each.
+competitions` writes them) arrive unchanged, and with a shift of level, variance or season at five random times each.
 `replays.py` describes what is compared. Finished settings are kept in a folder (`--results`), so you can stop the
 benchmark and resume it. GRISTMILL_DATA names the folder of the temperatures.
 """
@@ -56,7 +56,7 @@ NOTES = (
 
 
 def better(outcome: Outcome) -> str:
-    """Return which of never and always had the smaller mean error."""
+    """Return which of never and always has the smaller mean error."""
     return min(("never", "always"), key=lambda way: statistics.fmean(outcome.errors[way]))
 
 
@@ -66,25 +66,25 @@ def ratio(outcome: Outcome, way: str) -> float:
 
 
 def uncertainty(outcome: Outcome) -> float:
-    """Return the standard error of the ratio of gated; NaN with too few arrivals."""
+    """Return the standard error of the ratio of gated, or NaN with too few arrivals."""
     errors = outcome.errors
     found = standard_error(np.subtract(errors["gated"], errors[better(outcome)]))
     return float("nan") if found is None else found / statistics.fmean(errors[better(outcome)])
 
 
 def alarm_after(setting: Setting, outcome: Outcome) -> int | None:
-    """Return how many arrivals after the shift the first alarm was raised, 1 for the arrival of the shift itself."""
+    """Return the number of arrivals from the shift to the first alarm; 1 is the arrival of the shift itself."""
     return next((at - setting.at + 1 for at in outcome.alarms if at >= setting.at), None)
 
 
 def against_best(setting: Setting, outcome: Outcome) -> float:
-    """Return the error of gated from the third arrival after the shift on, relative to the best candidate's."""
+    """Return the error of gated from the third arrival after the shift on, relative to that of the best candidate."""
     late = {way: float(np.mean(errors[setting.at :])) for way, errors in outcome.errors.items()}
     return late["gated"] / min(late[name] for name in CANDIDATES if np.isfinite(late.get(name, np.nan)))
 
 
 def row(name: str, found: Mapping[Setting, Outcome]) -> list[str]:
-    """Return a row of the table."""
+    """Return one row of the table."""
     outcomes = list(found.values())
     worst = max(outcomes, key=lambda one: ratio(one, "gated"))
     promoted = sum(one.verdicts.count("promoted") for one in outcomes) / sum(len(one.verdicts) for one in outcomes)
@@ -114,7 +114,7 @@ def _against_best(shifted: Mapping[Setting, Outcome]) -> str:
 
 
 def rows(found: Mapping[Setting, Outcome]) -> Iterator[list[str]]:
-    """Yield a row for each data set and kind of shift, for each kind, and for all."""
+    """Yield one row for each data set and kind of shift, for each kind, and for all."""
     kinds = ("unchanged", *SHIFTS)
     groups = {
         f"{data}, {kind}": [one for one in found if (one.data, one.kind) == (data, kind)]
@@ -138,21 +138,21 @@ def finished(folder: Path) -> dict[Setting, Outcome]:
 
 
 def run_one(setting: Setting, folder: Path) -> None:
-    """Replay a setting in this process, and keep its outcome."""
+    """Replay a setting in this process; write its outcome."""
     import tensorflow as tf
 
     from gristmill.prefect_runtime.server import ensure_api
     from gristmill.training.keras_backend import import_keras
 
     import_keras()
-    tf.config.run_functions_eagerly(True)  # tracing graphs takes longer than these small forecasts
+    tf.config.run_functions_eagerly(True)  # tracing a graph takes longer than these small forecasts
     ensure_api()
     outcome = replay(setting, folder)
     (folder / f"{setting}.json").write_text(json.dumps(asdict(outcome)))
 
 
 def run_all(asked: Iterable[Setting], folder: Path, jobs: int) -> None:
-    """Replay settings in processes of their own; the unchanged data sets first, because the others go on from them."""
+    """Replay each setting in its own process; unchanged data sets first, because the others continue from them."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [one for one in asked if not (folder / f"{one}.json").exists()]
     for stage in ([one for one in missing if not one.at], [one for one in missing if one.at]):
@@ -169,10 +169,12 @@ def _in_process(setting: Setting, folder: Path) -> int:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--only", nargs="+", default=[""], metavar="SETTING", help="settings, or their beginnings")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="SETTING", help="names of settings, or prefixes of them"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="replays at a time")
     parser.add_argument("--results", type=Path, default=ROOT / "data/store/retraining", help="folder of the outcomes")
-    parser.add_argument("--one", help="one setting, in this process")
+    parser.add_argument("--one", help="replay one setting in this process")
     asked = parser.parse_args()
     known = {str(one): one for one in settings()}
     if asked.one:

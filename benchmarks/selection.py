@@ -1,11 +1,11 @@
-"""What `kind = "auto"` selects, beside baselines, LightGBM and single networks.
+"""Compare the models that `kind = "auto"` selects with baselines, LightGBM and single networks.
 
     benchmarks/selection.py [--only NAME...] [--seeds 3] [--again] [--write]
 
-Each row makes a project in a temporary folder and runs it by the real command. The test sets are opened here and
-nowhere else, and nothing is chosen by them. Finished rows are kept in a file (`--results`), so that the benchmark can
-be stopped and goes on; the table is made of all that is in it. `--only` takes names of rows or their beginnings.
-GRISTMILL_DATA and TFDS_DATA_DIR say where the data lies.
+Each row writes a project into a temporary folder and runs it with `gristmill run`. Only this benchmark opens the test
+sets, and nothing is chosen by them. Finished rows are kept in a file (`--results`), so you can stop the benchmark and
+resume it; the table has all rows of that file. `--only` takes names of rows, or prefixes of them. GRISTMILL_DATA and
+TFDS_DATA_DIR name the folders of the data.
 """
 
 import json
@@ -27,7 +27,7 @@ from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.block_bootstrap import standard_error
 
 Values = npt.NDArray[np.float64]
-Figures = dict[str, Any]  # of one row and seed: `metric`, `value`, `seconds`, `selected` and what a summary needs
+Figures = dict[str, Any]  # for one row and seed: metric, value, seconds, selected, and values for the summaries
 Results = dict[str, dict[str, Figures]]  # by row and seed
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("GRISTMILL_DATA", ""), str(ROOT)])
@@ -40,7 +40,7 @@ TABLES = {
     "Auto": "mpg",
     "hr": "salary",
     "penguins": "body_mass_g",
-}  # number to predict
+}  # target of each table
 CATALOGUE = {
     "imdb": ("imdb_average", "good"),
     "sarcasm": ("sarcasm", "good"),
@@ -50,7 +50,7 @@ CATALOGUE = {
     "seattle_weather": ("seattle_weather", "good"),
     "co2": ("co2", "good"),
     "fashion": ("fashion_cnn", "quick"),
-}  # pipeline whose data and split are used, and preset
+}  # pipeline with data and split, and preset
 GOALS = {
     "imdb": ("0.888", "0.911", "0.915"),
     "sarcasm": ("0.860", "0.866", "0.872"),
@@ -63,16 +63,16 @@ GOALS = {
     "ants_bees with weights": ("0.90", "0.93", "0.95"),
     "init star98": ("95.9", "14.6", ""),
     "make run": ("40", "60", "40"),
-}  # today, must and aim
+}  # before, must and goal
 
 
 def of_catalogue(name: str) -> Callable[[Path, int], Figures]:
-    """Return the measurement of a pipeline of this project with candidates; of Fashion-MNIST beside its network."""
+    """Return a function that measures a pipeline of this project with candidates."""
     pipeline, preset = CATALOGUE[name]
 
     def measure(folder: Path, seed: int) -> Figures:
         more: dict[str, Mapping[str, Any]] = {}
-        if name == "seattle_weather":  # as `init` proposes for a validation set this small
+        if name == "seattle_weather":  # as `init` proposes for such a small validation set
             more["backtest"] = {"windows": 3, "size": 219}
         projects.from_catalogue(folder, pipeline, preset, seed, **more)
         ran = run_project(folder)
@@ -88,7 +88,7 @@ def of_catalogue(name: str) -> Callable[[Path, int], Figures]:
 
 
 def of_init(name: str) -> Callable[[Path, int], Figures]:
-    """Return the measurement of what `init` writes, with the best baseline and the seconds of one network."""
+    """Return a function that measures a pipeline of `init`, its best baseline and the seconds of one network."""
 
     def measure(folder: Path, seed: int) -> Figures:
         domain = projects.init_named(folder, name)
@@ -110,7 +110,7 @@ def of_init(name: str) -> Callable[[Path, int], Figures]:
             "naive_ratio": scores.headline.model / min(_naive_errors(scores)),
             "numeric": not scores.higher_is_better,
             "worse": float((model - baseline).mean()),
-            "error": standard_error(model - baseline, block) or _plain_error(model - baseline),  # of few values
+            "error": standard_error(model - baseline, block) or _plain_error(model - baseline),  # with few values
             "single_seconds": run_project(single).process.seconds,
         }
 
@@ -118,14 +118,14 @@ def of_init(name: str) -> Callable[[Path, int], Figures]:
 
 
 def _naive_errors(scores: Scores) -> list[float]:
-    """Return the test errors of the forecasts that fit nothing, and of the mean."""
+    """Return the test errors of the mean and of forecasts that fit no parameters."""
     return [
         float(by_part["test"][scores.metric] or math.inf) for name, by_part in scores.baselines.items() if name in NAIVE
     ] or [math.nan]
 
 
 def of_table(name: str) -> Callable[[Path, int], Figures]:
-    """Return the measurement of a table of cases, beside LightGBM with defaults and least squares."""
+    """Return a function that compares a table with LightGBM with its defaults, and with least squares."""
 
     def measure(folder: Path, seed: int) -> Figures:
         projects.init(folder, "tabular", f"{name}.csv", "--target", TABLES[name])
@@ -146,7 +146,7 @@ def of_table(name: str) -> Callable[[Path, int], Figures]:
 
 
 def opponents(preprocess: Path) -> dict[str, Values]:
-    """Return the absolute errors on the test rows of models fitted on all other rows."""
+    """Return the absolute test errors of models fitted on all other rows."""
     import lightgbm
 
     from gristmill.domains.tabular import dataset
@@ -167,7 +167,7 @@ def opponents(preprocess: Path) -> dict[str, Values]:
 
 
 def of_photos(name: str, with_weights: bool) -> Callable[[Path, int], Figures]:
-    """Return the measurement of photos out of fold, with or without weights of a frozen base at hand."""
+    """Return a function that measures photos by cross-validation, with or without weights of a frozen base."""
 
     def measure(folder: Path, seed: int) -> Figures:
         size = 224 if with_weights else PHOTOS[name]
@@ -192,7 +192,7 @@ def of_photos(name: str, with_weights: bool) -> Callable[[Path, int], Figures]:
 
 
 def of_make_run(folder: Path, seed: int) -> Figures:
-    """Measure `make run` after installation, from an empty store."""
+    """Measure `make run` from an empty store, after the installation."""
     done = process(["make", "run"], ROOT, GRISTMILL_STORE=str(folder / "store"))
     return {"metric": "seconds", "value": done.seconds, "seconds": done.seconds, "selected": ""}
 
@@ -208,12 +208,12 @@ ROWS: dict[str, Callable[[Path, int], Figures]] = {
 
 
 def run_project(folder: Path, *settings: str) -> Ran:
-    """Run the pipeline of a project from an empty store beside it, or what another fold left there."""
+    """Run the pipeline of a project with a store in its folder, which an earlier fold may have filled."""
     return run(projects.NAME, folder / "store", *settings, folder=folder, GRISTMILL_DATA=SEARCH_PATH)
 
 
 def of_run(ran: Ran) -> Figures:
-    """Return the figures that every run has."""
+    """Return the figures of any run."""
     scores = Scores.model_validate(ran.record["scores"])
     return {
         "metric": scores.metric,
@@ -224,13 +224,13 @@ def of_run(ran: Ran) -> Figures:
 
 
 def artifact(folder: Path, ran: Ran, stage: str) -> Path:
-    """Return the folder of an artifact of a run."""
+    """Return the folder of a stage's artifact."""
     key = ran.record["stages"][stage]["reference"]["key"]
     return folder / "store" / stage / key[:2] / key
 
 
 def losses(folder: Path, ran: Ran, baseline: str) -> tuple[Values, Values, int]:
-    """Return the losses of model and baseline on the test set, and how many in a row depend on each other."""
+    """Return the test losses of model and baseline, and how many consecutive losses depend on each other."""
     predictions = pd.read_parquet(artifact(folder, ran, "evaluate") / "predictions.parquet")
     test = predictions[predictions["part"] == "test"]
     if "label" in test:
@@ -239,7 +239,7 @@ def losses(folder: Path, ran: Ran, baseline: str) -> tuple[Values, Values, int]:
     model, other = (np.abs(test[name] - test["y"]) for name in (MODEL, baseline))
     if "unique_id" not in test:
         return model.to_numpy(), other.to_numpy(), 1
-    if test["unique_id"].nunique() > 1:  # what happens at one time happens to all series: one value for each series
+    if test["unique_id"].nunique() > 1:  # series are correlated in time, so each counts as one value
         by_series = [one.groupby(test["unique_id"]).mean() for one in (model, other)]
         return (by_series[0] / by_series[1]).to_numpy(), np.ones(len(by_series[1])), 1
     return model.to_numpy(), other.to_numpy(), int(test["step"].max() * test["channel"].nunique())
@@ -265,14 +265,14 @@ def shown(name: str, by_seed: Mapping[str, Figures]) -> list[str]:
 
 
 def _difference(figures: Figures) -> str:
-    """Return how much worse a model is than the best of the others, in standard errors."""
+    """Return by how many standard errors a model is worse than the best of the others."""
     if not figures.get("error"):
         return ""
     return f"{figures['worse'] / figures['error']:+.1f}"
 
 
 def summaries(results: Results) -> Iterator[str]:
-    """Yield a line for each goal on several rows, of those rows that are finished."""
+    """Yield one line for each goal on several rows, from the finished rows."""
     one = {name: next(iter(by_seed.values())) for name, by_seed in results.items()}
     made = {name: figures for name, figures in one.items() if name.startswith("init ")}
     if made:
@@ -324,9 +324,11 @@ def measured(name: str, seed: int) -> Figures:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help=f"rows: {', '.join(ROWS)}")
-    parser.add_argument("--seeds", type=int, default=1, help="number of seeds of the training, from 42 on")
-    parser.add_argument("--again", action="store_true", help="measure rows again that are in the file")
-    parser.add_argument("--results", type=Path, default=ROOT / "data/store/selection.json", help="finished rows")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 42 on")
+    parser.add_argument("--again", action="store_true", help="also measure rows that are already in the file")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "data/store/selection.json", help="file of finished rows"
+    )
     asked = parser.parse_args()
     names = [name for name in ROWS if name.startswith(tuple(asked.only))]
     if not names:

@@ -1,4 +1,4 @@
-"""Projects of the benchmark of selection: data as a user would have it, and pipelines with `kind = "auto"`."""
+"""Projects of `selection.py`: data as a user has it, and pipelines with `kind = "auto"`."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from gristmill.config.candidates import preset as points_of
 from gristmill.domains.vision.settings import Preprocess
 from gristmill.util.toml import toml_key, toml_value
 
-NAME = "tried"  # of every pipeline
+NAME = "tried"  # name of every pipeline
 FOLDS = 5
 _DATA_TABLES = ("source", "ingest", "preprocess", "backtest")
 _STATSMODELS = "package://statsmodels/datasets"
@@ -33,7 +33,7 @@ INIT: dict[str, tuple[str, str]] = {
     "critic": ("text", "reviews.csv"),
     "digits": ("vision", "digits"),
 }
-"""Domain and data of each project of `init`: tables of statsmodels, and the texts and photos of the tutorials."""
+"""Domain and data of each project of `init`: tables of statsmodels, and texts and photos of the tutorials."""
 
 SINGLE: dict[str, dict[str, dict[str, Any]]] = {
     "timeseries": {"model": {"kind": "dense", "units": [32, 16]}, "train": {"epochs": 100, "patience": 20}},
@@ -44,11 +44,11 @@ SINGLE: dict[str, dict[str, dict[str, Any]]] = {
         "train": {"epochs": 30, "patience": 10},
     },
 }
-"""One network and its training, as `init` wrote before it wrote candidates."""
+"""Network and training that `init` wrote before it wrote candidates."""
 
 
 def write(folder: Path, domain: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write a pipeline into a project."""
+    """Write the pipeline of a project."""
     lines = [f"[pipelines.{NAME}]", f"domain = {toml_value(domain)}"]
     for table, values in tables.items():
         lines += [f"[pipelines.{NAME}.{table}]", *(f"{toml_key(key)} = {toml_value(values[key])}" for key in values)]
@@ -62,14 +62,14 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def auto(preset: str, seed: int) -> dict[str, dict[str, Any]]:
-    """Return the tables of candidates."""
+    """Return the tables for candidates."""
     return {"model": {"kind": "auto", "preset": preset}, "train": {"seed": seed}}
 
 
 def from_catalogue(folder: Path, pipeline: str, preset: str, seed: int, **more: Mapping[str, Any]) -> None:
-    """Write a pipeline with the data, the split and the blocks of one of this project, and candidates.
+    """Write a pipeline with candidates, and with data, split and blocks of a pipeline of this project.
 
-    If it has no validation set, as in the course, a tenth of the training set becomes one.
+    If that pipeline has no validation set, a tenth of the training set becomes one.
     """
     catalogue = tomllib.loads((ROOT / "pipelines.toml").read_text("utf-8"))["pipelines"][pipeline]
     tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue}
@@ -85,7 +85,7 @@ def init(folder: Path, domain: str, data: str, *words: str) -> None:
 
 
 def init_named(folder: Path, name: str) -> str:
-    """Write the pipeline of one of `INIT`; return its domain."""
+    """Write the pipeline of a project of `INIT`; return its domain."""
     domain, data = INIT[name]
     if name == "critic":
         write_critic(folder / data)
@@ -98,7 +98,7 @@ def init_named(folder: Path, name: str) -> str:
 
 
 def write_critic(path: Path) -> None:
-    """Write the reviews of the tutorial on texts."""
+    """Write the reviews of the text tutorial."""
     from importlib.resources import files
 
     import pandas as pd
@@ -109,14 +109,14 @@ def write_critic(path: Path) -> None:
 
 
 def write_digits(folder: Path) -> None:
-    """Write the photos of the tutorial on photos, by its own code."""
+    """Write the photos of the photo tutorial with the code on its page."""
     page = (ROOT / "docs/tutorials/vision.md").read_text("utf-8")
     code = page.partition("```python\n")[2].partition("```")[0].replace('Path("digits")', f"Path({str(folder)!r})")
-    exec(compile(code, "docs/tutorials/vision.md", "exec"), {})  # noqa: S102 - of this project
+    exec(compile(code, "docs/tutorials/vision.md", "exec"), {})  # noqa: S102 - code of this project
 
 
 def photos(name: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """Write photos into a folder; yield path and class of each: 300 clothes, 240 cats and dogs, or 200 insects."""
+    """Write photos into a folder; yield their paths and classes: 300 clothes, 240 cats and dogs, or 200 insects."""
     if name == "ants_bees":
         (place,) = [found for data in _data_folders() if (found := data / name).is_dir()][:1]
         for path in sorted(place.rglob("*.jpg")):
@@ -130,7 +130,7 @@ def photos(name: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _drawn(name: str, count: int) -> Iterator[tuple[npt.NDArray[Any], int]]:
-    """Yield equally many images of each class, the first ones in the order of a fixed draw."""
+    """Yield the same number of images for each class, drawn with a fixed seed."""
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name, data_dir=os.environ["TFDS_DATA_DIR"])
@@ -146,7 +146,7 @@ def _drawn(name: str, count: int) -> Iterator[tuple[npt.NDArray[Any], int]]:
 
 
 def write_folds(folder: Path, name: str, size: int, candidates: list[Any], seed: int) -> list[str]:
-    """Write photos and a list for each fold, in which the fold is the test set; return the settings that choose one."""
+    """Write photos and one listing per fold, whose test set is the fold; return the settings that choose a fold."""
     (folder / "photos").mkdir()
     rows = list(photos(name, folder / "photos"))
     labels = np.array([label for _, label in rows])
@@ -172,7 +172,7 @@ def write_folds(folder: Path, name: str, size: int, candidates: list[Any], seed:
 
 
 def points_for_photos(preset: str, size: int, with_weights: bool) -> list[Any]:
-    """Return the candidates of a preset for photos of a size, with or without those that need weights at hand."""
+    """Return the candidates of a preset for photos of a size, with or without those that need weights."""
     tables: Any = {"preprocess": Preprocess(size=(size, size))}
     points = [dict(point) for point in points_of("vision", preset, tables)]
     return [point for point in points if with_weights or point["model"]["kind"] != "frozen"]

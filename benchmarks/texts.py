@@ -1,13 +1,13 @@
-"""How fast texts become tokens, against the course's `Tokenizer`, in one process and in turn.
+"""Compare the speed of gristmill's tokenizer with Keras' legacy `Tokenizer`, in one process and in turn.
 
-    python benchmarks/texts.py DATA_DIR     # of TensorFlow Datasets, with imdb_reviews in it
+    python benchmarks/texts.py DATA_DIR     # folder of TensorFlow Datasets with imdb_reviews
 
-fitted     a vocabulary of 10,000 words of the reviews to train on, against `fit_on_texts`
-encoded    the same reviews as numbers, against `texts_to_sequences`
-subwords   8,000 pieces, found and cut into; the course's way for them is gone from TensorFlow Datasets
+fitted     a vocabulary of 10,000 words of the training reviews, compared with `fit_on_texts`
+encoded    the same reviews as numbers, compared with `texts_to_sequences`
+subwords   8,000 subwords, fitted and encoded; TensorFlow Datasets no longer has the course's encoder
 
-Seconds depend on what else the machine does, and gristmill uses every core, the course's way one: so the ratio is
-given in processor time, too.
+gristmill uses all cores, `Tokenizer` uses one. The ratio is also given in CPU time, because seconds depend on the load
+of the machine.
 """
 
 import os
@@ -29,18 +29,18 @@ from gristmill.domains.text.settings import TokenSettings
 VOCABULARY, PIECES = 10_000, 8_000
 ROUNDS = 5
 
-Legacy = tf.keras.preprocessing.text.Tokenizer  # nothing but this benchmark has it
+Legacy = tf.keras.preprocessing.text.Tokenizer  # used only in benchmarks
 Work = Callable[[], object]
 
 
 def reviews(data_dir: Path) -> list[str]:
-    """Return the texts to train on."""
+    """Return the training texts."""
     dataset = tfds.load("imdb_reviews", data_dir=data_dir, split="train", download=False)
     return [example["text"].decode() for example in dataset.as_numpy_iterator()]
 
 
 def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
-    """Return how gristmill fits and encodes, and how the course does."""
+    """Return functions that fit and encode, of gristmill and of Keras."""
     settings = TokenSettings(vocabulary=VOCABULARY)
 
     def legacy() -> Legacy:
@@ -56,26 +56,26 @@ def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
 
 
 def megabytes(texts: list[str]) -> float:
-    """Return the size of texts in UTF-8."""
+    """Return the size of texts in UTF-8, in MB."""
     return sum(len(text.encode()) for text in texts) / 1e6
 
 
 def seconds(work: Work) -> tuple[float, float]:
-    """Return what work takes, and in the processors' time."""
+    """Return the seconds and the CPU seconds of some work."""
     began, busy = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - began, time.process_time() - busy
 
 
 def compared(name: str, ways: tuple[Work, Work], size: float) -> list[str]:
-    """Return a row of the table: medians of rounds in turn."""
+    """Return one row of the table: medians of alternating rounds."""
     rates = size / np.array([[seconds(way) for way in ways] for _ in range(ROUNDS)])  # (rounds, ways, clocks)
     (ours, ours_busy), (theirs, theirs_busy) = np.median(rates, axis=0)
     return [name, f"{ours:.1f}", f"{theirs:.1f}", f"{ours / theirs:.1f}", f"{ours_busy / theirs_busy:.1f}"]
 
 
 def subwords(texts: list[str], size: float) -> str:
-    """Return what subwords take, once."""
+    """Return a sentence with the speed of subwords."""
     settings, made = TokenSettings(level="subword", vocabulary=PIECES), []
     found, found_busy = seconds(lambda: made.append(tokenizer.fit(texts, settings)))
     _, cut_busy = cut = seconds(lambda: tokenizer.encode_texts(made[0], texts))

@@ -1,11 +1,11 @@
-"""How fast the catalogue's networks on texts train through length buckets, against all texts padded to one length.
+"""Compare the training of text networks with length buckets and with texts padded to one length.
 
     benchmarks/texts_training.py NAME... [--set TABLE.KEY=VALUE ...] [--epochs N] [--seeds 0 1 2]
 
-Both ways in turn, seed by seed, in one process, on the same tokens and with the same settings but `train.batches`. The
-seconds are those of the quickest epoch after the first, in which TensorFlow traces its graph; they depend on what else
-the machine does, so those of the processor are told beside them. The accuracy is that of the test part after the last
-epoch. GRISTMILL_DATA and TFDS_DATA_DIR say where the data lies, as for `gristmill run`.
+Both run in turn, seed by seed, in one process, on the same tokens and with the same settings except `train.batches`.
+Seconds are those of the fastest epoch after the first one, in which TensorFlow traces its graph. CPU seconds are
+shown, too, because seconds depend on the load of the machine. The accuracy is the test accuracy after the last epoch.
+GRISTMILL_DATA and TFDS_DATA_DIR name the folders of the data, as for `gristmill run`.
 """
 
 import argparse
@@ -35,15 +35,15 @@ WAYS = ("padded", "bucketed")
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training took and gave."""
+    """Speed and accuracy of one training."""
 
-    seconds: float  # of an epoch
-    processor: float  # the same, of all cores
-    accuracy: float  # on the test part
+    seconds: float  # fastest epoch
+    processor: float  # CPU seconds of all cores, fastest epoch
+    accuracy: float  # on the test set
 
 
 def prepare(name: str, assignments: list[str], root: Path) -> tuple[dict[str, Any], list[Path]]:
-    """Write a pipeline's tokens to `root`; return its tables and the files of a model of one's own."""
+    """Write the tokens of a pipeline to `root`; return its tables and the files of its own model, if any."""
     project = Project.open(ROOT, {name: assignments})
     tables: Any = project.catalogue.pipeline(name).tables
     files: dict[str, list[Path]] = {"source": [], "model": []}
@@ -83,7 +83,7 @@ def trained(tables: dict[str, Any], files: list[Path], root: Path, way: str, see
 
 
 def measure(name: str, assignments: list[str], epochs: int | None, seeds: list[int]) -> None:
-    """Print a row for each way, and how many times as fast the second is."""
+    """Print one row for each way, and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         tables, files = prepare(name, assignments, Path(folder))
         data = dataset.read(Path(folder, "preprocess"))
@@ -103,7 +103,7 @@ def measure(name: str, assignments: list[str], epochs: int | None, seeds: list[i
 
 
 def seconds_of(made: list[Trained]) -> float:
-    """Return the seconds of the quickest epoch."""
+    """Return the seconds of the fastest epoch."""
     return min(one.seconds for one in made)
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     options = parser.parse_args()
-    print("| pipeline | batches | an epoch's s | of the processor | test accuracy by seed | mean |")
+    print("| pipeline | batches | s per epoch | CPU s | test accuracy by seed | mean |")
     print("|---|---|---:|---:|---|---:|")
     for name in options.names:
         measure(name, options.assignments, options.epochs, options.seeds)

@@ -1,10 +1,10 @@
-"""The catalogue's time-series networks beside the course's own code and the baselines.
+"""Compare the time-series networks of pipelines.toml with the course's code and with baselines.
 
-    benchmarks/timeseries.py choose NAME [train.epochs=20,40 ...]    every combination judged by the pipeline's backtest
-    benchmarks/timeseries.py score NAME... [--course FILE]           test errors over three seeds, by the real command
-    benchmarks/course_timeseries.py ROW                              the opponent; prints the lines of FILE
+    benchmarks/timeseries.py choose NAME [train.epochs=20,40 ...]    backtest errors of all combinations
+    benchmarks/timeseries.py score NAME... [--course FILE]           test errors of three seeds
+    benchmarks/course_timeseries.py ROW                              the course's code; prints the lines of FILE
 
-`choose` never reads a score of the test part: its blocks end where that begins. GRISTMILL_DATA names the folder of the
+`choose` never reads the test set: its blocks end where the test set begins. GRISTMILL_DATA names the folder of the
 course's files.
 """
 
@@ -41,7 +41,7 @@ OPPONENTS = {  # pipeline: row of course_timeseries.py
 
 
 def choose(name: str, choices: list[str]) -> None:
-    """Print the backtest's error of every combination of the given values."""
+    """Print the backtest error of every combination of the given values."""
     keys = [choice.partition("=")[0] for choice in choices]
     values = [choice.partition("=")[2].split(",") for choice in choices]
     print(f"| {' | '.join([*keys, 'mean MAE', *('block' for _ in range(3))])} |")
@@ -53,7 +53,7 @@ def choose(name: str, choices: list[str]) -> None:
 
 
 def backtest(name: str, assignments: list[str]) -> Iterator[float]:
-    """Yield the mean absolute error of each block of a pipeline's backtest, with settings changed."""
+    """Yield the mean absolute error of each block of a pipeline's backtest; assignments change settings."""
     from gristmill.domains.timeseries.backtest import backtest as core
     from gristmill.domains.timeseries.ingest import ingest
     from gristmill.domains.timeseries.preprocess import preprocess
@@ -87,7 +87,7 @@ def backtest(name: str, assignments: list[str]) -> Iterator[float]:
 
 
 def score(names: list[str], course: Path | None) -> None:
-    """Print each pipeline's test error by seed, its mean, and those of the course's code and the best baseline."""
+    """Print the test errors of each pipeline, of the course's code and of the best baseline."""
     lines = course.read_text().splitlines() if course else []
     opponents: dict[str, list[float]] = {}
     for line in map(json.loads, lines):
@@ -117,7 +117,7 @@ def summary(errors: list[float]) -> tuple[str, str]:
 
 
 def run(store: str, name: str, *assignments: str) -> dict[str, Any]:
-    """Run a pipeline with settings changed and return what the command printed."""
+    """Run a pipeline with changed settings; return the output of the command."""
     words = [word for assignment in assignments for word in ("--set", assignment)]
     command = [GRISTMILL, "-q", "run", name, "--json", *words]
     environment = os.environ | {"GRISTMILL_STORE": store}
@@ -134,7 +134,7 @@ if __name__ == "__main__":
     chooser.add_argument("choices", nargs="*", metavar="TABLE.KEY=VALUE,VALUE")
     scorer = commands.add_parser("score")
     scorer.add_argument("names", nargs="+")
-    scorer.add_argument("--course", type=Path, help="lines that course_timeseries.py printed")
+    scorer.add_argument("--course", type=Path, help="output of course_timeseries.py")
     options = parser.parse_args()
     if options.what == "choose":
         choose(options.name, options.choices)

@@ -1,11 +1,11 @@
-"""Many small series, or many small photos, spread over workers, and the same work one after the other.
+"""Compare runners on many small series or photos: one process, several processes, and Dask.
 
     benchmarks/wide.py [series photos] [--count N] [--parts 8] [--runners 1 2 dask:2] [--rounds 1] [--write]
 
-By default 10,000 series of 60 months and 100,000 photos of 32 x 32, each in 8 parts, a pipeline a part. A runner is
-`1`, `2`, `4`: so many processes; `dask:2`: a Dask cluster on this machine of so many workers; or `tcp://host:8786`: one
-that runs. Each runs the same pipelines in a store of its own, with one thread of TensorFlow a process; what they make
-is compared by digest.
+By default, there are 10,000 series of 60 months and 100,000 photos of 32 x 32 pixels, each in 8 pipelines. A runner is
+a number of processes (`1`, `2`), a Dask cluster on this machine with a number of workers (`dask:2`), or the address of
+a running cluster (`tcp://host:8786`). Each runner runs the same pipelines with a new store and one TensorFlow thread
+per process. Their artifacts are compared by digest.
 """
 
 import json
@@ -47,7 +47,7 @@ export = {{ formats = ["keras"] }}
 
 
 def write_series(folder: Path, part: int, count: int) -> None:
-    """Write a part's series: a level, a trend and a year of its own, and noise."""
+    """Write the series of one part, each with its own level, trend, yearly wave and noise."""
     random, steps = np.random.default_rng(part), np.arange(MONTHS)
     level, slope, swing, phase = random.uniform(size=(4, count, 1))
     values = 50 * level + slope * steps + 10 * swing * np.sin(2 * np.pi * (steps / 12 + phase))
@@ -63,7 +63,7 @@ def write_series(folder: Path, part: int, count: int) -> None:
 
 
 def write_photos(folder: Path, part: int, count: int) -> None:
-    """Write a part's photos of smooth colours, warm or cold as their class says."""
+    """Write the photos of one part: smooth colours in two classes, warm and cold."""
     random = np.random.default_rng(part)
     for number in range(count):
         colours = random.integers(0, 200, (4, 4, 3), np.uint8)
@@ -74,7 +74,7 @@ def write_photos(folder: Path, part: int, count: int) -> None:
 
 
 def runner_table(runner: str) -> str:
-    """Return the table `[runner]` of a runner as it is given on the command line."""
+    """Return the table `[runner]` for a runner of the command line."""
     lines = ["[runner]", "threads = 1"]
     if runner.isdigit():
         return "\n".join([*lines, f"workers = {runner}", ""])
@@ -83,19 +83,19 @@ def runner_table(runner: str) -> str:
 
 
 def timed(folder: Path, pipelines: str, parts: int, runner: str) -> tuple[float, list[str]]:
-    """Run all parts by a runner in a new store, and return the seconds and the digests of all they made."""
+    """Run all parts with a runner and a new store; return the seconds and the digests of the artifacts."""
     (folder / "pipelines.toml").write_text(runner_table(runner) + pipelines)
     names = [f"part{part}" for part in range(parts)]
     with tempfile.TemporaryDirectory() as store:
         done = process([GRISTMILL, "-q", "run", *names, "--json"], folder, GRISTMILL_STORE=store)
     read = json.loads(done.printed)
     references = [stage["reference"] for run in (read if parts > 1 else [read]) for stage in run["stages"].values()]
-    # A bundle's files hold when they were written: of it, what it was made of.
+    # The files of a bundle contain their time of writing, so the key of the bundle is compared instead.
     return done.seconds, [found["key" if found["stage"] == "export" else "digest"] for found in references]
 
 
 def rows(what: str, count: int, parts: int, runners: list[str], rounds: int) -> list[list[str]]:
-    """Run the same parts by each runner in turn and return a row of the table for each."""
+    """Run the same parts with each runner in turn; return one row of the table for each."""
     with tempfile.TemporaryDirectory() as below:
         folder = Path(below)
         for part in range(parts):
@@ -116,8 +116,8 @@ def rows(what: str, count: int, parts: int, runners: list[str], rounds: int) -> 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("kinds", nargs="*", default=list(COUNTS), metavar="|".join(COUNTS))
-    parser.add_argument("--count", type=int, help="of series or photos, in all parts together")
-    parser.add_argument("--parts", type=int, default=8, help="pipelines")
+    parser.add_argument("--count", type=int, help="number of series or photos in all parts together")
+    parser.add_argument("--parts", type=int, default=8, help="number of pipelines")
     parser.add_argument("--runners", nargs="+", default=RUNNERS)
     parser.add_argument("--rounds", type=int, default=1)
     asked = parser.parse_args()

@@ -1,10 +1,10 @@
-"""How fast windows are fed to training, against the course's `window().flat_map()`, in one process and in turn.
+"""Compare the speed of gristmill's windows with the course's `window().flat_map()`, in one process and in turn.
 
-windows/s     taken in one TensorFlow function as training takes them: window 30, batch 32, of 10,000 float32 values;
-              gristmill's with its shuffle of every epoch
-an epoch      of the course's dense network (20, 10, 1) on 3,175 windows of 60, batch 32, 100 updates: gristmill's
-              `fit` with its checkpoints against Keras' `fit` on the course's batches
-its input     how much longer an epoch is than one that updates as often with one and the same batch
+windows/s     read in one TensorFlow function, as in training: window 30, batch size 32, 10,000 float32 values;
+              gristmill shuffles in every epoch
+epoch         of the course's dense network (20, 10, 1) on 3,175 windows of 60, batch size 32, 100 updates:
+              gristmill's `fit` with its checkpoints, compared with Keras' `fit` on the course's batches
+its input     how much longer the epoch is than one with the same number of updates on one repeated batch
 """
 
 import os
@@ -32,11 +32,11 @@ from gristmill.training.seeds import seeded
 
 BATCH = 32
 ROUNDS = 7
-EPOCHS = 30  # a round
+EPOCHS = 30  # per round
 
 
 def prepared(values: np.ndarray, history: int) -> Prepared:
-    """Return a series whose windows are all for training."""
+    """Return a series whose windows are all in the training set."""
     layout = Layout(
         targets=["y"],
         inputs=[],
@@ -64,7 +64,7 @@ def prepared(values: np.ndarray, history: int) -> Prepared:
 
 
 class Repeated(WindowFeed):
-    """The first batch again and again."""
+    """Feed that repeats the first batch."""
 
     def __init__(self, data: Prepared, settings: Train) -> None:
         super().__init__(data, settings)
@@ -75,7 +75,7 @@ class Repeated(WindowFeed):
 
 
 def drained(feed: WindowFeed, epochs: int) -> float:
-    """Return how long a batch of gristmill takes: one value of each is used."""
+    """Return the seconds per batch of gristmill; one value of each array is used."""
     total = tf.Variable(0.0)
 
     @tf.function
@@ -91,7 +91,7 @@ def drained(feed: WindowFeed, epochs: int) -> float:
 
 @tf.function
 def drain(batches: tf.data.Iterator, count: tf.Tensor) -> tf.Tensor:
-    """Take batches and use one value of each."""
+    """Read batches and use one value of each array."""
     total = 0.0
     for _ in tf.range(count):
         history, target = next(batches)
@@ -100,7 +100,7 @@ def drain(batches: tf.data.Iterator, count: tf.Tensor) -> tf.Tensor:
 
 
 def seconds_a_batch(data: tf.data.Dataset, count: int) -> float:
-    """Return how long a batch of the course takes, after a few to warm up."""
+    """Return the seconds per batch of the course, after a few batches to warm up."""
     batches = iter(data)
     drain(batches, tf.constant(5))
     began = time.perf_counter()
@@ -109,7 +109,7 @@ def seconds_a_batch(data: tf.data.Dataset, count: int) -> float:
 
 
 def feeding(values: np.ndarray, history: int, epochs: int) -> tuple[list[float], list[float]]:
-    """Return the seconds a batch of gristmill and of the course, round by round."""
+    """Return the seconds per batch of gristmill and of the course, round by round."""
     ours, theirs = [], []
     for _ in range(ROUNDS):
         feed = WindowFeed(prepared(values, history), Train(batch_size=BATCH, epochs=epochs))
@@ -125,7 +125,7 @@ def network(history: int, channels: tuple[int, ...] = ()) -> keras.Model:
 
 
 def gristmills_epochs(values: np.ndarray, history: int, kind: type[WindowFeed] = WindowFeed) -> list[float]:
-    """Return the seconds of each epoch but the first."""
+    """Return the seconds of each epoch except the first."""
     settings = Train(batch_size=BATCH, epochs=EPOCHS)
     feed = kind(prepared(values, history), settings)
     made = seeded(lambda: one_output(network(history, (1,))), settings.seed)
@@ -137,12 +137,12 @@ def gristmills_epochs(values: np.ndarray, history: int, kind: type[WindowFeed] =
 
 
 def one_output(made: keras.Model) -> keras.Model:
-    """Return the network with its output as (batch, horizon, targets)."""
+    """Return the network with an output of shape (batch, horizon, targets)."""
     return keras.Sequential([keras.Input(made.input_shape[1:]), *made.layers, keras.layers.Reshape((1, 1))])
 
 
 def courses_epochs(values: np.ndarray, history: int) -> list[float]:
-    """Return the seconds of each epoch but the first."""
+    """Return the seconds of each epoch except the first."""
     made = network(history)
     made.compile(loss="huber", optimizer=keras.optimizers.SGD(1e-7, momentum=0.9))
     data = windowed_dataset(values, history, BATCH)
@@ -162,7 +162,8 @@ def between_epochs(train: Callable[[Callable[..., None]], object]) -> list[float
 
 def main() -> None:
     write = arguments(__doc__).parse_args().write
-    warnings.filterwarnings("ignore", "Your input ran out of data")  # how Keras learns how long the course's data is
+    # Keras warns in the first epoch, in which it learns the length of the course's data.
+    warnings.filterwarnings("ignore", "Your input ran out of data")
     random = np.random.default_rng(0)
     ours, theirs = feeding(random.normal(size=10_000).astype("float32"), 30, EPOCHS)
     rates = [BATCH / statistics.median(seconds) for seconds in (ours, theirs)]

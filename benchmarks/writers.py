@@ -1,6 +1,8 @@
-"""The catalogue's networks that write, beside count models, over seeds, by the real command.
+"""Compare the text generation networks of pipelines.toml with n-gram models, over several seeds.
 
-benchmarks/writers.py NAME... [--seeds 0 1 2]       GRISTMILL_DATA names the folder of the texts
+    benchmarks/writers.py NAME... [--seeds 0 1 2]
+
+GRISTMILL_DATA names the folder of the texts.
 """
 
 import argparse

