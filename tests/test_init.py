@@ -210,6 +210,7 @@ def test_a_file_at_a_url_is_fetched_once_and_known_by_its_hash(
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/river.csv"
         said = command("init", "new", "--data", url)
+        refused = command("init", "other", "--data", url, "--domain", "text")
         server.shutdown()
 
     sha256 = hashlib.sha256(whole.read_bytes()).hexdigest()
@@ -220,6 +221,7 @@ def test_a_file_at_a_url_is_fetched_once_and_known_by_its_hash(
     assert (project.catalogue.store.root / "downloads" / sha256 / "river.csv").read_bytes() == whole.read_bytes()
     step, *_ = project.plan("river")
     assert step.reason == "no result yet"
+    assert f"error: {url}: no column of texts" in refused.err
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
         raise DataError(f"{path}: the first line, {short_repr(header)}, has no column names. Add a line of names.")
     if _is_header_too(others):
         yield Guess("header_rows", 2, f"no cell of row {above + 2} is a number, but those below are")
-    footer = _footer(_rows(end, separator), rows)
+    footer = _footer(_rows(end, separator), rows, end.endswith(("\n", "\r")))
     if footer:
         yield Guess("skip_footer", len(footer), f"at the end, such as {short_repr(separator.join(footer[-1]))}")
     if spaced := next(_spaced_cells(header, others), None):
@@ -77,14 +78,16 @@ def _without_comments(text: str) -> str:
 
 
 def _has_comments(sample: str) -> bool:
-    """Return whether lines that begin with # are comments: a single first one may be the header."""
+    """Return whether lines that begin with # are comments: they begin the file, and none looks like a row of data."""
     lines = [line for line in sample.splitlines() if line.strip()]
-    comments = [line for line in lines if _is_comment(line)]
-    if not comments or len(comments) == len(lines):
+    top = len([*itertools.takewhile(_is_comment, lines)])
+    if not 0 < top < len(lines):
         return False
-    if comments != lines[:1]:
-        return True
-    return not any(_width("\n".join(lines), mark) > 1 for mark in _SEPARATORS_BELOW_TEXT)
+    if top == 1 and any(_width(sample, mark) > 1 for mark in _SEPARATORS_BELOW_TEXT):
+        return False  # it is the header
+    separator, _ = _separator_below(_without_comments(sample))
+    header, *below = _rows("\n".join(lines[top:]), separator)
+    return not any(_is_comment(row[0]) and len(row) == len(header) for row in below if row)
 
 
 def _separator_below(sample: str) -> tuple[str, int]:
@@ -128,20 +131,23 @@ def _is_header_too(rows: Sequence[Row]) -> bool:
     return any(names) and MISSING_MARKS.isdisjoint(names)
 
 
-def _footer(end: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
-    """Return the rows at the end that are no data: of another width than the header, or of totals."""
+def _footer(end: Sequence[Row], rows: Sequence[Row], is_whole: bool) -> list[Row]:
+    """Return the rows at the end that are no data: totals, and notes if the last row `is_whole` rather than cut."""
     footer: list[Row] = []
     for row in [row for row in end if row][: -_MAX_FOOTER - 1 : -1]:
-        if len(row) == len(rows[0]) and not _is_total(row, rows):
+        if not (_is_total(row, rows) if len(row) == len(rows[0]) else is_whole and _is_note(row)):
             return footer
         footer.append(row)
     return []  # the whole end is like that, so the rows are wrong in another way
 
 
+def _is_note(row: Row) -> bool:
+    return bool(re.search(r"[^\W\d_]", row[0])) and not any(row[1:])
+
+
 def _is_total(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a row of the end names totals in a column whose other cells do not."""
-    totals = [at for at, cell in enumerate(row) if cell.strip().rstrip(":").lower() in _TOTAL_WORDS]
-    return any(sum(other[at] == row[at] for other in rows if len(other) > at) <= 1 for at in totals)
+    """Return whether a row of the end begins with a word for totals, but no other row does."""
+    return row[0].strip().rstrip(":").lower() in _TOTAL_WORDS and sum(other[0] == row[0] for other in rows) <= 1
 
 
 def _spaced_cells(header: Row, rows: Sequence[Row]) -> Iterator[str]:

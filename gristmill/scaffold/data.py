@@ -2,10 +2,12 @@
 
 import glob
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gristmill.errors import RequestError
+from gristmill.errors import DataError, RequestError
 from gristmill.runs.locations import SEARCH_PATH, file_name, locate, search_folders
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import URL_SCHEMES
@@ -85,6 +87,17 @@ def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
             "inside it as --data, or make the project elsewhere."
         )
     return Data(str(path), root)
+
+
+@contextmanager
+def naming_url(data: Data) -> Iterator[None]:
+    """Name the URL of data in errors, rather than the folder into which its file was fetched."""
+    try:
+        yield
+    except DataError as error:
+        if not data.sha256:
+            raise
+        raise DataError(str(error).replace(str(data.files()[0]), data.place)) from None
 
 
 def _absolute(path: Path) -> Path:

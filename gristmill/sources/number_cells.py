@@ -32,7 +32,7 @@ def parse_numbers(
     """
     import pandas as pd
 
-    plain = cells.astype("str").mask(cells.isna())
+    plain = cells if cells.dtype == "str" else cells.astype("str").mask(cells.isna())
     if units:
         plain = without_units(plain, units)
     if thousands:

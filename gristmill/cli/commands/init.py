@@ -18,6 +18,7 @@ from gristmill.errors import RequestError
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
+    from gristmill.scaffold.data import Data
     from gristmill.scaffold.proposal import Proposal
 
 DOMAINS = ("generation", "tabular", "text", "timeseries", "vision")  # those with a module in `scaffold`
@@ -66,21 +67,14 @@ def init(
         raise RequestError("--data: missing. Name the file or folder with the data, or its URL.")
     with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:
         from gristmill.scaffold import write
-        from gristmill.scaffold.data import data_at
+        from gristmill.scaffold.data import data_at, naming_url
 
         write.check_new_project(folder)
-        source, why = data_at(data, folder, Path(downloads)), ""
-        options = {"horizon": horizon, "test": test, "series": tuple(series or ())}
-        if domain is None and any(options.values()):
-            domain, why = "timeseries", "horizon, test set or series were requested"
-        elif domain is None:
-            from gristmill.scaffold.domain import choose_domain
-
-            domain, why = choose_domain(source)
-        asked = _asked(domain, options)
+        source = data_at(data, folder, Path(downloads))
         pipeline = write.pipeline_name(name, source.name)
-        scaffold = importlib.import_module(f"gristmill.scaffold.{domain}")
-        proposal: Proposal = replace(scaffold.propose(source, target, **asked).with_preset(preset), why=why)
+        options = {"horizon": horizon, "test": test, "series": tuple(series or ())}
+        with naming_url(source):
+            proposal = _propose(source, domain, target, options).with_preset(preset)
         path = write.write_project(folder, pipeline, proposal)
         write.keep_downloads(folder, Path(downloads))
     for line in proposal_lines(proposal, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
@@ -90,6 +84,20 @@ def init(
         typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.STORE_FOLDER}, so that git ignores the store")
     change_folder = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"next     {change_folder}gristmill run {pipeline}")
+
+
+def _propose(source: "Data", domain: str | None, target: str | None, options: dict[str, Any]) -> "Proposal":
+    """Return the proposal of a domain, which is chosen if it is not given."""
+    why = ""
+    if domain is None and any(options.values()):
+        domain, why = "timeseries", "horizon, test set or series were requested"
+    elif domain is None:
+        from gristmill.scaffold.domain import choose_domain
+
+        domain, why = choose_domain(source)
+    asked = _asked(domain, options)
+    proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(source, target, **asked)
+    return replace(proposal, why=why)
 
 
 def _asked(domain: str, options: dict[str, Any]) -> dict[str, Any]:

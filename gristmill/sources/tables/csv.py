@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import warnings
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,18 +151,22 @@ class Csv(TableFiles):
 
     def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
-        row, above, comments, widths = 0, list[list[str]](), list[int](), dict[int, int]()
+        row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
         cells: list[str] = []
+        footer, comment = deque[int](maxlen=self.skip_footer), self.comment
         with self._lines(path) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
-                    if row <= self.skip_rows or self._is_comment(cells) or not (cells or above):
-                        comments.append(row)
+                    is_comment = comment and cells and cells[0].lstrip().startswith(comment)
+                    if row <= self.skip_rows or is_comment or not (cells or above):
+                        left_out.append(row)
                     elif len(above) < self.header_rows:
                         above.append(cells)
-                        first = row + 1
+                        first, width = row + 1, len(cells)
                     elif cells and row not in skip:
-                        widths[row] = len(cells)
+                        footer.append(row)
+                        if len(cells) != width:
+                            ragged[row] = len(cells)
             except csv.Error:
                 raise DataError(
                     f"{path} row {row + 1}: a cell of more than {MAX_CELL_LENGTH:,} characters. Shorten it."
@@ -170,14 +175,9 @@ class Csv(TableFiles):
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
         if len(above) < self.header_rows or not above[-1]:
             raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
-        header = self._names(path, above)
-        footer = [*widths][len(widths) - self.skip_footer :] if self.skip_footer else []
-        ragged = {at: width for at, width in widths.items() if width != len(header) and at not in footer}
-        left_out = [*comments, *range(first - self.header_rows, first - 1), *footer]
-        return _Layout(header, left_out, first, ragged, row - first - len(skip) - len(footer))
-
-    def _is_comment(self, cells: Sequence[str]) -> bool:
-        return bool(self.comment and cells and cells[0].lstrip().startswith(self.comment))
+        ragged = {at: count for at, count in ragged.items() if at not in footer}
+        left_out += [*range(first - self.header_rows, first - 1), *footer]
+        return _Layout(self._names(path, above), left_out, first, ragged, row - first - len(skip) - len(footer))
 
     def _names(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
         """Return the names of the columns, for a column without one that of pandas."""

@@ -148,6 +148,7 @@ def test_the_way_in_which_numbers_are_written_is_seen(
         ("sep=,\n", "", {"skip_rows": 1}),
         ("", "Total,9,10\n", {"skip_footer": 1}),
         ("", "total:,9,10\nSource: us\n", {"skip_footer": 2}),
+        ("", "Total,9,10", {"skip_footer": 1}),
     ],
 )
 def test_rows_above_and_below_the_table_are_left_out(
@@ -166,6 +167,17 @@ def test_a_header_of_two_rows_joins_their_names(tmp_path: Path) -> None:
 
     assert settings(table)["header_rows"] == 2
     assert list(table.columns) == ["day", "sold north", "sold south"]
+
+
+@pytest.mark.parametrize("last", ["d,7", "2024-01-0", "Source: us"])
+def test_a_last_row_that_may_be_cut_is_no_footer(tmp_path: Path, last: str) -> None:
+    assert "fields, but the header has 3 (1 such row)" in refusal(
+        tmp_path, f"day,sold,kept\na,1,2\nb,3,4\nc,5,6\n{last}"
+    )
+
+
+def test_rows_of_data_with_a_number_sign_are_no_comments(tmp_path: Path) -> None:
+    assert "comment" not in settings(read(tmp_path, "tag,count\n#a,1\n#b,2\nc,3\n"))
 
 
 def test_a_first_line_with_a_number_sign_may_be_the_header(tmp_path: Path) -> None:
