@@ -1,18 +1,18 @@
 # make run    forecast carbon dioxide; on a fresh clone it sets everything up first
 # make test   the fast tests: every module, and one tiny pipeline per domain
-# make test-slow  the others: kills, faults, deployments, workers, browser pages, the walk through the documentation
-# make faults every fault of tests/faults/README.md in full, as a scoreboard
-# make audit  the locked versions against the known vulnerabilities of OSV; fails where that cannot be asked
+# make test-slow  the other tests: kills, faults, deployments, workers, browser pages, the walk through the documentation
+# make faults test every fault of tests/faults/README.md with all repetitions, and print a scoreboard
+# make audit  compare the locked versions with the known vulnerabilities of OSV; fails if OSV cannot be reached
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
-# make docs   the documentation, as pages in docs/_build/html
-# make bench  the benchmarks that take some ten minutes together; they write benchmarks/results.md (the others: see there)
+# make docs   build the documentation in docs/_build/html
+# make bench  run the benchmarks that take about ten minutes together; they write benchmarks/results.md
 # make competitions  compare with published models on the M1, M3 and tourism competitions; ARGS=--write updates benchmarks/results.md
 # make dist   build the wheel and the source distribution, and write a first project from each of them in an empty folder
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
 PYTHON ?= python3
 BIN := .venv/bin
-unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
+unexport PYTHONDONTWRITEBYTECODE # byte code makes the second run start faster
 
 .PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
 
@@ -20,10 +20,10 @@ run: .venv/installed
 	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
-STAGES := $(addprefix tests/gristmill/domains/,common generation tabular text timeseries) # take as long as all others
-PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # wait for others
+STAGES := $(addprefix tests/gristmill/domains/,common generation tabular text timeseries) # they take as long as all other tests
+PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # they wait for other processes
 
-# In parts side by side: each waits for other processes now and then, the slow ones most of the time.
+# Tests run in parallel parts, because they often wait for other processes, slow tests most of the time.
 test: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=2 test-stages test-rest
 
@@ -48,10 +48,10 @@ slow-processes:
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests
 
-# Needs uv and the network: no part of what CI runs, which would fail whenever somebody finds a hole.
+# Needs uv and the network. CI does not run it, because a new vulnerability would make CI fail without a change.
 audit:
 	uvx pip-audit@2.10.1 --requirement requirements-dev.lock --disable-pip --vulnerability-service osv --progress-spinner off \
-	  || { echo "audit: not passed; above stands what is vulnerable, or why OSV could not be asked" >&2; exit 1; }
+	  || { echo "audit failed. The lines above name vulnerable packages, or the reason why OSV could not be reached." >&2; exit 1; }
 
 lint: .venv/installed-dev docs
 	$(BIN)/ruff check .
@@ -59,7 +59,7 @@ lint: .venv/installed-dev docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# On a machine that has nothing else to do. The peers are installed from the package index, or left out.
+# Run this on an idle machine. DVC and Metaflow are installed from the package index, or left out.
 bench: .venv/installed-dev
 	for name in nothing_to_do overhead windows peers glance; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
@@ -77,7 +77,7 @@ $(COMPETITIONS)/data/written: $(COMPETITIONS)/write_series.py
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 
-# What is generated from settings and commands: the schema for editors, two pages of the documentation.
+# Generate the schema for editors and two pages of the documentation from settings and commands.
 schema: .venv/installed-dev
 	$(BIN)/python -m gristmill.config.json_schema > pipelines.schema.json
 	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
@@ -97,8 +97,8 @@ lock:
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --all-extras --group dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
-# uv where it is on the path, else pip (`make run UV=` uses pip). Byte code is written at the first import: only for
-# what is used.
+# uv if it is on the path, otherwise pip (`make run UV=` uses pip). Byte code is compiled at the first import, so only for
+# modules that are used.
 UV := $(shell command -v uv)
 VENV := $(if $(UV),uv venv --quiet --python $(PYTHON),$(PYTHON) -m venv) .venv
 INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --no-compile)
@@ -107,13 +107,13 @@ CHECKOUT := $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 to 3.13; set PYTHON=...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(VENV)
-	@echo "Installing what a run needs (2.6 GB) into .venv. This happens once and takes a minute or two."
+	@echo "Installing packages (2.6 GB) into .venv. This happens once and takes a minute or two."
 	$(INSTALL) --require-hashes -r requirements.lock
 	$(CHECKOUT)
 	touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.lock
-	@echo "Installing what the tests and the documentation need besides (1 GB)."
+	@echo "Installing packages for tests and documentation (1 GB)."
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@
 

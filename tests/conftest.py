@@ -67,8 +67,8 @@ ONE_BASELINE = re.sub("baselines = .*", 'baselines = ["naive"]', SMALL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the tests of faults be told as a table."""
-    parser.addoption("--scoreboard", action="store_true", help="tell what became of each fault (with -m fault)")
+    """Add the option that prints the results of faults as a table."""
+    parser.addoption("--scoreboard", action="store_true", help="print the results of each fault (with -m fault)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,9 +1,9 @@
-"""A plugin of pytest: the fixture `fault`, and, at `--scoreboard`, a table of what became of each fault.
+"""Plugin of pytest with the fixture `fault` and, with `--scoreboard`, a table of the results by fault.
 
-The faults are numbered in `tests/faults/README.md`. A test bears the marker `fault(n)`, wherever it stands; it may
-note by the fixture how often it tried and what was said. A fault is passed if it has a test and none of its tests
-failed, was skipped or tried nothing; with one that is not, pytest's exit status is 1. Long repetitions run in full
-where GRISTMILL_FAULTS=full, as `make faults` has it, and shortened elsewhere.
+`tests/faults/README.md` numbers the faults. A test of a fault has the marker `fault(n)`. Through the fixture, it may
+record the number of attempts and the message that a user reads. A fault is passed if it has a test and if none of its
+tests failed, was skipped or made no attempt. If a fault is not passed, pytest's exit status is 1. With
+GRISTMILL_FAULTS=full, as in `make faults`, all repetitions run.
 """
 
 import os
@@ -16,40 +16,40 @@ from pathlib import Path
 import pytest
 
 CASES = Path(__file__).parent.parent / "faults/README.md"
-"""Its table names the faults by their numbers."""
+"""File with the table of numbered faults."""
 
 
 class Fault:
-    """What a test of a fault notes for the scoreboard."""
+    """Values that a test of a fault records for the scoreboard."""
 
     full = os.environ.get("GRISTMILL_FAULTS") == "full"
-    """Whether long repetitions run in full."""
+    """Whether all repetitions run."""
 
     def __init__(self, note: Callable[[str, object], None]) -> None:
         self._note = note
 
     def tried(self, times: int) -> None:
-        """Note how often the fault was tried; a test that does not say has tried once."""
+        """Record the number of attempts; the default is one."""
         self._note("tries", times)
 
     def said(self, message: str) -> None:
-        """Note the line that a user reads."""
+        """Record the message that a user reads."""
         self._note("said", message.strip())
 
     def used(self, mebibytes: float) -> None:
-        """Note the peak memory of the process that met the fault."""
+        """Record the peak memory of the process with the fault."""
         self._note("peak MiB", mebibytes)
 
 
 @pytest.fixture
 def fault(record_property: Callable[[str, object], None]) -> Fault:
-    """How a test of a fault tells the scoreboard what it did."""
+    """Return the recorder of a test of a fault."""
     return Fault(record_property)
 
 
 @dataclass
 class Row:
-    """What became of the tests of one fault."""
+    """Results of the tests of one fault."""
 
     tests: int = 0
     unpassed: int = 0
@@ -64,7 +64,7 @@ class Row:
 
 
 class Scoreboard:
-    """Gathers what became of the tests with a marker `fault` and prints the table."""
+    """Collects the results of tests with the marker `fault` and prints the table."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = defaultdict(Row)
@@ -74,7 +74,7 @@ class Scoreboard:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Hand the numbers of a test's faults on to its reports, which are all that the next hook sees."""
+        """Add the numbers of a test's faults to its reports, because the next hook only gets reports."""
         item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -93,7 +93,7 @@ class Scoreboard:
                 row.said += [str(value) for name, value in noted if name == "said"]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table, the messages and how many faults are passed."""
+        """Print the table, the messages and the number of passed faults."""
         say = terminalreporter.write_line
         say(f"\n {'#':>2}  {'fault':<72}{'tests':>6}{'tries':>7}{'s':>8}{'MiB':>7}")
         for number, case in self.cases.items():
@@ -107,7 +107,7 @@ class Scoreboard:
         say(f"\n{self._passed()} / {len(self.cases)} passed")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail where a fault has no test, too."""
+        """Fail if a fault has failed or has no test."""
         if self._passed() < len(self.cases):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
