@@ -223,7 +223,10 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
         if not _find_problem(url):
             return
         time.sleep(0.1)
-    raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
+    raise WorkError(
+        "Prefect's temporary server did not start. Run with -v before the command to see its log. "
+        "If a proxy is set, also set NO_PROXY=127.0.0.1."
+    )
 
 
 def _end_with_parent() -> None:
