@@ -37,7 +37,7 @@ FIGURES = (
     Figure(
         "10,000,000 observations of a Parquet file, whole run",
         "Ten million observations",
-        r"([\d.]+) GiB and the run took (\d+) s",
+        r"([\d.]+) GiB and\s+the\s+run\s+took\s+(\d+) s",
         "{} GiB, {} s",
     ),
     Figure(
@@ -56,7 +56,7 @@ FIGURES = (
     Figure(
         "one epoch of `imdb_lstm` with length buckets, compared with padding",
         "Texts",
-        r"([\d.]+) and [\d.]+ times as fast",
+        r"([\d.]+) and\s+[\d.]+\s+times\s+as\s+fast",
     ),
     Figure(
         "error of the champion over all replays, relative to the better of never and always retraining",

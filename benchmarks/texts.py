@@ -80,8 +80,8 @@ def subwords(texts: list[str], size: float) -> str:
     found, found_busy = seconds(lambda: made.append(tokenizer.fit(texts, settings)))
     _, cut_busy = cut = seconds(lambda: tokenizer.encode_texts(made[0], texts))
     return (
-        f"To fit {PIECES:,} subwords takes {found:.0f} s ({found_busy:.0f} s of CPU time). They encode "
-        f"{size / cut[0]:.1f} MB/s ({size / cut_busy:.1f} MB a second of CPU time)."
+        f"Fitting {PIECES:,} subwords takes {found:.0f} s ({found_busy:.0f} s of CPU time). Encoding with them reaches "
+        f"{size / cut[0]:.1f} MB/s ({size / cut_busy:.1f} MB per second of CPU time)."
     )
 
 
