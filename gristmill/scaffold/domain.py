@@ -62,14 +62,14 @@ def _of_table(data: Data) -> Choice:
     span, why_not = _find_series(table)
     if span:
         return "timeseries", span
-    text = max((column for column in columns if column.numbers is None), key=mean_lengths, default=None)
-    if text and mean_lengths(text)[0] >= _MIN_WORDS and text.distinct >= _MIN_DIFFERENT_SHARE * len(text.cells):
-        try:
-            label, _ = choose_class_column(table, {longest_texts(table).name}, None)
-            return "text", f"{text.name!r} holds texts, {label.name!r} {label.distinct} classes"
-        except DataError:  # no column of classes
-            pass
-    return "tabular", why_not
+    try:
+        text = longest_texts(table)
+        label, _ = choose_class_column(table, {text.name}, None)
+    except DataError:  # no column of texts or classes
+        return "tabular", why_not
+    if mean_lengths(text)[0] < _MIN_WORDS or text.distinct < _MIN_DIFFERENT_SHARE * len(text.cells):
+        return "tabular", why_not
+    return "text", f"{text.name!r} holds texts, {label.name!r} {label.distinct} classes"
 
 
 def _counts_times(name: str) -> bool:
@@ -84,7 +84,8 @@ def _find_series(table: SampledTable) -> Choice:
         names = ", ".join(map(repr, times.columns))
         if times.time_format == "integer" and not _counts_times(times.columns[0]):
             return "", "no column holds times"
-        if not choose_series(table, times, None) and gap_ratio(times.values) > _MAX_GAP_RATIO:
+        choose_series(table, times, None)
+        if gap_ratio(times.values) > _MAX_GAP_RATIO:
             return "", f"the times in {names} have no regular distance"
     except NoTimes:
         return "", "no column holds times"

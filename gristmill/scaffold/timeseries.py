@@ -14,6 +14,7 @@ from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_room import Asked
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
+from gristmill.scaffold.leaks import leak_notes
 from gristmill.scaffold.levels import choose_normalisation
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.series_column import Names, NoSeries, choose_series, constant_columns, count_series
@@ -71,6 +72,8 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     }
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
     notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
+    known = values_of(covariates.ingest).get("known", [])  # only these show a forecast their values at its own times
+    notes += leak_notes(chosen, [table.column(name) for name in known])
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 

@@ -43,7 +43,7 @@ class TableFiles(Files):
         if not code:
             raise RequestError(f"{self.prepare.kind} cleaned the data of this model. Set the source's prepare to it.")
         name, call = self.prepare.kind, self.prepare.load(code, "the data frame of a file")
-        return data, lambda frame: _checked(call(frame.copy()), frame, name)
+        return data, lambda frame: _checked(call(frame.infer_objects()), frame, name)
 
     def read_prepared(
         self, files: Sequence[Path], prepare: Prepare, texts: Sequence[str], numbers: Sequence[str], skip: Skip
@@ -51,8 +51,7 @@ class TableFiles(Files):
         """Return the requested columns of files after `prepare`."""
 
         def read(path: Path) -> "pd.DataFrame":
-            frame = prepare(self.cells(path, skip.get(path, ())).infer_objects())
-            return self._typed(frame, path, texts, numbers)
+            return self._typed(prepare(self.cells(path, skip.get(path, ()))), path, texts, numbers)
 
         return read_all(files, read)
 

@@ -68,6 +68,13 @@ def test_times_of_events_are_a_table(tmp_path: Path, days: object, why: str) -> 
     assert (domain, found[: len(why)]) == ("tabular", why)
 
 
+def test_events_of_many_users_are_a_table(tmp_path: Path) -> None:
+    times = pd.to_datetime("2020-01-01") + pd.to_timedelta(np.sort(RANDOM.integers(0, 10**7, 500)), "s")
+    events = {"time": times.astype("str"), "user": RANDOM.integers(0, 40, 500), "paid": RANDOM.normal(size=500)}
+
+    assert choice(tmp_path, **events) == ("tabular", "the times in 'time' have no regular distance")
+
+
 def test_a_bad_cell_among_times_is_named_rather_than_the_table_taken_for_cases(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"row 9, column 'day': 'soon' among times.* use --domain tabular\.$"):
         choice(tmp_path, day=[*DAYS[:7], "soon", *DAYS[8:]], sold=range(60))

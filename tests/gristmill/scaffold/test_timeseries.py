@@ -487,3 +487,14 @@ def test_what_cannot_be_forecast_is_refused_in_one_line(proposed: Propose, colum
 
     assert said in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_column_known_ahead_that_is_the_target_is_named(proposed: Propose) -> None:
+    sold = np.random.default_rng(3).normal(size=120).round(3)
+    draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "sold": sold, "planned": 2 * sold})
+
+    assert draft.values()["ingest"]["known"] == ["planned"]
+    assert draft.notes == [
+        "Possible leak: 'planned' follows the target (rank correlation 1.0000). "
+        "Leave it out unless you know it before the target 'sold'."
+    ]
