@@ -68,11 +68,11 @@ def test_all_pipelines_stand_on_one_page_those_that_were_run_first(finished: Pat
     assert list(rows(page)) == ["small", "other", "gone"]
     assert rows(page) == {
         "small": [
-            "timeseries",
             "fresh",
-            "–",
             *headline_pair(Headline(**scores)),
             "1 dots",
+            "–",
+            "timeseries",
             f"{record.started:%Y-%m-%d %H:%M}",
         ],
         "other": ["timeseries", "A few years of sunspots", ""],

@@ -98,11 +98,11 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
         rows.append(
             [
                 _links(project.store, entry.status.name),
-                status.domain,
                 status.state,
-                status.serving or MISSING,
                 *(headline_pair(headline) if headline else (MISSING, MISSING)),
                 sparkline(points) if headline and points else "",
+                status.serving or MISSING,
+                status.domain,
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]
         )
@@ -111,7 +111,7 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
         "dot for every such run that was not a cache hit, and a dashed line for its best baseline. gristmill runs NAME "
         "also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
     )
-    headings = ["pipeline", "domain", "state", "champion", "score", "best baseline", "scores over time", "last run"]
+    headings = ["pipeline", "state", "score", "best baseline", "scores over time", "champion", "domain", "last run"]
     return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
 
 

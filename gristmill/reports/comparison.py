@@ -207,22 +207,28 @@ def earlier_runs_section(record: Record, store: Store) -> Section | None:
         changed = differing_settings(kept.settings, record.settings).items()
         settings = "; ".join(f"{key} = {setting_text(pair[0])}" for key, pair in changed)
         rows.append([name, run, *shown[3 * at : 3 * at + 3], "same" if data else "other", settings])
-    metric = own.metric
-    headings = ["", "run", f"{metric}, validation", f"{metric}, test", "best baseline", "data", "other settings"]
+    headings = ["", "run", "validation", "test", "best baseline", "data", "other settings"]
     note = (
-        "A run on other data may have another test set. All differences of the last two runs: gristmill compare "
-        f"{record.pipeline}."
+        f"Scores are the {own.metric.replace('_', ' ')}. A run on other data may have another test set. All "
+        f"differences of the last two runs: gristmill compare {record.pipeline}."
     )
     return Section("Earlier runs", note, tables=[Table("", headings, rows, words=True)])
 
 
 def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pairs:
-    """Return the settings of two runs that differ, by `table.key`."""
-    flat = (
-        {f"{table}.{key}": value for table, values in tables.items() for key, value in values.items()}
-        for tables in (first, second)
-    )
-    return {name: pair for name, pair in _paired(flat).items() if pair[0] != pair[1]}
+    """Return the settings of two runs that differ, by `table.key`.
+
+    A key of a table that only one of the runs has, although the table has the same kind, is one that another version of
+    gristmill added or removed: it is left out.
+    """
+    found: Pairs = {}
+    for table in {**first, **second}:
+        one, other = first.get(table, {}), second.get(table, {})
+        same_kind = one and other and one.get("kind") == other.get("kind")
+        for key in [key for key in {**one, **other} if not same_kind or (key in one and key in other)]:
+            if one.get(key) != other.get(key):
+                found[f"{table}.{key}"] = [one.get(key), other.get(key)]
+    return found
 
 
 def _fitting_stage(record: Record) -> str:

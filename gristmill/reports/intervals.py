@@ -27,6 +27,8 @@ def difference_in_words(contest: "Contest", name: str, other: str, names: tuple[
     `names` are those of the two models for the reader.
     """
     differences = contest.differences(name, other)
+    if not differences.any():
+        return f"On each item of the test set, the errors of {names[0]} and {names[1]} are equal."
     interval = confidence_interval(differences, CONFIDENCE_LEVEL, contest.block)
     if interval is None:
         return "The test set is too small to tell whether the difference could be chance."

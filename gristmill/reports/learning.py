@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LEARNING_ALT = "Loss of the training and the validation set by epoch, with the epoch whose weights were kept"
 _RATE_ALT = "Loss by learning rate"
-_INDENT = "\u2003"  # an em space, which a web page does not collapse
+_INDENT = "\u00a0\u00a0\u00a0"  # no-break spaces, which a web page does not collapse
 
 
 def training_sections(train: Path) -> Iterator[Section]:

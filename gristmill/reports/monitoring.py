@@ -21,6 +21,7 @@ Scored = dict[str, Any]  # scores by metric, None for a missing one, and numbers
 
 COUNTS = ("predicted", "scored", "not scored")
 
+_MAX_TICKS = 8  # dates on an axis
 _MAX_GROUPS = 100  # of each kind, on the page
 _COMPARED = "Predictions, compared with the test set, and inputs, compared with the training data"
 
@@ -77,6 +78,6 @@ def _over_time(found: "Monitoring", groups: "pd.DataFrame") -> str:
     if found.scores.test is not None:
         axes.axhline(found.scores.test, color=BASELINE, linestyle="--", label="tested")
     axes.set_ylabel(found.metric)
-    axes.tick_params(axis="x", rotation=45)
+    axes.set_xticks(range(0, len(groups), -(-len(groups) // _MAX_TICKS)))
     legend(axes)
     return as_svg(figure, f"{found.metric} of the predictions over time")

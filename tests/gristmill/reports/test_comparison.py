@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
-from gristmill.reports.comparison import earlier_runs_section
+from gristmill.reports.comparison import differing_settings, earlier_runs_section
 from gristmill.reports.intervals import difference_in_words
 from gristmill.retraining.gate import Contest
 from gristmill.runs.records import Record
@@ -99,6 +99,17 @@ def test_a_report_compares_a_run_with_the_one_before_it_and_with_the_champion(la
     assert [row[:2] for row in section.tables[0].rows] == [["this run", later.id], ["champion, v1", first.id]]
 
 
+def test_a_key_that_one_version_of_gristmill_lacks_is_no_difference_but_one_of_another_kind_is() -> None:
+    linear, dense = {"kind": "linear", "l2": 1.0}, {"kind": "dense", "units": [8]}
+
+    assert differing_settings({"model": linear}, {"model": linear | {"added": 3}}) == {}
+    assert differing_settings({"model": linear}, {"model": dense}) == {
+        "model.kind": ["linear", "dense"],
+        "model.l2": [1.0, None],
+        "model.units": [None, [8]],
+    }
+
+
 @pytest.mark.parametrize(("shift", "words"), [(0.0, "the difference could be chance"), (0.5, "does not contain 0")])
 def test_a_difference_could_be_chance_if_its_interval_contains_0(shift: float, words: str) -> None:
     noise = np.random.default_rng(0).normal(size=(2, 400))
@@ -110,4 +121,8 @@ def test_a_difference_could_be_chance_if_its_interval_contains_0(shift: float, w
     assert said.endswith(f"{words}.")
     assert "400 paired errors" in said
     few = {name: values[:4] for name, values in errors.items()}
+    same = difference_in_words(
+        Contest("mae", {"one": errors["one"], "other": errors["one"]}), "one", "other", ("a", "b")
+    )
+    assert same == "On each item of the test set, the errors of a and b are equal."
     assert "too small to tell" in difference_in_words(Contest("mae", few), "one", "other", ("this", "that"))

@@ -197,7 +197,7 @@ def test_the_network_is_listed_layer_by_layer(shown: dict[str, Section]) -> None
     assert section.note.startswith(f"{count:,} parameters, {count:,} of them trained.")
     names = [row[0].strip() for row in section.tables[0].rows]
     assert names.index("inner") < names.index("first") < names.index("second")
-    assert ["\u2003first", "Conv2D", "(10, 8, 3)", "30", "30"] in section.tables[0].rows
+    assert ["\u00a0\u00a0\u00a0first", "Conv2D", "(10, 8, 3)", "30", "30"] in section.tables[0].rows
 
 
 def test_each_augmented_image_has_a_row(shown: dict[str, Section], judged: Folders) -> None:
