@@ -107,7 +107,7 @@ CHECKOUT := $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 to 3.13; set PYTHON=...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(VENV)
-	@echo "Installing packages (2.6 GB) into .venv. This happens once and takes a minute or two."
+	@echo "Installing packages (2.8 GB) into .venv. This happens once and takes a minute or two."
 	$(INSTALL) --require-hashes -r requirements.lock
 	$(CHECKOUT)
 	touch $@
