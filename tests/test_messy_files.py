@@ -34,7 +34,7 @@ READ: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # domain, setti
     "spaces": ("tabular", {"strip": True}, {"target": "price", "categories": ["town"]}),
     "store-and-item": ("timeseries", {}, {"series": ["store", "item"]}),
     "thousands-only": ("timeseries", {"separator": ";", "decimal": ",", "thousands": "."}, {}),
-    "total-row": ("timeseries", {"skip_footer": 2}, {"target": "sales"}),
+    "total-row": ("timeseries", {"footer": ["Total", "Source:"]}, {"target": "sales"}),
     "twelve-hours": ("timeseries", {}, {"time_format": "%m/%d/%Y %I:%M %p"}),
     "two-headers": ("timeseries", {"header_rows": 2}, {"time": "date day", "target": "energy kWh"}),
     "units": ("tabular", {"units": ["kg", "km", "EUR"]}, {"numbers": ["weight", "distance"], "target": "cost"}),

@@ -64,7 +64,8 @@ def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
         yield Guess("header_rows", 2, f"no cell of row {above + 2} is a number, but those below are")
     footer = _footer(_rows(end, separator), rows, end.endswith(("\n", "\r")))
     if footer:
-        yield Guess("skip_footer", len(footer), f"at the end, such as {short_repr(separator.join(footer[-1]))}")
+        beginnings = [(row[0] if len(row) == width else row[0].split()[0]).strip() for row in reversed(footer)]
+        yield Guess("footer", beginnings, f"rows at the end, such as {short_repr(separator.join(footer[-1]))}")
     if spaced := next(_spaced_cells(header, others), None):
         yield Guess("strip", True, f"spaces around cells such as {short_repr(spaced)}")
 

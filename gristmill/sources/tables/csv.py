@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import warnings
-from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ class Csv(TableFiles):
     encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
     skip_rows: NonNegativeInt = 0  # rows to leave out above the header
     header_rows: PositiveInt = 1  # rows of the header; the names of a column are joined by a space
-    skip_footer: NonNegativeInt = 0  # rows to leave out at the end, such as a row of totals
+    footer: Texts = ()  # beginnings of rows to leave out at the end of a file, such as "Total"
     comment: Annotated[str | None, Field(min_length=1)] = None  # beginning of rows to leave out, such as "#"
     strip: bool = False  # remove spaces around names of columns and around cells
     decimal: Literal[".", ","] = "."  # decimal mark of numbers
@@ -153,7 +152,7 @@ class Csv(TableFiles):
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
         row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
         cells: list[str] = []
-        footer, comment = deque[int](maxlen=self.skip_footer), self.comment
+        footer, endings, comment = list[int](), tuple(self.footer), self.comment
         with self._lines(path) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
@@ -164,7 +163,7 @@ class Csv(TableFiles):
                         above.append(cells)
                         first, width = row + 1, len(cells)
                     elif cells and row not in skip:
-                        footer.append(row)
+                        footer = [*footer, row] if endings and cells[0].lstrip().startswith(endings) else []
                         if len(cells) != width:
                             ragged[row] = len(cells)
             except csv.Error:

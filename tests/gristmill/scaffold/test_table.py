@@ -146,9 +146,9 @@ def test_the_way_in_which_numbers_are_written_is_seen(
         ("Sales, in €\nsince May\n", "", {"skip_rows": 2}),
         ("# a\n# b, c, d, e\n", "", {"comment": "#"}),
         ("sep=,\n", "", {"skip_rows": 1}),
-        ("", "Total,9,10\n", {"skip_footer": 1}),
-        ("", "total:,9,10\nSource: us\n", {"skip_footer": 2}),
-        ("", "Total,9,10", {"skip_footer": 1}),
+        ("", "Total,9,10\n", {"footer": ["Total"]}),
+        ("", "total:,9,10\nSource: us\n", {"footer": ["total:", "Source:"]}),
+        ("", "Total,9,10", {"footer": ["Total"]}),
     ],
 )
 def test_rows_above_and_below_the_table_are_left_out(

@@ -408,3 +408,48 @@ def test_the_wrong_encoding_behind_cells_of_several_lines_is_refused_with_the_ro
 
 def test_a_long_text_is_read_whole(read: Read) -> None:
     assert read(f"t,y\n{'a b ' * 100_000},1\n")["t"].str.len().tolist() == [400_000]
+
+
+AROUND = {"skip_rows": 1, "comment": "#", "strip": True, "footer": ["Total", "Source"]}
+
+
+def test_rows_around_the_data_are_left_out_under_the_row_numbers_of_the_file(read: Read) -> None:
+    frame = read("Report\n\nt , y\n# a, b, c\n a,1\nTotal,9\n\nb , 2\nTotal,12\nSource: us\n", **AROUND)
+
+    assert frame["t"].tolist() == ["a", "Total", "b"]  # a row of totals in the middle is no footer
+    assert frame["y"].tolist() == [1, 9, 2]
+    assert frame.index.tolist() == [5, 6, 8]
+    assert read("Report\nt,y\na,1\nb,2\n", **AROUND)["y"].tolist() == [1, 2]
+    assert "row 4, column 'y': not a finite number: 'many'" in refusal(read, "Report\nt,y\na,1\nb,many\n", **AROUND)
+
+
+@pytest.mark.parametrize(
+    ("cell", "settings", "number"),
+    [
+        ("1,220.74", {"thousands": ","}, 1220.74),
+        ("1,5", {"thousands": ","}, None),
+        ("1,2345", {"thousands": ","}, None),
+        ("-1.220,5", {"thousands": ".", "decimal": ","}, -1220.5),
+        ("1.5", {"thousands": ".", "decimal": ","}, None),
+        ("1\u00a0000", {"thousands": " "}, 1000),
+        ("-$5", {"units": ["$"]}, -5),
+        ("$-5", {"units": ["$"]}, -5),
+        ("5 kgs", {"units": ["kg", "kgs"]}, 5),
+        ("5 g", {"units": ["kg"]}, None),
+        ("YES", {"values": {"yes": 1}}, 1),
+        ("maybe", {"values": {"yes": 1}}, None),
+    ],
+)
+def test_numbers_are_read_as_the_settings_say_or_refused(
+    read: Read, cell: str, settings: dict[str, Any], number: float | None
+) -> None:
+    content = f"t;y\na;{cell}\n"
+    if number is None:
+        assert f"row 2, column 'y': not a finite number: {cell!r}" in refusal(read, content, separator=";", **settings)
+    else:
+        assert read(content, separator=";", **settings)["y"].tolist() == [number]
+
+
+def test_one_mark_is_not_both_decimal_and_between_thousands() -> None:
+    with pytest.raises(ValidationError, match="two different marks"):
+        Csv(kind="csv", path="a.csv", thousands=".")
