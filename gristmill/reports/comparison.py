@@ -147,8 +147,9 @@ class Comparison:
         if first.references["preprocess"]["digest"] != second.references["preprocess"]["digest"]:
             return f"{verdict}\nTheir prepared data differs, so the test sets may differ, too."
         contests = [read_errors(record.domain, self._folders(record)) for record in self.records]
-        errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, contests, strict=True)}
-        both = replace(contests[0], errors=errors)
+        known = [contest for contest in contests if contest]
+        errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, known, strict=False)}
+        both = replace(known[0], errors=errors) if len(known) == len(SIDES) else None
         return f"{verdict}\n{difference_in_words(both, 'second', 'first', ('the second run', 'the first'))}"
 
     def _training(self, record: Record) -> dict[str, Any]:

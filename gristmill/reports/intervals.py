@@ -11,21 +11,33 @@ from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
 from gristmill.settings.messages import format_numbers
 from gristmill.util.block_bootstrap import confidence_interval
 
+_MAX_PREDICTIONS = 5_000_000  # about 1 GB with ten baselines
+
 if TYPE_CHECKING:
     from gristmill.retraining.gate import Contest
 
 
-def read_errors(domain: str, folders: Folders) -> "Contest":
-    """Return the errors of a run's model, as `CHALLENGER`, and of its baselines on each item of the test set."""
+def read_errors(domain: str, folders: Folders) -> "Contest | None":
+    """Return the errors of a run's model, as `CHALLENGER`, and of its baselines on each item of the test set.
+
+    Return None for millions of predictions, which would take much memory; their differences are hardly chance.
+    """
+    import pyarrow.parquet as pq
+
+    predictions = folders["evaluate"] / "predictions.parquet"
+    if predictions.exists() and pq.read_metadata(predictions).num_rows > _MAX_PREDICTIONS:
+        return None
     contest: Contest = importlib.import_module(f"gristmill.domains.{domain}.retraining").contest(folders, None)
     return contest
 
 
-def difference_in_words(contest: "Contest", name: str, other: str, names: tuple[str, str]) -> str:
+def difference_in_words(contest: "Contest | None", name: str, other: str, names: tuple[str, str]) -> str:
     """Return the error of a model minus that of another one with its interval, and whether it could be chance.
 
     `names` are those of the two models for the reader.
     """
+    if contest is None:
+        return f"There are more than {_MAX_PREDICTIONS:,} predictions: the difference has no interval."
     differences = contest.differences(name, other)
     if not differences.any():
         return f"On each item of the test set, the errors of {names[0]} and {names[1]} are equal."
@@ -34,7 +46,8 @@ def difference_in_words(contest: "Contest", name: str, other: str, names: tuple[
         return "The test set is too small to tell whether the difference could be chance."
     mean, low, high = format_numbers([float(differences.mean()), *interval], digits=3)
     metric, count = contest.metric.replace("_", " "), len(differences)
-    chance = "contains 0: the difference could be chance" if interval[0] <= 0 <= interval[1] else "does not contain 0"
+    has_zero = interval[0] <= 0 <= interval[1]
+    chance = "contains 0: the difference could be chance" if has_zero else "does not contain 0: chance is unlikely"
     return (
         f"The {metric} of {names[0]} minus that of {names[1]} is {mean}, with a {CONFIDENCE_LEVEL:.0%} interval from "
         f"{low} to {high} (moving-block bootstrap, {count:,} paired errors). The interval {chance}."

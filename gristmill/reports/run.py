@@ -33,10 +33,10 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     artifacts = {name: store.open_verified(reference) for name, reference in record.references.items()}
     sections = importlib.import_module(f"gristmill.domains.{record.domain}.report").sections
     folders = stage_folders(artifacts)
-    first, *others = sections(folders)
+    first, second, *others = sections(folders)  # the second one has the most important picture
     first = replace(first, note=f"{first.note}\n{_chance(record, folders)}")
     earlier = earlier_runs_section(record, store)
-    content = [first, *_leaderboard(record, artifacts), *([earlier] if earlier else []), *others]
+    content = [first, second, *_leaderboard(record, artifacts), *([earlier] if earlier else []), *others]
     content += common_sections(record, artifacts)
     path = report_path(store, record.pipeline, record.trial)
     return render_page(store, path.stem, record.pipeline, description, run_facts(record), content)

@@ -27,7 +27,8 @@ def scores_table(scores: Scores, part: str, metrics: Mapping[str, str]) -> Table
     shown = {key: name for key, name in metrics.items() if any(values.get(key) is not None for _, values in named)}
     ranks = [rank(values[scores.metric], scores.higher_is_better) for _, values in named]
     rows, marks = score_rows(shown, named), {ranks.index(min(ranks)): BEST}
-    return Table(f"{part.capitalize()} set", ["model or baseline", *shown.values()], rows, marks=marks)
+    title, headings = f"{part.capitalize()} set", ["model or baseline", *shown.values()]
+    return Table(title, headings, rows, folded=part != "test", marks=marks)
 
 
 def short_table(scores: Scores) -> Table:
