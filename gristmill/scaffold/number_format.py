@@ -38,7 +38,7 @@ class _Evidence:
     beside: set[str] = field(default_factory=set)  # marks of `either` in a column with numbers such as 950
 
 
-def format_guesses(columns: Iterable["pd.Series[Any]"]) -> list[Guess]:
+def format_guesses(columns: Iterable["pd.Series[Any]"], separator: str) -> list[Guess]:
     """Return the settings that read most cells of columns of numbers; `columns` have no marks of missing values."""
     evidence, units = _Evidence(), dict[str, str]()
     for column in columns:
@@ -48,6 +48,8 @@ def format_guesses(columns: Iterable["pd.Series[Any]"]) -> list[Guess]:
             cells = without_units(cells, [unit])
         if len(cells) and cells.str.fullmatch(_NUMBER).mean() >= _MIN_SHARE:
             _collect(cells, evidence)
+    if separator in evidence.either:  # whoever writes 1,234 for 1.234 separates cells by semicolons
+        evidence.beside.add(separator)
     guesses = _marks(evidence)
     if units:
         why = f"left out of numbers such as {short_repr(next(iter(units.values())))}"

@@ -86,7 +86,7 @@ def read_table(data: Data) -> SampledTable:
     names = _column_names(source, files[0])
     if isinstance(source, Csv):
         rows = source.read(files, names, [])
-        columns, formats = _csv_columns(rows.frame, guesses)
+        columns, formats = _csv_columns(rows.frame, source)
         return SampledTable(_source([*guesses, *formats]), guesses, files, rows, columns, formats)
     rows, columns = _typed_columns(source, files, names)
     return SampledTable(source, guesses, files, rows, columns)
@@ -129,11 +129,11 @@ def _json_keys(path: Path, text: str) -> list[str]:
     return [key for key, plain in keys.items() if plain]
 
 
-def _csv_columns(frame: pd.DataFrame, guesses: list[Guess]) -> tuple[dict[str, SampledColumn], list[Guess]]:
-    """Return the columns of a CSV file, and the settings needed to read their numbers; `guesses` read them as text."""
+def _csv_columns(frame: pd.DataFrame, source: Csv) -> tuple[dict[str, SampledColumn], list[Guess]]:
+    """Return the columns of a CSV file, and the settings needed to read their numbers; `source` reads them as text."""
     unmarked = {str(name): without_marks(cells) for name, cells in frame.items()}
-    formats = format_guesses(unmarked.values())
-    source = Csv.model_validate(values_of([*guesses, *formats]))
+    formats = format_guesses(unmarked.values(), source.separator)
+    source = source.model_copy(update=values_of(formats))
     columns, marked = {}, {}
     for name, cells in unmarked.items():
         numbers = numbers_in(cells, source.parse)

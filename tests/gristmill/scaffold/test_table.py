@@ -139,6 +139,13 @@ def test_the_way_in_which_numbers_are_written_is_seen(
         assert table.source.read(table.files, [], ["value"]).frame["value"].tolist() == numbers
 
 
+def test_commas_in_cells_that_commas_separate_are_between_thousands(tmp_path: Path) -> None:
+    table = read(tmp_path, 'name,value\na,"1,234"\nb,"5,678"\n')
+
+    assert settings(table)["thousands"] == ","
+    assert table.source.read(table.files, [], ["value"]).frame["value"].tolist() == [1234, 5678]
+
+
 @pytest.mark.parametrize(
     ("above", "below", "found"),
     [
