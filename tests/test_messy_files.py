@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_cell(init: Any, name: str)
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api", "parity_here")
-@pytest.mark.parametrize("name", ["german-till", "store-and-item", "units"])
+@pytest.mark.parametrize("name", ["german-till", "units"])
 def test_a_messy_file_runs_to_the_end_and_predicts_without_an_edit(
     init: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

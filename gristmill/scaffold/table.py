@@ -29,7 +29,7 @@ _KINDS: dict[str, type[TableFiles]] = {"csv": Csv, "jsonl": Jsonl, "parquet": Pa
 _MAX_LINES_SCANNED = 1000  # of JSON, for keys
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SampledTable:
     """Rows of one file, or of several with the same columns."""
 

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ class NoTimes(DataError):
     """No column of a table holds times."""
 
 
+@lru_cache(maxsize=1)  # the choice of the domain asks first, then the proposal
 def find_times(table: SampledTable) -> TimeColumns:
     """Return the columns of times: parts of a calendar, or one by its name, or the first that can be read as times.
 
