@@ -8,7 +8,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Set up": {
         "init": (
             "gristmill init shop --data sales.csv",
-            "gristmill init birds --data photos/ --domain vision",
+            "gristmill init birds --data https://example.org/birds.zip",
         ),
         "schema": ("gristmill schema shop --write",),
         "check": ("gristmill check shop",),

@@ -34,7 +34,7 @@ def init(
     domain: Annotated[
         str | None,
         typer.Option(
-            help=f"One of: {', '.join(DOMAINS)}; default: what the data looks like.",
+            help=f"One of: {', '.join(DOMAINS)}. By default, the one that suits the data.",
             autocompletion=lambda incomplete: [domain for domain in DOMAINS if domain.startswith(incomplete)],
         ),
     ] = None,
@@ -57,7 +57,9 @@ def init(
     ] = None,
     series: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Time series: a column that names the series. By default, a guess."),
+        typer.Option(
+            metavar="COLUMN", help="Time series: a column that names the series; may be repeated. By default, a guess."
+        ),
     ] = None,
 ) -> None:
     """Inspect data and write a pipelines.toml that is ready to run, with a reason for each guess."""
