@@ -61,7 +61,7 @@ def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
     if all(re.fullmatch(r"[-+]?\d[\d.,:/eE+-]*", cell.strip()) for cell in header):
         raise DataError(f"{path}: the first line, {short_repr(header)}, has no column names. Add a line of names.")
     if _is_header_too(others):
-        yield Guess("header_rows", 2, f"no cell of row {above + 2} is a number, but those below are")
+        yield Guess("header_rows", 2, "no cell of the second row is a number, but those below are")
     footer = _footer(_rows(end, separator), rows, end.endswith(("\n", "\r")))
     if footer:
         beginnings = [(row[0] if len(row) == width else row[0].split()[0]).strip() for row in reversed(footer)]
@@ -86,7 +86,9 @@ def _has_comments(sample: str) -> bool:
         return False
     if top == 1 and any(_width(sample, mark) > 1 for mark in _SEPARATORS_BELOW_TEXT):
         return False  # it is the header
-    separator, _ = _separator_below(_without_comments(sample))
+    separator, above = _separator_below(_without_comments(sample))
+    if above:  # all rows above the header are left out by their number
+        return False
     header, *below = _rows("\n".join(lines[top:]), separator)
     return not any(_is_comment(row[0]) and len(row) == len(header) for row in below if row)
 

@@ -35,14 +35,13 @@ def choose_domain(data: Data) -> Choice:
     files = data.files()
     packed = [path for path in files if path.name.lower().endswith((*PHOTOS, *TextFiles.suffixes, *archives.SUFFIXES))]
     with archives.open_files(packed, (*PHOTOS, *TextFiles.suffixes)) as members:
-        photos = [path for path in members if path.name.lower().endswith(PHOTOS)]
-        texts = [path for path in members if path not in set(photos)]
-    if photos:
-        return "vision", f"{len(photos):,} photos"
+        found = list(members)
+    if photos := sum(path.name.lower().endswith(PHOTOS) for path in found):
+        return "vision", f"{photos:,} photos"
     if any(path.name.lower().endswith(_ARRAYS) for path in files):
         return "vision", "arrays of images"
-    if texts:
-        return _of_texts(texts)
+    if found:
+        return _of_texts(found)
     return _of_table(data)
 
 

@@ -152,6 +152,7 @@ def test_commas_in_cells_that_commas_separate_are_between_thousands(tmp_path: Pa
         ("Sales of the year\n\n", "", {"skip_rows": 2}),
         ("Sales, in €\nsince May\n", "", {"skip_rows": 2}),
         ("# a\n# b, c, d, e\n", "", {"comment": "#"}),
+        ("# a\nSales\nof May\n", "", {"skip_rows": 3}),
         ("sep=,\n", "", {"skip_rows": 1}),
         ("", "Total,9,10\n", {"footer": ["Total"]}),
         ("", "total:,9,10\nSource: us\n", {"footer": ["total:", "Source:"]}),
