@@ -220,6 +220,9 @@ class Project(Models):
                 f"pipeline {name!r} has no two runs with different models. Run it with another setting: "
                 f"gristmill run {name} --set TABLE.KEY=VALUE."
             )
+        if chosen[0].domain != chosen[1].domain:
+            domains = f"{chosen[0].domain} and {chosen[1].domain}"
+            raise RequestError(f"compare {name}: the runs have the domains {domains}. Choose runs of one domain.")
         for record in chosen:
             if "evaluate" not in record.references:
                 raise RequestError(f"run {record.id} of {name} has no scores: it {record.outcome}. Choose another run.")

@@ -2,12 +2,13 @@
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.errors import RequestError
+from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.reports.cell import as_html, as_text
@@ -62,23 +63,16 @@ class Comparison:
     def sections(self) -> list[Section]:
         """The runs as tables, without the picture of the page."""
         found = self.document
-        settings, training = _table(found["settings"]), _table(found["training"])
         data = [[name, *_shown(pair), _change(pair)] for name, pair in found["data"].items()]
         changes = ", ".join(f"{found['changes'][name]:,} {name}" for name in _CHANGES if name in found["changes"])
         note = f"Rows: {changes}." if changes else found["changes"].get("why", "The data is the same.")
         headings = ["", *SIDES, "change"]
         return [
-            Section("Runs", tables=[_table(found["runs"])]),
-            Section(
-                "Settings that differ", "" if settings.rows else "None.", tables=[settings] if settings.rows else []
-            ),
+            _section("Runs", found["runs"]),
+            _section("Settings that differ", found["settings"], "None."),
             Section("Data", note, tables=[Table("", headings, data)]),
             Section("Scores", found["verdict"], tables=[Table("", headings, _score_rows(found))]),
-            Section(
-                "Training",
-                "" if training.rows else "No network was trained.",
-                tables=[training] if training.rows else [],
-            ),
+            _section("Training", found["training"], "No network was trained."),
         ]
 
     @property
@@ -111,10 +105,8 @@ class Comparison:
             "started": f"{record.started:%Y-%m-%d %H:%M} UTC",
             "seconds": round(record.seconds, 1),
         }
-        changed = {
-            name for name, (one, other) in _paired(each.versions for each in self.records).items() if one != other
-        }
-        return facts | {name: version for name, version in record.versions.items() if name in changed}
+        one, other = (each.versions for each in self.records)
+        return facts | {name: version for name, version in record.versions.items() if one.get(name) != other.get(name)}
 
     def _data(self, record: Record) -> dict[str, Any]:
         reference = record.references["ingest"]
@@ -140,9 +132,9 @@ class Comparison:
         if one.metric != other.metric:
             return f"The runs have different headline metrics, {one.metric} and {other.metric}."
         ranks, shown = [each.ranks[0] for each in (one, other)], format_numbers([one.model, other.model])
-        better = "Both runs are" if ranks[0] == ranks[1] else f"The {SIDES[ranks[1] < ranks[0]]} run is"
-        verdict = f"{better} {'equally good' if ranks[0] == ranks[1] else 'better'} on the test set"
-        verdict += f": {one.metric} {shown[0]} and {shown[1]}."
+        better = f"The {SIDES[ranks[1] < ranks[0]]} run is better"
+        verdict = "Both runs are equally good" if ranks[0] == ranks[1] else better
+        verdict += f" on the test set: {one.metric} {shown[0]} and {shown[1]}."
         first, second = self.records
         if first.references["preprocess"]["digest"] != second.references["preprocess"]["digest"]:
             return f"{verdict}\nTheir prepared data differs, so the test sets may differ, too."
@@ -160,16 +152,13 @@ class Comparison:
         stage = _fitting_stage(record)
         training = read_document(self._folder(record, stage) / "training.json")
         kept = epochs[epochs["epoch"] == training["best_epoch"]].iloc[0]
+        names = [str(name) for name in epochs if name not in ("epoch", "rate")]
         manifest = self.store.read_manifest(record.references[stage])
         return {
             "epochs": training["epochs"],
             "kept epoch": training["best_epoch"],
             "learning rate": training["learning_rate"],
-            **{
-                name.replace("val_", "validation "): float(kept[name])
-                for name in map(str, epochs)
-                if name not in ("epoch", "rate")
-            },
+            **{name.replace("val_", "validation "): float(kept[name]) for name in names},
             "parameters": manifest["counts"].get("parameters"),
             "seconds": round(manifest["measures"]["seconds"], 1),
         }
@@ -188,7 +177,9 @@ class Comparison:
 def earlier_runs_section(record: Record, store: Store) -> Section | None:
     """Return the scores of a run, of the run before it and of the champion; None if there is no other run."""
     own, before = headline(record, store), Runs(store).previous(record)
-    champion = Registry(store).champion(record.pipeline)
+    champion = None
+    with suppress(CorruptArtifact):  # `gristmill models` tells of the damage
+        champion = Registry(store).champion(record.pipeline)
     runs: list[tuple[str, str, Headline | None, Record | Version]] = [("this run", record.id, own, record)]
     if champion:
         name = f"champion, v{champion.number}"
@@ -243,8 +234,11 @@ def _paired(values: Iterable[Mapping[str, Any]]) -> Pairs:
     return {name: pair for name, pair in pairs.items() if pair != [None, None]}
 
 
-def _table(pairs: Pairs) -> Table:
-    return Table("", ["", *SIDES], [[name, *_shown(pair)] for name, pair in pairs.items()], words=True)
+def _section(title: str, pairs: Pairs, empty: str = "") -> Section:
+    """Return a section with both values of each pair, or a note if there is none."""
+    rows = [[name, *_shown(pair)] for name, pair in pairs.items()]
+    tables = [Table("", ["", *SIDES], rows, words=True)] if rows else []
+    return Section(title, "" if rows else empty, tables=tables)
 
 
 def _shown(pair: Sequence[Any]) -> list[str]:

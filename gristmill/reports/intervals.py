@@ -5,8 +5,10 @@ The interval is that of the moving-block bootstrap (`gristmill/util/block_bootst
 """
 
 import importlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
 from gristmill.settings.messages import format_numbers
 from gristmill.util.block_bootstrap import confidence_interval
@@ -20,15 +22,17 @@ if TYPE_CHECKING:
 def read_errors(domain: str, folders: Folders) -> "Contest | None":
     """Return the errors of a run's model, as `CHALLENGER`, and of its baselines on each item of the test set.
 
-    Return None for millions of predictions, which would take much memory; their differences are hardly chance.
+    Return None for millions of predictions, which would take much memory, and for errors that cannot be compared.
     """
     import pyarrow.parquet as pq
 
     predictions = folders["evaluate"] / "predictions.parquet"
     if predictions.exists() and pq.read_metadata(predictions).num_rows > _MAX_PREDICTIONS:
         return None
-    contest: Contest = importlib.import_module(f"gristmill.domains.{domain}.retraining").contest(folders, None)
-    return contest
+    with suppress(RequestError):
+        contest: Contest = importlib.import_module(f"gristmill.domains.{domain}.retraining").contest(folders, None)
+        return contest
+    return None
 
 
 def difference_in_words(contest: "Contest | None", name: str, other: str, names: tuple[str, str]) -> str:
@@ -37,7 +41,7 @@ def difference_in_words(contest: "Contest | None", name: str, other: str, names:
     `names` are those of the two models for the reader.
     """
     if contest is None:
-        return f"There are more than {_MAX_PREDICTIONS:,} predictions: the difference has no interval."
+        return f"No interval: the errors cannot be paired, or there are more than {_MAX_PREDICTIONS:,} predictions."
     differences = contest.differences(name, other)
     if not differences.any():
         return f"On each item of the test set, the errors of {names[0]} and {names[1]} are equal."

@@ -57,7 +57,7 @@ def panels(titles: "Sequence[str]", label: str) -> "tuple[Figure, list[Axes]]":
     for unused in axes[len(titles) :]:
         unused.remove()
     for single in axes[::columns]:
-        single.set_ylabel(label)
+        single.set_ylabel(label, parse_math=False)
     for single, title in zip(axes, titles, strict=False):
         single.set_title(shorten(title, 32), fontsize=10, parse_math=False)
     return figure, axes[: len(titles)]

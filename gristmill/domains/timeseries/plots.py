@@ -48,7 +48,7 @@ def after_figure(series: Prepared, target: str, forecast: pd.DataFrame) -> "Figu
     axes.plot(series.times[-shown:], series.values[-shown:, at], color=TRUTH, linewidth=1.1, label="truth")
     marker = "o-" if len(ahead) < _MIN_VALUES_SHOWN else "-"
     axes.plot(ahead["ds"], forecast[target], marker, color=MODEL, markersize=3, label="forecast")
-    axes.set_ylabel(target)
+    axes.set_ylabel(target, parse_math=False)
     legend(axes)
     return figure
 
@@ -106,7 +106,7 @@ def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFra
     for number, change in enumerate(of_series["begin"].iloc[1:]):
         label = "change point" if number == 0 else None
         axes.axvline(change, color=ACCENT, linewidth=0.9, linestyle="--", label=label)
-    axes.set_ylabel(data.layout.targets[target])
+    axes.set_ylabel(data.layout.targets[target], parse_math=False)
     legend(axes)
     return figure
 
