@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gristmill import keys
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.stages import Stage, module_of, settings_of_stages, stages_of
+from gristmill.config.stages import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.locations import Located, locate
@@ -49,7 +49,7 @@ def plan(
     no further stages.
     """
     memo, stages = catalogue.store.memo, stages_of(pipeline.domain, pipeline.tables)
-    modules, imported = read_modules(memo), read_imported(catalogue.root, settings_of_stages(stages), memo)
+    modules, imported = read_modules(memo), dict[tuple[str, ...], Imported]()  # by the files of own code of a stage
     steps: dict[str, Step] = {}
     failed: set[str] = set()
     for stage in stages:
@@ -59,7 +59,11 @@ def plan(
             steps[stage.label] = Step(stage.label, "run", "requested by --refresh")
             continue
         inputs = tuple(name for name in stage.inputs if name in steps and steps[name].state != "untried")
-        step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported, steps)
+        tables = stage.settings.values()
+        files = tuple(code.file for table in tables for _, code in code_of(table))
+        if files not in imported:
+            imported[files] = read_imported(catalogue.root, tables, memo)
+        step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported[files], steps)
         if stage.candidate in untried and step.artifact is None:
             step = Step(stage.label, "untried", "the budget ended before it was tried")
             earlier = [one.label for one in stages if one.candidate == stage.candidate and one.label in steps]

@@ -10,6 +10,7 @@ import pytest
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, RequestError
+from gristmill.runs import plan
 from gristmill.runs.plan import digests_of, identity_of, locate_inputs
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, UnusableRows
@@ -143,3 +144,20 @@ def test_unusable_rows_that_a_function_keeps_can_be_set_aside(tmp_path: Path) ->
     counted = Quarantine(source)
     frame = counted.ingest(0.1, tmp_path, lambda usable: usable.read([file, code], ["name"], ["y"]).frame)
     assert (len(frame), counted.counts) == (50, {"quarantined": 1})
+
+
+def test_what_a_model_imports_does_not_change_the_key_of_ingest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML.replace('"linear"', '"models.py:build"'))
+    (tmp_path / "series.csv").write_text("ds,y\n2024-01-01,1\n")
+    (tmp_path / "clean.py").write_text("import pandas\ndef prepare(f):\n    return f\n")
+    (tmp_path / "models.py").write_text("import scipy\ndef build(shape):\n    return None\n")
+    seen = []
+    monkeypatch.setattr(plan, "identity_of", lambda *given: seen.append(given) or identity_of(*given))
+    catalogue = load(tmp_path)
+    plan.plan(catalogue, catalogue.pipeline("mine"))
+
+    (libraries,) = (imported.libraries for _, stage, _, _, imported in seen if stage.name == "ingest")
+    assert libraries.keys() >= {"pandas"}
+    assert "scipy" not in libraries
