@@ -1,8 +1,8 @@
-"""The documentation: what it shows works, links hold, and what is generated is current.
+"""The documentation: its commands and settings work, links lead somewhere, and generated pages are current.
 
-A page is read as its reader would: in a folder of its own its files are written, its commands and its Python are run in
-their order, and what it shows of their output is looked for in what they print. Pages that begin with nothing begin so
-here; the others begin among the pipelines of `stand_ins.toml`. Trainings end after two epochs.
+Each page is followed in its own folder, as a reader would: its files are written, its commands and its Python run in
+order, and the shown output is compared with the printed one. Pages that create their own project begin with an empty
+folder; the others begin with the pipelines of `stand_ins.toml`. Trainings end after two epochs.
 """
 
 import itertools
@@ -44,10 +44,10 @@ pytest_plugins = ["helpers.end_to_end"]
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
 WALKED = [page for page in WRITTEN if any(block.language in ("console", "python") for block in blocks(page))]
-TRIED_ELSEWHERE = {"how-to/python.md"}  # by tests of its own
+TRIED_ELSEWHERE = {"how-to/python.md"}  # by its own tests
 
 PROMOTE_WITH = 'python -c \'from gristmill import Project; Project.open(overrides={{"{0}": ["{1}"]}}).promote("{0}")\''
-"""A command that has the model of a run with an assignment serve, whose id is not known before."""
+"""A command that promotes the model of a run with an assignment; the id of the run is not known before."""
 
 BEFORE = {
     "how-to/check.md": ["gristmill run fashion_dense"],
@@ -64,12 +64,12 @@ BEFORE = {
     "reference/generation.md": ["gristmill run songs"],
     "reference/text.md": ["gristmill run letters"],
 }
-"""Of pages that speak of a pipeline which has been run, if it is not `visitors`: the commands before theirs."""
+"""Commands to run before those of a page."""
 
 
 @pytest.fixture(scope="session")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory, forked: Forked, prefect_api: str) -> Path:
-    """The project of the stand-ins, in which `visitors` has been run. Not to be written to: copy it."""
+    """The project of the stand-ins, in which `visitors` has been run. Tests copy it and do not write to it."""
     folder = tmp_path_factory.mktemp("stand_ins")
     shutil.copytree(ROOT / "data/samples", folder / "data/samples")
     write_stand_ins(folder)
@@ -96,7 +96,7 @@ def test_what_a_page_shows_works(page: str, tmp_path: Path, stand_ins: Path, for
 
 
 def _begins_with_nothing(page: str) -> bool:
-    """Whether a page makes the project that it speaks of, by a file or, first of all, by `gristmill init`."""
+    """Whether a page creates its project, by a file or by `gristmill init` as its first command."""
     first = next((command.words for command in _commands(page) if not reason_not_to_run(command)), [])
     return first[:2] == ["gristmill", "init"] or any(block.file == catalogue.PIPELINES_FILE for block in blocks(page))
 
@@ -177,7 +177,7 @@ def test_a_link_within_the_project_leads_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in WRITTEN if any(block.language == "toml" for block in blocks(page))])
 def test_the_settings_that_a_page_shows_hold(page: str, tmp_path: Path) -> None:
-    """Each block by itself, with what its pipelines need besides taken from the least that its domain needs."""
+    """Check each block by itself; required keys that it does not show come from `LEAST`."""
     domains = _domains()
     for block in blocks(page):
         if block.language != "toml":
@@ -219,11 +219,11 @@ LEAST: dict[str, dict[str, Any]] = {
         "model": {"kind": "gru"},
     },
 }
-"""The least that a pipeline must say."""
+"""The required tables of a pipeline, by domain."""
 
 
 def _domains() -> dict[str, str]:
-    """Return the domain of every pipeline that the catalogue, the stand-ins or a page gives one."""
+    """Return the domain of every pipeline in the catalogue, the stand-ins and the pages."""
     texts = [(ROOT / catalogue.PIPELINES_FILE).read_text(), (ROOT / "tests/helpers/stand_ins.toml").read_text()]
     texts += [block.text for page in WRITTEN for block in blocks(page) if block.language == "toml"]
     tables = [tomllib.loads(text).get("pipelines", {}) for text in texts]

@@ -1,4 +1,4 @@
-"""A reader of the documentation, who does what a page says: saves its files, runs its Python and its commands."""
+"""Follow a page of the documentation: save its files, run its Python and its commands."""
 
 import contextlib
 import io
@@ -32,16 +32,16 @@ NOT_RUN = {
     "psql": "needs a Postgres server",
     "export PREFECT_SERVER_DATABASE_CONNECTION_URL": "needs a Postgres server",
 }
-"""What begins so is looked at only, and why: the options of commands must exist, the targets of make too."""
+"""Commands that are not run, by their beginning, and why. Their options and make targets must still exist."""
 
 
 def reason_not_to_run(command: Command) -> str:
-    """Return why a command is not run, nothing if it is."""
+    """Return why a command is not run; empty if it is."""
     return next((reason for start, reason in NOT_RUN.items() if command.line.startswith(start)), "")
 
 
 class Reader:
-    """Does what a page says, in a folder."""
+    """Follows a page in a folder."""
 
     def __init__(self, folder: Path, forked: Forked, api: str) -> None:
         self._forked, self._api = forked, api
@@ -49,7 +49,7 @@ class Reader:
         self._names: dict[str, Any] = {"__name__": "page"}
 
     def follow(self, block: Block) -> Iterator[str]:
-        """Save a block, run its Python or its commands; yield what is shown otherwise than it was printed."""
+        """Save a block and run its Python or its commands; yield differences between shown and printed output."""
         if block.file:
             file = self._folder / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class Reader:
                 yield from self._differences(command)
 
     def _execute(self, text: str) -> None:
-        """Run Python in the names that the page has so far; what it asks of TensorFlow Serving, a stand-in answers."""
+        """Run Python with the names that the page has defined; a stand-in replaces TensorFlow Serving."""
         unheard = contextlib.redirect_stdout(io.StringIO())
         with serving(self._folder / "models") as address, contextlib.chdir(self._folder), unheard:
             exec(text.replace("http://localhost:8501", address), self._names)  # noqa: S102 - our own pages
@@ -87,17 +87,17 @@ class Reader:
         out, err = self._folder / "out", self._folder / "err"
         out.write_text("")
         err.unlink(missing_ok=True)
-        err.hardlink_to(out)  # as in a terminal, where lines of both stand in the order of their printing
+        err.hardlink_to(out)  # both outputs in the order of printing, as in a terminal
         status = self._forked.run(self._folder, *words[1:])
         printed = out.read_text()
         for bundle in re.findall(r"^bundle +(\S+)$", printed, re.MULTILINE):
             (self._folder / "bundle").unlink(missing_ok=True)
-            (self._folder / "bundle").symlink_to(bundle)  # what pages call the folder that was printed
+            (self._folder / "bundle").symlink_to(bundle)  # the name of the printed folder on all pages
         return status, printed
 
     def _shell(self, line: str) -> tuple[int, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        home = str(self._start / ".prefect")  # for what `prefect config` sets
+        home = str(self._start / ".prefect")  # where `prefect config` writes
         more = {"PATH": path, "PREFECT_API_URL": self._api, "PREFECT_HOME": home, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             ["bash", "-c", line],
@@ -112,7 +112,7 @@ class Reader:
 
 
 def _shorten(folder: Path) -> None:
-    """Have trainings of a project end after two epochs."""
+    """Limit the trainings of a project to two epochs."""
     file = folder / catalogue.PIPELINES_FILE
     if file.is_file():
         text = file.read_text()
@@ -122,7 +122,7 @@ def _shorten(folder: Path) -> None:
 
 
 def write_stand_ins(folder: Path) -> None:
-    """Write cheap pipelines of the names that the documentation speaks of, and their data."""
+    """Write cheap pipelines with the names that the documentation uses, and their data."""
     shutil.copyfile(ROOT / "tests/helpers/stand_ins.toml", folder / catalogue.PIPELINES_FILE)
     months = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()[:601]
     (folder / "data/samples/sunspots.csv").write_text("\n".join(months) + "\n")

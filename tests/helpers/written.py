@@ -1,4 +1,4 @@
-"""What the documentation says, taken apart for its tests: pages, their blocks, the commands and what they print."""
+"""Parser of the documentation for its tests: pages, their code blocks, commands, output, links and anchors."""
 
 import re
 import shlex
@@ -9,15 +9,15 @@ from pathlib import Path
 from conftest import ROOT
 
 DOCS = ROOT / "docs"
-_SCORES = re.compile(r"scores\b|point ")  # how the heading of a table begins that is sorted by a score
-_BEGUN = re.compile(r"(\w+( \d+/\d+)?|train [\w-]+) +(started|starting|loading)")  # a line of a terminal, for a while
-_COLUMNS = re.compile(" {2,}")  # between two of a table
-GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with what generates them
+_SCORES = re.compile(r"scores\b|point ")  # start of the heading of a table that is sorted by a score
+_BEGUN = re.compile(r"(\w+( \d+/\d+)?|train [\w-]+) +(started|starting|loading)")  # shown only for a while
+_COLUMNS = re.compile(" {2,}")  # separator of two columns of a table
+GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with the output of their generators
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, the file it is to be saved as, if any, and its text."""
+    """A fenced block: its language, its text, and the file to save it as, if any."""
 
     language: str
     file: str
@@ -26,7 +26,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A line behind `$` and what the page shows below it."""
+    """A line after `$`, and the output that the page shows below it."""
 
     line: str
     output: tuple[str, ...]
@@ -37,7 +37,7 @@ class Command:
 
 
 def pages() -> list[str]:
-    """Return the names of all pages, those of `docs` without it."""
+    """Return the names of all pages; those in `docs` are relative to it."""
     found = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
     return ["README.md", *found]
 
@@ -51,13 +51,13 @@ def path_of(page: str) -> Path:
 
 
 def blocks(page: str) -> Iterator[Block]:
-    """Yield a page's fenced blocks in their order; the word behind the language is the file to save it as."""
+    """Yield the fenced blocks of a page in order; the word after the language is the file to save a block as."""
     fences = re.finditer(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
     yield from (Block(fence[1], fence[2] or "", fence[3]) for fence in fences)
 
 
 def commands(block: Block) -> list[Command]:
-    """Return the commands of a `console` block, what is above the first `$` left out, or the one of a `bash` block."""
+    """Return the commands of a `console` block that begin with `$`, or the one of a `bash` block."""
     if block.language == "bash":
         return [Command(block.text.strip(), ())]
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:] if block.language == "console" else []
@@ -65,24 +65,23 @@ def commands(block: Block) -> list[Command]:
 
 
 def anchors(page: str) -> set[str]:
-    """Return what a link into a page may name: its headings, as GitHub and MyST name them."""
+    """Return the anchors of a page: its headings, named as GitHub and MyST do."""
     prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def links(page: str) -> list[str]:
-    """Return the places that a page links to within the project."""
+    """Return the targets of a page's links within the project."""
     prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     return [place for place in re.findall(r"\]\(<?([^)>\s]+)>?\)", prose) if "://" not in place]
 
 
 def differences(shown: tuple[str, ...], printed: str) -> list[str]:
-    """Return the lines that a page shows and a command did not print; where it shows no line `…`, those besides, too.
+    """Return the lines that a page shows and a command did not print; without a line `…`, also additional lines.
 
-    Numbers and spaces may differ, `…` stands for anything, and lines are in the order in which they were printed, but
-    those of a table of scores: what is sorted by a score is sorted otherwise after a shorter training. A page may show
-    nothing at all.
+    Numbers and spaces may differ, and `…` matches anything. Lines must be in the printed order, except those of a table
+    of scores, whose order differs after a shorter training. A page may show no output at all.
     """
     left, lost, extra, at = _in_order(printed.splitlines()), [], [], 0
     for line in (line for line in _in_order(shown) if line != "…"):
@@ -98,9 +97,9 @@ def differences(shown: tuple[str, ...], printed: str) -> list[str]:
 
 
 def _in_order(lines: Sequence[str]) -> list[str]:
-    """Return lines without what may differ, those of a table of scores sorted."""
+    """Return normalised lines; the rows of a table of scores are sorted."""
     found: list[str] = []
-    columns, begin = 0, 0  # of a table of scores that goes on, and where its rows begin; no columns where there is none
+    columns, begin = 0, 0  # of the current table of scores: columns (0: none), position of the first row
     for line in (line for line in lines if line.strip() and not _BEGUN.fullmatch(line)):
         count = len(_COLUMNS.split(line.strip()))
         if count != columns:
@@ -114,9 +113,9 @@ def _in_order(lines: Sequence[str]) -> list[str]:
 
 
 def _plain(line: str) -> str:
-    """Return a line without what may differ: words with a digit, such as numbers and keys, and the width of columns.
+    """Return a line without words that contain a digit, such as numbers and keys, and without repeated spaces.
 
-    Which candidates win, and whether a model beats the best baseline, differ, too, after a shorter training.
+    The winning candidates, and whether the model beats the best baseline, also differ after a shorter training.
     """
     line = re.sub(r"^chosen  .* won: .*", "chosen … won", line)
     line = re.sub(r"^model   .* the best baseline.*", "model   … the best baseline", line)
