@@ -29,6 +29,7 @@ MAX_SILENCE = 40  # seconds without an answer after which a run's API counts as 
 MIN_FAILED_CHECKS = 4  # also required, because time passes while this process is suspended
 
 _CHECK_INTERVAL = 2  # seconds
+_LOOPBACK = "127.0.0.1"
 
 # A server for one run needs no schedulers.
 _RUN_SERVER = {
@@ -187,11 +188,12 @@ def _find_problem(url: str) -> str:
 
 
 def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[bytes]"]:
+    _bypass_proxy()
     # The server inherits the listening socket, so no other program can take its port. This process closes its copy, so
     # that requests to a server that has ended are refused instead of waiting.
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server((_LOOPBACK, 0)) as listening:
         port = listening.getsockname()[1]
-        origin = f"http://127.0.0.1:{port}"
+        origin = f"http://{_LOOPBACK}:{port}"
         line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
         # The page uses the port in the settings, not the one that the server listens at.
         kind = _SCHEDULE_SERVER | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _RUN_SERVER
@@ -209,6 +211,13 @@ def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Pop
     return url, process
 
 
+def _bypass_proxy() -> None:
+    """Let this process and its children reach servers on this machine without the proxy in the environment."""
+    hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if not {"*", _LOOPBACK} & {host.strip() for host in hosts.split(",")}:
+        os.environ |= dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, (hosts, _LOOPBACK))))
+
+
 def _wait_and_use(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
     """Wait for a temporary server and let this process use it."""
     _wait_for(url, process)
@@ -223,10 +232,7 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
         if not _find_problem(url):
             return
         time.sleep(0.1)
-    raise WorkError(
-        "Prefect's temporary server did not start. Run with -v before the command to see its log. "
-        "If a proxy is set, also set NO_PROXY=127.0.0.1."
-    )
+    raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
 
 
 def _end_with_parent() -> None:

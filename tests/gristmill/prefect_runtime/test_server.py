@@ -36,6 +36,8 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(server, "_servers", {})
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         yield
 
@@ -247,6 +249,20 @@ def test_the_port_of_a_temporary_server_is_its_own_from_the_start_and_free_when_
     assert not answers("127.0.0.1", ports[0])
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "127.0.0.1"), ("*", "*"), ("a.org", "a.org,127.0.0.1"), ("a.org, 127.0.0.1", "a.org, 127.0.0.1")],
+)
+def test_a_temporary_server_is_reached_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    monkeypatch.setenv("NO_PROXY", before)
+    with pytest.raises(WorkError):
+        server.ensure_api()
+    assert (os.environ["no_proxy"] or os.environ["NO_PROXY"]) == after
+
+
 def test_a_server_whose_start_nobody_waited_for_is_taken_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[str] = []
     gone, left = SimpleNamespace(poll=lambda: 1), SimpleNamespace(poll=lambda: None)
@@ -291,10 +307,11 @@ sys.stdin.read()
 
 @pytest.fixture
 def parent(tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
-    """A process that ensures an API and lives until its standard input ends."""
+    """A process that ensures an API, behind a proxy that does not answer, and lives until its standard input ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", CODE],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect")},
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect"), "HTTP_PROXY": "http://127.0.0.1:9"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
