@@ -197,6 +197,17 @@ def test_a_table_as_it_comes_runs_with_no_editing_and_beats_a_baseline(
     assert command("run", "first").out == "first: all fresh, nothing to do\n"
 
 
+def test_a_long_text_gets_a_pipeline_that_continues_it(command: Command, here: Path) -> None:
+    (here / "book.txt").write_text("It was the best of times, it was the worst of times.\n" * 120)
+    said = command("init", "new", "--data", "book.txt")
+
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[1].split(maxsplit=2) == ["domain", '"generation"', "plain text without classes"]
+    assert Project.open(here / "new").catalogue.pipeline("book").domain == "generation"
+    refused = command("init", "other", "--data", "book.txt", "--target", "label")
+    assert refused.err.startswith("error: --target label: there are no columns here, a network learns to continue")
+
+
 def test_a_file_at_a_url_is_fetched_once_and_known_by_its_hash(
     command: Command, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
