@@ -30,11 +30,11 @@ def test_a_broken_source_is_replaced_by_what_was_read_last(finished: Path, comma
     import_keras()  # else the first prediction reports that it is loaded
     change, why = BROKEN[kind]
     file, (run, *_) = finished / "series.csv", records(finished)
-    before = command("predict", "small")
+    before = command("-q", "predict", "small")
     assert (before.status, before.err) == (0, "")
     file.write_text("\n".join(change(file.read_text().splitlines())) + "\n")
 
-    said = command("predict", "small")
+    said = command("-q", "predict", "small")
 
     assert (said.status, said.out) == (0, before.out)
     assert len(said.err.splitlines()) == 1
