@@ -71,7 +71,7 @@ def test_settings_that_do_not_fit_this_version_have_no_defaults(tables: dict[str
     settings = tables["Settings"]
 
     assert settings.rows == [["train.epochs", "5", ""], ["train.patience", "–", ""], ["train.units", "8, 4", ""]]
-    assert (settings.title, settings.marks) == ("All", {})
+    assert (settings.title, settings.marks) == ("All settings", {})
 
 
 def test_settings_that_differ_from_their_defaults_come_first_and_are_marked(tmp_path: Path) -> None:
