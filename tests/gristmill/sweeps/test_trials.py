@@ -58,7 +58,7 @@ def backtested(mean: float) -> TrialScores:
 def places(project: Path, *tried: Sequence[TrialScores | None]) -> list[LeaderboardEntry]:
     """The leaderboard of points `a`, `b`, … with what each of their seeds came to."""
     pipeline = load(project).pipeline("small")
-    points = [SweepPoint((f"model.name={name}",), pipeline, name) for name in "abcdefg"[: len(tried)]]
+    points = [SweepPoint((f'model.name="{name}"',), pipeline, name) for name in "abcdefg"[: len(tried)]]
     pairs = [
         (Trial(point, seed), one)
         for point, outcomes in zip(points, tried, strict=True)
@@ -234,7 +234,7 @@ def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
 def test_as_json_a_place_has_the_scores_of_every_seed(project: Path) -> None:
     (best,) = swept(project, places(project, [outcome(1.0, 3.0)] * 2)).as_json()
     assert best == {
-        "point": ["model.name=a"],
+        "point": ['model.name="a"'],
         "chosen": True,
         "seeds": 2,
         "mean": {"validation": 1.0, "test": 3.0},
