@@ -121,7 +121,8 @@ def _settings(record: Record) -> Table:
             row, is_known = [f"{table}.{key}", setting_text(value)], default is not PydanticUndefined
             differs = key in fields and getattr(tables[table], key) != default
             (changed if differs else others).append([*row, setting_text(default) if is_known else ""])
-    title = f"{len(changed)} of {len(changed) + len(others)} settings differ from the defaults" if tables else "All settings"
+    count = len(changed) + len(others)
+    title = f"{len(changed)} of {count} settings differ from the defaults" if tables else "All settings"
     headings, marks = ["setting", "value", "default"], dict.fromkeys(range(len(changed)), "set")
     return Table(title, headings, [*changed, *others], words=True, folded=True, marks=marks)
 
