@@ -110,8 +110,9 @@ def test_cells_are_those_that_python_reads_or_refused_in_one_line(tmp_path: Path
     assert len(refusal.splitlines()) == (found is None)
     if not found:
         return
-    header, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    wanted = {row: dict(zip(header, cells, strict=True)) for row, cells in enumerate(rows, 2) if any(cells)}
+    rows = dict(enumerate(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")), 1))
+    header = rows.pop(next(row for row, cells in rows.items() if cells))  # empty rows may be above it
+    wanted = {row: dict(zip(header, cells, strict=True)) for row, cells in rows.items() if any(cells)}
     frame = found.frame
     assert frame["t"].fillna("").to_dict() == {row: cells["t"] for row, cells in wanted.items()}
     for row, cells in wanted.items():
