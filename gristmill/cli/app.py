@@ -77,15 +77,15 @@ def _print_version(requested: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log, too.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also show Prefect's log.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and results.")] = False,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Turn raw data into trained, tested, exported TensorFlow models, and keep them fresh.
+    """Turn raw data into trained, tested, exported TensorFlow models, and keep them up to date.
 
-    Use --debug, -v and -q before or after the name of a command.
+    You can place --debug, -v and -q before or after the command.
     """
     console.set_up(logging.WARNING if quiet else logging.INFO, debug)
     logging.raiseExceptions = verbose or debug  # else Prefect would report every line that it could not send
@@ -93,7 +93,7 @@ def options(
 
 
 def ls(
-    everything: Annotated[bool, typer.Option("--all", help="List pipelines whose data is missing, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list pipelines whose data is missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the pipelines with their state, score, best baseline and champion."""
@@ -155,11 +155,11 @@ def show(
     run: RunId = None,
     version: Annotated[
         int | None,
-        typer.Option("--version", metavar="N", parser=number_of, help="The run that made this version."),
+        typer.Option("--version", metavar="N", parser=number_of, help="Show the run that created this version."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the scores and the lineage of a run, and the version and bundle made from it."""
+    """Show the scores and the lineage of a run, and the version and bundle created from it."""
     if run and version:
         raise RequestError(f"--run {run}: cannot be combined with --version {version}. Use one of them.")
     with progress_bar.working("run", "reading"):
@@ -205,7 +205,10 @@ def runs(name: Name, as_json: Json = False) -> None:
 
 def help(  # noqa: A001 - the name of the command
     ctx: typer.Context,
-    command: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="A command; all without it.")] = None,
+    command: Annotated[
+        str | None,
+        typer.Argument(metavar="[COMMAND]", help="Name of a command. By default, the general help is printed."),
+    ] = None,
 ) -> None:
     """Print the help of gristmill or of one command."""
     parent: Any = ctx.parent

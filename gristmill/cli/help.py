@@ -37,7 +37,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "monitor": ("gristmill monitor shop",),
         "truth": ("gristmill truth offers --file sold.csv",),
     },
-    "Keep fresh": {
+    "Keep up to date": {
         "retrain": ("gristmill retrain shop", "gristmill retrain shop --as-of 3"),
         "models": ("gristmill models shop",),
         "diff": ("gristmill diff shop 2 3",),

@@ -60,7 +60,7 @@ def pipelines_argument(help: str, metavar: str = "NAME") -> Any:  # noqa: A002 -
     return typer.Argument(help=help, metavar=metavar, autocompletion=pipelines_like)
 
 
-Name = Annotated[str, pipelines_argument("A pipeline of pipelines.toml.")]
+Name = Annotated[str, pipelines_argument("Name of a pipeline in pipelines.toml.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -72,22 +72,21 @@ Refresh = Annotated[
     typer.Option(metavar="STAGE", help="Run this stage again, even if it is cached.", autocompletion=stages_like),
 ]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Number of processes. The default is that of [runner], or 1.")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Number of worker processes. The default is the number in [runner], or 1."),
 ]
 Budget = Annotated[
     float | None,
     typer.Option(
         metavar="TIME",
         parser=seconds_of,
-        help="Start no further candidate of an auto model after this time, such as 2m. A later run tries the others.",
+        help="Start no other candidate of an auto model after this time, such as 2m. A later run tries the rest.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
     str | None,
-    typer.Option(
-        metavar="ID", help="The ID of a run. The default is the last successful run of the pipeline's own settings."
-    ),
+    typer.Option(metavar="ID", help="ID of a run. The default is the last successful run without --set."),
 ]
 AsOf = Annotated[
     int | None,
@@ -95,10 +94,11 @@ AsOf = Annotated[
         "--as-of",
         metavar="VERSION",
         parser=number_of,
-        help="Train this version again from its own data and settings, and compare the weights. Nothing is promoted. "
+        help="Train this version again with its own data and settings, and compare the weights. Nothing is promoted. "
         "The exit status is 3 if they differ.",
     ),
 ]
 ByVersion = Annotated[
-    int | None, typer.Option("--version", metavar="N", parser=number_of, help="Use this version, not the champion.")
+    int | None,
+    typer.Option("--version", metavar="N", parser=number_of, help="Use this version instead of the champion."),
 ]

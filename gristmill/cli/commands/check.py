@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def check(name: Name, as_json: Json = False) -> None:
     """Check that a pipeline's network learns and trains reproducibly, and show its ML Test Score.
 
-    Trains for some seconds on the preprocessed data of the last run; keeps nothing. Exit 1: the network cannot overfit
-    a few examples, or a second training differs.
+    It trains for a few seconds on the preprocessed data of the last run, and saves nothing. The exit status is 1 if the
+    network cannot overfit a few examples, or if a second training gives a different result.
     """
     project = Project.open()
     with progress_bar.working("data", "reading"):

@@ -8,13 +8,15 @@ from gristmill.cli import output, progress_bar
 from gristmill.cli.options import Json, Name
 from gristmill.project.project import Project
 
-_RUN = "The ID of a run, or a version such as v3. By default, the last two runs that made different models."
+_RUN = "ID of a run, or a version such as v3. By default, the last two runs with different models are used."
 
 
 def compare(
     name: Name,
     first: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_RUN)] = None,
-    second: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to compare it with.")] = None,
+    second: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Run or version to compare the first one with.")
+    ] = None,
     page: Annotated[bool, typer.Option("--page", help="Render an HTML page with the learning curves.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Render the page and open it in the browser.")] = False,
     as_json: Json = False,

@@ -30,35 +30,41 @@ _MIN_REASON_WIDTH = 20  # also on a narrow terminal
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project, which is created.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Project folder to create.")],
     domain: Annotated[
         str | None,
         typer.Option(
-            help=f"One of: {', '.join(DOMAINS)}. By default, the one that suits the data.",
+            help=f"One of: {', '.join(DOMAINS)}. By default, init chooses it from the data.",
             autocompletion=lambda incomplete: [domain for domain in DOMAINS if domain.startswith(incomplete)],
         ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="FILE|FOLDER|URL", help="The data. Only a file at a URL is copied.")
+        str | None,
+        typer.Option(
+            metavar="FILE|FOLDER|URL", help="File, folder or URL of the data. Only a file at a URL is copied."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The name of the pipeline. By default, that of the file.")
+        str | None, typer.Option(metavar="NAME", help="Name of the pipeline. By default, the name of the file.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column to predict. By default, a guess.")
+        str | None, typer.Option(metavar="COLUMN", help="Column to predict. By default, init guesses it.")
     ] = None,
-    preset: Annotated[Preset, typer.Option(help="Models to try: quick tries the fewest, best the most.")] = "quick",
+    preset: Annotated[
+        Preset, typer.Option(help="Preset of models to try: quick has the fewest, best the most.")
+    ] = "quick",
     horizon: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Time series: number of values to forecast.")
     ] = None,
     test: Annotated[
         float | None,
-        typer.Option(metavar="N|SHARE", help="Time series: size of the test set; below 1, a share."),
+        typer.Option(metavar="N|SHARE", help="Time series: size of the test set. A value below 1 is a share."),
     ] = None,
     series: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN", help="Time series: a column that names the series; may be repeated. By default, a guess."
+            metavar="COLUMN",
+            help="Time series: column that identifies the series. Can be repeated. By default, init guesses it.",
         ),
     ] = None,
 ) -> None:

@@ -55,12 +55,12 @@ def promote(
         typer.Argument(
             metavar="[VERSION]",
             parser=number_of,
-            help="A version. The default is a new version from the model of a run, or with --hold the champion.",
+            help="Number of a version. The default is a new version of a run's model or, with --hold, the champion.",
         ),
     ] = None,
     run: RunId = None,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Keep this version until the next promote; retrainings do not replace it.")
+        bool, typer.Option("--hold", help="Keep this version until the next promotion; retraining does not replace it.")
     ] = False,
 ) -> None:
     """Make a version the champion, the version that serves predictions."""
@@ -90,19 +90,20 @@ def predict(
         typer.Option(
             "--input",
             metavar="FILE|FOLDER",
-            help="Data like the pipeline's source. The default is the source itself. A forecaster with known columns "
-            "needs rows for the times to forecast too, with these columns filled and the target empty.",
+            help="Data in the format of the pipeline's source, which is the default. If a forecast uses known columns, "
+            "the data must also contain the rows to forecast, with these columns filled and the target empty.",
         ),
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="One text to classify, instead of a file.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="A file to write. Without it, the predictions are printed."),
+        typer.Option("--output", metavar="FILE", help="Output file. By default, the predictions are printed."),
     ] = None,
     form: Annotated[
         Format | None,
         typer.Option(
-            "--format", help="The format of the predictions. The default is that of the file's suffix, or a short CSV."
+            "--format",
+            help="Format of the predictions. By default, that of the output file, or a short CSV if printed.",
         ),
     ] = None,
     steps: Annotated[
@@ -111,14 +112,16 @@ def predict(
     history: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Number of past values, if the model accepts any. The default is that of training."
+            min=1,
+            metavar="N",
+            help="Number of past values to use, if the model accepts any number. By default, as in training.",
         ),
     ] = None,
     version: ByVersion = None,
 ) -> None:
     """Predict with the champion, or with the last successful run's model if no version was promoted.
 
-    The predictions keep all columns of the file that they are made for.
+    The output also contains all columns of the input file.
     """
     write = _writer(out, form)
     with progress_bar.working("bundle", "reading"):
@@ -131,18 +134,19 @@ def generate(
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text to continue.")] = "",
     length: Annotated[int, typer.Option(metavar="N", help="Number of tokens to generate.")] = 400,
     temperature: Annotated[
-        float, typer.Option(metavar="X", help="Lower values prefer likely tokens; 0 picks the likeliest.")
+        float, typer.Option(metavar="X", help="Lower values prefer likely tokens; 0 always picks the most likely one.")
     ] = 0.8,
     top_k: Annotated[
-        int, typer.Option(metavar="N", help="Number of most likely tokens to draw from; 0 means all.")
+        int, typer.Option(metavar="N", help="Sample from this number of most likely tokens; 0 means all.")
     ] = 0,
     top_p: Annotated[
-        float, typer.Option(metavar="X", help="Total probability of the tokens to draw from; 1 means all.")
+        float,
+        typer.Option(metavar="X", help="Sample from the most likely tokens with this total probability; 1 means all."),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random draws.")] = 42,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed.")] = 42,
     version: ByVersion = None,
 ) -> None:
-    """Generate text with the champion, or with the last successful run's model, and print it piece by piece."""
+    """Generate text with the champion, or with the last successful run's model, and print it as it is generated."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     with progress_bar.working("bundle", "reading"):
         pieces = Project.open().generate(name, prompt, version, **options)

@@ -36,10 +36,11 @@ def monitor(name: Name, as_json: Json = False) -> None:
 def truth(
     name: Name,
     file: Annotated[
-        Path, typer.Option("--file", metavar="FILE", help="A .csv, .jsonl or .parquet file with ids and the target.")
+        Path,
+        typer.Option("--file", metavar="FILE", help="A .csv, .jsonl or .parquet file with the IDs and the target."),
     ],
 ) -> None:
-    """Add the truth of predicted rows, texts or photos, identified by their ids."""
+    """Add the true values for predicted rows, texts or photos, which are identified by their IDs."""
     with progress_bar.working("log", "reading"):
         count = Project.open().add_truth(name, file)
     typer.echo(f"{name}: the truth of {count:,} predicted rows was added")

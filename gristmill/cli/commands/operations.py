@@ -21,8 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def deploy(
-    pool: Annotated[str, typer.Option(help="The work pool of the workers.")] = deployments.DEFAULT_WORK_POOL,
-    write_only: Annotated[bool, typer.Option("--write-only", help="Write the file; contact no server.")] = False,
+    pool: Annotated[str, typer.Option(help="Name of the Prefect work pool.")] = deployments.DEFAULT_WORK_POOL,
+    write_only: Annotated[
+        bool, typer.Option("--write-only", help="Write the file without contacting a server.")
+    ] = False,
 ) -> None:
     """Write prefect.yaml and apply it to the Prefect server at PREFECT_API_URL."""
     catalogue = load()
@@ -44,10 +46,14 @@ def deploy(
 
 
 def schedule(
-    names: Annotated[list[str] | None, pipelines_argument("Pipelines. By default, all with a [schedule].")] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum number of retrainings at a time.")] = 1,
+    names: Annotated[
+        list[str] | None, pipelines_argument("Names of pipelines. By default, all pipelines with a [schedule].")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Maximum number of pipelines to retrain at the same time.")
+    ] = 1,
 ) -> None:
-    """Retrain pipelines by their schedules in this process, without a worker, until it is interrupted."""
+    """Retrain pipelines on their schedules in this process, without a worker, until you interrupt it."""
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
     terminate_on_interrupt()

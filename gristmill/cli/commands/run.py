@@ -14,14 +14,14 @@ from gristmill.training import progress
 
 
 def run(
-    names: Annotated[list[str], pipelines_argument("Pipelines of pipelines.toml.")],
+    names: Annotated[list[str], pipelines_argument("Names of pipelines in pipelines.toml.")],
     set_: Set = None,
     refresh: Refresh = None,
     jobs: Jobs = None,
     budget: Budget = None,
     as_json: Json = False,
 ) -> None:
-    """Bring pipelines up to date: carry out the plan, print scores, report and bundle."""
+    """Run all stages that are not up to date, and print the scores, report and bundle."""
     names = list(dict.fromkeys(names))
     project = Project.open(overrides={name: set_ or [] for name in names})
     results, errors = [], []
@@ -68,12 +68,12 @@ def _show(result: Result) -> None:
 def report(
     name: Annotated[
         str | None,
-        pipelines_argument("A pipeline. Without it, the page lists all.", "[NAME]"),
+        pipelines_argument("Name of a pipeline. By default, the page shows all pipelines.", "[NAME]"),
     ] = None,
     run: RunId = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Render the report on a run, or the page of all pipelines, and print its path."""
+    """Render the report of a run, or an overview of all pipelines, and print its path."""
     from gristmill.project.overview_page import write_index
 
     if run and not name:

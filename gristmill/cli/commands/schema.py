@@ -18,7 +18,7 @@ def schema(
 ) -> None:
     """Print the schema of a pipeline's data, and check the current data against it.
 
-    Exit 1: the data breaks the schema.
+    The exit status is 1 if the data violates the schema.
     """
     catalogue = Project.open().catalogue
     pipeline = catalogue.pipeline(name)

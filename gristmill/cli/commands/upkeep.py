@@ -38,7 +38,7 @@ def verify(
 
 
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False) -> None:
-    """Remove artifacts that no recent run and no version needs."""
+    """Remove artifacts that no recent run or version needs."""
     with progress_bar.working():
         progress.report_work("gc")
         project = Project.open()
@@ -52,12 +52,12 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
 
 
 def doctor(
-    names: Annotated[list[str] | None, pipelines_argument("Pipelines whose data must be present.")] = None,
+    names: Annotated[list[str] | None, pipelines_argument("Names of pipelines whose data must be available.")] = None,
     notify: Annotated[bool, typer.Option("--notify", help="Send a test message to the receiver in [notify].")] = False,
 ) -> None:
-    """Check versions, store, Prefect, devices, messages and data.
+    """Check the versions, store, Prefect, devices, notifications and data.
 
-    The exit status is 1 if something needed is missing.
+    The exit status is 1 if something required is missing.
     """
     from gristmill.cli.doctor import examine
 
