@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.cli import console
 from gristmill.cli.text_table import TextColumn, column, print_columns, print_wrapped
+from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.reports.scores import comparison, headline_pair, selection_line, short_table
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
@@ -280,9 +281,9 @@ def show_text(pieces: Iterable[str]) -> None:
 
 
 def show_frame(frame: "pd.DataFrame") -> None:
-    """Print a frame as CSV with six significant digits, and of each target's quantiles the lowest and the highest.
+    """Print predictions as CSV with six significant digits, and of each target's quantiles the lowest and the highest.
 
-    `--output` files have all quantiles in full precision.
+    Columns of the input are printed as they are. `--output` files have all quantiles in full precision.
     """
 
     def plain(value: Any) -> str:
@@ -294,6 +295,9 @@ def show_frame(frame: "pd.DataFrame") -> None:
         for before, target, after in zip(targets, targets[1:], targets[2:], strict=False)
     ]
     shown = frame.loc[:, [not each for each in inner]]
+    if PREDICTED in shown:
+        given = shown.loc[:, :PREDICTED].iloc[:, :-1].select_dtypes("float64").columns
+        shown = shown.astype(dict.fromkeys(given, object))
     sys.stdout.write(shown.to_csv(index=False, float_format=plain))
 
 

@@ -55,13 +55,22 @@ def _find(table: list[str], key: list[str], lines: list[str]) -> int | None:
     header, assigned = rf"\s*\[{_pattern(table)}\]", rf"\s*{_pattern(key)}\s*="
     is_inside = not table
     for number, line in enumerate(lines, 1):
-        if re.match(r"\s*\[", line):
+        if re.match(r"\s*\[", line) and _is_complete(lines[: number - 1]):
             is_inside = bool(table) and bool(re.match(header, line))
             if is_inside and not key:
                 return number
         elif is_inside and key and re.match(assigned, line):
             return number
     return None
+
+
+def _is_complete(lines: list[str]) -> bool:
+    """Return whether no array and no text of several lines is open at the end of these lines."""
+    try:
+        tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _pattern(parts: list[str]) -> str:

@@ -131,7 +131,7 @@ def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
             for record, retraining in decisive[:_MAX_RETRAININGS_LISTED]
         ]
     note = (
-        f"The last {_MAX_RETRAININGS_LISTED} of each pipeline. Of those that found nothing new, only the very last is "
+        f"The last {_MAX_RETRAININGS_LISTED} of each pipeline. Of the retrainings without new data, only the last is "
         "listed."
     )
     headings = ["pipeline", "when", "verdict", "version", "why"]

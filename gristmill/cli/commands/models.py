@@ -1,10 +1,11 @@
 """The commands on a pipeline's models: `models`, `promote`, `rollback`, `predict`, `generate`."""
 
 import itertools
+import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -168,7 +169,7 @@ def _writer(path: Path | None, form: Format | None) -> Callable[["pd.DataFrame"]
         raise RequestError("--format parquet: cannot be printed. Add --output FILE.")
     if path is None:
         return output.show_frame if form is None else lambda frame: output.show_bytes(_encoded(frame, form))
-    suffix = path.suffix.removeprefix(".")
+    suffix = path.suffix.removeprefix(".").lower()
     if form is None and suffix not in [*Format]:
         known = ", ".join(f".{known}" for known in Format)
         raise RequestError(f"--output {path}: unknown kind of file. Use one of {known}, or add --format.")
@@ -181,11 +182,33 @@ def _encoded(frame: "pd.DataFrame", form: Format) -> bytes:
     """Return a frame as a file of a format."""
     match form:
         case Format.PARQUET:
-            return frame.to_parquet(index=False)
+            return _as_parquet(frame)
         case Format.CSV:
             return frame.to_csv(index=False).encode()
         case Format.JSON | Format.JSONL:
-            lines = form is Format.JSONL
-            indent = None if lines else 2
-            text: str = frame.to_json(orient="records", date_format="iso", lines=lines, indent=indent)
-            return text.strip().encode() + b"\n"
+            rows = _json_rows(frame)
+            return (
+                "\n".join(map(json.dumps, rows)) if form is Format.JSONL else json.dumps(rows, indent=2)
+            ).encode() + b"\n"
+
+
+def _as_parquet(frame: "pd.DataFrame") -> bytes:
+    import pyarrow as pa
+
+    try:
+        return frame.to_parquet(index=False)
+    except pa.ArrowException as error:  # a column of a JSON Lines file that holds text and numbers
+        raise RequestError(f"--format parquet: {error.args[0]}. Use csv, json or jsonl.") from None
+
+
+def _json_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return rows as JSON values in full precision: times as text, missing values as None."""
+    import pandas as pd
+
+    columns: dict[Any, pd.Series[Any]] = {}
+    for name, column in frame.items():
+        values = column.astype("float64") if column.dtype == "float32" else column
+        values = values.map(lambda time: time.isoformat(), na_action="ignore") if column.dtype.kind == "M" else values
+        columns[name] = values.astype(object).where(column.notna(), None)
+    rows: list[Any] = pd.DataFrame(columns).to_dict("records")
+    return rows

@@ -51,7 +51,9 @@ def lost(ingest: Path, before: Path) -> LostRows:
     now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))
 
     def name(at: int) -> str:
-        return ", ".join(f"{column} = {short_repr(value)}" for column, value in then.iloc[at].items())
+        return ", ".join(
+            f"{column} = {short_repr(value)}" for column, value in then.iloc[[at]].to_dict("records")[0].items()
+        )
 
     return example_diff.lost_examples(_contents(now), _contents(then), name, "rows")
 

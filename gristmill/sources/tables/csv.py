@@ -41,7 +41,8 @@ MAX_CELL_LENGTH = 1 << 23  # characters; Python's own limit is much lower than t
 
 _SEPARATORS = ",;\t|"  # in the header, they suggest that the separator is wrong
 _TABS = (".tsv", ".tsv.gz")
-_PLAIN_NUMBERS: dict[str, Any] = {r"-?(0|[1-9]\d{0,14})": "Int64", r"-?(0|[1-9]\d{0,14})(\.\d+)?": "float64"}
+_INTEGER = r"-?(0|[1-9]\d{0,14})"
+_DECIMAL = rf"{_INTEGER}(\.(\d*[1-9]|0))?"  # without zeros at the end: 3.1 and 3.10 may be names
 
 
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
@@ -291,14 +292,20 @@ def _check_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> N
 
 
 def _plain_numbers(cells: "pd.Series[str]") -> "pd.Series[Any]":
-    """Return cells as numbers if all of them are integers, or all decimal numbers, that are written as usual."""
+    """Return cells as numbers if that loses nothing: all are integers, or decimals as Python or with equal digits."""
     import pandas as pd
 
-    for pattern, dtype in _PLAIN_NUMBERS.items() if cells.dtype == "str" else ():
-        if cells.notna().any() and cells.dropna().str.fullmatch(pattern).all():
-            numbers: pd.Series[Any] = pd.to_numeric(cells).astype(dtype)
-            return numbers
-    return cells
+    known = cells.dropna()
+    if cells.dtype != "str" or known.empty:
+        return cells
+    is_integer = known.str.fullmatch(_INTEGER).all()
+    has_equal_digits = (
+        known.str.fullmatch(rf"{_INTEGER}\.\d+").all() and known.str.split(".").str[1].str.len().nunique() == 1
+    )
+    if not (is_integer or has_equal_digits or known.str.fullmatch(_DECIMAL).all()):
+        return cells
+    numbers: pd.Series[Any] = pd.to_numeric(cells).astype("Int64" if is_integer else "float64")
+    return numbers
 
 
 def _check_not_ragged(path: Path, layout: _Layout) -> None:

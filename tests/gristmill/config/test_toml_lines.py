@@ -12,7 +12,8 @@ train.epochs = 3
 
 [pipelines."b.c".model] # a comment
 units = [
-  3, # kind = "gru"
+  [3], # kind = "gru"
+  [4]
 ]
 kind = "gru"
 
@@ -27,10 +28,10 @@ kind = "gru"
         ("pipelines.a.model", "kind", 2),
         ("pipelines.a.train", "epochs", 3),
         ("pipelines.a.train", "seed", 1),
-        ('pipelines."b.c".model', "kind", 9),
+        ('pipelines."b.c".model', "kind", 10),
         ('pipelines."b.c".model', "history", 5),
-        ("pipelines.d.source", "the path", 12),
-        ("pipelines.d.source", "", 11),
+        ("pipelines.d.source", "the path", 13),
+        ("pipelines.d.source", "", 12),
     ],
 )
 def test_the_line_of_a_key_or_of_its_table_is_named(table: str, key: str, line: int) -> None:

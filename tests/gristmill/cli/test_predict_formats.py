@@ -1,0 +1,51 @@
+"""Predictions are written in full precision, and columns of the input as they are."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.cli import output
+from gristmill.cli.commands.models import Format, _encoded
+from gristmill.errors import RequestError
+
+FRAME = pd.DataFrame(
+    {
+        "id": ["007", "3.10"],
+        "day": pd.to_datetime(["2020-01-01", None]),
+        "rooms": pd.array([1, None], dtype="Int64"),
+        "price": [49986.741, 1e7],
+        "predicted": np.array([3.2e-12, 1.2345678e-7], np.float32),
+    }
+)
+
+
+@pytest.mark.parametrize("form", Format)
+def test_values_are_those_of_the_frame(form: Format) -> None:
+    content = _encoded(FRAME, form)
+
+    match form:
+        case Format.PARQUET:
+            read = pd.read_parquet(io.BytesIO(content))
+        case Format.CSV:
+            read = pd.read_csv(io.BytesIO(content), dtype={"id": "str"})
+        case Format.JSON:
+            read = pd.DataFrame(json.loads(content))
+        case Format.JSONL:
+            read = pd.DataFrame(map(json.loads, content.splitlines()))
+    assert read["id"].tolist() == ["007", "3.10"]
+    assert read["price"].tolist() == FRAME["price"].tolist()
+    assert read["predicted"].to_numpy(np.float32) == pytest.approx(FRAME["predicted"].to_numpy(), rel=1e-6)
+    assert read["rooms"].isna().tolist() == read["day"].isna().tolist() == [False, True]
+
+
+def test_printed_predictions_are_rounded_and_inputs_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_frame(FRAME.assign(predicted=[12345.678, 0.5]))
+    assert capsys.readouterr().out.splitlines()[1:] == ["007,2020-01-01,1,49986.741,12345.7", "3.10,,,10000000.0,0.5"]
+
+
+def test_a_column_of_texts_and_numbers_is_not_written_as_parquet() -> None:
+    with pytest.raises(RequestError, match=r"^--format parquet: Could not convert .* Use csv, json or jsonl\.$"):
+        _encoded(FRAME.assign(rooms=[3, "s"]), Format.PARQUET)
