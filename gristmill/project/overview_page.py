@@ -112,7 +112,7 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
         "also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
     )
     headings = ["pipeline", "state", "score", "best baseline", "scores over time", "champion", "domain", "last run"]
-    return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
+    return Section("Latest runs", note, tables=[Table("", headings, rows, words=True)])
 
 
 def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:

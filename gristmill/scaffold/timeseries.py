@@ -123,7 +123,7 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
         guesses.append(Guess("time_format", times.time_format, why))
     if series:
         names = [column.name for column in series]
-        together = ", which both columns name" if len(names) > 1 else ""
+        together = ", named by both columns" if len(names) > 1 else ""
         why = f"{count_series(series):,} series{together}, each with its own times"
         guesses.append(Guess("series", names[0] if len(names) == 1 else names, why))
     return guesses
