@@ -72,7 +72,8 @@ def log_answer(
         )
         return
     if pipeline.domain != "timeseries":
-        target = _domain(pipeline.domain).truth_column(pipeline.tables["ingest"])  # logs of other targets stay apart
+        ingest = restore_settings(served.domain, served.settings)["ingest"]  # logs of other targets stay apart
+        target = _domain(pipeline.domain).truth_column(ingest)
         answer = answer.rename(columns={PREDICTED: target}).assign(**{ID: as_ids(answer[column]) if column else None})
     files = paths or (files_below(ingested) if ingested else ())
     inputs = keys.digest_of([text] if text is not None else [keys.digest_of_file(file) for file in files])

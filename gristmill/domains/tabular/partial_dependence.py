@@ -34,7 +34,8 @@ def partial_dependence(
     for feature in features[:MAX_FEATURES]:
         is_number = feature in data.layout.numbers
         grid = _numbers(trained[feature]) if is_number else list(trained[feature].value_counts().index[:_MAX_NAMES])
-        varied = rows.loc[rows.index.repeat(len(grid))].assign(**{feature: grid * len(rows)})
+        varied = rows.loc[rows.index.repeat(len(grid))]
+        varied[feature] = grid * len(rows)
         means = predict(varied).reshape(len(rows), len(grid)).mean(axis=0)
         values = {"number": grid, "name": ""} if is_number else {"number": np.nan, "name": grid}
         tables.append(pd.DataFrame({"feature": feature, **values, "prediction": means}))

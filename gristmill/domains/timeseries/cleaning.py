@@ -23,6 +23,7 @@ class CleanSeries:
     future: Observations  # later rows that have values of the known columns
     dropped: int  # rows dropped because of a gap
     empty: int  # grid points before the first and after the last value
+    missing: dict[str, int]  # values of each column that `series` had to have and did not
 
 
 def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> CleanSeries:
@@ -58,6 +59,7 @@ def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> C
         future=filled.kept(~inside & kept),
         dropped=int((inside & ~kept).sum()),
         empty=len(whole.times) - len(cut.times),
+        missing={column: int((gap & inside).sum()) for column, gap in gaps.items()},
     )
 
 

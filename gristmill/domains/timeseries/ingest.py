@@ -98,8 +98,8 @@ def _write_series(
         for block in rows.blocks:
             ordered, repairs = rows.ordered(block, ingest)
             gridded = _gridded(ordered, frequency, ingest, rows.source)
-            missing = {name: count + int(np.isnan(gridded.columns[name]).sum()) for name, count in missing.items()}
             cleaned = clean(gridded, ingest, frequency, rows.source.name)
+            missing = {name: count + cleaned.missing[name] for name, count in missing.items()}
             series, future = cleaned.series, cleaned.future
             write(_table(series, names).assign(filled=cleaned.filled))
             if ingest.known:

@@ -36,8 +36,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         bounds, parts = split_all(table["ds"], lengths, preprocess)
     values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
     times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
-    if (after := after_the_end(times, bounds[0, 1], ids[0], ingest, summary, preprocess)) is not None:
-        write_table(out / dataset.AFTER_THE_END, after)
+    if not summary["known"]:  # values of known columns change after the end without changing the series
+        write_table(out / dataset.AFTER_THE_END, after_the_end(times, bounds[0, 1], summary, preprocess))
     del table, known  # values and times are enough
     trained = values[inside(len(values), parts[:, 0])]
     check_targets(trained, summary["targets"])
@@ -124,21 +124,12 @@ def known_ahead(
     return known
 
 
-def after_the_end(
-    times: pd.Index, end: int, series: str, ingest: Path, summary: dict[str, Any], settings: Preprocess
-) -> pd.DataFrame | None:
-    """Return the times of the horizon after the first series, which ends at a position, and the known columns there.
-
-    Return None if the source does not have all known columns of these times.
-    """
+def after_the_end(times: pd.Index, end: int, summary: dict[str, Any], settings: Preprocess) -> pd.DataFrame:
+    """Return the times of the horizon after the first series, which ends at a position, and their calendar features."""
     after = pd.DataFrame({"ds": grid.after(times[end - 1], settings.horizon, summary["frequency"])})
     features = known_features.features(pd.Index(after["ds"]), settings, times.min(), summary["frequency"])
-    if summary["known"]:
-        future = read_table(ingest / "future.parquet")
-        future = future[future["unique_id"] == series].drop(columns="unique_id")
-        after = after.merge(future, how="left", on="ds")
     after[list(map(str, features))] = features.to_numpy()
-    return None if after.isna().any(axis=None) else after
+    return after
 
 
 def shifted(known: npt.NDArray[np.float64], bounds: PartRange, horizon: int) -> npt.NDArray[np.float64]:

@@ -125,10 +125,10 @@ def _on_validation(scores: Scores) -> str:
 
 def after_sections(report: ReportData) -> Iterator[Section]:
     """Yield the forecast of the first series after the end of the data, if the exported model has made one."""
-    path = report.folders.get("export", Path()) / FORECAST
-    if not path.exists():
+    export = report.folders.get("export")
+    if export is None or not (export / FORECAST).exists():
         return
-    forecast, data = read_table(path), report.data.only(slice(0, 1))
+    forecast, data = read_table(export / FORECAST), report.data.only(slice(0, 1))
     targets = data.layout.targets
     pictures = [
         as_svg(plots.after_figure(data, name, forecast), f"The last values of {name}, and the forecast after them")

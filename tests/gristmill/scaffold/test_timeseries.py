@@ -129,7 +129,7 @@ def test_series_that_two_columns_name_are_not_averaged(proposed: Propose, target
     draft = proposed(panel[["date", "sales", "store", "item"]], target=target)
 
     assert draft.values()["ingest"] == {"time": "date", "series": ["store", "item"], "target": "sales"}
-    assert "12 series, which both columns name" in next(
+    assert "12 series, named by both columns" in next(
         guess.why for guess in draft.tables["ingest"] if guess.key == "series"
     )
     assert proposed(

@@ -388,14 +388,15 @@ def test_beyond_the_horizon_inputs_stay_at_their_last_value_and_what_is_known_go
 def test_a_bundle_holds_the_forecast_after_the_end_of_its_first_series(
     several: Folders, tmp_path: Path, forecast: Predict, parity_here: None
 ) -> None:
-    assert not (several["export"] / "forecast.parquet").exists()  # no later promotion is known
-    until("2024-03-28").to_csv(tmp_path / "sold.csv", index=False)
-    run = run_stages(tmp_path, SOURCE, SALES, tmp_path / "sold.csv", SALES_CUT, Linear(kind="linear"), Train())
+    assert not (several["export"] / "forecast.parquet").exists()  # it has a known column
+    plain, sold = SALES.model_copy(update={"known": ()}), tmp_path / "sold.csv"
+    until("2024-03-28").to_csv(sold, index=False)
+    run = run_stages(tmp_path, SOURCE, plain, sold, SALES_CUT, Linear(kind="linear"), Train())
     run = with_bundle(run, Export(formats=("keras",)))
 
     kept = read_table(run["export"] / "forecast.parquet")
 
-    first = forecast(run, WHOLE, SALES, SALES_CUT, ingested=run["ingest"]).iloc[:3].drop(columns="unique_id")
+    first = forecast(run, WHOLE, plain, SALES_CUT, ingested=run["ingest"]).iloc[:3].drop(columns="unique_id")
     assert kept["ds"].tolist() == first["ds"].tolist()
     assert kept.columns.tolist() == first.columns.tolist()
     assert kept.iloc[:, 1:].to_numpy() == pytest.approx(first.iloc[:, 1:].to_numpy(), rel=1e-4)

@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.windows import history_index
 from gristmill.errors import DataError, RequestError
-from gristmill.util.table_io import read_table, write_table
+from gristmill.util.table_io import read_table
 from helpers.small_runs import Prepare, assembled, months, table_of, write_ingested
 
 pytest_plugins = ["helpers.small_runs"]
@@ -60,28 +60,23 @@ def test_many_series_of_many_columns_lie_one_after_the_other(prepare: Prepare) -
         assert np.array_equal(getattr(data, name), getattr(expected, name)), name
 
 
-def test_what_is_known_after_the_first_series_is_kept_unless_a_value_is_missing(tmp_path: Path) -> None:
-    table = table_of(VALUES)
-    table.insert(3, "holiday", 0.0)
-    write_ingested(tmp_path, table, known=["holiday"])
-    out = tmp_path / "out"
+def test_the_calendar_after_the_first_series_is_kept_and_known_columns_change_nothing(tmp_path: Path) -> None:
+    table, out = table_of(VALUES), tmp_path / "out"
     out.mkdir()
     settings = Preprocess(**CUT, horizon=2, harmonics=[{"period": 12, "pairs": 1}])
-
-    preprocess.preprocess(preprocess=settings, ingest=tmp_path, out=out)
-    assert not (out / dataset.AFTER_THE_END).exists()  # no future holidays
-    end = table["ds"].iloc[-1]
-    after = [end + pd.DateOffset(months=1), end + pd.DateOffset(months=2)]
-    rows = {"unique_id": table["unique_id"].iloc[0], "ds": after, "holiday": [0.0, 1.0]}
-    write_table(tmp_path / "future.parquet", pd.DataFrame(rows))
+    write_ingested(tmp_path, table)
     preprocess.preprocess(preprocess=settings, ingest=tmp_path, out=out)
 
-    known = read_table(out / dataset.AFTER_THE_END)
-    assert known["ds"].tolist() == after
-    assert known["holiday"].tolist() == [0, 1]
-    assert known.filter(like="sin").iloc[:, 0].tolist() == pytest.approx(
+    after, end = read_table(out / dataset.AFTER_THE_END), table["ds"].iloc[-1]
+    assert after["ds"].tolist() == [end + pd.DateOffset(months=1), end + pd.DateOffset(months=2)]
+    assert after.filter(like="sin").iloc[:, 0].tolist() == pytest.approx(
         [np.sin(2 * np.pi * at / 12) for at in (100, 101)]
     )
+    (out / dataset.AFTER_THE_END).unlink()
+    table.insert(3, "holiday", 0.0)
+    write_ingested(tmp_path, table, known=["holiday"])
+    preprocess.preprocess(preprocess=settings, ingest=tmp_path, out=out)
+    assert not (out / dataset.AFTER_THE_END).exists()  # else a new holiday would train the model again
 
 
 def test_counts_are_of_the_windows(tmp_path: Path) -> None:
