@@ -13,7 +13,7 @@ from gristmill.retraining.default_source import locate_source
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Runs
-from gristmill.sources.tables.csv import Csv, warn_of_cut_files
+from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
 from gristmill.workers.chunks import StageChunk, make_with_workers
@@ -42,9 +42,10 @@ def _work(run: Run, label: str, inputs: Inputs) -> Reference:
 
 
 def _check_source(run: Run, _: Artifact) -> None:
-    """Log a warning if files of the pipeline's source may be cut."""
-    if isinstance(run.pipeline.tables["source"], Csv):
-        warn_of_cut_files(locate_source(run.catalogue, run.pipeline)["source.path"].files)
+    """Log how files of the pipeline's source end."""
+    source = run.pipeline.tables["source"]
+    if isinstance(source, Csv):
+        log_ends(source, locate_source(run.catalogue, run.pipeline)["source.path"].files)
 
 
 def _task(name: str) -> Task[[Run, str, Inputs], Reference]:

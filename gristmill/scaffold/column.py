@@ -10,17 +10,37 @@ import numpy as np
 import pandas as pd
 
 from gristmill.errors import short_repr
-from gristmill.sources.number_cells import parse_numbers
+from gristmill.sources.number_cells import MULTIPLIER, parse_numbers
 from gristmill.sources.rows import MAX_NUMBER
 
 Parse = Callable[["pd.Series[Any]"], "pd.Series[float]"]
 
 _ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # in the names of columns
 _ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
-_DECORATED_NUMBER = r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([.,'\s]\d{3})+|\d+)([.,]\d+)?\s?[%$€£¥]?"  # -1,234.50 €
+_DECORATED_NUMBER = (  # -1,234.50 €, 2,50,000 or 1.1k
+    rf"[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?\s?([%$€£¥]|{MULTIPLIER})?"
+)
 _MAX_CATEGORIES = 50
 _MAX_CATEGORY_SHARE = 0.2  # distinct values per row; beyond it, there are too few rows per value
-MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
+MISSING_MARKS = {
+    "na",
+    "n/a",
+    "n.a.",
+    "#n/a",
+    "nan",
+    "null",
+    "nil",
+    "none",
+    "missing",
+    "?",
+    "-",
+    "--",
+    "–",
+    "—",
+    ".",
+    "..",
+    "*",
+}
 _MAX_BAD_SHARE = 0.1  # maximum share of bad cells for a column to count as numeric
 _MAX_BAD_SHARE_OF_TARGET = 0.5  # maximum share of bad cells for a column that could be the target after corrections
 
@@ -95,7 +115,9 @@ class SampledColumn:
         marked = self.unmarked[decorated & self._parsed.isna()]
         if decorated.sum() < max(1, (1 - _MAX_BAD_SHARE) * count) or marked.empty:
             return ""
-        return f"holds {short_repr(marked.iloc[0])}: keep only digits and the decimal mark"
+        plain = self.unmarked[self._parsed.notna()]
+        kinds = [short_repr(cells.iloc[0]) for cells in (marked, plain) if len(cells)]
+        return f"holds {' and '.join(kinds)}: keep only digits and the decimal mark, or convert it in source.prepare,"
 
     @cached_property
     def first_bad(self) -> int | None:

@@ -13,14 +13,13 @@ from gristmill.scaffold.column import MISSING_MARKS
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess
 from gristmill.sources.packed import read_bytes
-from gristmill.sources.tables.csv import is_tab_separated
+from gristmill.sources.tables.csv import MAX_FOOTER, is_tab_separated
 
 _SAMPLE_BYTES = 1 << 18  # bytes to search for the separator
 _SEPARATORS = ",;\t|: "  # the first of those that split rows into equally many cells is chosen
 _SEPARATORS_BELOW_TEXT = ",;\t|"  # the other two occur in sentences too
 _MIN_TABLE_LINES = 3  # minimum lines, including the header, of a table below other lines
 _MIN_EQUAL_SHARE = 0.9  # minimum share of rows with as many cells as the header
-_MAX_FOOTER = 5  # rows
 _EXCEL_SEPARATOR = re.compile(r"sep=(.)")  # first line of some files that Excel wrote
 _TOTAL_WORDS = {"total", "totals", "grand total", "subtotal", "sum", "average", "summe", "gesamt", "gesamtsumme"}
 
@@ -38,6 +37,8 @@ def dialect_guesses(path: Path) -> list[Guess]:
     text = content.decode(encoding, "ignore").removeprefix("\ufeff")
     if not text.strip():
         raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
+    if re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
+        raise DataError(f"{path}: an HTML page, not a table. Download the table itself, or use its own URL.")
     sample = text[:_SAMPLE_BYTES]
     sample = sample if len(text) == len(sample) else sample[: sample.rfind("\n") + 1]
     csv.field_size_limit(2**31 - 1)
@@ -64,8 +65,11 @@ def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
         yield Guess("header_rows", 2, "no cell of the second row is a number, but those below are")
     footer = _footer(_rows(end, separator), rows, end.endswith(("\n", "\r")))
     if footer:
-        beginnings = [(row[0] if len(row) == width else row[0].split()[0]).strip() for row in reversed(footer)]
-        yield Guess("footer", beginnings, f"rows at the end, such as {short_repr(separator.join(footer[-1]))}")
+        yield Guess(
+            "footer",
+            [row[0].strip() for row in reversed(footer)],
+            f"rows at the end, such as {short_repr(separator.join(footer[-1]))}",
+        )
     if spaced := next(_spaced_cells(header, others), None):
         yield Guess("strip", True, f"spaces around cells such as {short_repr(spaced)}")
 
@@ -100,6 +104,7 @@ def _separator_below(sample: str) -> tuple[str, int]:
     separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
     if _width(sample, separator) > 1:
         return separator, 0
+    found = {}
     for mark in _SEPARATORS_BELOW_TEXT:
         rows = _rows(sample, mark)
         (width, _), *_ = Counter(len(row) for row in rows if row).most_common(1)
@@ -107,8 +112,8 @@ def _separator_below(sample: str) -> tuple[str, int]:
         below = [row for row in rows[first:] if row]
         equal = sum(len(row) == width for row in below)
         if width > 1 and first > 0 and equal >= max(_MIN_TABLE_LINES, _MIN_EQUAL_SHARE * len(below)):
-            return mark, first
-    return separator, 0
+            found[mark, first] = sum(bool(re.search(r"\d", cell)) for cell in rows[first]) / width
+    return min(found, key=found.__getitem__, default=(separator, 0))  # 1,5;2,5 is no header
 
 
 def _rows(sample: str, separator: str) -> list[Row]:
@@ -118,7 +123,7 @@ def _rows(sample: str, separator: str) -> list[Row]:
 def _width(sample: str, separator: str) -> int:
     """Return the number of cells in the header; 1 if too many rows have a different number."""
     header, *rows = (row for row in _rows(sample, separator) if row)
-    last = next((at for at, row in enumerate(reversed(rows[-_MAX_FOOTER:])) if len(row) == len(header)), 0)
+    last = next((at for at, row in enumerate(reversed(rows[-MAX_FOOTER:])) if len(row) == len(header)), 0)
     rows = rows[: len(rows) - last]  # without a footer
     equal = sum(len(row) == len(header) for row in rows)
     return len(header) if equal >= _MIN_EQUAL_SHARE * len(rows) else 1
@@ -137,7 +142,7 @@ def _is_header_too(rows: Sequence[Row]) -> bool:
 def _footer(end: Sequence[Row], rows: Sequence[Row], is_whole: bool) -> list[Row]:
     """Return the rows at the end that are no data: totals, and notes if the last row `is_whole` rather than cut."""
     footer: list[Row] = []
-    for row in [row for row in end if row][: -_MAX_FOOTER - 1 : -1]:
+    for row in [row for row in end if row][: -MAX_FOOTER - 1 : -1]:
         if not (_is_total(row, rows) if len(row) == len(rows[0]) else is_whole and _is_note(row)):
             return footer
         footer.append(row)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
-from gristmill.scaffold.time_columns import TimeColumns
+from gristmill.scaffold.time_columns import TimeColumns, holds_times_of_day
 
 _MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
 _MIN_ROWS_PER_SERIES = 3  # on average
@@ -47,7 +47,7 @@ def choose_series(
     left = {column: _repeated_share(stamps, column) for column in candidates}
     best = min(candidates, key=lambda column: (left[column], column.numbers is not None, column.distinct), default=None)
     if best and left[best] < min(_MAX_REPEATED_SHARE, repeated):
-        return (best,)
+        return _checked((best,), table, times)
     if repeated <= _MAX_REPEATED_SHARE:
         return ()
     pairs = {
@@ -57,13 +57,25 @@ def choose_series(
     }
     both = min(pairs, key=pairs.__getitem__, default=())
     if both and pairs[both][0] < _MAX_REPEATED_SHARE:
-        return both
+        return _checked(both, table, times)
     names = " and ".join(map(repr, times.columns))
     raise NoSeries(
         f"{table.rows.name}: {stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}, and "
         "neither one column nor two separate series: these are not time series. Keep one row for each time, add a "
         "column that names the series, or use --domain tabular."
     )
+
+
+def _checked(names: Names, table: SampledTable, times: TimeColumns) -> Names:
+    """Return the names; raise `DataError` if they are times of day, which belong to the dates beside them."""
+    if hours := [column for column in names if holds_times_of_day(column)]:
+        day, hour = times.columns[0], hours[0].name
+        raise DataError(
+            f"{table.rows.where(0)}: the column {day!r} holds days, and {hour!r} times of day such as "
+            f"{short_repr(hours[0].cells.iloc[0])}. Join them in a function of source.prepare: "
+            f"frame.assign({{{day!r}: frame[{day!r}] + ' ' + frame[{hour!r}]}})."
+        )
+    return names
 
 
 def count_series(names: Names) -> int:

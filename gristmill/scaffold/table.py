@@ -59,16 +59,15 @@ class SampledTable:
 
     def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":
         """Return the table with those of the columns as numbers that hold yes and no, in a CSV file."""
-        words: dict[str, int] = {}
+        words: dict[str, dict[str, int]] = {}
         columns = dict(self.columns)
         for column in (self.columns[name] for name in names if name in self.columns):
             if found := words_of_numbers(column.unmarked) if isinstance(self.source, Csv) else {}:
-                words |= found
+                words[column.name] = found
                 columns[column.name] = replace(column, numbers=parse_numbers(column.unmarked, values=found))
         if not words:
             return self
-        first = next(name for name in columns if columns[name] is not self.columns[name])
-        formats = [*self.formats, Guess("values", words, f"so that {first!r} can be read as numbers")]
+        formats = [*self.formats, Guess("values", words, "so that these columns can be read as numbers")]
         return replace(self, source=_source([*self.layout, *formats]), columns=columns, formats=formats)
 
 
@@ -132,7 +131,7 @@ def _json_keys(path: Path, text: str) -> list[str]:
 def _csv_columns(frame: pd.DataFrame, source: Csv) -> tuple[dict[str, SampledColumn], list[Guess]]:
     """Return the columns of a CSV file, and the settings needed to read their numbers; `source` reads them as text."""
     unmarked = {str(name): without_marks(cells) for name, cells in frame.items()}
-    formats = format_guesses(unmarked.values(), source.separator)
+    formats = format_guesses(unmarked, source.separator)
     source = source.model_copy(update=values_of(formats))
     columns, marked = {}, {}
     for name, cells in unmarked.items():

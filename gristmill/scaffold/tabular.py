@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.tabular.ingest import ingest
-from gristmill.domains.tabular.preprocess import preprocess
+from gristmill.domains.tabular.preprocess import preprocess, why_unresolved
 from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import SampledColumn
@@ -29,11 +29,16 @@ def propose(data: Data, target: str | None) -> Proposal:
     _check_not_classes(table, target)
     chosen, why = choose_target(table, target, set(), first=False)
     inputs = [column for column in table.columns.values() if column is not chosen and not column.why_useless]
-    numbers = [column for column in inputs if column.numbers is not None]
+    unused = {
+        column.name: said
+        for column in inputs
+        if column.numbers is not None and (said := why_unresolved(column.numbers.dropna().to_numpy(np.float64)))
+    }
+    numbers = [column for column in inputs if column.numbers is not None and column.name not in unused]
     texts = [column for column in inputs if column.numbers is None]
     categories = [column for column in texts if column.is_category and not column.why_not_numbers]
     if not numbers and not categories:
-        reasons = " ".join(unused_notes(table, {chosen.name})) or "There is no other column."
+        reasons = " ".join(unused_notes(table, {chosen.name}, unused)) or "There is no other column."
         raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
     columns = _columns(Guess("target", chosen.name, why), numbers, categories, table)
     sizes = _sizes(len(table.rows.frame))
@@ -44,7 +49,7 @@ def propose(data: Data, target: str | None) -> Proposal:
         "preprocess": sizes,
         "model": auto_guesses("tabular"),
     }
-    notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)})
+    notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)}, unused)
     notes += leak_notes(chosen, [*numbers, *categories])
     if chosen.distinct == 2:
         note = f"{chosen.name!r} holds two values: it is predicted as a number, because no domain classifies tables."

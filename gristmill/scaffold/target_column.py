@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
+from gristmill.scaffold.time_columns import is_named_like_time
 
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
 _MAX_COLUMNS_LISTED = 12
@@ -86,11 +87,22 @@ def unused_notes(table: SampledTable, used: Collection[str], others: Mapping[str
         if column.name not in used:
             problem = column.why_not_numbers and f"{column.why_not_numbers} to use it"
             found = problem or column.why_useless or (others or {}).get(column.name)
-            reasons.setdefault(found or f"holds {column.distinct:,} different texts", []).append(repr(column.name))
+            reasons.setdefault(found or _described(column), []).append(repr(column.name))
     return [
         f"Not used: {_listed(names)}, {'each of which' if len(names) > 1 else 'which'} {reason}."
         for reason, names in reasons.items()
     ]
+
+
+def _described(column: SampledColumn) -> str:
+    """Return what a column of texts holds, and how it could be read as times if it is named like them."""
+    texts = f"holds {column.distinct:,} different texts"
+    if not is_named_like_time(column.name) or column.numbers is not None:
+        return texts
+    return (
+        f"{texts} such as {short_repr(column.cells.dropna().iloc[0])}; if these are times, write them in "
+        "source.prepare as 2024-01-31, or with English names of months"
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -102,10 +114,13 @@ def _check_cells(table: SampledTable, column: SampledColumn) -> None:
     """Raise `DataError` for the first cell that is not a number in a column of mostly numbers."""
     if column.first_bad is None:
         return
+    good = column.unmarked[~column.bad].dropna()
+    as_in = f" as in {short_repr(good.iloc[0])}" if len(good) else ""
     raise DataError(
         f"{table.rows.where(column.first_bad)}, column {column.name!r}: expected a number, found "
         f"{short_repr(column.cells.iloc[column.first_bad])} ({count_such(int(column.bad.sum()), 'cell')}). Use only "
-        "digits and the decimal mark, leave such cells empty, or choose another column with --target."
+        f"digits and the decimal mark{as_in}, or convert them in source.prepare; leave such cells empty, or choose "
+        "another column with --target."
     )
 
 

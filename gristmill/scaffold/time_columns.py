@@ -5,7 +5,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from gristmill.sources.rows import Rows
 
 _TIME_WORDS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp", "ds", "period", "year", "yr", "jahr"}
 _TIME_WORDS |= {"month", "week", "day", "hour", "quarter", "t", "step", "index", "obs", "unnamed"}
+_TIME_WORDS |= {"ts", "dt", "epoch", "unix", "unixtime", "when", "zeit", "uhrzeit"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
 _HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
 _HOURS = ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)
@@ -33,7 +34,8 @@ _FORMATS = (
     *_OTHERS,
 )
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
-_NAMED_PARTS = re.compile("%[bBp]")  # names of months, AM and PM: formats that are written even if they can be guessed
+_UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _YEARS = (1500, 2200)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
@@ -47,6 +49,7 @@ class TimeColumns:
     columns: tuple[str, ...]
     time_format: str | None
     values: pd.Index  # (rows,)
+    other_format: str | None = None  # one that gives other times, equally regular
 
     @property
     def span(self) -> str:
@@ -79,9 +82,9 @@ def find_times(table: SampledTable) -> TimeColumns:
     quarters = tuple(by_name[part] for part in ("year", "quarter") if part in by_name)
     if len(quarters) == 2 and (found := _try_read(table, quarters, "quarter")):
         return found
-    named = [column for column in table.columns.values() if is_named_like_time(column.name)]
+    named = [column for column in table.columns.values() if _may_hold_times(column)]
     others = [column for column in table.columns.values() if column not in named]
-    for columns, formats in ((named, _formats), (others, _unambiguous_formats), (named + others[:1], _numbering)):
+    for columns, formats in ((named, _formats), (others, _formats_of_text), (named + others[:1], _numbering)):
         if formats is _numbering:
             _check_nearly_times(table, named)
         for column in columns:
@@ -116,6 +119,11 @@ def find_outlier(table: SampledTable, times: TimeColumns) -> str:
     return ""
 
 
+def holds_times_of_day(column: SampledColumn) -> bool:
+    """Return whether all cells of a column are times of day, such as 14:30."""
+    return bool(column.cells.astype("str").str.strip().str.fullmatch(_TIME_OF_DAY).all())
+
+
 def _check_nearly_times(table: SampledTable, columns: list[SampledColumn]) -> None:
     """Raise `DataError` for a column that is named like times but has bad cells."""
     for column in columns:
@@ -147,6 +155,11 @@ def is_named_like_time(name: str) -> bool:
     return not _TIME_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
+def _may_hold_times(column: SampledColumn) -> bool:
+    """Return whether the name of a column says that it holds times, which numbers that identify something do not."""
+    return is_named_like_time(column.name) and not (column.is_named_like_id and column.numbers is not None)
+
+
 def _formats(column: SampledColumn) -> Iterator[str | None]:
     """Yield the formats that a column named like times may have."""
     if column.empty:
@@ -161,9 +174,10 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
         yield _EPOCH_BY_DIGITS[digits]
 
 
-def _unambiguous_formats(column: SampledColumn) -> Iterator[str | None]:
-    """Yield the formats that any other column may have: any four digits could be a year."""
-    yield from (time_format for time_format in _formats(column) if time_format not in ("%Y", "%Y%m"))
+def _formats_of_text(column: SampledColumn) -> Iterator[str | None]:
+    """Yield the formats that any other column may have; numbers could mean anything."""
+    if column.numbers is None or column.cells.dtype.kind == "M":
+        yield from _formats(column)
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:
@@ -182,7 +196,17 @@ def _most_regular(table: SampledTable, column: SampledColumn, formats: Iterator[
     found = [times for time_format in formats if (times := _try_read(table, (column.name,), time_format))]
     if [times.time_format for times in found] == ["integer"] and gap_ratio(found[0].values) > 1:
         return None
-    return min(found, key=lambda times: gap_ratio(times.values), default=None)
+    ratios = [gap_ratio(times.values) for times in found]
+    month_first = [(times.time_format or "").startswith("%m.") for times in found]  # nobody writes that with points
+    best = min(range(len(found)), key=lambda at: (ratios[at], month_first[at]), default=None)
+    if best is None:
+        return None
+    others = (
+        times.time_format
+        for times, ratio in zip(found, ratios, strict=True)
+        if ratio == ratios[best] and not times.values.equals(found[best].values)
+    )
+    return replace(found[best], other_format=next(others, None))
 
 
 def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | None) -> TimeColumns | None:
@@ -196,5 +220,5 @@ def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | 
         return None
     if time_format is None and len(columns) == 1 and frame[columns[0]].dtype.kind != "M":
         guess = guess_format(frame[columns[0]])
-        time_format = guess if guess and _NAMED_PARTS.search(guess) else None
+        time_format = guess if guess and _UNSAFE_GUESS.search(guess) else None
     return TimeColumns(columns, time_format, times)

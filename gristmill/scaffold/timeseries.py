@@ -120,6 +120,8 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
     guesses = [Guess("time", columns[0] if len(columns) == 1 else list(columns), times.span)]
     if times.time_format:
         why = _TIME_FORMATS.get(times.time_format, f"as in {example}, the reading that makes the times most regular")
+        if times.other_format:
+            why = f"as in {example}; days and months cannot be told apart: check, or use {times.other_format!r}"
         guesses.append(Guess("time_format", times.time_format, why))
     if series:
         names = [column.name for column in series]

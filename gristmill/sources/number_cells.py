@@ -1,7 +1,7 @@
-"""Cells of text files as numbers: decimal mark, mark between thousands, units, and words that stand for numbers."""
+"""Cells of text files as numbers: decimal mark, mark between thousands, unit, and words that stand for numbers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 THOUSANDS = {".": r"\.", ",": ",", " ": "[ \u00a0\u2009\u202f]", "'": "['’]"}
 """Pattern of each mark between thousands: spreadsheets write several kinds of blanks and apostrophes."""
 
+MULTIPLIER = r"[kKM]|[mb]n|Mio\.?|Mrd\.?|Tsd\.?"
+"""Pattern of words that multiply a number, which are therefore not units."""
+
+_MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")  # minus sign and en dash, which word processors write
 _NO_WORDS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -18,7 +22,7 @@ def parse_numbers(
     cells: "pd.Series[Any]",
     decimal: str = ".",
     thousands: str | None = None,
-    units: Sequence[str] = (),
+    unit: str | None = None,
     values: Mapping[str, float] = _NO_WORDS,
 ) -> "pd.Series[float]":
     """Return cells as float64, NaN where one is empty or not a number.
@@ -27,33 +31,44 @@ def parse_numbers(
         cells: text, with missing values where a cell is empty.
         decimal: decimal mark.
         thousands: mark between groups of three digits; a number may have none, but not some in other places.
-        units: texts to remove before or after a number.
+        unit: text before or after each number; a cell without it is not a number.
         values: numbers by the words that stand for them, in any case.
     """
     import pandas as pd
 
-    plain = cells if cells.dtype == "str" else cells.astype("str").mask(cells.isna())
-    if units:
-        plain = without_units(plain, units)
+    plain = with_ascii_signs(cells if cells.dtype == "str" else cells.astype("str").mask(cells.isna()))
+    if unit:
+        plain = without_unit(plain, unit)
     if thousands:
         mark = THOUSANDS[thousands]
-        grouped = plain.str.fullmatch(rf"\s*[-+]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{re.escape(decimal)}\d*)?\s*", na=False)
+        grouped = plain.str.fullmatch(rf"\s*{grouped_digits(mark)}(?:{re.escape(decimal)}\d*)?\s*", na=False)
         plain = plain.mask(grouped, plain.str.replace(mark, "", regex=True))
     if decimal == ",":  # 1.234 would be read a thousand times too small
         plain = plain.mask(plain.str.contains(".", regex=False, na=False)).str.replace(",", ".", regex=False)
     numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
     if values:
-        numbers = numbers.fillna(cells.astype("str").str.strip().str.casefold().map(_casefolded(values)))
+        words = {word.casefold(): number for word, number in values.items()}
+        numbers = numbers.fillna(cells.astype("str").str.strip().str.casefold().map(words))
     return numbers
 
 
-def without_units(cells: "pd.Series[Any]", units: Sequence[str]) -> "pd.Series[Any]":
-    """Return cells without a unit before the number, also after its sign, or after it."""
-    unit = "|".join(map(re.escape, sorted(units, key=len, reverse=True)))
-    return cells.str.replace(rf"^\s*([-+]?)\s*(?:{unit})\s*", r"\1", regex=True).str.replace(
-        rf"\s*(?:{unit})\s*$", "", regex=True
+def grouped_digits(mark: str, count: str = "+") -> str:
+    """Return the pattern of a number in groups of three digits, of which the first does not begin with 0.
+
+    `mark` is the pattern between groups, and `count` says how many marks there are.
+    """
+    return rf"[-+]?[1-9]\d{{0,2}}(?:{mark}\d{{3}}){count}"
+
+
+def with_ascii_signs(cells: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return cells with a hyphen for each minus sign."""
+    return cells.str.translate(_MINUS_SIGNS)
+
+
+def without_unit(cells: "pd.Series[Any]", unit: str) -> "pd.Series[Any]":
+    """Return cells without the unit before the number, also after its sign, or after it; missing without a unit."""
+    unit = re.escape(unit)
+    numbers = cells.str.replace(rf"^\s*([-+]?)\s*{unit}\s*", r"\1", regex=True).str.replace(
+        rf"\s*{unit}\s*$", "", regex=True
     )
-
-
-def _casefolded(values: Mapping[str, float]) -> dict[str, float]:
-    return {word.casefold(): number for word, number in values.items()}
+    return numbers.mask(numbers == cells)

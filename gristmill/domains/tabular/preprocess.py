@@ -57,19 +57,25 @@ def check_columns(train: pd.DataFrame, target: str) -> None:
     """Raise a `DataError` for a constant target, and for a column that varies less than float32 can resolve."""
     for name in train.columns:
         values = train[name].to_numpy()
-        deviation, step = values.std(), np.spacing(np.float32(np.abs(values).max()))
         constant = values.min() == values.max()
         if constant and name == target:
             raise DataError(
                 f"all {len(values)} values of the target {name!r} in the training set are "
                 f"{format_number(values[0], 6)}: there is nothing to learn. Check the target column."
             )
-        if not constant and deviation < 1000 * step:
-            raise DataError(
-                f"the values of {name!r} vary by {format_number(deviation, 6)} around "
-                f"{format_number(values.mean(), 6)}, where 32-bit numbers are {format_number(step, 6)} apart. "
-                "Subtract a constant from the column."
-            )
+        if said := why_unresolved(values):
+            raise DataError(f"column {name!r} {said}. Subtract a constant from it, or do not use it.")
+
+
+def why_unresolved(values: npt.NDArray[np.float64]) -> str:
+    """Return why float32 cannot resolve the values of a column, (rows,); empty if it can, or if they are constant."""
+    deviation, step = values.std(), np.spacing(np.float32(np.abs(values).max()))
+    if values.min() == values.max() or deviation >= 1000 * step:
+        return ""
+    return (
+        f"varies by {format_number(deviation, 6)} around {format_number(values.mean(), 6)}, "
+        f"where 32-bit numbers are {format_number(step, 6)} apart"
+    )
 
 
 def fit_scale(train: pd.DataFrame, scale: str) -> tuple[dict[str, float], dict[str, float]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gristmill.errors import DataError, count_such
-from gristmill.sources.number_cells import parse_numbers
+from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers
 from gristmill.sources.packed import open_unpacked, read_bytes, unknown_encoding
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import (
@@ -31,6 +31,7 @@ from gristmill.sources.rows import (
     requested_columns,
     unusable_in_file,
 )
+from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 MAX_CELL_LENGTH = 1 << 23  # characters; Python's own limit is much lower than the length of texts
 
+MAX_FOOTER = 5
+"""Most rows that are left out at the end of a file; more are data."""
+
 _SEPARATORS = ",;\t|"  # in the header, they suggest that the separator is wrong
 _TABS = (".tsv", ".tsv.gz")
 _INTEGER = r"-?(0|[1-9]\d{0,14})"
@@ -46,6 +50,7 @@ _DECIMAL = rf"{_INTEGER}(\.(\d*[1-9]|0))?"  # without zeros at the end: 3.1 and 
 
 
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
+Unit = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class _Layout:
     first: int  # the first row below the header
     ragged: dict[int, int]  # rows of data with more or fewer cells than the header, and their number of cells
     count: int  # rows of data, with empty ones
+    footer: list[int]  # rows left out at the end
 
 
 class Csv(TableFiles):
@@ -69,13 +75,13 @@ class Csv(TableFiles):
     encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
     skip_rows: NonNegativeInt = 0  # rows to leave out above the header
     header_rows: PositiveInt = 1  # rows of the header; the names of a column are joined by a space
-    footer: Texts = ()  # beginnings of rows to leave out at the end of a file, such as "Total"
+    footer: Texts = ()  # first cells of rows to leave out at the end of a file, at most 5, such as "Total"
     comment: Annotated[str | None, Field(min_length=1)] = None  # beginning of rows to leave out, such as "#"
     strip: bool = False  # remove spaces around names of columns and around cells
     decimal: Literal[".", ","] = "."  # decimal mark of numbers
     thousands: Literal[".", ",", " ", "'"] | None = None  # mark between thousands: 1.220,74 has decimal "," and "."
-    units: Texts = ()  # texts to remove before or after a number: "€", "kg", "%"; 12 % is read as 12
-    values: dict[str, float] = Field(default_factory=dict)  # numbers that words stand for: { yes = 1, no = 0 }
+    units: dict[str, Unit] = Field(default_factory=dict)  # by column, to remove from each number: { price = "€" }
+    values: dict[str, dict[str, float]] = Field(default_factory=dict)  # by column: { member = { yes = 1, no = 0 } }
     missing: Texts = ()  # texts that mark a missing number, such as "NA"
 
     @model_validator(mode="before")
@@ -119,9 +125,14 @@ class Csv(TableFiles):
         """Return the names of a file's columns."""
         return self._scan(path).header
 
+    def footer_rows(self, path: Path) -> list[int]:
+        """Return the numbers of the rows that are left out at the end of a file."""
+        return self._scan(path).footer
+
     def parse(self, cells: "pd.Series[Any]") -> "pd.Series[float]":
         """Return the cells of a column as numbers, NaN where one is empty or not a number."""
-        return parse_numbers(cells, self.decimal, self.thousands, self.units, self.values)
+        name = str(cells.name)
+        return parse_numbers(cells, self.decimal, self.thousands, self.units.get(name), self.values.get(name, {}))
 
     def _read_file(
         self, path: Path, wanted: list[str], numbers: Sequence[str], skip: Collection[int]
@@ -153,7 +164,7 @@ class Csv(TableFiles):
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
         row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
         cells: list[str] = []
-        footer, endings, comment = list[int](), tuple(self.footer), self.comment
+        footer, comment = list[int](), self.comment
         with self._lines(path) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
@@ -164,7 +175,7 @@ class Csv(TableFiles):
                         above.append(cells)
                         first, width = row + 1, len(cells)
                     elif cells and row not in skip:
-                        footer = [*footer, row] if endings and cells[0].lstrip().startswith(endings) else []
+                        footer = [*footer, row] if cells[0].strip() in self.footer else []
                         if len(cells) != width:
                             ragged[row] = len(cells)
             except csv.Error:
@@ -175,9 +186,14 @@ class Csv(TableFiles):
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
         if len(above) < self.header_rows or not above[-1]:
             raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
+        if len(footer) > MAX_FOOTER:
+            raise DataError(
+                f"{path} row {footer[0]}: {len(footer)} rows at the end begin like the source's footer. Expected at "
+                f"most {MAX_FOOTER}. If they are data, remove their first cell from footer."
+            )
         ragged = {at: count for at, count in ragged.items() if at not in footer}
         left_out += [*range(first - self.header_rows, first - 1), *footer]
-        return _Layout(self._names(path, above), left_out, first, ragged, row - first - len(skip) - len(footer))
+        return _Layout(self._names(path, above), left_out, first, ragged, row - first - len(skip) - len(footer), footer)
 
     def _names(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
         """Return the names of the columns, for a column without one that of pandas."""
@@ -244,22 +260,34 @@ class Csv(TableFiles):
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
         cells = cells.mask(cells.str.strip().isin(self.missing))
         values = self.parse(cells)
-        check_finite(path, values, cells, self._remedy)
+        check_finite(path, values, cells, lambda received: self._remedy(str(cells.name), received.strip()))
         return values
 
-    def _remedy(self, received: str) -> str:
+    def _remedy(self, column: str, received: str) -> str:
         """Return which setting reads a cell that is not a number, if one does."""
-        if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", received.strip()) and self.decimal == ".":
+        unit = self.units.get(column)
+        if unit and unit not in received:
+            return (
+                f"Each cell of the column must have the unit {unit!r}. Fix it, or convert it in the source's prepare."
+            )
+        if re.fullmatch(grouped_digits(",") + r"(\.\d*)?", received) and self.decimal == ".":
             return "If commas are between thousands, set the source's thousands = ','."
         if "," in received and self.decimal == ".":
             return "If commas are decimal marks, set the source's decimal = ','."
-        if unit := re.fullmatch(r"[-+]?[\d.,]+\s?([^\d\s.,]{1,5})", received.strip()):
-            return f"Fix it or leave it empty; if {unit[1]!r} is a unit, add it to the source's units."
+        if re.fullmatch(rf"[-+]?[\d.,]+\s?({MULTIPLIER})", received):
+            return "Convert the column in the source's prepare."
+        if other := re.fullmatch(r"[-+]?[\d.,]+\s?([^\d\s.,]{1,5})", received):
+            setting = f"units = {toml_value({column: other[1]})}"
+            return f"Fix it or leave it empty; if {other[1]!r} is the unit of all cells, set the source's {setting}."
         return "Fix it or leave it empty; if it means that there is no value, add it to the source's missing."
 
 
-def warn_of_cut_files(paths: Sequence[Path]) -> None:
-    """Log a warning if the last row of CSV files has no line end."""
+def log_ends(source: Csv, paths: Sequence[Path]) -> None:
+    """Log the rows that are left out at the end of CSV files, and a warning if a last row has no line end."""
+    if source.footer and (footers := {path: rows for path in paths if (rows := source.footer_rows(path))}):
+        path, rows = next(iter(footers.items()))
+        count = sum(map(len, footers.values()))
+        logger.info("%s row %d: left out as footer (%s)", path, rows[0], count_such(count, "row"))
     if cut := [path for path in paths if not _ends_with_a_line_end(path)]:
         logger.warning(
             "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",

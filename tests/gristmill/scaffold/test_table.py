@@ -114,13 +114,24 @@ def test_points_beside_commas_stay_points(tmp_path: Path) -> None:
         (["1,234.5", "0.25"], {"thousands": ","}, [1234.5, 0.25]),
         (["1.220,74", "-3"], {"decimal": ",", "thousands": "."}, [1220.74, -3]),
         (["1.234.567", "12"], {"decimal": ",", "thousands": "."}, [1234567, 12]),
-        (["1.250", "3.125"], {}, [1.25, 3.125]),
+        (["1.250", "3.125"], {"decimal": "."}, [1.25, 3.125]),
         (["1,250", "3,125"], {"decimal": ","}, [1.25, 3.125]),
         (["1 220,74", "1\u202f000,5"], {"decimal": ",", "thousands": " "}, [1220.74, 1000.5]),
         (["1'220.74", "7"], {"thousands": "'"}, [1220.74, 7]),
-        (["$1,220.74", "$7.10"], {"thousands": ",", "units": ["$"]}, [1220.74, 7.1]),
-        (["-12.5 %", "3%"], {"units": ["%"]}, [-12.5, 3]),
-        (["EUR 12", "EUR 13"], {"units": ["EUR"]}, [12, 13]),
+        (["$1,220.74", "$7.10"], {"thousands": ",", "units": {"value": "$"}}, [1220.74, 7.1]),
+        (["-12.5 %", "3%"], {"units": {"value": "%"}}, [-12.5, 3]),
+        (["EUR 12", "EUR 13"], {"units": {"value": "EUR"}}, [12, 13]),
+        (["−4.3", "–5"], {}, [-4.3, -5]),
+        (["−€4", "€5"], {"units": {"value": "€"}}, [-4, 5]),
+        (["0,123", "51,004"], {"decimal": ","}, [0.123, 51.004]),
+        (["50.1k", "3.2k"], {}, None),
+        (["51.3%", "0.501"], {}, None),
+        (["SKU001", "SKU002"], {}, None),
+        (["USD001", "USD002"], {}, None),
+        (["<0.1", "<0.2"], {}, None),
+        (["~4", "~5"], {}, None),
+        (["#2", "#3"], {}, None),
+        (["2,50,000", "3,10,000"], {}, None),
         (["1.5", "2,5"], {}, None),
         (["12 kg", "500 g"], {}, None),
         (["A12", "B7"], {}, None),
@@ -139,6 +150,24 @@ def test_the_way_in_which_numbers_are_written_is_seen(
         assert table.source.read(table.files, [], ["value"]).frame["value"].tolist() == numbers
 
 
+def test_a_unit_is_left_out_of_its_own_column_only(tmp_path: Path) -> None:
+    table = read(tmp_path, "price;share;mixed\n3 €;51.3%;1.5\n4 €;50%;2 €\n")
+
+    assert settings(table)["units"] == {"price": "€", "share": "%"}
+    assert table.column("mixed").numbers is None
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "why"),
+    [
+        ("a;b\n1.503;1\n2.117;2\n", "decimal", 'if 1.503 means a number over 1,000, use decimal = ","'),
+        ("a;b\n1.220,74;51.004\n1,5;52.116\n", "thousands", "check 'b': 51.004 in 'b' is read as a number over 1,000"),
+    ],
+)
+def test_a_mark_that_could_be_of_both_kinds_is_named(tmp_path: Path, content: str, key: str, why: str) -> None:
+    assert next(guess.why for guess in read(tmp_path, content).guesses if guess.key == key).find(why) >= 0
+
+
 def test_commas_in_cells_that_commas_separate_are_between_thousands(tmp_path: Path) -> None:
     table = read(tmp_path, 'name,value\na,"1,234"\nb,"5,678"\n')
 
@@ -155,8 +184,9 @@ def test_commas_in_cells_that_commas_separate_are_between_thousands(tmp_path: Pa
         ("# a\nSales\nof May\n", "", {"skip_rows": 3}),
         ("sep=,\n", "", {"skip_rows": 1}),
         ("", "Total,9,10\n", {"footer": ["Total"]}),
-        ("", "total:,9,10\nSource: us\n", {"footer": ["total:", "Source:"]}),
+        ("", "total:,9,10\nSource: us\n", {"footer": ["total:", "Source: us"]}),
         ("", "Total,9,10", {"footer": ["Total"]}),
+        ("", "A dash means no data\n", {"footer": ["A dash means no data"]}),
     ],
 )
 def test_rows_above_and_below_the_table_are_left_out(
@@ -168,6 +198,19 @@ def test_rows_above_and_below_the_table_are_left_out(
     assert table.column("sold").numbers is not None
     assert table.column("sold").numbers.tolist() == [1, 3, 5]
     assert table.rows.where(0).endswith(f"row {above.count(chr(10)) + 2}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_prose_above_semicolons_and_decimal_commas_is_left_out(tmp_path: Path, encoding: str) -> None:
+    rows = "".join(f"0{day}.01.2023;{day},50\n" for day in range(1, 9))
+    table = read(tmp_path, f"Konto 12\nSeite 1\n\nDatum;Betrag\n{rows}".encode(encoding))
+
+    assert list(table.columns) == ["Datum", "Betrag"]
+    assert table.column("Betrag").numbers is not None
+
+
+def test_a_web_page_is_refused(tmp_path: Path) -> None:
+    assert "an HTML page, not a table" in refusal(tmp_path, "\n<!DOCTYPE HTML>\n<html><p>a,b</p>\n</html>\n")
 
 
 def test_a_header_of_two_rows_joins_their_names(tmp_path: Path) -> None:

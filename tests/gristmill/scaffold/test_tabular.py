@@ -40,6 +40,20 @@ def proposed(tmp_path: Path) -> Propose:
     return call
 
 
+def test_a_column_that_float32_cannot_resolve_is_left_out(proposed: Propose) -> None:
+    draft = proposed({"big": [2**62 + at % 7 * 1024 for at in range(60)]} | COLUMNS)
+
+    assert "big" not in draft.values()["ingest"]["numbers"]
+    assert any(note.startswith("Not used: 'big', which varies by ") for note in draft.notes)
+
+
+def test_times_that_are_not_read_are_shown_with_a_remedy(proposed: Propose) -> None:
+    weeks = [f"2022-W{at:02}" for at in range(1, 53)]
+
+    with pytest.raises(DataError, match=r"holds 52 different texts such as '2022-W01'; if these are times, write them"):
+        proposed({"week": weeks, "v": np.random.default_rng(4).normal(size=52).round(3)})
+
+
 def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Propose) -> None:
     draft = proposed(COLUMNS)
 
@@ -180,7 +194,7 @@ def test_yes_and_no_are_numbers_where_they_are_to_be_predicted(proposed: Propose
 
     assert proposed(columns).values()["ingest"] == {"target": "y", "numbers": ["x"], "categories": ["bought"]}
     asked = proposed(columns, target="bought").values()
-    assert asked["source"]["values"] == {"yes": 1, "no": 0}
+    assert asked["source"]["values"] == {"bought": {"yes": 1, "no": 0}}
     assert asked["ingest"] == {"target": "bought", "numbers": ["x", "y"]}
 
 

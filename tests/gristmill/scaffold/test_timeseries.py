@@ -42,8 +42,9 @@ def values(count: int) -> list[float]:
     ("form", "proposed_format"),
     [
         ("%Y-%m-%d", None),
-        ("%d/%m/%Y", None),  # the first day above 12 tells
-        ("%d.%m.%Y", None),  # most days are above 12
+        ("%d/%m/%Y", "%d/%m/%Y"),  # a later file may have no day above 12
+        ("%m/%d/%Y", "%m/%d/%Y"),
+        ("%d.%m.%Y", "%d.%m.%Y"),
         ("%Y%m%d", "%Y%m%d"),
         ("%d-%b-%y", "%d-%b-%y"),
         ("%Y-%m-%d %H:%M:%S", None),
@@ -65,6 +66,33 @@ def test_first_days_of_months_are_not_taken_for_days_of_januaries(proposed: Prop
 
     assert draft.values()["ingest"] == {"time": "date", "time_format": "%d/%m/%Y", "target": "y"}
     assert draft.values()["preprocess"]["season"] == 12
+
+
+@pytest.mark.parametrize("mark", ["/", "."])
+def test_twelve_days_or_twelve_months_are_named_as_ambiguous(proposed: Propose, mark: str) -> None:
+    months = pd.date_range("2023-01-01", periods=12, freq="MS").strftime(f"%d{mark}%m{mark}%Y")
+    guesses = {guess.key: guess for guess in proposed({"date": months, "y": values(12)}).tables["ingest"]}
+
+    assert guesses["time_format"].value == ("%m/%d/%Y" if mark == "/" else "%d.%m.%Y")  # points are written in Europe
+    assert "days and months cannot be told apart: check, or use" in guesses["time_format"].why
+
+
+@pytest.mark.parametrize("name", ["phone", "article", "order id", "date_id"])
+@pytest.mark.parametrize("form", ["%s", "%Y%m%d"])
+def test_numbers_without_a_name_of_times_are_no_times(proposed: Propose, name: str, form: str) -> None:
+    days = [pd.Timestamp("2020-01-01") + pd.Timedelta(days=at * at) for at in range(30)]
+    numbers = [int(day.timestamp()) if form == "%s" else day.strftime(form) for day in days]
+    with pytest.raises(DataError, match="no column of times among"):
+        proposed({name: numbers, "y": values(30)})
+
+
+def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose) -> None:
+    hours = pd.date_range("2024-03-01", periods=480, freq="h")
+    with pytest.raises(DataError) as raised:
+        proposed({"date": hours.strftime("%d.%m.%Y"), "clock": hours.strftime("%H:%M"), "y": values(480)})
+
+    assert "row 2: the column 'date' holds days, and 'clock' times of day such as '00:00'." in str(raised.value)
+    assert "Join them in a function of source.prepare: frame.assign(" in str(raised.value)
 
 
 @pytest.mark.parametrize(

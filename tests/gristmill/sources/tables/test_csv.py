@@ -410,7 +410,7 @@ def test_a_long_text_is_read_whole(read: Read) -> None:
     assert read(f"t,y\n{'a b ' * 100_000},1\n")["t"].str.len().tolist() == [400_000]
 
 
-AROUND = {"skip_rows": 1, "comment": "#", "strip": True, "footer": ["Total", "Source"]}
+AROUND = {"skip_rows": 1, "comment": "#", "strip": True, "footer": ["Total", "Source: us"]}
 
 
 def test_rows_around_the_data_are_left_out_under_the_row_numbers_of_the_file(read: Read) -> None:
@@ -423,6 +423,13 @@ def test_rows_around_the_data_are_left_out_under_the_row_numbers_of_the_file(rea
     assert "row 4, column 'y': not a finite number: 'many'" in refusal(read, "Report\nt,y\na,1\nb,many\n", **AROUND)
 
 
+def test_a_footer_is_a_whole_first_cell_of_few_rows(read: Read) -> None:
+    assert read("t,y\na,1\nTotal UK,2\nTotal,3\n", footer=["Total"])["y"].tolist() == [1, 2]
+    assert read("t,y\na,1\n" + "Total,1\n" * 5, footer=["Total"])["y"].tolist() == [1]
+    said = refusal(read, "t,y\na,1\n" + "Total,1\n" * 6, footer=["Total"])
+    assert "a.csv row 3: 6 rows at the end begin like the source's footer. Expected at most 5." in said
+
+
 @pytest.mark.parametrize(
     ("cell", "settings", "number"),
     [
@@ -432,12 +439,19 @@ def test_rows_around_the_data_are_left_out_under_the_row_numbers_of_the_file(rea
         ("-1.220,5", {"thousands": ".", "decimal": ","}, -1220.5),
         ("1.5", {"thousands": ".", "decimal": ","}, None),
         ("1\u00a0000", {"thousands": " "}, 1000),
-        ("-$5", {"units": ["$"]}, -5),
-        ("$-5", {"units": ["$"]}, -5),
-        ("5 kgs", {"units": ["kg", "kgs"]}, 5),
-        ("5 g", {"units": ["kg"]}, None),
-        ("YES", {"values": {"yes": 1}}, 1),
-        ("maybe", {"values": {"yes": 1}}, None),
+        ("-$5", {"units": {"y": "$"}}, -5),
+        ("$-5", {"units": {"y": "$"}}, -5),
+        ("5 kg", {"units": {"y": "kg"}}, 5),
+        ("5 kg", {"units": {"x": "kg"}}, None),
+        ("5 g", {"units": {"y": "kg"}}, None),
+        ("5", {"units": {"y": "kg"}}, None),
+        ("−5", {}, -5),
+        ("–0,5 €", {"units": {"y": "€"}, "decimal": ","}, -0.5),
+        ("0,123", {"thousands": ","}, None),
+        ("0.123", {"thousands": ".", "decimal": ","}, None),
+        ("YES", {"values": {"y": {"yes": 1}}}, 1),
+        ("YES", {"values": {"x": {"yes": 1}}}, None),
+        ("maybe", {"values": {"y": {"yes": 1}}}, None),
     ],
 )
 def test_numbers_are_read_as_the_settings_say_or_refused(
@@ -448,6 +462,20 @@ def test_numbers_are_read_as_the_settings_say_or_refused(
         assert f"row 2, column 'y': not a finite number: {cell!r}" in refusal(read, content, separator=";", **settings)
     else:
         assert read(content, separator=";", **settings)["y"].tolist() == [number]
+
+
+@pytest.mark.parametrize(
+    ("cell", "settings", "remedy"),
+    [
+        ("0.5", {"units": {"y": "%"}}, "Each cell of the column must have the unit '%'."),
+        ("1.5k", {}, "Convert the column in the source's prepare."),
+        ("1.5 m", {}, "if 'm' is the unit of all cells, set the source's units = { y = \"m\" }."),
+    ],
+)
+def test_the_message_says_which_setting_reads_a_cell(
+    read: Read, cell: str, settings: dict[str, Any], remedy: str
+) -> None:
+    assert remedy in refusal(read, f"t;y\na;{cell}\n", separator=";", **settings)
 
 
 def test_one_mark_is_not_both_decimal_and_between_thousands() -> None:
