@@ -102,9 +102,11 @@ def _separator_below(sample: str) -> tuple[str, int]:
     if declared := _EXCEL_SEPARATOR.match(sample):
         return declared[1], 1
     separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
+    found = {}  # share of cells with digits in the header
     if _width(sample, separator) > 1:
-        return separator, 0
-    found = {}
+        found[separator, 0] = _share_with_digits(_rows(sample, separator)[0])
+        if not found[separator, 0]:
+            return separator, 0
     for mark in _SEPARATORS_BELOW_TEXT:
         rows = _rows(sample, mark)
         (width, _), *_ = Counter(len(row) for row in rows if row).most_common(1)
@@ -112,8 +114,12 @@ def _separator_below(sample: str) -> tuple[str, int]:
         below = [row for row in rows[first:] if row]
         equal = sum(len(row) == width for row in below)
         if width > 1 and first > 0 and equal >= max(_MIN_TABLE_LINES, _MIN_EQUAL_SHARE * len(below)):
-            found[mark, first] = sum(bool(re.search(r"\d", cell)) for cell in rows[first]) / width
-    return min(found, key=found.__getitem__, default=(separator, 0))  # 1,5;2,5 is no header
+            found[mark, first] = _share_with_digits(rows[first])
+    return min(found, key=found.__getitem__, default=(separator, 0))  # with decimal commas, rows have commas too
+
+
+def _share_with_digits(row: Row) -> float:
+    return sum(bool(re.search(r"\d", cell)) for cell in row) / max(len(row), 1)
 
 
 def _rows(sample: str, separator: str) -> list[Row]:

@@ -32,7 +32,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     unused = {
         column.name: said
         for column in inputs
-        if column.numbers is not None and (said := why_unresolved(column.numbers.dropna().to_numpy(np.float64)))
+        if column.numbers is not None and (said := why_unresolved(np.asarray(column.numbers.dropna(), np.float64)))
     }
     numbers = [column for column in inputs if column.numbers is not None and column.name not in unused]
     texts = [column for column in inputs if column.numbers is None]

@@ -201,9 +201,10 @@ def test_rows_above_and_below_the_table_are_left_out(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_prose_above_semicolons_and_decimal_commas_is_left_out(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize("first", ["Konto 12", "Konto 12, Ulm"])
+def test_prose_above_semicolons_and_decimal_commas_is_left_out(tmp_path: Path, encoding: str, first: str) -> None:
     rows = "".join(f"0{day}.01.2023;{day},50\n" for day in range(1, 9))
-    table = read(tmp_path, f"Konto 12\nSeite 1\n\nDatum;Betrag\n{rows}".encode(encoding))
+    table = read(tmp_path, f"{first}\nSeite 1\n\nDatum;Betrag\n{rows}".encode(encoding))
 
     assert list(table.columns) == ["Datum", "Betrag"]
     assert table.column("Betrag").numbers is not None
