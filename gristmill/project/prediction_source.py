@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) -> Settings:
     """Return the reader of a place: the source if the name matches its files, else the default one of that suffix.
 
+    The default reader of a table cleans it by the source's `prepare`, too.
     A folder is read like the source, unless it has no files like those of the source but plain texts. `plain` says
     whether files can be read as one text each.
     """
-    file = Path(place).name
-    readers: list[Files] = [Csv(kind="csv", path=file), Jsonl(kind="jsonl", path=file)]
-    readers += [Parquet(kind="parquet", path=file), *([Folder(kind="folder", path=file)] if plain else [])]
+    file, prepare = Path(place).name, source.prepare if isinstance(source, TableFiles) else None
+    readers: list[Files] = [Csv(kind="csv", path=file, prepare=prepare)]
+    readers += [Jsonl(kind="jsonl", path=file, prepare=prepare), Parquet(kind="parquet", path=file, prepare=prepare)]
+    readers += [Folder(kind="folder", path=file)] if plain else []
     if isinstance(source, Csv) and is_tab_separated(place) != is_tab_separated(source.path):
         readers[0] = Csv(path=file, **source.model_dump(exclude={"path", "refresh", "sha256", "separator"}))
     elif isinstance(source, Files):

@@ -18,6 +18,7 @@ from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.locations import locate
 from gristmill.runs.records import Record
 from gristmill.settings.base import Files, Settings
+from gristmill.sources.prepare import TableFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ class Predictor:
         downloads = self._catalogue.store.root / "downloads"
         try:
             paths = locate(place, Path.cwd(), "--input", downloads, suffixes=suffixes).files
-            paths = (*paths, *default_source.code_files(self._catalogue.root, source))
+            paths = (*paths, *default_source.code_files(self._catalogue, source, self._served))
         except DataError as error:  # here the request is wrong, not the pipeline's data
             raise RequestError(str(error)) from None
         return self._answer(source, paths)
@@ -63,6 +64,7 @@ class Predictor:
         with TemporaryDirectory() as folder:
             try:
                 paths = default_source.source_files(self._catalogue, pipeline, self._suffixes)
+                paths = (*paths, *default_source.code_files(self._catalogue, source, self._served))
                 if not hasattr(self._domain, "read_source"):
                     return self._answer(source, paths)
                 data = Path(folder)
@@ -76,6 +78,7 @@ class Predictor:
     def _answer(self, source: Settings, paths: tuple[Path, ...] = (), ingested: Path | None = None) -> "pd.DataFrame":
         """Predict from files, ingested data or the text; if monitored, log the predictions before returning them."""
         monitor = self._pipeline.monitor
+        source = source.preparing_once() if isinstance(source, TableFiles) else source
         with TemporaryDirectory() as scratch:
             known = {
                 "source": source,

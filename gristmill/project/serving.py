@@ -88,10 +88,12 @@ class Models:
         return None if self.registry.is_remote_only(version) else self.registry.folder(version)
 
     def versions_of(self, record: Record) -> list[Version]:
-        """Return the versions made from a run, newest first; there are several only if a version file was damaged."""
+        """Return the versions that serve a run's model with its settings, newest first.
+
+        There are several if a version file was damaged, or own code changed without an effect on the data.
+        """
         self.registry.pull(record.pipeline)
-        bundle = record.references.get("export")
-        return [known for known in self.registry.versions(record.pipeline) if known.references["export"] == bundle]
+        return [known for known in self.registry.versions(record.pipeline) if known.serves_like(record)]
 
     def promote(
         self, name: str, version: int | None = None, run: str | None = None, *, hold: bool = False

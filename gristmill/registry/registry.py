@@ -23,7 +23,7 @@ from typing import Any
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.ledger import Ledger
 from gristmill.registry.promotions import Promotion, Promotions
-from gristmill.registry.version import Git, Version
+from gristmill.registry.version import CLEANING, Git, Version
 from gristmill.runs.records import Record
 from gristmill.runs.scores import FILE
 from gristmill.store.store import Store
@@ -54,7 +54,7 @@ class Registry:
             self.repair_pointers()  # of pipelines that were promoted on other machines only
 
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
-        """Make a version of a run's bundle and return it; a registered bundle keeps its version.
+        """Make a version of a run's bundle and return it, or the one that serves with equal bundle, settings and code.
 
         `code` and `git` are those of `version.py`; `decision` has the verdict, its reason and further values to keep.
 
@@ -73,7 +73,7 @@ class Registry:
             promoted = [promotion.version for promotion in self.promotions(record.pipeline)]
             free = max([0, *promoted, *self._versions.numbers(record.pipeline)]) + 1
             for version in self.versions(record.pipeline):
-                if version.references["export"] == record.references["export"]:
+                if version.serves_like(record) and version.code.get(CLEANING) == code.get(CLEANING):
                     return version
             new = Version(
                 number=free,

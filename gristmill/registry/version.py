@@ -16,6 +16,10 @@ from gristmill.settings.messages import format_numbers
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
+CLEANING = "source.prepare"
+"""Name in a version's `code` of the own code that cleans the data, which `predict` calls too."""
+
+_SERVING_TABLES = ("source", "ingest", "preprocess")  # settings that `predict` reads data with
 _GIT_TIMEOUT = 30  # seconds
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # name the repository that runs a hook
 
@@ -55,6 +59,11 @@ class Version(Entry):
         """The settings of the exported model, in which a recipe or a recovery may have replaced tables of its run."""
         changed: dict[str, Any] = self.decision.get("tables", {})
         return self.settings | changed
+
+    def serves_like(self, record: Record) -> bool:
+        """Return whether a run exported this model, with the settings that it predicts with."""
+        same_bundle = self.references["export"] == record.references.get("export")
+        return same_bundle and all(self.settings.get(name) == record.settings.get(name) for name in _SERVING_TABLES)
 
     @property
     def loses_to_baseline(self) -> str | None:

@@ -49,14 +49,32 @@ def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located
     )
 
 
-def code_files(root: Path, source: Settings) -> tuple[Path, ...]:
-    """Return the files of the own code that cleans a source, with those that it imports."""
-    found = (plan.locate_code(root, code.file, f"the source's {key}") for key, code in code_of(source))
-    return tuple(file for located in found for file in located.files)
+def code_files(catalogue: Catalogue, source: Settings, served: Version | Record) -> tuple[Path, ...]:
+    """Return the files of the own code that cleans a source, with those that it imports.
+
+    Raises:
+        DataError: a file does not exist.
+        RequestError: a file has changed since the run of the served model, which would get other data than it expects.
+    """
+    root, name = catalogue.root, served.pipeline
+    found = {f"source.{key}": plan.locate_code(root, code.file, f"the source's {key}") for key, code in code_of(source)}
+    for key, digest in plan.digests_of(found, catalogue.store).items():
+        if isinstance(served, Version):
+            known, model = served.code, f"v{served.number}"
+        else:
+            known = catalogue.store.read_manifest(served.references["ingest"])["made_of"]["inputs"]
+            model = f"run {served.id}"
+        if known.get(key) != digest:
+            names = " or ".join(str(file.relative_to(root.absolute())) for file in found[key].files)
+            raise RequestError(
+                f"{names} has changed since {model} of {name} was trained on data that it cleaned. Restore it; "
+                f"or run: gristmill run {name}, then: gristmill promote {name}."
+            )
+    return tuple(file for located in found.values() for file in located.files)
 
 
 def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
-    """Return the files of a pipeline's source, after fetching them. With `suffixes`, each must be a single item.
+    """Return a source's files of data, after fetching them. With `suffixes`, each must be a single item.
 
     Raises:
         DataError: a file does not exist or cannot be read.
@@ -65,7 +83,8 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
     from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
 
     plan.refresh_urls(pipeline.tables.values(), catalogue.store)
-    data = locate_source(catalogue, pipeline)
+    code = {f"source.{key}" for key, _ in code_of(pipeline.tables["source"])}
+    data = {name: found for name, found in locate_source(catalogue, pipeline).items() if name not in code}
     fetch(data.values(), catalogue.store)
     plan.digests_of(data, catalogue.store)
     files = tuple(file for found in data.values() for file in found.files)

@@ -133,11 +133,11 @@ def is_custom(kind: object) -> bool:
 
 
 def _as_table(given: Any) -> Any:
-    if isinstance(given, str):
-        if not is_custom(given):
-            raise ValueError('a function in a file of the project, such as "clean.py:prepare"')
-        return {"kind": given}
-    return given
+    if isinstance(given, CustomCode):
+        return given
+    if not isinstance(given, str) or not is_custom(given):
+        raise ValueError('a text that names a file of the project and a function, such as "clean.py:prepare"')
+    return {"kind": given}
 
 
 OwnFunction = Annotated[

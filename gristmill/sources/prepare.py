@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import PrivateAttr
 
 from gristmill.errors import RequestError, short_repr
 from gristmill.settings.base import Files
@@ -29,19 +31,24 @@ class TableFiles(Files):
     """A source of tables in files."""
 
     prepare: OwnFunction | None = None  # own function that cleans the data frame of each file: "clean.py:prepare"
+    _kept: dict[Any, Any] | None = PrivateAttr(None)  # frames after `prepare`, by file and rows to skip
+
+    def preparing_once(self) -> Self:
+        """Return this source, which calls `prepare` once for each file, so that all its reads give the same rows."""
+        source = self.model_copy()
+        source._kept = {}
+        return source
 
     def split_paths(self, paths: Sequence[Path]) -> tuple[list[Path], Prepare | None]:
         """Return the files of data, and the function of those of code, which come after them.
 
         Raises:
-            RequestError: the code cannot be loaded, or is missing.
+            RequestError: the code cannot be loaded.
         """
         first = next((at for at, path in enumerate(paths) if path.suffix == ".py"), len(paths))
         data, code = [*paths[:first]], paths[first:]
         if self.prepare is None:
             return data, None
-        if not code:
-            raise RequestError(f"{self.prepare.kind} cleaned the data of this model. Set the source's prepare to it.")
         name, call = self.prepare.kind, self.prepare.load(code, "the data frame of a file")
         return data, lambda frame: _checked(call(frame.infer_objects()), frame, name)
 
@@ -51,7 +58,7 @@ class TableFiles(Files):
         """Return the requested columns of files after `prepare`."""
 
         def read(path: Path) -> "pd.DataFrame":
-            return self._typed(prepare(self.cells(path, skip.get(path, ()))), path, texts, numbers)
+            return self._typed(self._cleaned(path, prepare, skip.get(path, ())), path, texts, numbers)
 
         return read_all(files, read)
 
@@ -60,8 +67,16 @@ class TableFiles(Files):
         import pandas as pd
 
         files, prepare = self.split_paths(paths)
-        frames = map(self.cells, files)
-        return pd.concat([prepare(frame) if prepare else frame for frame in frames], ignore_index=True)
+        frames = [self._cleaned(path, prepare) if prepare else self.cells(path) for path in files]
+        return pd.concat(frames, ignore_index=True)
+
+    def _cleaned(self, path: Path, prepare: Prepare, skip: Collection[int] = ()) -> "pd.DataFrame":
+        """Return the frame of a file after `prepare`, without rows to `skip`."""
+        kept, key = {} if self._kept is None else self._kept, (path, *skip)
+        if key not in kept:
+            kept[key] = prepare(self.cells(path, skip))
+        frame: pd.DataFrame = kept[key]
+        return frame
 
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all columns of a file as its kind has them, under the numbers of the rows, without rows to `skip`."""

@@ -9,6 +9,7 @@ import pytest
 from gristmill.errors import RequestError
 from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
 from gristmill.settings.base import Settings
+from gristmill.sources.prepare import TableFiles
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.sources.tables.jsonl import Jsonl
@@ -42,6 +43,16 @@ def test_the_source_reads_what_is_named_as_its_files_or_like_none(place: str, so
 )
 def test_a_file_of_another_kind_is_read_as_its_name_says(place: str, kind: str, source: Settings) -> None:
     assert getattr(reader_of(place, source, "name", plain=True), "kind", None) == kind
+
+
+@pytest.mark.parametrize("place", ["b.csv", "b.tsv", "b.jsonl", "b.parquet", "b.dat"])
+@pytest.mark.parametrize("kind", [Csv, Jsonl, Parquet])
+def test_a_table_of_another_kind_is_cleaned_too(place: str, kind: type[Csv | Jsonl | Parquet]) -> None:
+    source = kind.model_validate({"kind": kind.__name__.lower(), "path": "a", "prepare": "clean.py:prepare"})
+
+    reader = reader_of(place, source, "name", plain=True)
+    assert isinstance(reader, TableFiles)
+    assert reader.prepare == source.prepare
 
 
 @pytest.mark.parametrize(("place", "of", "separator"), [("b.TSV.gz", "a.csv", "\t"), ("b.csv", "a.tsv", ",")])

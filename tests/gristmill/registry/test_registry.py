@@ -141,6 +141,28 @@ def test_the_same_bundle_is_one_version_whichever_run_led_to_it(registry: Regist
     assert list(registry.versions("small")) == [second, first]
 
 
+@pytest.mark.parametrize("table", ["source", "ingest", "preprocess"])
+def test_the_same_bundle_with_other_settings_to_predict_with_is_another_version(
+    registry: Registry, tmp_path: Path, table: str
+) -> None:
+    bundle = publish(tmp_path, "b1")
+    first, second = (
+        registry.register(record(bundle, settings={table: {"key": value}, "train": {}}), {}, GIT, DECISION)
+        for value in (1, 2)
+    )
+
+    assert (first.number, second.number, registry.folder(first)) == (1, 2, registry.folder(second))
+    again = record(bundle, settings={table: {"key": 1}, "train": {"epochs": 7}})
+    assert registry.register(again, {}, GIT, DECISION) == first
+
+
+def test_the_same_bundle_with_other_code_that_cleans_is_another_version(registry: Registry, tmp_path: Path) -> None:
+    made = record(publish(tmp_path, "b1"))
+    numbers = [registry.register(made, {"source.prepare": code}, GIT, DECISION).number for code in ("aa", "bb", "aa")]
+
+    assert numbers == [1, 2, 1]
+
+
 def test_a_run_that_exported_nothing_is_no_version(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(RequestError) as raised:
         registry.register(record(publish(tmp_path, "b1"), stages={}), {}, GIT, DECISION)

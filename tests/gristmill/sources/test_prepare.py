@@ -10,7 +10,10 @@ import pytest
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, RequestError
+from gristmill.registry.version import Version
+from gristmill.retraining.default_source import code_files
 from gristmill.runs import plan
+from gristmill.runs.locations import Located
 from gristmill.runs.plan import digests_of, identity_of, locate_inputs
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, UnusableRows
@@ -89,6 +92,19 @@ def test_code_that_does_not_fit_is_refused_by_file_and_function(read: Read, code
         read(code)
 
 
+def test_all_reads_of_a_source_that_prepares_once_give_the_same_rows(tmp_path: Path) -> None:
+    files, code = [tmp_path / "1.csv", tmp_path / "2.csv"], tmp_path / "clean.py"
+    for file in files:
+        file.write_text("name,y\n" + "".join(f"{file.stem}{row},{row}\n" for row in range(50)))
+    code.write_text("def prepare(frame):\n    return frame.sample(frac=0.5).reset_index(drop=True)\n")
+    source = Csv.model_validate({"kind": "csv", "path": "*.csv", "prepare": "clean.py:prepare"}).preparing_once()
+
+    read = source.read([*files, code], ["name"], ["y"]).frame
+    assert source.whole([*files, code])["name"].astype("str").tolist() == read["name"].tolist()
+    assert sorted(read["name"].str[0]) == ["1"] * 25 + ["2"] * 25
+    assert source.preparing_once().whole([*files, code])["y"].tolist() != read["y"].tolist()
+
+
 def test_times_that_a_function_reads_stay_times(read: Read) -> None:
     rows = read('import pandas as pd\ndef prepare(f):\n    return f.assign(name=pd.Timestamp("2024-03-01"), y=1)\n')
 
@@ -127,9 +143,21 @@ def test_an_edit_of_the_code_or_of_what_it_imports_makes_ingest_stale(tmp_path: 
     assert identity() not in (before, after)
 
 
-@pytest.mark.parametrize("given", ["clean.py", "../clean.py:prepare", "prepare"])
-def test_what_is_no_function_in_a_file_of_the_project_is_refused(tmp_path: Path, given: str) -> None:
-    (tmp_path / "pipelines.toml").write_text(TOML.replace("clean.py:prepare", given))
+@pytest.mark.parametrize(
+    "given",
+    [
+        '"clean.py"',
+        '"../clean.py:prepare"',
+        '"prepare"',
+        "3",
+        '{ file = "clean.py" }',
+        '{ kind = "clean.txt:prepare" }',
+        '{ kind = "clean.py:prepare", factor = 2 }',
+        '{ kind = "clean.py:prepare", file = "clean.py", function = "prepare", arguments = { factor = 2 } }',
+    ],
+)
+def test_what_is_no_text_that_names_a_function_of_the_project_is_refused(tmp_path: Path, given: str) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML.replace('"clean.py:prepare"', given))
 
     with pytest.raises(RequestError, match=r"\[pipelines\.mine\.source\] prepare"):
         load(tmp_path)
@@ -161,3 +189,26 @@ def test_what_a_model_imports_does_not_change_the_key_of_ingest(
     (libraries,) = (imported.libraries for _, stage, _, _, imported in seen if stage.name == "ingest")
     assert libraries.keys() >= {"pandas"}
     assert "scipy" not in libraries
+
+
+def test_a_model_gets_only_data_that_is_cleaned_as_its_own_was(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    (tmp_path / "series.csv").write_text("ds,y\n2024-01-01,1\n")
+    (tmp_path / "clean.py").write_text("import rules\ndef prepare(f):\n    return f\n")
+    (tmp_path / "rules.py").write_text("LIMIT = 1\n")
+    catalogue = load(tmp_path)
+    source = catalogue.pipeline("mine").tables["source"]
+    files = (tmp_path / "clean.py", tmp_path / "rules.py")
+    code = digests_of({"source.prepare": Located(files)}, catalogue.store)
+    served = Version.model_construct(number=3, pipeline="mine", code=code)
+
+    assert code_files(catalogue, source, served) == files
+    edit(files[1], "1", "2")
+    with pytest.raises(RequestError) as refused:
+        code_files(catalogue, source, served)
+    assert str(refused.value) == (
+        "clean.py or rules.py has changed since v3 of mine was trained on data that it cleaned. Restore it; "
+        "or run: gristmill run mine, then: gristmill promote mine."
+    )
+    edit(files[1], "2", "1")
+    assert code_files(catalogue, source, served) == files
