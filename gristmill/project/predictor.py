@@ -63,8 +63,8 @@ class Predictor:
         pipeline = default_source.with_ingest_of(self._pipeline, self._served, self._tables["ingest"])
         with TemporaryDirectory() as folder:
             try:
-                paths = default_source.source_files(self._catalogue, pipeline, self._suffixes)
-                paths = (*paths, *default_source.code_files(self._catalogue, source, self._served))
+                code = default_source.code_files(self._catalogue, source, self._served)
+                paths = (*default_source.source_files(self._catalogue, pipeline, self._suffixes), *code)
                 if not hasattr(self._domain, "read_source"):
                     return self._answer(source, paths)
                 data = Path(folder)

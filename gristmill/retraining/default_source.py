@@ -9,7 +9,7 @@ from typing import Any
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import Stage
 from gristmill.errors import CorruptArtifact, DataError, RequestError, StoreError
-from gristmill.registry.version import Version
+from gristmill.registry.version import CLEANING, Version
 from gristmill.retraining.last_judged import good_runs, same_data
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
@@ -83,8 +83,7 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
     from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
 
     plan.refresh_urls(pipeline.tables.values(), catalogue.store)
-    code = {f"source.{key}" for key, _ in code_of(pipeline.tables["source"])}
-    data = {name: found for name, found in locate_source(catalogue, pipeline).items() if name not in code}
+    data = {name: found for name, found in locate_source(catalogue, pipeline).items() if name != CLEANING}
     fetch(data.values(), catalogue.store)
     plan.digests_of(data, catalogue.store)
     files = tuple(file for found in data.values() for file in found.files)

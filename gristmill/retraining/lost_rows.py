@@ -8,6 +8,7 @@ from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, StoreError
+from gristmill.registry.version import CLEANING
 from gristmill.retraining.default_source import locate_source
 from gristmill.retraining.last_judged import good_runs
 from gristmill.runs import plan
@@ -44,7 +45,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
         return
     lost = importlib.import_module(f"gristmill.domains.{pipeline.domain}.retraining").lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
-        files = [file for name, found in source.items() if name != "source.prepare" for file in found.files]
+        files = [file for name, found in source.items() if name != CLEANING for file in found.files]
         place = f"[pipelines.{pipeline.name}.source]"
         if files:
             place = str(files[0]) if len(files) == 1 else f"{os.path.commonpath(files)} ({len(files)} files)"
