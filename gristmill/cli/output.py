@@ -187,10 +187,10 @@ def show_decision(pipeline: str, retraining: Retraining) -> None:
         bold = [console.styled(name, "bold") if name in (CHALLENGER, CHAMPION) else name for name in names]
         shown = format_numbers(scores, digits=5)
         print_columns([column("judged on new data", bold), column(judged.metric, shown, numbers=True)])
-        if judged.interval:
-            difference, low, high = format_numbers([judged.difference, *judged.interval])
+        if judged.change:
+            difference, low, high = format_numbers(judged.change)
             console.write(
-                f"the champion's error minus the challenger's: {difference} ({low} to {high}, "
+                f"the challenger's {judged.metric} minus the champion's: {difference} ({low} to {high}, "
                 f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
             )
     version = f" as version {retraining.version}" if retraining.version else ""

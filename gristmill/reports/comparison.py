@@ -13,7 +13,7 @@ from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.page import page_name, render_page
-from gristmill.reports.scores import PARTS
+from gristmill.reports.scores import PART_NAMES, PARTS, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs, headline
 from gristmill.runs.retraining_record import CHALLENGER
@@ -128,16 +128,19 @@ class Comparison:
         """Return which run is better on the test set, and whether the difference could be chance."""
         from gristmill.reports.intervals import difference_in_words, read_errors  # late: NumPy
 
+        first, second = self.records
         one, other = (scores.headline for scores in scored)
         if one.metric != other.metric:
             return f"The runs have different headline metrics, {one.metric} and {other.metric}."
         ranks, shown = [each.ranks[0] for each in (one, other)], format_numbers([one.model, other.model])
-        better = f"The {SIDES[ranks[1] < ranks[0]]} run is better"
-        verdict = "Both runs are equally good" if ranks[0] == ranks[1] else better
-        verdict += f" on the test set: {one.metric} {shown[0]} and {shown[1]}."
-        first, second = self.records
+        figures = f"on the test set: {metric_name(one.metric)} {shown[0]} and {shown[1]}."
         if first.references["preprocess"]["digest"] != second.references["preprocess"]["digest"]:
-            return f"{verdict}\nTheir prepared data differs, so the test sets may differ, too."
+            return (
+                "The prepared data of the runs differs, so their test sets may differ, too, and the scores do not tell "
+                f"which run is better. Each {figures}"
+            )
+        better = f"The {SIDES[ranks[1] < ranks[0]]} run is better"
+        verdict = f"{'Both runs are equally good' if ranks[0] == ranks[1] else better} {figures}"
         contests = [read_errors(record.domain, self._folders(record)) for record in self.records]
         known = [contest for contest in contests if contest]
         errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, known, strict=False)}
@@ -201,7 +204,7 @@ def earlier_runs_section(record: Record, store: Store) -> Section | None:
         rows.append([name, run, *shown[3 * at : 3 * at + 3], "same" if data else "other", settings])
     headings = ["", "run", "validation", "test", "best baseline", "data", "other settings"]
     note = (
-        f"Scores are the {own.metric.replace('_', ' ')}. A run on other data may have another test set. All "
+        f"Scores: {metric_name(own.metric)}. A run on other data may have another test set. All "
         f"differences of the last two runs: gristmill compare {record.pipeline}."
     )
     return Section("Earlier runs", note, tables=[Table("", headings, rows, words=True)])
@@ -260,7 +263,7 @@ def _score_rows(found: Mapping[str, Any]) -> list[list[str]]:
     metric, rows = found["headline"]["metric"][1], []
     for part, pairs in sorted(found["scores"].items(), key=lambda item: PARTS.index(item[0])):
         ordered = sorted(pairs.items(), key=lambda item: item[0] != metric)
-        rows += [[f"{part} {name}", *_shown(pair), _change(pair)] for name, pair in ordered]
+        rows += [[f"{PART_NAMES[part]} {name}", *_shown(pair), _change(pair)] for name, pair in ordered]
     headline = found["headline"]
     return [
         *rows,

@@ -1,7 +1,7 @@
 """Is the difference between the errors of two models more than chance? An interval of their mean difference.
 
 The models are compared on the same test set, item by item (time, row, text or image), as a retraining compares them.
-The interval is that of the moving-block bootstrap (`gristmill/util/block_bootstrap.py`).
+The interval is that of the bootstrap; values in the order of time are drawn in blocks (`util/block_bootstrap.py`).
 """
 
 import importlib
@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gristmill.errors import RequestError
+from gristmill.reports.scores import metric_name
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
 from gristmill.settings.messages import format_numbers
 from gristmill.util.block_bootstrap import confidence_interval
@@ -42,17 +43,25 @@ def difference_in_words(contest: "Contest | None", name: str, other: str, names:
     """
     if contest is None:
         return f"No interval: the errors cannot be paired, or there are more than {_MAX_PREDICTIONS:,} predictions."
+    import numpy as np
+
     differences = contest.differences(name, other)
     if not differences.any():
         return f"On each item of the test set, the errors of {names[0]} and {names[1]} are equal."
+    if not np.isfinite(differences).all():
+        return "No interval: not all predictions are finite numbers."
+    metric, better = metric_name(contest.metric), "negative"
+    if contest.metric == "error rate":  # the headline of classifiers is the accuracy
+        metric, better, differences = "accuracy", "positive", -differences
     interval = confidence_interval(differences, CONFIDENCE_LEVEL, contest.block)
     if interval is None:
         return "The test set is too small to tell whether the difference could be chance."
     mean, low, high = format_numbers([float(differences.mean()), *interval], digits=3)
-    metric, count = contest.metric.replace("_", " "), len(differences)
+    method, count = "moving-block bootstrap" if contest.block else "bootstrap", len(differences)
     has_zero = interval[0] <= 0 <= interval[1]
     chance = "contains 0: the difference could be chance" if has_zero else "does not contain 0: chance is unlikely"
     return (
-        f"The {metric} of {names[0]} minus that of {names[1]} is {mean}, with a {CONFIDENCE_LEVEL:.0%} interval from "
-        f"{low} to {high} (moving-block bootstrap, {count:,} paired errors). The interval {chance}."
+        f"The {metric} of {names[0]} minus that of {names[1]} is {mean} ({better} is better), with a "
+        f"{CONFIDENCE_LEVEL:.0%} interval from {low} to {high} ({method}, {count:,} paired errors). "
+        f"The interval {chance}."
     )

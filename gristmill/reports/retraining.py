@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from gristmill.reports.page import page_name, render_page
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, as_svg, canvas, legend, whole_numbers
 from gristmill.reports.run import run_facts
+from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import BEST, Section, Table
 from gristmill.runs.records import Record, Runs
-from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Drift, Judgement, Retraining
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Drift, Judgement, Retraining
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
 
@@ -95,14 +96,14 @@ def _judgement(found: Retraining, judgement: Judgement) -> Section:
     if found.winner:
         origin = "the champion's recipe, fitted on new data" if found.kept_recipe else "selected"
         note += f" The challenger is {' + '.join(found.winner)}: {origin}."
-    if judgement.difference is not None and judgement.interval is not None:
-        difference, low, high = format_numbers([judgement.difference, *judgement.interval])
+    if judgement.change:
+        difference, low, high = format_numbers(judgement.change)
         note += (
-            f" The champion's error minus the challenger's is {difference} ({CONFIDENCE_LEVEL:.0%} moving-block "
-            f"bootstrap interval: {low} to {high})."
+            f" The {metric_name(judgement.metric)} of the challenger minus that of the champion is {difference} "
+            f"({CONFIDENCE_LEVEL:.0%} bootstrap interval: {low} to {high}; negative is better)."
         )
     pictures = [as_svg(_errors_figure(judgement), "Errors over the judged items")] if judgement.over_time else []
-    tables = [Table("", ["", judgement.metric], rows, marks={0: BEST})]
+    tables = [Table("", ["", metric_name(judgement.metric)], rows, marks={0: BEST})]
     return Section("Challenger, champion, baselines", note, pictures, tables)
 
 
@@ -111,11 +112,12 @@ def _errors_figure(judgement: Judgement) -> "Figure":
     import numpy as np
 
     figure, (axes,) = canvas(2.6)
-    for (name, errors), colour in zip(judgement.over_time.items(), (MODEL, ACCENT, BASELINE), strict=False):
+    colours = {CHALLENGER: MODEL, CHAMPION: ACCENT}
+    for name, errors in judgement.over_time.items():
         items = (np.arange(len(errors)) + 0.5) * judgement.items / len(errors)
-        axes.plot(items, errors, color=colour, label=name)
+        axes.plot(items, errors, color=colours.get(name, BASELINE), label=name)
     axes.set_xlabel("judged item, in order of time if there is one")
-    axes.set_ylabel(judgement.metric)
+    axes.set_ylabel(metric_name(judgement.metric))
     whole_numbers(axes)
     legend(axes)
     return figure

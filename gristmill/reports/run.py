@@ -58,9 +58,13 @@ def _leaderboard(record: Record, artifacts: Mapping[str, Artifact]) -> list[Sect
 
 def _chance(record: Record, folders: Mapping[str, Path]) -> str:
     """Return whether the difference between the model and its best baseline could be chance."""
-    best = Scores.read(folders["evaluate"]).best_baseline
+    scores = Scores.read(folders["evaluate"])
+    best, count = scores.best_baseline, len(scores.baselines)
     contest = read_errors(record.domain, folders)
-    return difference_in_words(contest, CHALLENGER, best, ("the model", best))
+    chance = difference_in_words(contest, CHALLENGER, best, ("the model", best))
+    if " interval from " not in chance or count == 1:
+        return chance
+    return f"{chance} It does not account for the choice of {best} as the best of {count} baselines on this test set."
 
 
 def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:

@@ -8,7 +8,15 @@ from gristmill.runs.scores import Headline, Scores, Selected, rank
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
+_ACRONYMS = ("mae", "rmse", "mse", "mape", "mase", "rmsse", "wql")
+_NAMES = {"smape": "sMAPE", "r2": "R²", "f1": "F1", "roc_auc": "ROC-AUC"}  # metrics that are not written like words
 PARTS = ("test", "validation", "train")  # in the order in which a report shows their scores
+PART_NAMES = {"test": "test", "validation": "validation", "train": "training"}
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric as sentences and axes name it: `MAE` of `mae`, `log loss` of `log_loss`."""
+    return _NAMES.get(metric) or (metric.upper() if metric in _ACRONYMS else metric.replace("_", " "))
 
 
 def scores_section(scores: Scores, metrics: Mapping[str, str], *remarks: str) -> Section:
@@ -27,7 +35,7 @@ def scores_table(scores: Scores, part: str, metrics: Mapping[str, str]) -> Table
     shown = {key: name for key, name in metrics.items() if any(values.get(key) is not None for _, values in named)}
     ranks = [rank(values[scores.metric], scores.higher_is_better) for _, values in named]
     rows, marks = score_rows(shown, named), {ranks.index(min(ranks)): BEST}
-    title, headings = f"{part.capitalize()} set", ["model or baseline", *shown.values()]
+    title, headings = f"{PART_NAMES[part].capitalize()} set", ["model or baseline", *shown.values()]
     return Table(title, headings, rows, folded=part != "test", marks=marks)
 
 

@@ -30,27 +30,33 @@ class Contest:
 
     metric: str  # name of the score
     errors: dict[str, Errors]  # (items,) each: of the challenger, the champion if there is one, and every baseline
-    block: int = 1  # number of neighbouring items that may depend on each other, such as forecasts that overlap
+    block: int = 0  # number of neighbouring items that may depend on each other; 0 if all are independent
     root: bool = False  # whether a score is the root of the mean error: RMSE, from squared errors
+    weights: Errors | None = None  # (items,): number of values whose mean is the error of the item; None if equal
 
     def score(self, name: str) -> float:
         """Return the score of a model: its mean error, or the root of that."""
-        mean = float(self.errors[name].mean())
+        mean = float(np.average(self.errors[name], weights=self.weights))
         return math.sqrt(mean) if self.root else mean
 
     def errors_over_time(self, name: str) -> list[float]:
         """Return the scores of a model on at most 48 pieces of the judged items, for a picture."""
-        pieces = np.array_split(self.errors[name], min(_MAX_PIECES, len(self.errors[name])))
-        means = np.array([piece.mean() for piece in pieces])
+        errors, weights = self.errors[name], self.weights
+        pieces = np.array_split(np.arange(len(errors)), min(_MAX_PIECES, len(errors)))
+        means = np.array([np.average(errors[at], weights=None if weights is None else weights[at]) for at in pieces])
         return [float(f"{mean:.4g}") for mean in (np.sqrt(means) if self.root else means)]
 
     def differences(self, name: str, other: str) -> Errors:
         """Return values, (items,), whose mean is the score of a model minus that of another one.
 
         A difference of roots is the difference of the means over the sum of the roots. Standard errors and intervals
-        take that sum as known.
+        take that sum as known. A weighted mean is a ratio of sums, whose linear approximation is bootstrapped: each
+        deviation from the mean counts by the item's weight.
         """
         differences = self.errors[name] - self.errors[other]
+        if self.weights is not None:
+            mean = np.average(differences, weights=self.weights)
+            differences = mean + (differences - mean) * self.weights / self.weights.mean()
         roots = self.score(name) + self.score(other)
         return differences / roots if self.root and 0 < roots < math.inf else differences
 

@@ -162,6 +162,13 @@ class Judgement(BaseModel):
     over_time: dict[str, list[JsonFloat]] = {}  # mean errors of consecutive items, of the models worth drawing
 
     @property
+    def change(self) -> tuple[float, float, float] | None:
+        """Challenger's score minus the champion's, and the bounds of its interval; None without an interval."""
+        if self.difference is None or self.interval is None:
+            return None
+        return -self.difference, -self.interval[1], -self.interval[0]
+
+    @property
     def best_first(self) -> list[tuple[str, float]]:
         """Names and scores, the best first and infinite ones last."""
         return sorted(self.scores.items(), key=lambda item: (not math.isfinite(item[1]), item[1]))

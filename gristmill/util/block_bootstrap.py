@@ -1,8 +1,9 @@
 """Moving-block bootstrap: how sure the mean of values is that depend on their neighbours.
 
 Blocks of consecutive values are drawn with replacement. A block is as long as the cube root of the number of values,
-and at least as long as `block`, the number of neighbours that may depend on each other. With fewer than five blocks
-side by side, or a value that is not finite, there is no result.
+and at least as long as `block`, the number of neighbours that may depend on each other. With a `block` of 0, values are
+independent and are drawn one by one. With fewer than five blocks side by side, or a value that is not finite, there is
+no result.
 
 Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of Statistics 17(3), 1989.
 """
@@ -44,7 +45,7 @@ def independent_blocks(count: int, block: int = 1) -> float:
 
 
 def _length(count: int, block: int) -> int:
-    return max(block, round(math.cbrt(count)))
+    return max(block, round(math.cbrt(count))) if block else 1
 
 
 def _drawn_means(values: "Values", block: int) -> "Values | None":

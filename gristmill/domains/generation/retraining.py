@@ -92,14 +92,19 @@ def judgeable(challenger: Folders, champion: Champion) -> int:
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the bits of challenger, baselines and champion on pieces of the challenger's test set.
 
-    With a champion they are bits per character on the text after all that either was trained or selected on, and each
-    baseline has its mean over the test set. Without one they are bits per token.
+    They are bits per character; without a champion, bits per token if the tokens do not represent the whole text. With
+    a champion, the text after all that either was trained or selected on counts, and each baseline has its mean over
+    the test set.
     """
     scores = GenerationScores.read(challenger["evaluate"])
     if champion is None:
         rows = read_table(challenger["evaluate"] / "bits.parquet").query("part == 'test'")
         columns = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in scores.baselines}
-        return Contest("bits_per_token", {name: bits.to_numpy() for name, bits in columns.items()})
+        score, per_token = (scores.model["test"][metric] or 0.0 for metric in (scores.metric, "bits_per_token"))
+        unit = score / per_token if per_token else 1.0
+        weights = np.diff([*rows["position"], scores.tokens["test"]]).astype(np.float64)
+        errors = {name: unit * bits.to_numpy() for name, bits in columns.items()}
+        return Contest(scores.metric, errors, block=1, weights=weights)
     text, begin = _unseen_text(challenger, champion.folders)
     scored = {CHALLENGER: _score(challenger, text, begin), CHAMPION: _score(champion.folders, text, begin)}
     _check_comparable(scored, challenger, champion.folders)
@@ -107,7 +112,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     tokens = scores.tokens["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
     for name, by_part in scores.baselines.items():
         errors[name] = tokens * np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"])
-    return Contest("bits_per_character", errors)
+    return Contest("bits_per_character", errors, block=1)
 
 
 def _end(then: str, now: str) -> int | None:

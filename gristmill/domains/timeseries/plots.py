@@ -8,6 +8,7 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, whole_numbers
+from gristmill.reports.scores import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure
         axes.plot(rows["group"].astype(int), rows[metric], "o-", color=colour, markersize=3, label=name)
     axes.set_xlabel("steps ahead")
     whole_numbers(axes)
-    axes.set_ylabel(metric.upper())
+    axes.set_ylabel(metric_name(metric))
     legend(axes)
     return figure
 

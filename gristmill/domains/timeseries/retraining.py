@@ -206,15 +206,16 @@ def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usu
     deviation = usual[1][data.layout.targets].reindex(data.ids)
     units = deviation.to_numpy()[data.series_of(starts)]  # (windows, targets), NaN for a new series
     known = ~np.isnan(units).any(axis=1)
-    return _by_time((misses[:, 0] / units).mean(axis=1)[known], data.times[starts][known])
+    errors, times = (misses[:, 0] / units).mean(axis=1)[known], data.times[starts][known]
+    return _by_time(errors, times) / _by_time(np.ones(len(times)), times)
 
 
 def contest(challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
     """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
 
     An error is the mean over horizon and targets, and over all series at the same time, of the loss of the headline
-    metric: absolute or squared, and scaled by each series' past for MASE and RMSSE. With `steps`, only so many steps
-    after each origin count.
+    metric: absolute or squared, and scaled by each series' past for MASE and RMSSE. Its weight is the number of these
+    values, so the score is that of evaluate. With `steps`, only so many steps after each origin count.
 
     The challenger's test set is newer than the champion's training data.
     """
@@ -241,18 +242,23 @@ def contest(challenger: Folders, champion: Champion | None, steps: int | None = 
     kept &= counted.any(axis=(1, 2))  # constant series have no unit
     if not kept.any():
         raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
-    errors = {}
-    for name, loss in found.items():
-        sums = np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2))
-        errors[name] = _by_time(sums / counted[kept].sum(axis=(1, 2)), data.times[starts][kept])
+    times = data.times[starts][kept]
+    weights = _by_time(counted[kept].sum(axis=(1, 2)), times)
+    errors = {
+        name: _by_time(np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2)), times) / weights
+        for name, loss in found.items()
+    }
     errors[CHALLENGER] = errors.pop(MODEL)
-    return Contest(scores.metric, errors, steps or data.layout.horizon, root)
+    # Windows of series with other ends may lie between those of the others: then items are closer than a stride.
+    in_step = np.bincount(data.series_of(starts[kept])).max() == len(weights)
+    block = -(-(steps or data.layout.horizon) // (data.layout.stride if in_step else 1))
+    return Contest(scores.metric, errors, block, root, weights)
 
 
-def _by_time(errors: Array, times: pd.Index) -> Array:
-    """Return the mean error at each time, in order; a NaN counts as infinite, while pandas would skip it."""
-    whole = pd.Series(np.where(np.isnan(errors), np.inf, errors), index=times)
-    return np.asarray(whole.groupby(level=0).mean(), np.float64)
+def _by_time(values: Array, times: pd.Index) -> Array:
+    """Return the sum at each time, in order; a NaN counts as infinite, while pandas would skip it."""
+    whole = pd.Series(np.where(np.isnan(values), np.inf, values), index=times)
+    return np.asarray(whole.groupby(level=0).sum(), np.float64)
 
 
 def _replay(ingest: Path, champion: Champion, trained: pd.DataFrame) -> ChampionReplay:

@@ -344,7 +344,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
         "challenger 3.79",
         "champion 11.30",
         "wild nan",
-        "the champion's error minus the challenger's: 7.51 (5.00 to 9.00, 95% interval of 24 items)",
+        "the challenger's mae minus the champion's: -7.51 (-9.00 to -5.00, 95% interval of 24 items)",
         "small: promoted as version 2 (mae 3.79 against the champion's 11.3; still worse than ar with 3.54)",
         "stage this run key digest s",
     ]

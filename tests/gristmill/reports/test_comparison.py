@@ -43,7 +43,7 @@ def test_the_last_two_runs_are_compared_by_default_and_by_name_the_chosen_ones(l
     assert document["changes"] == {}
     mae = document["scores"]["test"]["mae"]
     assert mae[0] == mae[1]
-    assert document["verdict"].startswith("Both runs are equally good on the test set: mae ")
+    assert document["verdict"].startswith("Both runs are equally good on the test set: MAE ")
     assert document["training"] == {}  # in closed form
     version = project.promote("small", run=found.records[0].id).version
     assert project.compare("small", f"v{version}", later.id).records == found.records
@@ -117,12 +117,29 @@ def test_a_difference_could_be_chance_if_its_interval_contains_0(shift: float, w
 
     said = difference_in_words(Contest("mae", errors), "one", "other", ("this", "that"))
 
-    assert said.startswith("The mae of this minus that of that is ")
+    assert said.startswith("The MAE of this minus that of that is ")
     assert said.endswith(f"{words}.")
-    assert "400 paired errors" in said
+    assert "(negative is better), with a 95% interval from " in said
+    assert "(bootstrap, 400 paired errors)" in said
     few = {name: values[:4] for name, values in errors.items()}
     same = difference_in_words(
         Contest("mae", {"one": errors["one"], "other": errors["one"]}), "one", "other", ("a", "b")
     )
     assert same == "On each item of the test set, the errors of a and b are equal."
     assert "too small to tell" in difference_in_words(Contest("mae", few), "one", "other", ("this", "that"))
+    errors["one"][3] = np.inf
+    assert "not all predictions are finite" in difference_in_words(Contest("mae", errors), "one", "other", ("a", "b"))
+
+
+def test_the_order_of_independent_examples_does_not_matter_and_classifiers_are_compared_by_accuracy() -> None:
+    sorted_by_class = {"one": np.repeat([0.0, 1.0], [300, 100]), "other": np.repeat([1.0, 0.0], [300, 100])}
+    shuffled = {name: np.random.default_rng(0).permutation(errors) for name, errors in sorted_by_class.items()}
+
+    said = [
+        difference_in_words(Contest("error rate", errors), "one", "other", ("this", "that"))
+        for errors in (sorted_by_class, shuffled)
+    ]
+
+    assert said[0].startswith("The accuracy of this minus that of that is 0.5")
+    assert "(positive is better), with a 95% interval from 0.4" in said[0]
+    assert said[0] == said[1]

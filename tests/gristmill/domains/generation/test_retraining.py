@@ -158,9 +158,11 @@ def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion
 def test_without_a_champion_the_blocks_of_the_test_part_count(champion: Folders) -> None:
     found = contest(champion, None)
     rows = read_table(champion["evaluate"] / "bits.parquet").query("part == 'test'")
-    assert found.metric == "bits_per_token"
-    assert found.errors[CHALLENGER].tolist() == rows["model"].tolist()
-    assert found.errors["bigram"].tolist() == rows["bigram"].tolist()
+    scores = read_document(champion["evaluate"] / "scores.json")
+    assert found.metric == "bits_per_character"
+    assert found.score(CHALLENGER) == pytest.approx(scores["model"]["test"]["bits_per_character"])
+    assert found.score("bigram") == pytest.approx(scores["baselines"]["bigram"]["test"]["bits_per_character"])
+    assert len(found.errors[CHALLENGER]) == len(rows)
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,23 @@ def test_series_of_different_scale_are_judged_in_their_own_units(
     assert found.score(CHALLENGER) == pytest.approx(Scores.read(challenger["evaluate"]).test)
 
 
+def test_series_of_unequal_length_differ_from_a_baseline_as_the_scores_do(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    walks = {shop: random.normal(size=80).cumsum() for shop in "abcd"} | {"e": np.full(80, np.nan)}
+    for shop, end in (("b", 70), ("c", 70), ("d", 70)):
+        walks[shop][end:] = np.nan
+    walks["e"][20:60] = random.normal(size=40).cumsum()
+    cut = Preprocess(history=4, horizon=3, stride=3, validation=12, test=18)
+
+    for split, block in (("time", 1), ("per_series", 3)):
+        challenger = shops(tmp_path / split, walks, cut.model_copy(update={"split": split}))
+        found, scores = contest(challenger, None), Scores.read(challenger["evaluate"])
+
+        expected = scores.test - scores.baselines["naive"]["test"][scores.metric]
+        assert found.differences(CHALLENGER, "naive").mean() == pytest.approx(expected)
+        assert found.block == block
+
+
 @pytest.mark.parametrize(("names", "metric"), [(("one",), "rmse"), (("one", "large"), "rmsse")])
 def test_sparse_series_are_judged_by_squared_errors_like_the_run(
     names: tuple[str, ...], metric: str, tmp_path: Path, parity_here: None
