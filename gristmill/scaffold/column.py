@@ -20,6 +20,7 @@ _ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
 _DECORATED_NUMBER = (  # -1,234.50 €, 2,50,000 or 1.1k
     rf"[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?\s?([%$€£¥]|{MULTIPLIER})?"
 )
+_WITH_TEXT = r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,8})$"
 _MAX_CATEGORIES = 50
 _MAX_CATEGORY_SHARE = 0.2  # distinct values per row; beyond it, there are too few rows per value
 MISSING_MARKS = {
@@ -118,6 +119,12 @@ class SampledColumn:
         plain = self.unmarked[self._parsed.notna()]
         kinds = [short_repr(cells.iloc[0]) for cells in (marked, plain) if len(cells)]
         return f"holds {' and '.join(kinds)}: keep only digits and the decimal mark, or convert it in source.prepare,"
+
+    @property
+    def possible_unit(self) -> str:
+        """Return a text after each number that may be a unit unknown to `init`; empty if there is none."""
+        found = self.unmarked.dropna().astype("str").str.strip().str.extract(_WITH_TEXT)[0].unique()
+        return str(found[0]) if len(found) == 1 and isinstance(found[0], str) else ""
 
     @cached_property
     def first_bad(self) -> int | None:

@@ -41,7 +41,7 @@ class _Evidence:
     decimal: dict[str, str] = field(default_factory=dict)
     thousands: dict[str, str] = field(default_factory=dict)
     either: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))  # by column: 1,234
-    beside: set[str] = field(default_factory=set)  # marks of `either` in a column with numbers such as 950
+    beside: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # those with numbers such as 950
 
 
 def format_guesses(columns: Mapping[str, "pd.Series[Any]"], separator: str) -> list[Guess]:
@@ -97,7 +97,7 @@ def _collect(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
             evidence.either[mark][name] = shown
             plain = pd.to_numeric(cells, errors="coerce").abs()[~cells.str.contains(mark, regex=False)]
             if plain.between(_MIN_WITHOUT_MARK, 999).any() and not (plain > 999).any() and mark not in evidence.decimal:
-                evidence.beside.add(mark)
+                evidence.beside[mark].add(name)
     for mark in (" ", "'"):
         if shown := first(rf"{grouped_digits(THOUSANDS[mark])}(?:[.,]\d+)?"):
             evidence.thousands.setdefault(mark, shown)
@@ -128,9 +128,10 @@ def _marks(evidence: _Evidence, separator: str) -> list[Guess]:
         cell = shown.get(str(decimal)) or evidence.thousands.get(".") or shown.get(".")
         guesses.append(Guess("decimal", decimal, why.format(cell)))
     if thousands:
-        as_in = f"as in {evidence.thousands.get(thousands) or shown[thousands]}"
-        if thousands in evidence.thousands and thousands != separator and (also := evidence.either.get(thousands)):
-            column, cell = next(iter(also.items()))
-            as_in += f"; check {', '.join(map(repr, also))}: {cell} in {column!r} is read as a number over 1,000"
-        guesses.append(Guess("thousands", thousands, as_in))
+        why = f"as in {evidence.thousands.get(thousands) or shown[thousands]}"
+        unsure_columns = [name for name in evidence.either.get(thousands, ()) if name not in evidence.beside[thousands]]
+        if unsure_columns and thousands != separator:
+            cell = evidence.either[thousands][unsure_columns[0]]
+            why += f"; check {', '.join(map(repr, unsure_columns))}, where {cell} is read as a number over 1,000"
+        guesses.append(Guess("thousands", thousands, why))
     return guesses

@@ -29,11 +29,12 @@ def propose(data: Data, target: str | None) -> Proposal:
     _check_not_classes(table, target)
     chosen, why = choose_target(table, target, set(), first=False)
     inputs = [column for column in table.columns.values() if column is not chosen and not column.why_useless]
-    unused = {
-        column.name: said
-        for column in inputs
-        if column.numbers is not None and (said := why_unresolved(np.asarray(column.numbers.dropna(), np.float64)))
-    }
+    if said := _why_unresolved(chosen):
+        raise DataError(
+            f"{table.rows.name}: column {chosen.name!r} {said}. Subtract a constant from it in source.prepare, or "
+            "choose another with --target."
+        )
+    unused = {column.name: said for column in inputs if (said := _why_unresolved(column))}
     numbers = [column for column in inputs if column.numbers is not None and column.name not in unused]
     texts = [column for column in inputs if column.numbers is None]
     categories = [column for column in texts if column.is_category and not column.why_not_numbers]
@@ -55,6 +56,11 @@ def propose(data: Data, target: str | None) -> Proposal:
         note = f"{chosen.name!r} holds two values: it is predicted as a number, because no domain classifies tables."
         notes = [note, *notes]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
+
+
+def _why_unresolved(column: SampledColumn) -> str:
+    numbers = column.numbers
+    return "" if numbers is None else why_unresolved(np.asarray(numbers.dropna(), np.float64))
 
 
 def _check_not_classes(table: SampledTable, target: str | None) -> None:

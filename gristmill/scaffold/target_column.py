@@ -7,6 +7,7 @@ from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.time_columns import is_named_like_time
+from gristmill.util.toml import toml_value
 
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
 _MAX_COLUMNS_LISTED = 12
@@ -95,13 +96,19 @@ def unused_notes(table: SampledTable, used: Collection[str], others: Mapping[str
 
 
 def _described(column: SampledColumn) -> str:
-    """Return what a column of texts holds, and how it could be read as times if it is named like them."""
+    """Return what a column of texts holds, and how it could be read as numbers or times if it looks like them."""
     texts = f"holds {column.distinct:,} different texts"
-    if not is_named_like_time(column.name) or column.numbers is not None:
+    if column.numbers is not None or not column.distinct:
+        return texts
+    texts_such_as = f"{texts} such as {short_repr(column.cells.dropna().iloc[0])}"
+    if unit := column.possible_unit:
+        setting = toml_value({column.name: unit})
+        return f"{texts_such_as}; if {unit!r} is a unit, set the source's units = {setting}"
+    if not is_named_like_time(column.name):
         return texts
     return (
-        f"{texts} such as {short_repr(column.cells.dropna().iloc[0])}; if these are times, write them in "
-        "source.prepare as 2024-01-31, or with English names of months"
+        f"{texts_such_as}; if these are times, write them in source.prepare as 2024-01-31, or with English names of "
+        "months"
     )
 
 
@@ -125,4 +132,8 @@ def _check_cells(table: SampledTable, column: SampledColumn) -> None:
 
 
 def _why_no_target(column: SampledColumn) -> str:
-    return column.why_not_numbers or column.why_useless or "holds no numbers"
+    return (
+        column.why_not_numbers
+        or column.why_useless
+        or (_described(column) if column.possible_unit else "holds no numbers")
+    )

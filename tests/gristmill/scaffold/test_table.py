@@ -161,7 +161,8 @@ def test_a_unit_is_left_out_of_its_own_column_only(tmp_path: Path) -> None:
     ("content", "key", "why"),
     [
         ("a;b\n1.503;1\n2.117;2\n", "decimal", 'if 1.503 means a number over 1,000, use decimal = ","'),
-        ("a;b\n1.220,74;51.004\n1,5;52.116\n", "thousands", "check 'b': 51.004 in 'b' is read as a number over 1,000"),
+        ("a;b\n1.220,74;51.004\n1,5;52.116\n", "thousands", "check 'b', where 51.004 is read as a number over 1,000"),
+        ("a;b\n72,5;51.004\n1,5;52.116\n", "thousands", "check 'b', where 51.004 is read as a number over 1,000"),
     ],
 )
 def test_a_mark_that_could_be_of_both_kinds_is_named(tmp_path: Path, content: str, key: str, why: str) -> None:

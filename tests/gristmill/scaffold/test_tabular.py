@@ -47,6 +47,20 @@ def test_a_column_that_float32_cannot_resolve_is_left_out(proposed: Propose) -> 
     assert any(note.startswith("Not used: 'big', which varies by ") for note in draft.notes)
 
 
+def test_a_target_that_float32_cannot_resolve_is_refused(proposed: Propose) -> None:
+    with pytest.raises(DataError, match=r"given.csv: column 'big' varies by .* or choose another with --target"):
+        proposed({"rooms": [2, 3, 4] * 20, "big": [2**62 + at % 7 * 1024 for at in range(60)]})
+
+
+def test_an_unknown_unit_is_named_with_its_setting(proposed: Propose) -> None:
+    pieces = [f"{at % 37 + 1} Stk" for at in range(60)]
+
+    assert any(
+        """such as '1 Stk'; if 'Stk' is a unit, set the source's units = { pieces = "Stk" }.""" in note
+        for note in proposed({"pieces": pieces} | COLUMNS).notes
+    )
+
+
 def test_times_that_are_not_read_are_shown_with_a_remedy(proposed: Propose) -> None:
     weeks = [f"2022-W{at:02}" for at in range(1, 53)]
 
