@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
@@ -17,6 +17,7 @@ from gristmill.sources.images.listing import Listing
 
 _LISTS = (".csv", ".tsv")
 _APPLE = (".heic", ".heif")  # photos of Apple phones, which Pillow cannot read
+_UNREAD = ("encoding", "comment", "skip_rows", "header_rows", "footer", "strip")  # settings of CSV files only
 _MIN_PIXELS = 16  # of an image
 
 Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and its files
@@ -63,6 +64,11 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
     image = next((column for column in table.columns.values() if names_photos(column)), None)
     if image is None:
         return None
+    if odd := next((guess for guess in table.layout if guess.key in _UNREAD), None):
+        raise DataError(
+            f"{path}: needs {odd.key} = {short_repr(odd.value)} ({odd.why}), which lists of photos do not have. Save "
+            "it as UTF-8, with the header in the first row, and without other rows or spaces around cells."
+        )
     label, why = choose_class_column(table, {image.name}, target)
     photos = [(path.parent / name).parent for name in image.cells.astype("str")]
     folder = data if len(data.files()) > 1 else data.at(Path(os.path.commonpath(photos)))

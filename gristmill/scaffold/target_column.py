@@ -46,7 +46,7 @@ def choose_target(
         reasons = "; ".join(f"{column.name!r} {_why_no_target(column)}" for column in free[:_MAX_COLUMNS_LISTED])
         raise DataError(
             f"{table.rows.name}: no numeric column to predict ({reasons or 'there is no other column'}). "
-            "Fix one of them, or add such a column."
+            "Convert one of them in source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
     chosen = likely[0 if first else -1]
@@ -132,8 +132,8 @@ def _check_cells(table: SampledTable, column: SampledColumn) -> None:
 
 
 def _why_no_target(column: SampledColumn) -> str:
-    return (
-        column.why_not_numbers
-        or column.why_useless
-        or (_described(column) if column.possible_unit else "holds no numbers")
-    )
+    if found := column.why_not_numbers or column.why_useless:
+        return found
+    if column.possible_unit:
+        return _described(column)
+    return f"holds texts such as {short_repr(column.cells.dropna().iloc[0])}"

@@ -154,7 +154,7 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
     assert proposed(COLUMNS, target="rooms").values()["ingest"]["target"] == "rooms"
     with pytest.raises(RequestError, match=r"^--target town: 3 classes, but no domain classifies tables"):
         proposed(COLUMNS, target="town")
-    with pytest.raises(DataError, match=r"the column 'name' holds no numbers\. Fix it, or choose another"):
+    with pytest.raises(DataError, match=r"the column 'name' holds texts such as 'house 0'\. Fix it, or choose another"):
         proposed(COLUMNS, target="name")
     with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
         proposed(COLUMNS, target="stray")
@@ -165,7 +165,7 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"name": ["a", "b"] * 20}, "no numeric column to predict ('name' holds no numbers)"),
+        ({"name": ["a", "b"] * 20}, "no numeric column to predict ('name' holds texts such as 'a')"),
         ({"y": [1.5, 2.5] * 20}, "no column to predict 'y' from. There is no other column."),
         (
             {"id": range(40), "y": [1.5, 2.5] * 20},
@@ -240,7 +240,7 @@ def test_another_way_of_writing_two_values_is_named(proposed: Propose) -> None:
 
 
 def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
-    with pytest.raises(DataError, match="'price' holds no numbers"):
+    with pytest.raises(DataError, match="'price' holds texts such as"):
         proposed({"price": ["9" * 40] * 20 + ["8" * 40] * 20})
 
 

@@ -218,7 +218,7 @@ def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed:
 
     assert proposed(columns).values()["ingest"]["target"] == "x"
     assert proposed(columns, target="y").values()["ingest"]["target"] == "y"
-    for name, why in (("same", "holds one value"), ("name", "holds no numbers"), ("date", "holds times or names")):
+    for name, why in (("same", "holds one value"), ("name", "holds texts such as"), ("date", "holds times or names")):
         with pytest.raises(DataError, match=f"{name!r}.*{why}"):
             proposed(columns, target=name)
 

@@ -103,6 +103,17 @@ def test_archives_are_looked_into(tmp_path: Path) -> None:
     assert draft.summary == "pets.zip: 8 photos: 4 'cat', 4 'dog'"
 
 
+def test_a_list_that_is_not_plain_is_refused_with_what_was_found(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "all", count=12)
+    rows = "".join(f"all/{at}.png;{['Kätzchen', 'Hund'][at % 2]}\n" for at in range(12))
+    (tmp_path / "pets/list.csv").write_bytes(f"file;animal\n{rows}".encode("cp1252"))
+
+    with pytest.raises(
+        DataError, match=r"list.csv: needs encoding = 'cp1252' \(.*\), which lists of photos do not have"
+    ):
+        proposed(tmp_path / "pets/list.csv", tmp_path)
+
+
 @pytest.mark.parametrize("given", ["pets", "pets/list.csv"])
 def test_a_list_names_the_classes(tmp_path: Path, given: str) -> None:
     write_photos(tmp_path / "pets", "all", count=12)
