@@ -59,7 +59,7 @@ _SHRINK_PIPELINES = [
     ("score", 0),
 ]
 _SHRINK_RUNS = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
-_SHRINK_POINTS = [("parameters", 0), ("train s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
+_SHRINK_POINTS = [("parameters", 0), ("fit s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
 _SHRINK_VERSIONS = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0), ("with", 12)]
 
 

@@ -8,7 +8,7 @@ from gristmill.reports.sections import Section, Table
 
 
 def as_html(section: Section) -> str:
-    """Return a section with its tables, whose first row is marked, and its pictures.
+    """Return a section with its tables, in which the model's row is marked, and its pictures.
 
     Its styles must not affect the rest of the notebook. matplotlib's style in every picture applies to all lines of the
     page, so it is removed; the template has one for the picture.

@@ -1,6 +1,7 @@
 """Two runs of a pipeline side by side: settings, data, scores and training, for a terminal, a page or a notebook."""
 
 import importlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gristmill.config.catalogue import restore_settings
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
@@ -50,7 +52,7 @@ class Comparison:
         return {
             "pipeline": first.pipeline,
             "runs": _paired(map(self._facts, self.records)),
-            "settings": differing_settings(first.settings, second.settings),
+            "settings": differing_settings(first.domain, first.settings, second.settings),
             "data": _paired(map(self._data, self.records)),
             "changes": self._changes(),
             "headline": _paired(headlines),
@@ -174,7 +176,16 @@ class Comparison:
         return {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}
 
     def _folder(self, record: Record, stage: str) -> Path:
-        return self.store.open_verified(record.references[stage], by_stat=True).path
+        reference = record.references[stage]
+        try:
+            return self.store.open_verified(reference, by_stat=True).path
+        except CorruptArtifact:
+            if self.store.path(reference["stage"], reference["key"]).exists():
+                raise
+        removed = "scores were" if stage == "evaluate" else f"artifact of {stage} was"
+        raise RequestError(
+            f"run {record.id}: its {removed} removed by gristmill gc. Run it again, or choose another run."
+        )
 
 
 def earlier_runs_section(record: Record, store: Store) -> Section | None:
@@ -199,7 +210,7 @@ def earlier_runs_section(record: Record, store: Store) -> Section | None:
     rows = []
     for at, (name, run, _, kept) in enumerate(runs):
         data = kept.references["ingest"]["digest"] == record.references["ingest"]["digest"]
-        changed = differing_settings(kept.settings, record.settings).items()
+        changed = differing_settings(record.domain, kept.settings, record.settings).items()
         settings = "; ".join(f"{key} = {setting_text(pair[0])}" for key, pair in changed)
         rows.append([name, run, *shown[3 * at : 3 * at + 3], "same" if data else "other", settings])
     headings = ["", "run", "validation", "test", "best baseline", "data", "other settings"]
@@ -210,13 +221,18 @@ def earlier_runs_section(record: Record, store: Store) -> Section | None:
     return Section("Earlier runs", note, tables=[Table("", headings, rows, words=True)])
 
 
-def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Pairs:
+def differing_settings(domain: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Pairs:
     """Return the settings of two runs that differ, by `table.key`.
 
-    A key of a table that only one of the runs has, although the table has the same kind, is one that another version of
-    gristmill added or removed: it is left out.
+    Both are read by this version of gristmill, so that values which another version wrote in another way, or not at
+    all, are no difference. If that fails, a key that only one of the runs has in a table of the same kind is left out.
     """
     found: Pairs = {}
+    with suppress(RequestError):
+        first, second = (
+            {name: table.model_dump(mode="json") for name, table in restore_settings(domain, settings).items()}
+            for settings in (first, second)
+        )
     for table in {**first, **second}:
         one, other = first.get(table, {}), second.get(table, {})
         same_kind = one and other and one.get("kind") == other.get("kind")
@@ -253,7 +269,7 @@ def _shown(pair: Sequence[Any]) -> list[str]:
 
 def _change(pair: Sequence[Any]) -> str:
     """Return the second number minus the first; empty for other values."""
-    if any(value is None or isinstance(value, str) for value in pair) or pair[0] == pair[1]:
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in pair) or pair[0] == pair[1]:
         return ""
     return format_numbers([*pair, pair[1] - pair[0]], sign=True)[2]
 

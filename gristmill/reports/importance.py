@@ -28,6 +28,6 @@ def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section
     deviations = format_numbers([error, *(feature["deviation"] for feature in features)], digits=3)[1:]
     shares = [f"{feature['rise'] / error:+.0%}" if error else MISSING for feature in features]
     names = [feature["feature"] for feature in features]
-    rows = [list(row) for row in zip(names, rises, deviations, shares, strict=True)]
     headings = ["feature", f"rise of {metric}", "±", f"of the {metric}"]
-    yield Section("Importance of the features", note, tables=[Table("", headings, rows)])
+    table = Table.of_columns("", headings, [names, rises, deviations, shares])
+    yield Section("Importance of the features", note, tables=[table])

@@ -49,11 +49,13 @@ def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Sec
     cells = [format_numbers(_known(tried[name]), digits=3) for name in names]
     cells[2] = [f"{percent}%" if percent else MISSING for percent in whole_percents(tried["weight"])]
     cells[4] = format_numbers(_known(tried["microseconds"]), digits=2)
-    rows = [list(row) for row in zip(tried["candidate"], *cells, strict=True)]
-    of_test = list(map(list, zip(tried["candidate"], format_numbers(_known(tried["test"])), strict=True)))
+    candidates, of_test = tried["candidate"].tolist(), format_numbers(_known(tried["test"]))
     title = "Scores on the test set, not used for selection"
     marks = {at: "in the model" for at, weight in enumerate(tried["weight"]) if weight > 0}
-    tables = [Table("", headings, rows, marks=marks), Table(title, ["candidate", scores.metric], of_test, folded=True)]
+    tables = [
+        Table.of_columns("", headings, [candidates, *cells], marks=marks),
+        Table.of_columns(title, ["candidate", scores.metric], [candidates, of_test], folded=True),
+    ]
     return Section("Leaderboard", " ".join([f"{note}.", *failed]), tables=tables)
 
 

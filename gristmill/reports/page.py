@@ -34,12 +34,16 @@ def render_page(
     Facts are shown at the top, by name. A fact or the cell of a table may be `Markup`: a link, a small picture.
     """
     path, index = page_path(store, name), page_path(store, INDEX)
+    listed, anchors = list(sections), list[str]()
+    for at, anchor in enumerate(section.anchor for section in listed):
+        anchors.append(f"{anchor}-{at}" if anchor in ("", *anchors) else anchor)
     page = render_template(
         "report.html",
         title=title,
         description=description,
         facts=facts,
-        sections=list(sections),
+        sections=listed,
+        anchors=anchors,
         index=index.name if name != INDEX and index.exists() else None,
     )
     with translate_disk_errors(store.root):

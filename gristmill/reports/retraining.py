@@ -89,7 +89,7 @@ def drift_section(drift: Drift, inputs: str = "Inputs, compared with the trainin
 
 def _judgement(found: Retraining, judgement: Judgement) -> Section:
     names, scores = zip(*judgement.best_first, strict=True)
-    rows = [list(row) for row in zip(names, format_numbers(scores, digits=5), strict=True)]
+    cells = [names, format_numbers(scores, digits=5)]
     note = f"Judged on {judgement.items:,} items that no model was trained on; lower is better."
     if judgement.best_baseline:
         note += f" The best baseline on earlier data was {judgement.best_baseline}."
@@ -103,7 +103,7 @@ def _judgement(found: Retraining, judgement: Judgement) -> Section:
             f"({CONFIDENCE_LEVEL:.0%} bootstrap interval: {low} to {high}; negative is better)."
         )
     pictures = [as_svg(_errors_figure(judgement), "Errors over the judged items")] if judgement.over_time else []
-    tables = [Table("", ["", metric_name(judgement.metric)], rows, marks={0: BEST})]
+    tables = [Table.of_columns("", ["", metric_name(judgement.metric)], cells, marks={0: BEST})]
     return Section("Challenger, champion, baselines", note, pictures, tables)
 
 

@@ -1,7 +1,9 @@
 """The content of a page: sections with notes, pictures, tables and passages of text."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 BEST = "best"  # badge of the row with the best score
 
@@ -19,6 +21,11 @@ class Table:
     words: bool = False
     folded: bool = False  # shown on a click on its title
     marks: dict[int, str] = field(default_factory=dict)  # badge of a row, such as "best", by its position
+
+    @classmethod
+    def of_columns(cls, title: str, headings: list[str], columns: Iterable[Iterable[str]], **more: Any) -> "Table":
+        """Return a table from the cells of its columns."""
+        return cls(title, headings, list(map(list, zip(*columns, strict=True))), **more)
 
 
 @dataclass(frozen=True)
@@ -42,4 +49,4 @@ class Section:
     @property
     def anchor(self) -> str:
         """The section's name in the address of its page: `forecast-and-truth`."""
-        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        return re.sub(r"\W+", "-", self.title.lower()).strip("-")

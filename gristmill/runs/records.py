@@ -30,6 +30,7 @@ from gristmill.util.processes import is_running, process_identity
 logger = logging.getLogger(__name__)
 
 _ID_PATTERN = r"[\w-]+"
+_FITTED = ("train", "select", "refit")  # stages whose artifacts are the model
 _MAX_RUNS_LISTED = 5  # in an error: a pipeline may have thousands
 
 RunOutcome = Literal["running", "succeeded", "failed", "interrupted"]
@@ -93,6 +94,11 @@ class Record(BaseModel):
         if self.finished or self.outcome == "running":
             return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
         return sum(stage.seconds for stage in self.stages.values())  # killed: only the finished stages are known
+
+    @property
+    def model(self) -> dict[str, str]:
+        """Digests of what the run fitted or selected. Runs with the same model may have been scored by other code."""
+        return {name: self.stages[name].reference["digest"] for name in _FITTED if name in self.stages}
 
     @property
     def references(self) -> dict[str, Reference]:
@@ -215,7 +221,7 @@ class Runs:
                 other.id < record.id
                 and other.outcome == "succeeded"
                 and other.made_model
-                and other.references != record.references
+                and other.model != record.model
             ),
         )
 

@@ -70,7 +70,7 @@ class SweepResult:
             ]
             for entry, mean, spread in zip(self.entries, shown[::2], shown[1::2], strict=True)
         ]
-        headings = ["point", self._measure, "± over seeds", "seeds", "parameters", "train s"]
+        headings = ["point", self._measure, "± over seeds", "seeds", "parameters", "fit s"]
         return Table("", headings, rows, marks={0: BEST} if self.best else {})
 
     @property

@@ -12,6 +12,7 @@ from gristmill.domains.common.folds import Split
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 PARTS = ("train", "validation", "test")
+MAX_NAMES = 12  # of a category, the most frequent or the worst ones, in tables and pictures
 
 Values = npt.NDArray[np.float64]  # (rows,)
 Inputs = npt.NDArray[Any]  # (rows, …) input of a network; structured if it takes several inputs by name

@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from gristmill.domains.tabular.dataset import PARTS, by_part
+from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, by_part
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, name_ticks, panels
+from gristmill.reports.scores import PART_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MAX_NAMES = 12  # of a category
+MAX_DOTS = 2_000  # of a part: every dot is an element of the page
 _COLOURS = dict(zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True))
 
 
@@ -21,7 +22,8 @@ def scatter_figure(predictions: pd.DataFrame) -> "Figure":
     ends = [predictions[["y", "model"]].min().min(), predictions[["y", "model"]].max().max()]
     axes.plot(ends, ends, color=ACCENT, linewidth=0.8, linestyle="--", label="equal")
     for part, rows in by_part(predictions).items():
-        axes.plot(rows["y"], rows["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=part)
+        some, label = _sampled(rows), PART_NAMES[part]
+        axes.plot(some["y"], some["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=label)
     axes.set_xlabel("truth")
     axes.set_ylabel("prediction")
     legend(axes)
@@ -31,9 +33,9 @@ def scatter_figure(predictions: pd.DataFrame) -> "Figure":
 def residual_figure(test: pd.DataFrame) -> "Figure":
     """Draw residuals by prediction, and their histogram."""
     figure, (by_prediction, distribution) = canvas(2.6, columns=2, widths=(3, 1))
-    residuals = test["y"] - test["model"]
+    residuals, some = test["y"] - test["model"], _sampled(test)
     by_prediction.axhline(0, color=TRUTH, linewidth=0.8)
-    by_prediction.plot(test["model"], residuals, ".", color=MODEL, markersize=4)
+    by_prediction.plot(some["model"], some["y"] - some["model"], ".", color=MODEL, markersize=4)
     by_prediction.set_xlabel("prediction")
     by_prediction.set_ylabel("residual")
     distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
@@ -44,6 +46,8 @@ def residual_figure(test: pd.DataFrame) -> "Figure":
 def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame) -> "Figure":
     """Draw residuals by the values of each feature."""
     figure, axes = panels(list(map(str, features)), "residual")
+    test = _sampled(test)
+    features = features.loc[test.index]
     for single, name in zip(axes, features, strict=True):
         single.axhline(0, color=TRUTH, linewidth=0.8)
         single.plot(_positions(single, features[name]), test["y"] - test["model"], ".", color=MODEL, markersize=3)
@@ -62,11 +66,16 @@ def dependence_figure(table: pd.DataFrame, target: str) -> "Figure":
     return figure
 
 
+def _sampled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return at most `MAX_DOTS` rows, drawn at random."""
+    return rows if len(rows) <= MAX_DOTS else rows.sample(MAX_DOTS, random_state=0)
+
+
 def _positions(axes: "Axes", values: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return where values are on the x-axis: numbers as they are, names at places that are labelled with them."""
     if pd.api.types.is_numeric_dtype(values):
         return values
-    names = list(values.value_counts().index[:_MAX_NAMES])
+    names = list(values.value_counts().index[:MAX_NAMES])
     name_ticks(axes, names)
     return values.map({name: at for at, name in enumerate(names)})
 
@@ -78,8 +87,9 @@ def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: s
     axes.plot(along["x"], along[best], color=BASELINE, linestyle="--", label=best)
     axes.plot(along["x"], along["model"], color=MODEL, label="model")
     for part, rows in by_part(along).items():
-        marker = "o" if part == "test" else "."
-        axes.plot(rows["x"], rows["y"], marker, color=_COLOURS[part], linestyle="none", fillstyle="none", label=part)
+        marker, some, colour = "o" if part == "test" else ".", _sampled(rows), _COLOURS[part]
+        label = PART_NAMES[part]
+        axes.plot(some["x"], some["y"], marker, color=colour, linestyle="none", fillstyle="none", label=label)
     axes.set_xlabel(str(column.name))
     axes.set_ylabel(target)
     legend(axes)

@@ -8,21 +8,21 @@ import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.tabular import dataset, plots
-from gristmill.domains.tabular.dataset import PARTS, Prepared
+from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
 from gristmill.domains.tabular.partial_dependence import MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
+from gristmill.reports.statistics import missing_count, statistics_table
 from gristmill.runs.scores import Scores
-from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column
+from gristmill.settings.messages import format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
 _MAX_ROWS_LISTED = 10
-_MAX_NAMES = 12  # of a category, in a table
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -32,10 +32,12 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     explained = scores.model["test"]["r2"]
     remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
     yield scores_section(scores, METRICS, remark)
-    yield from prediction_sections(data, predictions, scores.best_baseline)
+    importance = folders["evaluate"] / permutation_importance.IMPORTANCE_FILE
+    features = important_features(data, importance)
+    yield from prediction_sections(data, predictions, scores.best_baseline, features)
     yield from category_sections(data, predictions, scores.best_baseline)
-    yield worst_section(data, predictions, scores.best_baseline)
-    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
+    yield worst_section(data, predictions, scores.best_baseline, features)
+    yield from importance_sections(importance, METRICS)
     yield from dependence_sections(folders["evaluate"], data.layout.target)
     yield from training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data)
@@ -46,38 +48,56 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
-def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:
+def important_features(data: Prepared, importance: Path) -> list[str]:
+    """Return the most important features, at most eight; a single feature has no file of importance."""
+    features = [*data.layout.numbers, *data.layout.categories]
+    if importance.exists():
+        features = [feature["feature"] for feature in read_document(importance)["features"]]
+    return features[:MAX_FEATURES]
+
+
+def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str, features: list[str]) -> Iterator[Section]:
     """Yield the fitted line if there is a single column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
+    sampled = f" Of each part, {plots.MAX_DOTS:,} rows drawn at random are shown."
+    sampled = sampled if predictions["part"].value_counts().max() > plots.MAX_DOTS else ""
     if len(numbers) == 1 and not data.layout.categories:
         picture = as_svg(
             plots.line_figure(data.table[numbers[0]], predictions, target, best), f"{target} by {numbers[0]}"
         )
-        yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.", pictures=[picture])
+        yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.{sampled}", pictures=[picture])
     yield Section(
         "Truth and prediction",
-        f"Each row's {target} and its prediction.",
+        f"Each row's {target} and its prediction.{sampled}",
         pictures=[as_svg(plots.scatter_figure(predictions), "Prediction against true value, by part")],
     )
     test = predictions[predictions["part"] == "test"]
-    features = data.table.loc[test.index, [*numbers, *data.layout.categories][:MAX_FEATURES]]
     pictures = [as_svg(plots.residual_figure(test), "Residuals by prediction, and their histogram")]
-    pictures.append(as_svg(plots.residuals_by_feature_figure(test, features), "Residuals by feature"))
-    note = "Truth minus prediction, on the test set, by prediction and by feature."
+    pictures.append(
+        as_svg(plots.residuals_by_feature_figure(test, data.table.loc[test.index, features]), "Residuals by feature")
+    )
+    note = f"Truth minus prediction, on the test set, by prediction and by feature{_limited(data)}.{sampled}"
     yield Section("Residuals", note, pictures)
 
 
-def worst_section(data: Prepared, predictions: pd.DataFrame, best: str) -> Section:
+def _limited(data: Prepared) -> str:
+    count = len(data.layout.numbers) + len(data.layout.categories)
+    return f", the {MAX_FEATURES} most important of {count:,}" if count > MAX_FEATURES else ""
+
+
+def worst_section(data: Prepared, predictions: pd.DataFrame, best: str, features: list[str]) -> Section:
     """Return the rows of the test set with the largest errors."""
     test = predictions[predictions["part"] == "test"]
     errors = (test["y"] - test["model"]).abs()
     worst = test.loc[errors.nlargest(_MAX_ROWS_LISTED).index]
-    features = data.table.loc[worst.index, [*data.layout.numbers, *data.layout.categories][:MAX_FEATURES]]
-    columns = [worst["row"], *(worst[name] for name in ("y", "model", best)), *(features[name] for name in features)]
-    headings = ["row", data.layout.target, "prediction", best, *map(str, features)]
-    note = "Rows of the test set with the largest absolute errors. Rows are counted from 0, without unusable ones."
-    rows = list(map(list, zip(*map(_cells, columns), strict=True)))
-    return Section("Worst rows", note, tables=[Table("", headings, rows)])
+    values = data.table.loc[worst.index, features]
+    columns = [worst["row"], *(worst[name] for name in ("y", "model", best)), *(values[name] for name in features)]
+    headings = ["row", data.layout.target, "prediction", best, *features]
+    note = (
+        f"Rows of the test set with the largest absolute errors, and their features{_limited(data)}. Rows are counted "
+        "from 0, without unusable ones."
+    )
+    return Section("Worst rows", note, tables=[Table.of_columns("", headings, map(_cells, columns))])
 
 
 def _cells(values: "pd.Series[Any]") -> list[str]:
@@ -103,7 +123,7 @@ def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> I
     """Yield the errors on the test set by the names of each category."""
     tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
     if tables:
-        note = f"Mean absolute error on the test set, the largest first; at most {_MAX_NAMES} names of a category."
+        note = f"Mean absolute error on the test set, the largest first; at most {MAX_NAMES} names of a category."
         yield Section("Error by category", note, tables=tables)
 
 
@@ -114,12 +134,12 @@ def category_table(data: Prepared, predictions: pd.DataFrame, category: str, bes
     errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
     grouped = errors.groupby(data.table.loc[test, category])
     means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
-    known, shown = data.layout.categories[category], means.head(_MAX_NAMES)
+    known, shown = data.layout.categories[category], means.head(MAX_NAMES)
     names = [str(name) if name in known else f"{name} (new)" for name in shown.index]
     errors_of = [score_column("mae", shown[column].tolist()) for column in ("model", best)]
     counts = [f"{count:,}" for count in shown["rows"]]
-    rows = [list(row) for row in zip(names, counts, *errors_of, strict=True)]
-    return Table(category, ["", "rows", "MAE of the model", f"MAE of {best}"], rows)
+    headings = ["", "rows", "MAE of the model", f"MAE of {best}"]
+    return Table.of_columns(category, headings, [names, counts, *errors_of])
 
 
 def data_section(summary: dict[str, Any], data: Prepared) -> Section:
@@ -128,17 +148,8 @@ def data_section(summary: dict[str, Any], data: Prepared) -> Section:
     dropped = f"{counts['dropped']:,} with an empty cell were dropped" if "dropped" in counts else "none was dropped"
     note = f"{counts['rows']:,} rows, {dropped}. Features of an encoded row: {data.layout.features:,}."
     parts = Table("Parts", ["part", "rows"], [[part, f"{(data.parts == part).sum():,}"] for part in PARTS])
-    tables = [parts, statistics_table(summary), *([names_table(summary)] if summary["names"] else [])]
+    tables = [parts, statistics_table("Numbers", summary), *([names_table(summary)] if summary["names"] else [])]
     return Section("Data", note, tables=tables)
-
-
-def statistics_table(summary: dict[str, Any]) -> Table:
-    """Return statistics of each column of numbers, the target first."""
-    columns = summary["statistics"]
-    names = list(columns[summary["target"]])
-    missing = _missing(summary)
-    rows = [[name, missing[name], *format_numbers([values[key] for key in names])] for name, values in columns.items()]
-    return Table("Numbers", ["", "missing", *names], rows)
 
 
 def names_table(summary: dict[str, Any]) -> Table:
@@ -146,11 +157,5 @@ def names_table(summary: dict[str, Any]) -> Table:
     rows = []
     for column, category in summary["names"].items():
         frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
-        rows.append([column, _missing(summary)[column], f"{category['different']:,}", frequent])
+        rows.append([column, missing_count(summary, column), f"{category['different']:,}", frequent])
     return Table("Categories", ["", "missing", "names", "most frequent"], rows, words=True)
-
-
-def _missing(summary: dict[str, Any]) -> dict[str, str]:
-    """Return the number of empty cells of each column, which artifacts of earlier versions do not have."""
-    names = [summary["target"], *summary["numbers"], *summary["categories"]]
-    return {name: f"{summary['missing'][name]:,}" if "missing" in summary else MISSING for name in names}

@@ -8,6 +8,7 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text.projector import visible
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, shorten, text_color
+from gristmill.reports.scores import PART_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,8 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
         tokens = index.loc[index["part"] == part, "tokens"].clip(upper=end).to_numpy()
         if len(tokens):
             shares = np.full(len(tokens), 1 / len(tokens))
-            axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=part, linewidth=1.4)
+            label = PART_NAMES[part]
+            axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=label, linewidth=1.4)
     if cut <= end:
         axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"truncated at {cut:,}")
     axes.set_xlabel("tokens per text")

@@ -8,7 +8,7 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, whole_numbers
-from gristmill.reports.scores import metric_name
+from gristmill.reports.scores import PART_NAMES, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFra
         begin, end = data.part(part)[series]
         if end > begin:
             values = data.values[begin:end, target]
-            axes.plot(data.times[begin:end], values, color=colour, linewidth=0.8, label=part)
+            axes.plot(data.times[begin:end], values, color=colour, linewidth=0.8, label=PART_NAMES[part])
     of_series = segments[(segments["unique_id"] == data.ids[series]) & (target == 0)]  # only for the first target
     for number, change in enumerate(of_series["begin"].iloc[1:]):
         label = "change point" if number == 0 else None

@@ -19,6 +19,7 @@ from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_s
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
+from gristmill.reports.statistics import statistics_table
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table
@@ -135,10 +136,14 @@ def after_sections(report: ReportData) -> Iterator[Section]:
         for name in targets
     ]
     of_series = f" of {data.ids[0]}, the first of {len(report.data.ids):,} series," if len(report.data.ids) > 1 else ""
-    note = f"The forecast{of_series} after the end of the data. gristmill predict prints all forecasts."
-    first = forecast.head(_MAX_STEPS_LISTED)
-    columns = [map(_time, first["ds"]), *(format_numbers(first[name].tolist(), digits=5) for name in targets)]
-    table = Table("", ["time", *targets], list(map(list, zip(*columns, strict=True))))
+    note = f"The forecast{of_series} after its end, {_time(data.times[-1])}. gristmill predict prints all forecasts."
+    if len(forecast) > _MAX_STEPS_LISTED:
+        note += f" The table has the first {_MAX_STEPS_LISTED} of {len(forecast):,} steps."
+    first, names = forecast.head(_MAX_STEPS_LISTED), list(map(str, forecast.columns[1:]))
+    size = len(names) // len(targets)  # a target, then its quantiles, of which the outermost are listed
+    names = [names[at + step] for at in range(0, len(names), size) for step in sorted({0, min(1, size - 1), size - 1})]
+    columns = [map(_time, first["ds"]), *(format_numbers(first[name].tolist(), digits=5) for name in names)]
+    table = Table.of_columns("", ["time", *names], columns)
     yield Section("Forecast after the end of the data", note, pictures, [table])
 
 
@@ -270,7 +275,7 @@ def data_section(report: ReportData) -> Section:
         for at, name in enumerate(data.layout.targets)
     ]
     note = f"{data_note(summary, report.scores.segments)}{own_parts_note(data)}"
-    return Section("Data", note, pictures, [parts_table(data), statistics_table(summary)])
+    return Section("Data", note, pictures, [parts_table(data), statistics_table("Columns", summary)])
 
 
 def own_parts_note(data: Prepared) -> str:
@@ -310,16 +315,6 @@ def parts_table(data: Prepared) -> Table:
             rows.append([part, f"{end - begin:,}", f"{len(data.origins(part)):,}", *times])
     title = "Parts" if len(data.ids) == 1 else f"Parts of {data.ids[0]}; windows of all {len(data.ids):,} series"
     return Table(title, ["part", "observations", "windows", "first", "last"], rows)
-
-
-def statistics_table(summary: dict[str, Any]) -> Table:
-    """Return statistics of each column."""
-    columns = summary["statistics"]
-    names = list(next(iter(columns.values())))
-    missing = summary.get("missing", {})  # artifacts of earlier versions have no such key
-    shown = {name: f"{missing[name]:,}" if name in missing else MISSING for name in columns}
-    rows = [[name, shown[name], *format_numbers([values[key] for key in names])] for name, values in columns.items()]
-    return Table("Columns", ["", "missing", *(name.replace("_", " ") for name in names)], rows)
 
 
 def _without_empty_columns(title: str, headings: list[str], rows: list[list[str]]) -> Table:

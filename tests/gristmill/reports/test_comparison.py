@@ -1,6 +1,7 @@
 """Two runs side by side: what differs, which is better, and the section on earlier runs of a report."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def later(finished: Path) -> Record:
     began = first.started + timedelta(days=1)
     settings = first.settings | {"model": first.settings["model"] | {"l2": 9.0}}
     stages = {name: stage for name, stage in first.stages.items() if name != "export"}
+    stages["refit"] = first.stages["train"]  # makes it another model
     changed = {"id": f"{began:%Y%m%dT%H%M%S-%f}-00", "started": began, "settings": settings, "stages": stages}
     record = first.model_copy(update=changed)
     (finished / f"data/store/runs/small/{record.id}.json").write_text(record.model_dump_json())
@@ -102,12 +104,44 @@ def test_a_report_compares_a_run_with_the_one_before_it_and_with_the_champion(la
 def test_a_key_that_one_version_of_gristmill_lacks_is_no_difference_but_one_of_another_kind_is() -> None:
     linear, dense = {"kind": "linear", "l2": 1.0}, {"kind": "dense", "units": [8]}
 
-    assert differing_settings({"model": linear}, {"model": linear | {"added": 3}}) == {}
-    assert differing_settings({"model": linear}, {"model": dense}) == {
+    assert differing_settings("tabular", {"model": linear}, {"model": linear | {"added": 3}}) == {}
+    assert differing_settings("tabular", {"model": linear}, {"model": dense}) == {
         "model.kind": ["linear", "dense"],
         "model.l2": [1.0, None],
         "model.units": [None, [8]],
     }
+
+
+def test_what_another_version_of_gristmill_wrote_in_another_way_is_no_difference(later: Record) -> None:
+    earlier = {name: dict(table) for name, table in later.settings.items()}
+    del earlier["preprocess"]["stride"]
+    assert earlier["ingest"]["series"] == []
+    earlier["ingest"]["series"] = None
+    now = later.settings | {"preprocess": later.settings["preprocess"] | {"stride": 2}}
+
+    assert differing_settings("timeseries", earlier, later.settings) == {}
+    assert differing_settings("timeseries", earlier, now) == {"preprocess.stride": [1, 2]}
+
+
+def test_a_run_of_other_code_with_the_same_model_is_no_other_run(finished: Path, later: Record) -> None:
+    again = later.model_copy(update={"id": later.id[:-2] + "ff", "stages": records(finished)[0].stages})
+    (finished / f"data/store/runs/small/{again.id}.json").write_text(again.model_dump_json())
+    first = Project.open().runs.previous(later)
+    assert first
+    assert Project.open().runs.previous(again) == later
+    assert Project.open().runs.previous(first) is None
+
+
+def test_a_run_whose_scores_were_removed_cannot_be_compared(later: Record) -> None:
+    project = Project.open()
+    found = project.compare("small")
+    reference = found.records[0].references["evaluate"]
+    shutil.rmtree(project.store.path("evaluate", reference["key"]))
+
+    with pytest.raises(
+        RequestError, match=r"^run .*: its scores were removed by gristmill gc\. Run it again, or choose"
+    ):
+        _ = found.document
 
 
 @pytest.mark.parametrize(("shift", "words"), [(0.0, "the difference could be chance"), (0.5, "chance is unlikely")])

@@ -205,7 +205,7 @@ def test_a_trial_without_a_validation_part_is_judged_by_its_backtest(project: Pa
 def test_the_leaderboard_as_a_table(project: Path) -> None:
     found = places(project, [None], [outcome(4.0)], [outcome(2.0)])
     table = swept(project, found).table
-    assert table.headings == ["point", "score on validation", "± over seeds", "seeds", "parameters", "train s"]
+    assert table.headings == ["point", "score on validation", "± over seeds", "seeds", "parameters", "fit s"]
     assert table.rows == [
         ["c", "2", "–", "1 of 1", "1,234", "2.0"],
         ["b", "4", "–", "1 of 1", "1,234", "2.0"],

@@ -37,10 +37,11 @@ def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str])
     return figure
 
 
-def threshold_figure(curves: ThresholdCurves, baseline: str, reached: tuple[float, float, float]) -> "Figure":
+def threshold_figure(curves: ThresholdCurves, baseline: str, reached: tuple[float, float, float | None]) -> "Figure":
     """Draw the ROC curve and the precision-recall curve of the second class.
 
-    `reached` are false-positive rate, recall and precision of the baseline's own decision.
+    `reached` are false-positive rate, recall and precision of the baseline's own decision, which has no precision if it
+    puts no example into that class.
     """
     figure, (roc, precision) = canvas(3.4, columns=2)
     roc.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="guessing")
@@ -48,8 +49,10 @@ def threshold_figure(curves: ThresholdCurves, baseline: str, reached: tuple[floa
     roc.plot(reached[0], reached[1], "o", color=BASELINE, label=baseline)
     roc.set_xlabel("false-positive rate")
     roc.set_ylabel("recall (true-positive rate)")
-    precision.plot(curves.recall[1:], curves.precision, color=MODEL, label="model")
-    precision.plot(reached[1], reached[2], "o", color=BASELINE, label=baseline)
+    steps = np.append(curves.precision[:1], curves.precision)  # whose area is the average precision
+    precision.plot(curves.recall, steps, color=MODEL, label="model", drawstyle="steps-pre")
+    if reached[2] is not None:
+        precision.plot(reached[1], reached[2], "o", color=BASELINE, label=baseline)
     precision.set_xlabel("recall")
     precision.set_ylabel("precision")
     for axes in (roc, precision):

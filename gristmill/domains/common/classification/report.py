@@ -14,6 +14,7 @@ from gristmill.domains.common.classification.predictions import misclassified, r
 from gristmill.domains.common.classification.scores import threshold_curves
 from gristmill.reports import scores
 from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.scores import PART_NAMES
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, score, score_column
@@ -83,9 +84,10 @@ def training_gap(train: Path, scores: Scores) -> str:
     kept = epochs[epochs["epoch"] == read_document(train / "training.json")["best_epoch"]].iloc[0]
     learned = kept["accuracy"]
     points = {part: 100 * (learned - (values["accuracy"] or 0.0)) for part, values in scores.model.items()}
+    gaps = [f"{gap:+.1f} points compared with the {PART_NAMES[part]} set" for part, gap in points.items()]
     return (
         f"Accuracy on the training set, measured during training, was {score('accuracy', learned)} in the epoch that "
-        f"was kept: {' and '.join(f'{gap:+.1f} points compared with {part}' for part, gap in points.items())}."
+        f"was kept: {' and '.join(gaps)}."
     )
 
 
@@ -110,14 +112,16 @@ def confusion_section(evaluation: Evaluation) -> Section:
 def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield ROC and precision-recall curves if there are two classes, both in the test set."""
     classes, best = evaluation.scores.classes, evaluation.scores.best_baseline
+    if len(classes) != 2:
+        return
     rows = read_predictions(evaluation.evaluate, "test")
-    truth = (rows["label"] == classes[-1]).to_numpy()
-    if len(classes) != 2 or truth.all() or not truth.any():
+    truth = (rows["label"] == classes[1]).to_numpy()
+    if truth.all() or not truth.any():
         return
     curves = threshold_curves(truth.astype(np.int64), rows[f"p_{classes[1]}"].to_numpy())
     missed = misclassified(rows, best) > 0
     taken = truth != missed  # what the baseline puts into the second class
-    precision = truth[taken].mean() if taken.any() else 0.0
+    precision = truth[taken].mean() if taken.any() else None
     reached = (taken & missed).sum() / (~truth).sum(), (taken & truth).sum() / truth.sum(), precision
     note = (
         f"The test set by the threshold above which an example counts as {classes[1]}. The area under the ROC curve is "
@@ -168,13 +172,14 @@ def counts_table(data: LabelledDataset) -> Table:
     )
     rows = [[data.classes[label], *(f"{count:,}" for count in row)] for label, row in enumerate(counts.to_numpy())]
     total = ["all", *(f"{count:,}" for count in counts.sum())]
-    return Table("Examples by class and part", ["class", *PARTS], [*rows, total])
+    return Table("Examples by class and part", ["class", *(PART_NAMES[part] for part in PARTS)], [*rows, total])
 
 
 def duplicates_note(repeated: list[dict[str, Any]]) -> str:
     """Return a sentence for each pair of parts that share examples."""
     return "".join(
-        f" {overlap['count']:,} of the {overlap['part']} set are also in the {overlap['also_in']} set, such as "
+        f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set are also in the "
+        f"{PART_NAMES[overlap['also_in']]} set, such as "
         f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), which makes its score too good."
         for overlap in repeated
     )

@@ -2,7 +2,13 @@
 
 import pandas as pd
 
-from gristmill.domains.tabular.plots import line_figure, residual_figure, scatter_figure
+from gristmill.domains.tabular.plots import (
+    MAX_DOTS,
+    line_figure,
+    residual_figure,
+    residuals_by_feature_figure,
+    scatter_figure,
+)
 
 ROWS = pd.DataFrame(
     {
@@ -23,7 +29,7 @@ def drawn(figure: object) -> dict[str, tuple[list[float], list[float]]]:
 def test_predictions_are_drawn_against_truth_by_part() -> None:
     assert drawn(scatter_figure(ROWS)) == {
         "equal": ([1, 5], [1, 5]),
-        "train": ([1, 3], [1.5, 2.5]),
+        "training": ([1, 3], [1.5, 2.5]),
         "test": ([5], [4]),
     }
 
@@ -33,6 +39,19 @@ def test_the_line_goes_from_left_to_right_through_all_parts() -> None:
     assert lines["model"] == ([10, 20, 30], [1.5, 2.5, 4])
     assert lines["least_squares"] == ([10, 20, 30], [1, 3, 5])
     assert lines["test"] == ([30], [5])
+
+
+def test_of_very_many_rows_some_are_drawn_and_all_are_counted() -> None:
+    many = pd.DataFrame({"part": "test", "y": range(5_000), "model": 0.0})
+    features = pd.DataFrame({"x": range(5_000)})
+
+    residuals, by_feature = residual_figure(many), residuals_by_feature_figure(many, features)
+
+    assert len(drawn(scatter_figure(many))["test"][0]) == MAX_DOTS
+    points, of_feature = (figure.axes[0].get_lines()[1] for figure in (residuals, by_feature))
+    assert len(points.get_xdata()) == len(of_feature.get_xdata()) == MAX_DOTS
+    assert list(of_feature.get_xdata()) == list(of_feature.get_ydata())
+    assert sum(bar.get_width() for bar in residuals.axes[1].patches) == 5_000
 
 
 def test_residuals_are_truth_minus_prediction() -> None:

@@ -57,7 +57,7 @@ def test_one_column_of_numbers_has_the_line_itself(of_line: dict[str, Section]) 
         "Data",
     ]
     texts = {element.text for element in ET.fromstring(of_line["The line"].pictures[0]).iter(f"{SVG}text")}  # noqa: S314  # our own
-    assert {"model", "least_squares", "train", "test", "x", "y"} <= texts
+    assert {"model", "least_squares", "training", "test", "x", "y"} <= texts
 
 
 def test_pictures_need_nothing_from_outside(of_houses_sold: dict[str, Section], of_line: dict[str, Section]) -> None:
@@ -74,7 +74,7 @@ def test_scores_list_the_test_part_first_and_in_it_the_model(
 
     tables = of_houses_sold["Scores"].tables
 
-    assert [table.title for table in tables] == ["Test set", "Validation set", "Train set"]
+    assert [table.title for table in tables] == ["Test set", "Validation set", "Training set"]
     assert tables[0].headings == ["model or baseline", "MAE", "RMSE", "R²"]
     assert [row[0] for row in tables[0].rows] == ["model", "least_squares", "mean"]
     shown = [float(cell) for cell in tables[0].rows[0][1:]]
@@ -139,7 +139,7 @@ def test_the_worst_rows_have_the_largest_errors_with_their_features(
     assert table.headings[:4] == ["row", "price", "prediction", "least_squares"]
     assert [int(row[0]) for row in table.rows] == worst.tolist()
     source = report.dataset.read(mixed["preprocess"]).table.loc[worst]
-    assert [row[-1] for row in table.rows] == source["part"].tolist()
+    assert [row[table.headings.index("part")] for row in table.rows] == source["part"].tolist()
 
 
 def test_the_data_are_counted(of_houses_sold: dict[str, Section], mixed: Folders) -> None:

@@ -18,7 +18,7 @@ def test_lengths_are_shares_of_each_part_and_the_longest_are_in_the_last_bar(ind
     (axes,) = plots.lengths_figure(index, cut=120).axes
 
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert sorted(names) == ["test", "train", "truncated at 120"]
+    assert sorted(names) == ["test", "training", "truncated at 120"]
     assert axes.get_xlim()[1] < 300
     for outline in axes.patches:
         steps = np.asarray(outline.get_xy())

@@ -114,7 +114,7 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
     ]
     write_document(run["preprocess"] / "summary.json", told)
     assert by_title(run)["Data"].note.endswith(
-        "; 7 without text or label were dropped. 1 of the validation set are also in the train set, such as a "
+        "; 7 without text or label were dropped. 1 of the validation set are also in the training set, such as a "
         "(b there), which makes its score too good. 2,000 of the test set are also in the validation set, such as c "
         "(d there), which makes its score too good."
     )

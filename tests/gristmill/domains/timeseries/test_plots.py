@@ -117,8 +117,8 @@ def test_a_series_is_drawn_by_parts_with_its_changes_and_without_parts_that_are_
 
     first, second = (plots.series_figure(data, series, 0, segments) for series in (0, 1))
 
-    assert list(lines(first)) == ["train", "test", "change point"]
-    drawn = np.concatenate([lines(first)["train"], lines(first)["test"]])
+    assert list(lines(first)) == ["training", "test", "change point"]
+    drawn = np.concatenate([lines(first)["training"], lines(first)["test"]])
     assert drawn == pytest.approx(values, rel=1e-6)
     assert len(first.axes[0].lines) == 2 + 2  # two changes, one of them named
     assert len(second.axes[0].lines) == 2 + 1
@@ -131,7 +131,7 @@ def test_changes_are_those_of_the_first_target() -> None:
 
     figure = plots.series_figure(data, 0, 1, segments)
 
-    assert list(lines(figure)) == ["train", "test"]
+    assert list(lines(figure)) == ["training", "test"]
     assert figure.axes[0].get_ylabel() == "y1"
 
 

@@ -120,7 +120,7 @@ def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(
         ("Forecast and truth", {"truth", "model"}),
         ("By step of the horizon", {"model", "naive"}),
         ("Training", {"training", "validation", "kept"}),
-        ("Data", {"train", "validation", "test"}),
+        ("Data", {"training", "validation", "test"}),
     ],
 )
 def test_legends_name_the_lines_in_the_colour_of_the_page(

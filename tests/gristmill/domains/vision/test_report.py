@@ -106,8 +106,8 @@ def test_the_scores_tell_how_far_training_is_from_what_was_not_trained_on(judged
     said = classifier.training_gap(judged["train"], scores)
 
     assert (
-        "was 0.75 in the epoch that was kept: +5.0 points compared with validation and -5.0 points compared with test."
-        in said
+        "was 0.75 in the epoch that was kept: +5.0 points compared with the validation set and -5.0 points "
+        "compared with the test set." in said
     )
     run = changed(judged, "train", tmp_path)
     epochs = read_table(run["train"] / "epochs.parquet")
@@ -233,7 +233,8 @@ def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
     said = report.data_section(run).note
 
     assert said.endswith(
-        "1,200 of the test set are also in the train set, such as a.jpg (b.jpg there), which makes its score too good."
+        "1,200 of the test set are also in the training set, such as a.jpg (b.jpg there), which makes its score too "
+        "good."
     )
 
 
