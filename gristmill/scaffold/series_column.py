@@ -70,10 +70,12 @@ def _checked(names: Names, table: SampledTable, times: TimeColumns) -> Names:
     """Return the names; raise `DataError` if they are times of day, which belong to the dates beside them."""
     if hours := [column for column in names if holds_times_of_day(column)]:
         day, hour = times.columns[0], hours[0].name
+        minutes = "" if hours[0].numbers is None else " + ':00'"
         raise DataError(
             f"{table.rows.where(0)}: the column {day!r} holds days, and {hour!r} times of day such as "
             f"{short_repr(hours[0].cells.iloc[0])}. Join them in a function of source.prepare: "
-            f"frame.assign({{{day!r}: frame[{day!r}] + ' ' + frame[{hour!r}]}})."
+            f"frame.assign({{{day!r}: frame[{day!r}] + ' ' + frame[{hour!r}]{minutes}}}). If each time of day is a "
+            f"series, use --domain timeseries --series {hour}."
         )
     return names
 

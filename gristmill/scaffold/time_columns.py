@@ -49,6 +49,7 @@ _FORMATS = (
 )
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
+_HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _YEARS = (1500, 2200)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
@@ -134,7 +135,10 @@ def find_outlier(table: SampledTable, times: TimeColumns) -> str:
 
 
 def holds_times_of_day(column: SampledColumn) -> bool:
-    """Return whether all cells of a column are times of day, such as 14:30."""
+    """Return whether all cells of a column are times of day, such as 14:30, or hours by the name of the column."""
+    if column.numbers is not None:
+        words = set(re.split(r"[^a-z]+", column.name.lower()))
+        return not _HOUR_WORDS.isdisjoint(words) and bool(column.numbers.between(0, 24).all())
     return bool(column.cells.astype("str").str.strip().str.fullmatch(_TIME_OF_DAY).all())
 
 

@@ -86,13 +86,16 @@ def test_numbers_without_a_name_of_times_are_no_times(proposed: Propose, name: s
         proposed({name: numbers, "y": values(30)})
 
 
-def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose) -> None:
+@pytest.mark.parametrize(("name", "form", "first"), [("clock", "%H:%M", "'00:00'"), ("hr", "%H", "'00'")])
+def test_days_and_times_of_day_in_two_columns_are_refused(proposed: Propose, name: str, form: str, first: str) -> None:
     hours = pd.date_range("2024-03-01", periods=480, freq="h")
+    columns = {"date": hours.strftime("%d.%m.%Y"), name: hours.strftime(form), "y": values(480)}
     with pytest.raises(DataError) as raised:
-        proposed({"date": hours.strftime("%d.%m.%Y"), "clock": hours.strftime("%H:%M"), "y": values(480)})
+        proposed(columns)
 
-    assert "row 2: the column 'date' holds days, and 'clock' times of day such as '00:00'." in str(raised.value)
+    assert f"row 2: the column 'date' holds days, and {name!r} times of day such as {first}." in str(raised.value)
     assert "Join them in a function of source.prepare: frame.assign(" in str(raised.value)
+    assert proposed(columns, series=[name]).values()["ingest"]["series"] == name
 
 
 @pytest.mark.parametrize(
