@@ -11,7 +11,7 @@ from gristmill.domains.generation.scores import GenerationScores
 from gristmill.domains.text.projector import visible
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_png, as_svg
-from gristmill.reports.scores import scores_section
+from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import MISSING
@@ -87,7 +87,7 @@ def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, fl
     )
     rows = [
         [
-            part,
+            PART_NAMES[part],
             f"{layout.characters[part]:,}",
             f"{layout.tokens[part]:,}",
             f"{unknown[part]:.2%}",

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.tabular.dataset import Prepared, Values
+from gristmill.domains.tabular.dataset import MAX_NAMES, Prepared, Values
 
 PARTIAL_DEPENDENCE_FILE = "partial_dependence.parquet"  # in the artifact of evaluate, with the importance
 MAX_FEATURES = 8
 
 _MAX_ROWS = 200
 _QUANTILES = np.linspace(0.05, 0.95, 19)
-_MAX_NAMES = 12  # of a category, the most frequent ones
 
 
 def partial_dependence(
@@ -33,7 +32,7 @@ def partial_dependence(
     tables = []
     for feature in features[:MAX_FEATURES]:
         is_number = feature in data.layout.numbers
-        grid = _numbers(trained[feature]) if is_number else list(trained[feature].value_counts().index[:_MAX_NAMES])
+        grid = _numbers(trained[feature]) if is_number else list(trained[feature].value_counts().index[:MAX_NAMES])
         varied = rows.loc[rows.index.repeat(len(grid))]
         varied[feature] = grid * len(rows)
         means = predict(varied).reshape(len(rows), len(grid)).mean(axis=0)

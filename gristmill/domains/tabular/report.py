@@ -13,7 +13,7 @@ from gristmill.domains.tabular.partial_dependence import MAX_FEATURES, PARTIAL_D
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
-from gristmill.reports.scores import scores_section
+from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.reports.statistics import missing_count, statistics_table
 from gristmill.runs.scores import Scores
@@ -147,7 +147,7 @@ def data_section(summary: dict[str, Any], data: Prepared) -> Section:
     counts = summary["counts"]
     dropped = f"{counts['dropped']:,} with an empty cell were dropped" if "dropped" in counts else "none was dropped"
     note = f"{counts['rows']:,} rows, {dropped}. Features of an encoded row: {data.layout.features:,}."
-    parts = Table("Parts", ["part", "rows"], [[part, f"{(data.parts == part).sum():,}"] for part in PARTS])
+    parts = Table("Parts", ["part", "rows"], [[PART_NAMES[part], f"{(data.parts == part).sum():,}"] for part in PARTS])
     tables = [parts, statistics_table("Numbers", summary), *([names_table(summary)] if summary["names"] else [])]
     return Section("Data", note, tables=tables)
 

@@ -12,6 +12,7 @@ from gristmill.domains.text.projector import visible
 from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_svg
+from gristmill.reports.scores import PART_NAMES
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_document, read_table
 
@@ -116,7 +117,7 @@ def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
     known = vocabulary.iloc[len(SPECIAL) :]
     note = f"{len(known):,} tokens ({layout.level}s), fitted on the training set; all other tokens are unknown."
     parts = [
-        [part, f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
+        [PART_NAMES[part], f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
         for part, rate in summary["unknown"].items()
     ]
     frequent = known.sort_values("count", ascending=False, kind="stable").head(MAX_TOKENS_LISTED)

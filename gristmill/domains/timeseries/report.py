@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
-from gristmill.reports.scores import scores_section
+from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.reports.statistics import statistics_table
 from gristmill.runs.scores import MODEL, Scores
@@ -135,8 +135,10 @@ def after_sections(report: ReportData) -> Iterator[Section]:
         as_svg(plots.after_figure(data, name, forecast), f"The last values of {name}, and the forecast after them")
         for name in targets
     ]
-    of_series = f" of {data.ids[0]}, the first of {len(report.data.ids):,} series," if len(report.data.ids) > 1 else ""
-    note = f"The forecast{of_series} after its end, {_time(data.times[-1])}. gristmill predict prints all forecasts."
+    end, count = _time(data.times[-1]), len(report.data.ids)
+    note = f"The forecast of {data.ids[0]}, the first of {count:,} series, after its end, {end}."
+    note = note if count > 1 else f"The forecast after the end of the data, {end}."
+    note += " gristmill predict prints all forecasts."
     if len(forecast) > _MAX_STEPS_LISTED:
         note += f" The table has the first {_MAX_STEPS_LISTED} of {len(forecast):,} steps."
     first, names = forecast.head(_MAX_STEPS_LISTED), list(map(str, forecast.columns[1:]))
@@ -171,6 +173,8 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     if anomalies := report.scores.anomalies:
         note += f". Values outside the interval of {anomalies['level']:.1%}: {anomalies['flagged']:,}"
         note += _searched(anomalies, len(report.data.ids))
+    if "export" in report.folders and (known := read_document(report.folders["ingest"] / "summary.json")["known"]):
+        note += f". gristmill predict forecasts after the end of the data: it needs values of {', '.join(known)} there"
     yield Section("Forecast and truth", f"{note}.", pictures=pictures)
     yield Section(
         "Residuals",
@@ -312,7 +316,7 @@ def parts_table(data: Prepared) -> Table:
         begin, end = data.part(part)[0]
         if end > begin:
             times = [_time(data.times[at]) for at in (begin, end - 1)]
-            rows.append([part, f"{end - begin:,}", f"{len(data.origins(part)):,}", *times])
+            rows.append([PART_NAMES[part], f"{end - begin:,}", f"{len(data.origins(part)):,}", *times])
     title = "Parts" if len(data.ids) == 1 else f"Parts of {data.ids[0]}; windows of all {len(data.ids):,} series"
     return Table(title, ["part", "observations", "windows", "first", "last"], rows)
 

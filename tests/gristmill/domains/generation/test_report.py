@@ -66,7 +66,7 @@ def test_the_data_are_counted_by_part(shown: dict[str, Section], written: Folder
         f"The vocabulary has {layout.vocabulary} characters, including padding and unknown. The network reads windows "
         "of the stream of up to 8 tokens."
     )
-    assert counts.rows[0] == ["train", f"{layout.characters['train']}", f"{layout.tokens['train']}", "0.00%", "–"]
+    assert counts.rows[0] == ["training", f"{layout.characters['train']}", f"{layout.tokens['train']}", "0.00%", "–"]
     assert counts.rows[2][-1] == f"{layout.tokens['test']}"
     assert ["␣", frequent.rows[2][1]] in frequent.rows
     assert "\\n" in [name for name, _ in frequent.rows]

@@ -126,7 +126,7 @@ def test_the_vocabulary_is_told_with_what_it_lacks_in_each_part(shown: dict[str,
 
     parts, often = shown["Vocabulary"].tables
 
-    assert [row[0] for row in parts.rows] == ["train", "validation", "test"]
+    assert [row[0] for row in parts.rows] == ["training", "validation", "test"]
     assert [row[2] for row in parts.rows] == [f"{told['cut'][part]}" for part in ("train", "validation", "test")]
     assert len(often.rows) == len(vocabulary) == 12
     assert often.rows[0][1] == f"{vocabulary['count'].max()}"

@@ -310,7 +310,7 @@ def test_the_data_tables_have_a_row_a_part_and_a_row_a_column(
     parts, columns = of_training["Data"].tables
 
     assert [row[:5] for row in parts.rows] == [
-        ["train", "140", "127", "1749-01-01", "1760-08-01"],
+        ["training", "140", "127", "1749-01-01", "1760-08-01"],
         ["validation", "30", "29", "1760-09-01", "1763-02-01"],
         ["test", "30", "29", "1763-03-01", "1765-08-01"],
     ]
