@@ -135,14 +135,14 @@ class Comparison:
         if one.metric != other.metric:
             return f"The runs have different headline metrics, {one.metric} and {other.metric}."
         ranks, shown = [each.ranks[0] for each in (one, other)], format_numbers([one.model, other.model])
-        figures = f"on the test set: {metric_name(one.metric)} {shown[0]} and {shown[1]}."
+        figures = f"test set: {metric_name(one.metric)} {shown[0]} and {shown[1]}."
         if first.references["preprocess"]["digest"] != second.references["preprocess"]["digest"]:
             return (
                 "The prepared data of the runs differs, so their test sets may differ, too, and the scores do not tell "
-                f"which run is better. Each {figures}"
+                f"which run is better. Each on its own {figures}"
             )
         better = f"The {SIDES[ranks[1] < ranks[0]]} run is better"
-        verdict = f"{'Both runs are equally good' if ranks[0] == ranks[1] else better} {figures}"
+        verdict = f"{'Both runs are equally good' if ranks[0] == ranks[1] else better} on the {figures}"
         contests = [read_errors(record.domain, self._folders(record)) for record in self.records]
         known = [contest for contest in contests if contest]
         errors = {side: contest.errors[CHALLENGER] for side, contest in zip(SIDES, known, strict=False)}

@@ -132,6 +132,18 @@ def test_a_run_of_other_code_with_the_same_model_is_no_other_run(finished: Path,
     assert Project.open().runs.previous(first) is None
 
 
+def test_of_runs_with_other_prepared_data_none_is_called_better(finished: Path, later: Record) -> None:
+    stage = later.stages["preprocess"]
+    other = stage.model_copy(update={"reference": stage.reference | {"digest": "0" * 64}})
+    changed = later.model_copy(update={"stages": later.stages | {"preprocess": other}})
+    (finished / f"data/store/runs/small/{later.id}.json").write_text(changed.model_dump_json())
+
+    verdict = Project.open().compare("small").document["verdict"]
+
+    assert "the scores do not tell which run is better. Each on its own test set: MAE " in verdict
+    assert "The MAE of" not in verdict
+
+
 def test_a_run_whose_scores_were_removed_cannot_be_compared(later: Record) -> None:
     project = Project.open()
     found = project.compare("small")
