@@ -279,11 +279,11 @@ def _score_rows(found: Mapping[str, Any]) -> list[list[str]]:
     metric, rows = found["headline"]["metric"][1], []
     for part, pairs in sorted(found["scores"].items(), key=lambda item: PARTS.index(item[0])):
         ordered = sorted(pairs.items(), key=lambda item: item[0] != metric)
-        rows += [[f"{PART_NAMES[part]} {name}", *_shown(pair), _change(pair)] for name, pair in ordered]
+        rows += [[f"{PART_NAMES[part]} {metric_name(name)}", *_shown(pair), _change(pair)] for name, pair in ordered]
     headline = found["headline"]
     return [
         *rows,
-        [f"best baseline's {metric}", *_shown(headline["baseline"]), _change(headline["baseline"])],
+        [f"best baseline's {metric_name(metric)}", *_shown(headline["baseline"]), _change(headline["baseline"])],
         ["best baseline", *headline["best_baseline"], ""],
         *([["selected", *_shown(headline["selected"]), ""]] if "selected" in headline else []),
     ]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import LEADERBOARD, Scores
 from gristmill.settings.messages import MISSING, format_numbers, whole_percents
@@ -44,7 +45,7 @@ def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Sec
     reasons = table[table["failed"] != ""].set_index("candidate")["failed"].str.rstrip(".")
     failed = [f"{name} left out: {reason}." for name, reason in reasons.items()]
     metric, on = (scores.selected.metric, scores.selected.on) if scores.selected else ("loss", "validation")
-    headings = ["candidate", f"{metric} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
+    headings = ["candidate", f"{metric_name(metric)} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
     names = ("loss", "standard_error", "weight", "seconds", "microseconds", "megabytes")
     cells = [format_numbers(_known(tried[name]), digits=3) for name in names]
     cells[2] = [f"{percent}%" if percent else MISSING for percent in whole_percents(tried["weight"])]
@@ -54,7 +55,7 @@ def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Sec
     marks = {at: "in the model" for at, weight in enumerate(tried["weight"]) if weight > 0}
     tables = [
         Table.of_columns("", headings, [candidates, *cells], marks=marks),
-        Table.of_columns(title, ["candidate", scores.metric], [candidates, of_test], folded=True),
+        Table.of_columns(title, ["candidate", metric_name(scores.metric)], [candidates, of_test], folded=True),
     ]
     return Section("Leaderboard", " ".join([f"{note}.", *failed]), tables=tables)
 
