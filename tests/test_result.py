@@ -83,7 +83,7 @@ def test_a_cell_shows_scores_and_the_forecast_and_changes_nothing_around_it(fini
     assert selectors
     assert all(one.startswith(".gristmill-cell") for one in selectors)
     assert cell.count("<style") == cell.count("<svg") == 1  # the picture brings no style for the whole page
-    first, *_ = re.findall(r"<tr><td>(.*?)</tr>", cell.partition("<tbody>")[2])
+    first, *_ = re.findall(r'<tr class="marked"><td>(.*?)</tr>', cell.partition("<tbody>")[2])
     name, chosen_on, test, *_ = first.removesuffix("</td>").split("</td><td>")
     assert name == "model"
     assert float(chosen_on) == pytest.approx(result.scores_of("validation").loc["model", "mae"], rel=1e-3)

@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import MISSING, format_number, format_numbers
 from gristmill.util.table_io import read_document
 
 
-def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section]:
-    """Yield the importance of each feature; nothing without the file, which evaluate writes for several features.
-
-    `metrics` holds the names of metrics by key.
-    """
+def importance_sections(file: Path) -> Iterator[Section]:
+    """Yield the importance of each feature; nothing without the file, which evaluate writes for several features."""
     if not file.exists():
         return
     ranking = read_document(file)
-    metric, error, features = metrics[ranking["metric"]], ranking["error"], ranking["features"]
+    metric, error, features = metric_name(ranking["metric"]), ranking["error"], ranking["features"]
     note = (
         f"Rise of the {metric} on the {ranking['part']} set ({format_number(error)} of {ranking['examples']:,} "
         f"{ranking['of']}) when one feature is shuffled: mean and standard deviation of {ranking['repeats']} shuffles. "

@@ -8,8 +8,8 @@ from gristmill.runs.scores import Headline, Scores, Selected, rank
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
-_ACRONYMS = ("mae", "rmse", "mse", "mape", "mase", "rmsse", "wql")
-_NAMES = {"smape": "sMAPE", "r2": "R²", "f1": "F1", "roc_auc": "ROC-AUC"}  # metrics that are not written like words
+_ACRONYMS = ("mae", "rmse", "mse", "mape", "mase", "rmsse", "wql", "f1", "ece")
+_NAMES = {"smape": "sMAPE", "r2": "R²", "roc_auc": "ROC-AUC", "brier": "Brier"}
 PARTS = ("test", "validation", "train")  # in the order in which a report shows their scores
 PART_NAMES = {"test": "test", "validation": "validation", "train": "training"}
 

@@ -11,18 +11,13 @@ from gristmill.domains.generation.scores import GenerationScores
 from gristmill.domains.text.projector import visible
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_png, as_svg
-from gristmill.reports.scores import PART_NAMES, scores_section
+from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import MISSING
 from gristmill.util.table_io import read_document, read_table
 
-METRICS = {
-    "bits_per_character": "bits per character",
-    "bits_per_token": "bits per token",
-    "perplexity": "perplexity",
-    "accuracy": "accuracy",
-}
+METRICS = {name: metric_name(name) for name in ("bits_per_character", "bits_per_token", "perplexity", "accuracy")}
 
 _REMARK = "The baselines count n-grams in the training and the validation set."
 _MAX_TOKENS_LISTED = 20

@@ -37,7 +37,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from prediction_sections(data, predictions, scores.best_baseline, features)
     yield from category_sections(data, predictions, scores.best_baseline)
     yield worst_section(data, predictions, scores.best_baseline, features)
-    yield from importance_sections(importance, METRICS)
+    yield from importance_sections(importance)
     yield from dependence_sections(folders["evaluate"], data.layout.target)
     yield from training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data)

@@ -79,7 +79,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from after_sections(report)
     yield from forecast_sections(report)
     yield from score_sections(report)
-    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
+    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE)
     yield from training_sections(folders["train"])
     if "refit" in folders:
         yield refit_section(report)

@@ -16,7 +16,7 @@ def test_what_is_small_beside_the_error_is_zero_and_not_an_exponent(tmp_path: Pa
     found = {"metric": "mae", "part": "validation", "error": 12680.4, "examples": 2000, "of": "rows", "repeats": 5}
     write_document(tmp_path / IMPORTANCE_FILE, found | {"features": features})
 
-    (section,) = importance_sections(tmp_path / IMPORTANCE_FILE, {"mae": "MAE"})
+    (section,) = importance_sections(tmp_path / IMPORTANCE_FILE)
 
     assert "the MAE on the validation set (12,680 of 2,000 rows)" in section.note
     assert section.tables[0].rows == [

@@ -14,22 +14,14 @@ from gristmill.domains.common.classification.predictions import misclassified, r
 from gristmill.domains.common.classification.scores import threshold_curves
 from gristmill.reports import scores
 from gristmill.reports.pictures import as_png, as_svg
-from gristmill.reports.scores import PART_NAMES
+from gristmill.reports.scores import PART_NAMES, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 
-METRICS = {
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "roc_auc": "ROC-AUC",
-    "log_loss": "log loss",
-    "brier": "Brier",
-    "ece": "ECE",
-}
+_SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece")
+METRICS = {metric: metric_name(metric) for metric in _SCORES}
 
 _MAX_ROWS = 30  # classes or groups in a table
 
