@@ -20,15 +20,15 @@ pytest_plugins = ["helpers.end_to_end"]
 
 GIB, MIB = 1 << 30, 1 << 20
 LIMITS = [
-    f"ends after {downloads._TIMEOUT:.0f} seconds without a byte, after {downloads._MAX_SECONDS / 3600:.0f} hours, and "
-    f"beyond {downloads._MAX_BYTES // GIB} GiB",
-    f"follows {downloads._MAX_REDIRECTS} redirects at most",
+    f"ends after {downloads._TIMEOUT:.0f} seconds without a byte, after {downloads._MAX_SECONDS / 3600:.0f} hours, or "
+    f"after {downloads._MAX_BYTES // GIB} GiB",
+    f"follows at most {downloads._MAX_REDIRECTS} redirects",
     f"`ingest.max_pixels`, {Photos.model_fields['max_pixels'].default // 10**6} million",
-    f"a member of more than {archives.MAX_MEMBER_BYTES // MIB} MiB",
-    f"unpacks to more than {archives.ALWAYS_ALLOWED // GIB} GiB and to more than {packed.MAX_RATIO} times its size",
-    f"unpacks to more than {packed.ALWAYS_ALLOWED // MIB} MiB and to more than {packed.MAX_RATIO} times its size",
-    f"of more than {arrays.MAX_ARRAY_BYTES // GIB} GiB",
-    f"of more than {csv.MAX_CELL_LENGTH:,} characters",
+    f"members of more than {archives.MAX_MEMBER_BYTES // MIB} MiB",
+    f"more than {archives.ALWAYS_ALLOWED // GIB} GiB unpacked and more than {packed.MAX_RATIO} times its size",
+    f"more than {packed.ALWAYS_ALLOWED // MIB} MiB unpacked and more than {packed.MAX_RATIO} times its size",
+    f"pickled; more than {arrays.MAX_ARRAY_BYTES // GIB} GiB",
+    f"more than {csv.MAX_CELL_LENGTH:,} characters",
     f"`ingest.max_characters`, {Texts.model_fields['max_characters'].default // 10**6} million",
 ]
 

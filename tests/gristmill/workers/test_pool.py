@@ -59,7 +59,7 @@ def test_the_table_stands_beside_the_pipelines(project: Path) -> None:
     toml.write_text(f"[runner]\nworkers = 2\nthreads = 1\n{toml.read_text()}")
     assert catalogue.load().runner == Runner(workers=2, threads=1)
     toml.write_text(toml.read_text().replace("workers", "worker"))
-    with pytest.raises(RequestError, match=r"pipelines.toml \[runner\].*worker"):
+    with pytest.raises(RequestError, match=r"pipelines.toml:2 \[runner\].*worker"):
         catalogue.load()
 
 
