@@ -93,5 +93,4 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
         assert len(made) == 60
         (tmp_path / Project.open(tmp_path).catalogue.pipeline(domain).values()["source"]["path"]).rename(tmp_path / "x")
         again = Project.open(tmp_path).predict(domain)  # by what was read last
-        same = [name for name in made if name != "file"]
-        pd.testing.assert_frame_equal(again[same], made[same])
+        pd.testing.assert_frame_equal(again.loc[:, "predicted":], made.loc[:, "predicted":])
