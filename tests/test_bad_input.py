@@ -325,7 +325,7 @@ def test_what_is_known_ahead_must_be_there_for_the_steps_to_forecast(
     assert kept(project) == before
     with (project / "series.csv").open("a") as series:
         series.write("1774-02,,2\n")
-    said = command("predict", "small")
+    said = command("-q", "predict", "small")
     assert (said.status, said.err) == (0, "")
     assert [line.split(",")[0] for line in said.out.splitlines()] == ["ds", "1774-01-01", "1774-02-01"]
 

@@ -291,7 +291,8 @@ def test_a_run_that_tried_other_settings_stands_for_the_pipeline_nowhere(
     told = f"small: using run {own.id}; the newer run {tried.id} had --set preprocess.history=6\n"
     for words in ("predict small", "show small --json"):
         said = command(*words.split())
-        assert (said.status, said.out, said.err) == (0, asked[words].out, told)
+        assert (said.status, said.out) == (0, asked[words].out)
+        assert said.err.startswith(told)
     assert own.id in Path(command("report", "small").out.strip()).read_text()
     assert command("promote", "small").out == "small: v1 is the champion\n"
     assert versions(finished)[1].run == own.id
