@@ -241,7 +241,7 @@ def test_the_report_shows_groups_backtest_and_lineage(ran: Ran, command: Command
 
 
 def test_predict_continues_every_series_and_target_with_an_interval(ran: Ran, command: Command) -> None:
-    said = command("predict", "shop", "--output", "ahead.csv")
+    said = command("-q", "predict", "shop", "--output", "ahead.csv")
 
     assert (said.status, said.err) == (0, "")
     table = pd.read_csv(ran.root / "ahead.csv", parse_dates=["ds"])
