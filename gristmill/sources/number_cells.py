@@ -14,6 +14,8 @@ THOUSANDS = {".": r"\.", ",": ",", " ": "[ \u00a0\u2009\u202f]", "'": "['’]"}
 MULTIPLIER = r"[kKM]|[mb]n|Mio\.?|Mrd\.?|Tsd\.?"
 """Pattern of words that multiply a number, which are therefore not units."""
 
+_INTEGER = r"-?(0|[1-9]\d{0,14})"
+_DECIMAL = rf"{_INTEGER}(\.(\d*[1-9]|0))?"  # without zeros at the end: 3.1 and 3.10 may be names
 _MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")  # minus sign and en dash, which word processors write
 _NO_WORDS: Mapping[str, float] = MappingProxyType({})
 
@@ -72,3 +74,20 @@ def without_unit(cells: "pd.Series[Any]", unit: str) -> "pd.Series[Any]":
         rf"\s*{unit}\s*$", "", regex=True
     )
     return numbers.mask(numbers == cells)
+
+
+def plain_numbers(cells: "pd.Series[str]") -> "pd.Series[Any]":
+    """Return cells as numbers if that loses nothing: all are integers, or decimals as Python or with equal digits."""
+    import pandas as pd
+
+    known = cells.dropna()
+    if cells.dtype != "str" or known.empty:
+        return cells
+    is_integer = known.str.fullmatch(_INTEGER).all()
+    has_equal_digits = (
+        known.str.fullmatch(rf"{_INTEGER}\.\d+").all() and known.str.split(".").str[1].str.len().nunique() == 1
+    )
+    if not (is_integer or has_equal_digits or known.str.fullmatch(_DECIMAL).all()):
+        return cells
+    numbers: pd.Series[Any] = pd.to_numeric(cells).astype("Int64" if is_integer else "float64")
+    return numbers

@@ -1,16 +1,12 @@
 """CSV files."""
 
-import codecs
 import csv
-import io
 import logging
 import os
 import re
 import warnings
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -18,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gristmill.errors import DataError, count_such
-from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers
-from gristmill.sources.packed import open_unpacked, read_bytes, unknown_encoding
+from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows
+from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
+from gristmill.sources.packed import open_unpacked
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import (
     FILE_ROW,
@@ -38,15 +35,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_CELL_LENGTH = 1 << 23  # characters; Python's own limit is much lower than the length of texts
-
 MAX_FOOTER = 5
 """Most rows that are left out at the end of a file; more are data."""
 
 _SEPARATORS = ",;\t|"  # in the header, they suggest that the separator is wrong
 _TABS = (".tsv", ".tsv.gz")
-_INTEGER = r"-?(0|[1-9]\d{0,14})"
-_DECIMAL = rf"{_INTEGER}(\.(\d*[1-9]|0))?"  # without zeros at the end: 3.1 and 3.10 may be names
 
 
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
@@ -108,7 +101,7 @@ class Csv(TableFiles):
 
     def whole(self, paths: Sequence[Path]) -> "pd.DataFrame":
         """Return all columns of files after `prepare`; what is not plainly a number, such as 007, is text."""
-        return super().whole(paths).apply(_plain_numbers)
+        return super().whole(paths).apply(plain_numbers)
 
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all columns of a file as text, under the numbers of the rows, without rows to `skip`."""
@@ -118,7 +111,7 @@ class Csv(TableFiles):
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         """Return rows of a file as text, by their numbers."""
-        with self._lines(path) as lines:
+        with open_rows(path, self.encoding, self.separator) as lines:
             return {row: self.separator.join(cells) for row, cells in enumerate(lines, 1) if row in rows}
 
     def header(self, path: Path) -> list[str]:
@@ -149,23 +142,12 @@ class Csv(TableFiles):
                 _check_no_nul(frame[name], path)
         return frame
 
-    @contextmanager
-    def _lines(self, path: Path) -> Iterator[Iterator[list[str]]]:
-        """Yield the rows of a file and an empty one at the end, which is missing if a quote is never closed."""
-        csv.field_size_limit(MAX_CELL_LENGTH)
-        try:
-            with open_unpacked(path) as raw, io.TextIOWrapper(raw, self._codec(path), newline="") as file:
-                yield csv.reader(chain(file, [""]), delimiter=self.separator)
-        except UnicodeError:
-            row = self._first_undecodable(path)
-            raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
-
     def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
         row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
         cells: list[str] = []
         footer, comment = list[int](), self.comment
-        with self._lines(path) as lines:
+        with open_rows(path, self.encoding, self.separator) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
                     is_comment = comment and cells and cells[0].lstrip().startswith(comment)
@@ -213,7 +195,7 @@ class Csv(TableFiles):
                 frame = pd.read_csv(
                     raw,
                     sep=self.separator,
-                    encoding=self._codec(path),
+                    encoding=codec_of(path, self.encoding),
                     header=0,
                     names=range(len(layout.header)),
                     dtype=str,
@@ -229,32 +211,6 @@ class Csv(TableFiles):
         frame.index = rows.drop(below) if below else rows
         frame = frame.apply(lambda cells: cells.str.strip()) if self.strip else frame
         return frame.replace("", None).dropna(how="all")
-
-    def _codec(self, path: Path) -> str:
-        """Return Python's name of the encoding; for UTF-8 the variant without a byte order mark."""
-        try:
-            name = codecs.lookup(self.encoding).name
-            "".encode(name)
-        except (LookupError, ValueError):  # not an encoding, or not one of text
-            raise unknown_encoding(path, self.encoding) from None
-        return "utf-8-sig" if name == "utf-8" else name
-
-    def _first_undecodable(self, path: Path) -> int:
-        """Return the number of the first row that cannot be decoded."""
-        content = read_bytes(path)
-        try:
-            content.decode(self.encoding)
-        except UnicodeDecodeError as error:
-            before = content[: error.start].decode(self.encoding, "ignore") + "x"  # the cell that cannot be decoded
-        except UnicodeError:
-            return 1
-        row = 0
-        try:
-            for _ in csv.reader(io.StringIO(before, newline=""), delimiter=self.separator):
-                row += 1
-        except csv.Error:  # the cell is too long as well
-            return row + 1
-        return row
 
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
@@ -317,23 +273,6 @@ def _check_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> N
         if len(found) == 1 and any(mark in found[0] for mark in _SEPARATORS):
             raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
         raise
-
-
-def _plain_numbers(cells: "pd.Series[str]") -> "pd.Series[Any]":
-    """Return cells as numbers if that loses nothing: all are integers, or decimals as Python or with equal digits."""
-    import pandas as pd
-
-    known = cells.dropna()
-    if cells.dtype != "str" or known.empty:
-        return cells
-    is_integer = known.str.fullmatch(_INTEGER).all()
-    has_equal_digits = (
-        known.str.fullmatch(rf"{_INTEGER}\.\d+").all() and known.str.split(".").str[1].str.len().nunique() == 1
-    )
-    if not (is_integer or has_equal_digits or known.str.fullmatch(_DECIMAL).all()):
-        return cells
-    numbers: pd.Series[Any] = pd.to_numeric(cells).astype("Int64" if is_integer else "float64")
-    return numbers
 
 
 def _check_not_ragged(path: Path, layout: _Layout) -> None:

@@ -167,7 +167,7 @@ def test_unusable_rows_that_a_function_keeps_can_be_set_aside(tmp_path: Path) ->
     file, code = tmp_path / "raw.csv", tmp_path / "clean.py"
     file.write_text("name,y\n" + "a,1\n" * 30 + "b,many\n" + "c,2\n" * 20)
     code.write_text("def prepare(frame):\n    return frame\n")
-    source = Csv(kind="csv", path="raw.csv", prepare="clean.py:prepare")  # type: ignore[arg-type]
+    source = Csv.model_validate({"kind": "csv", "path": "raw.csv", "prepare": "clean.py:prepare"})
 
     counted = Quarantine(source)
     frame = counted.ingest(0.1, tmp_path, lambda usable: usable.read([file, code], ["name"], ["y"]).frame)
