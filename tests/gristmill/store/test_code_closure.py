@@ -95,6 +95,7 @@ CLOSURES = {
         "gristmill.domains.timeseries.timezones",
         "gristmill.settings.custom_code",  # loads the source's prepare
         "gristmill.sources",
+        "gristmill.sources.csv_text",
         "gristmill.sources.number_cells",
         "gristmill.sources.packed",
         "gristmill.sources.prepare",
