@@ -75,7 +75,7 @@ FIGURES = (
     *(
         Figure(
             f"nothing to do in a small pipeline: {tool}",
-            "Beside DVC and Metaflow",
+            "DVC and Metaflow",
             rf"^\| {tool}{ANY}{ANY} ([\d.]+)",
             "{} s",
         )

@@ -209,7 +209,7 @@ def main() -> None:
     ours = found[tools[0].name]
     rows = [[name, *shown(taken, ours), seen[name]] for name, taken in found.items()]
     columns = ["tool", "first run s", "nothing to do s", "epochs changed s", "edit in an imported module"]
-    tell("Beside DVC and Metaflow", [*table(columns, rows), "", CONDITIONS], asked.write)
+    tell("DVC and Metaflow", [*table(columns, rows), "", CONDITIONS], asked.write)
 
 
 def shown(taken: list[Seconds], ours: list[Seconds]) -> Iterator[str]:
