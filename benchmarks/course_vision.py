@@ -1,13 +1,13 @@
 """The course's image classifiers, rewritten from its published settings, for `classifiers.py`.
 
-They read arrays divided by 255 (Fashion-MNIST), or folders of photos with Keras' legacy `ImageDataGenerator` (cats and
-dogs).
+They read arrays divided by 255 (Fashion-MNIST and MNIST), or folders of photos with Keras' legacy
+`ImageDataGenerator`.
 """
 
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,58 +48,120 @@ def convolutions(filters: list[int], units: int, dropout: float = 0.0) -> Layers
 
 
 @dataclass(frozen=True)
-class Course:
-    """The course's network for one pipeline, and its augmentation."""
+class OnArrays:
+    """The course's network for arrays of 28 x 28 pixels."""
+
+    data: str
+    layers: Callable[[], Layers]
+    stop_accuracy: float | None = None  # training accuracy that ends the training
+
+
+@dataclass(frozen=True)
+class OnPhotos:
+    """The course's network for folders of photos."""
 
     layers: Callable[[], Layers]
     augmentation: dict[str, Any] = field(default_factory=dict)
+    data: str = "cats_vs_dogs"
+    splits: tuple[str, str] = ("train[:2000]", "train[2000:3000]")  # training and test set
+    side: int = 150  # pixels
+    batch: int = 20
+    rate: float = 1e-4  # of RMSprop
+    classes: int = 2
 
 
 WEIGHTS = "mobilenet_1_0_224_notop.weights.h5"
 CATS = [32, 64, 128, 128]
-FASHION = {"fashion_dense": Course(dense), "fashion_cnn": Course(lambda: convolutions([64, 64], 128))}
+ORIGINAL = ("train", "test")
+ARRAYS = {
+    "fashion_dense": OnArrays("fashion_mnist", dense),
+    "fashion_cnn": OnArrays("fashion_mnist", lambda: convolutions([64, 64], 128)),
+    "mnist": OnArrays("mnist", lambda: convolutions([32], 128), stop_accuracy=0.998),
+}
 PHOTOS = {
-    "cats_dogs": Course(lambda: convolutions(CATS, 512)),
-    "cats_dogs_augmented": Course(lambda: convolutions(CATS, 512), AUGMENTATION),
-    "cats_dogs_dropout": Course(lambda: convolutions(CATS, 512, 0.5), AUGMENTATION),
-    "cats_dogs_transfer": Course(mobilenet, AUGMENTATION),
+    "cats_dogs": OnPhotos(lambda: convolutions(CATS, 512)),
+    "cats_dogs_augmented": OnPhotos(lambda: convolutions(CATS, 512), AUGMENTATION),
+    "cats_dogs_dropout": OnPhotos(lambda: convolutions(CATS, 512, 0.5), AUGMENTATION),
+    "cats_dogs_transfer": OnPhotos(mobilenet, AUGMENTATION),
+    "horses_or_humans": OnPhotos(
+        lambda: convolutions([16, 32, 64, 64, 64], 512),
+        data="horses_or_humans",
+        splits=ORIGINAL,
+        side=300,
+        batch=128,
+        rate=1e-3,
+    ),
+    "rock_paper_scissors": OnPhotos(
+        lambda: convolutions([64, 64, 128, 128], 512, 0.5),
+        AUGMENTATION,
+        data="rock_paper_scissors",
+        splits=ORIGINAL,
+        batch=32,
+        rate=1e-3,
+        classes=3,
+    ),
 }
 
 
-def trained(network: keras.Model, learned: Batches, test: Batches, epochs: int, seen: Batches | None = None) -> Made:
+class _StopAtAccuracy(keras.callbacks.Callback):
+    """End the training after the epoch whose training accuracy passes a threshold, as the course does."""
+
+    def __init__(self, accuracy: float) -> None:
+        super().__init__()
+        self._accuracy = accuracy
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.stop_training = (logs or {})["accuracy"] > self._accuracy
+
+
+def trained(
+    network: keras.Model,
+    learned: Batches,
+    test: Batches,
+    epochs: int,
+    seen: Batches | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Made:
     """Train a compiled network; score it on the test set and, if `seen` is given, on the training set."""
     began = time.perf_counter()
-    network.fit(*learned, epochs=epochs, verbose=0)
+    network.fit(*learned, epochs=epochs, verbose=0, callbacks=[*callbacks])
     seconds = time.perf_counter() - began
     on_seen = network.evaluate(*seen, verbose=0)[1] if seen else None
     return on_seen, network.evaluate(*test, verbose=0)[1], seconds
 
 
-def fashion(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True) -> Made:
-    """Train the course's network on Fashion-MNIST."""
-    loaded = tfds.load("fashion_mnist", data_dir=data_dir, download=False, batch_size=-1, split=["train", "test"])
+def arrays(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True) -> Made:
+    """Train the course's network on Fashion-MNIST or MNIST."""
+    row = ARRAYS[name]
+    loaded = tfds.load(row.data, data_dir=data_dir, download=False, batch_size=-1, split=["train", "test"])
     train, test = ((part["image"].numpy() / 255.0, part["label"].numpy()) for part in loaded)
     keras.utils.set_random_seed(seed)
-    layers = [keras.Input((28, 28, 1)), *FASHION[name].layers(), keras.layers.Dense(10, activation="softmax")]
+    layers = [keras.Input((28, 28, 1)), *row.layers(), keras.layers.Dense(10, activation="softmax")]
     network = keras.Sequential(layers)
     network.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return trained(network, train, test, epochs, train if gap else None)
+    stop = [] if row.stop_accuracy is None else [_StopAtAccuracy(row.stop_accuracy)]
+    return trained(network, train, test, epochs, train if gap else None, stop)
 
 
 def photos(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True) -> Made:
-    """Train the course's network on 2,000 photos of cats and dogs and test it on 1,000, one folder for each class."""
+    """Train the course's network on photos, one folder for each class, and test it on others."""
     row = PHOTOS[name]
+    two = row.classes == 2
     with tempfile.TemporaryDirectory() as folder:
         train, test = Path(folder, "train"), Path(folder, "test")
-        write_photos(data_dir, train, "train[:2000]")
-        write_photos(data_dir, test, "train[2000:3000]")
-        how = {"target_size": (150, 150), "batch_size": 20, "class_mode": "binary"}
+        for part, split in zip((train, test), row.splits, strict=True):
+            write_photos(data_dir, part, split, row.data)
+        how = {
+            "target_size": (row.side, row.side),
+            "batch_size": row.batch,
+            "class_mode": "binary" if two else "categorical",
+        }
         keras.utils.set_random_seed(seed)
         learned = Generator(rescale=1 / 255, **row.augmentation).flow_from_directory(train, seed=seed, **how)
         plain = Generator(rescale=1 / 255)
         seen, unseen = (plain.flow_from_directory(part, shuffle=False, **how) for part in (train, test))
-        layers = [keras.Input((150, 150, 3)), *row.layers(), keras.layers.Dense(1, activation="sigmoid")]
-        network = keras.Sequential(layers)
-        optimizer = keras.optimizers.RMSprop(1e-4)
-        network.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+        output = keras.layers.Dense(1, activation="sigmoid") if two else keras.layers.Dense(row.classes, "softmax")
+        network = keras.Sequential([keras.Input((row.side, row.side, 3)), *row.layers(), output])
+        loss = "binary_crossentropy" if two else "categorical_crossentropy"
+        network.compile(optimizer=keras.optimizers.RMSprop(row.rate), loss=loss, metrics=["accuracy"])
         return trained(network, (learned,), (unseen,), epochs, (seen,) if gap else None)

@@ -56,9 +56,9 @@ Generator = tf.keras.preprocessing.image.ImageDataGenerator  # legacy, used only
 Delivery = Callable[[], int]  # returns the number of delivered images
 
 
-def write_photos(data_dir: Path, folder: Path, split: str = "train") -> None:
-    """Write the encoded photos of cats and dogs, one folder for each class."""
-    builder = tfds.builder("cats_vs_dogs", data_dir=data_dir)
+def write_photos(data_dir: Path, folder: Path, split: str = "train", name: str = "cats_vs_dogs") -> None:
+    """Write the encoded photos of a data set, one folder for each class."""
+    builder = tfds.builder(name, data_dir=data_dir)
     examples = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     names = builder.info.features["label"].names
     for name in names:

@@ -100,7 +100,7 @@ def train_courses(name: str, seed: int, epochs: int) -> None:
     else:
         import course_vision
 
-        classifier = course_vision.fashion if name in course_vision.FASHION else course_vision.photos
+        classifier = course_vision.arrays if name in course_vision.ARRAYS else course_vision.photos
         _, accuracy, _ = classifier(name, seed, epochs, data_dir, gap=False)
     print(json.dumps({"accuracy": accuracy}))
 
