@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
 from gristmill.config import catalogue
+from gristmill.util.toml import toml_key
 from helpers.rest import serving
 from helpers.support import Forked
 from helpers.written import Block, Command, commands, differences
@@ -112,13 +114,17 @@ class Reader:
 
 
 def _shorten(folder: Path) -> None:
-    """Limit the trainings of a project to two epochs."""
+    """Limit the trainings of a project to two epochs, those of candidates too."""
     file = folder / catalogue.PIPELINES_FILE
-    if file.is_file():
-        text = file.read_text()
-        shorter = re.sub(r"\bepochs = \d+", "epochs = 2", text)
-        if shorter != text:
-            file.write_text(shorter)
+    if not file.is_file():
+        return
+    text = file.read_text()
+    shorter = re.sub(r"\bepochs = \d+", "epochs = 2", text)
+    for name, tables in tomllib.loads(text)["pipelines"].items():
+        if tables["model"]["kind"] == "auto" and tables["domain"] != "tabular" and "train" not in tables:
+            shorter += f"\n[pipelines.{toml_key(name)}.train]\nepochs = 2\n"
+    if shorter != text:
+        file.write_text(shorter)
 
 
 def write_stand_ins(folder: Path) -> None:
