@@ -100,6 +100,7 @@ def test_settings_are_read_or_refused_line_by_line(tmp_path: Path, fault: Fault,
 @example(b"t,y,y\na,1,2\n")
 @example(b't,y\na,"1\n')
 @example(b'\xef\xbb\xbf"t",y\ra,1\r')
+@example(b"\rt,y\na,1\n")
 def test_cells_are_those_that_python_reads_or_refused_in_one_line(tmp_path: Path, fault: Fault, content: bytes) -> None:
     fault.tried(1)
     path = tmp_path / "a.csv"

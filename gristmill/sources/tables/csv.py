@@ -51,7 +51,7 @@ class _Layout:
     """Rows of a file by their numbers."""
 
     header: list[str]  # names of the columns
-    left_out: list[int]  # rows without data: above the header, the header but its last row, comments, footer
+    left_out: list[int]  # rows without data: above the header, comments, footer
     first: int  # the first row below the header
     ragged: dict[int, int]  # rows of data with more or fewer cells than the header, and their number of cells
     count: int  # rows of data, with empty ones
@@ -174,7 +174,7 @@ class Csv(TableFiles):
                 f"most {MAX_FOOTER}. If they are data, remove their first cell from footer."
             )
         ragged = {at: count for at, count in ragged.items() if at not in footer}
-        left_out += [*range(first - self.header_rows, first - 1), *footer]
+        left_out += footer
         return _Layout(self._names(path, above), left_out, first, ragged, row - first - len(skip) - len(footer), footer)
 
     def _names(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
@@ -189,26 +189,27 @@ class Csv(TableFiles):
         """Return every cell as text, missing where it is empty, the columns numbered, without empty rows."""
         import pandas as pd
 
-        left_out = {*layout.left_out, *skip}
+        columns = range(len(layout.header))
         try:
             with open_unpacked(path) as raw, warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
                 frame = pd.read_csv(
                     raw,
                     sep=self.separator,
                     encoding=codec_of(path, self.encoding),
-                    header=0,
-                    names=range(len(layout.header)),
+                    header=None,
+                    names=columns,
+                    usecols=columns,  # so that rows above the header may have more cells
                     dtype=str,
                     keep_default_na=False,
                     skip_blank_lines=False,
                     index_col=False,
-                    skiprows=[row - 1 for row in left_out],
                 )
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Fix that row, or set the source's separator.") from None
-        below = [row for row in left_out if row >= layout.first]
-        rows = pd.RangeIndex(layout.first, layout.first + len(frame) + len(below), name=FILE_ROW)
-        frame.index = rows.drop(below) if below else rows
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW)
+        below = [row for row in {*layout.left_out, *skip} if row >= layout.first]
+        # pandas' skiprows would skip one row too many if a skipped row ends with a carriage return
+        frame = frame.iloc[layout.first - 1 :].drop(index=below)
         frame = frame.apply(lambda cells: cells.str.strip()) if self.strip else frame
         return frame.replace("", None).dropna(how="all")
 
