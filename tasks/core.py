@@ -36,7 +36,7 @@ def core_arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str
         if candidate:  # code of the user in one of several candidates
             files.setdefault("candidate_files", {})[candidate] = located.files
         else:
-            argument = {"source": "paths", "model": "files"}[table]
+            argument = {"source": "paths", "preprocess": "files", "model": "files"}[table]
             files[argument] = (*files.get(argument, ()), *located.files)
     kept = {"scratch": store.scratch(key), "logs": store.logs(run.pipeline.name, key)} if stage.resumable else {}
     return {name: stage.settings[name] for name in stage.tables} | files | kept | dict(stage.point)

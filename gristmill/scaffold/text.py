@@ -1,6 +1,5 @@
 """Proposal for labelled texts: where they are, their classes, and their lengths."""
 
-import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,6 @@ from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
-_UNCUT_SHARE = 0.95  # of the texts
-_MAX_TOKENS = 500
 _MIN_CHARACTERS_FOR_SPACES = 20  # a longer text in a language with spaces has some
 
 
@@ -108,18 +105,14 @@ def _proposal(
     tables = {
         "source": source_guesses,
         "ingest": columns,
-        "preprocess": [*_lengths(texts), *part_guesses(summary["parts"])],
+        "preprocess": [*_level(texts), *part_guesses(summary["parts"])],
         "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
     }
     return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
 
 
-def _lengths(texts: "pd.Series[Any]") -> list[Guess]:
-    """Return unit and number of the tokens of a text."""
+def _level(texts: "pd.Series[Any]") -> list[Guess]:
+    """Return the unit of a token if it is not a word."""
     words, characters = texts.map(lambda text: len(text.split())), int(texts.str.len().median())
     spaced = words.median() > 2 or characters < _MIN_CHARACTERS_FOR_SPACES
-    longest = int(words.quantile(_UNCUT_SHARE)) if spaced else characters
-    length = min(_MAX_TOKENS, max(8, math.ceil(longest / 10) * 10))
-    why = f"{'words' if spaced else 'characters'}; {_UNCUT_SHARE:.0%} of the texts have at most {longest:,}"
-    level = [] if spaced else [Guess("level", "character", "the texts have hardly any spaces")]
-    return [*level, Guess("length", length, why)]
+    return [] if spaced else [Guess("level", "character", "the texts have hardly any spaces")]

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.folds import Split
+from gristmill.domains.text import vectors
+from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.sequences import Sequences
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
@@ -61,6 +63,11 @@ class Prepared(LabelledDataset, TokenFolder):
 
     folder: Path
     layout: Layout
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of a network for these texts, with the pretrained vectors of their vocabulary."""
+        return Shape(self.layout.vocabulary, self.layout.length, len(self.classes), vectors.read(self.folder))
 
     @property
     def columns(self) -> list[str]:

@@ -3,7 +3,7 @@
 from gristmill.domains.common.classification.few_examples import choose_examples
 from gristmill.domains.common.few_examples import Folders
 from gristmill.domains.common.folds import Split
-from gristmill.domains.text import dataset
+from gristmill.domains.text import dataset, vectors
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.util.table_io import read_table, write_table
 
@@ -18,5 +18,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     dataset.write_tokens(few.sequences("train"), folder)
     dataset.write_layout(few.layout, folder)
     tokenizers.write(data.tokenizer(), folder)
+    if (found := data.shape.vectors) is not None:
+        vectors.write(found, folder)
     texts = read_table(folders["ingest"] / "texts.parquet")
     write_table(out["ingest"] / "texts.parquet", texts[texts["id"].isin(few.index["id"])])

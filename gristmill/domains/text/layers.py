@@ -1,4 +1,4 @@
-"""Layers that the text classifiers share: pooling that ignores padding, and the dense layers at the end.
+"""Layers that the text classifiers share: the embedding, pooling that ignores padding, and the dense layers at the end.
 
 Keras' own pooling layers either include padding (max) or return NaN for a text without tokens (average under a mask).
 """
@@ -6,10 +6,33 @@ Keras' own pooling layers either include padding (max) or return NaN for a text 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from gristmill.domains.text.model_shape import Shape
+from gristmill.errors import RequestError
+
 if TYPE_CHECKING:
     import keras
 
 _LARGE = 1e9  # subtracted from the features of padding, so that none of them is the maximum
+
+
+def embedded(
+    tokens: "keras.KerasTensor", shape: Shape, dimensions: int, freeze_vectors: bool, *, mask_zero: bool = False
+) -> "keras.KerasTensor":
+    """Return the vector of each token, (batch, steps, dimensions); pretrained vectors keep their own dimensions.
+
+    Raises:
+        RequestError: vectors are to be frozen, but there are none.
+    """
+    from keras import layers
+
+    if shape.vectors is None:
+        if freeze_vectors:
+            raise RequestError("model.freeze_vectors: there are no vectors to keep. Set preprocess.vectors to a file.")
+        return layers.Embedding(shape.vocabulary, dimensions, mask_zero=mask_zero)(tokens)
+    layer = layers.Embedding(*shape.vectors.shape, mask_zero=mask_zero, trainable=not freeze_vectors)
+    features = layer(tokens)
+    layer.set_weights([shape.vectors])
+    return features
 
 
 def token_mask(tokens: "keras.KerasTensor") -> "keras.KerasTensor":

@@ -1,6 +1,10 @@
 """Input and output shape of a text classifier."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gristmill.domains.text.vectors import Vectors
 
 
 @dataclass(frozen=True)
@@ -10,6 +14,7 @@ class Shape:
     vocabulary: int  # number of tokens, including padding and unknown
     length: int  # maximum length of a sequence
     classes: int
+    vectors: "Vectors | None" = None  # pretrained vector of each token, zeros without one; None without a file
 
     @property
     def outputs(self) -> int:

@@ -13,17 +13,22 @@ import pyarrow.parquet as pq
 from gristmill.domains.common.classification.duplicates import find_duplicates
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.split import split
-from gristmill.domains.text import token_chunks
+from gristmill.domains.text import token_chunks, vectors
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.dataset import Layout, write_layout, write_tokens
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Length, Preprocess
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
+from gristmill.errors import RequestError
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
+_MAX_WHOLE_TOKENS = 5_000  # of a text with `length = "whole"`; a batch of longer ones could fill the memory
 
-def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Sequence[Path] = ()) -> dict[str, int]:
+
+def preprocess(
+    *, preprocess: Preprocess, ingest: Path, out: Path, files: Sequence[Path] = (), chunks: Sequence[Path] = ()
+) -> dict[str, int]:
     """Split ingested texts into parts, fit the tokenizer on the training set, and write all texts as tokens.
 
     Writes
@@ -32,6 +37,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
       before truncation) and `characters`.
     - `layout.json`: form, classes and counts.
     - `tokenizer.json` and, for subwords, `subwords.model`: the tokenizer.
+    - `vectors.npy`: the pretrained vector of each token, if `files` holds a file of them (`vectors.py`).
     - `vocabulary.parquet`: `token` and its `count` in the training set before truncation, by id.
     - `summary.json`: by part the share of `unknown` tokens, and the number of texts that were `cut` or are `empty`,
       without a token; and `repeated`, the parts that share equal texts (`duplicates.py`).
@@ -39,7 +45,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     If workers tokenized the texts, `chunks` are the folders that `chunk` filled, in order.
 
     Raises:
-        DataError: a class has no training text, or the training set contains fewer than two tokens.
+        DataError: a class has no training text, the training set contains fewer than two tokens, or the file of
+            vectors has an unreadable line or none of the tokens.
         RequestError: settings do not fit the texts or each other, or an extra of the package is missing.
     """
     rows, classes = _ordered(preprocess, ingest)
@@ -66,20 +73,35 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    duplicates = find_duplicates(rows, texts)
-    write_document(out / "summary.json", {**_by_part(tokens, layout), "repeated": duplicates})
+    duplicates, by_part = find_duplicates(rows, texts), _by_part(tokens, layout)
     counts = {f"{part}_texts": count for part, count in layout.counts.items()}
-    counts |= {"vocabulary": layout.vocabulary, "length": layout.length}
+    counts |= {"vocabulary": layout.vocabulary}
+    if files:
+        counts["tokens_with_a_vector"] = _write_vectors(files, preprocess, tokenizer, out)
+    write_document(out / "summary.json", {**by_part, "repeated": duplicates})
+    if truncated := sum(by_part["cut"].values()):
+        counts[f"texts_truncated_at_{layout.length}_tokens"] = truncated
     return counts | {f"{pair['part']}_texts_also_in_{pair['also_in']}": pair["count"] for pair in duplicates}
 
 
-def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
+def _write_vectors(files: Sequence[Path], settings: Preprocess, tokenizer: Tokenizer, out: Path) -> int:
+    """Write the vectors of the vocabulary, and return how many of its tokens have one."""
+    if len(files) > 1:
+        raise RequestError(f"preprocess.vectors = {settings.vectors!r} names {len(files)} files. Expected one file.")
+    found, count = vectors.read_file(files[0], tokenizer.tokens)
+    vectors.write(found, out)
+    return count
+
+
+def chunks(*, preprocess: Preprocess, ingest: Path, files: Sequence[Path] = ()) -> int:
     """Return the number of chunks that can be tokenized in parallel; for the arguments, see `preprocess`."""
     rows, _ = _ordered(preprocess, ingest)
     return len(token_chunks.cut(_texts(ingest).str.len()[rows.index], preprocess))
 
 
-def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
+def chunk(
+    *, preprocess: Preprocess, ingest: Path, number: int, out: Path, files: Sequence[Path] = ()
+) -> dict[str, int]:
     """Tokenize one chunk of the texts with its own vocabulary; for the arguments, see `preprocess`."""
     (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
     of_chunk = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
@@ -109,8 +131,10 @@ def _texts(ingest: Path) -> "pd.Series[str]":
 
 def _length(lengths: npt.NDArray[np.int64], length: Length) -> int:
     """Return the maximum length: the requested number, or the length that this share of texts does not exceed."""
-    if length >= 1:
-        return int(length)
+    if isinstance(length, int):
+        return length
+    if length == "whole":
+        return max(1, min(_MAX_WHOLE_TOKENS, int(lengths.max())))
     return max(1, int(np.sort(lengths)[math.ceil(length * len(lengths)) - 1]))
 
 

@@ -116,6 +116,9 @@ def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
     layout, vocabulary = data.layout, data.vocabulary
     known = vocabulary.iloc[len(SPECIAL) :]
     note = f"{len(known):,} tokens ({layout.level}s), fitted on the training set; all other tokens are unknown."
+    if (vectors := data.shape.vectors) is not None:
+        share = vectors.any(axis=1).sum() / len(known)
+        note += f" {share:.0%} of them have a pretrained vector."
     parts = [
         [PART_NAMES[part], f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
         for part, rate in summary["unknown"].items()

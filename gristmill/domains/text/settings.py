@@ -1,17 +1,19 @@
 """Tables of a text pipeline in `pipelines.toml`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from gristmill.domains.common.classification.settings import Part
 from gristmill.domains.common.classification.settings import Train as ClassifierTrain
-from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share
+from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share, SourceLocation
 from gristmill.settings.data_schema import Bounds, Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
 
-Length = PositiveInt | Share  # tokens; below 1, the share of the training texts that is not truncated
+Length = (
+    PositiveInt | Share | Literal["whole"]
+)  # tokens; below 1, the share of the training texts that is not truncated
 
 
 class Ingest(Settings):
@@ -47,12 +49,22 @@ class TokenSettings(Settings):
 class Preprocess(TokenSettings):
     """Tokens, sequences and parts of the texts."""
 
-    length: Length = 250  # maximum length of a sequence in tokens, or the share of training texts that is not truncated
+    words: ClassVar[tuple[str, ...]] = ("none",)
+
+    length: Length = "whole"  # tokens of a text that networks read, at most; or share of training texts to read whole
     pad: Literal["pre", "post"] = "post"  # side on which short texts are padded
     truncate: Literal["pre", "post"] = "post"  # side on which long texts are truncated
+    vectors: SourceLocation = "none"  # file of pretrained word vectors as GloVe and fastText write it, or "none"
     validation: Part = 0.1  # number or share of the other texts, stratified by class; 0 for none
     test: Part = 0.2  # number or share of texts, stratified by class, if the source has no test set
     seed: NonNegativeInt = 42  # seed of the split
+
+    @field_validator("vectors")
+    @classmethod
+    def _are_of_words(cls, vectors: str, info: ValidationInfo) -> str:
+        if vectors not in cls.words and info.data.get("level", "word") != "word":
+            raise ValueError('"none", since only words (level = "word") have vectors in a file')
+        return vectors
 
 
 class Train(ClassifierTrain):

@@ -16,7 +16,6 @@ from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of
-from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.settings import Train
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
@@ -28,7 +27,7 @@ from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape, write_history
 from gristmill.training.seeds import seeded
 
-_PROBE_TEXTS, _MAX_PROBE_TOKENS = 32, 8  # random texts that padding must not affect
+_PROBE_TEXTS, _MAX_PROBE_TOKENS, _MAX_PROBE_PADDING = 32, 8, 100  # random texts that padding must not affect
 _TOLERANCE = 1e-4  # of a logit, absolute and relative
 
 
@@ -85,7 +84,7 @@ def _train_network(
 
     def train_one(split: Split | None, arguments: FitArguments) -> Trained:
         learned = data.with_split(split) if split else data
-        network, truth = seeded(lambda: build(model, files, data.layout), settings.seed), Targets(learned, settings)
+        network, truth = seeded(lambda: build(model, files, data), settings.seed), Targets(learned, settings)
         width: int | None = network.input_shape[1]  # None for any number of tokens
         feed, validation = feed_of(learned, truth, settings, width), validation_of(learned, truth, width)
         history = fit(network, feed, validation, settings, truth.loss(), goal=truth.goal(), **arguments)
@@ -99,12 +98,12 @@ def _train_network(
     return TextClassifier.of(data.tokenizer(), padding, network), history, honest
 
 
-def build(model: Model, files: Sequence[Path], layout: Layout) -> keras.Model:
+def build(model: Model, files: Sequence[Path], data: Prepared) -> keras.Model:
     """Return the model's network, from tokens to logits."""
-    shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
+    shape = data.shape
     network = build_network(model, files, shape)
     check_network_shape(network, "text", [(None,), (shape.length,)], [(shape.outputs,)], "tokens")
-    check_padding_ignored(network, layout)
+    check_padding_ignored(network, data.layout)
     return network
 
 
@@ -117,7 +116,7 @@ def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
         return
     tokens = min(_MAX_PROBE_TOKENS, layout.length // 2)
     texts = np.random.default_rng(0).integers(1, layout.vocabulary, (_PROBE_TEXTS, tokens))
-    missing = layout.length - tokens
+    missing = min(_MAX_PROBE_PADDING, layout.length - tokens)
     padded = np.pad(texts, [(0, 0), (missing, 0) if layout.pad == "pre" else (0, missing)])
     any_length = [tf.TensorSpec((None, None), tf.int32)]
     predict = tf.function(lambda tokens: network(tokens, training=False), any_length)

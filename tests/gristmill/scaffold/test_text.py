@@ -40,7 +40,7 @@ def test_texts_are_the_cells_of_most_words_and_classes_the_fewest_names(tmp_path
     assert draft.values()["ingest"] == {"text": "text", "label": "mood"}
     assert draft.notes == ["Not used: 'link', 'source'; name one in `ingest.metadata` to slice scores by it."]
     assert draft.summary == "given.csv: 60 texts: 30 'bad', 30 'good'"
-    assert draft.values()["preprocess"] == {"length": 10, "validation": 0.1, "test": 0.2}
+    assert draft.values()["preprocess"] == {"validation": 0.1, "test": 0.2}
 
 
 def test_a_column_named_like_classes_comes_before_one_of_fewer(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_parts_and_empty_cells_of_a_table_are_seen(tmp_path: Path) -> None:
     draft = proposed(tmp_path, TABLE | {"text": [" ", *TEXTS[1:]], "split": parts})
 
     assert draft.values()["ingest"] == {"text": "text", "label": "mood", "part": "split", "missing": "drop"}
-    assert draft.values()["preprocess"] == {"length": 10}  # nothing is drawn where the data names its parts
+    assert draft.values()["preprocess"] == {}  # nothing is drawn where the data names its parts
 
 
 def test_texts_without_spaces_are_read_by_characters(tmp_path: Path) -> None:
@@ -67,7 +67,6 @@ def test_texts_without_spaces_are_read_by_characters(tmp_path: Path) -> None:
     )
 
     assert draft.values()["preprocess"]["level"] == "character"
-    assert draft.values()["preprocess"]["length"] == 30
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -83,7 +82,7 @@ def test_folders_name_classes_and_parts(tmp_path: Path, packed: bool) -> None:
 
     assert draft.values()["source"] == {"kind": "folder", "path": place.name, "parts": True, "encoding": "cp1252"}
     assert draft.summary == f"{place.name}: 16 texts: 8 'ham', 8 'spam'"
-    assert draft.values()["preprocess"] == {"length": 10, "validation": 0.1}
+    assert draft.values()["preprocess"] == {"validation": 0.1}
 
 
 def test_a_plain_text_is_to_be_gone_on_with(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ class Conv(Settings):
     """
 
     kind: Literal["conv"]
-    dimensions: PositiveInt = 64  # dimensions of the embedding
+    dimensions: PositiveInt = 64  # dimensions of the embedding; with `preprocess.vectors`, theirs
+    freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     filters: Annotated[Sizes, Field(min_length=1)] = (128,)  # filters of each convolution, with ReLU
     kernel: PositiveInt = 5  # tokens that a filter spans
     pooling: Literal["average", "max"] = "max"  # how each filter is pooled over the text
@@ -30,11 +31,11 @@ class Conv(Settings):
         import keras
         from keras import layers
 
-        from gristmill.domains.text.layers import head, pooled, token_mask
+        from gristmill.domains.text.layers import embedded, head, pooled, token_mask
 
         tokens = keras.Input((None,), dtype="int32", name="tokens")
         mask = token_mask(tokens)
-        features = layers.Embedding(shape.vocabulary, self.dimensions)(tokens)
+        features = embedded(tokens, shape, self.dimensions, self.freeze_vectors)
         features = layers.Dropout(self.dropout)(features)
         for width in self.filters:  # "same" adds zeros at both ends, so the features of padding must be zero too
             features = layers.Conv1D(width, self.kernel, padding="same", activation="relu")(features * mask)

@@ -15,7 +15,8 @@ class Embedding(Settings):
     """An embedding, pooling and dense layers."""
 
     kind: Literal["embedding"]
-    dimensions: PositiveInt = 16  # dimensions of the embedding
+    dimensions: PositiveInt = 16  # dimensions of the embedding; with `preprocess.vectors`, theirs
+    freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     pooling: Literal["flatten", "average", "max"] = "average"  # keep every position, or pool over the text
     units: Sizes = (24,)  # units of each dense layer, with ReLU; [] for none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers
@@ -25,11 +26,11 @@ class Embedding(Settings):
         import keras
         from keras import layers
 
-        from gristmill.domains.text.layers import head, pooled
+        from gristmill.domains.text.layers import embedded, head, pooled
 
         flat = self.pooling == "flatten"
         tokens = keras.Input((shape.length if flat else None,), dtype="int32", name="tokens")
-        features = layers.Embedding(shape.vocabulary, self.dimensions)(tokens)
+        features = embedded(tokens, shape, self.dimensions, self.freeze_vectors)
         features = layers.Dropout(self.dropout)(features)
         features = layers.Flatten()(features) if self.pooling == "flatten" else pooled(features, tokens, self.pooling)
         return keras.Model(tokens, head(features, self.units, self.dropout, shape.outputs), name="embedding")

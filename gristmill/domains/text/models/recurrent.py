@@ -15,7 +15,8 @@ class Recurrent(Settings):
     """Stacked recurrent layers between an embedding and dense layers."""
 
     kind: str
-    dimensions: PositiveInt = 64  # dimensions of the embedding
+    dimensions: PositiveInt = 64  # dimensions of the embedding; with `preprocess.vectors`, theirs
+    freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     recurrent: Annotated[Sizes, Field(min_length=1)] = (64,)  # units of each recurrent layer, in each direction
     bidirectional: bool = True  # read each text in both directions (Schuster & Paliwal, 1997); doubles the features
     pooling: Literal["last", "average", "max"] = "last"  # final state of the last layer, or pool its steps
@@ -27,11 +28,11 @@ class Recurrent(Settings):
         import keras
         from keras import layers
 
-        from gristmill.domains.text.layers import head, pooled
+        from gristmill.domains.text.layers import embedded, head, pooled
 
         cell: Any = {"gru": layers.GRU, "lstm": layers.LSTM}[self.kind]
         tokens = keras.Input((None,), dtype="int32", name="tokens")
-        features = layers.Embedding(shape.vocabulary, self.dimensions, mask_zero=True)(tokens)
+        features = embedded(tokens, shape, self.dimensions, self.freeze_vectors, mask_zero=True)
         features = layers.Dropout(self.dropout)(features)
         for number, width in enumerate(self.recurrent, 1):
             layer = cell(width, return_sequences=number < len(self.recurrent) or self.pooling != "last")

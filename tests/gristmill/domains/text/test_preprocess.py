@@ -80,7 +80,7 @@ def test_every_text_is_in_the_part_that_it_was_split_into(tmp_path: Path) -> Non
     assert list(data.index.columns) == ["id", "label", "part", "site", "tokens", "characters"]
     assert data.labels("test").tolist() == [int(id_.split()[1]) % 2 for id_ in data.rows("test")["id"]]
     assert counts == {
-        "train_texts": 28, "validation_texts": 4, "test_texts": 8, "vocabulary": len(data.vocabulary), "length": 250,
+        "train_texts": 28, "validation_texts": 4, "test_texts": 8, "vocabulary": len(data.vocabulary),
     }  # fmt: skip
 
 
@@ -139,8 +139,8 @@ def test_equal_texts_of_two_parts_are_counted_and_named(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.5, 2), (0.75, 3), (0.8, 9), (0.99, 9), (0.01, 1)])
-def test_a_share_of_the_texts_to_train_on_is_not_cut(tmp_path: Path, share: float, expected: int) -> None:
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 2), (0.75, 3), (0.8, 9), (0.01, 1), ("whole", 9)])
+def test_a_share_of_the_texts_to_train_on_is_not_cut(tmp_path: Path, share: float | str, expected: int) -> None:
     training = [" ".join(["a", *"b" * (length - 1)]) for length in (1, 2, 3, 9)]
     texts = pd.DataFrame(
         {
@@ -153,7 +153,8 @@ def test_a_share_of_the_texts_to_train_on_is_not_cut(tmp_path: Path, share: floa
 
     data, counts = preprocessed(texts, tmp_path, length=share, validation=0)
 
-    assert counts["length"] == data.layout.length == expected
+    assert data.layout.length == expected
+    assert counts[f"texts_truncated_at_{expected}_tokens"] == (np.array([1, 2, 3, 9, 50, 1]) > expected).sum()
 
 
 @pytest.mark.parametrize("level", ["word", "character", "subword"])
