@@ -11,7 +11,7 @@ class Photo:
     """One labelled photo with its original bytes."""
 
     id: str  # unique in its source: path below the common folder, or position
-    encoded: bytes  # JPEG, PNG, WebP, BMP or GIF; not checked yet
+    encoded: bytes  # JPEG, PNG, WebP, TIFF, BMP or GIF; not checked yet
     label: str  # name of the class
     part: str | None = None  # train, validation or test, where the source says
     metadata: Mapping[str, str] = field(default_factory=dict)  # further columns of the source, to slice scores by

@@ -187,7 +187,11 @@ BOMBS: dict[str, tuple[str, int, Callable[[Path], object], str]] = {
                 png(*[(b"zTXt", b"%d\0\0" % number + MEBIBYTE) for number in range(80)]),
                 "truncated or corrupt (Too",
             ),
-            ("frame.png", png((b"acTL", struct.pack(">II", 1 << 30, 0)), FRAME), "not a JPEG, PNG, WebP, BMP or GIF"),
+            (
+                "frame.png",
+                png((b"acTL", struct.pack(">II", 1 << 30, 0)), FRAME),
+                "not a JPEG, PNG, WebP, TIFF",
+            ),
             ("size.jpg", lying("JPEG", b"\0@\0@", b"\xff\xdc\xff\xdc"), "too many pixels"),
             ("pixels.jpg", lying("JPEG", b"\0@\0@", b"\x32\xc8\x32\xc8"), "13000 x 13000 pixels, more than"),
             ("size.gif", lying("GIF", b"@\0@\0", b"\xff\xff\xff\xff"), "too many pixels"),

@@ -59,7 +59,7 @@ def write_pictures(root: Path, layout: Layout, counts: dict[str, int]) -> Prepar
     write_table(root / "preprocess" / "index.parquet", pd.DataFrame(rows))
     layout = replace(layout, counts={part: counts.get(part, 0) for part in PARTS})
     write_layout(layout, root / "preprocess")
-    write_document(root / "preprocess" / "summary.json", {"repeated": []})
+    write_document(root / "preprocess" / "summary.json", {"repeated": [], "copies": {"count": 0}})
     write_document(root / "ingest" / "summary.json", {"skipped": [{"id": "x.jpg", "reason": "the file is empty"}]})
     return read(root / "preprocess")
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from gristmill.domains.common.classification.groups import Groups, assign_groups
 from gristmill.domains.common.classification.labelled import Labels
 
 MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples; with fewer, folds are used
@@ -28,11 +30,15 @@ class Split:
 
 @dataclass(frozen=True)
 class LearningSet:
-    """Positions of the training and the validation set; `labels` are the classes of both together, in order."""
+    """Positions of the training and the validation set.
+
+    `labels` are the classes of both together, in order, and `groups` the examples that stay in one fold.
+    """
 
     training: Positions
     validation: Positions
     labels: Labels | None = None
+    groups: Groups | None = None
 
     @property
     def all(self) -> Positions:
@@ -47,7 +53,12 @@ class LearningSet:
     def folds(self, count: int) -> list[Split]:
         """Return a split for each fold of both sets together; classes have about equal shares in all folds."""
         every = self.all
-        owners = shuffled_folds(len(every), count) if self.labels is None else stratified_folds(self.labels, count)
+        if self.labels is None:
+            owners = shuffled_folds(len(every), count)
+        elif self.groups is None:
+            owners = stratified_folds(self.labels, count)
+        else:
+            owners = _grouped_folds(self.labels, self.groups, count)
         return [Split(every[owners != fold], every[owners == fold]) for fold in np.unique(owners)]
 
     @property
@@ -63,6 +74,17 @@ def stratified_folds(labels: Labels, folds: int) -> Labels:
     owners = np.empty(len(labels), np.int64)
     owners[order] = np.arange(len(labels)) % folds
     return owners
+
+
+def _grouped_folds(labels: Labels, groups: Groups, folds: int) -> Labels:
+    """Return the fold of each example, such that groups stay in one fold.
+
+    A group that is all of a class is divided, as no model could be fitted on that class otherwise.
+    """
+    several = pd.Series(groups).groupby(labels).transform("nunique").to_numpy() > 1
+    kept = np.where(several, groups, len(groups) + np.arange(len(groups)))
+    wanted = np.tile(np.bincount(labels) / folds, (folds, 1))
+    return assign_groups(labels, kept, wanted, _SEED)
 
 
 def shuffled_folds(examples: int, folds: int) -> Labels:

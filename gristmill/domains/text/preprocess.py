@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from gristmill.domains.common.classification.duplicates import find_duplicates
-from gristmill.domains.common.classification.labelled import PARTS
+from gristmill.domains.common.classification.duplicates import describe_copies, examples_together
+from gristmill.domains.common.classification.groups import with_others
+from gristmill.domains.common.classification.labelled import PARTS, TOGETHER
 from gristmill.domains.common.classification.split import split
 from gristmill.domains.text import token_chunks, vectors
 from gristmill.domains.text import tokenizer as tokenizers
@@ -34,13 +35,13 @@ def preprocess(
     Writes
     - `tokens.parquet`: the `tokens` of each text, truncated to the layout's length, without padding.
     - `index.parquet`: ingest's rows in the order of the tokens, by part, without the text; with `tokens` (their number
-      before truncation) and `characters`.
+      before truncation) and `characters`, and the number of the group if several texts are kept together.
     - `layout.json`: form, classes and counts.
     - `tokenizer.json` and, for subwords, `subwords.model`: the tokenizer.
     - `vectors.npy`: the pretrained vector of each token, if `files` holds a file of them (`vectors.py`).
     - `vocabulary.parquet`: `token` and its `count` in the training set before truncation, by id.
     - `summary.json`: by part the share of `unknown` tokens, and the number of texts that were `cut` or are `empty`,
-      without a token; and `repeated`, the parts that share equal texts (`duplicates.py`).
+      without a token; and copies in one part, and in two, if the source's own parts share them (`duplicates.py`).
 
     If workers tokenized the texts, `chunks` are the folders that `chunk` filled, in order.
 
@@ -73,15 +74,16 @@ def preprocess(
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    duplicates, by_part = find_duplicates(rows, texts), _by_part(tokens, layout)
+    summary, found = describe_copies(rows, texts, preprocess.group, "texts")
+    by_part = _by_part(tokens, layout)
     counts = {f"{part}_texts": count for part, count in layout.counts.items()}
     counts |= {"vocabulary": layout.vocabulary}
     if files:
         counts["tokens_with_a_vector"] = _write_vectors(files, preprocess, tokenizer, out)
-    write_document(out / "summary.json", {**by_part, "repeated": duplicates})
+    write_document(out / "summary.json", {**by_part, **summary})
     if truncated := sum(by_part["cut"].values()):
         counts[f"texts_truncated_at_{layout.length}_tokens"] = truncated
-    return counts | {f"{pair['part']}_texts_also_in_{pair['also_in']}": pair["count"] for pair in duplicates}
+    return counts | found
 
 
 def _write_vectors(files: Sequence[Path], settings: Preprocess, tokenizer: Tokenizer, out: Path) -> int:
@@ -121,7 +123,9 @@ def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[s
     names = pq.read_schema(ingest / "texts.parquet").names
     rows = read_table(ingest / "texts.parquet", [name for name in names if name != "text"])
     classes = read_document(ingest / "summary.json")["classes"]
-    rows = rows.assign(part=split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed))
+    groups = examples_together(rows, _texts(ingest), preprocess.group)
+    parts = split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
+    rows = rows.assign(part=parts, **({TOGETHER: groups} if with_others(groups).any() else {}))
     return pd.concat([rows[rows["part"] == part] for part in PARTS]), classes
 
 

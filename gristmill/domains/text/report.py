@@ -101,7 +101,7 @@ def data_section(data: Prepared, summary: dict[str, Any], dropped: int) -> Secti
         f"{len(index):,} texts of {len(layout.classes)} classes, with a median of {index['tokens'].median():,.0f} "
         f"tokens, truncated at {layout.length:,}; "
         + (f"{dropped:,} without text or label were dropped." if dropped else "none was dropped.")
-        + report.duplicates_note(summary["repeated"])
+        + report.duplicates_note(summary)
     )
     return Section(
         "Data",

@@ -57,6 +57,7 @@ class Preprocess(TokenSettings):
     vectors: SourceLocation = "none"  # file of pretrained word vectors as GloVe and fastText write it, or "none"
     validation: Part = 0.1  # number or share of the other texts, stratified by class; 0 for none
     test: Part = 0.2  # number or share of texts, stratified by class, if the source has no test set
+    group: OptionalColumn = None  # metadata column, such as the author; the texts of each value stay in one set
     seed: NonNegativeInt = 42  # seed of the split
 
     @field_validator("vectors")

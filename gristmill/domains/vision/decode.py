@@ -1,7 +1,8 @@
 """Decoding of photos, from the bytes of a file to pixels of one size; the same for preprocess and predict.
 
 A photo is turned by its EXIF orientation, put on white where it is transparent, and resized with an antialiasing
-triangle filter (Pillow's BILINEAR).
+triangle filter (Pillow's BILINEAR). The colour that a file stores below transparent pixels is arbitrary, and most
+cut-outs are made for white pages. Of 16 bits the upper 8 are taken.
 """
 
 import io
@@ -9,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from gristmill.domains.vision import near_copies
 from gristmill.errors import DataError, short_repr
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 POSITION = ["shard", "offset", "size"]  # columns of a photo's position in the shards of ingest
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # an animation counts as its first image
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # an animation counts as its first image
 _FILTER = Image.Resampling.BILINEAR
 _DRAFT_FACTOR = 3  # a JPEG is decoded at 3 times the target size or more; below that, its reduction would be visible
 _SIZE_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
@@ -35,18 +37,19 @@ _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError
 
 @dataclass(frozen=True)
 class Header:
-    """Size (turned upright) and format of a photo."""
+    """Size (turned upright), format and thumbnail of a photo."""
 
     width: int
     height: int
     format: str
+    thumbnail: bytes = field(default=bytes(near_copies.SIDE**2), compare=False, repr=False)
 
 
 def check_photo(encoded: bytes, max_pixels: int) -> Header:
     """Return the header of a photo; raise a `DataError` that does not name the photo if it is broken or too large.
 
     The header is checked first, so that a small file cannot fill the memory with pixels. Then everything is decoded, a
-    JPEG at an eighth of its size, which takes half the time.
+    large JPEG at an eighth of its size, which takes half the time.
     """
     with _opened(encoded) as image:
         width, height = image.size
@@ -54,10 +57,11 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
             raise DataError(f"{width} x {height} pixels, more than ingest.max_pixels = {max_pixels:,}")
         if min(width, height) < 2:
             raise DataError(f"{width} x {height} pixels, which show nothing")
-        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_SIDEWAYS
-        image.draft(None, (1, 1))
-        ImageOps.exif_transpose(image, in_place=True)  # decodes it, too
-        return Header(*((height, width) if sideways else (width, height)), str(image.format))
+        reduced = image.draft(None, (near_copies.DRAFT_SIDE,) * 2)
+        form, box = str(image.format), reduced and reduced[1]
+        orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
+        size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
+        return Header(*size, form, near_copies.thumbnail(_convert_channels(image, channels=1), box, orientation))
 
 
 def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":
@@ -94,7 +98,7 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError:
         raise DataError(
-            f"not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with {short_repr(encoded[:12])}"
+            f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {short_repr(encoded[:12])}"
         ) from None
     except _SIZE_ERRORS as error:
         raise DataError(f"too many pixels ({error})") from None
@@ -104,8 +108,10 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
 
 def _convert_channels(image: Image.Image, channels: int) -> Image.Image:
     """Return an image in grey or colour, on white where it is transparent."""
-    if image.mode == "I;16":  # Pillow would clip it to 8 bits
-        image = image.point(lambda value: value / 256)
+    if image.mode in ("I", "F"):
+        raise DataError("32 bits or signed numbers a pixel, of unknown range. Save it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):  # Pillow would clip it to 8 bits
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("L" if channels == 1 else "RGB")

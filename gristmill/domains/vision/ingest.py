@@ -12,7 +12,7 @@ import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, check_violations, class_violations
 from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
-from gristmill.domains.vision import decode, shards
+from gristmill.domains.vision import decode, near_copies, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
 from gristmill.errors import DataError, short_repr
@@ -34,8 +34,9 @@ def ingest(
     Writes
     - `photos-*.tfrecord`: examples of `id`, `image` (the original bytes) and `label` (name of the class).
     - `index.parquet`, one row per photo in the order of the shards: `id`, `label` (position of the class), `part` (of
-      the source, or missing), `width` and `height` (upright), `format`, `sha256` (of the bytes), position (`shard`,
-      `offset`, `size`), and the source's metadata. Metadata with one of these names gets the prefix `source_`.
+      the source, or missing), `width` and `height` (upright), `format`, `sha256` (of the bytes), `picture` (its number,
+      equal for exact and near copies: `near_copies.py`), position (`shard`, `offset`, `size`), and the source's
+      metadata. Metadata with one of these names gets the prefix `source_`.
     - `summary.json`: classes, counts, photos left out with reasons, and quartiles of the sizes.
 
     Raises:
@@ -57,6 +58,7 @@ def ingest(
             f"label {short_repr(unknown[0])} is none of the source's {len(classes)} classes. Fix the source."
         )
     index = pd.DataFrame(rows)
+    index["picture"] = near_copies.number_pictures(index["sha256"].tolist(), index["picture"].tolist())
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
     counts = count_by_class(index, classes)
     if schema:
@@ -72,7 +74,8 @@ def ingest(
     }
     write_table(out / "index.parquet", index)
     write_document(out / "summary.json", summary)
-    totals = {"photos": len(rows), "classes": len(classes), "skipped": len(skipped)}
+    copies = int(index["picture"].duplicated().sum())
+    totals = {"photos": len(rows), "classes": len(classes), "exact or near duplicates": copies, "skipped": len(skipped)}
     return {name: count for name, count in totals.items() if count}
 
 
@@ -99,7 +102,9 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
 
 def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[str, Any]:
     labels = {"id": photo.id, "label": photo.label, "part": photo.part}
-    columns = {**labels, **vars(header), "sha256": hashlib.sha256(photo.encoded).hexdigest(), **vars(position)}
+    size = {"width": header.width, "height": header.height, "format": header.format}
+    content = {"sha256": hashlib.sha256(photo.encoded).hexdigest(), "picture": header.thumbnail}
+    columns = {**labels, **size, **content, **vars(position)}
     metadata = {f"{PREFIX}{name}" if name in columns else name: value for name, value in photo.metadata.items()}
     if len(metadata) != len(photo.metadata):
         name = next(name for name in photo.metadata if name in columns and f"{PREFIX}{name}" in photo.metadata)
@@ -112,7 +117,7 @@ def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[s
 
 def _check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:
     if not kept and not skipped:
-        raise DataError("the source holds no photos. Expected JPEG, PNG, WebP, BMP or GIF files.")
+        raise DataError("the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files.")
     count = kept + len(skipped)
     if kept and len(skipped) <= max_share * count:
         return

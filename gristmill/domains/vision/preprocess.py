@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.classification.duplicates import find_duplicates
-from gristmill.domains.common.classification.labelled import PARTS
+from gristmill.domains.common.classification.duplicates import describe_copies, examples_together
+from gristmill.domains.common.classification.groups import with_others
+from gristmill.domains.common.classification.labelled import PARTS, TOGETHER
 from gristmill.domains.common.classification.split import mix_classes, split
 from gristmill.domains.vision import decode, shards
 from gristmill.domains.vision.dataset import Layout, Pixels, shard_edges, write_layout
@@ -23,6 +24,7 @@ from gristmill.util.table_io import read_document, read_table, write_document, w
 
 SHARD_BYTES = 32 << 20  # of pixels
 _JPEG_QUALITY = 95  # of 100
+_OF_INGEST = ["sha256", "picture", *decode.POSITION]  # columns that no later stage reads
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Sequence[Path] = ()) -> dict[str, int]:
@@ -31,16 +33,18 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     Writes
     - `<part>-*-of-*.tfrecord`: examples of `image` (pixels row by row, or a JPEG) and `label` (position of the class).
       Every section of a part has about the same shares of the classes.
-    - `index.parquet`: the rows of ingest in the order of the shards, with the part of each.
+    - `index.parquet`: the rows of ingest in the order of the shards, with the part of each and, if several are kept
+      together, the number of their group.
     - `layout.json`: size, encoding, classes and counts.
-    - `summary.json`: `repeated`, the parts that share photos with equal bytes (`duplicates.py`).
+    - `summary.json`: exact and near copies in one part, and in two, if the source's own parts share them
+      (`duplicates.py`).
 
     Threads write the shards: Pillow and TensorFlow release Python's lock while they decode, resize and write. If
     `chunks` lists the folders that `chunk` filled, in order, their shards are used.
 
     Raises:
         DataError: a class is left without an image to train on.
-        RequestError: the parts leave nothing to train or to test on.
+        RequestError: the parts leave nothing to train or to test on, or there is no column `group`.
     """
     index, layout = _plan(preprocess, ingest)
     planned = _shards(index, layout)
@@ -54,12 +58,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
             ]
             for shard in written:
                 shard.result()
-    write_table(out / "index.parquet", index.drop(columns=["sha256", *decode.POSITION]))
+    write_table(out / "index.parquet", index.drop(columns=_OF_INGEST))
     write_layout(layout, out)
-    shared = find_duplicates(index, index["sha256"])
-    write_document(out / "summary.json", {"repeated": shared})
-    counts = {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
-    return counts | {f"{found['part']}_images_also_in_{found['also_in']}": found["count"] for found in shared}
+    summary, found = describe_copies(index, index["picture"], preprocess.group, "images")
+    write_document(out / "summary.json", summary)
+    return {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)} | found
 
 
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
@@ -78,7 +81,10 @@ def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> di
 def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
     """Return the rows of ingest, part by part and each in an order that mixes the classes, and the layout."""
     index, classes = read_table(ingest / "index.parquet"), read_document(ingest / "summary.json")["classes"]
-    parts = split(index, classes, preprocess.validation, preprocess.test, preprocess.seed)
+    groups = examples_together(index.drop(columns=_OF_INGEST), index["picture"], preprocess.group)
+    parts = split(index, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
+    if with_others(groups).any():
+        index[TOGETHER] = groups
     ordered = []
     for number, part in enumerate(PARTS):
         rows = index[parts == part].assign(part=part)

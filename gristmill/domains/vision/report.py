@@ -91,12 +91,12 @@ def data_section(folders: dict[str, Path]) -> Section:
     data = dataset.read(folders["preprocess"])
     layout, index = data.layout, data.index
     skipped = read_document(folders["ingest"] / "summary.json")["skipped"]
-    repeated = read_document(folders["preprocess"] / "summary.json")["repeated"]
+    copies = read_document(folders["preprocess"] / "summary.json")
     note = (
         f"{len(index):,} images of {len(layout.classes)} classes, at {layout.height} x {layout.width} pixels and "
         f"{layout.channels} channel{'s' if layout.channels > 1 else ''}; "
         + (f"{len(skipped):,} left out." if skipped else "none was left out.")
-        + report.duplicates_note(repeated)
+        + report.duplicates_note(copies)
     )
     tables = [report.counts_table(data)]
     if skipped:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.domains.common.classification.settings import Part, Train
-from gristmill.settings.base import AnyShare, Columns, Pair, Settings
+from gristmill.settings.base import AnyShare, Columns, OptionalColumn, Pair, Settings
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -36,6 +36,7 @@ class Preprocess(Settings):
     encoding: Literal["raw", "jpeg"] = "raw"  # storage format; raw is faster to read, jpeg takes an eighth of the space
     validation: Part = 0.1  # validation images to draw if the source has none; they select the epoch; 0 for none
     test: Part = 0.2  # test images to draw if the source has none; used for scores only
+    group: OptionalColumn = None  # metadata column of a person or scene, whose images stay in one set
     seed: NonNegativeInt = 42  # seed of the random split
 
 

@@ -6,21 +6,22 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from gristmill.errors import DataError
-from gristmill.settings.base import Files
+from gristmill.settings.base import Files, OptionalColumn
 from gristmill.sources import archives
 from gristmill.sources.parts import part_of_folder
 from gristmill.sources.photo import Photo
 
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 
 class Folder(Files):
-    """Photos of any size; the class of each is the name of its folder."""
+    """Photos of any size; the class of each is the name of its folder, or of the one above with `subfolders`."""
 
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)
 
     kind: Literal["folder"]
     parts: bool = False  # the folders above the classes are named train, validation (or valid, val) or test
+    subfolders: OptionalColumn = None  # metadata column for folders below those of the classes: owl/TREE/1.jpg
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
         """Yield the photos sorted by path; the id is the path below the folder of classes or parts.
@@ -34,10 +35,12 @@ class Folder(Files):
         with archives.open_files(paths, PHOTOS) as found:
             if not found:
                 raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
-            parts = {path: part_of_folder(path) if self.parts else None for path in found}
-            top = commonpath(path.parents[1 + self.parts] for path in found)
+            depth = 1 if self.subfolders else 0
+            parts = {path: part_of_folder(path.parent if depth else path) if self.parts else None for path in found}
+            top = commonpath(path.parents[1 + depth + self.parts] for path in found)
             for path, read in found.items():
-                yield Photo(path.relative_to(top).as_posix(), read(), path.parent.name, parts[path])
+                metadata = {self.subfolders: path.parent.name} if self.subfolders else {}
+                yield Photo(path.relative_to(top).as_posix(), read(), path.parents[depth].name, parts[path], metadata)
 
     def class_names(self, paths: Sequence[Path]) -> None:
         """Return None: folders have no order of their own."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.labelled import TOGETHER, LabelledDataset
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.errors import CorruptArtifact
@@ -21,9 +21,10 @@ def learning_rows(data: LabelledDataset) -> pd.DataFrame:
 
 def learning_set(data: LabelledDataset) -> LearningSet:
     """Return the examples to learn from, by their positions in `learning_rows`."""
-    labels = learning_rows(data)["label"].to_numpy(np.int64)
-    training, validation = np.split(np.arange(len(labels)), [len(data.rows("train"))])
-    return LearningSet(training, validation, labels)
+    rows = learning_rows(data)
+    training, validation = np.split(np.arange(len(rows)), [len(data.rows("train"))])
+    groups = rows[TOGETHER].to_numpy(np.int64) if TOGETHER in rows else None
+    return LearningSet(training, validation, rows["label"].to_numpy(np.int64), groups)
 
 
 def write_held_out(data: LabelledDataset, positions: Positions, predicted: Probabilities, out: Path) -> None:

@@ -7,6 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 PARTS = ("train", "validation", "test")
+TOGETHER = "kept together"  # column with the number of the group that stays in one set, if any has several examples
+
+_RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and the scores
 
 Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 
@@ -24,7 +27,7 @@ class LabelledDataset:
     @property
     def columns(self) -> list[str]:
         """Columns of metadata to score by, except names that the scores use themselves."""
-        return [str(name) for name in self.index if name not in ("id", "label", "part", "all", "class")]
+        return [str(name) for name in self.index if name not in _RESERVED]
 
     def rows(self, part: str) -> pd.DataFrame:
         """Return the index of a part."""

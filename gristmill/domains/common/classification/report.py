@@ -167,13 +167,22 @@ def counts_table(data: LabelledDataset) -> Table:
     return Table("Examples by class and part", ["class", *(PART_NAMES[part] for part in PARTS)], [*rows, total])
 
 
-def duplicates_note(repeated: list[dict[str, Any]]) -> str:
-    """Return a sentence for each pair of parts that share examples."""
-    return "".join(
-        f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set are also in the "
+def duplicates_note(summary: dict[str, Any]) -> str:
+    """Return sentences on copies and groups, from the summary of preprocess."""
+    copies, groups = summary["copies"], summary.get("groups", {"shared": []})
+    said = [_shared_note(overlap, "are also in") for overlap in summary["repeated"]]
+    said += [_shared_note(overlap, f"are of a {groups['column']} that is also in") for overlap in groups["shared"]]
+    if copies["count"]:
+        named = ", ".join(f"{id_} ({first})" for id_, first in copies["pairs"])
+        said.append(f" Copies kept in one set with their originals: {copies['count']:,}, such as {named}.")
+    return "".join(said)
+
+
+def _shared_note(overlap: dict[str, Any], are: str) -> str:
+    return (
+        f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set {are} the "
         f"{PART_NAMES[overlap['also_in']]} set, such as "
         f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), which makes its score too good."
-        for overlap in repeated
     )
 
 

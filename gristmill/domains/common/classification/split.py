@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.groups import Groups, assign_groups, with_others
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.settings import Part
 from gristmill.errors import DataError, RequestError
@@ -14,16 +15,18 @@ Counts = npt.NDArray[np.int64]  # (classes,)
 Parts = npt.NDArray[np.object_]  # (examples,): name of the part
 
 
-def split(index: pd.DataFrame, classes: Sequence[str], validation: Part, test: Part, seed: int) -> Parts:
+def split(
+    index: pd.DataFrame, classes: Sequence[str], validation: Part, test: Part, seed: int, groups: Groups | None = None
+) -> Parts:
     """Return the part of each example.
 
     A test or validation set of the source stays as it is. A part that the source lacks is drawn from all other
     examples, class by class: a number in proportion to the classes, or a share of each class, at least one example.
     The draw depends only on the seed and the examples of the class. The index has columns `label` and `part` (of the
-    source, or missing).
+    source, or missing). Examples of one group are drawn together, so the numbers can differ from those wanted.
 
     Raises:
-        DataError: a class is left without an example to train on.
+        DataError: a class is left without an example to train on, or nothing to test on.
         RequestError: there would be nothing to test on, or nothing to train on.
     """
     labels, given = index["label"].to_numpy(np.int64), index["part"].fillna("train")
@@ -32,12 +35,24 @@ def split(index: pd.DataFrame, classes: Sequence[str], validation: Part, test: P
     _check_sizes(wanted)
     parts = given.to_numpy(object, copy=True)
     drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes)
+    pool = np.flatnonzero(parts == "train")
+    grouped = pool[:0] if groups is None else pool[with_others(groups[pool])]
+    if groups is not None and len(grouped):
+        train = np.bincount(labels[pool], minlength=len(classes)) - sum(drawn.values())
+        owners = assign_groups(labels[grouped], groups[grouped], np.array([train, *drawn.values()]), seed)
+        for number, part in enumerate(drawn, 1):
+            taken = grouped[owners == number]
+            parts[taken] = part
+            drawn[part] = np.maximum(drawn[part] - np.bincount(labels[taken], minlength=len(classes)), 0)
+    single = ~np.isin(np.arange(len(parts)), grouped)
     for label in range(len(classes)):
-        rows = np.flatnonzero((labels == label) & (parts == "train"))
+        rows = np.flatnonzero((labels == label) & (parts == "train") & single)
         shuffled = np.random.default_rng([seed, label]).permutation(rows)
         for part, counts in drawn.items():
             parts[shuffled[: counts[label]]] = part
             shuffled = shuffled[counts[label] :]
+    if len(grouped):
+        _check_left(parts, labels, classes)
     return parts
 
 
@@ -70,6 +85,16 @@ def _allocate(pool: Counts, left: Counts, size: Part) -> Counts:
     counts: Counts = np.floor(exact).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: int(size) - counts.sum()]] += 1  # the largest remainders
     return counts
+
+
+def _check_left(parts: Parts, labels: Labels, classes: Sequence[str]) -> None:
+    without = set(range(len(classes))) - set(labels[parts == "train"].tolist())
+    lack = f"training example of class {classes[min(without)]!r}" if without else "test example"
+    if without or not (parts == "test").any():
+        raise DataError(
+            f"copies and groups stay in one set, and they are so few and large that no {lack} is left. Add examples, "
+            "leave preprocess.group out, or let the source name the parts."
+        )
 
 
 def _check_sizes(wanted: dict[str, Part]) -> None:

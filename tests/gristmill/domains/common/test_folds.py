@@ -40,6 +40,20 @@ def test_folds_have_the_shares_of_the_classes_and_are_drawn() -> None:
     assert owners.tolist() == stratified_folds(labels, 5).tolist()
 
 
+def test_groups_stay_in_one_fold_unless_a_class_has_no_other() -> None:
+    labels = np.repeat([0, 1], [24, 6])
+    groups = np.concatenate([np.arange(24) // 3, [99] * 6])
+
+    made = LearningSet(np.arange(20), np.arange(20, 30), labels, groups).folds(4)
+
+    owners = np.empty(30, int)
+    for fold, split in enumerate(made):
+        owners[split.predict] = fold
+        assert set(labels[split.fit]) == {0, 1}
+    assert [len(set(owners[groups == group])) for group in range(8)] == [1] * 8
+    assert sorted(np.bincount(owners[labels == 0])) == [6, 6, 6, 6]
+
+
 @pytest.mark.parametrize(
     ("training", "validation", "few", "in_folds"),
     [(899, 100, True, True), (900, 100, False, False), (1000, 0, False, True)],

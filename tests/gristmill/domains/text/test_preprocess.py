@@ -123,6 +123,7 @@ def test_unknown_cut_and_empty_texts_are_counted_by_part(tmp_path: Path) -> None
         "cut": {"train": 1, "test": 1},
         "empty": {"train": 1, "test": 0},
         "repeated": [],
+        "copies": {"count": 0, "pairs": []},
     }
 
 
@@ -134,6 +135,7 @@ def test_equal_texts_of_two_parts_are_counted_and_named(tmp_path: Path) -> None:
     _, counts = preprocessed(texts, tmp_path, validation=0)
 
     assert counts["test_texts_also_in_train"] == 2
+    assert "duplicates kept in one set" not in counts
     assert read_document(tmp_path / "out/summary.json")["repeated"] == [
         {"part": "test", "also_in": "train", "count": 2, "pairs": [["row 9", "row 3"], ["row 10", "row 0"]]}
     ]
@@ -180,4 +182,16 @@ def test_the_tokens_are_a_table_of_lists(tmp_path: Path) -> None:
 
 def test_texts_without_a_token_to_train_on_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the training texts contain no token with "):
-        preprocessed(reviews(10).assign(text="?!"), tmp_path)
+        preprocessed(reviews(10).assign(text=["?" * at for at in range(1, 11)]), tmp_path)
+
+
+def test_equal_texts_and_groups_stay_in_one_part(tmp_path: Path) -> None:
+    texts = reviews(60).assign(site=[f"site {at // 4}" for at in range(60)])
+    texts.loc[59, "text"] = texts["text"][0]
+
+    data, counts = preprocessed(texts, tmp_path, group="site")
+
+    assert data.index.groupby("site")["part"].nunique().max() == 1
+    assert data.index.set_index("id")["part"][["row 0", "row 59"]].nunique() == 1
+    assert set(data.index["part"]) == set(PARTS)
+    assert (counts["duplicates kept in one set"], counts["groups by site"]) == (1, 15)

@@ -112,11 +112,12 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
         {"part": "validation", "also_in": "train", "count": 1, "pairs": [["a", "b"]]},
         {"part": "test", "also_in": "validation", "count": 2000, "pairs": [["c", "d"]]},
     ]
+    told["copies"] = {"count": 1, "pairs": [["e", "f"]]}
     write_document(run["preprocess"] / "summary.json", told)
     assert by_title(run)["Data"].note.endswith(
         "; 7 without text or label were dropped. 1 of the validation set are also in the training set, such as a "
         "(b there), which makes its score too good. 2,000 of the test set are also in the validation set, such as c "
-        "(d there), which makes its score too good."
+        "(d there), which makes its score too good. Copies kept in one set with their originals: 1, such as e (f)."
     )
 
 

@@ -55,7 +55,7 @@ def pixels_of(image: Image.Image, **form: object) -> npt.NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
 def test_a_photo_is_turned_as_its_exif_orientation_says(orientation: int, form: str) -> None:
     exif, stored = Image.Exif(), noise(4, 6)
     exif[ExifTags.Base.Orientation] = orientation
@@ -109,11 +109,14 @@ def test_grey_is_the_luma_of_colours_and_colour_is_grey_thrice() -> None:
     assert pixels_of(image.convert("L"))[0].tolist() == [[value] * 3 for value in grey]
 
 
-def test_sixteen_bits_a_pixel_become_eight_and_are_not_clipped() -> None:
-    image = Image.fromarray(np.array([[0, 255, 256, 32_768, 65_535]] * 2, np.uint16))
+@pytest.mark.parametrize(("form", "order"), [("PNG", "="), ("TIFF", "<"), ("TIFF", ">")])
+def test_sixteen_bits_a_pixel_become_eight_and_are_not_clipped(form: str, order: str) -> None:
+    values = np.array([[0, 255, 256, 32_768, 65_535]] * 2, f"{order}u2")
+    photo = encoded(Image.fromarray(values), form)
 
-    assert pixels_of(image, channels=1)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
-    assert pixels_of(image)[0].tolist() == [[value] * 3 for value in (0, 0, 1, 128, 255)]
+    for channels in (1, 3):
+        made = decode_photo(photo, Form(2, 5, channels))
+        assert made[0].tolist() == [[value] * channels for value in (0, 0, 1, 128, 255)]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK"])
@@ -192,8 +195,12 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
     ("photo", "reason"),
     [
         (b"", "the file is empty"),
-        (b"not a photo at all", "not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'not a photo '"),
-        (encoded(noise(), "TIFF"), "not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'II"),
+        (
+            b"not a photo",
+            "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'not a photo'",
+        ),
+        (encoded(noise(), "PPM"), "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'P6"),
+        (encoded(noise(channels=1).convert("F"), "TIFF"), "32 bits or signed numbers a pixel, of unknown range"),
         (encoded(noise(1, 1)), "1 x 1 pixels, which show nothing"),
         (encoded(noise(1, 30)), "30 x 1 pixels, which show nothing"),
         (encoded(noise(60, 50)), "50 x 60 pixels, more than ingest.max_pixels = 2,500"),
@@ -203,7 +210,7 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
         (PICTURES["WEBP"][:-100], "truncated or corrupt"),
         (PICTURES["BMP"][:-100], "truncated or corrupt (image file is truncated"),
         (PICTURES["GIF"][:1500], "truncated or corrupt"),
-        (PICTURES["GIF"][:500], "not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'GIF8"),
+        (PICTURES["GIF"][:500], "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'GIF8"),
     ],
 )
 def test_what_is_no_sound_photo_is_told_with_its_own_reason(photo: bytes, reason: str) -> None:

@@ -67,9 +67,8 @@ def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
 
     index = read_table(tmp_path / "out/index.parquet")
     assert index["sha256"].tolist() == [hashlib.sha256(photo.encoded).hexdigest() for photo in given]
-    assert index.drop(columns=["sha256", "shard", "offset", "size"]).astype(object).where(index.notna(), None).to_dict(
-        "list"
-    ) == {
+    told = index.drop(columns=["sha256", "picture", "shard", "offset", "size"]).astype(object)
+    assert told.where(index.notna(), None).to_dict("list") == {
         "id": ["1", "2", "3", "4"],
         "label": [1, 0, 0, 1],
         "part": ["train", None, "test", "test"],
@@ -105,7 +104,7 @@ def test_the_summary_counts_classes_parts_and_sizes(tmp_path: Path) -> None:
     assert summary["skipped"] == [
         {
             "id": "a/notes.jpg",
-            "reason": "not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'These are no'",
+            "reason": "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'These are no'",
         }
     ]
 
@@ -145,7 +144,7 @@ def test_too_many_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> Non
     assert ingested(tmp_path / "just enough", given, corrupt=0.2)["skipped"] == 4
     assert refusal(tmp_path, given, corrupt=0.19) == (
         "4 of 20 photos cannot be used, more than ingest.corrupt = 0.19 allows: "
-        "a/notes.jpg: not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'These are no'; "
+        "a/notes.jpg: not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'These are no'; "
         "b/cut.jpg: truncated or corrupt (image file is truncated (115 bytes not processed)); "
         "b/pixel.png: 1 x 1 pixels, which show nothing; …. Fix or remove them, or set ingest.corrupt higher."
     )
@@ -161,7 +160,7 @@ def test_a_photo_of_too_many_pixels_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "classes", "message"),
     [
-        ([], None, "the source holds no photos. Expected JPEG, PNG, WebP, BMP or GIF files."),
+        ([], None, "the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files."),
         ([TEXT, PIXEL], None, "none of 2 photos can be used: a/notes.jpg: not a"),
         (photos({"a": 5}), None, "all 5 photos are of one class, 'a': there is nothing to tell apart"),
         (

@@ -1,5 +1,6 @@
 """Prepared images are the photos themselves, decoded one by one, in parts and shards that hold all classes."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gristmill.domains.common.classification.held_out import learning_rows, learning_set
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.split import split
 from gristmill.domains.vision import dataset, decode, preprocess
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Preprocess
-from gristmill.errors import DataError
+from gristmill.errors import DataError, RequestError
 from gristmill.sources.photo import Photo
 from gristmill.util.table_io import read_document, read_table
 from helpers.given_photos import encoded, ingested, photos
@@ -93,7 +95,7 @@ def test_photos_of_equal_bytes_in_two_parts_are_counted_and_named(tmp_path: Path
 
     assert counts == {
         "train_images": 9, "validation_images": 1, "test_images": 8, "shards": 3,
-        "test_images_also_in_train": 2, "test_images_also_in_validation": 1,
+        "test_images_also_in_train": 2, "test_images_also_in_validation": 1, "duplicates kept in one set": 1,
     }  # fmt: skip
     repeated = read_document(tmp_path / "out/summary.json")["repeated"]
     assert [found | {"pairs": sorted(found["pairs"])} for found in repeated] == [
@@ -110,7 +112,47 @@ def test_photos_of_equal_bytes_in_two_parts_are_counted_and_named(tmp_path: Path
 def test_no_photo_lies_in_two_parts_where_all_differ(source: Path, tmp_path: Path) -> None:
     preprocessed(source, tmp_path / "out")
 
-    assert read_document(tmp_path / "out/summary.json") == {"repeated": []}
+    summary = read_document(tmp_path / "out/summary.json")
+    assert summary == {"repeated": [], "copies": {"count": 0, "pairs": []}}
+
+
+def test_copies_and_groups_stay_in_one_part_and_in_one_fold(tmp_path: Path) -> None:
+    given = [
+        replace(photo, metadata={"person": f"person {at % 12}" if at % 4 else ""})
+        for at, photo in enumerate(photos({"a": 30, "b": 30}))
+    ]
+    with Image.open(io.BytesIO(given[5].encoded)) as image:
+        again = replace(given[5], id="again", encoded=encoded(image, "BMP"), metadata={"person": ""})
+    counts = ingested(tmp_path / "ingest", [*given, again])
+    data = preprocessed(tmp_path / "ingest", tmp_path / "out", group="person")
+
+    index = data.index.set_index("id")
+    known = index[index["person"] != ""]
+    assert counts["exact or near duplicates"] == 1
+    assert known.groupby("person")["part"].nunique().tolist() == [1] * 9
+    assert index.loc["again", "part"] == index.loc[given[5].id, "part"]
+    assert set(index["part"]) == set(PARTS)
+    assert read_document(tmp_path / "out/summary.json") == {
+        "repeated": [],
+        "copies": {"count": 1, "pairs": [sorted(("again", given[5].id), key=list(index.index).index)[::-1]]},
+        "groups": {"column": "person", "shared": []},
+    }
+    rows = learning_rows(data)
+    for fold in learning_set(data).folds(3):
+        assert set(rows["person"][fold.fit]) & set(rows["person"][fold.predict]) <= {""}
+
+
+def test_groups_that_the_sources_own_parts_share_are_counted(tmp_path: Path) -> None:
+    given = [*photos({"a": 4, "b": 4}, "train", person="Ann"), *photos({"a": 3, "b": 3}, "test", person="Ann")]
+    ingested(tmp_path / "ingest", given)
+    (tmp_path / "out").mkdir()
+    settings = Preprocess(size=(6, 6), validation=0, group="person")
+
+    counts = preprocess.preprocess(preprocess=settings, ingest=tmp_path / "ingest", out=tmp_path / "out")
+
+    assert counts["test images of a person in train"] == 6
+    with pytest.raises(RequestError, match=r"preprocess.group: unknown column 'persn'. Did you mean 'person'\?"):
+        preprocess.chunks(preprocess=Preprocess(size=(6, 6), group="persn"), ingest=tmp_path / "ingest")
 
 
 def test_many_images_lie_in_several_shards_that_hold_all_classes(

@@ -228,7 +228,7 @@ def test_the_data_are_counted_by_class_and_part_with_what_was_left_out(
 def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
     run = changed(binary, "preprocess", tmp_path)
     shared = {"part": "test", "also_in": "train", "count": 1200, "pairs": [["a.jpg", "b.jpg"]]}
-    write_document(run["preprocess"] / "summary.json", {"repeated": [shared]})
+    write_document(run["preprocess"] / "summary.json", {"repeated": [shared], "copies": {"count": 0}})
 
     said = report.data_section(run).note
 

@@ -61,10 +61,19 @@ def test_another_part_is_refused_before_a_photo_is_given(tmp_path: Path) -> None
 
 def test_only_photos_count_and_their_suffix_may_be_in_capitals(tmp_path: Path) -> None:
     (tmp_path / "cat/.hidden").mkdir(parents=True)
-    wanted = ["1.jpg", "2.JPEG", "3.Png", "4.webp", "5.bmp", "6.gif"]
-    for name in [*wanted, "notes.txt", "7.tif", ".8.jpg", ".hidden/9.jpg"]:
+    wanted = ["1.jpg", "2.JPEG", "3.Png", "4.webp", "5.bmp", "6.gif", "7.tif"]
+    for name in [*wanted, "notes.txt", "7.heic", ".8.jpg", ".hidden/9.jpg"]:
         (tmp_path / "cat" / name).write_bytes(b"x")
     assert [photo.id for photo in photos(tmp_path)] == [f"cat/{name}" for name in wanted]
+
+
+def test_folders_below_the_classes_are_metadata(tmp_path: Path) -> None:
+    for tree in ("oak", "elm"):
+        write_photos(tmp_path / "train" / "owl", [tree], 1)
+    source = Folder(kind="folder", path="x", parts=True, subfolders="tree")
+    found = list(source.photos(sorted(tmp_path.rglob("*.jpg"))))
+    assert told(found) == [(f"train/owl/{tree}/0000.jpg", "owl", "train") for tree in ("elm", "oak")]
+    assert [photo.metadata for photo in found] == [{"tree": "elm"}, {"tree": "oak"}]
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "gztar"])

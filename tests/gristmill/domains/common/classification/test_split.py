@@ -122,6 +122,27 @@ def test_the_seed_alone_decides_which_images_are_drawn() -> None:
     assert drawn(1, index_of({"": [50, 60]}))[:50] == drawn(1)[:50]
 
 
+def test_groups_stay_in_one_part_and_single_examples_fill_it_up() -> None:
+    index, random = index_of({"": [300, 100]}), np.random.default_rng(0)
+    groups = np.where(random.random(400) < 0.5, random.integers(0, 40, 400), 1000 + np.arange(400))
+
+    parts = split(index, ["a", "b"], validation=40, test=0.2, seed=1, groups=groups)
+
+    assert pd.Series(parts).groupby(groups).nunique().max() == 1
+    assert Counter(zip(parts, index["label"], strict=True)) == {
+        ("train", 0): 210, ("validation", 0): 30, ("test", 0): 60,
+        ("train", 1): 70, ("validation", 1): 10, ("test", 1): 20,
+    }  # fmt: skip
+    alone = split(index, ["a", "b"], 40, 0.2, seed=1, groups=np.arange(400))
+    assert alone.tolist() == split(index, ["a", "b"], 40, 0.2, seed=1).tolist()
+
+
+@pytest.mark.parametrize(("groups", "lack"), [([0] * 8, "test example"), ([0, 0, 1, 1, 1, 1, 1, 1], "test example")])
+def test_groups_that_leave_a_part_empty_are_refused(groups: list[int], lack: str) -> None:
+    with pytest.raises(DataError, match=f"copies and groups stay in one set, and .* no {lack} is left"):
+        split(index_of({"": [2, 6]}), ["a", "b"], 0.1, 0.2, seed=0, groups=np.array(groups))
+
+
 @pytest.mark.parametrize(
     ("source", "given", "message"),
     [

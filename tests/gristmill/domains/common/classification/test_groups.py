@@ -1,0 +1,44 @@
+"""Groups are kept whole, and shared out by the classes of their examples."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.domains.common.classification.groups import assign_groups, groups_of_pairs, merge_groups, with_others
+
+
+def test_examples_that_share_any_group_are_together() -> None:
+    merged = merge_groups(np.array([0, 1, 0, 2, 3]), np.array([5, 5, 6, 7, 8]))
+
+    assert merged.tolist() == [0, 0, 0, 3, 4]
+    assert with_others(merged).tolist() == [True, True, True, False, False]
+    assert with_others(merged[:0]).tolist() == []
+
+
+def test_pairs_connect_by_way_of_others() -> None:
+    assert groups_of_pairs(5, np.array([[4, 2], [2, 1]])).tolist() == [0, 1, 1, 3, 1]
+    assert groups_of_pairs(2, np.empty((0, 2), np.int64)).tolist() == [0, 1]
+
+
+@given(sizes=st.lists(st.integers(1, 6), min_size=20, max_size=60), seed=st.integers(0, 3))
+def test_groups_are_whole_and_sets_about_as_large_as_wanted(sizes: list[int], seed: int) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = groups % 2
+    wanted = np.outer([0.7, 0.1, 0.2], np.bincount(labels, minlength=2))
+
+    owners = assign_groups(labels, groups, wanted, seed)
+
+    assert all(len(set(owners[groups == group])) == 1 for group in range(len(sizes)))
+    for label in (0, 1):
+        found = np.bincount(owners[labels == label], minlength=3)
+        assert np.abs(found - wanted[:, label]).max() <= max(sizes)
+
+
+def test_groups_of_equal_size_are_assigned_at_random() -> None:
+    groups = np.repeat(np.arange(40), 2)
+    labels, wanted = np.zeros(80, np.int64), np.array([[40.0], [40.0]])
+
+    one, again, other = (assign_groups(labels, groups, wanted, seed).tolist() for seed in (0, 0, 1))
+
+    assert one == again != other
+    assert sum(one) == 40
