@@ -23,7 +23,7 @@ _SIGNATURES = {
     "serving_default": "prompt, length (tokens), temperature (0: most probable token), top_k (0: all), top_p (1: all) "
     "and seed -> text, each prompt and its continuation",
     "encode": "one prompt -> its tokens, and the context that the network starts from",
-    "next": "tokens, position (of the new token, from 0), temperature, top_k, top_p and seed -> token",
+    "next": "tokens, position (of the first new token, from 0), temperature, top_k, top_p and seed -> the next tokens",
     "decode": "tokens -> text",
     "probabilities": "tokens (batch, n) -> probabilities of the next token (batch, vocabulary)",
 }

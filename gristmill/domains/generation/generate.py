@@ -66,17 +66,18 @@ def generate(
 def _stream(
     model: Any, encoded: dict[str, tf.Tensor], prompt: str, length: int, sampling: dict[str, tf.Tensor]
 ) -> Iterator[str]:
-    """Yield the prompt, then each piece that a token adds to the decoded text."""
+    """Yield the prompt, then each piece that new tokens add to the decoded text."""
     step, decode = model.signatures["next"], model.signatures["decode"]
     yield prompt
     tokens, context = encoded["tokens"], encoded["context"]
     before = decode(tokens=tokens)["text"].numpy().decode()
-    for position in range(length):
-        token = step(tokens=context, position=tf.constant(position), **sampling)["token"][tf.newaxis]
-        tokens, context = tf.concat([tokens, token], axis=0), tf.concat([context, token], axis=0)
+    position = 0
+    while position < length:
+        new = step(tokens=context, position=tf.constant(position), **sampling)["next"][: length - position]
+        tokens, context = tf.concat([tokens, new], axis=0), tf.concat([context, new], axis=0)
         text = decode(tokens=tokens)["text"].numpy().decode()  # of all tokens: marks and subwords change neighbours
         yield text[len(before) :]
-        before = text
+        before, position = text, position + len(new)
 
 
 def check_options(length: int, temperature: float, top_k: int, top_p: float, seed: int) -> None:

@@ -5,8 +5,12 @@
 batch, and the same seed generates the same text.
 
 To show a text while it is generated there are single steps: `encode` (one prompt to `tokens`, and to `context`, which
-the network starts from), `next` (tokens, `position` from 0 on, and the numbers above, to one token) and `decode`
-(tokens to text). `probabilities` takes tokens (batch, n) and returns those of the next token, (batch, vocabulary).
+the network starts from), `next` (tokens, `position` from 0 on, and the numbers above, to the next few tokens) and
+`decode` (tokens to text). `probabilities` takes tokens (batch, n) and returns those of the next token, (batch,
+vocabulary).
+
+Each token is generated from half a window of tokens before it to a whole window, as in the scores. A recurrent network
+reads half a window, and then each new token once: its states are kept.
 
 A token is drawn from the predicted probabilities at a temperature, from the `top_k` most probable ones if that is above
 0, and of those from the fewest with a total probability of `top_p` (Holtzman et al., "The curious case of neural text
@@ -14,11 +18,12 @@ degeneration", ICLR 2020). At temperature 0 the most probable token is chosen. P
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from gristmill.domains.generation.recurrence import Recurrence, States, reads_stepwise
 from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
@@ -44,6 +49,8 @@ class Writer:
         self._tokenizer = tokenizer
         self._length = length
         self._start = tokenizer.tokens.index("\n") if "\n" in tokenizer.tokens else UNKNOWN
+        self._recurrence = Recurrence(network) if reads_stepwise(network) else None
+        self.block = length - length // 2  # number of tokens generated before the last ones are read again
 
     def logits(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the logits of the token after sequences, (batch, n): (batch, vocabulary)."""
@@ -54,10 +61,6 @@ class Writer:
         """Return the probabilities of the token after sequences, (batch, n): (batch, vocabulary)."""
         return tf.nn.softmax(self.logits(tokens))
 
-    def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-        """Return the token that follows tokens, (n,), as the generated token number `position`: a scalar."""
-        return draw_token(self.logits(tokens[tf.newaxis])[0], position, sampling)
-
     def context(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the tokens of a prompt, (n,), or the start token if there are none."""
         return tf.concat([tf.fill([tf.cast(tf.size(tokens) == 0, tf.int32)], self._start), tokens], axis=0)
@@ -66,12 +69,47 @@ class Writer:
         """Return the tokens, (length,), generated after a prompt's tokens, (n,)."""
         context = self.context(tokens)
 
-        def step(at: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return at + 1, tf.concat([seen, self.next(seen, at, sampling)[tf.newaxis]], axis=0)
+        def grow(at: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return at + self.block, tf.concat([seen, self.next(seen, at, sampling)], axis=0)
 
         shapes = (tf.TensorShape(()), tf.TensorShape((None,)))
-        _, seen = tf.while_loop(lambda at, _: at < length, step, (tf.constant(0), context), shape_invariants=shapes)
-        return seen[tf.size(context) :]
+        _, seen = tf.while_loop(lambda at, _: at < length, grow, (tf.constant(0), context), shape_invariants=shapes)
+        return seen[tf.size(context) :][:length]
+
+    def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+        """Return the `block` tokens that follow tokens, (n,), the first as the generated token number `position`."""
+        seen = tokens[-(self._length // 2 + 1) :]
+        if self._recurrence is None:
+            return self._next(seen, position, sampling)
+        return self._next_stepwise(self._recurrence, seen, position, sampling)
+
+    def _next(self, seen: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+        """Read all tokens again for every new one."""
+
+        def step(at: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            token = draw_token(self.logits(seen[tf.newaxis])[0], position + at, sampling)
+            return at + 1, tf.concat([seen, token[tf.newaxis]], axis=0)
+
+        shapes = (tf.TensorShape(()), tf.TensorShape((None,)))
+        _, seen = tf.while_loop(lambda at, _: at < self.block, step, (tf.constant(0), seen), shape_invariants=shapes)
+        return seen[-self.block :]
+
+    def _next_stepwise(
+        self, recurrence: Recurrence, seen: tf.Tensor, position: tf.Tensor, sampling: Sampling
+    ) -> tf.Tensor:
+        """Read every token once."""
+        count = tf.size(seen)
+        made = tf.TensorArray(tf.int32, self.block)
+
+        def step(at: tf.Tensor, token: tf.Tensor, states: States, made: tf.TensorArray) -> tuple[Any, ...]:
+            logits, states = recurrence.step(token, states)
+            new = at - count + 1  # number of the token that follows, from 0 on
+            following = tf.cond(new < 0, lambda: seen[at + 1], lambda: draw_token(logits, position + new, sampling))
+            return at + 1, following, states, made.write(tf.maximum(new, 0), following)
+
+        start = (tf.constant(0), seen[0], recurrence.start(), made)
+        *_, made = tf.while_loop(lambda at, *_: at < count + self.block - 1, step, start)
+        return tf.ensure_shape(made.stack(), (self.block,))
 
     def write(self, prompts: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
         """Return prompts, (batch,), each followed by `length` generated tokens: texts (batch,)."""
@@ -119,7 +157,7 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path)
         return {"text": writer.write(prompt, length, Sampling(*sampling))}
 
     def step(tokens: tf.Tensor, position: tf.Tensor, *sampling: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"token": writer.next(tokens, position, Sampling(*sampling))}
+        return {"next": writer.next(tokens, position, Sampling(*sampling))}
 
     def encode(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
         tokens = writer.encode(prompt)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -71,8 +72,7 @@ def test_a_seed_draws_the_same_and_another_one_does_not() -> None:
 @pytest.mark.parametrize(("tokens", "start"), [(["", "[UNK]", "a", "\n"], 3), (["", "[UNK]", "a"], 1)])
 def test_a_text_without_a_prompt_begins_after_a_line_end_if_that_is_a_token(tokens: list[str], start: int) -> None:
     tokenizer: Any = SimpleNamespace(tokens=tokens)
-    network: Any = None
-    writer = Writer(network, tokenizer, length=5)
+    writer = Writer(keras.Sequential(), tokenizer, length=5)
 
     assert writer.context(tf.zeros(0, tf.int32)).numpy().tolist() == [start]
     assert writer.context(tf.constant([2])).numpy().tolist() == [2]
