@@ -207,7 +207,7 @@ def help(  # noqa: A001 - the name of the command
     ctx: typer.Context,
     command: Annotated[
         str | None,
-        typer.Argument(metavar="[COMMAND]", help="Name of a command. By default, the general help is printed."),
+        typer.Argument(metavar="COMMAND", help="Name of a command. By default, the general help is printed."),
     ] = None,
 ) -> None:
     """Print the help of gristmill or of one command."""

@@ -13,9 +13,9 @@ _RUN = "ID of a run, or a version such as v3. By default, the last two runs with
 
 def compare(
     name: Name,
-    first: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_RUN)] = None,
+    first: Annotated[str | None, typer.Argument(metavar="RUN", help=_RUN)] = None,
     second: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="Run or version to compare the first one with.")
+        str | None, typer.Argument(metavar="RUN", help="Run or version to compare the first one with.")
     ] = None,
     page: Annotated[bool, typer.Option("--page", help="Render an HTML page with the learning curves.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Render the page and open it in the browser.")] = False,

@@ -54,7 +54,7 @@ def promote(
     version: Annotated[
         int | None,
         typer.Argument(
-            metavar="[VERSION]",
+            metavar="VERSION",
             parser=number_of,
             help="Number of a version. The default is a new version of a run's model or, with --hold, the champion.",
         ),
