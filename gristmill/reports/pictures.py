@@ -114,7 +114,7 @@ def as_svg(figure: "Figure", alt: str) -> str:
     buffer = io.StringIO()
     with rc_context(_STYLE):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue().replace(_PAGE_INK, "currentColor")
+    svg = buffer.getvalue().replace(_PAGE_INK, "currentColor").replace(' target="_blank"', "")  # links within the page
     return f'<svg role="img" aria-label="{escape(alt)}"{svg[svg.index("<svg") + 4 :]}'
 
 

@@ -12,14 +12,17 @@ BEST = "best"  # badge of the row with the best score
 class Table:
     """Rows of text under headings; the first column names the row, the others hold numbers or words.
 
-    A heading may have two lines.
+    A heading may have two lines. As tiles, the first column holds pictures or, with `words`, texts, and the others
+    are captions.
     """
 
     title: str
     headings: list[str]
     rows: list[list[str]]
     words: bool = False
-    folded: bool = False  # shown on a click on its title
+    tiles: bool = False
+    folded: bool = False  # shown on a click on its title, or on a link to its anchor
+    anchor: str = ""  # name in the address of its page
     marks: dict[int, str] = field(default_factory=dict)  # badge of a row, such as "best", by its position
 
     @classmethod

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
+from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     held_out_and_test,
@@ -17,8 +18,8 @@ from gristmill.domains.common.classification.evaluation import (
     write_scores,
 )
 from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.common.classification.predictions import most_confident_errors
 from gristmill.domains.common.classification.score_table import check_slices
+from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.text import dataset, projector, text_classifier
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
@@ -37,8 +38,7 @@ BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
 """Cheap classifiers that every evaluation shows."""
 
 _MAX_TIMED = 256  # texts
-_MAX_ERRORS = 20
-_MAX_EXCERPT = 600  # characters of a misclassified text
+_MAX_EXCERPT = 600  # characters
 _QUARTERS = (0.25, 0.5, 0.75)
 
 
@@ -60,7 +60,8 @@ def evaluate(
 
     Writes
     - `predictions.parquet` (one row per text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
-    - `errors.parquet`: the most confident errors with their text, shortened to its beginning and end.
+    - `wrong_labels.csv`: likely wrong labels. `examples.parquet`: texts that the report shows, shortened to their
+      beginning and end.
     - `telling.parquet`: the keywords of the classes.
     - if a network has an embedding of the vocabulary: `vecs.tsv` and `meta.tsv` for the Embedding Projector,
       `neighbours.parquet` and `embedding2d.parquet`.
@@ -93,8 +94,10 @@ def evaluate(
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
     rows = write_scores(sliced, by_model, slices, train, tried, out, **known)
-    write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
-    return {f"{part}_texts": len(rows[part]) for part in parts}
+    wrong_labels = write_wrong_labels(data, train, rows["test"], out)
+    shown = examples.pick_examples(rows["test"], wrong_labels)
+    write_table(out / examples.FILE, shown.assign(text=excerpts(data, texts, shown)))
+    return {f"{part}_texts": len(rows[part]) for part in parts} | {"likely_wrong_labels": len(wrong_labels)}
 
 
 def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:
@@ -119,11 +122,10 @@ def by_length(index: pd.DataFrame) -> pd.DataFrame:
     return index.assign(**{LENGTH: groups})
 
 
-def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
-    """Return the most confident errors: `id`, `label`, `predicted`, `probability`, `text`."""
-    wrong = most_confident_errors(rows, _MAX_ERRORS)
-    excerpts = pd.Series([shorten(texts[at]) for at in wrong.index], wrong.index, dtype="str")
-    return wrong[["id", "label", "predicted", "probability"]].assign(text=excerpts)
+def excerpts(data: Prepared, texts: Mapping[str, list[str]], rows: pd.DataFrame) -> list[str]:
+    """Return the texts of some rows, with `id` and `part`, shortened; `texts` are all of each part."""
+    by_id = {part: dict(zip(data.rows(part)["id"], texts[part], strict=True)) for part in rows["part"].unique()}
+    return [shorten(by_id[part][id_]) for part, id_ in zip(rows["part"], rows["id"], strict=True)]
 
 
 def shorten(text: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.domains.common.classification import report
+from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.report import Evaluation, headline_picture
 from gristmill.domains.text import dataset, plots
 from gristmill.domains.text.dataset import Prepared
@@ -31,6 +32,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from report.threshold_sections(evaluation)
     yield report.calibration_section(evaluation)
     yield from error_sections(folders["evaluate"])
+    yield from wrong_label_sections(folders["evaluate"])
     yield from report.slice_sections(evaluation)
     yield from training_sections(folders["train"])
     yield from embedding_sections(evaluation)
@@ -39,20 +41,6 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     summary = read_document(folders["preprocess"] / "summary.json")
     yield data_section(data, summary, read_document(folders["ingest"] / "summary.json")["dropped"])
     yield vocabulary_section(data, summary)
-
-
-def error_sections(evaluated: Path) -> Iterator[Section]:
-    """Yield the most confident errors with their texts."""
-    columns = ["id", "label", "predicted", "probability", "text"]
-    errors = read_table(evaluated / "errors.parquet")[columns]
-    if not len(errors):
-        return
-    note = (
-        "Misclassified texts of the test set with the highest predicted probability; long texts are shown without "
-        "their middle. Some labels may be wrong."
-    )
-    rows = errors.assign(probability=errors["probability"].map("{:.2%}".format)).to_numpy().tolist()
-    yield Section("Most confident errors", note, tables=[Table("", columns, rows, words=True)])
 
 
 def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:

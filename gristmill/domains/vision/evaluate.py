@@ -1,24 +1,26 @@
 """Evaluate: scores of the classifier, the baselines and other candidates, its errors, and its feature maps."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import keras
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
+from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     held_out_and_test,
     parts_to_score,
     write_scores,
 )
-from gristmill.domains.common.classification.predictions import most_confident_errors
 from gristmill.domains.common.classification.score_table import check_slices
+from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.vision import dataset, feature_maps
-from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
@@ -32,8 +34,9 @@ from gristmill.util.table_io import write_table
 BASELINES = (Majority(kind="majority"), LinearPixels(kind="linear_pixels"))
 """Cheap classifiers that every evaluation shows."""
 
-MAX_ERRORS_SHOWN = 12
 _IMAGES_TIMED = 64
+_THUMBNAIL_SIDE = 96  # pixels
+_MAX_LOSSLESS_SIDE = 48  # pixels of a thumbnail that is a PNG; larger ones are JPEGs
 IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
 
 
@@ -54,9 +57,9 @@ def evaluate(
     `microseconds`.
 
     Writes `predictions.parquet` (one row per image), `scores.parquet` (by class and slice), `scores.json`,
-    `layers.parquet`, `errors.npy` (pictures of the most confident errors) and, if the network has convolutions,
-    `looks.npz`. With `features` of a frozen base, only the head is applied; export checks that the whole network
-    gives the same predictions.
+    `layers.parquet`, `wrong_labels.csv` (likely wrong labels), `examples.parquet` (images for the report) and, if the
+    network has convolutions, `looks.npz`. With `features` of a frozen base, only the head is applied; export checks
+    that the whole network gives the same predictions.
 
     Raises:
         RequestError: a slice is not a column of the source's metadata.
@@ -80,14 +83,32 @@ def evaluate(
             microseconds[name] = saved_network.microseconds_per_row(candidate, pixels)
     rows = write_scores(data, by_model, evaluate.slices, train, tried, out)
     write_table(out / "layers.parquet", layer_table(network))
-    write_examples(data, network, rows["test"], out)
-    return {f"{part}_images": len(rows[part]) for part in parts}
-
-
-def write_examples(data: Prepared, network: keras.Model, test: pd.DataFrame, out: Path) -> None:
-    """Write `errors.npy`, pictures of the most confident errors, and `looks.npz`, feature maps of a few images."""
-    errors = most_confident_errors(test, MAX_ERRORS_SHOWN).index.tolist()
+    wrong_labels = write_wrong_labels(data, train, rows["test"], out)
+    shown = examples.pick_examples(rows["test"], wrong_labels)
+    write_table(out / examples.FILE, shown.assign(picture=thumbnails(data, shown)))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()
-    pixels = pick_pixels(data, "test", [*errors, *first_of_classes])
-    np.save(out / "errors.npy", feature_maps.thumbnails(pixels[: len(errors)]), allow_pickle=False)
-    feature_maps.write(feature_maps.compute_feature_maps(network, pixels[len(errors) :]), out)
+    mapped = pick_pixels(data, "test", first_of_classes)
+    feature_maps.write(feature_maps.compute_feature_maps(network, mapped), out)
+    return {f"{part}_images": len(rows[part]) for part in parts} | {"likely_wrong_labels": len(wrong_labels)}
+
+
+def thumbnails(data: Prepared, rows: pd.DataFrame) -> list[bytes]:
+    """Return the images of some rows, with `id` and `part`, as small image files."""
+    files: dict[tuple[str, str], bytes] = {}
+    for part in rows["part"].unique():
+        ids = rows["id"][rows["part"] == part].unique()
+        positions = pd.Index(data.rows(part)["id"]).get_indexer(pd.Index(ids)).tolist()
+        made = map(_thumbnail, pick_pixels(data, part, positions))
+        files |= dict(zip([(part, id_) for id_ in ids], made, strict=True))
+    return [files[key] for key in zip(rows["part"], rows["id"], strict=True)]
+
+
+def _thumbnail(pixels: Pixels) -> bytes:
+    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+    encoded = io.BytesIO()
+    if max(image.size) <= _MAX_LOSSLESS_SIDE:
+        image.save(encoded, "PNG")
+    else:
+        image.save(encoded, "JPEG", quality=85)
+    return encoded.getvalue()

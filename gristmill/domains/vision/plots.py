@@ -7,29 +7,25 @@ import numpy as np
 
 from gristmill.domains.vision.dataset import Pixels
 from gristmill.domains.vision.feature_maps import Filters, Maps
-from gristmill.reports.pictures import canvas, text_color
+from gristmill.reports.pictures import canvas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 10.0  # inches of a figure
 _GAP = 0.08  # gap between tiles, as a share of a tile's width
-_CAPTION = 0.45  # height of the caption below a tile, as a share of a tile's width
 _TITLE = 0.3  # inches
 
 
-def draw_tiles(tiles: Sequence[Pixels], columns: int, words: Sequence[str] = (), title: str = "") -> "Figure":
-    """Draw images (height, width, channels) of equal shape in rows, with a caption of words below each."""
+def draw_tiles(tiles: Sequence[Pixels], columns: int, title: str = "") -> "Figure":
+    """Draw images (height, width, channels) of equal shape in rows."""
     ratio, rows = tiles[0].shape[0] / tiles[0].shape[1], -(-len(tiles) // columns)
-    across, down = 1 + _GAP, ratio + (_CAPTION if words else _GAP)
+    across, down = 1 + _GAP, ratio + _GAP
     figure, (axes,) = canvas(_WIDTH * rows * down / (columns * across) + (_TITLE if title else 0))
     for at, tile in enumerate(tiles):
         left, top = at % columns * across, at // columns * down
         place = (left, left + 1, top + ratio, top)
         axes.imshow(tile, cmap="gray", vmin=0, vmax=255, extent=place, interpolation="none")  # as it is stored
-        if words:
-            below = top + ratio + 0.04
-            axes.text(left, below, words[at], va="top", fontsize=8, color=text_color(axes), parse_math=False)
     axes.set(xlim=(0, columns * across), ylim=(rows * down, 0))
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_axis_off()

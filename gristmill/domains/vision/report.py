@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.classification import report
-from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
+from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.report import headline_picture
 from gristmill.domains.vision import dataset, feature_maps, plots
 from gristmill.reports.learning import network_section, training_sections
-from gristmill.reports.pictures import as_svg, shorten
+from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_document
 
 __all__ = ["headline_picture", "sections"]
 
 _MAX_IMAGES_LISTED = 30  # in a table
-_COLUMNS = 6  # of pictures of errors
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -28,31 +27,13 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from report.threshold_sections(evaluation)
     yield report.calibration_section(evaluation)
     yield from error_sections(folders["evaluate"])
+    yield from wrong_label_sections(folders["evaluate"])
     yield from report.slice_sections(evaluation)
     yield from training_sections(folders["train"])
     yield from feature_map_sections(folders["evaluate"])
     yield network_section(folders["evaluate"])
     yield from sample_sections(folders["train"])
     yield data_section(folders)
-
-
-def error_sections(evaluated: Path) -> Iterator[Section]:
-    """Yield pictures of the most confident errors."""
-    pixels = np.load(evaluated / "errors.npy", allow_pickle=False)
-    if not len(pixels):
-        return
-    rows = most_confident_errors(read_predictions(evaluated, "test"), len(pixels)).to_dict("records")
-    words = [
-        f"{shorten(row['label'], 16)}, taken for\n{shorten(row['predicted'], 20)}, {row['probability']:.1%}"
-        for row in rows
-    ]
-    table = [[row["id"], row["label"], row["predicted"], f"{row['probability']:.2%}"] for row in rows]
-    yield Section(
-        "Most confident errors",
-        "Misclassified images of the test set with the highest predicted probability. Some labels may be wrong.",
-        [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words), "Misclassified images")],
-        [Table("", ["image", "true", "predicted", "probability"], table)],
-    )
 
 
 def feature_map_sections(evaluated: Path) -> Iterator[Section]:

@@ -1,10 +1,11 @@
 """Plots of a report on a classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gristmill.domains.common.classification.example_tables import cell_anchor
 from gristmill.domains.common.classification.scores import BINS, ThresholdCurves
 from gristmill.reports.pictures import BASELINE, MODEL, TRUTH, canvas, legend, shorten, text_color
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 _MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # limits for counts in the cells and for names on the axes
 
 
-def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> "Figure":
-    """Draw a confusion matrix: counts, and shares of the true class as colour."""
+def confusion_figure(
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], linked: Container[str] = ()
+) -> "Figure":
+    """Draw a confusion matrix: counts, and shares of the true class as colour; cells link to the anchors `linked`."""
     from matplotlib.colors import LinearSegmentedColormap
 
     counts, names = np.array(confusion), [shorten(name, 24) for name in classes]
@@ -33,7 +36,9 @@ def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str])
     if len(names) <= _MAX_CLASSES_COUNTED:
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[row, column] > 0.75 else text_color(axes)
-            axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", fontsize=8, color=colour)
+            anchor, count = cell_anchor(int(row), int(column)), f"{counts[row, column]:,}"
+            words = axes.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+            words.set_url(f"#{anchor}" if anchor in linked else None)
     return figure
 
 

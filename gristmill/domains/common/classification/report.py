@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification import plots
+from gristmill.domains.common.classification.example_tables import cell_tables
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.domains.common.classification.scores import threshold_curves
@@ -85,20 +86,20 @@ def training_gap(train: Path, scores: Scores) -> str:
 
 def confusion_section(evaluation: Evaluation) -> Section:
     """Return the confusion matrix, with precision and recall of each class."""
-    picture = as_svg(
-        plots.confusion_figure(evaluation.scores.confusion, evaluation.scores.classes),
-        "Number of examples by true and predicted class",
-    )
+    confusion, names = evaluation.scores.confusion, evaluation.scores.classes
+    cells = cell_tables(evaluation.evaluate, confusion, names)
+    picture = as_svg(plots.confusion_figure(confusion, names, cells), "Number of examples by true and predicted class")
+    linked = " Underlined numbers lead to them." if any(f"#{anchor}" in picture for anchor in cells) else ""
     classes = evaluation.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
         "The test set, coloured by the share of the true class. Precision is the share of the predictions of a class "
-        f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}"
+        f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}\n"
+        f"Below are examples of {len(cells)} cells, errors first and the largest before others.{linked}"
     )
     rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
-    return Section(
-        "Confusion matrix", note, [picture], [Table("", ["class", "examples", "precision", "recall", "F1"], rows)]
-    )
+    table = Table("", ["class", "examples", "precision", "recall", "F1"], rows)
+    return Section("Confusion matrix", note, [picture], [table, *cells.values()])
 
 
 def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:

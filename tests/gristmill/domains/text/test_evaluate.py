@@ -105,11 +105,11 @@ def test_quarters_of_lengths_are_those_of_the_training_texts(
 
 def test_the_surest_errors_are_kept_with_their_text(opinions: Folders) -> None:
     texts = texts_of(dataset.read(opinions["preprocess"]), ["test"], opinions["ingest"])["test"]
-    wrong = most_confident_errors(read_predictions(opinions["evaluate"], "test"), 20)
+    wrong = most_confident_errors(read_predictions(opinions["evaluate"], "test"), 12)
 
-    kept = read_table(opinions["evaluate"] / "errors.parquet")
+    shown = read_table(opinions["evaluate"] / "examples.parquet")
+    kept = shown[shown["shown"] == "errors"]
 
-    assert kept.columns.tolist() == ["id", "label", "predicted", "probability", "text"]
     assert 0 < len(kept) == len(wrong)
     assert kept["id"].tolist() == wrong["id"].tolist()
     assert kept["text"].tolist() == [texts[at] for at in wrong.index]
@@ -144,7 +144,8 @@ def test_the_telling_tokens_are_those_that_tell(opinions: Folders, verdicts: Fol
 def test_the_same_again_writes_the_same(opinions: Folders, tmp_path: Path) -> None:
     counts = again(opinions, Evaluate(slices=("shop", "length"), neighbours=NEIGHBOURS), tmp_path)
 
-    assert counts == {"validation_texts": 20, "test_texts": 40}
+    doubted = len(pd.read_csv(tmp_path / "wrong_labels.csv"))
+    assert counts == {"validation_texts": 20, "test_texts": 40, "likely_wrong_labels": doubted}
     written = {path.name: path.read_bytes() for path in opinions["evaluate"].iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == written
     json.loads(written["scores.json"], parse_constant=pytest.fail)  # NaN is no JSON

@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.domains.text import report
 from gristmill.reports.sections import Section
-from gristmill.util.table_io import read_document, read_table, write_document, write_table
+from gristmill.util.table_io import read_document, read_table, write_document
 from helpers.small_scored_texts import TELLING, Folders
 
 pytest_plugins = ["helpers.small_scored_texts"]
@@ -53,21 +53,17 @@ def test_a_network_without_an_embedding_has_no_section_on_it(verdicts: Folders) 
     assert "Embedding" not in by_title(verdicts)
 
 
-def test_the_surest_errors_stand_with_their_text(shown: dict[str, Section], opinions: Folders) -> None:
-    kept = read_table(opinions["evaluate"] / "errors.parquet")
+def test_examples_stand_with_their_text(shown: dict[str, Section], opinions: Folders) -> None:
+    kept = read_table(opinions["evaluate"] / "examples.parquet")
+    errors = kept[kept["shown"] == "errors"]
 
     (table,) = shown["Most confident errors"].tables
+    cells = shown["Confusion matrix"].tables[1:]
 
-    assert table.headings == ["id", "label", "predicted", "probability", "text"]
-    assert [row[4] for row in table.rows] == kept["text"].tolist()
-    assert table.rows[0][3] == f"{kept['probability'].iloc[0]:.2%}"
-
-
-def test_without_an_error_there_is_no_section_on_errors(opinions: Folders, tmp_path: Path) -> None:
-    run = changed(opinions, "evaluate", tmp_path)
-    write_table(run["evaluate"] / "errors.parquet", read_table(run["evaluate"] / "errors.parquet").head(0))
-
-    assert "Most confident errors" not in by_title(run)
+    assert table.headings == ["", "label", "predicted", "probability", ""]
+    assert [row[0] for row in table.rows] == errors["text"].tolist()
+    assert table.rows[0][3] == f"{errors['probability'].iloc[0]:.2%}"
+    assert [row[0] for cell in cells for row in cell.rows] == kept["text"][kept["shown"] == "cells"].tolist()
 
 
 def test_the_slice_by_length_is_in_the_order_of_lengths(shown: dict[str, Section]) -> None:

@@ -1,14 +1,18 @@
 """The model's scores stand beside the baselines', each computed from the predictions that are written."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from gristmill.domains.common.classification import scores
-from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
+from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.vision import dataset
+from gristmill.domains.vision import evaluate as evaluate_module
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.settings import Evaluate
 from gristmill.errors import RequestError
@@ -98,14 +102,29 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(b
     assert written["shown"] == ["accuracy", "f1", "roc_auc", "log_loss", "ece"]
 
 
-def test_the_pictures_of_the_surest_errors_are_kept(judged: Folders) -> None:
+def test_pictures_of_the_examples_to_show_are_kept(judged: Folders) -> None:
     data = dataset.read(judged["preprocess"])
-    wrong = most_confident_errors(read_predictions(judged["evaluate"], "test"), 12)
 
-    pixels = np.load(judged["evaluate"] / "errors.npy", allow_pickle=False)
+    shown = read_table(judged["evaluate"] / "examples.parquet")
 
-    assert len(wrong) == 12
-    assert np.array_equal(pixels, data.pixels("test")[wrong.index])
+    pixels = {part: data.pixels(part) for part in ("validation", "test")}
+    assert set(shown["shown"]) >= {"errors", "cells"}
+    for picture, part, id_ in zip(shown["picture"], shown["part"], shown["id"], strict=True):
+        at = data.rows(part)["id"].tolist().index(id_)
+        with Image.open(io.BytesIO(picture)) as image:
+            assert np.array_equal(np.asarray(image)[..., None], pixels[part][at])
+
+
+def test_a_large_image_is_kept_small(binary: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_module, "_THUMBNAIL_SIDE", 6)
+    monkeypatch.setattr(evaluate_module, "_MAX_LOSSLESS_SIDE", 5)
+    rows = pd.DataFrame({"part": ["train", "test", "train"], "id": ["train/001", "test/000", "train/001"]})
+
+    made = evaluate_module.thumbnails(dataset.read(binary["preprocess"]), rows)
+
+    with Image.open(io.BytesIO(made[0])) as image:
+        assert (image.format, image.size) == ("JPEG", (5, 6))
+    assert made[0] == made[2] != made[1]
 
 
 def test_what_is_seen_of_an_image_of_each_class_is_kept(judged: Folders, binary: Folders) -> None:
@@ -120,7 +139,8 @@ def test_the_same_again_writes_the_same(judged: Folders, tmp_path: Path) -> None
 
     counts = evaluate(evaluate=settings, preprocess=judged["preprocess"], train=judged["train"], out=tmp_path)
 
-    assert counts == {"validation_images": 20, "test_images": 40}
+    doubted = len(pd.read_csv(tmp_path / "wrong_labels.csv"))
+    assert counts == {"validation_images": 20, "test_images": 40, "likely_wrong_labels": doubted}
     written = {path.name: path.read_bytes() for path in judged["evaluate"].iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == written
     json.loads(written["scores.json"], parse_constant=pytest.fail)  # NaN is no JSON

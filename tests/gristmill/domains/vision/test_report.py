@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification import report as classifier
+from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.vision import plots, report
 from gristmill.reports.pictures import as_svg
@@ -21,7 +22,7 @@ from helpers.small_judged import Folders
 
 pytest_plugins = ["helpers.small_judged"]
 
-LOADED = re.compile(r"""(?:href|src)\s*=\s*["'](?!#|data:image/png)|url\(\s*["']?(?!#)|@import|<script""")
+LOADED = re.compile(r"""(?:href|src)\s*=\s*["'](?!#|data:image/)|url\(\s*["']?(?!#)|@import|<script""")
 
 
 def by_title(folders: Folders) -> dict[str, Section]:
@@ -45,7 +46,7 @@ def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
         "Scores": 0,
         "Confusion matrix": 1,
         "Calibration": 1,
-        "Most confident errors": 1,
+        "Most confident errors": 0,
         "Slices": 0,
         "Training": 1,
         "What the network sees": 3,
@@ -119,7 +120,7 @@ def test_each_class_is_listed_with_its_scores(shown: dict[str, Section], judged:
     scores = read_table(judged["evaluate"] / "scores.parquet")
     own = scores[(scores["by"] == "class") & (scores["part"] == "test") & (scores["forecaster"] == "model")]
 
-    (table,) = shown["Confusion matrix"].tables
+    table = shown["Confusion matrix"].tables[0]
 
     assert [row[:2] for row in table.rows] == [["ball", "20"], ["cup", "10"], ["tree", "10"]]
     assert [float(row[4]) for row in table.rows] == pytest.approx(own["f1"].tolist(), abs=5e-4)
@@ -155,24 +156,46 @@ def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
     assert "mean confidence is 80.0%. The mean gap between the two over the bins is 10.0% (ECE)" in said
 
 
-def test_the_surest_errors_are_named_beside_their_pictures(shown: dict[str, Section], judged: Folders) -> None:
+def test_errors_are_shown_as_pictures_with_captions(shown: dict[str, Section], judged: Folders) -> None:
     wrong = most_confident_errors(read_predictions(judged["evaluate"], "test"), 12)
 
-    section = shown["Most confident errors"]
+    (table,) = shown["Most confident errors"].tables
 
-    assert [row[0] for row in section.tables[0].rows] == wrong["id"].tolist()
+    assert table.tiles
+    assert [row[-1] for row in table.rows] == wrong["id"].tolist()
     first = wrong.iloc[0]
-    assert section.tables[0].rows[0][1:3] == [first["label"], first["predicted"]]
-    assert section.pictures[0].count("data:image/png;base64,") == 12
-    assert f"{first['label']}, taken for" in section.pictures[0]
-    assert f"{first['predicted']}, {first['probability']:.1%}" in section.pictures[0]
+    assert table.rows[0][1:4] == [first["label"], first["predicted"], f"{first['probability']:.2%}"]
+    assert all(row[0].startswith('<img alt="test/') and "data:image/png;base64," in row[0] for row in table.rows)
 
 
-def test_a_model_without_errors_has_none_to_show(judged: Folders, tmp_path: Path) -> None:
+def test_cells_of_the_matrix_lead_to_their_examples(shown: dict[str, Section], judged: Folders) -> None:
+    section, confusion = shown["Confusion matrix"], read_document(judged["evaluate"] / "scores.json")["confusion"]
+
+    cells = section.tables[1:]
+
+    assert len(cells) == np.count_nonzero(confusion)
+    for table in cells:
+        assert table.folded
+        assert f'href="#{table.anchor}"' in section.pictures[0]
+        assert 1 <= len(table.rows) <= 4
+    true, predicted = (int(place) for place in re.findall(r"\d+", cells[0].anchor))
+    assert confusion[true][predicted] == max(confusion[row][column] for row in range(3) for column in {0, 1, 2} - {row})
+    assert cells[0].title.endswith(f": {confusion[true][predicted]}")
+
+
+def test_likely_wrong_labels_are_shown_with_where_all_are(judged: Folders, tmp_path: Path) -> None:
     run = changed(judged, "evaluate", tmp_path)
-    np.save(run["evaluate"] / "errors.npy", np.empty((0, 12, 10, 1), np.uint8))
+    kept = read_table(run["evaluate"] / "examples.parquet")
+    kept.loc[:, "shown"] = ["wrong labels"] * 3 + [""] * (len(kept) - 3)
+    write_table(run["evaluate"] / "examples.parquet", kept)
+    (run["evaluate"] / "wrong_labels.csv").write_text("id,part\n" + "1,test\n" * 1500)
 
-    assert list(report.error_sections(run["evaluate"])) == []
+    (section,) = wrong_label_sections(run["evaluate"])
+
+    assert f"All 1,500 are in {run['evaluate'] / 'wrong_labels.csv'}." in section.note
+    assert section.tables[0].headings == ["", "label", "likely", "probability", "part", ""]
+    assert [row[4] for row in section.tables[0].rows] == ["test"] * 3
+    assert list(error_sections(run["evaluate"])) == []
 
 
 def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged: Folders) -> None:
