@@ -10,7 +10,9 @@ a position in an image.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -98,14 +100,71 @@ def transform(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
     height, width = pixels.shape[1:3]
     x, y = (tf.constant([(side - 1) / 2], tf.float64) for side in (width, height))
     from_corner = shift(x, y) @ matrix @ shift(-x, -y)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels,
-        transforms=tf.cast(tf.reshape(from_corner, (-1, 9))[:, :8], tf.float32),
-        output_shape=(height, width),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode=fill.upper(),
-    )
+    interpolate = _interpolator((*pixels.shape[1:],), pixels.dtype, fill)
+    return tf.ensure_shape(interpolate(pixels, tf.cast(from_corner[:, :2], tf.float32)), pixels.shape)
+
+
+@cache
+def _interpolator(shape: tuple[int, ...], dtype: tf.DType, fill: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return `_interpolate` for images of one shape, compiled by XLA: it fuses dozens of operations on each pixel."""
+    signature = tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, 2, 3), tf.float32)
+    with tf.init_scope():  # traced outside of the graph that calls it first, so that others can call it, too
+        compiled = tf.function(partial(_interpolate, fill=fill), autograph=False, jit_compile=True)
+        found: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = compiled.get_concrete_function(*signature)
+        return found
+
+
+def _interpolate(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
+    """Return images at the positions that the upper rows of matrices (batch, 2, 3) give, counted from the corner."""
+    height, width, channels = pixels.shape[1:]
+    x, y = tf.range(width, dtype=tf.float32), tf.range(height, dtype=tf.float32)[:, tf.newaxis]
+    at_x, at_y = (row[0] * x + row[1] * y + row[2] for row in tf.unstack(_rows(matrix)))
+    columns, rows = _neighbours(at_x, width, fill), _neighbours(at_y, height, fill)
+    first = tf.reshape(tf.range(tf.shape(pixels)[0]) * height, (-1, 1, 1))  # row of each image's corner
+    flat = tf.reshape(pixels, (-1, channels))
+
+    def line(row: tf.Tensor) -> tf.Tensor:
+        found = [tf.cast(tf.gather(flat, (first + row) * width + column), tf.float32) for column in columns.places]
+        return columns.mix(*found)
+
+    return rows.mix(*map(line, rows.places))
+
+
+def _rows(matrix: tf.Tensor) -> tf.Tensor:
+    """Return the entries of matrices (batch, 2, 3) by row and column: (2, 3, batch, 1, 1)."""
+    return tf.transpose(matrix, (1, 2, 0))[..., tf.newaxis, tf.newaxis]
+
+
+class _Neighbours(NamedTuple):
+    """The pixels before and after positions along one axis, and their weights: (batch, height, width) each."""
+
+    places: tuple[tf.Tensor, tf.Tensor]
+    weights: tuple[tf.Tensor, tf.Tensor]
+
+    def mix(self, before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
+        """Return the weighted sum of values (batch, height, width, channels)."""
+        return self.weights[0][..., tf.newaxis] * before + self.weights[1][..., tf.newaxis] * after
+
+
+def _neighbours(at: tf.Tensor, size: int, fill: str) -> _Neighbours:
+    """Return the neighbours of positions on an axis of `size` pixels; those that do not exist have a weight of 0."""
+    match fill:
+        case "nearest":
+            at = tf.clip_by_value(at, 0.0, size - 1.0)
+        case "reflect":
+            at = tf.math.floormod(at, 2.0 * size)
+            at = tf.clip_by_value(tf.minimum(at, 2.0 * size - 1 - at), 0.0, size - 1.0)
+        case "wrap":
+            at = tf.math.floormod(at, float(size))
+    before = tf.floor(at)
+    after = before + 1
+    weights = after - at, at - before
+    if fill == "constant":
+        exist = [tf.cast((place >= 0) & (place < size), tf.float32) for place in (before, after)]
+        weights = weights[0] * exist[0], weights[1] * exist[1]
+    after = tf.math.floormod(after, float(size)) if fill == "wrap" else after
+    places = [tf.cast(tf.clip_by_value(place, 0.0, size - 1.0), tf.int32) for place in (before, after)]
+    return _Neighbours((places[0], places[1]), weights)
 
 
 def _matrix(*entries: tf.Tensor | float) -> tf.Tensor:
