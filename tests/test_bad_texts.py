@@ -56,7 +56,7 @@ def one_too_long(project: Path) -> None:
 
 
 def one_word(project: Path) -> None:
-    write_films(project, *(["film,good", "film,dull"] * 6))
+    write_films(project, *(f"film{'!' * at},{('good', 'dull')[at % 2]}" for at in range(12)))
 
 
 def setting(name: str, before: str, after: str) -> Callable[[Path], None]:
