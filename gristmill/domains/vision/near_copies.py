@@ -64,7 +64,8 @@ def _group_similar(thumbnails: Thumbnails) -> Groups:
     some = vectors[:: -(-len(vectors) // _SAMPLE)]
     tree = KDTree(vectors @ np.linalg.eigh(np.cov(some.T))[1][:, -_COMPONENTS:])  # no distance becomes longer
     for distance in _MAX_DISTANCE / 2.0 ** np.arange(_ATTEMPTS):
-        if tree.count_neighbors(tree, distance) > 2 * _MAX_CANDIDATES:
+        candidates = tree.query_ball_point(tree.data[:: -(-len(vectors) // _SAMPLE)], distance, return_length=True)
+        if (candidates.mean() - 1) * len(vectors) / 2 > _MAX_CANDIDATES:
             continue
         pairs = tree.query_pairs(distance, output_type="ndarray")
         blocks = [block.T for block in np.array_split(pairs, 1 + len(pairs) // _BLOCK)]

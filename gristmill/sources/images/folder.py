@@ -30,11 +30,17 @@ class Folder(Files):
             paths: the located files; archives (.zip, .tar, .tar.gz, .tgz) count as folders of their names.
 
         Raises:
-            DataError: there is no photo, a file cannot be read, or a folder does not name a part.
+            DataError: there is no photo, a file cannot be read, a folder does not name a part, or only some photos are
+                in `subfolders`.
         """
         with archives.open_files(paths, PHOTOS) as found:
             if not found:
                 raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
+            if self.subfolders and len({len(path.parts) for path in found}) > 1:
+                path = min(found, key=lambda path: len(path.parts))
+                raise DataError(
+                    f"{path}: lies less deep than other photos. Put it into a folder below that of its class."
+                )
             depth = 1 if self.subfolders else 0
             parts = {path: part_of_folder(path.parent if depth else path) if self.parts else None for path in found}
             top = commonpath(path.parents[1 + depth + self.parts] for path in found)

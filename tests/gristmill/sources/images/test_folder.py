@@ -74,6 +74,9 @@ def test_folders_below_the_classes_are_metadata(tmp_path: Path) -> None:
     found = list(source.photos(sorted(tmp_path.rglob("*.jpg"))))
     assert told(found) == [(f"train/owl/{tree}/0000.jpg", "owl", "train") for tree in ("elm", "oak")]
     assert [photo.metadata for photo in found] == [{"tree": "elm"}, {"tree": "oak"}]
+    (tmp_path / "train/owl/elm/0000.jpg").rename(tmp_path / "train/owl/alone.jpg")
+    with pytest.raises(DataError, match=r"/train/owl/alone\.jpg: lies less deep than other photos"):
+        next(source.photos(sorted(tmp_path.rglob("*.jpg"))))
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
