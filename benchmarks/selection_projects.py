@@ -69,12 +69,16 @@ def auto(preset: str, seed: int) -> dict[str, dict[str, Any]]:
 def from_catalogue(folder: Path, pipeline: str, preset: str, seed: int, **more: Mapping[str, Any]) -> None:
     """Write a pipeline with candidates, and with data, split and blocks of a pipeline of this project.
 
-    If that pipeline has no validation set, a tenth of the training set becomes one.
+    If that pipeline has no validation set, a tenth of the training set becomes one. Vocabulary and length of texts are
+    the defaults, since those of the pipeline are of the course.
     """
     catalogue = tomllib.loads((ROOT / "pipelines.toml").read_text("utf-8"))["pipelines"][pipeline]
     tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue}
     if tables["preprocess"].get("validation") == 0:
         tables["preprocess"]["validation"] = 0.1
+    if catalogue["domain"] == "text":
+        kept = {key: value for key, value in tables["preprocess"].items() if key not in ("vocabulary", "length")}
+        tables["preprocess"] = kept
     write(folder, catalogue["domain"], tables | auto(preset, seed) | more)
 
 

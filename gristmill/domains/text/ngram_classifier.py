@@ -1,12 +1,13 @@
 """Linear classifiers on n-grams of words, or of characters within words, fitted on raw texts."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from gristmill.domains.text import ngrams
 from gristmill.domains.text import tokenizer as tokenizers
@@ -33,7 +34,7 @@ _SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Uni
 
 @dataclass(frozen=True)
 class _Graph:
-    """The first part of the network, and the n-grams it may know."""
+    """The first part of the network, and the n-grams it knows."""
 
     tokens: keras.KerasTensor  # int32 (batch, steps)
     keys: keras.KerasTensor  # of their n-grams, int64 (batch, any number)
@@ -46,12 +47,20 @@ def fit_words(data: LabelledTexts, settings: "NbLinear") -> TextClassifier:
     tokenizer = _tokenizer(data, TokenSettings(vocabulary=settings.vocabulary, punctuation="separate"))
     base = len(tokenizer.tokens) + 1
     sequences = encode_texts(tokenizer, data.texts).cut(MAX_TOKENS, "post")
-    keys, owners = ngrams.ngram_keys(sequences, orders, base, UNKNOWN + 1)
-    known, columns = np.unique(keys, return_inverse=True)
+    families = itertools.chain(
+        ngrams.ngram_keys(sequences, orders, base, UNKNOWN + 1),
+        ngrams.further_word_keys(sequences, settings.distance, settings.ending, base),
+    )
+    known, present = [], []
+    for keys, owners in families:  # one after the other, to save memory
+        of_family, columns = np.unique(keys, return_inverse=True)
+        frequent, part = _frequent(_ones(owners, columns, (len(data.texts), len(of_family))), settings.min_texts)
+        known.append(of_family[frequent])
+        present.append(part)
     given = keras.Input((None,), dtype="int32", name="tokens")
-    in_graph = ngrams.word_keys_in_graph(given, orders, base)
-    network = _Graph(given, in_graph, known)
-    return _fitted(data, settings, _ones(owners, columns, (len(data.texts), len(known))), tokenizer, network)
+    in_graph = ngrams.word_keys_in_graph(given, orders, base, settings.distance, settings.ending)
+    network = _Graph(given, in_graph, np.concatenate(known))
+    return _fitted(data, settings, csr_array(hstack(present, format="csr")), tokenizer, network)
 
 
 def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifier:
@@ -64,14 +73,16 @@ def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifie
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
-    keys, owners = ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), orders, base, BOUNDARY)
+    families = list(ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), orders, base, BOUNDARY))
+    keys, owners = (np.concatenate(arrays) for arrays in zip(*families, strict=True))
     known, columns = np.unique(keys, return_inverse=True)
     given = keras.Input((None,), dtype="int32", name="tokens")
     replacements = np.arange(len(tokenizer.tokens), dtype=np.int32)
     replacements[[token.isspace() for token in tokenizer.tokens]] = BOUNDARY
     in_graph = ngrams.character_keys_in_graph(replace_tokens(given, replacements), orders, base)
-    network = _Graph(given, in_graph, known)
     present = _binary(contains @ _ones(owners, columns, (len(words), len(known))))
+    frequent, present = _frequent(present, settings.min_texts)
+    network = _Graph(given, in_graph, known[frequent])
     return _fitted(data, settings, present, tokenizer, network)
 
 
@@ -79,11 +90,15 @@ def _fitted(
     data: LabelledTexts, settings: "NbLinear | CharNgrams", present: csr_array, tokenizer: Tokenizer, graph: _Graph
 ) -> TextClassifier:
     """Return the classifier on n-grams, by the texts where they are `present`."""
-    frequent = np.bincount(present.indices, minlength=len(graph.known)) >= settings.min_texts
-    present = present[:, np.flatnonzero(frequent)]
     fitted = fit_classifier(present, data.labels, data.classes, smoothing=settings.smoothing, decay=settings.decay)
-    network = build_network(graph.tokens, graph.keys, graph.known[frequent], fitted)
+    network = build_network(graph.tokens, graph.keys, graph.known, fitted)
     return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
+
+
+def _frequent(present: csr_array, min_texts: int) -> tuple[Keys, csr_array]:
+    """Return the columns with a value in at least so many rows, and the matrix of them."""
+    frequent = np.flatnonzero(np.bincount(present.indices, minlength=present.shape[1]) >= min_texts)
+    return frequent, present[:, frequent]
 
 
 def _evenly(data: LabelledTexts, most: int) -> LabelledTexts:

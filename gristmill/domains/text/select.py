@@ -30,7 +30,7 @@ def select(
     """
     data = dataset.read(preprocess)
     chosen, temperatures = select_classifiers(
-        data, candidates, select, out, lambda name: _predict_one(_read(candidates[name]), data)
+        data, candidates, select, out, lambda name: _predict_one(_read(candidates[name]), data), geometric=True
     )
     members = tuple(
         replace(_read(candidates[name]).members[0], weight=weight, temperature=temperatures[name])

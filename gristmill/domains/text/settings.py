@@ -51,6 +51,7 @@ class Preprocess(TokenSettings):
 
     words: ClassVar[tuple[str, ...]] = ("none",)
 
+    vocabulary: Annotated[int, Field(ge=3)] = 30_000  # maximum number of tokens; 0 is padding, 1 unknown
     length: Length = "whole"  # tokens of a text that networks read, at most; or share of training texts to read whole
     pad: Literal["pre", "post"] = "post"  # side on which short texts are padded
     truncate: Literal["pre", "post"] = "post"  # side on which long texts are truncated

@@ -1,7 +1,8 @@
 """Classifier of raw strings, complete in itself: one model, or a weighted average of several.
 
-Each member reads the raw strings by its own tokenizer; members with equal tokenizers share its work. The average is of
-probabilities at each member's temperature.
+Each member reads the raw strings by its own tokenizer; members with equal tokenizers share its work. The average is the
+normalised weighted geometric mean of probabilities at each member's temperature. On film reviews, it had a lower log
+loss and fewer errors than the arithmetic mean, in which a member that is unsure hides the confidence of the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.common.classification.temperature import scale_in_graph
+from gristmill.domains.common.classification.temperature import scaled_logits
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
@@ -70,12 +71,10 @@ class TextModel:
         """Whether the network takes only texts that are padded to the maximum length."""
         return self.network.input_shape[1] is not None
 
-    def scaled(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Return the probabilities of padded tokens at the temperature, times the weight."""
-        probabilities = self.network(tokens, training=False)
-        if self.temperature != 1:
-            probabilities = scale_in_graph(probabilities, self.temperature)
-        return self.weight * probabilities
+    @property
+    def is_alone(self) -> bool:
+        """Whether the probabilities of the network are those of the classifier."""
+        return self.weight == self.temperature == 1
 
     def write(self, folder: Path) -> None:
         """Write the network, the tokenizer and `padding.json`."""
@@ -129,8 +128,18 @@ class TextClassifier:
         """
         tokens = self._tokens(texts)
         known = [tf.reduce_sum(tf.cast(read > UNKNOWN, tf.int32), axis=1) for read in tokens]
-        weighted = [one.scaled(read) for one, read in zip(self.members, tokens, strict=True)]
-        return tf.add_n(weighted), tf.reduce_max(tf.stack(known), axis=0)
+        made = [one.network(read, training=False) for one, read in zip(self.members, tokens, strict=True)]
+        return self._average(made), tf.reduce_max(tf.stack(known), axis=0)
+
+    def _average(self, probabilities: list[tf.Tensor]) -> tf.Tensor:
+        """Return the average of the members' probabilities, (batch, classes), in a graph."""
+        if self.members[0].is_alone:
+            return probabilities[0]
+        logits = [
+            one.weight * scaled_logits(made, one.temperature)
+            for one, made in zip(self.members, probabilities, strict=True)
+        ]
+        return tf.nn.softmax(tf.add_n(logits))
 
     def _tokens(self, texts: tf.Tensor) -> list[tf.Tensor]:
         """Return what each member reads, int32 (batch, width); equal work is done once."""
@@ -157,10 +166,10 @@ class TextClassifier:
 
     def write(self, folder: Path) -> None:
         """Write a single model, or `members.json` and a folder for each member."""
-        shares = [[member.weight, member.temperature] for member in self.members]
-        if shares == [[1, 1]]:
+        if self.members[0].is_alone:
             self.members[0].write(folder)
             return
+        shares = [[member.weight, member.temperature] for member in self.members]
         write_document(folder / _MEMBERS, shares)
         for place, member in zip(_places(folder, len(shares)), self.members, strict=True):
             place.mkdir()

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import fit_temperature, scale_probabilities
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
@@ -24,10 +26,13 @@ def select_classifiers(
     settings: Select,
     out: Path,
     predict_one: Callable[[str], Call] | None = None,
+    *,
+    geometric: bool = False,
 ) -> tuple[Selection, dict[str, float]]:
     """Choose among classifiers; return the selection and the temperature of each candidate.
 
-    Only examples that all candidates have predicted count. Writes the files of the selection, and the held-out
+    The average is the weighted mean of probabilities or, if `geometric`, of their logarithms, normalised. Only examples
+    that all candidates have predicted count. Writes the files of the selection, and the held-out
     predictions of the chosen average. For `predict_one` see `choose`.
 
     Raises:
@@ -47,17 +52,21 @@ def select_classifiers(
         truth = rows["label"].map(data.classes.index).to_numpy(np.int64)
         temperatures[name] = fit_temperature(truth, rows[columns].to_numpy(np.float64))
         scaled[name] = scale_probabilities(rows[columns].to_numpy(np.float64), temperatures[name])
+    averaged = (
+        {name: np.log(np.maximum(one, _MIN_PROBABILITY)) for name, one in scaled.items()} if geometric else scaled
+    )
 
-    def loss(probabilities: Probabilities) -> Probabilities:
-        of_truth = probabilities[np.arange(len(truth)), truth]
+    def loss(average: Probabilities) -> Probabilities:
+        of_truth = (softmax(average, axis=1) if geometric else average)[np.arange(len(truth)), truth]
         losses: Probabilities = -np.log(np.maximum(of_truth, _MIN_PROBABILITY))
         return losses
 
     validation = data.rows("validation")["id"]
     on = "validation" if shared is None or shared.isin(validation).all() else "folds"
-    chosen = choose(candidates, scaled, loss, settings, metric="log loss", on=on, predict_one=predict_one)
+    chosen = choose(candidates, averaged, loss, settings, metric="log loss", on=on, predict_one=predict_one)
     chosen.write(candidates, out)
-    average = sum(weight * scaled[name] for name, weight in chosen.weights.items())
+    average = weighted_average(averaged, chosen.weights)
+    average = softmax(average, axis=1) if geometric else average
     rows = tables[next(iter(chosen.weights))].loc[shared]
-    write_table(out / FILE, rows.assign(**dict(zip(columns, np.asarray(average).T, strict=True))).reset_index())
+    write_table(out / FILE, rows.assign(**dict(zip(columns, average.T, strict=True))).reset_index())
     return chosen, temperatures

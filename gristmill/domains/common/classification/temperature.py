@@ -56,4 +56,11 @@ def scale_in_graph(probabilities: "keras.KerasTensor", temperature: float) -> "k
     """Return what `scale_probabilities` returns, for tensors (batch, classes)."""
     from keras import ops
 
-    return ops.softmax(ops.log(ops.maximum(probabilities, _MIN_PROBABILITY)) / temperature, axis=-1)
+    return ops.softmax(scaled_logits(probabilities, temperature), axis=-1)
+
+
+def scaled_logits(probabilities: "keras.KerasTensor", temperature: float) -> "keras.KerasTensor":
+    """Return logits of probabilities at a temperature, (batch, classes): their logarithms up to a constant."""
+    from keras import ops
+
+    return ops.log(ops.maximum(probabilities, _MIN_PROBABILITY)) / temperature

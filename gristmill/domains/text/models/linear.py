@@ -1,8 +1,8 @@
 """Linear classifiers on n-grams, fitted on the raw texts in seconds and without gradient descent."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from gristmill.settings.base import Settings
 
@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 class NbLinear(Settings):
     """Logistic regression on n-grams of words, each scaled by how much more frequent it is in a class.
 
-    Source: Wang & Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
+    Source: Wang & Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012. Pairs of
+    distant words are skip-grams (Guthrie et al., "A closer look at skip-gram modelling", LREC 2006).
     """
 
     kind: Literal["nb_linear"]
-    baseline: ClassVar[bool] = True
     longest: Annotated[int, Field(ge=1, le=3)] = 3  # maximum number of words in an n-gram
+    distance: Annotated[int, Field(ge=1, le=5)] = 1  # of the words of a pair, at most; 1 for neighbours only
+    ending: NonNegativeInt = 0  # last words of longer texts, which with their pairs are features of their own as well
     vocabulary: Annotated[int, Field(ge=4, le=1_000_000)] = 1_000_000  # maximum number of words; others are ignored
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
     decay: PositiveFloat = 1.0  # penalty on the squared weights
     max_characters: PositiveInt = 50_000_000  # maximum to fit on, in 1 GiB; longer data is sampled evenly
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is the published classifier, to which others are compared."""
+        return self.distance == 1 and not self.ending
 
     def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts."""

@@ -1,6 +1,6 @@
 """Keys of n-grams are those of a plain loop, and the same in NumPy and in a graph."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ from gristmill.domains.text.ngrams import (
     NO_KEY,
     Keys,
     character_keys_in_graph,
+    further_word_keys,
     ngram_keys,
     word_keys_in_graph,
 )
@@ -56,6 +57,11 @@ def known(rows: np.ndarray) -> list[list[int]]:
     return [sorted(row[row != NO_KEY].tolist()) for row in rows]
 
 
+def joined(families: Iterable[tuple[Keys, Keys]]) -> tuple[Keys, Keys]:
+    keys, owners = zip(*families, strict=True)
+    return np.concatenate(keys), np.concatenate(owners)
+
+
 def by_text(found: tuple[Keys, Keys], count: int) -> list[list[int]]:
     keys, owners = found
     return [sorted(keys[owners == at].tolist()) for at in range(count)]
@@ -66,8 +72,26 @@ def test_words_have_the_keys_of_a_loop(orders: list[int]) -> None:
     given = texts(0, UNKNOWN)
     expected = [sorted(key(run) for run in runs(text, orders) if min(run) > UNKNOWN) for text in given]
 
-    assert by_text(ngram_keys(sequences(given), orders, BASE, UNKNOWN + 1), len(given)) == expected
+    assert by_text(joined(ngram_keys(sequences(given), orders, BASE, UNKNOWN + 1)), len(given)) == expected
     assert known(np.asarray(word_keys_in_graph(padded(given, 9), orders, BASE))) == expected
+
+
+@pytest.mark.parametrize(("distance", "ending"), [(4, 0), (1, 3), (3, 2), (5, 20)])
+def test_distant_pairs_and_the_end_of_a_text_have_the_keys_of_a_loop(distance: int, ending: int) -> None:
+    given = texts(2, UNKNOWN)
+    expected: list[list[int]] = []
+    for text in given:
+        pairs = [pair for apart in range(2, distance + 1) for pair in zip(text, text[apart:], strict=False)]
+        end = list(runs(text[len(text) - ending :], [1, 2])) if len(text) > ending else []
+        found = [BASE**3 + key(pair) for pair in pairs if min(pair) > UNKNOWN]
+        expected.append(sorted(found + [2 * BASE**3 + key(run) for run in end if min(run) > UNKNOWN]))
+
+    assert by_text(joined(further_word_keys(sequences(given), distance, ending, BASE)), len(given)) == expected
+    in_graph = np.asarray(word_keys_in_graph(padded(given, 9), [1], BASE, distance, ending))
+    assert [[one for one in row if one >= BASE**3] for row in known(in_graph)] == expected
+    network = keras.Input((None,), dtype="int32")
+    compiled = keras.Model(network, word_keys_in_graph(network, [1], BASE, distance, ending))
+    assert np.array_equal(compiled(padded(given, 9)), in_graph)
 
 
 @pytest.mark.parametrize("orders", [[2], [2, 3, 4, 5], [4]])
@@ -83,7 +107,7 @@ def test_characters_have_the_keys_of_a_loop_over_the_words(orders: list[int]) ->
 
     flat = [word for words in bounded for word in words]
     owners = np.repeat(np.arange(len(given)), [len(words) for words in bounded])
-    keys, words_of = ngram_keys(sequences(flat), orders, BASE, BOUNDARY)
+    keys, words_of = joined(ngram_keys(sequences(flat), orders, BASE, BOUNDARY))
     assert by_text((keys, owners[words_of]), len(given)) == expected
 
     in_graph = np.asarray(character_keys_in_graph(padded(given, 9), orders, BASE))
@@ -105,6 +129,6 @@ def test_a_batch_narrower_than_the_longest_ngram_is_read() -> None:
 
 
 def test_no_texts_have_no_keys() -> None:
-    keys, owners = ngram_keys(sequences([]), [1, 2, 3], BASE, UNKNOWN + 1)
+    families = [*ngram_keys(sequences([]), [1, 2, 3], BASE, UNKNOWN + 1), *further_word_keys(sequences([]), 3, 4, BASE)]
 
-    assert (len(keys), len(owners)) == (0, 0)
+    assert [(len(keys), len(owners)) for keys, owners in families] == [(0, 0)] * 6

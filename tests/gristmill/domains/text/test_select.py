@@ -56,13 +56,13 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folders, dict[st
     folders = folders_below(root)
     write_texts(folders, CLASSES, {"train": 60, "validation": 20, "test": 40})
     made = {}
-    for candidate in candidates("good")[:4]:
+    for candidate in candidates("good")[:5]:
         assert fit(candidate, folders, root / candidate.name, epochs=3)["parameters"] > 0
         made[candidate.name] = CandidateArtifacts(root / candidate.name)
     folders["train"] = root / "select"
     folders["train"].mkdir()
     counts = select(select=Select(), preprocess=folders["preprocess"], candidates=made, out=folders["train"])
-    assert counts["candidates"] == 4
+    assert counts["candidates"] == 5
     inputs: Any = {name: folders[name] for name in ("ingest", "preprocess", "train")}
     how, measured = Evaluate(neighbours=NEIGHBOURS), dict[str, float]()
     evaluate(evaluate=how, **inputs, candidates=made, microseconds=measured, out=folders["evaluate"])
@@ -74,7 +74,7 @@ def test_with_few_texts_every_candidate_predicts_each_text_once(selected: Any) -
     folders, made = selected
     ids = sorted(dataset.read(folders["preprocess"]).index.query("part != 'test'")["id"])
 
-    assert list(made) == ["majority", "nb_linear", "char_ngrams", "embedding"]
+    assert list(made) == ["majority", "nb_linear", "char_ngrams", "nb_linear-2", "embedding"]
     for candidate in made.values():
         assert sorted(read_held_out(candidate.train)["id"]) == ids
 
@@ -102,7 +102,7 @@ def test_the_selected_average_is_scored_with_all_candidates(selected: Any) -> No
     data = dataset.read(folders["preprocess"])
 
     assert set(written["baselines"]) == {"majority", "nb_linear"}
-    assert set(written["candidates"]) == {"char_ngrams", "embedding"}
+    assert set(written["candidates"]) == {"char_ngrams", "nb_linear-2", "embedding"}
     assert written["selected"]["on"] == "folds"
     assert sum(written["selected"]["members"].values()) == pytest.approx(1)
     assert written["model"]["test"]["accuracy"] > 0.95  # each text holds a word of its class

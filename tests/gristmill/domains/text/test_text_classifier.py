@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
+from scipy.special import softmax
 
 from gristmill.domains.common.classification.temperature import scale_probabilities
 from gristmill.domains.text import serving, text_classifier, tokenizer
@@ -112,13 +113,14 @@ def average() -> TextClassifier:
 
 def expected(average: TextClassifier) -> Any:
     alone = [TextClassifier((replace(one, weight=1.0, temperature=1.0),)) for one in average.members]
-    return sum(
-        one.weight * scale_probabilities(by_itself.probabilities(NEW), one.temperature)
+    logits = sum(
+        one.weight * np.log(scale_probabilities(by_itself.probabilities(NEW), one.temperature))
         for one, by_itself in zip(average.members, alone, strict=True)
     )
+    return softmax(logits, axis=1)
 
 
-def test_probabilities_are_the_weighted_average_of_scaled_ones(average: TextClassifier) -> None:
+def test_probabilities_are_the_geometric_mean_of_scaled_ones(average: TextClassifier) -> None:
     made = average.probabilities(NEW)
 
     assert made == pytest.approx(expected(average), abs=1e-6)

@@ -45,18 +45,20 @@ def candidate(
     return CandidateArtifacts(folder)
 
 
-def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("geometric", [False, True])
+def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_path: Path, geometric: bool) -> None:
     first, second = noisy(1.0, certainty=3.0), noisy(1.0, seed=2)
     given = {"first": candidate(tmp_path / "first", first), "second": candidate(tmp_path / "second", second)}
 
-    chosen, temperatures = select_classifiers(DATA, given, Select(), tmp_path)
+    chosen, temperatures = select_classifiers(DATA, given, Select(), tmp_path, geometric=geometric)
 
     assert set(chosen.weights) == {"first", "second"}
     assert temperatures["first"] == pytest.approx(3 * temperatures["second"], rel=0.3)
-    average = sum(
-        weight * scale_probabilities(probabilities[100:], temperatures[name])
-        for (name, weight), probabilities in zip(sorted(chosen.weights.items()), (first, second), strict=True)
-    )
+    pairs = zip(sorted(chosen.weights.items()), (first, second), strict=True)
+    scaled = [(weight, scale_probabilities(made[100:], temperatures[name])) for (name, weight), made in pairs]
+    average = sum(weight * one for weight, one in scaled)
+    if geometric:
+        average = softmax(sum(weight * np.log(one) for weight, one in scaled), axis=1)
     assert read_held_out(tmp_path)[[f"p_{name}" for name in CLASSES]].to_numpy() == pytest.approx(average)
     assert read_held_out(tmp_path)["id"].tolist() == DATA.rows("validation")["id"].tolist()
     assert chosen.loss == pytest.approx(log_loss(LABELS[100:], np.asarray(average)))

@@ -106,6 +106,30 @@ def test_neighbouring_words_tell_what_no_word_does() -> None:
     assert made.sum(axis=1) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "good", "bad"),
+    [
+        ({"distance": 2}, ["not {} bad", "very {} good"], ["not {} good", "very {} bad"]),
+        ({"ending": 2}, ["dull {} {} {} lovely {}"], ["lovely {} {} {} dull {}"]),
+    ],
+)
+def test_distant_pairs_and_the_end_tell_what_neighbours_do_not(
+    settings: dict[str, Any], good: list[str], bad: list[str]
+) -> None:
+    forms, numbers = [*good, *bad], iter(range(1000))
+    texts = [form.format(*(f"w{next(numbers)}" for _ in range(4))) for form in forms * 20]
+    labels = np.tile(np.repeat([1, 0], len(good)), 20)
+
+    made = (
+        NbLinear(kind="nb_linear", **settings)
+        .fit(LabelledTexts(texts, labels, 2))
+        .probabilities([form.format("a", "b", "c", "d") for form in forms])
+    )
+
+    assert made.argmax(axis=1).tolist() == labels[: len(forms)].tolist()
+    assert np.abs(made[:, 1] - 0.5).min() > 0.2
+
+
 def test_parts_of_words_tell_the_class_of_new_words() -> None:
     texts = [f"{stem}{end}" for end in ("ing", "ed") for stem in ("walk", "talk", "jump", "look", "call", "turn")]
     data = LabelledTexts(texts, np.arange(12) // 6, 2)
