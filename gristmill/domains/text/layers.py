@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
     import keras
 
+_FACTORS = (2_654_435_761, 2_246_822_519)  # primes by which a hash spreads pairs of tokens
 _LARGE = 1e9  # subtracted from the features of padding, so that none of them is the maximum
 
 
@@ -33,6 +35,19 @@ def embedded(
     features = layer(tokens)
     layer.set_weights([shape.vectors])
     return features
+
+
+def hashed_pairs(tokens: "keras.KerasTensor", count: int) -> "keras.KerasTensor":
+    """Return a number from 1 to `count` for each token and the next: (batch, steps) to int32 (batch, steps).
+
+    It is 0, like padding, at the end of a text and where one of the two is unknown.
+    """
+    from keras import ops
+
+    first = ops.cast(tokens, "int64")
+    second = ops.pad(first, ((0, 0), (0, 1)))[:, 1:]
+    number = 1 + ops.mod(first * _FACTORS[0] + second * _FACTORS[1], count)
+    return ops.cast(ops.where(ops.logical_and(first > UNKNOWN, second > UNKNOWN), number, 0), "int32")
 
 
 def token_mask(tokens: "keras.KerasTensor") -> "keras.KerasTensor":

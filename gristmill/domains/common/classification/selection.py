@@ -1,6 +1,7 @@
 """Selection among classifiers: by the log loss of held-out probabilities, each scaled by its own temperature."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,10 @@ def select_classifiers(
 ) -> tuple[Selection, dict[str, float]]:
     """Choose among classifiers; return the selection and the temperature of each candidate.
 
-    The average is the weighted mean of probabilities or, if `geometric`, of their logarithms, normalised. Only examples
-    that all candidates have predicted count. Writes the files of the selection, and the held-out
-    predictions of the chosen average. For `predict_one` see `choose`.
+    The average is the weighted mean of probabilities or, if `geometric`, of their logarithms, normalised, at a
+    temperature of its own, which is part of those returned. Only examples that all candidates have predicted count.
+    Writes the files of the selection, and the held-out predictions of the chosen average. For `predict_one` see
+    `choose`.
 
     Raises:
         WorkError: every candidate failed, or there are no held-out predictions.
@@ -66,7 +68,11 @@ def select_classifiers(
     chosen = choose(candidates, averaged, loss, settings, metric="log loss", on=on, predict_one=predict_one)
     chosen.write(candidates, out)
     average = weighted_average(averaged, chosen.weights)
-    average = softmax(average, axis=1) if geometric else average
+    if geometric:  # the mean of logits of different classifiers is less certain than it could be
+        temperature = fit_temperature(truth, softmax(average, axis=1))
+        temperatures = {name: one * temperature for name, one in temperatures.items()}
+        chosen = replace(chosen, loss=float(loss(average / temperature).mean()))
+        average = softmax(average / temperature, axis=1)
     rows = tables[next(iter(chosen.weights))].loc[shared]
     write_table(out / FILE, rows.assign(**dict(zip(columns, average.T, strict=True))).reset_index())
     return chosen, temperatures

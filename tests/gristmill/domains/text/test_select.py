@@ -40,7 +40,9 @@ def candidates(preset: str, **tables: Settings) -> list[Candidate]:
 
 def fit(candidate: Candidate, folders: Folders, out: Path, **settings: Any) -> dict[str, int]:
     out.mkdir()
-    tables: Any = candidate.tables
+    tables: Any = dict(candidate.tables)
+    if getattr(tables["model"], "pairs", 0):
+        tables["model"] = tables["model"].model_copy(update={"pairs": 100})  # faster
     inputs: Any = {name: folders[name] for name in ("ingest", "preprocess")}
     places: Any = {"scratch": out / "scratch", "logs": out / "logs"}
     how = tables["train"].model_copy(update=settings)

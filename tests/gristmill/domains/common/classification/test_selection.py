@@ -50,10 +50,12 @@ def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_p
     first, second = noisy(1.0, certainty=3.0), noisy(1.0, seed=2)
     given = {"first": candidate(tmp_path / "first", first), "second": candidate(tmp_path / "second", second)}
 
+    plain = select_classifiers(DATA, given, Select(), tmp_path)[1]
     chosen, temperatures = select_classifiers(DATA, given, Select(), tmp_path, geometric=geometric)
 
     assert set(chosen.weights) == {"first", "second"}
     assert temperatures["first"] == pytest.approx(3 * temperatures["second"], rel=0.3)
+    assert (temperatures["second"] < plain["second"]) == geometric  # the mean of logits of noisy models is too small
     pairs = zip(sorted(chosen.weights.items()), (first, second), strict=True)
     scaled = [(weight, scale_probabilities(made[100:], temperatures[name])) for (name, weight), made in pairs]
     average = sum(weight * one for weight, one in scaled)

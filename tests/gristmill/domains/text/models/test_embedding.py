@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.text.layers import hashed_pairs
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.embedding import Embedding
 
@@ -16,6 +17,22 @@ def test_flattened_every_place_has_weights_of_its_own() -> None:
     assert network.input_shape == (None, 7)
     assert network.count_params() == 30 * 3 + (7 * 3 + 1) * 6 + 7
     assert [type(layer).__name__ for layer in network.layers if layer.weights] == ["Embedding", "Dense", "Dense"]
+
+
+def test_pairs_have_vectors_of_their_own_so_the_order_of_words_counts() -> None:
+    keras.utils.set_random_seed(0)
+    network = Embedding(kind="embedding", dimensions=3, pairs=1000, units=()).build(Shape(30, 7, 4))
+    words, pairs, weights, bias = network.get_weights()
+    tokens = np.array([[5, 6, 1, 7, 8, 0]], np.int32)  # the pairs of the unknown token are ignored
+    numbers = np.asarray(hashed_pairs(tokens, 1000))
+
+    expected = (words[[5, 6, 1, 7, 8]].sum(axis=0) + pairs[numbers[0, [0, 3]]].sum(axis=0)) / 7 @ weights + bias
+
+    assert numbers[0].astype(bool).tolist() == [True, False, False, True, False, False]
+    assert np.asarray(network(tokens))[0] == pytest.approx(expected, abs=1e-6)
+    every = np.stack(np.meshgrid(np.arange(2, 202), np.arange(2, 202))).reshape(2, -1).T.astype(np.int32)
+    counts = np.bincount(np.asarray(hashed_pairs(every, 1000))[:, 0], minlength=1001)[1:]
+    assert (counts.min(), counts.max()) == pytest.approx((40, 40), abs=30)  # 40,000 pairs are spread evenly
 
 
 def test_averaged_and_without_dense_layers_it_is_linear_in_the_counts_of_tokens() -> None:

@@ -20,6 +20,7 @@ TEXTS = np.random.default_rng(0).integers(1, 30, (5, 4)).astype(np.int32)
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("embedding", {"pooling": "max"}),
+    ("embedding", {"pooling": "average", "pairs": 50}),
     ("conv", {"filters": (6, 5), "kernel": 5, "pooling": "max"}),
     ("conv", {"filters": (6, 5), "kernel": 4, "pooling": "average"}),
     ("lstm", {"recurrent": (4, 3)}),
