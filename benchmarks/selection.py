@@ -33,6 +33,7 @@ Results = dict[str, dict[str, Figures]]  # by row and seed
 SEARCH_PATH = os.pathsep.join([os.environ.get("GRISTMILL_DATA", ""), str(ROOT)])
 NAIVE = ("naive", "seasonal_naive", "drift", "moving_average", "mean")
 PHOTOS = {"fashion_mnist": 28, "cats_vs_dogs": 96, "ants_bees": 96}  # pixels a side
+TEXTS = ("imdb", "sarcasm", "reviews")
 TABLES = {
     "apartments": "m2_price",
     "fifa": "value_eur",
@@ -79,6 +80,10 @@ def of_catalogue(name: str) -> Callable[[Path, int], Figures]:
         figures = of_run(ran)
         if name == "seattle_weather":  # the headline is MASE, since there are several targets
             figures |= {"metric": "mae", "value": ran.score("mae")}
+        if name in TEXTS:
+            model, baseline, _ = losses(folder, ran, "nb_linear")
+            figures["against"] = f"nb_linear {1 - baseline.mean():.4f}"
+            figures |= {"worse": float((model - baseline).mean()), "error": _plain_error(model - baseline)}
         if name == "fashion":
             single = run(pipeline, folder / "single", f"train.seed={seed}", GRISTMILL_DATA=SEARCH_PATH)
             figures["against"] = f"one network {single.score('accuracy'):.4f} in {single.process.seconds:.0f} s"
