@@ -95,7 +95,7 @@ def short(project: Path) -> None:
             "films",
             one_word,
             1,
-            "the training texts contain only one token, 'film', with preprocess.level = 'word', vocabulary = 10000 and "
+            "the training texts contain only one token, 'film', with preprocess.level = 'word', vocabulary = 30000 and "
             "punctuation = 'strip'. Expected at least two: add texts or change these settings.",
         ),
         (
