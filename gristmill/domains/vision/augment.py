@@ -1,7 +1,8 @@
 """Random augmentation of training images, within TensorFlow's graph; the draws depend only on the seed.
 
 The geometric changes have the meaning and order of Keras' `ImageDataGenerator` (flip, zoom, shear, shift, rotate), but
-also work about the centre of images that are not square. Contrast and brightness follow.
+also work about the centre of images that are not square. Contrast, brightness and
+cutout follow.
 
 Affine transforms are composed as matrices and applied once, so that pixels are interpolated once. A matrix (batch, 3,
 3) maps the position of a pixel (x, y, 1) in the output to its position in the input, in pixels from the image's centre,
@@ -43,7 +44,25 @@ def augment_images(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.T
         images = mean + (images - mean) * _per_image(1 + augment.contrast * contrast)
     if augment.brightness:
         images += _per_image(255 * augment.brightness * brightness)
-    return tf.clip_by_value(images, 0.0, 255.0)
+    images = tf.clip_by_value(images, 0.0, 255.0)
+    return _cut_out(images, augment.cutout, seed) if augment.cutout else images
+
+
+def _cut_out(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
+    """Return images with a grey square each; its centre is anywhere, so a part may lie beyond the edge.
+
+    Source: DeVries & Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+    """
+    height, width = images.shape[1:3]
+    own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    centres = tf.random.stateless_uniform((2, tf.shape(images)[0], 1), own_seed)
+    reach = share * min(height, width) / 2
+    rows, columns = (
+        tf.abs(tf.range(side, dtype=tf.float32) + 0.5 - side * centre) < reach
+        for side, centre in zip((height, width), tf.unstack(centres), strict=True)
+    )
+    covered = rows[:, :, tf.newaxis, tf.newaxis] & columns[:, tf.newaxis, :, tf.newaxis]
+    return tf.where(covered, 127.5, images)
 
 
 def compose_transform(augment: Augment, drawn: Sequence[tf.Tensor], height: int, width: int) -> tf.Tensor:

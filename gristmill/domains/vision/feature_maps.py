@@ -97,8 +97,10 @@ def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]
             made = layer(*given, **named)
             is_map = isinstance(layer, keras.layers.Conv2D) and max(made.shape[1:3]) > 1  # one pixel is not a map
             found, inner = ([layer], [made]) if is_map else ([], [])
-        convolutions.extend(found)
-        outputs.extend(inner)
+        for convolution, maps in zip(found, inner, strict=True):
+            if convolution not in convolutions:  # a network is called again for the mirror image
+                convolutions.append(convolution)
+                outputs.append(maps)
         return made
 
     if isinstance(network, keras.Sequential):

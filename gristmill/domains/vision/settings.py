@@ -41,7 +41,7 @@ class Preprocess(Settings):
 
 
 class Augment(Settings):
-    """Random changes of training images, drawn again in every epoch; validation and test images are never changed."""
+    """Random changes of training images, drawn again in every epoch; validation and test images are not changed."""
 
     rotation: NonNegativeFloat = 0.0  # maximum angle in degrees, in both directions
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.0  # maximum shift, as a share of width and height
@@ -51,7 +51,9 @@ class Augment(Settings):
     vertical_flip: bool = False  # mirrors half of the images top to bottom
     brightness: NonNegativeFloat = 0.0  # maximum change of brightness, as a share of the full range
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # maximum change of contrast, as a share
+    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # side of a grey square over a random place, as a share
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # source of pixels beyond the edge
+    average_flips: bool = False  # average each prediction with that of the mirror image; takes twice the time
 
 
 class Evaluate(Settings):

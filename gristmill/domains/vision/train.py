@@ -115,7 +115,7 @@ def _train_network(
         feed = feed_of(learned, targets, augment, settings)
         validation = validation_of(learned, targets)
         history = fit(learner, feed, validation, settings, targets.loss(), goal=targets.goal(), **arguments)
-        network = published(network)
+        network = published(network, augment.average_flips)
         made = probabilities_of(network, learned, "validation")
         if split:
             shutil.rmtree(folder)
@@ -130,10 +130,16 @@ def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:
     return check_network_shape(network, "image", [(shape.height, shape.width, shape.channels)], [(shape.outputs,)])
 
 
-def published(network: keras.Model) -> keras.Model:
-    """Return the network of logits as a network of probabilities, one per class: (batch, classes)."""
+def published(network: keras.Model, average_flips: bool = False) -> keras.Model:
+    """Return the network of logits as a network of probabilities, one per class: (batch, classes).
+
+    With `average_flips`, the logits are the mean of those of the image and of its mirror image.
+    """
     pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
-    logits = network(keras.layers.Rescaling(1.0, name="as_float")(pixels))
+    images = keras.layers.Rescaling(1.0, name="as_float")(pixels)
+    logits = network(images)
+    if average_flips:
+        logits = (logits + network(keras.ops.flip(images, axis=2))) / 2
     return keras.Model(pixels, probabilities(logits), name="classifier")
 
 

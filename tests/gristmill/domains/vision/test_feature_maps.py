@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.feature_maps import FeatureMaps, compute_feature_maps, thumbnails
+from gristmill.domains.vision.train import published
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from helpers.small_judged import Folders
@@ -63,6 +64,17 @@ def test_branches_of_a_network_within_a_network_are_followed() -> None:
     for name in ("one", "other"):
         maps = np.asarray(inner.get_layer(name)(IMAGES / 255.0))
         assert np.abs(found.maps[name].astype(int) - stretched(maps)).max() <= 1
+
+
+def test_the_maps_are_those_of_the_image_if_its_mirror_image_is_classified_too() -> None:
+    inner = branched().layers[-2]
+
+    found = compute_feature_maps(published(inner, average_flips=True), IMAGES)
+
+    assert found is not None
+    assert list(found.maps) == ["one", "other"]
+    maps = np.asarray(inner.get_layer("one")(IMAGES.astype(np.float32)))
+    assert np.abs(found.maps["one"].astype(int) - stretched(maps)).max() <= 1
 
 
 def test_looking_changes_nothing_of_the_network() -> None:

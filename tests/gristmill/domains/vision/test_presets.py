@@ -52,6 +52,18 @@ def test_grey_images_have_no_candidate_on_colours_alone(weights: Path) -> None:
     assert list(candidates("quick", 28, channels=1)) == [*LINEAR[:3], "residual"]
 
 
+@pytest.mark.parametrize(
+    ("size", "channels", "changed"), [(96, 3, (True, 0.4)), (28, 3, (False, 0.4)), (28, 1, (False, 0))]
+)
+def test_only_photos_are_mirrored_and_only_colours_are_cut_out(
+    size: int, channels: int, changed: Any, weights: Path
+) -> None:
+    augment = candidates("good", size, channels)["residual"]["augment"]
+
+    assert (augment.horizontal_flip, augment.cutout) == changed
+    assert augment.average_flips == augment.horizontal_flip
+
+
 def test_few_images_are_not_for_networks_of_the_quick_preset(weights: Path) -> None:
     few = {preset: candidates(preset)["residual"]["train"].few_examples for preset in ("quick", "good")}
 

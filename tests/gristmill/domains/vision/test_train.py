@@ -70,6 +70,16 @@ def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained:
     assert not (out / "samples.npy").exists()
 
 
+def test_average_flips_gives_equal_probabilities_of_an_image_and_its_mirror_image(trained: Any) -> None:
+    out, _ = trained(augment=Augment(average_flips=True), epochs=1)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+
+    network = saved_network.read(out)
+
+    mirrored = network.predict_on_batch(pixels[:, :, ::-1])
+    np.testing.assert_allclose(network.predict_on_batch(pixels), mirrored, atol=1e-6)
+
+
 def test_changed_images_are_kept_beside_what_they_were(trained: Any) -> None:
     out, _ = trained(augment=Augment(horizontal_flip=True, brightness=0.3), epochs=1)
 
