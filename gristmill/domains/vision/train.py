@@ -139,7 +139,8 @@ def published(network: keras.Model, average_flips: bool = False) -> keras.Model:
     images = keras.layers.Rescaling(1.0, name="as_float")(pixels)
     logits = network(images)
     if average_flips:
-        logits = (logits + network(keras.ops.flip(images, axis=2))) / 2
+        mirrored = network(keras.ops.flip(images, axis=2))
+        logits = keras.layers.Average(name="mean_of_flips")([logits, mirrored])
     return keras.Model(pixels, probabilities(logits), name="classifier")
 
 
