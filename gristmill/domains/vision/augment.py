@@ -1,8 +1,7 @@
 """Random augmentation of training images, within TensorFlow's graph; the draws depend only on the seed.
 
 The geometric changes have the meaning and order of Keras' `ImageDataGenerator` (flip, zoom, shear, shift, rotate), but
-also work about the centre of images that are not square. Contrast, brightness and
-cutout follow.
+also work about the centre of images that are not square. Contrast, brightness and cutout follow.
 
 Affine transforms are composed as matrices and applied once, so that pixels are interpolated once. A matrix (batch, 3,
 3) maps the position of a pixel (x, y, 1) in the output to its position in the input, in pixels from the image's centre,
@@ -21,8 +20,8 @@ from gristmill.domains.vision.settings import Augment
 
 
 def changes_images(augment: Augment) -> bool:
-    """Return whether the settings change images at all."""
-    return augment != Augment(fill=augment.fill)
+    """Return whether the settings change training images at all."""
+    return augment != Augment(fill=augment.fill, average_flips=augment.average_flips)
 
 
 def augment_images(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.Tensor:
