@@ -43,7 +43,8 @@ source = { kind = "folder", path = "photos" }
 preprocess = { size = 32 }
 model = { kind = "transfer", base = "MobileNet", weights = "base.weights.h5" }
 """
-CHANGED = {**dict.fromkeys(("horizontal_flip", "vertical_flip", "average_flips"), "true"), "fill": "wrap"}  # of all other keys 0.5
+SWITCHES = ("horizontal_flip", "vertical_flip", "average_flips")
+CHANGED = {**dict.fromkeys(SWITCHES, "true"), "fill": "wrap"}  # all other keys become 0.5
 
 
 def pipeline(project: Path, *assignments: str) -> Pipeline:
