@@ -72,6 +72,8 @@ def _image(picture: bytes, alt: str) -> str:
     """Return a small image file as an element; PNGs, which are tiny, are enlarged without blur."""
     from markupsafe import Markup  # with Jinja, late
 
-    kind, look = ("png", ' class="pixels"') if picture.startswith(_PNG) else ("jpeg", "")
-    tag = Markup('<img alt="{}"{} src="data:image/{};base64,{}">')
-    return tag.format(alt, Markup(look), kind, b64encode(picture).decode())  # noqa: S704  # a constant
+    if picture.startswith(_PNG):
+        tag = Markup('<img alt="{}" class="pixels" src="data:image/png;base64,{}">')
+    else:
+        tag = Markup('<img alt="{}" src="data:image/jpeg;base64,{}">')
+    return tag.format(alt, b64encode(picture).decode())
