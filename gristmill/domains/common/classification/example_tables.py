@@ -32,7 +32,7 @@ def wrong_label_sections(evaluate: Path) -> Iterator[Section]:
     note = (
         "Examples that were not trained on, and of which the model is confident that another class is right (confident "
         f"learning, Northcutt et al. 2021). The model errs, too: check each before you change it. All {count:,} are in "
-        f"{evaluate / wrong_labels.FILE}."
+        f"{Path(*evaluate.parts[-3:]).as_posix()}/{wrong_labels.FILE} in the store."  # STAGE/KEY[:2]/KEY
     )
     rows = rows.rename(columns={"predicted": "likely"}).assign(part=rows["part"].map(PART_NAMES))
     yield Section("Likely wrong labels", note, tables=[_table("", rows, ["label", "likely", "probability", "part"])])

@@ -192,7 +192,7 @@ def test_likely_wrong_labels_are_shown_with_where_all_are(judged: Folders, tmp_p
 
     (section,) = wrong_label_sections(run["evaluate"])
 
-    assert f"All 1,500 are in {run['evaluate'] / 'wrong_labels.csv'}." in section.note
+    assert f"All 1,500 are in {'/'.join(run['evaluate'].parts[-3:])}/wrong_labels.csv in the store." in section.note
     assert section.tables[0].headings == ["", "label", "likely", "probability", "part", ""]
     assert [row[4] for row in section.tables[0].rows] == ["test"] * 3
     assert list(error_sections(run["evaluate"])) == []
