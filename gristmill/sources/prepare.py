@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
@@ -52,13 +53,17 @@ class TableFiles(Files):
         name, call = self.prepare.kind, self.prepare.load(code, "the data frame of a file")
         return data, lambda frame: _checked(call(frame.infer_objects()), frame, name)
 
-    def read_prepared(
-        self, files: Sequence[Path], prepare: Prepare, texts: Sequence[str], numbers: Sequence[str], skip: Skip
+    def read(
+        self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
     ) -> Rows:
-        """Return the requested columns of files after `prepare`."""
+        """Return the requested columns of all rows but those to `skip`; see `TableSource.read`."""
+        files, prepare = self.split_paths(paths)
 
         def read(path: Path) -> "pd.DataFrame":
-            return self._typed(self._cleaned(path, prepare, skip.get(path, ())), path, texts, numbers)
+            skipped = skip.get(path, ())
+            if prepare:
+                return self._typed(self._cleaned(path, prepare, skipped), path, texts, numbers)
+            return self.read_file(path, texts, numbers, skipped)
 
         return read_all(files, read)
 
@@ -80,6 +85,16 @@ class TableFiles(Files):
 
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all columns of a file as its kind has them, under the numbers of the rows, without rows to `skip`."""
+        raise NotImplementedError
+
+    def read_file(
+        self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
+    ) -> "pd.DataFrame":
+        """Return the requested columns of a file without `prepare`, as `cells` returns all."""
+        raise NotImplementedError
+
+    def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
+        """Return rows of a file as text, by their numbers."""
         raise NotImplementedError
 
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":

@@ -1,12 +1,13 @@
 """Quarantine of unusable rows: they are set aside and listed up to a limit, and are an error beyond it."""
 
 import csv
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 from gristmill.errors import DataError
-from gristmill.sources.rows import Rows, Skip, TableSource, UnusableRows, relative_names
+from gristmill.sources.prepare import TableFiles
+from gristmill.sources.rows import Rows, TableSource, UnusableRows, relative_names
 
 QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
 QUARANTINED = "quarantined"  # name of their count
@@ -15,17 +16,6 @@ _MIN_UNUSABLE_AT_END = 10  # a file that ends with this many consecutive unusabl
 _MAX_CONTENT = 1000  # characters of a row that are listed
 
 T = TypeVar("T")
-
-
-@runtime_checkable
-class RowFiles(Protocol):
-    """Source of files whose rows can be skipped."""
-
-    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = ...) -> Rows: ...
-
-    def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        """Return rows of a file as text, by their numbers."""
-        ...
 
 
 class Quarantine:
@@ -44,7 +34,7 @@ class Quarantine:
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
         """Return the requested columns of the other rows."""
         self._paths = [*paths]
-        if isinstance(self._source, RowFiles):
+        if isinstance(self._source, TableFiles):
             rows = self._source.read(paths, texts, numbers, self._reasons)
             ends = [*rows.starts[1:], len(rows.frame)] if rows.files else []
             spans = zip(rows.files, rows.starts, ends, strict=True)
@@ -64,7 +54,7 @@ class Quarantine:
             try:
                 found = ingest(self)
             except UnusableRows as error:
-                if not share or not error.reasons or not isinstance(self._source, RowFiles):
+                if not share or not error.reasons or not isinstance(self._source, TableFiles):
                     raise DataError(str(error)) from None
                 self._set_aside(error, share)
             except DataError as error:
@@ -109,7 +99,7 @@ class Quarantine:
 
     def _write(self, file: Path) -> None:
         """List the rows that were set aside: file (if there are several), row, reason and content."""
-        if not self._reasons or not isinstance(self._source, RowFiles):
+        if not self._reasons or not isinstance(self._source, TableFiles):
             return
         names = relative_names(self._paths) if len(self._paths) > 1 else [""]
         with file.open("w", encoding="utf-8", newline="") as stream:

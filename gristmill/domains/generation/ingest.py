@@ -7,12 +7,12 @@ import pandas as pd
 from gristmill.data_schema.checks import bound_violations, check_violations
 from gristmill.domains.generation.settings import Ingest, Schema
 from gristmill.errors import DataError
-from gristmill.sources.document import DocumentSource
+from gristmill.sources.documents.files import TextFiles
 from gristmill.util.table_io import write_document, write_table
 
 
 def ingest(
-    *, source: DocumentSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+    *, source: TextFiles, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
 ) -> dict[str, int]:
     r"""Read the texts of a source and write them with `\n` as the only line end.
 

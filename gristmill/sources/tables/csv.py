@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -20,11 +19,8 @@ from gristmill.sources.packed import open_unpacked
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import (
     FILE_ROW,
-    Rows,
-    Skip,
     UnusableRows,
     check_columns,
-    read_all,
     requested_columns,
     unusable_in_file,
 )
@@ -89,16 +85,6 @@ class Csv(TableFiles):
             raise ValueError("two different marks as decimal and thousands")
         return self
 
-    def read(
-        self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
-    ) -> Rows:
-        """Return the requested columns without empty rows; the first row of the file is row 1, as in a spreadsheet."""
-        files, prepare = self.split_paths(paths)
-        if prepare:
-            return self.read_prepared(files, prepare, texts, numbers, skip)
-        wanted = requested_columns(texts, numbers)
-        return read_all(files, lambda path: self._read_file(path, wanted, numbers, skip.get(path, ())))
-
     def whole(self, paths: Sequence[Path]) -> "pd.DataFrame":
         """Return all columns of files after `prepare`; what is not plainly a number, such as 007, is text."""
         return super().whole(paths).apply(plain_numbers)
@@ -110,7 +96,6 @@ class Csv(TableFiles):
         return self._cells(path, layout, skip).set_axis(layout.header, axis=1)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        """Return rows of a file as text, by their numbers."""
         with open_rows(path, self.encoding, self.separator) as lines:
             return {row: self.separator.join(cells) for row, cells in enumerate(lines, 1) if row in rows}
 
@@ -127,10 +112,11 @@ class Csv(TableFiles):
         name = str(cells.name)
         return parse_numbers(cells, self.decimal, self.thousands, self.units.get(name), self.values.get(name, {}))
 
-    def _read_file(
-        self, path: Path, wanted: list[str], numbers: Sequence[str], skip: Collection[int]
+    def read_file(
+        self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
     ) -> "pd.DataFrame":
-        layout = self._scan(path, skip)
+        """Return the requested columns without empty rows; the first row of the file is row 1, as in a spreadsheet."""
+        layout, wanted = self._scan(path, skip), requested_columns(texts, numbers)
         _check_columns(path, wanted, layout.header)
         _check_not_ragged(path, layout)
         frame = self._cells(path, layout, skip)

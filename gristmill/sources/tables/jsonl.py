@@ -3,22 +3,12 @@
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gristmill.errors import DataError, short_repr
 from gristmill.sources.packed import read_text
 from gristmill.sources.prepare import TableFiles
-from gristmill.sources.rows import (
-    FILE_ROW,
-    MAX_NUMBER,
-    Rows,
-    Skip,
-    check_columns,
-    convert_rows,
-    read_all,
-    requested_columns,
-)
+from gristmill.sources.rows import FILE_ROW, MAX_NUMBER, check_columns, convert_rows, requested_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,19 +22,6 @@ class Jsonl(TableFiles):
     kind: Literal["jsonl"]
     encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
 
-    def read(
-        self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
-    ) -> Rows:
-        """Return the requested columns; a row is a line, counted from 1, and empty lines are left out.
-
-        In text columns, numbers and booleans are written as in JSON, and a missing key, null and "" are missing. In
-        number columns, true is 1, and a missing key, null and NaN are missing.
-        """
-        files, prepare = self.split_paths(paths)
-        if prepare:
-            return self.read_prepared(files, prepare, texts, numbers, skip)
-        return read_all(files, lambda path: self._read_file(path, texts, numbers, skip.get(path, ())))
-
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all keys of a file's objects as columns, under the numbers of the rows, without rows to `skip`."""
         import pandas as pd
@@ -53,7 +30,6 @@ class Jsonl(TableFiles):
         return pd.DataFrame([*objects.values()], pd.Index(objects, name=FILE_ROW, dtype="int64"), dtype=object)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        """Return lines of a file, by their numbers."""
         return {row: line for row, line in self._lines(path).items() if row in rows}
 
     def _lines(self, path: Path) -> dict[int, str]:
@@ -64,9 +40,14 @@ class Jsonl(TableFiles):
         lines = {row: line for row, line in self._lines(path).items() if row not in skip}
         return convert_rows(lines, _object, path)
 
-    def _read_file(
+    def read_file(
         self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
     ) -> "pd.DataFrame":
+        """Return the requested columns; a row is a line, counted from 1, and empty lines are left out.
+
+        In text columns, numbers and booleans are written as in JSON, and a missing key, null and "" are missing. In
+        number columns, true is 1, and a missing key, null and NaN are missing.
+        """
         import pandas as pd
 
         objects = self._objects(path, skip)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.errors import DataError
 from gristmill.sources.prepare import TableFiles, check_finite
-from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, read_all, requested_columns
+from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, requested_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,18 +29,39 @@ class Parquet(TableFiles):
     def read(
         self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
     ) -> Rows:
+        """Return the requested columns, which must have one type in all files."""
+        rows = super().read(paths, texts, numbers, skip)
+        for name in texts if self.prepare is None and len(rows.files) > 1 else ():
+            if rows.frame[name].dtype == object:
+                raise DataError(f"{rows.name}, column {name!r}: its type differs between files. Use one type.")
+        return rows
+
+    def read_file(
+        self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
+    ) -> "pd.DataFrame":
         """Return the requested columns; a row counts from 1 in its own file.
 
         Columns of text may also hold integers, booleans (`true` and `false`) or times, those with a zone in UTC.
         """
-        files, prepare = self.split_paths(paths)
-        if prepare:
-            return self.read_prepared(files, prepare, texts, numbers, skip)
-        rows = read_all(files, lambda path: _read_file(path, texts, numbers, skip.get(path, ())))
-        for name in texts:
-            if rows.frame[name].dtype == object and len(rows.files) > 1:
-                raise DataError(f"{rows.name}, column {name!r}: its type differs between files. Use one type.")
-        return rows
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        wanted = requested_columns(texts, numbers)
+        with complete_parquet(path):
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                check_columns(path, wanted, file.schema_arrow.names)
+                _check_types(path, file.schema_arrow, texts, numbers)
+                table = file.read(columns=wanted)
+            table = table.cast(pa.schema([_plain(field, numbers) for field in table.schema]), safe=False)
+            for name in texts:
+                _check_utf8(path, name, table[name])
+            frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
+        frame = frame.drop([*skip]) if skip else frame
+        for name in numbers:
+            check_finite(path, frame[name], frame[name])
+        return frame
 
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all columns of a file in their own types, under the numbers of the rows, without rows to `skip`."""
@@ -53,34 +74,11 @@ class Parquet(TableFiles):
         return frame.set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW)).drop([*skip])
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        """Return rows of a file as JSON, by their numbers."""
         import pyarrow.parquet as pq
 
         numbers = sorted(rows)
         found = pq.read_table(path).take([row - 1 for row in numbers]).to_pylist()
         return {row: json.dumps(cells, default=str) for row, cells in zip(numbers, found, strict=True)}
-
-
-def _read_file(path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    wanted = requested_columns(texts, numbers)
-    with complete_parquet(path):
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            check_columns(path, wanted, file.schema_arrow.names)
-            _check_types(path, file.schema_arrow, texts, numbers)
-            table = file.read(columns=wanted)
-        table = table.cast(pa.schema([_plain(field, numbers) for field in table.schema]), safe=False)
-        for name in texts:
-            _check_utf8(path, name, table[name])
-        frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
-    frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
-    frame = frame.drop([*skip]) if skip else frame
-    for name in numbers:
-        check_finite(path, frame[name], frame[name])
-    return frame
 
 
 @contextmanager

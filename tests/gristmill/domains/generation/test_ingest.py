@@ -8,7 +8,7 @@ import pytest
 from gristmill.domains.generation.ingest import ingest
 from gristmill.domains.generation.settings import Ingest
 from gristmill.errors import DataError
-from gristmill.sources.document import Document
+from gristmill.sources.documents.files import Document
 from gristmill.util.table_io import read_document, read_table
 
 

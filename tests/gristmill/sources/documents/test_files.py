@@ -8,8 +8,7 @@ import pytest
 from conftest import SHARED
 from gristmill.errors import DataError
 from gristmill.runs.locations import locate
-from gristmill.sources.document import Document
-from gristmill.sources.documents.files import TextFiles
+from gristmill.sources.documents.files import Document, TextFiles
 
 
 def documents(place: str, root: Path, encoding: str = "utf-8") -> list[Document]:
