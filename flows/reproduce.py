@@ -25,5 +25,5 @@ def reproduce(pipeline: str, version: int, project: str | None = None) -> dict[s
         made = {"ingest": original.references["ingest"]}
         for step in (preprocess, train, select, refit):  # evaluate takes long and changes no weights
             made |= step(run, made)
-        reproduction = compare_with_version(original, run.record(), run.catalogue.store)
+        reproduction = compare_with_version(original, run.record(), run.store)
     return reproduction.model_dump(mode="json")

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 def core_arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
     """Return the core's arguments: settings, point, data files, and folders of a resumable stage."""
-    store = run.catalogue.store
+    store = run.store
     fetch(data.values(), store)
     files: dict[str, Any] = {}
     for place, located in data.items():
@@ -52,7 +52,7 @@ def input_folders(run: Run, reader: Stage, inputs: Inputs, by_stat: bool) -> dic
     candidates: dict[str, CandidateArtifacts] = {}
     stages = run.stages
     for label in reader.inputs:
-        path = run.catalogue.store.open_verified(inputs[label], by_stat).path
+        path = run.store.open_verified(inputs[label], by_stat).path
         made = stages.get(label)
         name = made.name if made else label
         if made and made.candidate and not reader.candidate:

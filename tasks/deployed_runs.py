@@ -1,5 +1,9 @@
-"""Runs of a deployment: one whose process is killed starts once more, and those that wait for their turn are merged."""
+"""Runs of a deployment: one whose process is killed starts once more, and those that wait for their turn are merged.
 
+If the deployment fetches the project before each run, such as from git, the store must not be in the copy.
+"""
+
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,9 +21,12 @@ from prefect.context import FlowRunContext
 from prefect.flows import Flow
 from prefect.states import Cancelled
 
+from gristmill.config.catalogue import Catalogue
+from gristmill.errors import WorkError
 from gristmill.prefect_runtime.api_errors import best_effort
 
 _RESTART = "restart"  # tag of a run that is started because the process of another was killed
+_FETCHING_STEPS = re.compile(r"(.*\.)?(a?git_clone|pull_\w+)")  # of Prefect and its integrations
 
 
 def is_deployed() -> bool:
@@ -67,6 +74,33 @@ def cancel_waiting_runs() -> None:
         for run in client.read_flow_runs(flow_run_filter=waiting):
             if run.parameters == own.parameters:
                 client.set_flow_run_state(run.id, Cancelled(message=f"The run {own.id} reads the same data."))
+
+
+def check_store_outlasts_run(catalogue: Catalogue) -> None:
+    """Raise `WorkError` if the store is in a copy of the project that a pull step of the run's deployment has made.
+
+    A process worker deletes the copy when the run ends, and a container ends with it. Even in a permanent folder the
+    copy is replaced when git cannot update it.
+    """
+    store, project = catalogue.store, catalogue.root
+    if store.remote or not store.root.resolve().is_relative_to(project.resolve()):
+        return
+    if step := _fetching_step():
+        raise WorkError(
+            f"{store.root}: this store is in the copy of the project that the deployment's pull step {step} has made, "
+            "and would be lost with it. Set GRISTMILL_STORE where the worker starts to the absolute path of a folder "
+            "outside of the copy, or [defaults] store to a URL such as s3://bucket/prefix."
+        )
+
+
+def _fetching_step() -> str | None:
+    """Return the pull step that has fetched the project for the current flow run, if there is one."""
+    own = _own_run()
+    if own is None or own.deployment_id is None:
+        return None
+    with get_client(sync_client=True) as client:
+        steps = client.read_deployment(own.deployment_id).pull_steps or []
+    return next((name for step in steps for name in step if _FETCHING_STEPS.fullmatch(name)), None)
 
 
 def _own_run() -> FlowRun | None:

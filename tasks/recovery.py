@@ -5,10 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gristmill.config.candidates import candidates_of
-from gristmill.registry.registry import Registry
 from gristmill.retraining.gate import judge_contest
 from gristmill.retraining.recovery import clearly_better, rows_to_compare
-from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import CHALLENGER, Retraining
 from gristmill.settings.selection import Select
 from gristmill.training import progress
@@ -23,9 +21,9 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
     domain = domain_module(run.pipeline.domain)
     if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
         return None
-    if Registry(run.catalogue.store).hold(run.pipeline.name):
+    if run.registry.hold(run.pipeline.name):
         return None
-    records = Runs(run.catalogue.store).newest_first(run.pipeline.name)
+    records = run.runs.newest_first(run.pipeline.name)
     earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
     gate: Any = run.pipeline.tables["gate"]
     rows = rows_to_compare(found, earlier, gate)
@@ -56,5 +54,6 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
     why = f"{winner} is clearly better after an alarm: {judged.why}"
     logger.info("%-10s %s", "recovery", why)
     judged = judged.model_copy(update={"why": why})
-    Runs(run.catalogue.store).keep_stages(run.pipeline.name, run.id, run.stages)  # without those of a challenger
+    stages = run.record().stages.items()
+    run.update_record(stages={label: one for label, one in stages if label in run.stages})  # not those of a challenger
     return record_retraining(run, found.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None}))

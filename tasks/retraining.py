@@ -13,13 +13,11 @@ from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
-from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.freshness import silent_since
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
-from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import (
     Retraining,
     stop_before_challenger,
@@ -49,14 +47,14 @@ logger = logging.getLogger(__name__)
 def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with the data that the last retraining judged."""
     champion = run.champion
-    known = last_judged_data(run.pipeline, Runs(run.catalogue.store), Registry(run.catalogue.store), champion)
+    known = last_judged_data(run.pipeline, run.runs, run.registry, champion)
     news_of = domain_module(run.pipeline.domain).news
     now = artifact_folder(run, ingested)
     news = news_of(now, version_folders(run, champion)["ingest"] if champion else None)
     unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
     asked = domain_overrides(run.pipeline, [])
     number, silent = champion.number if champion else None, silent_since(run.catalogue, run.pipeline, ingested)
-    aside = run.catalogue.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0)
+    aside = run.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0)
     found = Retraining(
         champion=number, news=news, unjudged=unjudged, silent_since=silent, quarantined=aside, asked=asked
     )
@@ -79,7 +77,7 @@ def _predictions_erred(run: Run, ingested: Path) -> bool:
 @stage_task("watch champion of {run.pipeline.name}")
 def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     """Score the champion on newer data, and compare that data with its training set; nothing follows if it is held."""
-    champion, hold = run.champion, Registry(run.catalogue.store).hold(run.pipeline.name)
+    champion, hold = run.champion, run.registry.hold(run.pipeline.name)
     if champion and found.news.later:
         progress.report_work("drift")
         drift = domain_module(run.pipeline.domain).drift(artifact_folder(run, ingested), champion_data(run, champion))
@@ -90,7 +88,7 @@ def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
 
 def with_needed_candidates(run: Run, found: Retraining) -> Run:
     """Return the run without networks that are not members of the champion, unless there was an alarm."""
-    last = Runs(run.catalogue.store).last_judged(run.pipeline)
+    last = run.runs.last_judged(run.pipeline)
     alarms = alarms_about_champion(found, last.retraining if last else None)
     left_out = networks_to_leave_out(run.pipeline, recipe_of(run.champion, run.pipeline), alarms)
     if left_out:
@@ -190,7 +188,7 @@ def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
 @stage_task("promote challenger of {run.pipeline.name}")
 def promote(run: Run, found: Retraining) -> Retraining:
     """Register the exported model and promote it, unless another version was promoted meanwhile."""
-    registry = Registry(run.catalogue.store)
+    registry = run.registry
     registry.pull(run.pipeline.name)
     champion = registry.champion(run.pipeline.name, verified=True)
     if champion and champion.number != found.champion:
@@ -201,7 +199,7 @@ def promote(run: Run, found: Retraining) -> Retraining:
     found = found.model_copy(update={"tables": changed})
     findings = found.model_dump(mode="json", include={"news", "drift", "judgement", "tables"})
     decision = {"verdict": "judged", "why": why} | findings
-    version = register(run.catalogue.root, run.catalogue.store, record, decision)
+    version = register(run.catalogue.root, run.store, record, decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0, run.id)
     if promotion.version != version.number:
         later = _held_by(promotion, found) if promotion.held else _overtaken(found, promotion.version)

@@ -7,10 +7,8 @@ from typing import Any
 
 from gristmill.config.catalogue import restore_settings
 from gristmill.errors import CorruptArtifact, WorkError
-from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import deliver
-from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import Champion, Retraining
 from gristmill.store.artifact import Reference
 from tasks.run import Run
@@ -33,14 +31,14 @@ def artifact_folders(run: Run, made: References) -> dict[str, Path]:
 
 
 def artifact_folder(run: Run, reference: Reference) -> Path:
-    return run.catalogue.store.open_verified(reference).path
+    return run.store.open_verified(reference).path
 
 
 def version_folders(run: Run, version: Version) -> dict[str, Path]:
     """Return the folders of a version's artifacts; the export is its registered bundle."""
     try:
         others = {label: reference for label, reference in version.references.items() if label != "export"}
-        return artifact_folders(run, others) | {"export": Registry(run.catalogue.store).bundle(version)}
+        return artifact_folders(run, others) | {"export": run.registry.bundle(version)}
     except CorruptArtifact as damage:
         raise WorkError(
             f"{damage} It belongs to version {version.number}, with which new data is compared. Run {version.pipeline} "
@@ -50,6 +48,6 @@ def version_folders(run: Run, version: Version) -> dict[str, Path]:
 
 def record_retraining(run: Run, found: Retraining) -> Retraining:
     """Save the state of the retraining in the run's record, and send the messages that follow from it."""
-    Runs(run.catalogue.store).note_retraining(run.pipeline.name, run.id, found)
+    run.update_record(retraining=found)
     deliver(run.catalogue)
     return found

@@ -1,6 +1,7 @@
 """Run of a retraining: one at a time for each pipeline, within the time of its schedule."""
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from gristmill.errors import RequestError, WorkError
 from gristmill.registry.registry import Registry
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store
-from gristmill.util.time_limit import TimeIsUp, time_limit
 from tasks.deployed_runs import cancel_waiting_runs
 from tasks.retraining_artifacts import domain_module
 from tasks.run import Run, recorded_run
 
 logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_ATTEMPTS = 60  # to stop a block; repeated, because another library's callback may lose the exception
 
 
 @contextmanager
@@ -53,6 +55,26 @@ def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
     logger.info("waiting    for another retraining of %s to end", pipeline)
     with store.lock(key):
         yield
+
+
+class TimeIsUp(BaseException):
+    """The time limit of a block has passed; not an `Exception`, so code that handles errors does not catch it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeIsUp` in the block after some seconds; only in the main thread, as soon as Python code runs there."""
+
+    def stop(*_: object) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _SECONDS_BETWEEN_ATTEMPTS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from gristmill.config.stages import Stage, libraries_of, settings_of_stages, sta
 from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import FAILED, refresh_urls
@@ -26,8 +27,7 @@ from gristmill.store.store import Store
 from gristmill.training.keras_backend import set_threads
 from gristmill.util import extras
 from gristmill.workers.pool import concurrency
-from tasks.deployed_runs import is_deployed, restarts_if_killed
-from tasks.pull_steps import check_store_outlasts_run
+from tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,18 @@ class Run:
         """Whether the budget has ended."""
         return self.budget is not None and time.monotonic() - self.started > self.budget
 
+    @property
+    def store(self) -> Store:
+        return self.catalogue.store
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(self.store)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.store)
+
     @cached_property
     def stages(self) -> dict[str, Stage]:
         """The stages by label; a stage that fans out has one label per point."""
@@ -67,7 +79,7 @@ class Run:
 
     def has_failed(self, reference: Reference) -> bool:
         """Return whether an artifact only says why a candidate failed."""
-        return FAILED in self.catalogue.store.read_manifest(reference)["counts"]
+        return FAILED in self.store.read_manifest(reference)["counts"]
 
     def chunk_parameters(self, inputs: Inputs) -> dict[str, Any]:
         """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
@@ -76,7 +88,11 @@ class Run:
 
     def record(self) -> Record:
         """Return the run's record so far."""
-        return Runs(self.catalogue.store).read(self.pipeline.name, self.id)
+        return self.runs.read(self.pipeline.name, self.id)
+
+    def update_record(self, **changes: Any) -> None:
+        """Change fields of the run's record."""
+        self.runs.update(self.pipeline.name, self.id, **changes)
 
 
 def stage_task(run_name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:

@@ -17,7 +17,7 @@ from gristmill.errors import CorruptArtifact, SourceChanged, WorkError
 from gristmill.keys import Identity
 from gristmill.runs import plan
 from gristmill.runs.locations import Located, fetch_missing
-from gristmill.runs.records import Runs, StageRecord
+from gristmill.runs.records import StageRecord
 from gristmill.sources.quarantine import QUARANTINE_FILE, QUARANTINED
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import Module, check_loaded, read_modules
@@ -87,7 +87,7 @@ def make(
     The run's record is not changed. For the other arguments see `produce`.
     """
     chunk = requested.chunk if requested else None
-    stage, store = run.stages[label], run.catalogue.store
+    stage, store = run.stages[label], run.store
     stage = stage if chunk is None else stage.chunk(chunk)
     stage = replace(stage, inputs=tuple(name for name in stage.inputs if name in inputs))
     read = _Read.by(run, stage, inputs)
@@ -135,7 +135,7 @@ def _find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
     if run.refresh == stage.name:
         return None
     try:
-        return run.catalogue.store.get_remote_aware(identity.stage, identity.key, anew=True)
+        return run.store.get_remote_aware(identity.stage, identity.key, anew=True)
     except CorruptArtifact as error:
         logger.warning("%s It is made again.", error)
         return None
@@ -143,7 +143,7 @@ def _find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
 
 def _make_chunks(run: Run, label: str, inputs: Inputs, count: int) -> list[Path]:
     """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
-    stage, store = run.stages[label], run.catalogue.store
+    stage, store = run.stages[label], run.store
     references = {name: inputs[name] for name in stage.inputs}
     read = _Read.by(run, stage.chunk(0), references)
     identities = [read.identity(stage.chunk(number)) for number in range(count)]
@@ -159,7 +159,7 @@ def _make_chunks(run: Run, label: str, inputs: Inputs, count: int) -> list[Path]
 def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
     """Add a stage to the run's record, and log it."""
     record = StageRecord(reference=artifact.reference, cached=cached, seconds=round(seconds, 3))
-    Runs(run.catalogue.store).note(run.pipeline.name, run.id, label, record)
+    run.runs.note(run.pipeline.name, run.id, label, record)
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
     ended = "fresh" if cached else f"done in {seconds:.1f} s"
     logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")

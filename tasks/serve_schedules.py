@@ -47,7 +47,7 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
         for pipeline in pipelines:
             added: Any = runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
             if killed := _killed_retraining(runs.newest_first(pipeline.name)):
-                runs.note_restarted(killed)
+                runs.update(killed.pipeline, killed.id, restarts=False)  # so that this is not done again
                 restart(client, added, {"pipeline": pipeline.name})
     names = [pipeline.name for pipeline in pipelines]
     with announce_schedule(catalogue.store, own_api, names) if own_api else nullcontext():

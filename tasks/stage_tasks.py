@@ -12,7 +12,6 @@ from gristmill.errors import SourceChanged, WorkError
 from gristmill.retraining.default_source import locate_source
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.plan import FAILED
-from gristmill.runs.records import Runs
 from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
@@ -97,7 +96,7 @@ def train(run: Run, made: Made) -> Made:
             "--budget, or a larger schedule.budget for a retraining. Finished stages are kept."
         )
     if run.budget is not None or untried:
-        Runs(run.catalogue.store).note_untried(run.pipeline.name, run.id, run.budget, untried)
+        run.update_record(budget=run.budget, untried=untried)
     return found
 
 
@@ -190,7 +189,7 @@ def _check_blocks(run: Run) -> None:
 def _prepared(run: Run) -> Any:
     """Return the data set that preprocess wrote."""
     dataset = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
-    return dataset.read(run.catalogue.store.open_verified(run.record().references["preprocess"]).path)
+    return dataset.read(run.store.open_verified(run.record().references["preprocess"]).path)
 
 
 def _made_by_workers(run: Run, points: list[str]) -> Made:

@@ -122,7 +122,7 @@ def pages(
     project.run("line")
     small = project.record("small")
     retrained = project.runs.start(project.catalogue.pipeline("small"), [], {})
-    project.runs.note_retraining("small", retrained.id, JUDGED)
+    project.runs.update("small", retrained.id, retraining=JUDGED)
     retrained = project.runs.finish("small", retrained.id, "succeeded")
     domains = {"vision": judged, "text": opinions, "generation": written}
     return [

@@ -48,7 +48,7 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     retraining = Retraining(champion=number, news=known.news, unjudged=0, silent_since=silent, quarantined=aside)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
-    runs.note_retraining(name, run.id, retraining.ended("nothing new", "all rows were judged before"))
+    runs.update(name, run.id, retraining=retraining.ended("nothing new", "all rows were judged before"))
     return runs.finish(name, run.id, "succeeded")
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,33 +148,17 @@ class Runs:
 
     def note(self, pipeline: str, run: str, stage: str, done: StageRecord) -> None:
         """Add a finished stage to a record."""
-        record = self.read(pipeline, run)
-        self._write(record.model_copy(update={"stages": record.stages | {stage: done}}))
+        self.update(pipeline, run, stages=self.read(pipeline, run).stages | {stage: done})
 
-    def keep_stages(self, pipeline: str, run: str, labels: Collection[str]) -> None:
-        """Remove all stages from a record but those with these labels, because the run made another model."""
-        record = self.read(pipeline, run)
-        kept = {label: stage for label, stage in record.stages.items() if label in labels}
-        self._write(record.model_copy(update={"stages": kept}))
-
-    def note_untried(self, pipeline: str, run: str, budget: float | None, candidates: list[str]) -> None:
-        """Record the budget, in seconds, and the candidates that were not started."""
-        self._write(self.read(pipeline, run).model_copy(update={"budget": budget, "untried": candidates}))
-
-    def note_retraining(self, pipeline: str, run: str, retraining: Retraining) -> None:
-        """Record the state of a retraining."""
-        self._write(self.read(pipeline, run).model_copy(update={"retraining": retraining}))
-
-    def note_restarted(self, killed: Record) -> None:
-        """Record that a killed run was started once more, so that this is not done again."""
-        self._write(killed.model_copy(update={"restarts": False}))
+    def update(self, pipeline: str, run: str, **changes: Any) -> Record:
+        """Change fields of a record and return it."""
+        record = self.read(pipeline, run).model_copy(update=changes)
+        self._write(record)
+        return record
 
     def finish(self, pipeline: str, run: str, outcome: RunOutcome, error: str | None = None) -> Record:
         """Close a record and return it."""
-        ended = {"outcome": outcome, "error": error, "finished": datetime.now(UTC)}
-        record = self.read(pipeline, run).model_copy(update=ended)
-        self._write(record)
-        return record
+        return self.update(pipeline, run, outcome=outcome, error=error, finished=datetime.now(UTC))
 
     def read(self, pipeline: str, run: str) -> Record:
         """Return one record; raise `RequestError` if there is none."""

@@ -17,7 +17,7 @@ from gristmill.config.deployments import PREFECT_FILE, prefect_yaml
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from tasks.deploy import deploy
-from tasks.pull_steps import _FETCHING_STEPS
+from tasks.deployed_runs import _FETCHING_STEPS
 
 POOL = "fetching"
 Fetched = Callable[[dict[str, str]], State[Any]]

@@ -110,7 +110,7 @@ def test_a_record_keeps_scores_that_are_not_finite(runs: Runs, pipeline: Pipelin
         champion=1, news=DataChanges(later=3), unjudged=3, drift=Drift(errors=errors, inputs=[]), judgement=judged
     )
 
-    runs.note_retraining("small", made.id, found)
+    runs.update("small", made.id, retraining=found)
 
     assert str(runs.read("small", made.id).retraining) == str(found)
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from gristmill.util import time_limit as module
-from gristmill.util.time_limit import TimeIsUp, time_limit
+from tasks import retraining_run as module
+from tasks.retraining_run import TimeIsUp, time_limit
 
 
 def test_a_block_ends_after_its_time_even_if_it_swallows_the_first_exception(monkeypatch: pytest.MonkeyPatch) -> None:
