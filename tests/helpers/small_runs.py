@@ -21,6 +21,7 @@ from gristmill.util.table_io import write_document, write_table
 if TYPE_CHECKING:
     import keras
 
+    from gristmill.domains.timeseries.forecasts import Forecasts
     from gristmill.training.outputs import Model
 
 SAMPLE = Path(__file__).parents[2] / "data/samples/sunspots.csv"
@@ -80,6 +81,15 @@ def assembled(
     )
     ids = [f"series {number}" for number in range(len(tables))]
     return Prepared(ids, pd.Index(whole, name="ds"), values.astype(np.float32), holes, bounds, parts, layout)
+
+
+def scored(data: Prepared, part: str, forecasts: "Forecasts") -> pd.DataFrame:
+    """Return the scores of a part's forecasts, made in one block; those of the series, if there are several, last."""
+    from gristmill.domains.timeseries.score_table import PartScores
+
+    scores = PartScores(data, part)
+    by_series = scores.add(forecasts)
+    return scores.table() if by_series is None else pd.concat([scores.table(), by_series], ignore_index=True)
 
 
 def months(count: int, start: int = 0) -> pd.DatetimeIndex:

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import combined
 from gristmill.domains.timeseries.forecasts import Forecasts, read_quantiles
-from gristmill.domains.timeseries.score_table import score_table
+from gristmill.domains.timeseries.score_table import PartScores
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
 
@@ -98,7 +98,9 @@ def _score_block(block: Block, blocks: Sequence[Block], levels: Sequence[float],
     others = [other for other in blocks if other.window != block.window]
     if others:
         forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels, most))
-    table = score_table(data, "test", forecasts, data.layout.season)
+    scores = PartScores(data, "test")
+    scores.add(forecasts)
+    table = scores.table()
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
     begin = data.times[forecasts.starts].min()
     end = data.times[forecasts.starts + data.layout.horizon - 1].max()

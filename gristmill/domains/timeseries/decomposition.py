@@ -44,10 +44,10 @@ class Patterns:
     summary: dict[str, float | int | None]
 
 
-def write_patterns(data: Prepared, season: int | None, out: Path) -> None:
+def write_patterns(data: Prepared, out: Path) -> None:
     """Write `patterns.json` and `decomposition.parquet` for the first target of the longest training series."""
     position, values = data.longest_training_series()
-    patterns = find_patterns(values, season)
+    patterns = find_patterns(values, data.layout.season)
     begin, end = data.part("train")[position]
     labels = {"series": data.ids[position], "autocorrelations": patterns.autocorrelation.tolist()}
     write_document(out / "patterns.json", patterns.summary | labels)

@@ -87,11 +87,11 @@ def evaluate(
         summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged), "series": len(searched.ids)}
     segments = _segments(searched)
     write_table(out / "segments.parquet", segments)
-    write_patterns(data, data.layout.season, out)
+    write_patterns(data, out)
     write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
     metric, fitted_later = summary["headline"]["metric"], (train / VALIDATION).exists()
     unseen = "validation" if "validation_windows" in counts and not fitted_later else "test"
-    if importance := importance_of_channels(data, network, metric, data.layout.season, learned, unseen):
+    if importance := importance_of_channels(data, network, metric, learned, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
     return counts
 

@@ -25,7 +25,7 @@ def write_forecasts(data: Prepared, parts: Mapping[str, Iterator[Forecasts]], ou
     whole = []
     with table_writer(out / PREDICTIONS) as write_rows, table_writer(out / SCORES) as write_scores:
         for part, blocks in parts.items():
-            scores = PartScores(data, part, data.layout.season)
+            scores = PartScores(data, part)
             for block in chain([first.pop(part)], blocks):
                 for some in block.blocks():
                     write_rows(as_rows(data, some, part=part).reindex(columns=columns))

@@ -11,22 +11,17 @@ import numpy as np
 from gristmill.domains.common.permutation_importance import Order, importance, sample_positions
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
-from gristmill.domains.timeseries.score_table import groupings, losses, past_errors
+from gristmill.domains.timeseries.score_table import groupings, losses, mean_score, past_errors
 from gristmill.training.saved_network import predict_in_batches
 
 
 def importance_of_channels(
-    data: Prepared,
-    network: keras.Model,
-    metric: str,
-    season: int | None,
-    levels: Sequence[float] | None,
-    part: str = "validation",
+    data: Prepared, network: keras.Model, metric: str, levels: Sequence[float] | None, part: str = "validation"
 ) -> dict[str, Any] | None:
     """Return the permutation importance of features (`features_of`); None for a single feature or without an error.
 
     A feature is shuffled as a whole among the windows of a part, on which the network was not fitted: each window gets
-    the values of another window for all steps. `season` is that of scaled metrics.
+    the values of another window for all steps.
     """
     features = features_of(data.layout)
     if len(features) < 2:
@@ -35,13 +30,14 @@ def importance_of_channels(
     starts = starts[sample_positions(len(starts))]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
     forecasts = Forecasts(starts, truth)
-    units, whole = past_errors(data, part, forecasts, season), next(groupings(data, forecasts))
+    units, whole = past_errors(data, part, forecasts), next(groupings(data, forecasts))
 
     def error(feature: str, order: Order) -> float:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
         predicted = predict_in_batches(network, shuffled).astype(np.float64)
-        return float(whole.score(losses(truth, levels_of(predicted, levels)[0], *units)[metric])[0])
+        loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
+        return float(mean_score(metric, whole.sum(loss))[0])
 
     ranking = importance(features, error, len(starts))
     if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part

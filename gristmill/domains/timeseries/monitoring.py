@@ -11,7 +11,7 @@ from gristmill.domains.timeseries import dataset, metrics
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, read_predictions
 from gristmill.domains.timeseries.retraining import Usual, held_out_errors, newest_input_drift, usual_values
-from gristmill.domains.timeseries.score_table import errors_of_series, losses
+from gristmill.domains.timeseries.score_table import ROOT_METRICS, errors_of_series, losses
 from gristmill.monitoring.live_rows import LiveRows
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, LEVEL, RUN, SCORE, VERSION
 from gristmill.monitoring.truth import not_predicted
@@ -32,7 +32,7 @@ def live_rows(log: pd.DataFrame, ingest: Path, champion: Champion, run: str) -> 
     rows = _with_truth(_values(log, data, table), table, data.layout.targets)
     metric = Scores.read(champion.folders["evaluate"]).metric
     truth, forecast = (rows[name].to_numpy(np.float64) for name in ("y", "forecast"))
-    units = _look_up(rows, data, errors_of_series(_as_past(data), "test", data.layout.season))
+    units = _look_up(rows, data, errors_of_series(_as_past(data), "test"))
     loss = losses(truth, forecast, units[:, 0], units[:, 1])[metric]
     counted = ~np.isnan(truth) & loss.counted & (rows["step"] <= data.layout.horizon).to_numpy()
     broken = np.where(np.isnan(forecast), np.inf, loss.values)  # a forecast that is not a number is not left out
@@ -41,7 +41,7 @@ def live_rows(log: pd.DataFrame, ingest: Path, champion: Champion, run: str) -> 
     day = rows["ds"] if rows["ds"].dtype.kind == "M" else rows[ANSWERED].dt.tz_localize(None)
     rows = rows.assign(**{DAY: day, SCORE: np.where(counted, broken, np.nan), COVERED: inside})
     drift = _drift(rows[rows[RUN] == run], table, data, champion.folders)
-    return LiveRows(rows, {"series": "unique_id", "channel": "channel"}, drift, loss.root)
+    return LiveRows(rows, {"series": "unique_id", "channel": "channel"}, drift, metric in ROOT_METRICS)
 
 
 def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFrame:

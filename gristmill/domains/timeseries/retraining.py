@@ -13,7 +13,7 @@ from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
 from gristmill.domains.timeseries.presets import CLASSICAL
-from gristmill.domains.timeseries.score_table import losses, past_errors
+from gristmill.domains.timeseries.score_table import ROOT_METRICS, losses, past_errors
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
@@ -235,9 +235,9 @@ def contest(challenger: Folders, champion: Champion | None, steps: int | None = 
         forecasts[CHAMPION] = np.full_like(forecasts[MODEL], np.nan)
         forecasts[CHAMPION][kept] = replay.forecast(starts[kept])
     truth = rows["y"].to_numpy().reshape(shape)
-    units = past_errors(data, "test", Forecasts(starts, truth), data.layout.season)
+    units = past_errors(data, "test", Forecasts(starts, truth))
     found = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
-    counted, root = np.broadcast_to(found[MODEL].counted, truth.shape).copy(), found[MODEL].root
+    counted = np.broadcast_to(found[MODEL].counted, truth.shape).copy()
     counted[:, steps:] &= steps is None
     kept &= counted.any(axis=(1, 2))  # constant series have no unit
     if not kept.any():
@@ -252,7 +252,7 @@ def contest(challenger: Folders, champion: Champion | None, steps: int | None = 
     # Windows of series with other ends may lie between those of the others: then items are closer than a stride.
     in_step = np.bincount(data.series_of(starts[kept])).max() == len(weights)
     block = -(-(steps or data.layout.horizon) // (data.layout.stride if in_step else 1))
-    return Contest(scores.metric, errors, block, root, weights)
+    return Contest(scores.metric, errors, block, scores.metric in ROOT_METRICS, weights)
 
 
 def _by_time(values: Array, times: pd.Index) -> Array:

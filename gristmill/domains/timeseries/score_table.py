@@ -1,7 +1,7 @@
 """Scores of forecasts and baselines: overall, by step of the horizon, by series and by channel."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,34 +15,17 @@ from gristmill.domains.timeseries.forecasts import Array, Forecasts
 NAIVE = "naive"
 POINT_METRICS = ("mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill")
 QUANTILE_METRICS = ("pinball", "coverage", "width", "wql")
+ROOT_METRICS = ("rmse", "rmsse")  # roots of the mean of their losses
+
+Sums = npt.NDArray[np.float64]  # (2, groups): sum of the losses that count, and their number
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Losses of single values; the score of a group is their mean."""
+    """Losses of single values; the score of a group is their mean, or the root of it (`ROOT_METRICS`)."""
 
     values: Array  # (windows, horizon, targets)
     counted: npt.NDArray[np.bool_] | np.bool_ = np.True_  # which values count: all, or some of them
-    root: bool = False  # whether the score is the root of the mean
-
-
-@dataclass(frozen=True)
-class Sum:
-    """Sum of a loss over the values of each group that count; those over different windows can be added."""
-
-    totals: Array  # (groups,)
-    counts: Array  # (groups,)
-    root: bool = False  # whether the score is the root of the mean
-
-    def __add__(self, other: "Sum") -> "Sum":
-        return Sum(self.totals + other.totals, self.counts + other.counts, self.root)
-
-    @property
-    def score(self) -> Array:
-        """Score of each group, (groups,); NaN where no value counts."""
-        missing = np.full(len(self.totals), np.nan)
-        means = np.divide(self.totals, self.counts, out=missing, where=self.counts > 0)
-        return np.asarray(np.sqrt(means) if self.root else means)
 
 
 @dataclass(frozen=True)
@@ -54,43 +37,36 @@ class Grouping:
     windows: npt.NDArray[np.int64]  # (groups,), number of windows with values in the group
     sums: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # from (windows, horizon, targets) to (groups,)
 
-    def sum(self, loss: Loss) -> Sum:
-        """Return the sum of a loss over each group."""
+    def sum(self, loss: Loss) -> Sums:
+        """Return the sum of a loss over each group; those over different windows can be added."""
         counted = np.broadcast_to(loss.counted, loss.values.shape)
-        return Sum(self.sums(np.where(counted, loss.values, 0.0)), self.sums(counted), loss.root)
-
-    def score(self, loss: Loss) -> Array:
-        """Return the score of each group, (groups,); NaN where no value counts."""
-        return self.sum(loss).score
+        return np.stack([self.sums(np.where(counted, loss.values, 0.0)), self.sums(counted)])
 
 
 @dataclass(frozen=True)
 class Scored:
     """Sums of the losses of all forecasters over the same groups."""
 
-    by: str
-    names: Sequence[str]  # (groups,)
-    windows: npt.NDArray[np.int64]  # (groups,), number of windows with values in the group
-    sums: Mapping[str, Mapping[str, Sum]]  # by forecaster and metric
+    groups: Grouping
+    sums: Mapping[str, Mapping[str, Sums]]  # by forecaster and metric
 
     def __add__(self, other: "Scored") -> "Scored":
         sums = {
             name: {metric: one + other.sums[name][metric] for metric, one in found.items()}
             for name, found in self.sums.items()
         }
-        return Scored(self.by, self.names, self.windows + other.windows, sums)
+        return Scored(replace(self.groups, windows=self.groups.windows + other.groups.windows), sums)
 
     def table(self, part: str) -> pd.DataFrame:
         """Return one row for each group and forecaster; a score that a forecaster does not have is NaN."""
-        scored = [self._scores(name) for name in self.sums]
-        groups, count = len(self.names), len(scored)
-        missing = np.full(groups, np.nan)
+        groups, scored = self.groups, [self._scores(name) for name in self.sums]
+        missing, count = np.full(len(groups.names), np.nan), len(scored)
         labels = {
             "part": part,
-            "by": self.by,
-            "group": pd.Index(self.names).repeat(count),
-            "forecaster": pd.Index(list(self.sums))[np.tile(np.arange(count), groups)],
-            "examples": np.repeat(self.windows, count),
+            "by": groups.by,
+            "group": pd.Index(groups.names).repeat(count),
+            "forecaster": pd.Index(list(self.sums))[np.tile(np.arange(count), len(missing))],
+            "examples": np.repeat(groups.windows, count),
         }
         has_quantiles = any("wql" in scores for scores in scored)
         columns = {
@@ -101,8 +77,8 @@ class Scored:
 
     def _scores(self, name: str) -> dict[str, Array]:
         """Return the scores of a forecaster by metric, (groups,)."""
-        scores = {metric: one.score for metric, one in self.sums[name].items()}
-        scores["skill"] = metrics.skill(scores["mae"], self.sums[NAIVE]["mae"].score)
+        scores = {metric: mean_score(metric, one) for metric, one in self.sums[name].items()}
+        scores["skill"] = metrics.skill(scores["mae"], mean_score("mae", self.sums[NAIVE]["mae"]))
         if "pinball" in scores:
             scores["wql"] = metrics.wql(scores["pinball"], scores["size"])
         return scores
@@ -117,17 +93,17 @@ class PartScores:
     metric that cannot be computed is NaN.
     """
 
-    def __init__(self, data: Prepared, part: str, season: int | None) -> None:
+    def __init__(self, data: Prepared, part: str) -> None:
         self._data, self._part = data, part
-        self._errors = errors_of_series(data, part, season)
+        self._errors = errors_of_series(data, part)
         self._whole: list[Scored] = []  # of groups to which every block adds
 
     def add(self, forecasts: Forecasts) -> pd.DataFrame | None:
         """Add the forecasts of a block; return the scores of its series, or None if there are not several."""
         found = self._scored(forecasts)
-        whole = [each for each in found if each.by != "series"]
+        whole = [each for each in found if each.groups.by != "series"]
         self._whole = [a + b for a, b in zip(self._whole, whole, strict=True)] if self._whole else whole
-        return next((each.table(self._part) for each in found if each.by == "series"), None)
+        return next((each.table(self._part) for each in found if each.groups.by == "series"), None)
 
     def table(self) -> pd.DataFrame:
         """Return the scores of all blocks together, and those by step and by channel."""
@@ -137,14 +113,14 @@ class PartScores:
         """Return the sums over the groups of a block."""
         truth, units = forecasts.truth, _of_windows(self._errors, self._data, forecasts)
         groups = list(groupings(self._data, forecasts))
-        sums: list[dict[str, dict[str, Sum]]] = [{} for _ in groups]
+        sums: list[dict[str, dict[str, Sums]]] = [{} for _ in groups]
         for name, made in forecasts.by_name.items():
             lost = losses(truth, made, *units)
             if (quantiles := forecasts.quantiles_of(name)) is not None:
                 lost |= quantile_losses(truth, quantiles, forecasts.levels)
             for grouping, of_group in zip(groups, sums, strict=True):
                 of_group[name] = {metric: grouping.sum(loss) for metric, loss in lost.items()}
-        return [Scored(each.by, each.names, each.windows, of) for each, of in zip(groups, sums, strict=True)]
+        return [Scored(*pair) for pair in zip(groups, sums, strict=True)]
 
 
 def columns_of(has_quantiles: bool) -> list[str]:
@@ -153,11 +129,11 @@ def columns_of(has_quantiles: bool) -> list[str]:
     return [*labels, *POINT_METRICS, *(QUANTILE_METRICS if has_quantiles else ())]
 
 
-def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None) -> pd.DataFrame:
-    """Return the scores of all forecasts of a part as one table (`PartScores`), the series last."""
-    scores = PartScores(data, part, season)
-    by_series = scores.add(forecasts)
-    return scores.table() if by_series is None else pd.concat([scores.table(), by_series], ignore_index=True)
+def mean_score(metric: str, sums: Sums) -> Array:
+    """Return the score of each group, (groups,); NaN where no value counts."""
+    totals, counts = sums
+    means = np.divide(totals, counts, out=np.full(len(totals), np.nan), where=counts > 0)
+    return np.asarray(np.sqrt(means) if metric in ROOT_METRICS else means)
 
 
 def groupings(data: Prepared, forecasts: Forecasts) -> Iterator[Grouping]:
@@ -181,12 +157,12 @@ def losses(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[s
     absolute, square = metrics.absolute_error(truth, forecast), metrics.squared_error(truth, forecast)
     return {
         "mae": Loss(absolute),
-        "rmse": Loss(square, root=True),
+        "rmse": Loss(square),
         "mse": Loss(square),
         "mape": Loss(metrics.percentage_error(truth, forecast), truth != 0),
         "smape": Loss(metrics.symmetric_error(truth, forecast)),
         "mase": Loss(_in_units(absolute, step), step > 0),
-        "rmsse": Loss(_in_units(square, np.square(squared)), squared > 0, root=True),
+        "rmsse": Loss(_in_units(square, np.square(squared)), squared > 0),
     }
 
 
@@ -205,15 +181,13 @@ def quantile_losses(truth: Array, quantiles: Array, levels: Sequence[float]) -> 
     }
 
 
-def past_errors(
-    data: Prepared, part: str, forecasts: Forecasts, season: int | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def past_errors(data: Prepared, part: str, forecasts: Forecasts) -> tuple[Array, Array]:
     """Return the mean absolute and the root mean squared seasonal naive error before the part, for each value.
 
     Both have the shape (windows, horizon, targets). For a series shorter than its season they are one-step naive
     errors, and 0 if the series is constant before the part.
     """
-    return _of_windows(errors_of_series(data, part, season), data, forecasts)
+    return _of_windows(errors_of_series(data, part), data, forecasts)
 
 
 def _of_windows(errors: Array, data: Prepared, forecasts: Forecasts) -> tuple[Array, Array]:
@@ -223,15 +197,15 @@ def _of_windows(errors: Array, data: Prepared, forecasts: Forecasts) -> tuple[Ar
     return absolute, squared
 
 
-def errors_of_series(data: Prepared, part: str, season: int | None) -> Array:
+def errors_of_series(data: Prepared, part: str) -> Array:
     """Return the naive errors before the part (`past_errors`) of each series, (series, 2, targets)."""
-    return data.of_each_series(lambda block: _naive_errors(block, part, season))
+    return data.of_each_series(lambda block: _naive_errors(block, part))
 
 
-def _naive_errors(data: Prepared, part: str, season: int | None) -> Array:
-    firsts, ends = data.bounds[:, 0], data.part(part)[:, 0]
+def _naive_errors(data: Prepared, part: str) -> Array:
+    firsts, ends, season = data.bounds[:, 0], data.part(part)[:, 0], data.layout.season or 1
     lengths = ends - firsts
-    lags = np.where(lengths > (season or 1), season or 1, 1)
+    lags = np.where(lengths > season, season, 1)
     values = data.values[:, : len(data.layout.targets)].astype(np.float64)
     found = np.zeros((len(lags), 2, values.shape[1]))
     for lag in np.unique(lags[lengths > 1]):

@@ -106,7 +106,7 @@ def scaled_loss(items: Items, squared: bool = False) -> Loss:
     before the part has no scale and does not count. If no series has a scale, all count in their own units.
     """
     truth = np.concatenate([forecasts.truth for *_, forecasts in items])
-    scale = np.concatenate([past_errors(*item, item[0].layout.season)[int(squared)] for item in items])
+    scale = np.concatenate([past_errors(*item)[int(squared)] for item in items])
     if not (scale > 0).any():
         scale = np.ones_like(scale)
     units = np.where(scale > 0, scale, np.inf)

@@ -224,9 +224,9 @@ def test_real_examples_are_described_as_what_they_are() -> None:
 
 
 def test_patterns_are_of_the_training_part(tmp_path: Path) -> None:
-    data = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
+    data = assembled(50 + WAVE[:200] + NOISE[:200], season=12, **CUT)
 
-    write_patterns(data, 12, tmp_path)
+    write_patterns(data, tmp_path)
 
     studied = data.values[:120, 0].astype(np.float64)
     found = find_patterns(studied, 12)
@@ -243,7 +243,7 @@ def test_patterns_are_those_of_the_longest_training_part(tmp_path: Path) -> None
     short, long = 50 + NOISE[:90], 50 + NOISE[100:300] + WAVE[:200]
     data = assembled(short, long, starts=[110, 0], **CUT)
 
-    write_patterns(data, None, tmp_path)
+    write_patterns(data, tmp_path)
 
     assert read_document(tmp_path / "patterns.json")["series"] == "series 1"
     parts = read_table(tmp_path / "decomposition.parquet")
@@ -254,6 +254,6 @@ def test_patterns_are_those_of_the_longest_training_part(tmp_path: Path) -> None
 def test_of_a_long_series_the_last_observations_are_decomposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gristmill.domains.timeseries.decomposition.MAX_OBSERVATIONS", 50)
 
-    write_patterns(assembled(NOISE[:200], **CUT), None, tmp_path)
+    write_patterns(assembled(NOISE[:200], **CUT), tmp_path)
 
     assert read_table(tmp_path / "decomposition.parquet")["ds"].tolist() == months(120)[-50:].tolist()

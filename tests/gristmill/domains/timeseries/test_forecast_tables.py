@@ -9,10 +9,9 @@ import pytest
 
 from gristmill.domains.timeseries.forecast_tables import SCORES, read_scores, write_forecasts
 from gristmill.domains.timeseries.forecasts import PREDICTIONS, Forecasts, as_rows
-from gristmill.domains.timeseries.score_table import score_table
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table
-from helpers.small_runs import assembled
+from helpers.small_runs import assembled, scored
 
 RANDOM = np.random.default_rng(0)
 DATA = assembled(*(RANDOM.normal(size=(40, 2)) for _ in range(3)), history=4, horizon=2, validation=8, test=8)
@@ -47,7 +46,7 @@ def test_tables_in_blocks_are_those_of_whole_parts(size: int, quantiles: bool, t
     rows = pd.concat([as_rows(DATA, made, part=part) for part, made in parts.items()], ignore_index=True)
     pd.testing.assert_frame_equal(read_table(tmp_path / PREDICTIONS), rows)
     keys = ["part", "by", "group", "forecaster"]
-    expected = pd.concat([score_table(DATA, part, made, None) for part, made in parts.items()])
+    expected = pd.concat([scored(DATA, part, made) for part, made in parts.items()])
     expected = expected.sort_values(keys, ignore_index=True)
     scores = read_table(tmp_path / SCORES).sort_values(keys, ignore_index=True)
     pd.testing.assert_frame_equal(scores, expected, rtol=1e-12)

@@ -30,7 +30,7 @@ def by_input(data: Prepared) -> keras.Model:
 def test_only_what_the_network_sees_counts() -> None:
     data = of_four_columns()
 
-    found = importance_of_channels(data, by_input(data), "mae", None, None)
+    found = importance_of_channels(data, by_input(data), "mae", None)
 
     assert found
     assert (found["part"], found["of"], found["examples"]) == ("validation", "windows", 20)
@@ -45,7 +45,7 @@ def test_the_error_is_that_of_the_forecasts_themselves() -> None:
     starts = data.origins("validation")
     forecasts = 2 * data.values[starts - 1, 1]
 
-    found = importance_of_channels(data, by_input(data), "mae", None, None)
+    found = importance_of_channels(data, by_input(data), "mae", None)
 
     assert found
     assert found["error"] == pytest.approx(np.abs(data.values[starts, 0] - forecasts).mean())
@@ -56,8 +56,8 @@ def test_without_a_unit_for_the_errors_nothing_is_weighed() -> None:
     data = of_four_columns()
     data.values[: data.part("validation")[0, 0], 0] = 0
 
-    assert importance_of_channels(data, by_input(data), "mase", None, None) is None
-    assert importance_of_channels(data, by_input(data), "mae", None, None)
+    assert importance_of_channels(data, by_input(data), "mase", None) is None
+    assert importance_of_channels(data, by_input(data), "mae", None)
 
 
 def test_a_median_is_weighed_where_quantiles_are_learned() -> None:
@@ -66,9 +66,9 @@ def test_a_median_is_weighed_where_quantiles_are_learned() -> None:
     last = window[:, -1:, 1:2]
     network = keras.Model(window, keras.ops.concatenate([last - 9, 2 * last, last + 9], axis=-1))
 
-    by_quantiles = importance_of_channels(data, network, "mae", None, [0.05, 0.5, 0.95])
+    by_quantiles = importance_of_channels(data, network, "mae", [0.05, 0.5, 0.95])
 
-    assert by_quantiles == importance_of_channels(data, by_input(data), "mae", None, None)
+    assert by_quantiles == importance_of_channels(data, by_input(data), "mae", None)
 
 
 def test_a_calendar_part_and_all_waves_are_one_feature_each() -> None:

@@ -185,7 +185,7 @@ def test_several_series_are_scored_in_units_of_their_naive_errors(
     truth = data.targets(starts).astype(np.float64)
     made = ChampionReplay(run["export"], cut, run["ingest"], data.times.max()).forecast(starts)
     later = ChampionReplay(run["export"], cut, run["ingest"], data.times.max()).data  # all is before the test set
-    units = past_errors(later, "test", Forecasts(starts, truth), data.layout.season)
+    units = past_errors(later.view(season=data.layout.season), "test", Forecasts(starts, truth))
     expected = losses(truth, made, *units)["mase"].values
 
     live = live_rows(log.read(), run["ingest"], champion(run, cut), RUN)

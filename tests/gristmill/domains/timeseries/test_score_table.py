@@ -13,9 +13,9 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
-from gristmill.domains.timeseries.score_table import groupings, past_errors, score_table
+from gristmill.domains.timeseries.score_table import groupings, past_errors
 from gristmill.runs.scores import MODEL
-from helpers.small_runs import assembled
+from helpers.small_runs import assembled, scored
 
 RANDOM = np.random.default_rng(0)
 METRICS = ["mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"]
@@ -101,7 +101,7 @@ def by_loop(by: str, group: str, name: str, season: int) -> dict[str, float]:
 
 @pytest.mark.parametrize("season", [None, 4])
 def test_scores_equal_a_loop(season: int | None) -> None:
-    table = score_table(DATA, "test", MADE, season)
+    table = scored(DATA.view(season=season), "test", MADE)
 
     assert table.columns.tolist() == ["part", "by", "group", "forecaster", "examples", *METRICS, *OF_QUANTILES]
     assert set(table["part"]) == {"test"}
@@ -118,7 +118,7 @@ def test_scores_equal_a_loop(season: int | None) -> None:
 
 def test_scores_of_quantiles_equal_a_loop() -> None:
     """Those of the model are learned, those of the naive forecast calibrated; drift has none."""
-    table = score_table(DATA, "test", MADE, None)
+    table = scored(DATA, "test", MADE)
 
     assert table.loc[table["forecaster"] == "drift", OF_QUANTILES].isna().all(axis=None)
     for row in table[table["forecaster"] != "drift"].to_dict("records"):
@@ -153,13 +153,13 @@ def test_groups_of_a_kind_share_out_all_values() -> None:
 
 
 def test_without_quantiles_there_are_no_scores_of_them() -> None:
-    assert set(OF_QUANTILES).isdisjoint(score_table(DATA, "test", forecast(DATA, quantiles=False), None))
+    assert set(OF_QUANTILES).isdisjoint(scored(DATA, "test", forecast(DATA, quantiles=False)))
 
 
 def test_values_that_are_all_zero_have_no_weighted_quantile_loss() -> None:
     made = replace(MADE, truth=np.zeros_like(MADE.truth))
 
-    row: Any = score_table(DATA, "test", made, None).iloc[0]
+    row: Any = scored(DATA, "test", made).iloc[0]
 
     assert np.isnan(row["wql"])
     assert row["pinball"] > 0
@@ -168,7 +168,7 @@ def test_values_that_are_all_zero_have_no_weighted_quantile_loss() -> None:
 def test_a_series_that_never_moved_has_no_scaled_error() -> None:
     flat = assembled(np.r_[np.full(30, 5.0), RANDOM.normal(size=10)], test=10)
 
-    row: Any = score_table(flat, "test", forecast(flat), None).iloc[0]
+    row: Any = scored(flat, "test", forecast(flat)).iloc[0]
 
     assert np.isnan(row["mase"])
     assert np.isnan(row["rmsse"])
@@ -177,7 +177,7 @@ def test_a_series_that_never_moved_has_no_scaled_error() -> None:
 
 def test_a_season_longer_than_the_past_is_replaced_by_the_step_before() -> None:
     """The first series knows 38 values, the second 18."""
-    absolute, _ = past_errors(DATA, "test", MADE, 20)
+    absolute, _ = past_errors(DATA.view(season=20), "test", MADE)
 
     second = MADE.starts >= 50
     lagged = np.abs(DATA.values[20:38].astype(float) - DATA.values[0:18]).mean(axis=0)
@@ -190,7 +190,7 @@ def test_a_large_series_does_not_cost_a_small_one_its_digits() -> None:
     small = RANDOM.normal(size=50)
     data = assembled(1e12 * RANDOM.normal(size=50), small, horizon=1, test=10)
 
-    absolute, squared = past_errors(data, "test", forecast(data), None)
+    absolute, squared = past_errors(data, "test", forecast(data))
 
     steps = np.diff(small[:40].astype(np.float32).astype(float))
     assert absolute[-1] == pytest.approx(np.abs(steps).mean(), rel=1e-12)
@@ -202,7 +202,7 @@ def test_the_units_of_scaled_errors_come_from_before_the_part() -> None:
     values[38:50] += 1000
     values[68:] += 1000
 
-    before, after = (past_errors(data, "test", MADE, None) for data in (DATA, replace(DATA, values=values)))
+    before, after = (past_errors(data, "test", MADE) for data in (DATA, replace(DATA, values=values)))
 
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
 
@@ -213,7 +213,7 @@ def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_er
     made = forecast(data)
     first = made.starts < 40
 
-    table = score_table(data, "test", made, None).set_index(["by", "group", "forecaster"])
+    table = scored(data, "test", made).set_index(["by", "group", "forecaster"])
 
     unit = np.abs(np.diff(data.values[:28, 0].astype(float))).mean()
     expected = np.abs(made.truth - made.by_name[MODEL])[first].mean() / unit
@@ -232,7 +232,7 @@ def test_mase_of_series_split_per_series_is_that_of_forecasting_competitions() -
     starts = data.origins("test")
     forecasts = Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made["seasonal_naive"]} | made)
 
-    table = score_table(data, "test", forecasts, season)
+    table = scored(data, "test", forecasts)
 
     expected = []
     for values in series[:3]:  # the last has one value before its test set, so it has no naive error
