@@ -24,10 +24,10 @@ from prefect import flow
 from gristmill.config.candidates import Candidate, candidates_of
 from gristmill.config.catalogue import restore_settings
 from gristmill.domains.common.candidates import read_selection
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import combined
 from gristmill.domains.timeseries.forecasts import Array, by_network
 from gristmill.domains.timeseries.ingest import ingest as write_ingested
 from gristmill.domains.timeseries.preprocess import preprocess
@@ -261,7 +261,7 @@ class Replay:
             # All candidates are compared after shifts of the level only.
             names = CANDIDATES if self.setting.kind == "level" else [*weights]
             forecasts |= dict(self._fitted(tables, data, names, Path(name)))
-            forecasts["always"] = combined(forecasts, weights)
+            forecasts["always"] = weighted_average(forecasts, weights)
             starts = data.origins("test")
             units = self.data.deviation[data.ids].to_numpy()[data.series_of(starts), np.newaxis, np.newaxis]
             truth = data.targets(starts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -24,6 +24,14 @@ class ModelSettings(Protocol):
     @property
     def build(self) -> Callable[[Any], keras.Model]:
         """Function from the domain's shape to a network."""
+
+
+@runtime_checkable
+class ClosedForm(Protocol):
+    """Settings of a kind that is fitted without gradient descent."""
+
+    def fit(self, data: Any) -> Any:
+        """Return the model fitted to a domain's data."""
 
 
 Model = ModelSettings | CustomCode

@@ -1,7 +1,7 @@
 """Fit models, and predict the examples that they were not fitted on (`folds.py`)."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS, LearningSet, Positions, Split
 from gristmill.errors import Unsuitable
+from gristmill.training.average_network import equal_average
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
 
@@ -20,14 +21,6 @@ M = TypeVar("M")
 Trained = tuple[keras.Model, TrainingHistory, Predictions]  # with predictions of the validation set
 TrainNetwork = Callable[[Split | None, FitArguments], Trained]
 """Function that trains a network on a split of the examples, or on training and validation set as they are."""
-
-
-@runtime_checkable
-class ClosedForm(Protocol):
-    """Settings of a kind that is fitted without gradient descent."""
-
-    def fit(self, data: Any) -> Any:
-        """Return the model fitted to a domain's data."""
 
 
 class Honest(NamedTuple):
@@ -63,7 +56,6 @@ def train_networks(
     few_examples: str,
     arguments: FitArguments,
     train: TrainNetwork,
-    average: Callable[[list[keras.Model]], keras.Model],
 ) -> tuple[keras.Model, TrainingHistory, Honest]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 
@@ -81,7 +73,7 @@ def train_networks(
     splits = examples.folds(NETWORK_FOLDS)
     trained = [train(split, _of_fold(arguments, number)) for number, split in enumerate(splits)]
     networks, histories, predictions = (list(column) for column in zip(*trained, strict=True))
-    return average(networks), histories[0], Honest.of(splits, predictions)
+    return equal_average(networks), histories[0], Honest.of(splits, predictions)
 
 
 def _of_fold(arguments: FitArguments, number: int) -> FitArguments:

@@ -4,11 +4,12 @@ from typing import Protocol, Self, runtime_checkable
 
 import keras
 
-from gristmill.domains.common.fold_training import ClosedForm, Honest, fit_closed_form
+from gristmill.domains.common.fold_training import Honest, fit_closed_form
 from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.held_out import learning_set
+from gristmill.training.outputs import ClosedForm
 
 
 @runtime_checkable

@@ -8,18 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.fold_training import ClosedForm, Trained, train_networks
+from gristmill.domains.common.fold_training import Trained, train_networks
 from gristmill.domains.common.folds import Split
 from gristmill.domains.tabular import closed_form, dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, wrap_network
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.target_scale import target_scale
-from gristmill.training.average_network import equal_average
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 
@@ -57,7 +56,7 @@ def train(
             return network, history, predict_target(network, learned.inputs[learned.parts == "validation"])
 
         rows = held_out.learning_set(data)
-        network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one, equal_average)
+        network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one)
     held_out.write(*honest, out)
     return write_trained(network, history, out)
 

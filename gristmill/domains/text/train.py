@@ -11,7 +11,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification.held_out import learning_rows, learning_set, write_held_out
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
-from gristmill.domains.common.fold_training import ClosedForm, Honest, Trained, fit_closed_form, train_networks
+from gristmill.domains.common.fold_training import Honest, Trained, fit_closed_form, train_networks
 from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
@@ -21,10 +21,9 @@ from gristmill.domains.text.settings import Train
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
-from gristmill.training.average_network import equal_average
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import Model, build_network, check_network_shape, write_history
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_history
 from gristmill.training.seeds import seeded
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS, _MAX_PROBE_PADDING = 32, 8, 100  # random texts that padding must not affect
@@ -92,7 +91,7 @@ def _train_network(
         return network, history, probabilities_of(network, learned, "validation")
 
     examples, few = learning_set(data), settings.few_examples
-    network, history, honest = train_networks(examples, "texts", few, arguments, train_one, equal_average)
+    network, history, honest = train_networks(examples, "texts", few, arguments, train_one)
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
     return TextClassifier.of(data.tokenizer(), padding, network), history, honest

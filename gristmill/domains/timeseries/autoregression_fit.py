@@ -13,7 +13,7 @@ from keras import ops
 
 from gristmill.domains.timeseries.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.window_graph import forecaster
-from gristmill.domains.timeseries.windows import all_origins, history_index, thinned
+from gristmill.domains.timeseries.windows import history_index, origins, thinned
 
 Array = npt.NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def _fit(changes: Array, ranges: PartRange, order: int | None, pooled: bool) -> 
 
 def _stacked(changes: Array, ranges: PartRange, order: int, pooled: bool) -> tuple[Array, Array]:
     """Return constant and lags, (rows, order + 1), and the differences that follow, (rows,), of all series."""
-    starts = thinned(all_origins(ranges, order, 1, 1, ranges[:, 0]), MAX_WINDOWS)
+    starts = thinned(origins(ranges, order, 1, 1, ranges[:, 0]), MAX_WINDOWS)
     windows = changes[history_index(starts + 1, order + 1)]
     if pooled:
         scale = np.sqrt(np.mean(np.square(windows[:, :-1]), axis=1, keepdims=True))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import combined
 from gristmill.domains.timeseries.forecasts import Forecasts, read_quantiles
 from gristmill.domains.timeseries.score_table import PartScores
 from gristmill.runs.scores import MODEL
@@ -56,7 +56,7 @@ def blocks_of_candidates(
     blocks = []
     for found in zip(*read.values(), strict=True):
         by_name = {name: block.forecasts.by_name[MODEL] for name, block in zip(read, found, strict=True)}
-        forecasts = {MODEL: combined(by_name, weights)} | by_name
+        forecasts = {MODEL: weighted_average(by_name, weights)} | by_name
         blocks.append(
             replace(found[0], forecasts=Forecasts(found[0].forecasts.starts, found[0].forecasts.truth, forecasts))
         )

@@ -1,4 +1,8 @@
-"""Boosted trees over the windows of all series: one model for all steps of the horizon, a row for each step."""
+"""Boosted trees over the windows of all series: one model for all steps of the horizon, a row for each step.
+
+The network that computes the features for training is part of the network that is exported, so trees see the same
+float32 numbers.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.feed import scaled
-from gristmill.domains.timeseries.normalisation import around, offset, standardise
+from gristmill.domains.timeseries.normalisation import around, normalised, offset, standardise
 from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_scaled
-from gristmill.domains.timeseries.window_features import step_features
 from gristmill.domains.timeseries.windows import Origins, thinned
 from gristmill.errors import Unsuitable
 from gristmill.training.tree_network import tree_network
@@ -24,6 +27,9 @@ MAX_LEAVES_SOUGHT = 300_000_000  # trees x steps in a forecast of every series; 
 MIN_ROUNDS = 300  # for however many series
 WINDOWS_PER_BLOCK = 4096  # bounds the memory of features under way
 VALIDATION_SHARE = 0.2  # share of the windows, the latest ones, on which the number of rounds is chosen
+MAX_LAGS = 24  # newest values that are features of their own
+DEVIATION_LENGTHS = (8, 32)  # of the last values, in observations
+SEASONS = 2  # values of the same place in the season, one and two seasons ago
 
 
 def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.Model:
@@ -91,6 +97,52 @@ def features_network(data: Prepared, levels: bool) -> keras.Model:
     """Return the network from standardised windows to features, (batch, horizon, features)."""
     window = keras.Input((data.layout.history, len(data.layout.columns)))
     return keras.Model(window, step_features(window, data.layout, levels), name="features")
+
+
+def step_features(window: Any, layout: Layout, levels: bool) -> Any:
+    """Return the features of standardised windows, (batch, history, columns) to (batch, horizon, features).
+
+    These are normalised lags, means and deviations of the last values, values of the same place in earlier seasons, the
+    known columns of the step, and its number. With `levels`, lags and means are also given without normalisation: for
+    one series, trees can learn from the level itself.
+    """
+    channels, horizon = layout.channels, layout.horizon
+    values = normalised(window, layout)[:, :, :channels]
+    parts = _lags_and_means(values)
+    if levels and layout.normalise != "none":
+        parts += _lags_and_means(window[:, :, :channels])
+    targets = values[:, :, : len(layout.targets)]
+    parts += [ops.std(targets[:, -length:], axis=1) for length in DEVIATION_LENGTHS if length <= layout.history]
+    common = ops.concatenate(parts, axis=-1)
+    steps = ops.repeat(common[:, None, :], horizon, axis=1)
+    columns = [steps, *_seasonal(targets, layout)]
+    if layout.known:
+        columns.append(window[:, -horizon:, channels:])
+    if horizon > 1:
+        columns.append(ops.cumsum(ops.ones_like(steps[:, :, :1]), axis=1))
+    return ops.concatenate(columns, axis=-1)
+
+
+def _lags_and_means(values: Any) -> list[Any]:
+    """Return the last values, and the means of the last 2, 4, 8, …, of each channel, (batch, features) each."""
+    history, channels = values.shape[1:]
+    lags = min(MAX_LAGS, history)
+    lengths = [2**power for power in range(1, history.bit_length()) if 2**power <= history]
+    return [
+        ops.reshape(values[:, -lags:], (-1, lags * channels)),
+        *(ops.mean(values[:, -length:], axis=1) for length in lengths),
+    ]
+
+
+def _seasonal(targets: Any, layout: Layout) -> list[Any]:
+    """Return the values one, two, … seasons before each step, (batch, horizon, targets) each."""
+    history, season = layout.history, layout.season
+    if not season:
+        return []
+    places = [
+        [history - ago * season + step % season for step in range(layout.horizon)] for ago in range(1, SEASONS + 1)
+    ]
+    return [ops.take(targets, steps, axis=1) for steps in places if min(steps) >= 0 and max(steps) < history]
 
 
 def rows_of(data: Prepared, features: keras.Model, starts: Origins) -> Rows:

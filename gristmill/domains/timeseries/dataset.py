@@ -94,7 +94,7 @@ class Prepared:
     def all_origins(self, part: str, horizon: int, stride: int) -> Origins:
         """Return the origins of the windows of a part, series by series, filled values included."""
         past = self.layout.past or self.layout.history
-        return windows.all_origins(self.part(part), past, horizon, stride, self.bounds[:, 0])
+        return windows.origins(self.part(part), past, horizon, stride, self.bounds[:, 0])
 
     def complete_origins(self, part: str) -> Origins:
         """Return the origins of the windows of a part that have a whole history."""
@@ -159,7 +159,7 @@ class Prepared:
         chosen = np.linspace(0, len(self.ids) - 1, most).astype(np.int64)
         lengths = np.diff(self.bounds[chosen])[:, 0]
         moved = self.bounds[chosen, 0] - (np.cumsum(lengths) - lengths)
-        rows = windows.all_origins(self.bounds[chosen], 0, 1, 1, self.bounds[chosen, 0])
+        rows = windows.origins(self.bounds[chosen], 0, 1, 1, self.bounds[chosen, 0])
         return replace(
             self,
             ids=[self.ids[series] for series in chosen],

@@ -1,10 +1,9 @@
 """Weighted average of forecasters as one network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, by_network, read_forecast
@@ -35,8 +34,3 @@ def honest_forecast(folder: Path, data: Prepared) -> Array:
         return read_forecast(folder / VALIDATION, (len(starts), data.layout.horizon, len(data.layout.targets)))
     network = saved_network.read(folder)
     return by_network(network, data.seen_by(network), starts)
-
-
-def combined(forecasts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
-    """Return the weighted average of forecasts."""
-    return np.asarray(np.sum([weight * forecasts[name] for name, weight in weights.items()], axis=0))

@@ -63,7 +63,11 @@ def evaluate(
     most = data.layout.history if network.input_shape[1] is None else None
     tried, baselines = succeeded(candidates), missing_baselines(evaluate.baselines, candidates)
     measured = {} if microseconds is None else microseconds
-    parts = {part: forecasts_of(data, part, network, train, tried, baselines, measured) for part in parts_of(data)}
+    parts = {
+        part: forecasts_of(data, part, network, train, tried, baselines, measured)
+        for part in ("validation", "test")
+        if len(data.origins(part))
+    }
     counts = {f"{part}_windows": len(own.starts) for part, own in parts.items()}
     blocks = _blocks(data, backtest, train, tried, baselines)
     calibration, made = _calibrated(parts, blocks, data, levels, most, evaluate.anomaly_level)
@@ -129,13 +133,8 @@ def _calibrated(
     for part in made.keys() - {on}:
         made[part] = map(partial(with_intervals, data=data, intervals=intervals), made[part])
     of_model = replace(whole, by_name={MODEL: whole.by_name[MODEL]})
-    wide = calibrated(of_model, data, _anomaly_levels(anomaly_level), most)
+    wide = calibrated(of_model, data, ((1 - anomaly_level) / 2, MEDIAN, (1 + anomaly_level) / 2), most)
     return Calibration(on, intervals[MODEL], wide[MODEL]), made
-
-
-def _anomaly_levels(coverage: float) -> tuple[float, float, float]:
-    """Return the levels of an interval of this coverage."""
-    return (1 - coverage) / 2, MEDIAN, (1 + coverage) / 2
 
 
 def _one_value(network: keras.Model, learned: list[float] | None, series: Prepared, starts: Origins) -> Array:
@@ -168,11 +167,6 @@ def _segments(data: Prepared) -> pd.DataFrame:
             first, last = data.times[[begin + segment.begin, begin + segment.end - 1]]
             found.append({"unique_id": name} | asdict(segment) | {"begin": first, "end": last})
     return pd.DataFrame(found)
-
-
-def parts_of(data: Prepared) -> list[str]:
-    """Return the parts to forecast: validation if it has windows, and test."""
-    return [part for part in ("validation", "test") if len(data.origins(part))]
 
 
 def summarised(

@@ -24,8 +24,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     starts = starts[evenly_spaced(len(starts), most or OVERFIT_EXAMPLES)]
     if most is None:
         window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)
-        shape = Shape(history, horizon, layout.channels, len(layout.known), horizon * len(layout.targets))
-        starts = starts[affinely_independent_rows(np.asarray(shape.lags(window)))]
+        starts = starts[affinely_independent_rows(np.asarray(Shape.of(layout).lags(window)))]
     rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()
     begins = np.arange(len(starts)) * (history + horizon)
     ends = begins + history + horizon

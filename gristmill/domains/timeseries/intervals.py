@@ -57,10 +57,6 @@ class Intervals:
         """Number of observations that give the local scale."""
         return scale_history(self.lag, self.most)
 
-    def scale(self, histories: npt.NDArray[np.floating]) -> Array:
-        """Return the local scale of windows, (windows, history, columns) to (windows, targets)."""
-        return local_scale(histories[:, -self.history :, : len(self.empty)], self.lag, self.empty)
-
     def around(self, forecast: Array, scale: Array) -> Array:
         """Return the quantiles of forecasts, (windows, horizon, targets) to (…, levels)."""
         made: Array = _quantiles(clipped(forecast, self.nonnegative), scale, self, np)

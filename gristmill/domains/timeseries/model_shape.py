@@ -1,7 +1,10 @@
 """Input and output shape of a forecasting network."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gristmill.domains.timeseries.dataset import Layout
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,12 @@ class Shape:
     known: int  # known columns, after the channels
     outputs: int  # numbers in a forecast: horizon x targets (x quantiles)
     sequence: bool = False  # whether to forecast after each step, (batch, history, outputs)
+
+    @classmethod
+    def of(cls, layout: "Layout", levels: int = 1, sequence: bool = False) -> "Shape":
+        """Return the shape for prepared series; a forecast has `levels` values for each target."""
+        outputs = layout.horizon * len(layout.targets) * levels
+        return cls(layout.history, layout.horizon, layout.channels, len(layout.known), outputs, sequence)
 
     @property
     def columns(self) -> int:

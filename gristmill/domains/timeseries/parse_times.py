@@ -13,7 +13,7 @@ from pandas.tseries.api import guess_datetime_format
 
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_such, short_repr
-from gristmill.sources.rows import Rows, UnusableRows
+from gristmill.sources.rows import Rows
 
 EPOCH_UNITS: dict[str, Literal["s", "ms"]] = {"epoch_seconds": "s", "epoch_milliseconds": "ms"}
 """Unit of a count since 1970 by the time format."""
@@ -135,21 +135,17 @@ def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
 
 def _whole_numbers(rows: Rows, column: str) -> npt.NDArray[np.int64]:
     cells = rows.frame[column]
-    if cells.dtype.kind == "M":
-        raise _bad_cells(rows, cells, np.ones(len(cells), bool), "not a whole number")
+    _check_cells(rows, cells, np.full(len(cells), cells.dtype.kind == "M"), "not a whole number")
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     _check_cells(rows, cells, ~(values == np.floor(values)) | (np.abs(values) > 2**53), "not a whole number")
     return values.astype(np.int64)
 
 
 def _check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> None:
-    if bad.any():
-        raise _bad_cells(rows, cells, bad, what)
-
-
-def _bad_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> UnusableRows:
+    if not bad.any():
+        return
     position, reason = int(bad.argmax()), f"column {cells.name!r}: {what}"
     received = "an empty cell" if pd.isna(cells.iloc[position]) else short_repr(cells.iloc[position])
-    return rows.unusable(
+    raise rows.unusable(
         bad, f"{rows.where(position)}, {reason}: {received} ({count_such(bad.sum(), 'cell')}). {_REMEDY}", reason
     )

@@ -12,9 +12,10 @@ import keras
 import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries.baseline_forecasts import baseline_networks
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import combined, honest_forecast
+from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import (
     VALIDATION,
     Forecasts,
@@ -52,7 +53,9 @@ class PartForecasts:
         """
         others = {name: make(at) for name, make in self.others.items()}
         if at.start and self.weights:
-            output: Output = combined(others, self.weights).astype(np.float32).astype(np.float64)  # as a network's
+            output: Output = (
+                weighted_average(others, self.weights).astype(np.float32).astype(np.float64)
+            )  # as a network's
         else:
             output = self.model(at)
         forecast, quantiles = levels_of(output, self.levels)

@@ -81,9 +81,7 @@ class Windows:
     def __init__(self, data: Prepared, decay: float = 0.0) -> None:
         """Lag k is multiplied by k ** -decay, so that old values have a larger penalty."""
         layout = data.layout
-        outputs = layout.horizon * len(layout.targets)
-        self.data, self.units = data, SeriesUnits(data)
-        self.shape = Shape(layout.history, layout.horizon, layout.channels, len(layout.known), outputs)
+        self.data, self.units, self.shape = data, SeriesUnits(data), Shape.of(layout)
         ages = np.repeat(np.arange(layout.history, 0, -1.0), layout.channels)
         self.importance = np.concatenate([ages**-decay, np.ones(layout.horizon * len(layout.known))])
 

@@ -26,14 +26,14 @@ MIN_GAIN = 1.05  # a multiple of a season must explain this many times as much a
 NESTED_RATIO = 4  # a season this many times longer than the shortest is independent, not a multiple
 
 
-def find_season(values: Values, most: int | None = None) -> int | None:
+def find_season(values: Values) -> int | None:
     """Return the number of observations in a season, or None if nothing repeats more than by chance.
 
     The result is a whole number: 365 for a season of 365.25 days. With few periods and noise it may be off by 1 %. Only
-    the last 20,000 values are used; `most` limits the season, which is never longer than half the series.
+    the last 20,000 values are used. A season is never longer than half the series.
     """
     values = _without_line(np.asarray(values, np.float64)[-MAX_OBSERVATIONS:])
-    longest = min(len(values) // 2, most or len(values))
+    longest = len(values) // 2
     if longest < 2 or not values.any():
         return None
     threshold = 2 + float(np.sqrt(2 * np.log(len(values))))  # expected maximum of as many random draws, and a margin

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.ensemble_weights import Loss
+from gristmill.domains.common.ensemble_weights import Loss, weighted_average
 from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest_scores import Block, read_blocks
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import average, combined, honest_forecast
+from gristmill.domains.timeseries.ensemble import average, honest_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
 from gristmill.domains.timeseries.score_table import past_errors
 from gristmill.domains.timeseries.sparse_demand import is_sparse
@@ -79,7 +79,7 @@ def select(
     counts = write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
     if validated:
         honest = {name: honest_forecast(candidates[name].train, data) for name in selection.weights}
-        write_forecast(combined(honest, selection.weights), out / VALIDATION)
+        write_forecast(weighted_average(honest, selection.weights), out / VALIDATION)
     selection.write(candidates, out)
     return counts | {"candidates": len(candidates), "members": len(members)}
 

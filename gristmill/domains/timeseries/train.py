@@ -7,9 +7,9 @@ from typing import Unpack
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.forecasts import VALIDATION, by_network, write_forecast
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import AnyModel, ClosedForm, fit_forecaster
+from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
 from gristmill.training.fit import FitArguments
-from gristmill.training.outputs import write_trained
+from gristmill.training.outputs import ClosedForm, write_trained
 
 
 def train(

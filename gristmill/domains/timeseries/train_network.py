@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import keras
 from keras import ops
@@ -16,17 +16,8 @@ from gristmill.domains.timeseries.view import check_complete, view
 from gristmill.errors import RequestError
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import Model, build_network, check_network_shape
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded
-
-
-@runtime_checkable
-class ClosedForm(Protocol):
-    """Model that is fitted in closed form, not trained by gradients."""
-
-    def fit(self, data: Prepared) -> keras.Model:
-        """Return the network from raw windows to raw forecasts, fitted on the training windows."""
-
 
 AnyModel = Model | ClosedForm
 
@@ -62,14 +53,7 @@ def fit_forecaster(
 
 def build(model: Model, files: Sequence[Path], settings: Train, layout: Layout) -> keras.Model:
     """Return the network of the model itself, (batch, history, columns) to (batch, [history,] outputs)."""
-    shape = Shape(
-        history=layout.history,
-        horizon=layout.horizon,
-        channels=layout.channels,
-        known=len(layout.known),
-        outputs=layout.horizon * len(layout.targets) * _levels(settings),
-        sequence=settings.targets == "sequence",
-    )
+    shape = Shape.of(layout, _levels(settings), settings.targets == "sequence")
     steps = (None, shape.history)
     outputs = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
     network = build_network(model, files, shape)

@@ -4,20 +4,20 @@ A window is identified by its origin, the position of the first value to forecas
 origin, and its targets are `horizon` values from the origin. With history 3, horizon 2 and stride 1, the part [4, 8) of
 a series has three windows:
 
-    >>> origins((4, 8), history=3, horizon=2)
+    >>> origins([(4, 8)], history=3, horizon=2)
     array([4, 5, 6])
-    >>> history_index(origins((4, 8), history=3, horizon=2), 3)
+    >>> history_index(origins([(4, 8)], history=3, horizon=2), 3)
     array([[1, 2, 3],
            [2, 3, 4],
            [3, 4, 5]])
-    >>> target_index(origins((4, 8), history=3, horizon=2), 2)
+    >>> target_index(origins([(4, 8)], history=3, horizon=2), 2)
     array([[4, 5],
            [5, 6],
            [6, 7]])
 
 In a sequence, each step of a window has the `horizon` values that follow the step as targets:
 
-    >>> sequence_index(origins((4, 5), history=3, horizon=1), 3, 1)
+    >>> sequence_index(origins([(4, 5)], history=3, horizon=1), 3, 1)
     array([[[2],
             [3],
             [4]]])
@@ -37,17 +37,14 @@ Index = Any  # a NumPy array or a TensorFlow tensor of int64: the arithmetic is 
 _GOLDEN_RATIO = (1 + 5**0.5) / 2
 
 
-def origins(part: tuple[int, int], history: int, horizon: int, stride: int = 1, first: int = 0) -> Origins:
-    """Return the origins of the windows whose targets are all in `part`, a half-open range of positions.
+def origins(parts: npt.ArrayLike, history: int, horizon: int, stride: int = 1, firsts: Any = 0) -> Origins:
+    """Return the origins of the windows of several series, one after the other.
 
-    No window reaches back before `first`, the position at which its series begins.
+    The targets of a window are all in the part of its series, a half-open range of positions in `parts`, (series, 2).
+    No window reaches back before `firsts`, the positions at which the series begin.
     """
-    return all_origins(np.array([part]), history, horizon, stride, np.array([first]))
-
-
-def all_origins(parts: Any, history: int, horizon: int, stride: int, firsts: Any) -> Origins:
-    """Return the origins of the windows of several series, (series, 2) and (series,), one after the other."""
-    begins, ends = np.maximum(parts[:, 0], firsts + history), parts[:, 1] - horizon + 1
+    begins, ends = np.asarray(parts).T
+    begins, ends = np.maximum(begins, firsts + history), ends - horizon + 1
     counts = np.maximum(0, -((begins - ends) // stride))  # rounded up
     before = np.cumsum(counts) - counts
     starts: Origins = np.repeat(begins - before * stride, counts) + stride * np.arange(counts.sum())

@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.held_out import learning_set, write
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.fold_training import ClosedForm, Honest, Trained, fit_closed_form, train_networks
+from gristmill.domains.common.fold_training import Honest, Trained, fit_closed_form, train_networks
 from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
@@ -24,10 +24,9 @@ from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.predictions import HEAD, head_of, probabilities_of
 from gristmill.domains.vision.settings import Augment
-from gristmill.training.average_network import equal_average
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _SAMPLES, _VARIANTS_PER_SAMPLE = 6, 5  # augmented images in the report
@@ -121,7 +120,7 @@ def _train_network(
             shutil.rmtree(folder)
         return network, history, made
 
-    return train_networks(learning_set(data), "images", settings.few_examples, arguments, train_one, equal_average)
+    return train_networks(learning_set(data), "images", settings.few_examples, arguments, train_one)
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:

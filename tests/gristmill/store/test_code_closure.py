@@ -180,7 +180,6 @@ CLOSURES = {
         "gristmill.domains.timeseries.metrics",
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.naive",  # the only baseline that is asked for
-        "gristmill.domains.timeseries.naive_kernels",
         "gristmill.domains.timeseries.part_forecasts",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",

@@ -23,8 +23,7 @@ class Naive(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network."""
-        from gristmill.domains.timeseries.naive_kernels import moving_average
-        from gristmill.domains.timeseries.window_graph import linear_forecaster
+        from gristmill.domains.timeseries.window_graph import linear_forecaster, moving_average
 
         return linear_forecaster(data, moving_average(1, data.layout.horizon))
 
@@ -38,8 +37,7 @@ class SeasonalNaive(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if there is no season or no series as long."""
-        from gristmill.domains.timeseries.naive_kernels import seasonal_naive
-        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster, season_of
+        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster, season_of, seasonal_naive
 
         season = check_past(data, season_of(data, self.season))
         return linear_forecaster(data, seasonal_naive(season, data.layout.horizon), season)
@@ -54,8 +52,7 @@ class Drift(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.naive_kernels import drift_forecaster
-        from gristmill.domains.timeseries.window_graph import check_past, longest_past
+        from gristmill.domains.timeseries.window_graph import check_past, drift_forecaster, longest_past
 
         return drift_forecaster(data, check_past(data, max(2, self.length or min(500, longest_past(data)))))
 
@@ -69,8 +66,7 @@ class MovingAverage(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if all series are shorter than the average."""
-        from gristmill.domains.timeseries.naive_kernels import moving_average
-        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster
+        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster, moving_average
 
         return linear_forecaster(data, moving_average(check_past(data, self.length), data.layout.horizon))
 
@@ -88,8 +84,7 @@ class Differencing(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if there is no season or no series is long enough."""
-        from gristmill.domains.timeseries.naive_kernels import differencing
-        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster, season_of
+        from gristmill.domains.timeseries.window_graph import check_past, differencing, linear_forecaster, season_of
 
         season = season_of(data, self.season)
         kernel = differencing(season, self.length or season, self.smooth, data.layout.horizon)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.common import fold_training
 from gristmill.domains.common.fold_training import Trained, fit_closed_form, train_networks
 from gristmill.domains.common.folds import LearningSet, Positions, Split
 from gristmill.errors import Unsuitable
@@ -43,7 +44,7 @@ def networks(examples: LearningSet, few: str, tmp_path: Path) -> tuple[Any, list
         return keras.Sequential(name=f"n{len(seen)}"), TrainingHistory(losses=[float(len(seen))]), asked.astype(float)
 
     places: FitArguments = {"scratch": tmp_path / "scratch", "logs": tmp_path / "logs", "on_epoch": print}
-    return train_networks(examples, "texts", few, places, train, lambda trained: trained[-1]), seen
+    return train_networks(examples, "texts", few, places, train), seen
 
 
 @pytest.mark.parametrize(("examples", "few"), [(FEW, "train"), (MANY, "average"), (MANY, "refuse")])
@@ -54,7 +55,9 @@ def test_a_network_predicts_the_validation_set(examples: LearningSet, few: str, 
     assert honest.positions.tolist() == honest.predictions.tolist() == examples.validation.tolist()
 
 
-def test_of_few_examples_three_networks_are_averaged(tmp_path: Path) -> None:
+def test_of_few_examples_three_networks_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold_training, "equal_average", lambda trained: trained[-1])
+
     (network, history, honest), seen = networks(FEW, "average", tmp_path)
 
     assert [name for _, name in seen] == ["fold_0", "fold_1", "fold_2"]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import average, combined
+from gristmill.domains.timeseries.ensemble import average
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.intervals import Intervals, with_quantiles
 from gristmill.domains.timeseries.models.dense import Dense
@@ -97,14 +98,14 @@ def test_of_prepared_series_each_member_forecasts_the_same_windows() -> None:
     made = by_network(ensemble(), data.seen_by(ensemble()), starts)
 
     each = {name: by_network(network, data.seen_by(network), starts) for name, network in members().items()}
-    assert made == pytest.approx(combined(each, WEIGHTS), rel=1e-5)
+    assert made == pytest.approx(weighted_average(each, WEIGHTS), rel=1e-5)
 
 
 def test_the_weighted_average_equals_a_loop() -> None:
     each = {name: np.random.default_rng(at).normal(size=(4, 3, 2)) for at, name in enumerate("abc")}
     weights = {"a": 0.5, "c": 0.5}
 
-    made = combined(each, weights)
+    made = weighted_average(each, weights)
 
     for place in np.ndindex(4, 3, 2):
         assert made[place] == pytest.approx(0.5 * each["a"][place] + 0.5 * each["c"][place])

@@ -27,6 +27,11 @@ from gristmill.domains.timeseries.intervals import (
 RANDOM = np.random.default_rng(0)
 
 
+def scale_in(intervals: Intervals, histories: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the local scale of windows, (windows, history, columns), as the intervals have it."""
+    return local_scale(histories[:, -intervals.history :, : len(intervals.empty)], intervals.lag, intervals.empty)
+
+
 def around_the_median(coverage: float) -> tuple[float, float, float]:
     """Return the levels of an interval."""
     return (1 - coverage) / 2, 0.5, (1 + coverage) / 2
@@ -42,7 +47,7 @@ def calibrated(truth: Any, forecast: Any, seen: Any, coverage: float = 0.9, lag:
 def half_widths(intervals: Intervals, seen: Any) -> Any:
     """Return the distance of the highest quantile from the forecast, (windows, horizon, targets)."""
     zero = np.zeros((len(seen), *intervals.factors.shape[:2]))
-    return intervals.around(zero, intervals.scale(seen))[..., -1]
+    return intervals.around(zero, scale_in(intervals, seen))[..., -1]
 
 
 def histories(windows: int, steps: Any = 1.0, history: int = 5) -> Any:
@@ -270,7 +275,7 @@ def test_the_network_returns_the_quantiles_that_were_computed(own_history: int |
     forecast = np.repeat(seen[:, -1:, :1], 2, axis=1) * 1.5
     outputs = np.asarray(made(given)).reshape(30, 2, 1, 5)
     assert outputs[..., 0] == pytest.approx(np.maximum(forecast, 0), rel=1e-6)
-    assert outputs[..., 1:] == pytest.approx(intervals.around(forecast, intervals.scale(seen)), rel=1e-4, abs=1e-5)
+    assert outputs[..., 1:] == pytest.approx(intervals.around(forecast, scale_in(intervals, seen)), rel=1e-4, abs=1e-5)
     if own_history is None:  # shorter than the scale's history
         assert np.isfinite(np.asarray(made(given[:, -3:]))).all()
 
@@ -298,12 +303,12 @@ def test_rough_windows_have_quantiles_of_their_own_and_change_gradually() -> Non
     assert around(intervals, 2) == pytest.approx((around(smooth, 2) + around(intervals.rough, 2)) / 2)
     assert around(intervals, 2 - 1e-6) == pytest.approx(around(intervals, 2 + 1e-6), abs=1e-4)
     last = seen[:, -1:].repeat(2, axis=1).astype(float)
-    assert (np.diff(intervals.around(last, intervals.scale(seen)), axis=-1) >= 0).all()
+    assert (np.diff(intervals.around(last, scale_in(intervals, seen)), axis=-1) >= 0).all()
 
 
 def test_intervals_of_rough_windows_are_kept_and_shortened_with_the_others() -> None:
     intervals, seen = rough_and_smooth()
-    forecast, scale = seen[:, -1:].repeat(2, axis=1).astype(float), intervals.scale(seen)
+    forecast, scale = seen[:, -1:].repeat(2, axis=1).astype(float), scale_in(intervals, seen)
 
     again = restored(json.loads(json.dumps(intervals.document())))
 
@@ -322,7 +327,7 @@ def test_the_network_has_the_quantiles_of_rough_and_of_smooth_windows() -> None:
 
     made = np.asarray(with_quantiles(network, intervals)(seen)).reshape(50, 2, 1, 4)
 
-    expected = intervals.around(seen[:, -1:].repeat(2, axis=1).astype(float), intervals.scale(seen))
+    expected = intervals.around(seen[:, -1:].repeat(2, axis=1).astype(float), scale_in(intervals, seen))
     assert made[..., 1:] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries import dataset, forecasts
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import combined, honest_forecast
+from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
@@ -75,7 +76,7 @@ def test_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(chosen: C
         assert np.array_equal(held_out[name], honest_forecast(candidate.train, data))
         differs = np.abs(of_final["validation"] - held_out[name]).max() > 1e-3
         assert differs == (name == "linear")  # which was fitted again, on validation too
-    assert held_out[MODEL] == pytest.approx(combined(held_out, WEIGHTS), rel=1e-12)
+    assert held_out[MODEL] == pytest.approx(weighted_average(held_out, WEIGHTS), rel=1e-12)
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -100,7 +101,7 @@ def test_the_network_of_an_average_makes_the_first_block_and_its_members_the_oth
 
     whole = made.model(slice(0, 8))
     assert np.array_equal(first.by_name[MODEL], whole)
-    assert np.array_equal(later.by_name[MODEL], combined(later.by_name, WEIGHTS).astype(np.float32))
+    assert np.array_equal(later.by_name[MODEL], weighted_average(later.by_name, WEIGHTS).astype(np.float32))
 
 
 def _joined(blocks: list[Forecasts], name: str) -> Any:

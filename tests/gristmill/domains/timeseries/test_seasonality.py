@@ -111,13 +111,6 @@ def test_two_whole_periods_are_needed() -> None:
     assert find_season(values[:47]) is None
 
 
-def test_no_season_longer_than_most_is_found() -> None:
-    values = wave(600, 24, 0.2)
-
-    assert find_season(values, most=24) == 24
-    assert find_season(values, most=23) is None
-
-
 def test_the_last_values_of_a_long_series_are_looked_at_in_little_time() -> None:
     values = np.concatenate([wave(2_000_000, 10, 0.5), wave(seasonality.MAX_OBSERVATIONS, 17, 0.5)])
     begin = time.perf_counter()

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
+from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries import select as module
 from gristmill.domains.timeseries.backtest_blocks import block_parts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
-from gristmill.domains.timeseries.ensemble import combined, honest_forecast
+from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
@@ -122,7 +123,7 @@ def test_without_a_backtest_candidates_are_compared_on_validation(fitted: Any, c
     honest = {name: honest_forecast(candidates[name].train, DATA) for name in MODELS if name != "too_long"}
     for name, forecast in honest.items():
         assert table.loc[name, "loss"] == pytest.approx(losses_by_hand([(DATA, "validation", starts, forecast)]))
-    together = combined(honest, weights_of(out))
+    together = weighted_average(honest, weights_of(out))
     assert found["loss"] == pytest.approx(losses_by_hand([(DATA, "validation", starts, together)]))
     assert found["loss"] <= table["loss"].min()
 
@@ -167,10 +168,12 @@ def test_the_network_forecasts_the_weighted_average_of_its_members(fitted: Any, 
     members = {name: saved_network.read(candidates[name].train) for name in weights}
     each = {name: by_network(network, DATA.seen_by(network), starts) for name, network in members.items()}
     network = saved_network.read(out)
-    assert by_network(network, DATA.seen_by(network), starts) == pytest.approx(combined(each, weights), rel=1e-5)
+    assert by_network(network, DATA.seen_by(network), starts) == pytest.approx(
+        weighted_average(each, weights), rel=1e-5
+    )
     honest = {name: honest_forecast(candidates[name].train, DATA) for name in weights}
     kept = read_forecast(out / "validation.parquet", (len(DATA.origins("validation")), 2, 1))
-    assert kept == pytest.approx(combined(honest, weights))
+    assert kept == pytest.approx(weighted_average(honest, weights))
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["validation", "backtest"])

@@ -17,7 +17,7 @@ steps = st.integers(1, 15)
 def test_no_window_sees_its_targets_and_all_of_them_lie_in_the_part(
     first: int, begin: int, length: int, history: int, horizon: int, stride: int
 ) -> None:
-    starts = origins((begin, begin + length), history, horizon, stride, first)
+    starts = origins([(begin, begin + length)], history, horizon, stride, first)
     seen, judged = history_index(starts, history), target_index(starts, horizon)
 
     assert seen.shape == (len(starts), history)
@@ -38,7 +38,7 @@ def test_indices_equal_a_loop(first: int, begin: int, length: int, history: int,
             found.append((origin, seen, judged))
     found = found[::stride]
 
-    starts = origins((begin, begin + length), history, horizon, stride, first)
+    starts = origins([(begin, begin + length)], history, horizon, stride, first)
 
     assert starts.tolist() == [origin for origin, _, _ in found]
     assert history_index(starts, history).tolist() == [seen for _, seen, _ in found]
@@ -49,7 +49,7 @@ def test_indices_equal_a_loop(first: int, begin: int, length: int, history: int,
 def test_each_step_of_a_sequence_is_judged_on_what_follows_it(
     begin: int, length: int, history: int, horizon: int
 ) -> None:
-    starts = origins((begin, begin + length), history, horizon)
+    starts = origins([(begin, begin + length)], history, horizon)
 
     judged = sequence_index(starts, history, horizon)
 
@@ -61,14 +61,14 @@ def test_each_step_of_a_sequence_is_judged_on_what_follows_it(
 
 
 def test_a_part_with_room_for_one_window_has_one() -> None:
-    assert origins((10, 13), history=10, horizon=3).tolist() == [10]
-    assert origins((10, 12), history=10, horizon=3).tolist() == []
-    assert origins((0, 13), history=10, horizon=3).tolist() == [10]
-    assert origins((10, 13), history=10, horizon=3, first=1).tolist() == []
+    assert origins([(10, 13)], history=10, horizon=3).tolist() == [10]
+    assert origins([(10, 12)], history=10, horizon=3).tolist() == []
+    assert origins([(0, 13)], history=10, horizon=3).tolist() == [10]
+    assert origins([(10, 13)], history=10, horizon=3, firsts=1).tolist() == []
 
 
 def test_stride_one_leaves_no_position_of_a_later_part_unjudged() -> None:
-    starts = origins((20, 40), history=5, horizon=4)
+    starts = origins([(20, 40)], history=5, horizon=4)
 
     assert sorted(set(target_index(starts, 4).ravel())) == list(range(20, 40))
     assert all(after - before == 1 for before, after in pairwise(starts))
@@ -78,7 +78,7 @@ def test_stride_one_leaves_no_position_of_a_later_part_unjudged() -> None:
 def test_numpy_and_tensorflow_give_the_same_index(history: int, horizon: int, stride: int) -> None:
     import tensorflow as tf
 
-    starts = origins((8, 50), history, horizon, stride)
+    starts = origins([(8, 50)], history, horizon, stride)
     tensor = tf.constant(starts, tf.int64)
 
     assert np.array_equal(history_index(tensor, history).numpy(), history_index(starts, history))

@@ -9,7 +9,6 @@ import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
-from gristmill.domains.common.fold_training import ClosedForm
 from gristmill.domains.vision import dataset, few_examples
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
@@ -25,6 +24,7 @@ from gristmill.domains.vision.train import train
 from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
+from gristmill.training.outputs import ClosedForm
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_base import SMALL, write_weights
 from helpers.small_prepared import coloured, write_prepared
