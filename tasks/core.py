@@ -1,6 +1,5 @@
 """Call the core function of a stage with its settings, its data files and the folders of its input artifacts."""
 
-import importlib
 import logging
 import resource
 import shutil
@@ -11,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gristmill.config.stages import SELECT, Stage, module_of
+from gristmill.config.stages import SELECT, Stage
+from gristmill.config.tables import domain_module
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
 from gristmill.errors import DataError, Diverged, RequestError, Unsuitable
 from gristmill.keys import Identity
@@ -82,7 +82,7 @@ def call_core(
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(identity.parts["code"])
-    module = importlib.import_module(module_of(domain, stage.name))
+    module = domain_module(domain, stage.name)
     core = getattr(module, stage.function or stage.name)
     started = time.perf_counter()
     if make_chunks:

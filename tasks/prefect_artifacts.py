@@ -1,7 +1,6 @@
 """Artifacts on Prefect's page: scores with a plot, the decision of a retraining, progress of a training."""
 
 import base64
-import importlib
 import logging
 import re
 import time
@@ -31,7 +30,7 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     if TaskRunContext.get() is None:
         return
     scores = Scores.read(evaluated.path)
-    report = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.report")
+    report = run.domain_module("report")
     plot = base64.b64encode(report.headline_picture({"evaluate": evaluated.path})).decode()
     named = [(f"**{name}**" if name == MODEL else name, by_part["test"]) for name, by_part in scores.best_first("test")]
     rows = messages.score_rows(scores.shown, named)

@@ -10,7 +10,7 @@ from gristmill.retraining.recovery import clearly_better, rows_to_compare
 from gristmill.runs.retraining_record import CHALLENGER, Retraining
 from gristmill.settings.selection import Select
 from gristmill.training import progress
-from tasks.retraining_artifacts import References, artifact_folders, champion_data, domain_module, record_retraining
+from tasks.retraining_artifacts import References, artifact_folders, champion_data, record_retraining
 from tasks.run import Run, stage_task
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def recovery_run(run: Run, found: Retraining) -> Run | None:
     """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
-    domain = domain_module(run.pipeline.domain)
+    domain = run.domain_module("retraining")
     if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
         return None
     if run.registry.hold(run.pipeline.name):
@@ -43,7 +43,7 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
     progress.report_work("recovery")
     champion = champion_data(run, run.champion) if run.champion else None
     first_step, contest = (
-        domain_module(run.pipeline.domain).contest(artifact_folders(run, made), champion, steps) for steps in (1, None)
+        run.domain_module("retraining").contest(artifact_folders(run, made), champion, steps) for steps in (1, None)
     )
     names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
     gate: Any = run.pipeline.tables["gate"]

@@ -33,7 +33,6 @@ from tasks.retraining_artifacts import (
     artifact_folder,
     artifact_folders,
     champion_data,
-    domain_module,
     record_retraining,
     version_folders,
 )
@@ -48,7 +47,7 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with the data that the last retraining judged."""
     champion = run.champion
     known = last_judged_data(run.pipeline, run.runs, run.registry, champion)
-    news_of = domain_module(run.pipeline.domain).news
+    news_of = run.domain_module("retraining").news
     now = artifact_folder(run, ingested)
     news = news_of(now, version_folders(run, champion)["ingest"] if champion else None)
     unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
@@ -80,7 +79,7 @@ def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     champion, hold = run.champion, run.registry.hold(run.pipeline.name)
     if champion and found.news.later:
         progress.report_work("drift")
-        drift = domain_module(run.pipeline.domain).drift(artifact_folder(run, ingested), champion_data(run, champion))
+        drift = run.domain_module("retraining").drift(artifact_folder(run, ingested), champion_data(run, champion))
         _raise_alarms(run, champion, drift.alarms)
         found = found.model_copy(update={"drift": drift})
     return record_retraining(run, _held_by(hold, found) if hold else found)
@@ -128,7 +127,7 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
 
     The test set of a series is its judging window, which is new as a whole.
     """
-    domain = domain_module(run.pipeline.domain)
+    domain = run.domain_module("retraining")
     if run.champion is None or not hasattr(domain, "judgeable"):
         return found
     gate: Any = run.pipeline.tables["gate"]
@@ -145,11 +144,11 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     """
     progress.report_work("judge")
     challenger, champion = artifact_folders(run, made), champion_data(run, run.champion) if run.champion else None
-    contest = domain_module(run.pipeline.domain).contest(challenger, champion)
+    contest = run.domain_module("retraining").contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
     if refitted is not None:
         recipe = artifact_folders(run, refitted)
-        of_recipe = domain_module(run.pipeline.domain).contest(recipe, champion)
+        of_recipe = run.domain_module("retraining").contest(recipe, champion)
         kept = keeps_recipe(contest, of_recipe, gate)
         contest, challenger = with_winner(contest, of_recipe, kept), recipe if kept else challenger
         found = found.model_copy(update={"kept_recipe": kept})

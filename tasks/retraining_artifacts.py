@@ -1,9 +1,7 @@
 """Artifacts and records of a retraining, which its steps share."""
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from gristmill.config.catalogue import restore_settings
 from gristmill.errors import CorruptArtifact, WorkError
@@ -14,10 +12,6 @@ from gristmill.store.artifact import Reference
 from tasks.run import Run
 
 References = Mapping[str, Reference]
-
-
-def domain_module(name: str) -> Any:
-    return importlib.import_module(f"gristmill.domains.{name}.retraining")
 
 
 def champion_data(run: Run, version: Version) -> Champion:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from gristmill.config.catalogue import Pipeline, load
 from gristmill.config.deployments import schedule_of
+from gristmill.config.tables import domain_module
 from gristmill.errors import RequestError, WorkError
 from gristmill.registry.registry import Registry
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store
 from tasks.deployed_runs import cancel_waiting_runs
-from tasks.retraining_artifacts import domain_module
 from tasks.run import Run, recorded_run
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def limited_time(pipeline: Pipeline) -> Iterator[None]:
 
 def domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
     """Return the settings that the domain changes for challengers; the user may not override them."""
-    domain = domain_module(settings.domain)
+    domain = domain_module(settings.domain, "retraining")
     added: list[str] = domain.overrides(settings.tables) if hasattr(domain, "overrides") else []
     for assignment in overrides:
         key = assignment.partition("=")[0].strip()

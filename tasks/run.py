@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.config.stages import Stage, libraries_of, settings_of_stages, stages_of
+from gristmill.config.tables import domain_module
 from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
@@ -85,6 +86,10 @@ class Run:
         """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
         overrides = self.record().overrides
         return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
+
+    def domain_module(self, name: str) -> Any:
+        """Return a module of the pipeline's domain, such as its `report`."""
+        return domain_module(self.pipeline.domain, name)
 
     def record(self) -> Record:
         """Return the run's record so far."""

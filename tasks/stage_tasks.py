@@ -1,6 +1,5 @@
 """Prefect tasks of all stages, and a function that runs the stages of any domain up to a given one."""
 
-import importlib
 from dataclasses import replace
 from typing import Any
 
@@ -188,8 +187,7 @@ def _check_blocks(run: Run) -> None:
 
 def _prepared(run: Run) -> Any:
     """Return the data set that preprocess wrote."""
-    dataset = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
-    return dataset.read(run.store.open_verified(run.record().references["preprocess"]).path)
+    return run.domain_module("dataset").read(run.store.open_verified(run.record().references["preprocess"]).path)
 
 
 def _made_by_workers(run: Run, points: list[str]) -> Made:

@@ -6,7 +6,6 @@ regularization: it tests network and loss, not the settings that train them. The
 pipeline's own settings, for a few batches and without early stopping.
 """
 
-import importlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from gristmill.config.stages import module_of
+from gristmill.config.tables import domain_module
 from gristmill.domains.common.few_examples import Folders
 from gristmill.errors import Diverged
 from gristmill.keys import digest_of_file
@@ -72,7 +71,7 @@ class TrainStage:
         folders = {name: out / name for name in self.folders}
         for folder in folders.values():
             folder.mkdir()
-        importlib.import_module(f"gristmill.domains.{self.domain}.few_examples").cut(self.folders, folders, most)
+        domain_module(self.domain, "few_examples").cut(self.folders, folders, most)
         return replace(self, folders=folders)
 
     def with_settings(self, table: str, **values: Any) -> "TrainStage":
@@ -84,7 +83,7 @@ class TrainStage:
     def train(self, out: Path) -> Path | None:
         """Train and return the folder of the results; None for a model that has no epochs."""
         out.mkdir()
-        train = importlib.import_module(module_of(self.domain, "train")).train
+        train = domain_module(self.domain, "train").train
         places = {"scratch": out / "scratch", "logs": out / "logs", "out": out}
         counts = train(**self.tables, **self.folders, **places, files=self.files, on_epoch=lambda epoch: None)
         return out if "epochs" in counts else None

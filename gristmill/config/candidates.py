@@ -7,14 +7,13 @@ on the same examples.
 A domain lists the candidates of each preset in `gristmill/domains/<domain>/presets.py`, the cheapest first.
 """
 
-import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gristmill.config.tables import AUTO, read_table, tables_of
+from gristmill.config.tables import AUTO, domain_module, read_table, tables_of
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import Problem, unknown_name
 from gristmill.settings.selection import Auto, CandidateText
@@ -108,7 +107,7 @@ def preset(domain: str, name: str, tables: Mapping[str, Settings] = MappingProxy
     if name == "none":
         return []
     points: list[Point] | Callable[[Mapping[str, Settings]], list[Point]]
-    points = importlib.import_module(f"gristmill.domains.{domain}.presets").PRESETS[name]
+    points = domain_module(domain, "presets").PRESETS[name]
     return points(tables) if callable(points) else points
 
 

@@ -16,15 +16,20 @@ Choice = type[Settings] | tuple[str, ...]  # class of a table, or the packages t
 AUTO = "auto"
 
 
+def domain_module(domain: str, name: str) -> Any:
+    """Import and return a module of a domain, such as its `report`."""
+    return importlib.import_module(f"gristmill.domains.{domain}.{name}")
+
+
 def tables_of(domain: str) -> dict[str, Choice]:
     """Return a domain's tables: name to settings class, or to the packages that offer its kinds."""
-    tables = importlib.import_module(f"gristmill.domains.{domain}.settings").TABLES
+    tables = domain_module(domain, "settings").TABLES
     return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
 
 
 def schema_of(domain: str) -> type[Expectations]:
     """Return the class of a domain's schemas."""
-    schema: type[Expectations] = importlib.import_module(f"gristmill.domains.{domain}.settings").Schema
+    schema: type[Expectations] = domain_module(domain, "settings").Schema
     return schema
 
 

@@ -1,6 +1,5 @@
 """The current data of a pipeline: ingest it and check it against the schema, or propose a schema from it."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.stages import module_of, stages_of
+from gristmill.config.stages import stages_of
+from gristmill.config.tables import domain_module
 from gristmill.runs import plan
 from gristmill.runs.downloads import fetch
 from gristmill.runs.locations import fetch_missing
@@ -48,7 +48,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
     fetch(data.values(), catalogue.store)
     if "tensorflow" in stage.libraries:
         import_keras()
-    core = importlib.import_module(module_of(pipeline.domain, stage.name))
+    core = domain_module(pipeline.domain, stage.name)
     paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
         yield Path(folder), core.ingest(**stage.settings, paths=paths, out=Path(folder))
@@ -56,8 +56,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
 
 def propose(domain: str, folder: Path, ingest: Settings) -> "SchemaProposal":
     """Return a schema for the ingested data in a folder; `ingest` are the settings that made it."""
-    module = importlib.import_module(f"gristmill.domains.{domain}.schema_proposal")
-    proposal: SchemaProposal = module.propose(folder, ingest)
+    proposal: SchemaProposal = domain_module(domain, "schema_proposal").propose(folder, ingest)
     return proposal
 
 

@@ -1,12 +1,12 @@
 """Monitoring of a pipeline: log its predictions, add their truth, and compare both."""
 
-import importlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill import keys
 from gristmill.config.catalogue import MONITORED_DOMAINS, Pipeline, restore_settings
+from gristmill.config.tables import domain_module
 from gristmill.errors import DataError, GristmillError, RequestError, short_repr
 from gristmill.project.prediction_source import reader_of
 from gristmill.registry.version import Version
@@ -219,4 +219,4 @@ def _id_columns(pipeline: Pipeline) -> list[str]:
 
 
 def _domain(name: str) -> Any:
-    return importlib.import_module(f"gristmill.domains.{_MODULES.get(name, name)}.monitoring")
+    return domain_module(_MODULES.get(name, name), "monitoring")

@@ -1,13 +1,13 @@
 """Predict with a model that serves: from files, one text or the pipeline's source; log what is monitored."""
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gristmill.config.catalogue import Catalogue, restore_settings
+from gristmill.config.tables import domain_module
 from gristmill.errors import DataError, RequestError
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.project.monitoring import log_answer
@@ -33,7 +33,7 @@ class Predictor:
         self._catalogue, self._served, self._export, self._options = catalogue, served, export, options
         self._pipeline = catalogue.pipeline(served.pipeline)  # with the current settings
         self._tables = restore_settings(served.domain, served.settings)
-        self._domain: Any = importlib.import_module(f"gristmill.domains.{served.domain}.predict")
+        self._domain = domain_module(served.domain, "predict")
         self._suffixes: tuple[str, ...] | None = getattr(self._domain, "SUFFIXES", None)
         self._parameters = inspect.signature(self._domain.predict).parameters
         if unknown := sorted(options.keys() - self._parameters.keys()):

@@ -1,11 +1,11 @@
 """Result of a run, for Python, notebooks and the command line: scores, predictions, pictures, models."""
 
-import importlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.leaderboard import leaderboard, leaderboard_section
@@ -159,7 +159,7 @@ class Result:
         """Return the first pictures of the report; none if an artifact is missing."""
         if "evaluate" not in self.record.references:
             return []
-        sections = importlib.import_module(f"gristmill.domains.{self.record.domain}.report").sections
+        sections = domain_module(self.record.domain, "report").sections
         with suppress(CorruptArtifact):
             references = self.record.references.items()
             folders = stage_folders({name: self.store.open_verified(one, by_stat=True) for name, one in references})

@@ -3,7 +3,6 @@
 The last run is that of the pipeline's own settings: a run with `--set` serves only if it is promoted by its ID.
 """
 
-import importlib
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import status
 from gristmill.registry.promotions import Promotion
@@ -164,7 +164,7 @@ class Models:
         _, export = self.served(name, version)
         import_keras()
         progress.report_work("model", "loading", logged=False)
-        generate = importlib.import_module("gristmill.domains.generation.generate").generate
+        generate = domain_module(domain, "generate").generate
         return cast("Iterator[str]", generate(export=export, prompt=prompt, **options))
 
     def monitor(self, name: str) -> "pd.DataFrame":

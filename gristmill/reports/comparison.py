@@ -1,6 +1,5 @@
 """Two runs of a pipeline side by side: settings, data, scores and training, for a terminal, a page or a notebook."""
 
-import importlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.catalogue import restore_settings
+from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
@@ -121,7 +121,7 @@ class Comparison:
             return {}
         before, now = (self._folder(record, "ingest") for record in self.records)
         try:
-            rows = importlib.import_module(f"gristmill.domains.{self.records[1].domain}.retraining").diff(now, before)
+            rows = domain_module(self.records[1].domain, "retraining").diff(now, before)
         except RequestError as error:
             return {"why": str(error)}
         return {change: int((rows.index == change).sum()) for change in _CHANGES}

@@ -4,10 +4,10 @@ The models are compared on the same test set, item by item (time, row, text or i
 The interval is that of the bootstrap; values in the order of time are drawn in blocks (`util/block_bootstrap.py`).
 """
 
-import importlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gristmill.config.tables import domain_module
 from gristmill.errors import RequestError
 from gristmill.reports.scores import metric_name
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
@@ -31,7 +31,7 @@ def read_errors(domain: str, folders: Folders) -> "Contest | None":
     if predictions.exists() and pq.read_metadata(predictions).num_rows > _MAX_PREDICTIONS:
         return None
     with suppress(RequestError):
-        contest: Contest = importlib.import_module(f"gristmill.domains.{domain}.retraining").contest(folders, None)
+        contest: Contest = domain_module(domain, "retraining").contest(folders, None)
         return contest
     return None
 

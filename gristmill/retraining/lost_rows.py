@@ -1,12 +1,12 @@
 """Check for a source that lost rows since the last good run of the pipeline."""
 
-import importlib
 import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.registry.version import CLEANING
 from gristmill.retraining.default_source import locate_source
@@ -43,7 +43,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
-    lost = importlib.import_module(f"gristmill.domains.{pipeline.domain}.retraining").lost(ingested, before)
+    lost = domain_module(pipeline.domain, "retraining").lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
         files = [file for name, found in source.items() if name != CLEANING for file in found.files]
         place = f"[pipelines.{pipeline.name}.source]"

@@ -1,8 +1,8 @@
 """Data of versions, which is kept as long as a version refers to it: open it, and compare that of two versions."""
 
-import importlib
 from typing import TYPE_CHECKING
 
+from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.version import Version
 from gristmill.store.artifact import Artifact
@@ -41,7 +41,7 @@ def diff_versions(version: Version, later: Version, store: Store) -> "pd.DataFra
     from gristmill.retraining.example_diff import NOT_COMPARED  # late: it loads pandas
 
     before, now = (open_data(one, store).path for one in (version, later))
-    found: pd.DataFrame = importlib.import_module(f"gristmill.domains.{later.domain}.retraining").diff(now, before)
+    found: pd.DataFrame = domain_module(later.domain, "retraining").diff(now, before)
     numbers = {"now": later.number, "before": version.number}
     reasons: dict[str, str] = found.attrs[NOT_COMPARED]
     found.attrs[NOT_COMPARED] = {name: reason.format(**numbers) for name, reason in reasons.items()}
