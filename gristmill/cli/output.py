@@ -199,7 +199,7 @@ def show_decision(pipeline: str, retraining: Retraining) -> None:
 
 def show_leaderboard(result: "SweepResult") -> None:
     """Print the points of a sweep, best first, and which one to take."""
-    _show_table(result.table, _SHRINK_POINTS)
+    show_table(result.table, _SHRINK_POINTS)
     console.write(result.summary)
     show_report(result.report)
 
@@ -211,10 +211,10 @@ def show_sections(sections: "Iterable[Section]") -> None:
         for paragraph in section.note.splitlines():
             console.write(textwrap.fill(paragraph, console.terminal_width() or len(paragraph)))
         for table in section.tables:
-            _show_table(table, [(name, 20) for name in table.headings[:0:-1]])
+            show_table(table, [(name, 20) for name in table.headings[:0:-1]])
 
 
-def _show_table(table: "Table", shrink: Sequence[tuple[str, int]]) -> None:
+def show_table(table: "Table", shrink: Sequence[tuple[str, int]]) -> None:
     """Print a table of a page; for `shrink` see `text_table.lines`."""
     first, *others = zip(*table.rows, strict=True)
     columns = [

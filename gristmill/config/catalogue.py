@@ -19,11 +19,10 @@ from gristmill.config.tables import is_table, read_table, schema_of, tables_of
 from gristmill.config.toml_lines import invalid_toml, with_line
 from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
-from gristmill.settings.freshness import Freshness
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
-from gristmill.settings.monitor import Monitor
 from gristmill.settings.notify import Notify
 from gristmill.settings.runner import SEQUENTIAL, Runner
+from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.gc_freeze import gc_frozen

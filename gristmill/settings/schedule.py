@@ -1,4 +1,4 @@
-"""The tables `schedule` and `gate`: when a pipeline is retrained, and the conditions for promoting a new model."""
+"""The tables `schedule`, `gate`, `freshness` and `monitor`: when to retrain, when to promote, and what to watch."""
 
 import re
 from contextlib import suppress
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import OptionalColumn, Settings
 
 _UNITS = ("second", "minute", "hour", "day", "week")
 _SHORT_UNITS = {"s": "second", "m": "minute", "h": "hour"}
@@ -117,3 +117,16 @@ class Gate(Settings):
 
     window: PositiveInt = 30  # number of newest observations or rows to judge on; with fewer, retraining waits
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.01  # minimum reduction of the champion's error, as a share
+
+
+class Freshness(Settings):
+    """Limit on the age of the data. Without this table, a source without new data is not reported."""
+
+    max_age_of_data: Duration  # maximum age of the newest data, such as "2 days"; retrainings report older data
+
+
+class Monitor(Settings):
+    """Log of predictions, which are scored when the truth is known. Without this table, nothing is logged."""
+
+    keep: Duration = "365 days"  # age at which logged predictions and their truth are deleted
+    id: OptionalColumn = None  # column that identifies a row, where `predict` reads a table of rows or texts

@@ -8,31 +8,22 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from gristmill.settings.runner import Runner
 from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
+if TYPE_CHECKING:
+    from gristmill.workers.dask_cluster import Cluster
+
 MAX_ATTEMPTS = 2  # per unit whose worker died: a second attempt may have more memory, a third would risk a worker
-
-
-class Workers(Protocol):
-    """Workers that run several units at a time."""
-
-    workers: int
-
-    def run(self, unit: Unit) -> WorkResult:
-        """Run a unit; raise `WorkerDied` if its worker dies."""
-
-    def close(self) -> None:
-        """Cancel all units, and end every worker that was started for them."""
 
 
 class Pool:
     """Workers waiting for units."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: "Processes | Cluster") -> None:
         self._workers = workers
         self._threads = ThreadPoolExecutor(workers.workers)
         self._open = True

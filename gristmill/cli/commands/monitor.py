@@ -7,7 +7,6 @@ import typer
 
 from gristmill.cli import console, output, progress_bar
 from gristmill.cli.options import Json, Name
-from gristmill.cli.text_table import column, print_columns
 from gristmill.project.project import Project
 from gristmill.reports.monitoring import score_table, write_monitoring
 
@@ -49,9 +48,6 @@ def truth(
 def _show(found: "Monitoring") -> None:
     """Print the scores of all predictions and of some groups, and the alarms."""
     typer.echo(found.headline)
-    table = score_table(found, _MAX_GROUPS)
-    cells = zip(*table.rows, strict=True)
-    columns = [column(heading, own, bool(heading)) for heading, own in zip(table.headings, cells, strict=True)]
-    print_columns(columns, _SHRINK)
+    output.show_table(score_table(found, _MAX_GROUPS), _SHRINK)
     for alarm in found.drift.alarms or ["none"]:
         console.write(f"alarm   {alarm}")

@@ -1,16 +1,18 @@
-"""The commands `run`, on one pipeline or several in parallel, and `report`."""
+"""The commands `run`, on one pipeline or several in parallel, `report` and `compare`."""
 
 from typing import Annotated
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.options import Budget, Jobs, Json, Refresh, RunId, Set, pipelines_argument
+from gristmill.cli.options import Budget, Jobs, Json, Name, Refresh, RunId, Set, pipelines_argument
 from gristmill.errors import RequestError, WorkError
 from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.training import progress
+
+_RUN = "ID of a run, or a version such as v3. By default, the last two runs with different models are used."
 
 
 def run(
@@ -85,5 +87,29 @@ def report(
             progress.report_work("report")
         path = project.report(record) if name else write_index(project)
     typer.echo(path)
+    if open_:
+        typer.launch(str(path))
+
+
+def compare(
+    name: Name,
+    first: Annotated[str | None, typer.Argument(metavar="RUN", help=_RUN)] = None,
+    second: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Run or version to compare the first one with.")
+    ] = None,
+    page: Annotated[bool, typer.Option("--page", help="Render an HTML page with the learning curves.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Render the page and open it in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two runs: settings, data, scores and training side by side."""
+    with progress_bar.working("runs", "reading"):
+        found = Project.open().compare(name, first, second)
+        document, path = found.document, found.page if page or open_ else None
+    if as_json:
+        output.show_json(document)
+    else:
+        output.show_sections(found.sections)
+        if path:
+            output.show_report(path)
     if open_:
         typer.launch(str(path))

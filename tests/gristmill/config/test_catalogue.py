@@ -14,8 +14,7 @@ from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.errors import RequestError
-from gristmill.settings.freshness import Freshness
-from gristmill.settings.monitor import Monitor
+from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.sources.tables.csv import Csv
 from helpers.support import unnumbered
 

@@ -20,11 +20,10 @@ from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
-from gristmill.settings.freshness import Freshness
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.monitor import Monitor
 from gristmill.settings.notify import Notify
 from gristmill.settings.runner import Runner
+from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Axes, Sweep
 

@@ -9,7 +9,7 @@ import pytest
 from gristmill.project.project import Project
 from gristmill.retraining import freshness
 from gristmill.runs.records import Record
-from gristmill.settings.freshness import Freshness
+from gristmill.settings.schedule import Freshness
 from helpers.small_projects import TOML, WRITERS, read
 from helpers.support import edit
 
