@@ -66,20 +66,27 @@ def auto(preset: str, seed: int) -> dict[str, dict[str, Any]]:
     return {"model": {"kind": "auto", "preset": preset}, "train": {"seed": seed}}
 
 
-def from_catalogue(folder: Path, pipeline: str, preset: str, seed: int, **more: Mapping[str, Any]) -> None:
+def from_catalogue(
+    folder: Path, pipeline: str, preset: str, seed: int, size: int | None = None, **more: Mapping[str, Any]
+) -> None:
     """Write a pipeline with candidates, and with data, split and blocks of a pipeline of this project.
 
     If that pipeline has no validation set, a tenth of the training set becomes one. Vocabulary and length of texts are
-    the defaults, since those of the pipeline are of the course.
+    the defaults, since those of the pipeline are of the course. Images have `size` pixels a side, if it is given, and
+    no candidate uses weights that happen to be on this machine.
     """
     catalogue = tomllib.loads((ROOT / "pipelines.toml").read_text("utf-8"))["pipelines"][pipeline]
-    tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue}
+    tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue} | auto(preset, seed)
     if tables["preprocess"].get("validation") == 0:
         tables["preprocess"]["validation"] = 0.1
     if catalogue["domain"] == "text":
         kept = {key: value for key, value in tables["preprocess"].items() if key not in ("vocabulary", "length")}
         tables["preprocess"] = kept
-    write(folder, catalogue["domain"], tables | auto(preset, seed) | more)
+    if catalogue["domain"] == "vision":
+        tables["preprocess"] |= {"size": size} if size else {}
+        points = points_for_photos(preset, Preprocess.model_validate(tables["preprocess"]), with_weights=False)
+        tables["model"] = {"kind": "auto", "preset": "none", "candidates": points}
+    write(folder, catalogue["domain"], tables | more)
 
 
 def init(folder: Path, domain: str, data: str, *words: str) -> None:
@@ -175,10 +182,9 @@ def write_folds(folder: Path, name: str, size: int, candidates: list[Any], seed:
     return [f"source.path={json.dumps(f'fold{number}.csv')}" for number in range(FOLDS)]
 
 
-def points_for_photos(preset: str, size: int, with_weights: bool) -> list[Any]:
-    """Return the candidates of a preset for photos of a size, with or without those that need weights."""
-    tables: Any = {"preprocess": Preprocess(size=(size, size))}
-    points = [dict(point) for point in points_of("vision", preset, tables)]
+def points_for_photos(preset: str, preprocess: Preprocess, with_weights: bool) -> list[Any]:
+    """Return the candidates of a preset for photos, with or without those that need weights."""
+    points = [dict(point) for point in points_of("vision", preset, {"preprocess": preprocess})]
     return [point for point in points if with_weights or point["model"]["kind"] != "frozen"]
 
 

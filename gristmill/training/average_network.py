@@ -9,6 +9,9 @@ from keras import ops
 
 Members = Sequence[tuple[keras.Model, float]]  # networks with equal inputs, and their weights
 
+AVERAGE = "average"
+"""Name of the layer of the weights."""
+
 
 def average_networks(members: Members, inputs: Any = None, see: Callable[[keras.Model], Any] | None = None) -> Any:
     """Return the network of the weighted average; a single network as it is.
@@ -35,7 +38,7 @@ def weighted_mean(outputs: Sequence[Any], weights: Sequence[float]) -> Any:
     TensorFlow would add three or more tensors in the order in which their memory is freed, so the last digit of the sum
     would change from call to call.
     """
-    layer = keras.layers.Dense(1, use_bias=False, trainable=False, name="average")
+    layer = keras.layers.Dense(1, use_bias=False, trainable=False, name=AVERAGE)
     mean = layer(ops.stack(outputs, axis=-1))[..., 0]
     layer.set_weights([np.array(weights, np.float32)[:, np.newaxis]])
     return mean

@@ -21,7 +21,7 @@ from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.sequences import TokenIds
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
-from gristmill.runs.scores import FILE, MODEL
+from gristmill.runs.scores import FILE, MODEL, ByPart
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
@@ -62,7 +62,7 @@ def evaluate(
     }
     models |= baselines(data, evaluate.order, {one.document["settings"]["model"]["kind"] for one in tried.values()})
     selected = summary_of(train)
-    outcomes = outcomes_by_part(models, data, tokens, selected["members"] if selected else ())
+    outcomes = outcomes_by_part(models, data, tokens, [*selected["members"]] if selected else [])
     outcomes = {part: outcomes[part] for part in parts}
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
@@ -82,12 +82,12 @@ def evaluate(
 
 
 def outcomes_by_part(
-    models: Mapping[str, Fitted], data: Prepared, tokens: TokenStream, selected: Collection[str]
+    models: Mapping[str, Fitted], data: Prepared, tokens: TokenStream, selected: list[str]
 ) -> dict[str, Outcomes]:
-    """Return the outcomes of the validation and the test set; a `selected` candidate has those of the model."""
+    """Return the outcomes of the validation and the test set; a candidate `selected` alone has those of the model."""
     of_model = score_tokens(models[MODEL][0], data, tokens, "test")
     tested = {
-        name: of_model if name == MODEL or name in selected else score_tokens(network, data, tokens, "test")
+        name: of_model if name == MODEL or [name] == selected else score_tokens(network, data, tokens, "test")
         for name, (network, _) in models.items()
     }
     return {"validation": {name: validation for name, (_, validation) in models.items()}, "test": tested}
@@ -118,7 +118,7 @@ def is_lossless(data: Prepared, unknown: float) -> bool:
     )
 
 
-def scores(data: Prepared, outcomes: dict[str, Outcomes], by_character: bool) -> dict[str, dict[str, dict[str, float]]]:
+def scores(data: Prepared, outcomes: dict[str, Outcomes], by_character: bool) -> dict[str, ByPart]:
     """Return the scores by model, part and metric."""
     characters = data.layout.characters if by_character else {}
     return {

@@ -1,8 +1,8 @@
 """Candidates of each preset, the cheapest first.
 
 On the validation set of tiny Shakespeare, n-grams of 8 characters need 2.03 bits per token with a discount of 1.1, and
-2.04 without. N-grams of 6 characters need 2.04 and 2.05, n-grams of 4 words 6.72 and 6.74. Networks train for minutes,
-n-grams for seconds.
+2.04 without. N-grams of 6 characters need 2.04 and 2.05, n-grams of 4 words 6.72 and 6.74. The network of `good` needs
+2.02, its mean with n-grams of 8 characters 1.93. Networks train for minutes, n-grams for seconds.
 """
 
 from typing import Any

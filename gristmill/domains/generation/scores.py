@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.runs.scores import MODEL, Scores, summarise
+from gristmill.runs.scores import MODEL, ByMetric, ByPart, Scores, summarise
 from gristmill.util.table_io import read_table, write_table
 
 _VALIDATION = "validation.parquet"
@@ -30,20 +30,21 @@ class TokenOutcomes:
     """Outcome of the predictions for the tokens of a part, (tokens,) each."""
 
     bits: npt.NDArray[np.float64]  # -log2 of the predicted probability of the token
-    right: npt.NDArray[np.bool_]  # whether the most probable token was the right one
+    right: npt.NDArray[np.bool_] | None  # whether the most probable token was the right one; None if not known
 
     @classmethod
     def of_validation(cls, train: Path) -> "TokenOutcomes":
         """Read the outcomes of the validation set that train wrote."""
         table = read_table(train / _VALIDATION)
-        return cls(table["bits"].to_numpy(), table["right"].to_numpy())
+        return cls(table["bits"].to_numpy(), table["right"].to_numpy() if "right" in table else None)
 
     def write_validation(self, train: Path) -> None:
-        """Write `validation.parquet`, `bits` and `right` of each token of the validation set."""
-        write_table(train / _VALIDATION, pd.DataFrame({"bits": self.bits, "right": self.right}))
+        """Write `validation.parquet`, `bits` and, if known, `right` of each token of the validation set."""
+        right = {} if self.right is None else {"right": self.right}
+        write_table(train / _VALIDATION, pd.DataFrame({"bits": self.bits, **right}))
 
 
-def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
+def measure(outcome: TokenOutcomes, characters: int | None) -> ByMetric:
     """Return the scores of a part.
 
     `bits_per_character` compares models with different tokens. `perplexity` is 2 to the power of `bits_per_token`: the
@@ -51,16 +52,18 @@ def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
     `characters` is the number that the tokens represent; None if they do not represent the whole text.
     """
     per_token = float(outcome.bits.mean())
-    by_character = {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}
+    by_character: ByMetric = (
+        {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}
+    )
     return by_character | {
         "bits_per_token": per_token,
         "perplexity": 2**per_token,
-        "accuracy": float(outcome.right.mean()),
+        "accuracy": None if outcome.right is None else float(outcome.right.mean()),
     }
 
 
 def summarised(
-    scores: Mapping[str, dict[str, dict[str, float]]],
+    scores: Mapping[str, ByPart],
     selected: Mapping[str, Any] | None = None,
     candidates: Collection[str] = (),
 ) -> dict[str, Any]:

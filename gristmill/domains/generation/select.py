@@ -1,59 +1,62 @@
-"""Select: choose the model that needs the fewest bits for the tokens of the validation set."""
+"""Select: choose the model, or the weighted mean of several, that needs the fewest bits for the validation set."""
 
-import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.ensemble_weights import Losses, Predictions, weighted_average
 from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import Prepared
+from gristmill.domains.generation.mixture import mix_networks
 from gristmill.domains.generation.scores import TokenOutcomes
 from gristmill.domains.generation.serving import Writer
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
+from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import write_trained
 
-_TRAINED = (
-    "architecture.json",
-    "weights.npz",
-    "validation.parquet",
-    "training.json",
-    "epochs.parquet",
-    "learning_rates.parquet",
-)
-"""Files that train writes; the last one only after a range test."""
+_MIN_PROBABILITY = 1e-30
 
 
 def select(
     *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
 ) -> dict[str, int]:
-    """Choose the best candidate alone: an average would need the probabilities of all tokens at every step.
+    """Choose weights of candidates by the bits that their average needs for the tokens of the validation set.
 
-    Writes the files of its train stage, `selection.json` and `leaderboard.parquet`.
+    Writes the network of the average as `train` writes one, `selection.json` and `leaderboard.parquet`.
 
     Raises:
         WorkError: no candidate is left.
     """
     data = dataset.read(preprocess)
+    outcomes = {name: TokenOutcomes.of_validation(one.train) for name, one in succeeded(candidates).items()}
+    probabilities = {name: np.exp2(-outcome.bits) for name, outcome in outcomes.items()}
     selection = choose(
         candidates,
-        {name: TokenOutcomes.of_validation(one.train).bits for name, one in succeeded(candidates).items()},
-        lambda bits: bits,
-        select.model_copy(update={"max_members": 1}),
+        probabilities,
+        _bits,
+        select,
         metric="bits per token",
         on="validation",
         predict_one=lambda name: _predict_one(candidates[name].train, data),
     )
-    (winner,) = selection.weights
-    for name in _TRAINED:
-        if (file := candidates[winner].train / name).exists():
-            shutil.copyfile(file, out / name)
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
+    members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
+    counts = write_trained(mix_networks(members), TrainingHistory(), out)
+    average = TokenOutcomes(_bits(weighted_average(probabilities, selection.weights)), None)
+    (outcomes[next(iter(selection.weights))] if len(members) == 1 else average).write_validation(out)
     selection.write(candidates, out)
-    return {"candidates": len(candidates), "members": 1}
+    return counts | {"candidates": len(candidates), "members": len(members)}
+
+
+def _bits(probabilities: Predictions) -> Losses:
+    return -np.log2(np.maximum(probabilities, _MIN_PROBABILITY))
 
 
 def _predict_one(folder: Path, data: Prepared) -> Call:

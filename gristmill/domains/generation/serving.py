@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from gristmill.domains.generation.recurrence import Recurrence, States, reads_stepwise
+from gristmill.domains.generation.recurrence import States, stepper_of
 from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
@@ -49,7 +49,7 @@ class Writer:
         self._tokenizer = tokenizer
         self._length = length
         self._start = tokenizer.tokens.index("\n") if "\n" in tokenizer.tokens else UNKNOWN
-        self._recurrence = Recurrence(network) if reads_stepwise(network) else None
+        self._stepper = stepper_of(network, length)
         self.block = length - length // 2  # number of tokens generated before the last ones are read again
 
     def logits(self, tokens: tf.Tensor) -> tf.Tensor:
@@ -79,36 +79,21 @@ class Writer:
     def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
         """Return the `block` tokens that follow tokens, (n,), the first as the generated token number `position`."""
         seen = tokens[-(self._length // 2 + 1) :]
-        if self._recurrence is None:
-            return self._next(seen, position, sampling)
-        return self._next_stepwise(self._recurrence, seen, position, sampling)
-
-    def _next(self, seen: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-        """Read all tokens again for every new one."""
-
-        def step(at: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            token = draw_token(self.logits(seen[tf.newaxis])[0], position + at, sampling)
-            return at + 1, tf.concat([seen, token[tf.newaxis]], axis=0)
-
-        shapes = (tf.TensorShape(()), tf.TensorShape((None,)))
-        _, seen = tf.while_loop(lambda at, _: at < self.block, step, (tf.constant(0), seen), shape_invariants=shapes)
-        return seen[-self.block :]
-
-    def _next_stepwise(
-        self, recurrence: Recurrence, seen: tf.Tensor, position: tf.Tensor, sampling: Sampling
-    ) -> tf.Tensor:
-        """Read every token once."""
-        count = tf.size(seen)
         made = tf.TensorArray(tf.int32, self.block)
 
         def step(at: tf.Tensor, token: tf.Tensor, states: States, made: tf.TensorArray) -> tuple[Any, ...]:
-            logits, states = recurrence.step(token, states)
-            new = at - count + 1  # number of the token that follows, from 0 on
-            following = tf.cond(new < 0, lambda: seen[at + 1], lambda: draw_token(logits, position + new, sampling))
-            return at + 1, following, states, made.write(tf.maximum(new, 0), following)
+            logits, states = self._stepper.step(token, states)
+            token = draw_token(logits, position + at, sampling)
+            return at + 1, token, states, made.write(at, token)
 
-        start = (tf.constant(0), seen[0], recurrence.start(), made)
-        *_, made = tf.while_loop(lambda at, *_: at < count + self.block - 1, step, start)
+        states = self._stepper.read(seen[:-1])
+        shapes = tf.nest.map_structure(_while_it_grows, states)
+        *_, made = tf.while_loop(
+            lambda at, *_: at < self.block,
+            step,
+            (tf.constant(0), seen[-1], states, made),
+            shape_invariants=(tf.TensorShape(()), tf.TensorShape(()), shapes, tf.TensorShape(None)),
+        )
         return tf.ensure_shape(made.stack(), (self.block,))
 
     def write(self, prompts: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
@@ -131,6 +116,11 @@ class Writer:
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the text of tokens, (n,)."""
         return self._tokenizer.decode(tokens[tf.newaxis])[0]
+
+
+def _while_it_grows(state: tf.Tensor) -> tf.TensorShape:
+    """Return the shape of a state during a loop; tokens that were read become more."""
+    return tf.TensorShape((None,)) if state.shape.rank == 1 else state.shape
 
 
 def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:

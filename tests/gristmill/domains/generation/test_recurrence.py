@@ -8,27 +8,48 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from gristmill.domains.generation import recurrence
+from gristmill.domains.generation.mixture import mix_networks
 from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.models.recurrent import Gru, Lstm, Recurrent
-from gristmill.domains.generation.recurrence import Recurrence, reads_stepwise
+from gristmill.domains.generation.recurrence import stepper_of
 
 SHAPE = Shape(vocabulary=11, length=6, after_each=True)
 TOKENS = [3, 9, 2, 2, 7, 10]
 
 
+def _outputs(network: keras.Model, read: int) -> np.ndarray:
+    """Return the outputs after each token, of which the first `read` are read together."""
+    stepper = stepper_of(network, SHAPE.length)
+    states, made = stepper.read(tf.constant(TOKENS[:read], tf.int32)), []
+    for token in TOKENS[read:]:
+        output, states = stepper.step(tf.constant(token), states)
+        made.append(output.numpy())
+    return np.stack(made)
+
+
+def _recurrent(kind: type[Recurrent]) -> keras.Model:
+    return kind(kind=kind.__name__.lower(), dimensions=4, recurrent=(8, 5), dropout=0.5).build(SHAPE)
+
+
+@pytest.mark.parametrize("read", [0, 4])
 @pytest.mark.parametrize("kind", [Gru, Lstm])
-def test_each_step_gives_the_logits_of_the_whole_sequence(kind: type[Recurrent]) -> None:
-    model = kind(kind=kind.__name__.lower(), dimensions=4, recurrent=(8, 5), dropout=0.5)
-    network = model.build(SHAPE)
-    recurrence = Recurrence(network)
+def test_each_step_gives_the_logits_of_the_whole_sequence(kind: type[Recurrent], read: int) -> None:
+    network = _recurrent(kind)
 
-    states, made = recurrence.start(), []
-    for token in TOKENS:
-        logits, states = recurrence.step(tf.constant(token), states)
-        made.append(logits.numpy())
+    made = _outputs(network, read)
 
-    assert reads_stepwise(network)
-    assert np.stack(made) == pytest.approx(network(tf.constant([TOKENS])).numpy()[0], abs=1e-5)
+    assert isinstance(stepper_of(network, SHAPE.length), recurrence._Recurrence)
+    assert made == pytest.approx(network(tf.constant([TOKENS])).numpy()[0, read:], abs=1e-5)
+
+
+def test_each_member_of_a_mixture_is_read_in_its_own_way() -> None:
+    network = mix_networks([(_recurrent(Gru), 0.7), (_convolution(), 0.3)])
+
+    made = _outputs(network, 2)
+
+    assert made == pytest.approx(network(tf.constant([TOKENS])).numpy()[0, 2:], abs=1e-5)
+    assert np.exp(made).sum(axis=1) == pytest.approx(1.0)
 
 
 def _convolution() -> keras.Model:
@@ -55,4 +76,4 @@ def _with_a_shortcut() -> keras.Model:
 
 @pytest.mark.parametrize("build", [_convolution, _two_directions, _backwards, _with_a_shortcut])
 def test_other_networks_are_read_as_a_whole(build: Callable[[], keras.Model]) -> None:
-    assert not reads_stepwise(build())
+    assert isinstance(stepper_of(build(), SHAPE.length), recurrence._Window)
