@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gristmill.config.candidates import candidates_of
+from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.presets import PRESETS
 from gristmill.domains.vision.settings import Augment, Preprocess, Train
 from gristmill.settings.selection import Auto
@@ -52,13 +53,23 @@ def test_grey_images_have_no_candidate_on_colours_alone(weights: Path) -> None:
     assert list(candidates("quick", 28, channels=1)) == [*LINEAR[:3], "residual"]
 
 
+def test_many_grey_images_are_also_learned_without_changes(weights: Path) -> None:
+    first, second = (candidates("good", 28, channels=1)[name] for name in ("residual", "residual-2"))
+
+    assert not changes_images(first["augment"])
+    assert (first["train"].few_examples, second["train"].few_examples) == ("refuse", "average")
+    assert changes_images(second["augment"])
+    assert list(candidates("good", 96, channels=1)) == [*LINEAR[:3], "residual"]
+
+
 @pytest.mark.parametrize(
     ("size", "channels", "changed"), [(96, 3, (True, 0.4)), (28, 3, (False, 0.4)), (28, 1, (False, 0))]
 )
 def test_only_photos_are_mirrored_and_only_colours_are_cut_out(
     size: int, channels: int, changed: Any, weights: Path
 ) -> None:
-    augment = candidates("good", size, channels)["residual"]["augment"]
+    *_, last = candidates("good", size, channels).values()
+    augment = last["augment"]
 
     assert (augment.horizontal_flip, augment.cutout) == changed
     assert augment.average_flips == augment.horizontal_flip
