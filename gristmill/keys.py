@@ -127,11 +127,11 @@ def _can_load(name: str) -> bool:
     """Return whether the system library of a distribution can be loaded; the distribution is not imported."""
     import ctypes  # late: few pipelines need it
 
-    own = metadata.distribution(name).locate_file(
-        f"{name}/lib/lib_{name}.dylib"
-    )  # it knows where macOS keeps the other
+    library = _SYSTEM_LIBRARIES[name]
+    if sys.platform == "darwin":  # the distribution's own library knows where macOS keeps the other
+        library = str(metadata.distribution(name).locate_file(f"{name}/lib/lib_{name}.dylib"))
     try:
-        ctypes.CDLL(str(own) if sys.platform == "darwin" else _SYSTEM_LIBRARIES[name])
+        ctypes.CDLL(library)
     except OSError:
         return False
     return True

@@ -35,7 +35,7 @@ from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, ID, INPUTS,
 from gristmill.monitoring.prediction_lines import as_line, batch_frame, read_lines
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import flush_to_disk, temporary_name
+from gristmill.util.files import atomic_file, flush_to_disk
 from gristmill.util.table_io import read_table, write_table
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,8 @@ class PredictionLog:
         """Add the truth of rows: columns `ID` and `TRUTH`."""
         with translate_disk_errors(self._store.root):
             self._truth_folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(self._truth_folder / f"{time.time_ns():020d}.parquet", truth)
+            with atomic_file(self._truth_folder / f"{time.time_ns():020d}.parquet") as aside:
+                write_table(aside, truth)
 
     def truth(self) -> pd.DataFrame:
         """Return the truth by id, columns `ID` and `TRUTH`; of several rows with an id the last one counts."""
@@ -175,7 +176,8 @@ class PredictionLog:
                 alike[month, columns].append(rows)
         for (month, _), group in alike.items():
             digest = keys.digest_of([batch for frame in group for batch in frame[BATCH].unique()])
-            _write_atomically(self._folder / f"{month}~{digest[:16]}.parquet", pd.concat(group, ignore_index=True))
+            with atomic_file(self._folder / f"{month}~{digest[:16]}.parquet") as aside:
+                write_table(aside, pd.concat(group, ignore_index=True))
 
     def _delete_expired(self) -> None:
         """Delete files all of whose rows are too old."""
@@ -251,16 +253,3 @@ def _read_if_present(path: Path) -> pd.DataFrame | None:
         return None
     except (OSError, ValueError) as damage:  # PyArrow's errors are values
         raise StoreError(f"{path}: logged predictions are damaged ({damage}). Restore or delete the file.") from None
-
-
-def _write_atomically(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table to a temporary name, flush it to disk and rename it."""
-    aside = temporary_name(path)
-    try:
-        write_table(aside, frame)
-        flush_to_disk(aside)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    flush_to_disk(path.parent)

@@ -220,19 +220,14 @@ def _bypass_proxy() -> None:
 
 def _wait_and_use(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
     """Wait for a temporary server and let this process use it."""
-    _wait_for(url, process)
+    deadline = time.monotonic() + START_TIMEOUT
+    while _find_problem(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
+        time.sleep(0.1)
     os.environ |= {} if schedules else {TEMPORARY_API_VARIABLE: url}
     use_api(url)
     return url
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
-        if not _find_problem(url):
-            return
-        time.sleep(0.1)
-    raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
 
 
 def _end_with_parent() -> None:

@@ -9,7 +9,6 @@ only used if it has the expected hash. Only `refresh` takes any content:
 
 import hashlib
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from gristmill.errors import DataError
 from gristmill.runs.locations import LATEST, Located, file_name, read_latest, refreshed_folder
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import flush_to_disk, temporary_name, write_json
+from gristmill.util.files import atomic_file, flush_to_disk, temporary_name, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def fetch_new(url: str, folder: Path) -> str:
     `DataError` is raised if the server cannot be reached or refuses.
     """
     aside = temporary_name(folder / file_name(url))
-    sha256, _ = _stream(url, aside) or ("", None)
+    sha256, _ = _stream(url, aside)
     (folder / sha256).mkdir()
     aside.rename(folder / sha256 / file_name(url))
     return sha256
@@ -80,13 +79,13 @@ def refresh(url: str, store: Store) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         aside = temporary_name(folder / name)
         try:
-            answer = _stream(url, aside, headers)
-            if answer is None:
+            sha256, received = _stream(url, aside, headers)
+            if not sha256:
                 return
-            sha256, received = answer
             if not is_intact or sha256 != known["sha256"]:
                 logger.info("fetched    %s (%s bytes)", url, f"{aside.stat().st_size:,}")
             (folder / sha256).mkdir(exist_ok=True)
+            flush_to_disk(aside)
             aside.replace(folder / sha256 / name)
         finally:
             aside.unlink(missing_ok=True)
@@ -99,30 +98,23 @@ def refresh(url: str, store: Store) -> None:
 
 
 def _download(url: str, file: Path, sha256: str, store: Store) -> None:
-    """Stream a file to a temporary name, compare its hash and rename it."""
-    aside = temporary_name(file)
+    """Fetch a file, and keep it only if it has the expected hash."""
     logger.info("fetching %s", url)
     with translate_disk_errors(store.root):
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            received, _ = _stream(url, aside) or ("", None)
+        with atomic_file(file) as aside:
+            received, _ = _stream(url, aside)
             if received != sha256:
                 raise DataError(
                     f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is expected. "
                     "Set sha256 to the first if you trust the file, or use the expected file."
                 )
-            aside.replace(file)
-        finally:
-            aside.unlink(missing_ok=True)
-        flush_to_disk(file.parent)
 
 
-def _stream(
-    url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyType({})
-) -> tuple[str, httpx.Headers] | None:
-    """Write the content of a URL to a file, flushed to disk; return its SHA-256 and the headers of the answer.
+def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyType({})) -> tuple[str, httpx.Headers]:
+    """Write the content of a URL to a file, and return its SHA-256 and the headers of the answer.
 
-    `conditions` are headers that ask for changed content only. None is returned if it has not changed.
+    `conditions` are headers that ask for changed content only. The hash is empty if it has not changed.
     """
     sha256, began = hashlib.sha256(), time.monotonic()
 
@@ -144,13 +136,11 @@ def _stream(
             aside.open("wb") as file,
         ):
             if conditions and response.status_code == httpx.codes.NOT_MODIFIED:
-                return None
+                return "", response.headers
             response.raise_for_status()
             for block in _limited(url, response, began):
                 sha256.update(block)
                 file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
     except httpx.TooManyRedirects:
         raise DataError(f"{url}: redirects more than {_MAX_REDIRECTS} times. {_REMEDY}") from None
     except httpx.HTTPStatusError as error:

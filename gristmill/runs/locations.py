@@ -25,9 +25,7 @@ from gristmill.settings.base import URL_SCHEMES
 from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
-LATEST = (
-    "latest.json"  # in the folder of a URL with `refresh`: hash of its last content, and what the server said of it
-)
+LATEST = "latest.json"  # in the folder of a URL with `refresh`: what is known of its last content
 
 _PACKAGE = "package://"
 _MAX_NAME_LENGTH = 100  # of a file's name that is taken from a URL

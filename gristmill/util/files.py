@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,24 @@ Stat = list[int]  # size, mtime_ns, ctime_ns, inode: a list, as JSON returns it
 _MIN_AGE_NS = 2_000_000_000
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file: to a temporary name, flushed to disk, then renamed over what was there."""
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name; the file written there is flushed to disk, then renamed over what was at `path`."""
     aside = temporary_name(path)
     try:
-        with aside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield aside
+        flush_to_disk(aside)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file by `atomic_file`."""
+    with atomic_file(path) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def create_atomically(path: Path, content: str | bytes) -> bool:

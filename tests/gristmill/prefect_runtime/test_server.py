@@ -286,7 +286,7 @@ def test_runs_are_tagged_and_send_heartbeats_where_a_server_outlives_them(
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     monkeypatch.setattr(os, "environ", {})
-    monkeypatch.setattr(server, "_wait_for", lambda *_: None)
+    monkeypatch.setattr(server, "_find_problem", lambda _: "")
     monkeypatch.setattr("prefect.context.refresh_global_settings_context", lambda: None)
     server._wait_and_use("http://own", SimpleNamespace(), schedules)
 
