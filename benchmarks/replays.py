@@ -31,7 +31,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network
 from gristmill.domains.timeseries.ingest import ingest as write_ingested
 from gristmill.domains.timeseries.preprocess import preprocess
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import Unsuitable
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry

@@ -170,7 +170,7 @@ def _all_made(run: Run, stages: list[Stage]) -> bool:
 def _check_slices(run: Run) -> None:
     """Check the columns to slice scores by, because evaluate would fail only after the training."""
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
-        from gristmill.domains.common.classification.score_table import check_slices
+        from gristmill.domains.common.classification.evaluation import check_slices
 
         check_slices(slices, _prepared(run))
 

@@ -6,16 +6,20 @@ Scores are kept by part of the data (`validation`, `test`) and metric. A score t
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from gristmill.settings.messages import whole_percents
 from gristmill.util.table_io import read_document, write_document
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FILE = "scores.json"
 LEADERBOARD = "leaderboard.parquet"  # candidates and their losses, in the artifact of select
 MODEL = "model"  # name of the model among its baselines
+LABELS = ("part", "forecaster", "by", "group", "examples")  # columns of a table of scores that are not metrics
 
 ByMetric = dict[str, float | None]
 ByPart = dict[str, ByMetric]
@@ -168,6 +172,15 @@ def summarise(
         "shown": list(shown),
         "headline": headline if higher_is_better is None else headline | {"higher_is_better": higher_is_better},
     }
+
+
+def scores_by_part(table: "pd.DataFrame") -> dict[str, ByPart]:
+    """Return the scores of whole parts, by forecaster, part and metric, from a table with a row for each group."""
+    scored: dict[str, ByPart] = {}
+    for row in table[table["by"] == "all"].to_dict("records"):
+        values = {str(key): None if value != value else value for key, value in row.items() if key not in LABELS}
+        scored.setdefault(row["forecaster"], {})[row["part"]] = values
+    return scored
 
 
 def write_exported(folder: Path, evaluate: Path, **measured: Any) -> None:

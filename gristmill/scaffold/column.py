@@ -23,25 +23,8 @@ _DECORATED_NUMBER = (  # -1,234.50 €, 2,50,000 or 1.1k
 _WITH_TEXT = r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,8})$"
 _MAX_CATEGORIES = 50
 _MAX_CATEGORY_SHARE = 0.2  # distinct values per row; beyond it, there are too few rows per value
-MISSING_MARKS = {
-    "na",
-    "n/a",
-    "n.a.",
-    "#n/a",
-    "nan",
-    "null",
-    "nil",
-    "none",
-    "missing",
-    "?",
-    "-",
-    "--",
-    "–",
-    "—",
-    ".",
-    "..",
-    "*",
-}
+MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing"}
+MISSING_MARKS |= {"?", "-", "--", "–", "—", ".", "..", "*"}
 _MAX_BAD_SHARE = 0.1  # maximum share of bad cells for a column to count as numeric
 _MAX_BAD_SHARE_OF_TARGET = 0.5  # maximum share of bad cells for a column that could be the target after corrections
 

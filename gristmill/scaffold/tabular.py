@@ -11,11 +11,10 @@ from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.leaks import leak_notes
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
-from gristmill.scaffold.target_column import choose_target, unused_notes
+from gristmill.scaffold.target_column import choose_target, leak_notes, unused_notes
 
 _MIN_ROWS = 10
 _SMALL_TABLE = 300  # rows

@@ -22,21 +22,8 @@ from gristmill.sources.rows import Rows
 
 _TIME_WORDS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp", "ds", "period", "year", "yr", "jahr"}
 _TIME_WORDS |= {"month", "week", "day", "hour", "quarter", "t", "step", "index", "obs", "unnamed"}
-_TIME_WORDS |= {
-    "ts",
-    "dt",
-    "epoch",
-    "unix",
-    "unixtime",
-    "when",
-    "zeit",
-    "uhrzeit",
-    "monat",
-    "woche",
-    "mois",
-    "mes",
-    "fecha",
-}
+_TIME_WORDS |= {"ts", "dt", "epoch", "unix", "unixtime", "when"}
+_TIME_WORDS |= {"zeit", "uhrzeit", "monat", "woche", "mois", "mes", "fecha"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
 _HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
 _HOURS = ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)

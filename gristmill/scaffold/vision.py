@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.classification.classes import check_classes
+from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.vision import decode
 from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS
 from gristmill.domains.vision.pretrained_files import weights_at_hand

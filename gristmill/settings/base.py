@@ -192,6 +192,14 @@ class Fit(Settings):
         return schedule
 
 
+class TrainOnExamples(Fit):
+    """Training of a network on examples, such as texts, photos and rows, of which there may be few."""
+
+    few_examples: Literal["train", "average", "refuse"] = (
+        "train"  # below 1,000 examples: as usual, average networks of 3 folds, or no model
+    )
+
+
 def locations(table: Settings) -> Iterator[tuple[str, str]]:
     """Yield (field, location) for every field of a table that says where data lies."""
     for name in _marked(type(table), _Mark.LOCATION):

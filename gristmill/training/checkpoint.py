@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.keys import digest_of, digest_of_file
+from gristmill.keys import digest_of_file
+from gristmill.util import sealed_json
 from gristmill.util.files import flush_folder, rename_folder
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def save(folder: Path, epoch: int, arrays: Mapping[str, npt.NDArray[Any]], state
         temporary.mkdir(parents=True)
         np.savez(temporary / "arrays.npz", allow_pickle=False, **arrays)
         content = {"epoch": epoch, "arrays": digest_of_file(temporary / "arrays.npz"), "state": dict(state)}
-        (temporary / "state.json").write_text(json.dumps(content | {"seal": digest_of(content)}))
+        (temporary / "state.json").write_text(json.dumps(sealed_json.seal(content)))
         flush_folder(temporary)
         rename_folder(temporary, folder / f"epoch-{epoch:06d}")
     except OSError as error:
@@ -60,9 +61,8 @@ def load(folder: Path) -> tuple[int, Arrays, dict[str, Any]] | None:
     """
     for path in _newest_first(folder):
         try:
-            content = json.loads((path / "state.json").read_bytes())
-            seal = content.pop("seal")
-            if digest_of(content) != seal or digest_of_file(path / "arrays.npz") != content["arrays"]:
+            content, is_intact = sealed_json.unseal((path / "state.json").read_bytes())
+            if not is_intact or digest_of_file(path / "arrays.npz") != content["arrays"]:
                 raise ValueError("its hash does not match")
             with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
                 return content["epoch"], dict(arrays), content["state"]

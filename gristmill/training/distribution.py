@@ -1,8 +1,12 @@
-"""Training on all devices of one machine: each device learns from a part of every batch; all keep equal weights.
+"""Training on all devices of one machine, and in mixed precision.
+
+Each device learns from a part of every batch; all keep equal weights.
 
 A batch is made as for one device, including augmentation, and then split. Gradient (before clipping), loss and accuracy
 are those of the whole batch, even if the parts differ in size. Training therefore differs from that on one device only
 by rounding and by the random draws of dropout.
+
+In mixed precision, most layers compute in 16 bits; weights, inputs and outputs stay in 32 bits.
 """
 
 import logging
@@ -15,7 +19,6 @@ import tensorflow as tf
 from gristmill.errors import RequestError
 from gristmill.settings.base import Fit
 from gristmill.settings.messages import keras_reason
-from gristmill.training.precision import set_precision
 
 logger = logging.getLogger(__name__)
 
@@ -126,3 +129,29 @@ def _part(size: Any, number: int, devices: int) -> tuple[Any, Any]:
     """Return the beginning and size of a device's part of a batch; sizes differ by at most one and may be 0."""
     begin = size * number // devices
     return begin, size * (number + 1) // devices - begin
+
+
+def set_precision(network: keras.Model, precision: str) -> None:
+    """Set the precision of the layers of a float32 network, from the first with weights to the last but one.
+
+    Layers before the first one with weights (the scaling of inputs), the last layer with weights and all after it
+    compute in float32. Batch normalisation computes mean and variance in float32 anyway.
+    """
+    layers = _flat_layers(network)
+    weighted = [at for at, layer in enumerate(layers) if layer.weights]
+    if precision == "float32" or not weighted:
+        return
+    for layer in layers[weighted[0] : weighted[-1]]:
+        for part in layer._flatten_layers():  # a recurrent layer has a cell, a bidirectional one two layers
+            part.dtype_policy = precision
+
+
+def with_loss_scaling(optimizer: keras.optimizers.Optimizer, precision: str) -> keras.optimizers.Optimizer:
+    """Return the optimizer; for float16 one that scales the loss, so that small gradients do not become zero."""
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
+
+
+def _flat_layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """Return a network's layers in order, including those of nested networks."""
+    nested = (_flat_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in network.layers)
+    return [layer for layers in nested for layer in layers]

@@ -28,10 +28,10 @@ from gristmill.training.distribution import (
     make_learner,
     make_strategy,
     reseed_per_replica,
+    with_loss_scaling,
 )
 from gristmill.training.history import TrainingHistory
 from gristmill.training.learning_rate import Loss, RateTrial
-from gristmill.training.precision import with_loss_scaling
 from gristmill.training.progress import Epoch
 from gristmill.training.tensorboard import Curves
 

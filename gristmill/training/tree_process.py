@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +49,11 @@ def main() -> None:
 
 def fit(given: TreeFit) -> Trees:
     """Return the trees of one fit: a model for each output, or one for all classes."""
-    models = list(_models(given))
+    models = _models(given)
     classes = max(given.settings.classes, 1)
     trees = [
         (tree, output * classes + number % classes)
-        for output, (model, _) in enumerate(models)
+        for output, model in enumerate(models)
         for number, tree in enumerate(model["tree_info"])
     ]
     tables = _Tables(given.features.shape[1])
@@ -68,16 +67,14 @@ def fit(given: TreeFit) -> Trees:
         values=np.array(tables.values, np.float32),
         roots=np.array(roots, np.int32),
         outputs=np.array([output for _, output in trees], np.int32),
-        rounds=np.array([len(model["tree_info"]) // classes for model, _ in models], np.int32),
-        losses=np.array([loss for _, loss in models]),
-        features=tables.features,
+        rounds=np.array([len(model["tree_info"]) // classes for model in models], np.int32),
         size=classes * len(models),
         depth=tables.depth,
     )
 
 
-def _models(given: TreeFit) -> Iterator[tuple[dict[str, Any], float]]:
-    """Yield the dumped model and the validation loss of each output."""
+def _models(given: TreeFit) -> list[dict[str, Any]]:
+    """Return the dumped model of each output."""
     import lightgbm
 
     settings = given.settings
@@ -87,6 +84,7 @@ def _models(given: TreeFit) -> Iterator[tuple[dict[str, Any], float]]:
     if given.validation:
         features, truth = given.validation[0], given.validation[1].reshape(len(given.validation[1]), -1)
         validation = data.create_valid(features, truth[:, 0])
+    models = []
     for output in range(targets.shape[1]):
         callbacks: list[Any] = []
         data.set_label(targets[:, output])
@@ -95,8 +93,8 @@ def _models(given: TreeFit) -> Iterator[tuple[dict[str, Any], float]]:
             callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)]
         rounds = settings.rounds if isinstance(settings.rounds, int) else settings.rounds[output]
         model = lightgbm.train(options, data, rounds, [validation] if validation else None, callbacks=callbacks)
-        loss = min(model.best_score["valid_0"].values()) if validation else np.nan
-        yield model.dump_model(model.best_iteration if validation else None), loss
+        models.append(model.dump_model(model.best_iteration if validation else None))
+    return models
 
 
 def _options(settings: TreeSettings) -> dict[str, Any]:

@@ -85,8 +85,6 @@ class Trees:
     roots: npt.NDArray[np.int32]  # (trees,)
     outputs: npt.NDArray[np.int32]  # (trees,): the output to which a tree adds, from 0 on
     rounds: npt.NDArray[np.int32]  # (models,): rounds of each output, or of all classes
-    losses: npt.NDArray[np.float64]  # (models,): lowest validation loss of each; NaN without validation rows
-    features: int
     size: int  # number of outputs
     depth: int  # maximum number of steps from a root to a leaf
 
@@ -136,7 +134,6 @@ def average_trees(fitted: Sequence[Trees]) -> Trees:
         roots=joined("roots", shifted=True),
         outputs=joined("outputs"),
         rounds=joined("rounds"),
-        losses=joined("losses"),
         depth=max(trees.depth for trees in fitted),
     )
 

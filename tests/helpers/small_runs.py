@@ -311,7 +311,7 @@ def with_bundle(folders: Folders, settings: Export, root: Path | None = None) ->
 def networks(model: "Model", settings: Train, layout: Layout) -> "tuple[keras.Model, keras.Model]":
     """Return a model's own network, and the same from standardised windows to standardised forecasts."""
     from gristmill.domains.timeseries.normalisation import standardised
-    from gristmill.domains.timeseries.train_network import build
+    from gristmill.domains.timeseries.train import build
 
     core = build(model, (), settings, layout)
     levels = len(settings.quantiles) if settings.loss == "quantile" else 1

@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
-from gristmill.domains.common.settings import TrainOnExamples
-from gristmill.settings.base import AnyShare, Column, Columns, Settings, Share
+from gristmill.settings.base import AnyShare, Column, Columns, Settings, Share, TrainOnExamples
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select

@@ -1,7 +1,6 @@
 """Small training sets without validation and test texts, for `gristmill check`."""
 
-from gristmill.domains.common.classification.few_examples import choose_examples
-from gristmill.domains.common.few_examples import Folders
+from gristmill.domains.common.few_examples import Folders, choose_examples
 from gristmill.domains.common.folds import Split
 from gristmill.domains.text import dataset, vectors
 from gristmill.domains.text import tokenizer as tokenizers

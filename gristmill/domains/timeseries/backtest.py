@@ -10,7 +10,7 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest_blocks import cut_at_block
 from gristmill.domains.timeseries.forecasts import as_rows, forecast_part
 from gristmill.domains.timeseries.settings import Backtest, Train
-from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
+from gristmill.domains.timeseries.train import AnyModel, fit_forecaster
 from gristmill.training.fit import FitArguments
 from gristmill.util.table_io import write_document, write_table
 

@@ -13,22 +13,21 @@ import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, succeeded
-from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
 from gristmill.domains.timeseries.baseline_forecasts import missing_baselines
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns
-from gristmill.domains.timeseries.forecast_tables import write_forecasts
 from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE, Intervals
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
+from gristmill.domains.timeseries.score_table import write_forecasts
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.sparse_demand import is_sparse
 from gristmill.domains.timeseries.windows import Origins
-from gristmill.runs.scores import FILE, MODEL, summarise
+from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
 

@@ -2,7 +2,7 @@
 
 A quantile is the forecast plus or minus a factor times the local scale of the window. The local scale is the mean
 absolute difference between values one season apart, over the last 36 differences. There is one factor for each level,
-step of the horizon and target (`conformal.py`).
+step of the horizon and target (`calibration.py`).
 
 Where values are skewed, as demand with many zeros is, a quantile is a factor times the level of the window instead. The
 level is the forecast plus a share of the local scale, so it is positive even if the forecast is 0. Then the median has

@@ -13,7 +13,7 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import average
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
+from gristmill.domains.timeseries.train import AnyModel, fit_forecaster
 from gristmill.settings.selection import Auto
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory

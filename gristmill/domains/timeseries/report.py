@@ -12,8 +12,8 @@ import pandas as pd
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.timeseries import dataset, decomposition, plots
 from gristmill.domains.timeseries.dataset import FORECAST, PARTS, Prepared
-from gristmill.domains.timeseries.forecast_tables import SCORES, read_scores
 from gristmill.domains.timeseries.forecasts import read_first_series
+from gristmill.domains.timeseries.score_table import SCORES, read_scores
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg

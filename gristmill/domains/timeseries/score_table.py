@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,15 @@ import pandas as pd
 
 from gristmill.domains.timeseries import metrics
 from gristmill.domains.timeseries.dataset import Prepared, range_sums
-from gristmill.domains.timeseries.forecasts import Array, Forecasts
+from gristmill.domains.timeseries.forecasts import PREDICTIONS, Array, Forecasts, as_rows, prediction_columns
+from gristmill.util.table_io import read_table, table_writer
 
 NAIVE = "naive"
 POINT_METRICS = ("mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill")
 QUANTILE_METRICS = ("pinball", "coverage", "width", "wql")
 ROOT_METRICS = ("rmse", "rmsse")  # roots of the mean of their losses
+
+SCORES = "scores.parquet"  # of all parts, in the artifact of evaluate
 
 Sums = npt.NDArray[np.float64]  # (2, groups): sum of the losses that count, and their number
 
@@ -216,3 +221,30 @@ def _naive_errors(data: Prepared, part: str) -> Array:
         found[chosen, 0] = range_sums(np.abs(errors), ranges) / counts
         found[chosen, 1] = np.sqrt(range_sums(np.square(errors), ranges) / counts)
     return found
+
+
+def write_forecasts(data: Prepared, parts: Mapping[str, Iterator[Forecasts]], out: Path) -> pd.DataFrame:
+    """Write `predictions.parquet` and `scores.parquet` from blocks of whole series of each part.
+
+    What a part does not have is NaN there. Returns the scores without those of single series.
+    """
+    first = {part: next(blocks) for part, blocks in parts.items()}
+    columns = prediction_columns(data, first.values())
+    metrics = columns_of(has_quantiles=any(own.levels for own in first.values()))
+    whole = []
+    with table_writer(out / PREDICTIONS) as write_rows, table_writer(out / SCORES) as write_scores:
+        for part, blocks in parts.items():
+            scores = PartScores(data, part)
+            for block in chain([first.pop(part)], blocks):
+                for some in block.blocks():
+                    write_rows(as_rows(data, some, part=part).reindex(columns=columns))
+                if (by_series := scores.add(block)) is not None:
+                    write_scores(by_series.reindex(columns=metrics))
+            whole.append(scores.table().reindex(columns=metrics))
+            write_scores(whole[-1])
+    return pd.concat(whole)
+
+
+def read_scores(folder: Path) -> pd.DataFrame:
+    """Read the scores from the folder of `evaluate`, without those of single series."""
+    return read_table(folder / SCORES, by=("all", "step", "channel"))

@@ -2,14 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
+
+import keras
+from keras import ops
 
 from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Layout, Prepared
+from gristmill.domains.timeseries.feed import WindowFeed
 from gristmill.domains.timeseries.forecasts import VALIDATION, by_network, write_forecast
+from gristmill.domains.timeseries.model_shape import Shape
+from gristmill.domains.timeseries.normalisation import around, standardised
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
-from gristmill.training.fit import FitArguments
-from gristmill.training.outputs import ClosedForm, write_trained
+from gristmill.domains.timeseries.view import check_complete, view
+from gristmill.errors import RequestError
+from gristmill.training.fit import FitArguments, OnEpoch, fit
+from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
+from gristmill.training.seeds import seeded
+
+AnyModel = Model | ClosedForm
 
 
 def train(
@@ -38,3 +50,74 @@ def train(
         write_forecast(by_network(network, data.seen_by(network), starts), out / VALIDATION)
         network, _ = fit_forecaster(model, train, data.known_before("test"), **arguments)
     return write_trained(network, history, out, quantiles=list(train.quantiles) if train.loss == "quantile" else None)
+
+
+def fit_forecaster(
+    model: AnyModel,
+    settings: Train,
+    data: Prepared,
+    scratch: Path,
+    logs: Path,
+    on_epoch: OnEpoch,
+    until: int | None = None,
+    files: Sequence[Path] = (),
+) -> tuple[keras.Model, TrainingHistory]:
+    """Train a model on the training windows; return its network in raw units, and the history of training.
+
+    With `until` training ends after that epoch. The other arguments and errors are those of `train`.
+    """
+    data = view(model, data)
+    check_compatible(model, settings, data)
+    if isinstance(model, ClosedForm):
+        keras.backend.clear_session()  # names of layers must not depend on other work of this process
+        return model.fit(data), TrainingHistory()
+    check_complete(data)
+    core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
+    sequence = settings.targets == "sequence"
+    network = standardised(core, data.layout, _levels(settings), sequence)
+    feed = WindowFeed(data, settings)
+    loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
+    history = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
+    return around(network, data.layout, sequence, getattr(model, "history", None)), history
+
+
+def build(model: Model, files: Sequence[Path], settings: Train, layout: Layout) -> keras.Model:
+    """Return the network of the model itself, (batch, history, columns) to (batch, [history,] outputs)."""
+    shape = Shape.of(layout, _levels(settings), settings.targets == "sequence")
+    steps = (None, shape.history)
+    outputs = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
+    network = build_network(model, files, shape)
+    return check_network_shape(
+        network, "window", [(step, shape.columns) for step in steps], outputs, output_name="standardised values"
+    )
+
+
+def _levels(settings: Train) -> int:
+    """Return the number of values forecast for each target."""
+    return len(settings.quantiles) if settings.loss == "quantile" else 1
+
+
+def pinball(quantiles: tuple[float, ...]) -> Any:
+    """Return the loss that is minimal at these quantiles (Koenker & Bassett, "Regression Quantiles", 1978)."""
+
+    def quantile_loss(truth: Any, forecast: Any) -> Any:
+        by_level = ops.reshape(forecast, (-1, *truth.shape[1:], len(quantiles)))
+        error = truth[..., None] - by_level
+        levels = ops.convert_to_tensor(quantiles, dtype=error.dtype)
+        return ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
+
+    return quantile_loss
+
+
+def check_compatible(model: AnyModel, settings: Train, data: Prepared) -> None:
+    """Raise an error for settings that contradict each other."""
+    if settings.targets == "sequence" and data.layout.normalise != "none":
+        raise RequestError(
+            f"preprocess.normalise = {data.layout.normalise!r} shows each step of a window the values that "
+            "train.targets = 'sequence' asks it to forecast. Set one of them to its default."
+        )
+    if isinstance(model, ClosedForm) and (settings.loss == "quantile" or settings.targets == "sequence"):
+        raise RequestError(
+            "a model in closed form minimises squared errors after the last step: it supports neither "
+            "train.loss = 'quantile' nor train.targets = 'sequence'. Choose another model."
+        )

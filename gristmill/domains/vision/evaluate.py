@@ -13,11 +13,11 @@ from gristmill.domains.common.candidates import CandidateArtifacts, fit_baseline
 from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
+    check_slices,
     held_out_and_test,
     parts_to_score,
     write_scores,
 )
-from gristmill.domains.common.classification.score_table import check_slices
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared

@@ -1,7 +1,6 @@
 """A few prepared training images, for `gristmill check`."""
 
-from gristmill.domains.common.classification.few_examples import choose_examples
-from gristmill.domains.common.few_examples import Folders
+from gristmill.domains.common.few_examples import Folders, choose_examples
 from gristmill.domains.common.folds import Split
 from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.fold_data import records, write_split

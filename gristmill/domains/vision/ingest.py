@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, check_violations, class_violations
-from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
+from gristmill.domains.common.classification.labelled import check_classes, count_by_class, quartiles
 from gristmill.domains.vision import decode, near_copies, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from gristmill.scaffold.levels import choose_normalisation
 from gristmill.scaffold.proposal import values_of
+from gristmill.scaffold.timeseries import choose_normalisation
 
 WEEKS = np.arange(300)
 WAVES = 10 * np.sin(2 * np.pi * WEEKS / 52) + np.random.default_rng(1).normal(size=300)

@@ -56,7 +56,7 @@ TRAINING = {
     "gristmill.domains.timeseries.models",
     "gristmill.domains.timeseries.models.recurrent",
     "gristmill.domains.timeseries.normalisation",
-    "gristmill.domains.timeseries.train_network",
+    "gristmill.domains.timeseries.train",
     "gristmill.domains.timeseries.view",
     "gristmill.domains.timeseries.window_graph",  # fills windows that begin before their series
     "gristmill.domains.timeseries.windows",
@@ -72,12 +72,12 @@ TRAINING = {
     "gristmill.training.history",
     "gristmill.training.learning_rate",
     "gristmill.training.outputs",
-    "gristmill.training.precision",
     "gristmill.training.saved_network",
     "gristmill.training.seeds",
     "gristmill.training.tensorboard",  # only writes logs, but takes part in every epoch
     "gristmill.util.files",  # flushes and renames checkpoints
     "gristmill.util.npy_header",
+    "gristmill.util.sealed_json",  # reveals damaged checkpoints
     "gristmill.util.timing",  # only measures how long a prediction takes
 }
 CLOSURES = {
@@ -86,7 +86,6 @@ CLOSURES = {
         "gristmill.data_schema.checks",
         "gristmill.domains.timeseries.cleaning",
         "gristmill.domains.timeseries.dedup_and_sort",
-        "gristmill.domains.timeseries.fill_gaps",
         "gristmill.domains.timeseries.grid",
         "gristmill.domains.timeseries.ingest",
         "gristmill.domains.timeseries.parse_times",
@@ -132,7 +131,6 @@ CLOSURES = {
         "gristmill.domains.timeseries.backtest_scores",
         "gristmill.domains.timeseries.baseline_forecasts",
         "gristmill.domains.timeseries.calibration",
-        "gristmill.domains.timeseries.conformal",
         "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.ensemble",
         "gristmill.domains.timeseries.forecasts",
@@ -161,19 +159,17 @@ CLOSURES = {
         "gristmill.domains.common.candidates",
         "gristmill.domains.common.ensemble_weights",
         "gristmill.domains.common.permutation_importance",
-        "gristmill.domains.common.score_table",
         "gristmill.domains.common.selection",
         "gristmill.domains.timeseries.anomalies",
         "gristmill.domains.timeseries.backtest_scores",
         "gristmill.domains.timeseries.baseline_forecasts",
         "gristmill.domains.timeseries.calibration",
-        "gristmill.domains.timeseries.conformal",
         "gristmill.domains.timeseries.change_points",
         "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.decomposition",
         "gristmill.domains.timeseries.ensemble",
         "gristmill.domains.timeseries.evaluate",
-        "gristmill.domains.timeseries.forecast_tables",
+        "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.forecasts",
         "gristmill.domains.timeseries.importance",
         "gristmill.domains.timeseries.intervals",
@@ -181,7 +177,6 @@ CLOSURES = {
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.naive",  # the only baseline that is asked for
         "gristmill.domains.timeseries.part_forecasts",
-        "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.sparse_demand",
         "gristmill.domains.timeseries.window_graph",

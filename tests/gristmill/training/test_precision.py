@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.training.precision import set_precision, with_loss_scaling
+from gristmill.training.distribution import set_precision, with_loss_scaling
 from gristmill.util.table_io import read_table
 from helpers.small_trainings import train_domain, train_interrupted, weights_of
 

@@ -1,21 +1,118 @@
-"""Evaluation of a classifier: its predictions and those of baselines and other candidates, and their scores."""
+"""Evaluation of a classifier: its predictions and those of baselines and other candidates, and their scores.
 
-from collections.abc import Mapping
+Scores have one row for each part, forecaster and group of examples.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.held_out import validation_probabilities
-from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
-from gristmill.domains.common.classification.score_table import described, score_table, summarised
 from gristmill.domains.common.selection import summary_of
-from gristmill.runs.scores import FILE, MODEL
+from gristmill.errors import RequestError
+from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
+from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import write_document, write_table
 
+ProbabilitiesByModel = dict[str, Probabilities]  # the model, then the baselines
 ProbabilitiesByPart = dict[str, Probabilities]
+Row = dict[str, Any]
+
+_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
+
+
+def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
+    """Raise a `RequestError` for a slice that is not a column of metadata, or that has a name of the scores."""
+    for name in slices:
+        if name not in data.columns:
+            raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
+
+
+def score_table(
+    data: LabelledDataset, part: str, by_model: ProbabilitiesByModel, slices: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
+
+    `by` is `all`, `class` or a column of the metadata. A class has only precision, recall and F1; all other groups
+    have their means over the classes that have examples.
+    """
+    rows = []
+    for name, probabilities in by_model.items():
+        labels = {"part": part, "forecaster": name}
+        rows += [labels | row for row in _group_rows(data, part, probabilities, slices)]
+        rows += [labels | row for row in _class_rows(data, part, probabilities)]
+    return pd.DataFrame(rows)
+
+
+def _group_rows(
+    data: LabelledDataset, part: str, probabilities: Probabilities, slices: tuple[str, ...]
+) -> Iterator[Row]:
+    """Yield the scores of the whole part, and of the examples that share a value of a column."""
+    index, truth = data.rows(part), data.labels(part)
+    yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities)
+    for column in slices:
+        values = index[column]
+        if not isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.fillna("–").astype(str)
+        for value in values.sort_values().unique():  # categories have an order of their own
+            chosen = (values == value).to_numpy()
+            metrics = _metrics(truth[chosen], probabilities[chosen])
+            yield {"by": column, "group": value, "examples": int(chosen.sum())} | metrics
+
+
+def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities) -> Iterator[Row]:
+    """Yield the scores of each class."""
+    classes = data.classes
+    counts = scores.confusion(data.labels(part), probabilities.argmax(axis=1), len(classes))
+    measured = zip(scores.precision(counts), scores.recall(counts), scores.f1(counts), strict=True)
+    for name, examples, (precision, recall, f1) in zip(classes, counts.sum(axis=1), measured, strict=True):
+        metrics = {"precision": precision, "recall": recall, "f1": f1}
+        yield {"by": "class", "group": name, "examples": int(examples)} | metrics
+
+
+def _metrics(truth: Labels, probabilities: Probabilities) -> dict[str, float | None]:
+    """Return the metrics of some examples, with `roc_auc` for two classes."""
+    predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    counts = scores.confusion(truth, predicted, classes)
+    measured = {
+        "accuracy": scores.accuracy(truth, predicted),
+        "precision": float(np.nanmean(scores.precision(counts))),
+        "recall": float(np.nanmean(scores.recall(counts))),
+        "f1": float(np.nanmean(scores.f1(counts))),
+        "log_loss": scores.log_loss(truth, probabilities),
+        "brier": scores.brier(truth, probabilities),
+        "ece": scores.ece(truth, probabilities),
+    }
+    return measured | ({"roc_auc": scores.roc_auc(truth, probabilities)} if classes == 2 else {})
+
+
+def summarised(
+    table: pd.DataFrame, selected: dict[str, Any] | None = None, others: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the content of `scores.json` that all domains write; the accuracy decides.
+
+    For `selected` and `others` see `summarise`.
+    """
+    scored = scores_by_part(table)
+    shown = [name for name in _MAIN_METRICS if name in scored[MODEL]["test"]]
+    return summarise(scored, "accuracy", shown, higher_is_better=True, selected=selected, others=others)
+
+
+def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:
+    """Return confusion matrix and calibration of the test set."""
+    truth, classes = data.labels("test"), data.classes
+    return {
+        "classes": classes,
+        "confusion": scores.confusion(truth, probabilities.argmax(axis=1), len(classes)).tolist(),
+        "calibration": scores.reliability(truth, probabilities),
+    }
 
 
 def parts_to_score(data: LabelledDataset) -> list[str]:

@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gristmill.domains.common.settings import TrainOnExamples
-from gristmill.settings.base import Share
+from gristmill.settings.base import Share, TrainOnExamples
 
 Part = NonNegativeInt | Share  # number of examples, or their share
 

@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Backtest, Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled

@@ -17,8 +17,7 @@ from gristmill.domains.timeseries.backtest_scores import (
     summarised,
     with_baselines,
 )
-from gristmill.domains.timeseries.calibration import local_scales
-from gristmill.domains.timeseries.conformal import calibrate
+from gristmill.domains.timeseries.calibration import calibrate, local_scales
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.settings import Backtest, Train

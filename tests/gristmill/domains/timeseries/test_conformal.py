@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.domains.timeseries import conformal
-from gristmill.domains.timeseries.conformal import calibrate
+from gristmill.domains.timeseries import calibration
+from gristmill.domains.timeseries.calibration import calibrate
 from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 
@@ -108,7 +108,7 @@ def test_few_rough_windows_are_calibrated_with_the_others() -> None:
 
 
 def test_a_ratio_is_the_truth_of_the_finite_sample_rank_divided_by_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conformal, "_ratios", lambda windows, symmetric: (True,))
+    monkeypatch.setattr(calibration, "_ratios", lambda windows, symmetric: (True,))
     levels = (0.1, 0.25, 0.5, 0.75, 0.9)
     forecast, scale = np.full((19, 1, 1), 7.0), np.full((19, 1), 10.0)  # so the level is 10
     truth = np.random.default_rng(0).permutation(np.arange(1.0, 20)).reshape(-1, 1, 1)

@@ -19,7 +19,7 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.export.formats import FORMATS
 from gristmill.training import saved_network
 from helpers.small_runs import assembled

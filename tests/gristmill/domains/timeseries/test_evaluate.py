@@ -14,8 +14,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries import dataset, forecasts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
-from gristmill.domains.timeseries.calibration import local_scales
-from gristmill.domains.timeseries.conformal import calibrate
+from gristmill.domains.timeseries.calibration import calibrate, local_scales
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.evaluate import evaluate, summarised

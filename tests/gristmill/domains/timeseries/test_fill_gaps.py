@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import fill_gaps
-from gristmill.domains.timeseries.fill_gaps import FILLERS, forward_fill, interpolate, seasonal
+from gristmill.domains.timeseries import cleaning
+from gristmill.domains.timeseries.cleaning import FILLERS, forward_fill, interpolate, seasonal
 
 NAN = np.nan
 values_with_holes = st.lists(st.sampled_from([NAN, 1.0, 2.5, -4.0, 7.0]), min_size=1, max_size=12)
@@ -72,7 +72,7 @@ def test_a_season_on_a_line_is_restored_whole(hole: slice) -> None:
 
 
 def seasons_of(monkeypatch: pytest.MonkeyPatch, season: int) -> None:
-    monkeypatch.setattr(fill_gaps, "find_season", lambda values: season)
+    monkeypatch.setattr(cleaning, "find_season", lambda values: season)
 
 
 def test_later_seasons_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.conformal import calibrate
+from gristmill.domains.timeseries.calibration import calibrate
 from gristmill.domains.timeseries.intervals import (
     DIFFERENCES,
     MAX_LAG,

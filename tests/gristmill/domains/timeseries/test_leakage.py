@@ -23,7 +23,7 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.normalisation import around
 from gristmill.domains.timeseries.settings import Backtest, Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.domains.timeseries.windows import history_index, sequence_index, target_index
 from gristmill.errors import DataError
 from helpers.small_runs import assembled, networks

@@ -14,8 +14,7 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.refit import of_everything, refit
 from gristmill.domains.timeseries.select import select
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train import train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster, train
 from gristmill.project.project import Project
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.selection import Auto, Select

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Rnn
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import build, check_compatible, fit_forecaster, pinball
+from gristmill.domains.timeseries.train import build, check_compatible, fit_forecaster, pinball
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training.outputs import build_network

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gristmill.domains.common.classification.score_table import summarised
+from gristmill.domains.common.classification.evaluation import summarised
 
 
 def test_the_best_baseline_has_the_highest_accuracy_on_the_test_part() -> None:

@@ -9,7 +9,7 @@ import pytest
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import RequestError
 from helpers.small_runs import assembled
 

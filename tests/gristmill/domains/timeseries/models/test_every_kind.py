@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.export import bundle
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network

@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.domains.timeseries.view import ViewSettings
 from gristmill.export.formats import FORMATS
 from gristmill.settings.kinds import kinds, settings_of

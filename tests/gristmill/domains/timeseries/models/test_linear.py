@@ -12,7 +12,7 @@ import pytest
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.linear import Linear, Ridge
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from helpers.small_runs import assembled
 
 Array = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import pytest
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import Unsuitable
 from gristmill.settings.kinds import kinds, settings_of
 from helpers.small_runs import assembled
