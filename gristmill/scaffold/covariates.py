@@ -37,12 +37,7 @@ class Covariates:
 
 
 def choose_covariates(
-    table: pd.DataFrame,
-    target: str,
-    columns: list[str],
-    ahead: Collection[str],
-    windows: Preprocess,
-    frequency: str,
+    table: pd.DataFrame, target: str, columns: list[str], ahead: Collection[str], windows: Preprocess, frequency: str
 ) -> Covariates:
     """Return the covariates that lower the error.
 

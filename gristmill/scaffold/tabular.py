@@ -43,12 +43,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     columns = _columns(Guess("target", chosen.name, why), numbers, categories, table)
     sizes = _sizes(len(table.rows.frame))
     _try_stages(table, columns, sizes)
-    tables = {
-        "source": table.guesses,
-        "ingest": columns,
-        "preprocess": sizes,
-        "model": auto_guesses("tabular"),
-    }
+    tables = {"source": table.guesses, "ingest": columns, "preprocess": sizes, "model": auto_guesses("tabular")}
     notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)}, unused)
     notes += leak_notes(chosen, [*numbers, *categories])
     if chosen.distinct == 2:

@@ -52,15 +52,12 @@ class Feed(Protocol):
 
     def stream(self, first_epoch: int) -> tf.data.Dataset:
         """Return the elements of all epochs from `first_epoch` (from 0) on; they depend on epoch and seed alone."""
-        ...
 
     def each(self, element: tf.Tensor, update: Update) -> None:
         """Update with every batch of an element; called while TensorFlow traces a graph."""
-        ...
 
     def batches(self) -> tf.data.Dataset:
         """Return the batches of the first epoch, for a range test."""
-        ...
 
 
 class FitArguments(TypedDict):

@@ -6,8 +6,6 @@ the trees.
 
 Features are float32, as an exported network computes them. Each threshold of LightGBM is rounded down to float32,
 which sends every float32 number the same way.
-
-Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
 """
 
 import json

@@ -51,11 +51,7 @@ def fit_closed_form(
 
 
 def train_networks(
-    examples: LearningSet,
-    noun: str,
-    few_examples: str,
-    arguments: FitArguments,
-    train: TrainNetwork,
+    examples: LearningSet, noun: str, few_examples: str, arguments: FitArguments, train: TrainNetwork
 ) -> tuple[keras.Model, TrainingHistory, Honest]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 

@@ -54,7 +54,7 @@ class LearningSet:
         """Return a split for each fold of both sets together; classes have about equal shares in all folds."""
         every = self.all
         if self.labels is None:
-            owners = shuffled_folds(len(every), count)
+            owners = np.random.default_rng(_SEED).permutation(np.arange(len(every)) % count)
         elif self.groups is None:
             owners = stratified_folds(self.labels, count)
         else:
@@ -85,8 +85,3 @@ def _grouped_folds(labels: Labels, groups: Groups, folds: int) -> Labels:
     kept = np.where(several, groups, len(groups) + np.arange(len(groups)))
     wanted = np.tile(np.bincount(labels) / folds, (folds, 1))
     return assign_groups(labels, kept, wanted, _SEED)
-
-
-def shuffled_folds(examples: int, folds: int) -> Labels:
-    """Return the fold of each example, from 0, in random order."""
-    return np.random.default_rng(_SEED).permutation(np.arange(examples) % folds)

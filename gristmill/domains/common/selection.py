@@ -13,13 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import SELECTION_FILE, CandidateArtifacts, read_selection
-from gristmill.domains.common.ensemble_weights import (
-    Loss,
-    Losses,
-    Predictions,
-    ensemble_weights,
-    weighted_average,
-)
+from gristmill.domains.common.ensemble_weights import Loss, Losses, Predictions, ensemble_weights, weighted_average
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.scores import LEADERBOARD
 from gristmill.settings.messages import format_number, unknown_name
@@ -181,10 +175,7 @@ class _Limits:
     """Check of members against the limits of the table `select`."""
 
     def __init__(
-        self,
-        candidates: Mapping[str, CandidateArtifacts],
-        settings: Select,
-        predict_one: Callable[[str], Call] | None,
+        self, candidates: Mapping[str, CandidateArtifacts], settings: Select, predict_one: Callable[[str], Call] | None
     ) -> None:
         self._settings, self._candidates, self._predict_one = settings, candidates, predict_one
         self._measured: dict[str, float] = {}

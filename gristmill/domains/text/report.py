@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.domains.common.classification import report
-from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.report import Evaluation, headline_picture
 from gristmill.domains.text import dataset, plots
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.projector import visible
 from gristmill.domains.text.special_tokens import SPECIAL
-from gristmill.reports.learning import network_section, training_sections
+from gristmill.reports.learning import network_section
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.scores import PART_NAMES
 from gristmill.reports.sections import Section, Table
@@ -27,14 +26,7 @@ MAX_TOKENS_LISTED = 30
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of the report, given the folders of a run's artifacts."""
     evaluation, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
-    yield report.scores_section(evaluation)
-    yield report.confusion_section(evaluation)
-    yield from report.threshold_sections(evaluation)
-    yield report.calibration_section(evaluation)
-    yield from error_sections(folders["evaluate"])
-    yield from wrong_label_sections(folders["evaluate"])
-    yield from report.slice_sections(evaluation)
-    yield from training_sections(folders["train"])
+    yield from report.evaluation_sections(evaluation)
     yield from embedding_sections(evaluation)
     yield keywords_section(folders["evaluate"], data.classes)
     yield network_section(folders["evaluate"])

@@ -10,10 +10,7 @@ the other. Elsewhere quantiles are symmetric, because a block has common errors 
 of 4,100 series of the M1, M3 and tourism competitions (their training sets only), quantiles of signed errors lost 4.5 %
 more than symmetric ones on the next block, though up to 9 % less within a block; none of these sets is skewed. On
 generated demand with 50 to 90 % zeros, ratios lost 7 to 13 % less than symmetric quantiles, and always less than signed
-ones.
-
-Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-Free Predictive Inference for Regression", JASA
-113(523), 2018, section 5.2 (locally weighted).
+ones. `intervals.py` names the source.
 """
 
 import math

@@ -14,13 +14,7 @@ import numpy as np
 from keras import ops
 
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.smoothing_operators import (
-    WAVES,
-    Members,
-    ets_members,
-    season_operator,
-    theta_members,
-)
+from gristmill.domains.timeseries.smoothing_operators import WAVES, Members, ets_members, season_operator, theta_members
 from gristmill.domains.timeseries.window_graph import check_past, fill_source, longest_past, product
 
 MIN_HISTORY = 36  # observations of a window, if the series have as many

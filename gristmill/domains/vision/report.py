@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.classification import report
-from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.report import headline_picture
 from gristmill.domains.vision import dataset, feature_maps, plots
-from gristmill.reports.learning import network_section, training_sections
+from gristmill.reports.learning import network_section
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_document
@@ -21,15 +20,7 @@ _MAX_IMAGES_LISTED = 30  # in a table
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    evaluation = report.read_evaluation(folders)
-    yield report.scores_section(evaluation)
-    yield report.confusion_section(evaluation)
-    yield from report.threshold_sections(evaluation)
-    yield report.calibration_section(evaluation)
-    yield from error_sections(folders["evaluate"])
-    yield from wrong_label_sections(folders["evaluate"])
-    yield from report.slice_sections(evaluation)
-    yield from training_sections(folders["train"])
+    yield from report.evaluation_sections(report.read_evaluation(folders))
     yield from feature_map_sections(folders["evaluate"])
     yield network_section(folders["evaluate"])
     yield from sample_sections(folders["train"])

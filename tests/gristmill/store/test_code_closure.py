@@ -89,7 +89,6 @@ CLOSURES = {
         "gristmill.domains.timeseries.grid",
         "gristmill.domains.timeseries.ingest",
         "gristmill.domains.timeseries.parse_times",
-        "gristmill.domains.timeseries.rows_by_series",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.timezones",
         "gristmill.settings.custom_code",  # loads the source's prepare

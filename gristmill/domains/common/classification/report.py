@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification import plots
-from gristmill.domains.common.classification.example_tables import cell_tables
+from gristmill.domains.common.classification.example_tables import cell_tables, error_sections, wrong_label_sections
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.domains.common.classification.scores import threshold_curves
 from gristmill.reports import scores
+from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import PART_NAMES, metric_name
 from gristmill.reports.sections import Section, Table
@@ -61,6 +62,18 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the confusion of the classes as a PNG, from the folder of `evaluate` alone."""
     evaluated = ClassificationScores.read(folders["evaluate"])
     return as_png(plots.confusion_figure(evaluated.confusion, evaluated.classes))
+
+
+def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield the sections of all classifiers: scores, confusion, calibration, examples, slices and training."""
+    yield scores_section(evaluation)
+    yield confusion_section(evaluation)
+    yield from threshold_sections(evaluation)
+    yield calibration_section(evaluation)
+    yield from error_sections(evaluation.evaluate)
+    yield from wrong_label_sections(evaluation.evaluate)
+    yield from slice_sections(evaluation)
+    yield from training_sections(evaluation.train)
 
 
 def scores_section(evaluation: Evaluation) -> Section:

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from gristmill.domains.timeseries import rows_by_series
 from gristmill.domains.timeseries.ingest import ingest
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError
@@ -540,7 +539,7 @@ def test_series_are_ingested_a_block_at_a_time(most: int, tmp_path: Path, monkey
         (tmp_path / name).mkdir()
         counts, _, summary = ingested(tmp_path / name, {"series.csv": lines}, **how)
         outs.append((counts, summary, *(read_table(tmp_path / name / f"out/{kind}.parquet") for kind in FILES)))
-        monkeypatch.setattr(rows_by_series, "ROWS_PER_BLOCK", most)
+        monkeypatch.setattr("gristmill.domains.timeseries.ingest.ROWS_PER_BLOCK", most)
 
     (counts, summary, *tables), (in_blocks, summary_in_blocks, *tables_in_blocks) = outs
     assert (
@@ -555,7 +554,7 @@ def test_series_are_ingested_a_block_at_a_time(most: int, tmp_path: Path, monkey
 
 
 def test_a_series_alone_in_its_block_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_by_series, "ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr("gristmill.domains.timeseries.ingest.ROWS_PER_BLOCK", 1)
     rows = [f"{day},{name},{'' if name == 'b' else 1}" for name in "ab" for day in DAYS]
 
     with pytest.raises(DataError, match="all 40 values of 'y' of series 'b' are missing"):

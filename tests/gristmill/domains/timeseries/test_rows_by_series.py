@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries import rows_by_series
-from gristmill.domains.timeseries.rows_by_series import RowsBySeries
+from gristmill.domains.timeseries.ingest import RowsBySeries
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.sources.rows import Rows
 
@@ -25,7 +24,7 @@ def by_series(table: pd.DataFrame = TABLE, **settings: Any) -> RowsBySeries:
 @pytest.mark.parametrize("most", [1, 3, 100])
 @pytest.mark.parametrize("is_sorted", [False, True])
 def test_blocks_hold_all_rows_in_order(most: int, is_sorted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_by_series, "ROWS_PER_BLOCK", most)
+    monkeypatch.setattr("gristmill.domains.timeseries.ingest.ROWS_PER_BLOCK", most)
     rows = by_series(TABLE.sort_values("name", kind="stable") if is_sorted else TABLE)
 
     found = [rows.ordered(block, MEANING) for block in rows.blocks]
@@ -43,7 +42,7 @@ def test_blocks_hold_all_rows_in_order(most: int, is_sorted: bool, monkeypatch: 
 
 
 def test_the_frequency_is_that_of_the_longest_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_by_series, "ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr("gristmill.domains.timeseries.ingest.ROWS_PER_BLOCK", 1)
 
     assert by_series().frequency(MEANING) == "1"
     assert by_series().frequency(MEANING.model_copy(update={"frequency": "8"})) == "8"
