@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import NoReturn
 
-import numpy as np
-
-from gristmill.domains.timeseries.split import part_sizes
+from gristmill.domains.timeseries.split import part_size
 from gristmill.errors import DataError
 
 _MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
@@ -33,7 +31,7 @@ def validation_size(count: int, horizon: int) -> float:
 
 def check_test(count: int, test: float, horizon: int) -> None:
     """Raise an error if no forecast fits into the test set that the user asked for."""
-    held_out = _size(count, test)
+    held_out = part_size(count, test)
     if held_out < horizon:
         raise DataError(
             f"--test {test:g} holds {held_out} of {count} times, fewer than the horizon of {horizon}. Use a larger "
@@ -47,7 +45,7 @@ def check_times(count: int, horizon: int, asked: Asked) -> None:
     def sizes(horizon: int) -> tuple[int, int, int]:
         validation = validation_size(count, horizon)
         test = asked.test or validation
-        return _size(count, validation), _size(count, test), horizon + _MIN_BEFORE_HORIZON
+        return part_size(count, validation), part_size(count, test), horizon + _MIN_BEFORE_HORIZON
 
     validation, test, training = sizes(horizon)
     fitting = next((shorter for shorter in range(horizon, 0, -1) if sum(sizes(shorter)) <= count), 0)
@@ -69,8 +67,3 @@ def refuse_short(longest: int, least: int, horizon: int, test: int) -> NoReturn:
         f"the longest series has {longest} values, but models are compared on series with {least} before a block of "
         f"{horizon} (the horizon) and a test set of {test}: {least + horizon + test} in all. {shorter}"
     )
-
-
-def _size(count: int, size: float) -> int:
-    """Return the observations of a part of `count` observations."""
-    return int(part_sizes(np.array(count), size))

@@ -14,7 +14,7 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import bounds_of, min_before_block, part_sizes, split_all, split_each
+from gristmill.domains.timeseries.split import bounds_of, min_before_block, part_size, part_sizes, split_all, split_each
 from gristmill.scaffold.forecast_room import Asked, check_test, check_times, part_share, refuse_short, validation_size
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Guess
@@ -100,7 +100,7 @@ def _refuse(found: Ingested, plan: Plan, asked: Asked) -> NoReturn:
     """Raise an error, because no series has room for a block and a test set."""
     values = {guess.key: guess.value for guess in [*plan.preprocess, *plan.season]}
     longest, horizon = int(found.lengths.max()), values["horizon"]
-    test = int(part_sizes(np.array(longest), asked.test or horizon))
+    test = part_size(longest, asked.test or horizon)
     refuse_short(longest, min_before_block(values.get("season")), horizon, test)
 
 
@@ -108,7 +108,7 @@ def _untested(found: Ingested, test: float, horizon: int) -> int:
     """Return the number of series that would have no forecast in a test set at common times."""
     ends = found.table["ds"].to_numpy()[np.cumsum(found.lengths) - 1]
     count = len(found.times)
-    observed = np.searchsorted(found.times, ends) + 1 - (count - int(part_sizes(np.array(count), test)))
+    observed = np.searchsorted(found.times, ends) + 1 - (count - part_size(count, test))
     return int((observed < horizon).sum())
 
 
@@ -139,7 +139,7 @@ def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None)
     share, (horizon, why) = part_share(count), _horizon(found, asked, count)
     validation = validation_size(count, horizon)
     test = asked.test or validation
-    of_validation, of_test = (int(part_sizes(np.array(count), size)) for size in (validation, test))
+    of_validation, of_test = (part_size(count, size) for size in (validation, test))
     history = max(horizon, 2, min(found.defaults.history, round(count * (1 - 2 * share) / 4)))
     windows = count - of_validation - of_test - horizon  # observations that training windows may begin with
     history = max(2, min(history, windows // 2))

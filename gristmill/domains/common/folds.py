@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.groups import Groups, assign_groups
+from gristmill.domains.common.classification.duplicates import Groups, assign_groups
 from gristmill.domains.common.classification.labelled import Labels
 
 MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples; with fewer, folds are used

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from gristmill.domains.common.classification.duplicates import describe_copies, examples_together
-from gristmill.domains.common.classification.groups import with_others
+from gristmill.domains.common.classification.duplicates import describe_copies, examples_together, with_others
 from gristmill.domains.common.classification.labelled import PARTS, TOGETHER
 from gristmill.domains.common.classification.split import split
 from gristmill.domains.text import token_chunks, vectors

@@ -132,16 +132,8 @@ class Prepared:
     def only(self, series: slice) -> "Prepared":
         """Return some of the series, at least one, with the scale of all."""
         bounds = self.bounds[series]
-        begin, end = bounds[0, 0], bounds[-1, 1]
-        return replace(
-            self,
-            ids=self.ids[series],
-            times=self.times[begin:end],
-            values=self.values[begin:end],
-            filled=self.filled[begin:end],
-            bounds=bounds - begin,
-            parts=self.parts[series] - begin,
-        )
+        rows = slice(bounds[0, 0], bounds[-1, 1])
+        return self._at(rows, self.ids[series], bounds - rows.start, self.parts[series] - rows.start)
 
     def blocks(self) -> Iterator["Prepared"]:
         """Yield some series at a time, with the scale of all, so that what is computed of them needs little memory."""
@@ -157,18 +149,18 @@ class Prepared:
         if len(self.ids) <= most:
             return self
         chosen = np.linspace(0, len(self.ids) - 1, most).astype(np.int64)
-        lengths = np.diff(self.bounds[chosen])[:, 0]
-        moved = self.bounds[chosen, 0] - (np.cumsum(lengths) - lengths)
-        rows = windows.origins(self.bounds[chosen], 0, 1, 1, self.bounds[chosen, 0])
-        return replace(
-            self,
-            ids=[self.ids[series] for series in chosen],
-            times=self.times[rows],
-            values=self.values[rows],
-            filled=self.filled[rows],
-            bounds=self.bounds[chosen] - moved[:, np.newaxis],
-            parts=self.parts[chosen] - moved[:, np.newaxis, np.newaxis],
+        bounds = self.bounds[chosen]
+        lengths = np.diff(bounds)[:, 0]
+        moved = bounds[:, :1] - (np.cumsum(lengths) - lengths)[:, np.newaxis]
+        rows = windows.origins(bounds, 0, 1, 1, bounds[:, 0])
+        return self._at(
+            rows, [self.ids[at] for at in chosen], bounds - moved, self.parts[chosen] - moved[:, np.newaxis]
         )
+
+    def _at(self, rows: Any, ids: list[str], bounds: PartRange, parts: PartRange) -> "Prepared":
+        """Return the observations of some rows as series with these ids and ranges."""
+        times, values, filled = self.times[rows], self.values[rows], self.filled[rows]
+        return replace(self, ids=ids, times=times, values=values, filled=filled, bounds=bounds, parts=parts)
 
     def seen_by(self, network: "keras.Model") -> "Prepared":
         """Return the same series, and the same origins, with the history that the input of a network asks for."""

@@ -22,7 +22,6 @@ from gristmill.domains.timeseries.seasonality import autocorrelation
 from gristmill.util.table_io import write_document, write_table
 
 Values = npt.NDArray[np.float64]
-Summary = Mapping[str, float | int | None]
 
 MAX_OBSERVATIONS = 20_000  # only the last observations are used
 MIN_OBSERVATIONS = 8  # required for a test
@@ -170,7 +169,7 @@ def _probability(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def sentences(summary: Summary) -> list[str]:
+def sentences(summary: Mapping[str, float | int | None]) -> list[str]:
     """Return the sentences that describe the `summary` of patterns."""
     trend, season = summary["strength_of_trend"] or 0.0, summary["strength_of_season"]
     of_season = "no season was found"

@@ -213,7 +213,7 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
     columns = [score_column(key, _known(model[key])) for key in metrics]
     columns.append(score_column("mae", _known(baseline.loc[model["group"]])))
     cells = [list(row) for row in zip(model["group"], *columns, strict=True)]
-    return _without_empty_columns("", ["", *metrics.values(), f"MAE of {best}"], cells)
+    return _without_empty_columns(["", *metrics.values(), f"MAE of {best}"], cells)
 
 
 def backtest_note(scores: ForecastScores, summary: dict[str, Any]) -> str:
@@ -241,7 +241,7 @@ def backtest_table(summary: dict[str, Any]) -> Table:
         )
         for name, scored in sorted(named.items(), key=lambda item: (item[0] != "model", item[1]["mae"]["mean"]))
     ]
-    return _without_empty_columns("", ["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
+    return _without_empty_columns(["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
 
 
 def refit_section(report: ReportData) -> Section:
@@ -321,9 +321,9 @@ def parts_table(data: Prepared) -> Table:
     return Table(title, ["part", "observations", "windows", "first", "last"], rows)
 
 
-def _without_empty_columns(title: str, headings: list[str], rows: list[list[str]]) -> Table:
+def _without_empty_columns(headings: list[str], rows: list[list[str]]) -> Table:
     kept = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {MISSING}]
-    return Table(title, [headings[at] for at in kept], [[row[at] for at in kept] for row in rows])
+    return Table("", [headings[at] for at in kept], [[row[at] for at in kept] for row in rows])
 
 
 def _known(values: "pd.Series[float]") -> list[float | None]:

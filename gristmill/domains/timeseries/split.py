@@ -27,7 +27,7 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
         >>> split(100, validation=0.2, test=10)
         {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
     """
-    sizes = [int(part_sizes(np.array(length), size)) for size in (validation, test)]
+    sizes = [part_size(length, size) for size in (validation, test)]
     ends = (length - sum(sizes), length - sizes[1], length)
     if ends[0] < 1:
         raise DataError(
@@ -40,6 +40,11 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
 def part_sizes(lengths: Sizes, size: float) -> Sizes:
     """Return the observations of a part; a size below 1 is a share of each length, of at least one observation."""
     return np.maximum(1, np.rint(size * lengths).astype(np.int64)) if 0 < size < 1 else np.full_like(lengths, size)
+
+
+def part_size(length: int, size: float) -> int:
+    """Return the observations of a part of one series."""
+    return int(part_sizes(np.array(length), size))
 
 
 def split_all(

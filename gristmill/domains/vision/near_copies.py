@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import ExifTags, Image, ImageOps
 
-from gristmill.domains.common.classification.groups import Groups, groups_of_pairs, merge_groups
+from gristmill.domains.common.classification.duplicates import Groups, groups_of_pairs, merge_groups
 
 SIDE = 16  # pixels of a thumbnail
 DRAFT_SIDE = 8 * SIDE  # pixels that a JPEG is reduced to at most; with fewer, its thumbnail differs from that of a PNG

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.classification.duplicates import describe_copies, examples_together
-from gristmill.domains.common.classification.groups import with_others
+from gristmill.domains.common.classification.duplicates import describe_copies, examples_together, with_others
 from gristmill.domains.common.classification.labelled import PARTS, TOGETHER
 from gristmill.domains.common.classification.split import mix_classes, split
 from gristmill.domains.vision import decode, shards

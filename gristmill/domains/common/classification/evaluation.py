@@ -21,7 +21,6 @@ from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
 from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import write_document, write_table
 
-ProbabilitiesByModel = dict[str, Probabilities]  # the model, then the baselines
 ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
 
@@ -36,7 +35,7 @@ def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
 
 
 def score_table(
-    data: LabelledDataset, part: str, by_model: ProbabilitiesByModel, slices: tuple[str, ...] = ()
+    data: LabelledDataset, part: str, by_model: Mapping[str, Probabilities], slices: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.groups import Groups, assign_groups, with_others
+from gristmill.domains.common.classification.duplicates import Groups, assign_groups, with_others
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.settings import Part
 from gristmill.errors import DataError, RequestError

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.common.classification.groups import assign_groups, groups_of_pairs, merge_groups, with_others
+from gristmill.domains.common.classification.duplicates import assign_groups, groups_of_pairs, merge_groups, with_others
 
 
 def test_examples_that_share_any_group_are_together() -> None:
