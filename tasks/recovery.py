@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 from gristmill.config.candidates import candidates_of
 from gristmill.retraining.gate import judge_contest
@@ -25,8 +24,7 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
         return None
     records = run.runs.newest_first(run.pipeline.name)
     earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
-    gate: Any = run.pipeline.tables["gate"]
-    rows = rows_to_compare(found, earlier, gate)
+    rows = rows_to_compare(found, earlier, run.pipeline.gate)
     tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
     return replace(run, pipeline=replace(run.pipeline, tables=tables)) if tables else None
 
@@ -46,11 +44,11 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
         run.domain_module("retraining").contest(artifact_folders(run, made), champion, steps) for steps in (1, None)
     )
     names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
-    gate: Any = run.pipeline.tables["gate"]
-    winner = clearly_better(first_step, contest, names, gate)
+    winner = clearly_better(first_step, contest, names, run.pipeline.gate)
     if winner is None:
         return found
-    judged = judge_contest(replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]}), gate, None)
+    contest = replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]})
+    judged = judge_contest(contest, run.pipeline.gate, None)
     why = f"{winner} is clearly better after an alarm: {judged.why}"
     logger.info("%-10s %s", "recovery", why)
     judged = judged.model_copy(update={"why": why})

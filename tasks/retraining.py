@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from gristmill.config.deployments import pipeline_resource, schedule_of
+from gristmill.config.deployments import pipeline_resource
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
@@ -57,10 +57,9 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     found = Retraining(
         champion=number, news=news, unjudged=unjudged, silent_since=silent, quarantined=aside, asked=asked
     )
-    tables: Any = run.pipeline.tables
-    made, schedule = champion.made if champion else None, schedule_of(run.pipeline)
+    made, schedule = champion.made if champion else None, run.pipeline.schedule
     has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, now)
-    end = stop_before_training(news, unjudged, made, schedule, tables["gate"], datetime.now(UTC), has_erred)
+    end = stop_before_training(news, unjudged, made, schedule, run.pipeline.gate, datetime.now(UTC), has_erred)
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
     return record_retraining(run, found.ended(*end) if end else found)
 
@@ -130,8 +129,9 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
     domain = run.domain_module("retraining")
     if run.champion is None or not hasattr(domain, "judgeable"):
         return found
-    gate: Any = run.pipeline.tables["gate"]
-    end = stop_before_challenger(domain.judgeable(artifact_folders(run, made), champion_data(run, run.champion)), gate)
+    end = stop_before_challenger(
+        domain.judgeable(artifact_folders(run, made), champion_data(run, run.champion)), run.pipeline.gate
+    )
     return record_retraining(run, found.ended(*end)) if end else found
 
 
@@ -145,7 +145,7 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     progress.report_work("judge")
     challenger, champion = artifact_folders(run, made), champion_data(run, run.champion) if run.champion else None
     contest = run.domain_module("retraining").contest(challenger, champion)
-    gate: Any = run.pipeline.tables["gate"]
+    gate = run.pipeline.gate
     if refitted is not None:
         recipe = artifact_folders(run, refitted)
         of_recipe = run.domain_module("retraining").contest(recipe, champion)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from gristmill.config.catalogue import Pipeline, load
-from gristmill.config.deployments import schedule_of
 from gristmill.config.tables import domain_module
 from gristmill.errors import RequestError, WorkError
 from gristmill.registry.registry import Registry
@@ -31,7 +30,7 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
     """
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
-    added, schedule = domain_overrides(settings, overrides), schedule_of(settings)
+    added, schedule = domain_overrides(settings, overrides), settings.schedule
     with _only_retraining(store, pipeline):
         cancel_waiting_runs()
         registry = Registry(store)
@@ -83,7 +82,7 @@ def limited_time(pipeline: Pipeline) -> Iterator[None]:
 
     The promotion does not belong into the block: it must not end between the new champion and its record.
     """
-    timeout, key = schedule_of(pipeline).timeout, f"[pipelines.{pipeline.name}.schedule] timeout"
+    timeout, key = pipeline.schedule.timeout, f"[pipelines.{pipeline.name}.schedule] timeout"
     if timeout and threading.current_thread() is not threading.main_thread():
         logger.warning("%s is ignored: Python can stop only the main thread of a process, and this is another.", key)
         timeout = None

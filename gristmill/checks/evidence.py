@@ -56,14 +56,11 @@ class Evidence:
     today: datetime
 
 
-RubricOutcome = Literal["passes", "not passed", "by hand"]
-
-
 @dataclass(frozen=True)
 class RubricResult:
     """Result of one test: the evidence if it passes, else what to do or what a person must review."""
 
-    verdict: RubricOutcome
+    verdict: Literal["passes", "not passed", "by hand"]
     details: str
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from gristmill.checks.evidence import Evidence, RubricResult, RunOutputs, by_hand, fails, of_run, passes
 from gristmill.checks.overfit_check import OVERFITS, REPRODUCIBLE
 from gristmill.config.catalogue import Pipeline
-from gristmill.config.deployments import describe_schedule, schedule_of
+from gristmill.config.deployments import describe_schedule
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.settings.schedule import parse_duration
@@ -215,7 +215,7 @@ def no_skew(run: RunOutputs) -> RubricResult:
 
 def fresh_enough(evidence: Evidence) -> RubricResult:
     """Test whether the model is retrained by a schedule or event, and the champion is not too old."""
-    schedule, table = schedule_of(evidence.pipeline), f"[pipelines.{evidence.pipeline.name}.schedule]"
+    schedule, table = evidence.pipeline.schedule, f"[pipelines.{evidence.pipeline.name}.schedule]"
     times = describe_schedule(schedule)
     if times == "when asked":
         return fails(f"set cron, interval, rrule or on_event = true in {table} to have it retrained")

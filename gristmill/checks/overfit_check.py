@@ -21,8 +21,6 @@ from gristmill.settings.base import Settings
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
-CheckVerdict = Literal["passed", "failed", "not applicable"]
-
 OVERFITS, CHANCE, REPRODUCIBLE = "overfits a few examples", "starts at chance level", "trains reproducibly"
 
 _MAX_LOSS_RATIO = 0.1  # maximum of last loss / first loss
@@ -52,7 +50,7 @@ class Check:
     """Result of one check."""
 
     name: str
-    verdict: CheckVerdict
+    verdict: Literal["passed", "failed", "not applicable"]
     measured: str
     required: bool = True  # whether a failure makes `gristmill check` fail
 

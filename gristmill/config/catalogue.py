@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -22,7 +22,7 @@ from gristmill.settings.base import CacheFolder, Settings, StoreLocation, column
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.notify import Notify
 from gristmill.settings.runner import SEQUENTIAL, Runner
-from gristmill.settings.schedule import Freshness, Monitor
+from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.gc_freeze import gc_frozen
@@ -65,6 +65,16 @@ class Pipeline:
     monitor: Monitor | None = None  # how its predictions are logged, if they are; not one of the tables of a run
     freshness: Freshness | None = None  # how old its data may be; not one of the tables of a run either
     overrides: tuple[str, ...] = ()  # assignments of `--set` that changed the settings of the file
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it is retrained."""
+        return cast(Schedule, self.tables["schedule"])
+
+    @property
+    def gate(self) -> Gate:
+        """Conditions for a challenger."""
+        return cast(Gate, self.tables["gate"])
 
     def values(self) -> dict[str, Any]:
         """Return all settings as JSON values, including defaults."""

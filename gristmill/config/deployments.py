@@ -52,7 +52,7 @@ def prefect_yaml(catalogue: Catalogue, pool: str = DEFAULT_WORK_POOL) -> str:
 
 def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:
     """Return the deployment that retrains a pipeline by its schedule, one run at a time."""
-    schedule = schedule_of(pipeline)
+    schedule = pipeline.schedule
     trigger = {
         "name": f"gristmill: retrain {pipeline.name} when its data is updated",
         "type": "event",
@@ -65,14 +65,6 @@ def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:
         "triggers": [trigger] if schedule.on_event else [],
         "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
     }
-
-
-def schedule_of(pipeline: Pipeline) -> Schedule:
-    """Return the schedule of a pipeline's retraining."""
-    table = pipeline.tables["schedule"]
-    if not isinstance(table, Schedule):
-        raise TypeError(f"{pipeline.name}: {table!r} is not a schedule")
-    return table
 
 
 def describe_schedule(schedule: Schedule) -> str:

@@ -173,10 +173,10 @@ RENAMED_DOMAINS = {"regression": "tabular"}  # by their names in earlier version
 _COMPARED = ("train", "backtest")  # stages whose artifacts of all candidates are compared
 
 
-def unknown_domain(received: Any, known: Iterable[str] = DOMAINS) -> str:
+def unknown_domain(received: Any) -> str:
     """Return the message about a domain that does not exist, with the new name of a renamed one."""
     renamed = RENAMED_DOMAINS.get(str(received))
-    return unknown_name("domain", received, known) + (f" It is called {renamed!r} now." if renamed else "")
+    return unknown_name("domain", received, DOMAINS) + (f" It is called {renamed!r} now." if renamed else "")
 
 
 def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:

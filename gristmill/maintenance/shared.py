@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -19,8 +19,6 @@ _MAX_CLOCK_SKEW = 3600.0  # seconds by which the clocks of machines and server m
 _MANIFEST = re.compile(r"artifacts/(?P<stage>\w+)/(?P<key>[0-9a-f]{64})\.json|registry/[\w-]+/bundles/[0-9a-f-]+\.json")
 _ENTRY = re.compile(r"registry/[\w-]+/(versions|promotions)/\d{6,}\.json")
 _RECORD = re.compile(r"runs/[\w-]+/[\w-]+\.json")
-
-StoreListing = dict[str, tuple[int, float]]  # name to bytes and age in seconds
 
 
 def verify_shared(store: Store) -> Iterator[Verification]:
@@ -132,7 +130,7 @@ def remove_shared(item: Garbage, remote: Remote) -> None:
     remote.bucket.remove(name)
 
 
-def _orphan_bundles(listing: StoreListing, registry: Registry) -> Iterator[str]:
+def _orphan_bundles(listing: Mapping[str, tuple[int, float]], registry: Registry) -> Iterator[str]:
     """Yield manifests of bundles without a version; skip a pipeline with an unreadable version."""
     for name, (_, age) in listing.items():
         parts = name.split("/")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.leaderboard import leaderboard, leaderboard_section
+from gristmill.reports.page import as_html, as_text
 from gristmill.reports.run import stage_folders, write_report
 from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section

@@ -13,8 +13,7 @@ from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
-from gristmill.reports.cell import as_html, as_text
-from gristmill.reports.page import page_name, render_page
+from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.scores import PART_NAMES, PARTS, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs, headline

@@ -1,14 +1,15 @@
-"""HTML pages: each is one file without external resources, and all look alike.
+"""HTML pages, each one file without external resources and all alike; and single sections for notebooks.
 
 A page is a view, not an artifact: no cache key depends on it. All pages lie in one folder and link to each other by
 name, so the folder can be moved.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gristmill.reports.sections import Section
+from gristmill.reports.sections import Section, Table
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically
@@ -72,3 +73,27 @@ def link_to(store: Store, name: str, text: str) -> str:
 
     path = page_path(store, name)
     return Markup('<a href="{}">{}</a>').format(path.name, text) if path.exists() else text
+
+
+def as_html(section: Section) -> str:
+    """Return a section with its tables, in which the model's row is marked, and its pictures.
+
+    Its styles must not affect the rest of the notebook. matplotlib's style in every picture applies to all lines of the
+    page, so it is removed; the template has one for the picture.
+    """
+    pictures = [re.sub(r"<(style|metadata)\b.*?</\1>", "", picture, flags=re.DOTALL) for picture in section.pictures]
+    return render_template("cell.html", section=section, pictures=pictures)
+
+
+def as_text(section: Section) -> str:
+    """Return a section as lines, without its pictures."""
+    return "\n".join([section.title, section.note, *(line for table in section.tables for line in _lines(table))])
+
+
+def _lines(table: Table) -> Iterator[str]:
+    """Yield the lines of a table, its values right-aligned under their headings."""
+    headings = [heading.replace("\n", " ") for heading in table.headings]
+    widths = [max(map(len, column)) for column in zip(headings, *table.rows, strict=True)]
+    for first, *others in [headings, *table.rows]:
+        values = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join([f"{first:<{widths[0]}}", *values])

@@ -124,7 +124,7 @@ def _errors_figure(judgement: Judgement) -> "Figure":
 
 
 def _all_retrainings(pipeline: str, runs: Runs) -> Section:
-    retrainings = ((record, record.retraining) for record in runs.newest_first(pipeline) if record.retraining)
+    retrainings = ((one, found) for one in runs.newest_first(pipeline) if (found := one.retraining))
     listed = list(islice(retrainings, _MAX_RETRAININGS_LISTED))
     rows = [
         [
@@ -137,10 +137,9 @@ def _all_retrainings(pipeline: str, runs: Runs) -> Section:
             found.why,
         ]
         for record, found in listed
-        if found
     ]
     headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
-    note = winner_changes([found.winner for _, found in listed if found and found.winner])
+    note = winner_changes([found.winner for _, found in listed if found.winner])
     return Section("All retrainings", note, tables=[Table("", headings, rows, words=True)])
 
 

@@ -23,6 +23,7 @@ from gristmill.registry.registry import Registry
 from gristmill.retraining.notifications import Facts, due_messages
 from gristmill.retraining.run_watcher import start_watcher
 from gristmill.runs.records import Record, Runs
+from gristmill.settings.notify import Notify
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically, write_json
@@ -72,21 +73,20 @@ def deliver(catalogue: Catalogue) -> bool:
         return True
     try:
         with catalogue.store.lock(_FOLDER), translate_disk_errors(catalogue.store.root):
-            _send_due(catalogue)
+            _send_due(catalogue, catalogue.notify)
     except GristmillError as error:
         logger.warning("a message could not be sent and is kept. %s", error)
         return False
     return True
 
 
-def _send_due(catalogue: Catalogue) -> None:
+def _send_due(catalogue: Catalogue, notify: Notify) -> None:
     from gristmill.prefect_runtime.message_receiver import open_receiver  # late: it loads httpx
 
-    notify, store = catalogue.notify, catalogue.store
-    send = None
+    store, send = catalogue.store, None
     for file in sorted(store.root.glob(f"{_FOLDER}/*/[!.]*"), key=lambda file: file.name):
         facts = None if file.name == _SENT else _facts(store, file)
-        if facts is None or notify is None:
+        if facts is None:
             continue
         noted = file.with_name(_SENT)
         sent = _read_sent(noted)

@@ -25,8 +25,6 @@ from gristmill.store.store import Store
 from gristmill.util import extras
 from gristmill.util.toml import toml_value
 
-StepState = Literal["fresh", "run", "depends", "no data", "untried"]
-
 FAILED = "failed"  # count of a candidate's artifact that only says why the candidate failed
 
 
@@ -35,7 +33,7 @@ class Step:
     """Plan for one stage."""
 
     stage: str
-    state: StepState
+    state: Literal["fresh", "run", "depends", "no data", "untried"]
     reason: str  # why it would run, or was not tried; empty if fresh
     artifact: Artifact | None = field(default=None, repr=False)
 

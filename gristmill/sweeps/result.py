@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.reports.cell import as_html, as_text
-from gristmill.reports.page import page_name, render_page
+from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.sections import BEST, Section, Table
 from gristmill.settings.messages import format_number, format_numbers, setting_text
 from gristmill.store.store import Store

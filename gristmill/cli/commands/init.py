@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gristmill.cli import progress_bar
-from gristmill.config.stages import unknown_domain
+from gristmill.config.stages import DOMAINS, unknown_domain
 from gristmill.errors import RequestError
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
     from gristmill.scaffold.data import Data
     from gristmill.scaffold.proposal import Proposal
-
-DOMAINS = ("generation", "tabular", "text", "timeseries", "vision")  # those with a module in `scaffold`
 
 Preset = Literal["quick", "good", "best"]
 
@@ -70,7 +68,7 @@ def init(
 ) -> None:
     """Inspect data and write a pipelines.toml that is ready to run, with a reason for each guess."""
     if domain is not None and domain not in DOMAINS:
-        raise RequestError(f"--domain: {unknown_domain(domain, DOMAINS)}")
+        raise RequestError(f"--domain: {unknown_domain(domain)}")
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data, or its URL.")
     with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:

@@ -70,7 +70,7 @@ def schedule(
 def updated(name: Name) -> None:
     """Tell Prefect that a pipeline's data has changed, so that it is retrained if its schedule has on_event = true."""
     catalogue = load()
-    if not deployments.schedule_of(catalogue.pipeline(name)).on_event:
+    if not catalogue.pipeline(name).schedule.on_event:
         raise RequestError(
             f"[pipelines.{name}.schedule] on_event is not set, so nothing waits for the event. "
             "Set it to true and deploy again."
@@ -100,7 +100,7 @@ def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
 
 
 def _line(pipeline: Pipeline) -> str:
-    return f"{pipeline.name}-retrain {deployments.describe_schedule(deployments.schedule_of(pipeline))}"
+    return f"{pipeline.name}-retrain {deployments.describe_schedule(pipeline.schedule)}"
 
 
 def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
@@ -120,4 +120,4 @@ def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
 
 
 def _is_scheduled(pipeline: Pipeline) -> bool:
-    return deployments.describe_schedule(deployments.schedule_of(pipeline)) != "when asked"
+    return deployments.describe_schedule(pipeline.schedule) != "when asked"

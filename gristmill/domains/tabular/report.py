@@ -10,12 +10,11 @@ from gristmill.domains.common import permutation_importance
 from gristmill.domains.tabular import dataset, plots
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
 from gristmill.domains.tabular.partial_dependence import MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
-from gristmill.reports.importance import importance_sections
+from gristmill.reports.columns import importance_sections, missing_count, statistics_table
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Section, Table
-from gristmill.reports.statistics import missing_count, statistics_table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table

@@ -14,12 +14,11 @@ from gristmill.domains.timeseries import dataset, decomposition, plots
 from gristmill.domains.timeseries.dataset import FORECAST, PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.domains.timeseries.score_table import SCORES, read_scores
-from gristmill.reports.importance import importance_sections
+from gristmill.reports.columns import importance_sections, statistics_table
 from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Section, Table
-from gristmill.reports.statistics import statistics_table
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE
-from gristmill.reports.importance import importance_sections
+from gristmill.reports.columns import importance_sections
 from gristmill.util.table_io import write_document
 
 

@@ -1,12 +1,30 @@
-"""The permutation importance of features, as a section of a report."""
+"""Columns of the data in a report: their statistics, and the permutation importance of features."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import MISSING, format_number, format_numbers
 from gristmill.util.table_io import read_document
+
+
+def statistics_table(title: str, summary: dict[str, Any]) -> Table:
+    """Return the statistics of each column of numbers in ingest's summary, the target first."""
+    columns = summary["statistics"]
+    names = list(next(iter(columns.values())))
+    rows = [
+        [name, missing_count(summary, name), *format_numbers([values[key] for key in names])]
+        for name, values in columns.items()
+    ]
+    return Table(title, ["", "missing", *(name.replace("_", " ") for name in names)], rows)
+
+
+def missing_count(summary: dict[str, Any], column: str) -> str:
+    """Return the number of empty cells of a column, which artifacts of earlier versions do not have."""
+    missing = summary.get("missing", {})
+    return f"{missing[column]:,}" if column in missing else MISSING
 
 
 def importance_sections(file: Path) -> Iterator[Section]:
