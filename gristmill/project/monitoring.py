@@ -1,13 +1,23 @@
-"""Monitoring of a pipeline: log its predictions, add their truth, and compare both."""
+"""Monitoring of a pipeline: log its predictions, add their truth, and compare both.
+
+Commands import this module late, because it loads pandas.
+"""
 
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from gristmill import keys
 from gristmill.config.catalogue import MONITORED_DOMAINS, Pipeline, restore_settings
 from gristmill.config.tables import domain_module
 from gristmill.errors import DataError, GristmillError, RequestError, short_repr
+from gristmill.monitoring.live_rows import score_table, served_scores
+from gristmill.monitoring.prediction_columns import ANSWERED, ID, PREDICTED, TRUTH
+from gristmill.monitoring.prediction_log import PredictionLog
+from gristmill.monitoring.summary import Monitoring
+from gristmill.monitoring.truth import NothingComparable, as_ids
 from gristmill.project.prediction_source import reader_of
 from gristmill.registry.version import Version
 from gristmill.retraining.last_judged import good_runs
@@ -22,10 +32,6 @@ from gristmill.store.store import Store
 from gristmill.util.files import files_below
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from gristmill.monitoring.prediction_log import PredictionLog
-    from gristmill.monitoring.summary import Monitoring
     from gristmill.project.serving import Models
 
 logger = logging.getLogger(__name__)
@@ -34,10 +40,8 @@ _MODULES = {"text": "common.classification", "vision": "common.classification"} 
 _IDS = {"text": ("id", "file"), "vision": ("file",)}  # columns of a prediction that identify its rows, by domain
 
 
-def open_log(store: Store, pipeline: Pipeline) -> "PredictionLog":
+def open_log(store: Store, pipeline: Pipeline) -> PredictionLog:
     """Return the log of a pipeline's predictions; raise `RequestError` if they are not logged."""
-    from gristmill.monitoring.prediction_log import PredictionLog  # late: pandas takes a while to load
-
     if pipeline.monitor is None:
         remedy = f"Add a table [pipelines.{pipeline.name}.monitor]."
         if pipeline.domain not in MONITORED_DOMAINS:
@@ -50,7 +54,7 @@ def log_answer(
     store: Store,
     pipeline: Pipeline,
     served: Version | Record,
-    answer: "pd.DataFrame",
+    answer: pd.DataFrame,
     paths: tuple[Path, ...] = (),
     ingested: Path | None = None,
     text: str | None = None,
@@ -60,9 +64,6 @@ def log_answer(
     Raises:
         StoreError: it cannot be written, so it must not be answered.
     """
-    from gristmill.monitoring.prediction_columns import ID, PREDICTED
-    from gristmill.monitoring.truth import as_ids
-
     column = next((name for name in _id_columns(pipeline) if name in answer), None)
     if ingested and pipeline.monitor and pipeline.monitor.id and not column:
         logger.warning(
@@ -88,8 +89,6 @@ def add_truth(models: "Models", name: str, place: Path) -> int:
         DataError: the file cannot be read, or has no id of a predicted row.
         RequestError: the pipeline's truth does not come from a file.
     """
-    from gristmill.monitoring.prediction_columns import ID
-
     pipeline = models.catalogue.pipeline(name)
     log = open_log(models.store, pipeline)
     logged = log.read()
@@ -107,16 +106,11 @@ def add_truth(models: "Models", name: str, place: Path) -> int:
     return int(known.sum())
 
 
-def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> "pd.DataFrame":
+def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFrame:
     """Return the ids and the truth in a file, a class as text and a number as a number.
 
     The ids are in a column that logged predictions have too.
     """
-    import pandas as pd
-
-    from gristmill.monitoring.prediction_columns import ID, TRUTH
-    from gristmill.monitoring.truth import as_ids
-
     name, domain, source = pipeline.name, _domain(pipeline.domain), pipeline.tables["source"]
     if not hasattr(domain, "truth_column"):
         raise RequestError(
@@ -144,7 +138,7 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> "pd.DataFr
     return found
 
 
-def monitor(models: "Models", name: str) -> "Monitoring":
+def monitor(models: "Models", name: str) -> Monitoring:
     """Compare a pipeline's logged predictions with the truth that is known by now.
 
     Raises:
@@ -167,8 +161,6 @@ def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
 
     A fault of the log is a warning, because a retraining does not need the log.
     """
-    from gristmill.monitoring.truth import NothingComparable
-
     try:
         found = _compare(models, name, ingested)
     except NothingComparable:
@@ -180,12 +172,8 @@ def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
     return f"logged predictions: {errors}" if errors and errors.alarm else None
 
 
-def _compare(models: "Models", name: str, ingested: Path | None = None) -> "Monitoring | None":
+def _compare(models: "Models", name: str, ingested: Path | None = None) -> Monitoring | None:
     """Return scores and drift of a pipeline's logged predictions; None if there are none."""
-    from gristmill.monitoring.live_rows import score_table, served_scores
-    from gristmill.monitoring.prediction_columns import ANSWERED
-    from gristmill.monitoring.summary import Monitoring
-
     pipeline = models.catalogue.pipeline(name)
     log = open_log(models.store, pipeline)
     logged = log.read()
