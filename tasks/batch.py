@@ -53,12 +53,10 @@ def _results(catalogue: Catalogue, units: Sequence[Unit], jobs: int | None) -> I
 
 
 def _name(unit: Unit) -> str:
-    """Return the settings of a trial, or the pipeline."""
     return ", ".join(unit.parameters["overrides"]) if unit.flow == "trial" else str(unit.parameters["pipeline"])
 
 
 def _score(root: Path, unit: Unit) -> str:
-    """Return the score of a trial that has one."""
     if unit.flow == "trial":
         with suppress(RequestError):  # pipelines.toml is being edited
             name = unit.parameters["pipeline"]

@@ -79,7 +79,6 @@ class EpochProgress:
 
 
 def _table(metrics: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a markdown table whose first column holds names."""
     head = [f"| | {' | '.join(metrics)} |", f"|---|{'---:|' * len(metrics)}"]
     return [*head, *(f"| {' | '.join(row)} |" for row in rows)]
 

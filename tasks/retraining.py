@@ -18,11 +18,7 @@ from gristmill.retraining.freshness import silent_since
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
-from gristmill.runs.retraining_record import (
-    Retraining,
-    stop_before_challenger,
-    stop_before_training,
-)
+from gristmill.runs.retraining_record import Retraining, stop_before_challenger, stop_before_training
 from gristmill.runs.scores import Scores
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference

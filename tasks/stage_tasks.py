@@ -40,7 +40,6 @@ def _work(run: Run, label: str, inputs: Inputs) -> Reference:
 
 
 def _check_source(run: Run, _: Artifact) -> None:
-    """Log how files of the pipeline's source end."""
     source = run.pipeline.tables["source"]
     if isinstance(source, Csv):
         log_ends(source, locate_source(run.catalogue, run.pipeline)["source.path"].files)
@@ -155,7 +154,6 @@ def _run_of_candidate(run: Run, stages: list[Stage]) -> Run | None:
 
 
 def _all_made(run: Run, stages: list[Stage]) -> bool:
-    """Return whether all artifacts of a candidate are in the cache."""
     found = run.record().references
     for stage in stages:
         artifact = is_made(run, stage.label, _inputs(stage, found))
@@ -186,7 +184,6 @@ def _check_blocks(run: Run) -> None:
 
 
 def _prepared(run: Run) -> Any:
-    """Return the data set that preprocess wrote."""
     return run.domain_module("dataset").read(run.store.open_verified(run.record().references["preprocess"]).path)
 
 

@@ -228,7 +228,6 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
 
 
 def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    """Yield a problem if no forecast fits into a block of the backtest."""
     backtest = tables.get("backtest")
     if not backtest or not backtest.windows or not backtest.size:
         return

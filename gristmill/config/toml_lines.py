@@ -32,7 +32,6 @@ def invalid_toml(error: ValueError | RecursionError, text: str) -> str:
 
 
 def _parts(table: str) -> list[str]:
-    """Return the parts of a table's name."""
     parts: list[str] = []
     value = tomllib.loads(f"{table} = 0")
     while isinstance(value, dict):

@@ -21,11 +21,9 @@ _ENTRY = re.compile(r"registry/[\w-]+/(versions|promotions)/\d{6,}\.json")
 _RECORD = re.compile(r"runs/[\w-]+/[\w-]+\.json")
 
 
-def verify_shared(store: Store) -> Iterator[Verification]:
+def verify_shared(remote: Remote) -> Iterator[Verification]:
     """Hash every object of a shared store, read every manifest and file of the registry, and yield the results."""
-    if store.remote is None:
-        return
-    bucket, intact = store.remote.bucket, set[str]()
+    bucket, intact = remote.bucket, set[str]()
     listing = bucket.list_files("")
     for name in sorted(name for name in listing if name.startswith("objects/")):
         try:
@@ -35,14 +33,14 @@ def verify_shared(store: Store) -> Iterator[Verification]:
         intact |= {name} if is_intact else set()
         damage = None if is_intact else "altered since it was published (its SHA-256 does not hold)."
         yield _verification(bucket.url_of(name), damage, "shared object")
-    for name, content in _read(store.remote, listing, _MANIFEST):
+    for name, content in _read(remote, listing, _MANIFEST):
         try:
             lost = [named for named in _objects(name, content, bucket.url_of(name)) if named not in intact]
             damage = f"names {lost[0]}, which is missing or altered." if lost else None
             yield _verification(bucket.url_of(name), damage, "shared manifest")
         except CorruptArtifact as error:
             yield Verification(bucket.url_of(name), str(error), "shared manifest")
-    for name, content in _read(store.remote, listing, _ENTRY):
+    for name, content in _read(remote, listing, _ENTRY):
         damage = None if _is_intact(content) else "altered since it was written."
         yield _verification(bucket.url_of(name), damage, "shared registry file")
 
@@ -51,14 +49,14 @@ def _verification(url: str, damage: str | None, kind: str) -> Verification:
     return Verification(url, f"{url}: {damage}" if damage else None, kind)
 
 
-def repair_shared(verification: Verification, store: Store) -> Verification:
+def repair_shared(verification: Verification, store: Store, remote: Remote) -> Verification:
     """Restore a damaged file of a shared store from this machine's cache, or remove it; return the action taken.
 
     Damaged objects must be repaired first, so that they are uploaded again with their manifests.
     """
-    if verification.damage is None or store.remote is None:
+    if verification.damage is None:
         return verification
-    bucket = store.remote.bucket
+    bucket = remote.bucket
     name = str(verification.path).removeprefix(f"{bucket.url}/")
     if verification.kind == "shared object":
         bucket.remove(name)
@@ -84,7 +82,7 @@ def repair_shared(verification: Verification, store: Store) -> Verification:
     return replace(verification, repair="Removed: the next run makes it again, or a machine that has it shares it.")
 
 
-def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbage]:
+def shared_garbage(store: Store, remote: Remote, needed: Iterable[Reference]) -> Iterator[Garbage]:
     """Yield unreferenced files of a shared store: manifests without references, and objects without a manifest.
 
     `needed` is what any run, version or sweep needs (`local.referenced_artifacts`).
@@ -92,9 +90,7 @@ def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbag
     Raises:
         StoreError: the shared store cannot be reached, or a record there was not pulled into this machine's cache.
     """
-    if store.remote is None:
-        return
-    bucket, now = store.remote.bucket, time.time()
+    bucket, now = remote.bucket, time.time()
     listing = bucket.list_files("")
     for name in listing:  # without a record of another machine, its work would be removed
         if (_RECORD.fullmatch(name) or _ENTRY.fullmatch(name)) and not (store.root / name).exists():
@@ -109,7 +105,7 @@ def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbag
     orphans = _orphan_bundles(listing, Registry(store))
     removable |= dict.fromkeys(orphans, "bundle that never became a version, or whose version was removed")
     named = set[str]()
-    for name, content in _read(store.remote, (name for name in listing if name not in removable), _MANIFEST):
+    for name, content in _read(remote, (name for name in listing if name not in removable), _MANIFEST):
         with suppress(CorruptArtifact):  # `verify` reports it
             named.update(_objects(name, content, name))
     old = [name for name, (_, age) in listing.items() if age > ORPHAN_AGE]

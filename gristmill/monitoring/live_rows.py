@@ -48,7 +48,6 @@ def served_scores(live: LiveRows, metric: str, run: str, name: str) -> pd.DataFr
 
 
 def _groupings(live: LiveRows) -> Iterator[tuple[str, pd.Series]]:
-    """Yield each grouping with the group of each row."""
     rows = live.rows
     yield ALL, pd.Series("", rows.index)
     by_day = rows[DAY].dt.normalize().nunique() <= _MAX_DAYS

@@ -65,7 +65,6 @@ def read_lines(path: Path) -> list[pd.DataFrame]:
 
 
 def _joined(batches: list[dict[str, Any]], names: tuple[str, ...], times: tuple[str, ...]) -> pd.DataFrame:
-    """Return batches with the same columns as one frame."""
     rows = pd.DataFrame({name: list(chain.from_iterable(batch["rows"][name] for batch in batches)) for name in names})
     rows = rows.assign(**{name: pd.to_datetime(rows[name]) for name in times})
     return batch_frame(batches, [len(batch["rows"][names[0]]) for batch in batches], rows)

@@ -180,7 +180,6 @@ class PredictionLog:
                 write_table(aside, pd.concat(group, ignore_index=True))
 
     def _delete_expired(self) -> None:
-        """Delete files all of whose rows are too old."""
         oldest = datetime.now(UTC) - self._keep
         for path in self._parquet_files():
             month = datetime.strptime(path.name.partition("~")[0], "%Y-%m").replace(tzinfo=UTC)
@@ -225,7 +224,6 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def _is_large(path: Path) -> bool:
-    """Return whether a file of lines has many bytes or lines."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

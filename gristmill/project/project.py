@@ -249,11 +249,11 @@ class Project(Models):
         if repair:
             verdicts = [local.repair(verdict, self.store, self.registry) for verdict in verdicts]
             self.registry.repair_pointers()
-        if self.store.remote:
+        if remote := self.store.remote:
             from gristmill.maintenance.shared import repair_shared, verify_shared
 
-            shared = list(verify_shared(self.store))  # all, before the first is repaired
-            verdicts += [repair_shared(verdict, self.store) for verdict in shared] if repair else shared
+            shared = list(verify_shared(remote))  # all, before the first is repaired
+            verdicts += [repair_shared(verdict, self.store, remote) for verdict in shared] if repair else shared
         return verdicts
 
     def collect(self, dry_run: bool = False) -> "list[Garbage]":
@@ -268,15 +268,15 @@ class Project(Models):
         garbage = list(local.garbage(self.store, self.catalogue.keep_runs, kept))
         if not dry_run:
             local.remove(garbage)
-        if self.store.remote:
+        if remote := self.store.remote:
             from gristmill.maintenance.eviction import evict
             from gristmill.maintenance.shared import remove_shared, shared_garbage
 
             self.runs.pull()  # other machines may have run something meanwhile
             needed = [*local.referenced_artifacts(self.store, self.catalogue.keep_runs), *kept]
-            shared = list(shared_garbage(self.store, needed))
+            shared = list(shared_garbage(self.store, remote, needed))
             for item in [] if dry_run else shared:
-                remove_shared(item, self.store.remote)
+                remove_shared(item, remote)
             garbage += [*shared, *evict(self.store, dry_run, {item.path for item in garbage})]
         return garbage
 
@@ -305,7 +305,6 @@ class Project(Models):
         return Unit(flow, {"pipeline": name, "overrides": [*self._assignments(name), *assignments], **parameters})
 
     def _run_many(self, what: str, units: list[Unit], jobs: int | None) -> list[dict[str, Any] | str]:
-        """Run units in parallel; return the record of each, or its error."""
         names = dict.fromkeys(unit.parameters["pipeline"] for unit in units)
         parameters = {"what": what, "units": list(map(asdict, units)), "jobs": jobs}
         ended: list[dict[str, Any] | str] = []

@@ -97,7 +97,6 @@ def code_digests(record: Record, store: Store) -> dict[str, str]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return the output of git; None if it fails."""
     git = shutil.which("git")
     if git is None:
         return None

@@ -91,7 +91,6 @@ def as_text(section: Section) -> str:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    """Yield the lines of a table, its values right-aligned under their headings."""
     headings = [heading.replace("\n", " ") for heading in table.headings]
     widths = [max(map(len, column)) for column in zip(headings, *table.rows, strict=True)]
     for first, *others in [headings, *table.rows]:

@@ -37,7 +37,6 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
 
 @cache
 def _modules(packages: tuple[str, ...]) -> dict[str, str]:
-    """Return the module of each kind."""
     root = Path(__file__).parent.parent
     return {
         kind: f"{package}.{path.stem}"

@@ -41,7 +41,6 @@ def codec_of(path: Path, encoding: str) -> str:
 
 
 def _first_undecodable(path: Path, encoding: str, separator: str) -> int:
-    """Return the number of the first row that cannot be decoded."""
     content = read_bytes(path)
     try:
         content.decode(encoding)

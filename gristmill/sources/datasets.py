@@ -153,7 +153,6 @@ def _records(builder: Any, split: str, kind: str) -> Iterator[tuple[str, bytes, 
 
 @contextmanager
 def _one_line_errors(what: str, remedy: str) -> Iterator[None]:
-    """Turn errors of TFDS into a one-line `DataError`."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 

@@ -65,7 +65,6 @@ def _pixel_columns(file: Open, where: str) -> list[str]:
 
 
 def _numbers(name: str) -> list[int]:
-    """Return the numbers in a column's name."""
     return [int(digits) for digits in re.findall(r"\d+", name)]
 
 
@@ -79,7 +78,6 @@ def _shape(count: int) -> tuple[int, ...]:
 
 
 def _read(file: Open, where: str, columns: Sequence[str], dtype: str) -> "list[npt.NDArray[Any]]":
-    """Return columns of whole numbers."""
     import pyarrow as pa
     from pyarrow import csv as tables
 

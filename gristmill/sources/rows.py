@@ -7,6 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
@@ -156,15 +157,10 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
     if any(frame.index.name == PREPARED_ROW for frame in frames):  # an own function made new rows
         name = Rows(frames[0], tuple(paths)).name
         whole = pd.concat(frames, ignore_index=True)
-        return _with_rows(Rows(whole.set_axis(whole.index + 1), origin=f"{name} after the source's prepare"))
-    starts = [0]
-    for frame in frames[:-1]:
-        starts.append(starts[-1] + len(frame))
-    return _with_rows(Rows(frames[0] if len(frames) == 1 else pd.concat(frames), tuple(paths), tuple(starts)))
-
-
-def _with_rows(rows: Rows) -> Rows:
-    """Return rows; raise `DataError` if there are none."""
+        rows = Rows(whole.set_axis(whole.index + 1), origin=f"{name} after the source's prepare")
+    else:
+        starts = accumulate(map(len, frames[:-1]), initial=0)
+        rows = Rows(frames[0] if len(frames) == 1 else pd.concat(frames), tuple(paths), tuple(starts))
     if rows.frame.empty:
         raise DataError(f"{rows.name}: no rows. Expected at least one.")
     return rows

@@ -157,7 +157,6 @@ def _distributions(source: _Source, providers: Mapping[str, list[Path]]) -> dict
 
 
 def _top_levels(folder: Path) -> list[str]:
-    """Return the top-level names that a distribution installed."""
     lines = _text(folder / "RECORD").splitlines()  # one for each file: path, comma, hash
     return sorted({name for line in lines if (name := re.split("[/.,]", line, maxsplit=1)[0]).isidentifier()})
 

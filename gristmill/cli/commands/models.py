@@ -179,7 +179,6 @@ def _writer(path: Path | None, form: Format | None) -> Callable[["pd.DataFrame"]
 
 
 def _encoded(frame: "pd.DataFrame", form: Format) -> bytes:
-    """Return a frame as a file of a format."""
     match form:
         case Format.PARQUET:
             return _as_parquet(frame)

@@ -17,13 +17,7 @@ from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
 from gristmill.sources.packed import open_unpacked
 from gristmill.sources.prepare import TableFiles, check_finite
-from gristmill.sources.rows import (
-    FILE_ROW,
-    UnusableRows,
-    check_columns,
-    requested_columns,
-    unusable_in_file,
-)
+from gristmill.sources.rows import FILE_ROW, UnusableRows, check_columns, requested_columns, unusable_in_file
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:

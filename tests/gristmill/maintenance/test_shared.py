@@ -42,7 +42,7 @@ def record(
 
 def damages(store: Store) -> dict[str, str]:
     """Return what verification finds damaged, by name."""
-    found = {str(verdict.path): verdict.damage for verdict in verify_shared(store)}
+    found = {str(verdict.path): verdict.damage for verdict in verify_shared(store.remote)}
     return {url.removeprefix(f"{store.remote.bucket.url}/"): damage for url, damage in found.items() if damage}
 
 
@@ -50,7 +50,7 @@ def unneeded(store: Store, keep_runs: int = 1) -> set[str]:
     """Return the names of what can be removed, after this machine has heard of all runs."""
     Runs(store).pull()
     Registry(store).pull()
-    found = shared_garbage(store, referenced_artifacts(store, keep_runs))
+    found = shared_garbage(store, store.remote, referenced_artifacts(store, keep_runs))
     return {str(item.path).removeprefix(f"{store.remote.bucket.url}/") for item in found}
 
 
@@ -78,7 +78,7 @@ def test_damage_is_healed_by_a_machine_that_has_it_and_else_removed(
     spoil(shared, WEIGHTS)
     store = machine(by)
 
-    repaired = [repair_shared(verdict, store) for verdict in list(verify_shared(store))]
+    repaired = [repair_shared(verdict, store, store.remote) for verdict in list(verify_shared(store.remote))]
 
     assert [verdict.repair for verdict in repaired if verdict.damage] == ["Removed.", told]
     assert damages(store) == {}
@@ -97,8 +97,8 @@ def test_a_damaged_file_of_the_registry_is_written_again(machine: Machine, share
     spoil(shared, name)
     assert list(damages(here)) == [name]
 
-    for verdict in list(verify_shared(here)):
-        repair_shared(verdict, here)
+    for verdict in list(verify_shared(here.remote)):
+        repair_shared(verdict, here, here.remote)
 
     assert damages(here) == {}
 
@@ -120,7 +120,7 @@ def test_what_no_run_of_any_machine_needs_is_named_and_objects_only_a_day_later(
         object_name(keys.digest_of_bytes(b"weights of old")),
         object_name(keys.digest_of_bytes(b"old")),
     }
-    for item in list(shared_garbage(third, referenced_artifacts(third, 1))):
+    for item in list(shared_garbage(third, third.remote, referenced_artifacts(third, 1))):
         remove_shared(item, third.remote)
     assert unneeded(third) == set()
     assert young in names(shared)
@@ -142,7 +142,7 @@ def test_an_old_object_that_is_uploaded_again_is_young(machine: Machine, shared:
     for name in names(shared):
         age(shared, name)
     there = machine("there")
-    named = [item for item in shared_garbage(there, []) if str(item.path).endswith(WEIGHTS)]
+    named = [item for item in shared_garbage(there, there.remote, []) if str(item.path).endswith(WEIGHTS)]
     publish(there, "b")  # which has the same weights, and uploads them anew
 
     for item in named:
@@ -153,8 +153,9 @@ def test_an_old_object_that_is_uploaded_again_is_young(machine: Machine, shared:
 
 def test_nothing_is_removed_where_a_record_of_another_machine_is_not_known(machine: Machine) -> None:
     record(machine("here"), publish(machine("here")))
+    there = machine("there")
     with pytest.raises(StoreError, match=r"is on the shared store and not in the cache\. Nothing was removed"):
-        list(shared_garbage(machine("there"), []))
+        list(shared_garbage(there, there.remote, []))
 
 
 def in_cache(store: Store) -> list[str]:
