@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import pandas as pd
 
-if TYPE_CHECKING:
-    import keras
 
-
-def layer_table(network: "keras.Model") -> pd.DataFrame:
+def layer_table(network: keras.Model) -> pd.DataFrame:
     """Return one row per layer, like `model.summary()`: `layer`, `type`, `output`, `parameters`, `trainable`.
 
     The layers of a nested network follow it with a `depth` of one more.
@@ -18,9 +16,7 @@ def layer_table(network: "keras.Model") -> pd.DataFrame:
     return pd.DataFrame(_rows(network, depth=0))
 
 
-def _rows(network: "keras.Model", depth: int) -> Iterator[dict[str, Any]]:
-    import keras
-
+def _rows(network: keras.Model, depth: int) -> Iterator[dict[str, Any]]:
     for layer in network.layers:
         outputs = keras.tree.flatten(layer.output)
         yield {

@@ -7,21 +7,22 @@ are Wrong, but Many are Useful", JMLR 20(177), 2019.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 IMPORTANCE_FILE = "importance.json"  # in the artifact of evaluate, if there is more than one feature
 
 _REPEATS = 5
 _MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 _SEED = 0
 
-Order = Any  # positions of examples, int64 (examples,); NumPy is imported late
+Order = npt.NDArray[np.int64]  # positions of examples, (examples,)
 Error = Callable[[str, Order], float]
 """Return the error of predictions with one feature permuted by the given order of examples."""
 
 
 def sample_positions(count: int) -> Order:
     """Return the positions of the examples to shuffle, in order: all of `count`, or 2,000 of them."""
-    import numpy as np
-
     return np.sort(np.random.default_rng(_SEED).permutation(count)[:_MAX_EXAMPLES])
 
 
@@ -30,8 +31,6 @@ def importance(features: Iterable[str], error: Error, count: int) -> dict[str, A
 
     A feature's `rise` is the mean of five shuffles, `deviation` their standard deviation.
     """
-    import numpy as np
-
     random, names = np.random.default_rng(_SEED), list(features)
     unshuffled = error(names[0], np.arange(count))
     rises = {name: [error(name, random.permutation(count)) - unshuffled for _ in range(_REPEATS)] for name in names}

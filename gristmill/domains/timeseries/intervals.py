@@ -18,13 +18,14 @@ Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-Free Predict
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
-if TYPE_CHECKING:
-    import keras
+from gristmill.domains.timeseries.window_graph import filled
 
 Array = npt.NDArray[np.float64]
 
@@ -147,8 +148,6 @@ def _quantiles(forecast: Any, scale: Any, intervals: Intervals, backend: Any) ->
 
 def local_scale(values: Any, lag: int, empty: Any = 0.0) -> Array:
     """Return `scale_of_windows` as an array, (windows, history, targets) to (windows, targets)."""
-    from keras import ops
-
     return np.asarray(scale_of_windows(ops.convert_to_tensor(values, "float32"), lag, empty), np.float64)
 
 
@@ -163,10 +162,6 @@ def scale_of_windows(values: Any, lag: int, empty: Any) -> Any:
         lag: observations between the values of a difference.
         empty: (targets,), or one number.
     """
-    from keras import ops
-
-    from gristmill.domains.timeseries.window_graph import filled
-
     values, count = filled(values, 1)  # first, because in ONNX a `where` does not remove NaN
     found = ops.where(count > lag, _mean_difference(values, lag, count), _mean_difference(values, 1, count))
     size = ops.abs(values[:, -1:])
@@ -176,8 +171,6 @@ def scale_of_windows(values: Any, lag: int, empty: Any) -> Any:
 
 def _mean_difference(values: Any, lag: int, count: Any) -> Any:
     """Return the mean absolute difference of the last `count` values, (windows, 1, targets); 0 if there is none."""
-    from keras import ops
-
     if values.shape[1] <= lag:
         return ops.zeros_like(values[:, :1])
     steps = ops.abs(values[:, lag:] - values[:, :-lag])  # 0 where the first value is repeated, if the lag is 1
@@ -186,15 +179,12 @@ def _mean_difference(values: Any, lag: int, count: Any) -> Any:
     return ops.sum(steps * counted, axis=1, keepdims=True) / ops.maximum(ops.sum(counted, axis=1, keepdims=True), 1)
 
 
-def with_quantiles(network: "keras.Model", intervals: Intervals) -> "keras.Model":
+def with_quantiles(network: keras.Model, intervals: Intervals) -> keras.Model:
     """Return a network with quantiles: (…, horizon, targets) to (…, horizon, targets x (1 + levels)).
 
     The forecast of each target is followed by its quantiles. The history is at least as long as that of the local
     scale; a window may begin with NaN as before.
     """
-    import keras
-    from keras import ops
-
     own, columns = network.input_shape[1:]
     window = keras.Input((own and max(own, intervals.history), columns), name="history")
     forecast = network(window if own is None else window[:, -own:])

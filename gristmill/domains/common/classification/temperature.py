@@ -5,17 +5,14 @@ Probabilities p become p^(1/T), normalised: above 1 the temperature T lowers the
 Source: Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017.
 """
 
-from typing import TYPE_CHECKING
-
+import keras
 import numpy as np
+from keras import ops
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.predictions import Probabilities
-
-if TYPE_CHECKING:
-    import keras
 
 _MIN_PROBABILITY = 1e-7  # a float32 cannot hold the distance of a probability to 1 if it is smaller
 _MAX_LOG_TEMPERATURE = 3.0  # a temperature lies between 1/20 and 20
@@ -43,24 +40,18 @@ def scale_probabilities(probabilities: Probabilities, temperature: float) -> Pro
     return scaled
 
 
-def scale_network(network: "keras.Model", temperature: float) -> "keras.Model":
+def scale_network(network: keras.Model, temperature: float) -> keras.Model:
     """Return a network of probabilities with these at a temperature."""
-    import keras
-
     if temperature == 1:
         return network
     return keras.Model(network.input, scale_in_graph(network.output, temperature), name=network.name)
 
 
-def scale_in_graph(probabilities: "keras.KerasTensor", temperature: float) -> "keras.KerasTensor":
+def scale_in_graph(probabilities: keras.KerasTensor, temperature: float) -> keras.KerasTensor:
     """Return what `scale_probabilities` returns, for tensors (batch, classes)."""
-    from keras import ops
-
     return ops.softmax(scaled_logits(probabilities, temperature), axis=-1)
 
 
-def scaled_logits(probabilities: "keras.KerasTensor", temperature: float) -> "keras.KerasTensor":
+def scaled_logits(probabilities: keras.KerasTensor, temperature: float) -> keras.KerasTensor:
     """Return logits of probabilities at a temperature, (batch, classes): their logarithms up to a constant."""
-    from keras import ops
-
     return ops.log(ops.maximum(probabilities, _MIN_PROBABILITY)) / temperature
