@@ -86,12 +86,9 @@ def order_by_aic(design: Array, ahead: Array) -> int:
 
 
 def _kernel(coefficients: Array, steps: int, horizon: int) -> Array:
-    """Return the map of the last values, `steps` + 1 of them, and the scale to the next values minus the last one.
+    """Return the map, (steps + 2, horizon), of the last values and the scale to the next values minus the last one.
 
     The recursion is run on the identity: each difference is a map of the last `steps` differences and the constant.
-
-    Returns:
-        (steps + 2, horizon).
     """
     order = len(coefficients) - 1
     maps = list(np.eye(steps, steps + 1))

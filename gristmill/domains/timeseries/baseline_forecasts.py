@@ -3,15 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import keras
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network
 from gristmill.errors import Unsuitable
-
-if TYPE_CHECKING:
-    import keras
 
 
 def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> dict[str, Array]:
@@ -23,7 +22,7 @@ def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> d
     }
 
 
-def baseline_networks(data: Prepared, part: str, baselines: Sequence[Any]) -> "dict[str, keras.Model]":
+def baseline_networks(data: Prepared, part: str, baselines: Sequence[Any]) -> dict[str, keras.Model]:
     """Return the networks of baselines by name; those that do not suit are left out."""
     before = data.known_before(part)
     fitted: dict[str, keras.Model] = {}

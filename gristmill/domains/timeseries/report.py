@@ -17,22 +17,15 @@ from gristmill.domains.timeseries.score_table import SCORES, read_scores
 from gristmill.reports.columns import importance_sections, statistics_table
 from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
-from gristmill.reports.scores import PART_NAMES, scores_section
+from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table
 
-METRICS = {
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "mape": "MAPE %",
-    "smape": "sMAPE %",
-    "mase": "MASE",
-    "rmsse": "RMSSE",
-    "skill": "skill",
-}
-INTERVALS = {"wql": "WQL", "coverage": "coverage", "width": "width"}
+METRICS = {name: metric_name(name) for name in ("mae", "rmse", "mape", "smape", "mase", "rmsse", "skill")}
+METRICS |= {"mape": "MAPE %", "smape": "sMAPE %"}
+INTERVALS = {name: metric_name(name) for name in ("wql", "coverage", "width")}
 
 _MAX_STEPS_LISTED = 12  # after the end of the data
 _MAX_SERIES_LISTED = 12  # half of them with the lowest skill, half with the highest

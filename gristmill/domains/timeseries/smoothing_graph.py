@@ -101,12 +101,8 @@ def smoothing_forecaster(data: Prepared, history: int, season: int, models: Sequ
 def _along_line(values: Any, known: Any, moved: Any, steps: Any, count: Any) -> Any:
     """Return values with the trend of the known values added to those that were repeated before the first known one.
 
-    Args:
-        values: (batch, history, targets).
-        known: 1 for a known value, otherwise 0, the same.
-        moved: steps from the place of a value to where it was repeated, 0 or negative, the same.
-        steps: number of each step, the same.
-        count: known values, (batch, 1, targets).
+    Arrays are (batch, history, targets): `known` is 1 for a known value, otherwise 0, `moved` the steps from the place
+    of a value to where it was repeated, 0 or negative, and `count`, (batch, 1, targets), the number of known values.
     """
     time = ops.cast(steps, "float32")
     centre = ops.sum(known * time, axis=1, keepdims=True) / ops.cast(ops.maximum(count, 1), "float32")
@@ -138,13 +134,9 @@ def _all_models(values: Any, counted: Any, models: Sequence[Members]) -> tuple[A
 def _weights(squares: Any, counted: Any, models: Sequence[Members], unit: Any, growth: Any, positive: Any) -> Any:
     """Return the weights of the models, (batch, 2 members, targets): first those of values, then those of logs.
 
-    Args:
-        squares: sums of squared errors, (batch, members, 2 targets), in squared units.
-        counted: which steps count, (batch, steps, 2 targets).
-        models: of the grid.
-        unit: scale of the errors, (batch, 1, 2 targets), as a share of the last value.
-        growth: logs of the values as shares of the last value; the density of logs is 1 / value.
-        positive: whether all values are, (batch, 1, targets); otherwise logs have no weight.
+    `squares` are sums of squared errors of the `counted` steps, (batch, members, 2 targets), in squares of `unit`, a
+    share of the last value. `growth` are logs of the values as shares of the last value, because the density of
+    logs is 1 / value. Logs have no weight unless all values are `positive`, (batch, 1, targets).
     """
     count = ops.sum(counted, axis=1, keepdims=True)
     fits = -0.5 * count * ops.log(squares / ops.maximum(count, 1.0) + _FLOOR)
