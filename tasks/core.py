@@ -21,7 +21,7 @@ from gristmill.runs.plan import FAILED
 from gristmill.store.code_closure import load_closure
 from gristmill.store.store import Draft
 from gristmill.training.keras_backend import import_keras
-from tasks.run import Inputs, Run
+from tasks.run import References, Run
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def core_arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str
     return {name: stage.settings[name] for name in stage.tables} | files | kept | dict(stage.point)
 
 
-def input_folders(run: Run, reader: Stage, inputs: Inputs, by_stat: bool) -> dict[str, Any]:
+def input_folders(run: Run, reader: Stage, inputs: References, by_stat: bool) -> dict[str, Any]:
     """Return the verified folders of the input artifacts by argument.
 
     It is a list for a stage that fans out. A stage that compares candidates gets a dictionary of them by name,

@@ -1,8 +1,10 @@
 """Runs of a deployment: one whose process is killed starts once more, and those that wait for their turn are merged.
 
-If the deployment fetches the project before each run, such as from git, the store must not be in the copy.
+Events tell the server of changed data and of the end of a run. If the deployment fetches the project before each run,
+such as from git, the store must not be in the copy.
 """
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +20,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.context import FlowRunContext
+from prefect.events import Event, Resource, emit_event, get_events_client
 from prefect.flows import Flow
 from prefect.states import Cancelled
 
 from gristmill.config.catalogue import Catalogue
+from gristmill.config.deployments import DATA_UPDATED_EVENT, RUN_ENDED_EVENT, TAG, pipeline_resource
 from gristmill.errors import WorkError
-from gristmill.prefect_runtime.api_errors import best_effort
+from gristmill.prefect_runtime.api_errors import best_effort, one_line_api_errors
 
 _RESTART = "restart"  # tag of a run that is started because the process of another was killed
 _FETCHING_STEPS = re.compile(r"(.*\.)?(a?git_clone|pull_\w+)")  # of Prefect and its integrations
@@ -110,3 +114,31 @@ def _own_run() -> FlowRun | None:
 
 def _may_restart(run: FlowRun) -> bool:
     return run.deployment_id is not None and _RESTART not in run.tags
+
+
+def emit_data_updated(pipeline: str) -> None:
+    """Emit the event that a pipeline's data has changed, and wait until the server has received it."""
+    event = Event(event=DATA_UPDATED_EVENT, resource=Resource({"prefect.resource.id": pipeline_resource(pipeline)}))
+    with one_line_api_errors():
+        asyncio.run(_emit(event))
+
+
+async def _emit(event: Event) -> None:
+    async with get_events_client(checkpoint_every=1) as client:
+        await client.emit(event)
+
+
+def with_end_hooks(flow: Flow[..., Any]) -> Flow[..., Any]:
+    """Return a flow that emits an event when a run ends, and starts once more if its process is killed.
+
+    Prefect's own event comes much later.
+    """
+    return flow.with_options(on_completion=[_emit_run_ended], on_failure=[_emit_run_ended], on_crashed=[restart_once])
+
+
+def _emit_run_ended(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
+    emit_event(
+        RUN_ENDED_EVENT,
+        resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"},
+        related=[{"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}],
+    )

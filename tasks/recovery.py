@@ -9,8 +9,8 @@ from gristmill.retraining.recovery import clearly_better, rows_to_compare
 from gristmill.runs.retraining_record import CHALLENGER, Retraining
 from gristmill.settings.selection import Select
 from gristmill.training import progress
-from tasks.retraining_artifacts import References, artifact_folders, champion_data, record_retraining
-from tasks.run import Run, stage_task
+from tasks.retraining_run import artifact_folders, champion_data, record_retraining
+from tasks.run import References, Run, stage_task
 
 logger = logging.getLogger(__name__)
 

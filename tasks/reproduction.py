@@ -12,7 +12,7 @@ from gristmill.config.stages import settings_of_stages, stages_of
 from gristmill.maintenance.local import REPRODUCTION
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
-from gristmill.retraining.version_data import open_data
+from gristmill.retraining.reproduction import open_data
 from gristmill.store.store import Store
 from gristmill.util import extras
 from tasks.run import Run, finish_record, start_record

@@ -14,26 +14,25 @@ from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
-from gristmill.retraining.freshness import silent_since
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
+from gristmill.retraining.source_checks import silent_since
 from gristmill.runs.retraining_record import Retraining, stop_before_challenger, stop_before_training
 from gristmill.runs.scores import Scores
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from tasks.prefect_artifacts import show_judgement
-from tasks.retraining_artifacts import (
-    References,
+from tasks.retraining_run import (
     artifact_folder,
     artifact_folders,
     champion_data,
+    domain_overrides,
     record_retraining,
     version_folders,
 )
-from tasks.retraining_run import domain_overrides
-from tasks.run import Run, stage_task
+from tasks.run import References, Run, stage_task
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_
 
 logger = logging.getLogger(__name__)
 
-Inputs = Mapping[str, Reference]  # artifacts by the label of their stage
+References = Mapping[str, Reference]  # artifacts by the label of their stage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,7 +82,7 @@ class Run:
         """Return whether an artifact only says why a candidate failed."""
         return FAILED in self.store.read_manifest(reference)["counts"]
 
-    def chunk_parameters(self, inputs: Inputs) -> dict[str, Any]:
+    def chunk_parameters(self, inputs: References) -> dict[str, Any]:
         """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
         overrides = self.record().overrides
         return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}

@@ -26,7 +26,7 @@ from gristmill.training import progress
 from gristmill.util.files import ChangeDetector
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.core import call_core, core_arguments, input_folders
-from tasks.run import Inputs, Run
+from tasks.run import References, Run
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _Read:
     imported: Imported  # the user's own code
 
     @classmethod
-    def by(cls, run: Run, stage: Stage, inputs: Inputs) -> "_Read":
+    def by(cls, run: Run, stage: Stage, inputs: References) -> "_Read":
         """Return what a stage reads; data that is missing is fetched."""
         catalogue, tables = run.catalogue, stage.settings.values()
         fetch_missing(tables, catalogue.root)
@@ -58,7 +58,7 @@ class _Read:
 
 
 def produce(
-    run: Run, label: str, inputs: Inputs, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
+    run: Run, label: str, inputs: References, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
 ) -> Reference:
     """Return the reference of a stage's artifact; on a cache hit, return a Cached state.
 
@@ -80,7 +80,7 @@ def produce(
 
 
 def make(
-    run: Run, label: str, inputs: Inputs, requested: StageChunk | None = None, **extras: Any
+    run: Run, label: str, inputs: References, requested: StageChunk | None = None, **extras: Any
 ) -> tuple[Artifact, bool]:
     """Return the artifact of a stage, or of the chunk requested by another process, and whether it was a cache hit.
 
@@ -119,13 +119,13 @@ def make(
     return artifact, False
 
 
-def identity_of(run: Run, label: str, inputs: Inputs) -> Identity:
+def identity_of(run: Run, label: str, inputs: References) -> Identity:
     """Return the identity of a stage's result."""
     stage = run.stages[label]
     return _Read.by(run, stage, inputs).identity(stage)
 
 
-def is_made(run: Run, label: str, inputs: Inputs) -> Artifact | None:
+def is_made(run: Run, label: str, inputs: References) -> Artifact | None:
     """Return the artifact of a stage if it is in the cache."""
     return _find_cached(run, run.stages[label], identity_of(run, label, inputs))
 
@@ -141,7 +141,7 @@ def _find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
         return None
 
 
-def _make_chunks(run: Run, label: str, inputs: Inputs, count: int) -> list[Path]:
+def _make_chunks(run: Run, label: str, inputs: References, count: int) -> list[Path]:
     """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
     stage, store = run.stages[label], run.store
     references = {name: inputs[name] for name in stage.inputs}

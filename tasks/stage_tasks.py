@@ -9,14 +9,14 @@ from prefect.client.schemas.objects import State, TaskRun
 from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
 from gristmill.retraining.default_source import locate_source
-from gristmill.retraining.lost_rows import check_lost_rows
+from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.plan import FAILED
 from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
-from tasks.run import Inputs, Run, stage_task
+from tasks.run import References, Run, stage_task
 from tasks.run_stage import identity_of, is_made, produce, record_stage
 
 Made = dict[str, Reference]  # by the label of the stage; a flow has a Cached state, which a task gets as its reference
@@ -28,7 +28,7 @@ async def _source_has_changed(task: object, task_run: TaskRun, state: State) -> 
 
 
 @stage_task("{label} {run.pipeline.name}")
-def _work(run: Run, label: str, inputs: Inputs) -> Reference:
+def _work(run: Run, label: str, inputs: References) -> Reference:
     """Return the artifact of a stage, from the store or made now."""
     resumable = run.stages[label].resumable
     callbacks = {"on_epoch": EpochProgress(run.pipeline.name)} if resumable else {}
@@ -45,7 +45,7 @@ def _check_source(run: Run, _: Artifact) -> None:
         log_ends(source, locate_source(run.catalogue, run.pipeline)["source.path"].files)
 
 
-def _task(name: str) -> Task[[Run, str, Inputs], Reference]:
+def _task(name: str) -> Task[[Run, str, References], Reference]:
     """Return the Prefect task of a stage; ingest is tried again if the source changed while it was read."""
     if name != "ingest":
         return _work.with_options(name=name)
@@ -138,7 +138,7 @@ def _make(run: Run, made: Made, name: str) -> Made:
     return {stage.label: _task(name)(run, stage.label, _inputs(stage, made)) for stage in stages}
 
 
-def _inputs(stage: Stage, made: Made) -> Inputs:
+def _inputs(stage: Stage, made: Made) -> References:
     """Return the artifacts that a stage reads; those of candidates that were not tried are missing."""
     return {label: made[label] for label in stage.inputs if label in made or not stage.compares}
 

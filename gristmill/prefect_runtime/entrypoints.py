@@ -40,4 +40,4 @@ def __getattr__(name: str) -> Any:
         if not logger.level:
             logger.setLevel(logging.INFO)  # Prefect's page shows only what passes this level
     end_with_parent()
-    return import_own("tasks.events").with_end_hooks(getattr(import_own(f"flows.{name}"), name))
+    return import_own("tasks.deployed_runs").with_end_hooks(getattr(import_own(f"flows.{name}"), name))

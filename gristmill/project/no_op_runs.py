@@ -4,9 +4,8 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
-from gristmill.retraining.freshness import silent_since
 from gristmill.retraining.last_judged import last_judged_data
-from gristmill.retraining.lost_rows import check_lost_rows
+from gristmill.retraining.source_checks import check_lost_rows, silent_since
 from gristmill.runs import plan
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs, StageRecord

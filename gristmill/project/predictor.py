@@ -14,7 +14,7 @@ from gristmill.project.monitoring import log_answer
 from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
 from gristmill.registry.version import Version
 from gristmill.retraining import default_source
-from gristmill.retraining.lost_rows import check_lost_rows
+from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.locations import locate
 from gristmill.runs.records import Record
 from gristmill.settings.base import Files, Settings

@@ -17,8 +17,7 @@ from gristmill.project.serving import Models
 from gristmill.project.status import Status
 from gristmill.reports.comparison import Comparison
 from gristmill.retraining.notification_delivery import send_messages
-from gristmill.retraining.reproduction import Reproduction
-from gristmill.retraining.version_data import diff_versions
+from gristmill.retraining.reproduction import Reproduction, diff_versions
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from gristmill.config.catalogue import Catalogue
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.registry import Registry
-from gristmill.retraining.freshness import silent_since
+from gristmill.retraining.source_checks import silent_since
 from gristmill.runs import plan
 from gristmill.runs.records import Runs, headline
 from gristmill.runs.scores import Headline

@@ -79,7 +79,7 @@ def updated(name: Name) -> None:
         if not named_api():
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
-    import_own("tasks.events").emit_data_updated(name)
+    import_own("tasks.deployed_runs").emit_data_updated(name)
     typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")
 
 
