@@ -30,7 +30,7 @@ from gristmill.training.distribution import (
     reseed_per_replica,
     with_loss_scaling,
 )
-from gristmill.training.history import TrainingHistory
+from gristmill.training.history import CURVES, TrainingHistory
 from gristmill.training.learning_rate import Loss, RateTrial
 from gristmill.training.progress import Epoch
 from gristmill.training.tensorboard import Curves
@@ -220,7 +220,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
     @property
     def done(self) -> int:
         """Number of finished epochs."""
-        return len(self.history.losses)
+        return len(self.history.epochs)
 
     @property
     def finished(self) -> bool:
@@ -238,15 +238,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
                 f"{format_number(self.rate, 3)}. Lower train.learning_rate, or look for extreme values in the data."
             )
         history = self.history
-        history.rates.append(self.rate)
-        for name, values in {
-            "loss": history.losses,
-            "val_loss": history.val_losses,
-            "accuracy": history.accuracies,
-            "val_accuracy": history.val_accuracies,
-        }.items():
-            if name in measured:
-                values.append(measured[name])
+        history.epochs.append({name: measured[name] for name in CURVES if name in measured} | {"rate": self.rate})
         history.stopped = self.goal.reached(loss, measured.get("accuracy"))
         self._update_best()
         self.network.stop_training = history.stopped
@@ -275,7 +267,7 @@ class _CheckpointCallback(keras.callbacks.Callback):
         history = self.history
         if self.patience is None:
             history.best_epoch = self.done
-        elif history.val_losses[-1] < min(history.val_losses[:-1], default=math.inf):
+        elif (losses := history.curve("val_loss"))[-1] < min(losses[:-1], default=math.inf):
             history.best_epoch, history.waited = self.done, 0
             self.best = _arrays(self.network.variables, "best")
         else:

@@ -48,25 +48,19 @@ def write_history(history: TrainingHistory, out: Path, **more: Any) -> dict[str,
 
     `more` are further values for `training.json`. Return the number of epochs for the run record, if there were any.
     """
-    curves = {
-        "val_loss": history.val_losses,
-        "accuracy": history.accuracies,
-        "val_accuracy": history.val_accuracies,
-        "rate": history.rates,
-    }
-    columns: dict[str, Any] = {"epoch": np.arange(1, len(history.losses) + 1), "loss": history.losses}
-    columns |= {name: values for name, values in curves.items() if values}
-    write_table(out / "epochs.parquet", pd.DataFrame(columns))
+    epochs, count = pd.DataFrame(history.epochs or {"loss": []}), len(history.epochs)
+    epochs.insert(0, "epoch", np.arange(1, count + 1))
+    write_table(out / "epochs.parquet", epochs)
     if history.search:
         write_table(out / "learning_rates.parquet", pd.DataFrame(history.search))
     summary = {
         "best_epoch": history.best_epoch,
-        "epochs": len(history.losses),
+        "epochs": count,
         "stopped_early": history.stopped,
         "learning_rate": history.learning_rate,
     }
     write_document(out / "training.json", summary | more)
-    return {"epochs": len(history.losses)} if history.losses else {}
+    return {"epochs": count} if count else {}
 
 
 def build_network(model: Model, files: Sequence[Path], shape: Any) -> keras.Model:

@@ -35,11 +35,11 @@ class Curves:
     def catch_up(self) -> None:
         """Write the epochs that are missing. A failing disk ends the curves with a warning, not the training."""
         try:
-            while self._written < len(self._history.losses) and not self._broken:
-                at, history = self._written, self._history
-                self._write("train", at, {"epoch_loss": history.losses[at], "epoch_learning_rate": history.rates[at]})
-                if history.val_losses:
-                    self._write("validation", at, {"epoch_loss": history.val_losses[at]})
+            while self._written < len(self._history.epochs) and not self._broken:
+                at, epoch = self._written, self._history.epochs[self._written]
+                self._write("train", at, {"epoch_loss": epoch["loss"], "epoch_learning_rate": epoch["rate"]})
+                if "val_loss" in epoch:
+                    self._write("validation", at, {"epoch_loss": epoch["val_loss"]})
                 self._written += 1
         except (tf.errors.OpError, OSError) as error:
             logger.warning("%s: the curves for TensorBoard end here (%s)", self._folder, error)

@@ -75,17 +75,9 @@ class Intervals:
 
 def restored(document: dict[str, Any]) -> Intervals:
     """Return the intervals of a `document`."""
-    return Intervals(
-        levels=tuple(document["levels"]),
-        factors=np.array(document["factors"], np.float64),
-        empty=np.array(document["empty"], np.float64),
-        lag=document["lag"],
-        nonnegative=tuple(document["nonnegative"]),
-        ratios=tuple(document["ratios"]),
-        windows=document["windows"],
-        rough=document["rough"] and restored(document["rough"]),
-        most=document["most"],
-    )
+    arrays = {name: np.array(document[name], np.float64) for name in ("factors", "empty")}
+    tuples = {name: tuple(document[name]) for name in ("levels", "nonnegative", "ratios")}
+    return Intervals(**document | arrays | tuples | {"rough": document["rough"] and restored(document["rough"])})
 
 
 def lowest_values(nonnegative: Sequence[bool]) -> Array:

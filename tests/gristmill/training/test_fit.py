@@ -266,7 +266,7 @@ def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_pa
 @pytest.mark.slow
 def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, stopped: Trained) -> None:
     seen: list[int] = []
-    best, last = stopped.history.best_epoch, len(stopped.history.losses)
+    best, last = stopped.history.best_epoch, len(stopped.history.curve("loss"))
 
     assert in_a_process(tmp_path, f"after epoch {best + 1}", "with patience") == -signal.SIGKILL
     network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **PATIENCE)
@@ -338,21 +338,21 @@ def test_equal_seeds_give_equal_weights_in_one_process(tmp_path: Path, quick: Tr
 
 
 def test_every_epoch_is_told_with_its_losses(quick: Trained) -> None:
-    losses = zip(quick.history.losses, quick.history.val_losses, strict=True)
+    losses = zip(quick.history.curve("loss"), quick.history.curve("val_loss"), strict=True)
 
     assert quick.epochs == [Epoch(number, 4, loss, val_loss) for number, (loss, val_loss) in enumerate(losses, 1)]
     assert len(quick.epochs) == 4
-    assert quick.history.losses[-1] < quick.history.losses[0]
+    assert quick.history.curve("loss")[-1] < quick.history.curve("loss")[0]
 
 
 def test_patience_keeps_the_weights_of_the_best_epoch(stopped: Trained) -> None:
     history = stopped.history
 
     assert history.stopped
-    assert history.best_epoch == int(np.argmin(history.val_losses)) + 1
-    assert len(history.losses) == history.best_epoch + PATIENCE["patience"] < PATIENCE["epochs"]
-    assert validation_loss(stopped.network) == pytest.approx(min(history.val_losses), rel=1e-6)
-    assert history.val_losses[-1] > min(history.val_losses)
+    assert history.best_epoch == int(np.argmin(history.curve("val_loss"))) + 1
+    assert len(history.curve("loss")) == history.best_epoch + PATIENCE["patience"] < PATIENCE["epochs"]
+    assert validation_loss(stopped.network) == pytest.approx(min(history.curve("val_loss")), rel=1e-6)
+    assert history.curve("val_loss")[-1] > min(history.curve("val_loss"))
 
 
 def test_patience_ends_a_training_whose_validation_loss_stays_the_same(tmp_path: Path) -> None:
@@ -360,16 +360,16 @@ def test_patience_ends_a_training_whose_validation_loss_stays_the_same(tmp_path:
     train(tmp_path, until=2, **how)
     _, history = train(tmp_path, **how)  # resumed after two epochs
 
-    assert history.val_losses == [0.0] * 4
+    assert history.curve("val_loss") == [0.0] * 4
     assert (history.best_epoch, history.waited, history.stopped) == (1, 3, True)
 
 
 def test_without_patience_the_last_weights_are_kept(quick: Trained) -> None:
     history = quick.history
 
-    assert (history.best_epoch, history.stopped, len(history.losses)) == (4, False, 4)
-    assert validation_loss(quick.network) == pytest.approx(history.val_losses[-1], rel=1e-6)
-    assert history.val_losses[-1] > min(history.val_losses)
+    assert (history.best_epoch, history.stopped, len(history.curve("loss"))) == (4, False, 4)
+    assert validation_loss(quick.network) == pytest.approx(history.curve("val_loss")[-1], rel=1e-6)
+    assert history.curve("val_loss")[-1] > min(history.curve("val_loss"))
 
 
 def test_the_last_two_checkpoints_are_kept(quick: Trained) -> None:
@@ -409,7 +409,7 @@ def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
     assert epochs_of(tmp_path) == ["epoch-000001"]
     network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **settings)
 
-    assert seen == list(range(2, len(unbroken.history.losses) + 1))
+    assert seen == list(range(2, len(unbroken.history.curve("loss")) + 1))
     assert epochs_of(tmp_path)[-1] == f"epoch-{seen[-1]:06}"
     assert history == unbroken.history
     assert equal(network, unbroken.network)
@@ -432,8 +432,8 @@ def test_until_ends_early_on_the_schedule_of_all_epochs(tmp_path: Path, quick: T
 
     _, history = train(tmp_path, on_epoch=epochs.append, until=2)
 
-    assert history.losses == quick.history.losses[:2]
-    assert history.rates == quick.history.rates[:2]
+    assert history.curve("loss") == quick.history.curve("loss")[:2]
+    assert history.curve("rate") == quick.history.curve("rate")[:2]
     assert [(epoch.number, epoch.of) for epoch in epochs] == [(1, 2), (2, 2)]
 
 
@@ -449,7 +449,7 @@ def test_the_rate_of_each_epoch_is_kept_beside_its_loss(tmp_path: Path, schedule
     _, history = train(tmp_path, schedule=schedule)
 
     assert history.learning_rate == 0.05
-    assert history.rates == pytest.approx(rates, rel=1e-5)
+    assert history.curve("rate") == pytest.approx(rates, rel=1e-5)
     assert history.search == []
 
 
@@ -459,7 +459,7 @@ def test_a_rate_that_is_found_trains_like_the_same_rate_given(tmp_path: Path, fo
     given = Trained.now(tmp_path, learning_rate=rate)
 
     assert equal(given.network, found.network)
-    assert given.history.losses == found.history.losses
+    assert given.history.curve("loss") == found.history.curve("loss")
     assert rate is not None
     assert 1e-4 < rate < 1
     assert found.history.search[0].rate == pytest.approx(1e-6)
@@ -498,8 +498,8 @@ def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(tmp_path: Pa
     train(tmp_path)
 
     for folder in (tmp_path, quick.folder):
-        assert drawn(folder, "epoch_loss") == pytest.approx(quick.history.losses)
-        assert drawn(folder, "epoch_learning_rate") == pytest.approx(quick.history.rates)
+        assert drawn(folder, "epoch_loss") == pytest.approx(quick.history.curve("loss"))
+        assert drawn(folder, "epoch_learning_rate") == pytest.approx(quick.history.curve("rate"))
 
 
 def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path) -> None:
@@ -509,7 +509,7 @@ def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path)
     network, history = train(tmp_path, loss=lambda truth, forecast: tf.reduce_mean(tf.abs(truth - forecast), axis=-1))
     _, mae = train(tmp_path / "named", loss="mae")
 
-    assert history.losses == pytest.approx(mae.losses)
+    assert history.curve("loss") == pytest.approx(mae.curve("loss"))
     assert '"loss"' not in network.to_json()
 
 
@@ -533,8 +533,8 @@ def with_goal(folder: Path, **goal: Any) -> "TrainingHistory":
 def test_the_accuracy_of_a_classifier_is_noted_beside_the_loss(tmp_path: Path) -> None:
     history = with_goal(tmp_path)
 
-    assert len(history.accuracies) == len(history.val_accuracies) == 12
-    assert history.accuracies[0] < history.accuracies[-1] <= 1
+    assert len(history.curve("accuracy")) == len(history.curve("val_accuracy")) == 12
+    assert history.curve("accuracy")[0] < history.curve("accuracy")[-1] <= 1
     assert not history.stopped
 
 
@@ -544,7 +544,7 @@ def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, floa
 
     reached = [
         accuracy >= goal.get("stop_accuracy", 2) or loss <= goal.get("stop_loss", 0)
-        for accuracy, loss in zip(history.accuracies, history.losses, strict=True)
+        for accuracy, loss in zip(history.curve("accuracy"), history.curve("loss"), strict=True)
     ]
     assert history.stopped
     assert reached == [False] * (len(reached) - 1) + [True]
@@ -555,7 +555,7 @@ def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, floa
 def test_the_optimizer_of_the_settings_learns(tmp_path: Path, optimizer: str) -> None:
     _, history = train(tmp_path, optimizer=optimizer)
 
-    assert history.losses[-1] < 0.9 * history.losses[0]  # dropout alone changes it by 3 %
+    assert history.curve("loss")[-1] < 0.9 * history.curve("loss")[0]  # dropout alone changes it by 3 %
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from gristmill.training.tensorboard import Curves
 
 def history(losses: list[float], val_losses: list[float]) -> TrainingHistory:
     """Return the history of a training at a constant learning rate."""
-    return TrainingHistory(losses=losses, val_losses=val_losses, rates=[0.1] * len(losses))
+    begun = TrainingHistory(epochs=[{"loss": loss, "rate": 0.1} for loss in losses])
+    for epoch, loss in zip(begun.epochs, val_losses, strict=False):
+        epoch["val_loss"] = loss
+    return begun
 
 
 def points(folder: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
@@ -34,9 +37,7 @@ def test_each_epoch_is_a_point_of_every_curve(tmp_path: Path) -> None:
     begun = history([], [])
     curves = Curves(tmp_path, begun)
     for epoch in range(3):
-        begun.losses.append(1.0 / (epoch + 1))
-        begun.val_losses.append(2.0 / (epoch + 1))
-        begun.rates.append(0.1)
+        begun.epochs.append({"loss": 1.0 / (epoch + 1), "val_loss": 2.0 / (epoch + 1), "rate": 0.1})
         curves.catch_up()
         assert len(points(tmp_path)["train", "epoch_loss"]) == epoch + 1  # at once, not at the end
     assert points(tmp_path) == {
@@ -69,7 +70,7 @@ def test_logs_that_cannot_be_written_are_told_once_and_harm_nothing(
     begun = history([1.0], [])
     with caplog.at_level(logging.WARNING):
         curves = Curves(tmp_path, begun)
-        begun.losses.append(2.0)
+        begun.epochs.append({"loss": 2.0, "rate": 0.1})
         curves.catch_up()
     assert caplog.text.count("the curves for TensorBoard end here") == 1
     assert str(tmp_path) in caplog.text

@@ -119,7 +119,7 @@ def test_a_network_is_trained_and_reads_back_bit_by_bit_and_exports(kind: str, t
     network, course = fit_forecaster(*arguments, told.append)
 
     assert network.output_shape == (None, 3, 2)
-    assert len(told) == len(course.losses) == 2
+    assert len(told) == len(course.curve("loss")) == 2
     windows = data.histories(data.origins("test"))
     forecast = predicted(network, windows)
     assert np.isfinite(forecast).all()

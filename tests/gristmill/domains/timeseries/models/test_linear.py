@@ -103,7 +103,7 @@ def test_a_linear_recurrence_is_forecast_without_error(normalise: str, tmp_path:
     for model in models:
         network, course = fit_forecaster(model, Train(), data, tmp_path, tmp_path, on_epoch=lambda epoch: None)
         assert predicted(network, data) == pytest.approx(data.targets(data.origins("test")), abs=2e-2), model.kind
-        assert course.losses == []
+        assert course.curve("loss") == []
 
 
 def test_lags_that_say_the_same_are_solved_for_too() -> None:
