@@ -110,8 +110,7 @@ def _last_run(catalogue: Catalogue, runs: Runs, pipeline: Pipeline) -> RunOutput
         return None
     with contextlib.suppress(CorruptArtifact):
         artifacts = {label: catalogue.store.open_verified(reference) for label, reference in record.references.items()}
-        model = "select" if "select" in artifacts else "train"
-        train, evaluate, export = (artifacts[stage] for stage in (model, "evaluate", "export"))
+        train, evaluate, export = (artifacts[stage] for stage in (record.model_stage, "evaluate", "export"))
         scores = Scores.read(export.path)
         importance_file = evaluate.path / importance.IMPORTANCE_FILE
         return RunOutputs(

@@ -61,8 +61,7 @@ class Result:
     @property
     def history(self) -> "pd.DataFrame":
         """The training by `epoch`: `loss`, `val_loss`, `rate`; empty for a model in closed form or among candidates."""
-        model = "select" if "select" in self.record.references else "train"
-        return read_table(self.folder(model) / "epochs.parquet")
+        return read_table(self.folder(self.record.model_stage) / "epochs.parquet")
 
     @property
     def leaderboard(self) -> "pd.DataFrame":

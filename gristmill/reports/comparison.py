@@ -153,11 +153,10 @@ class Comparison:
         epochs = self._epochs(record)
         if not len(epochs):
             return {}
-        stage = _fitting_stage(record)
-        training = read_document(self._folder(record, stage) / "training.json")
+        training = read_document(self._folder(record, record.model_stage) / "training.json")
         kept = epochs[epochs["epoch"] == training["best_epoch"]].iloc[0]
         names = [str(name) for name in epochs if name not in ("epoch", "rate")]
-        manifest = self.store.read_manifest(record.references[stage])
+        manifest = self.store.read_manifest(record.references[record.model_stage])
         return {
             "epochs": training["epochs"],
             "kept epoch": training["best_epoch"],
@@ -168,7 +167,7 @@ class Comparison:
         }
 
     def _epochs(self, record: Record) -> "pd.DataFrame":
-        epochs: pd.DataFrame = read_table(self._folder(record, _fitting_stage(record)) / "epochs.parquet")
+        epochs: pd.DataFrame = read_table(self._folder(record, record.model_stage) / "epochs.parquet")
         return epochs
 
     def _folders(self, record: Record) -> dict[str, Path]:
@@ -239,10 +238,6 @@ def differing_settings(domain: str, first: Mapping[str, Any], second: Mapping[st
             if one.get(key) != other.get(key):
                 found[f"{table}.{key}"] = [one.get(key), other.get(key)]
     return found
-
-
-def _fitting_stage(record: Record) -> str:
-    return "select" if "select" in record.references else "train"
 
 
 def _paired(values: Iterable[Mapping[str, Any]]) -> Pairs:

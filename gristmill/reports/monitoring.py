@@ -15,7 +15,7 @@ from gristmill.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gristmill.monitoring.summary import Monitoring
+    from gristmill.monitoring.live_rows import Monitoring
 
 Scored = dict[str, Any]  # scores by metric, None for a missing one, and numbers of values
 

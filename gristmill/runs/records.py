@@ -101,6 +101,11 @@ class Record(BaseModel):
         return {name: self.stages[name].reference["digest"] for name in _FITTED if name in self.stages}
 
     @property
+    def model_stage(self) -> str:
+        """The stage whose artifact is the model: select if there were several candidates."""
+        return "select" if "select" in self.stages else "train"
+
+    @property
     def references(self) -> dict[str, Reference]:
         return {name: stage.reference for name, stage in self.stages.items()}
 

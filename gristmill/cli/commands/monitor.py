@@ -11,7 +11,7 @@ from gristmill.project.project import Project
 from gristmill.reports.monitoring import score_table, write_monitoring
 
 if TYPE_CHECKING:
-    from gristmill.monitoring.summary import Monitoring
+    from gristmill.monitoring.live_rows import Monitoring
 
 _MAX_GROUPS = 7  # of each kind, on the terminal
 _SHRINK = [("", 24), ("coverage", 0)]  # for a narrow terminal

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from gristmill.monitoring.live_rows import LiveRows, score_table, served_scores
+from gristmill.monitoring.live_rows import LiveRows, Monitoring, score_table, served_scores
 from gristmill.monitoring.prediction_columns import COVERED, DAY, LEVEL, RUN, SCORE, VERSION
-from gristmill.monitoring.summary import Monitoring
 from gristmill.reports.monitoring import score_table as shown_table
 from gristmill.runs.retraining_record import Drift
 from gristmill.runs.scores import Headline, Scores
