@@ -56,20 +56,21 @@ def fit(given: TreeFit) -> Trees:
         for output, model in enumerate(models)
         for number, tree in enumerate(model["tree_info"])
     ]
-    tables = _Tables(given.features.shape[1])
-    roots = [tables.add(tree["tree_structure"]) for tree, _ in trees]
-    if len(tables.columns) > _MAX_NODES:
-        raise ValueError(f"{len(tables.columns):,} nodes; at most {_MAX_NODES:,} can be exported. Fit fewer rounds.")
+    nodes = _Nodes(given.features.shape[1])
+    roots = [nodes.add(tree["tree_structure"]) for tree, _ in trees]
+    if len(nodes.rows) > _MAX_NODES:
+        raise ValueError(f"{len(nodes.rows):,} nodes; at most {_MAX_NODES:,} can be exported. Fit fewer rounds.")
+    columns, thresholds, lefts, values = zip(*nodes.rows, strict=True)
     return Trees(
-        columns=np.array(tables.columns, np.int32),
-        thresholds=np.array(tables.thresholds, np.float32),
-        lefts=np.array(tables.lefts, np.int32),
-        values=np.array(tables.values, np.float32),
+        columns=np.array(columns, np.int32),
+        thresholds=np.array(thresholds, np.float32),
+        lefts=np.array(lefts, np.int32),
+        values=np.array(values, np.float32),
         roots=np.array(roots, np.int32),
         outputs=np.array([output for _, output in trees], np.int32),
         rounds=np.array([len(model["tree_info"]) // classes for model in models], np.int32),
         size=classes * len(models),
-        depth=tables.depth,
+        depth=nodes.depth,
     )
 
 
@@ -116,15 +117,12 @@ def _options(settings: TreeSettings) -> dict[str, Any]:
     }
 
 
-class _Tables:
-    """Tables of nodes to which trees are added."""
+class _Nodes:
+    """Nodes of trees that are added one after the other: column, threshold, left child and value of each."""
 
     def __init__(self, features: int) -> None:
         self.features = features
-        self.columns: list[int] = []
-        self.thresholds: list[float] = []
-        self.lefts: list[int] = []
-        self.values: list[float] = []
+        self.rows: list[tuple[int, float, int, float]] = []
         self.depth = 0
 
     def add(self, structure: dict[str, Any]) -> int:
@@ -135,20 +133,17 @@ class _Tables:
             node, at, depth = waiting.pop()
             self.depth = max(self.depth, depth)
             if "split_feature" not in node:
-                self.columns[at], self.thresholds[at] = 2 * self.features, _HIGHEST
-                self.lefts[at], self.values[at] = at, node["leaf_value"]
+                self.rows[at] = 2 * self.features, _HIGHEST, at, node["leaf_value"]
                 continue
-            self.columns[at] = node["split_feature"] + (0 if _missing_goes_left(node) else self.features)
-            self.thresholds[at] = _round_down(node["threshold"])
-            self.lefts[at] = left = self._reserve(2)
+            column = node["split_feature"] + (0 if _missing_goes_left(node) else self.features)
+            left = self._reserve(2)
+            self.rows[at] = column, _round_down(node["threshold"]), left, 0.0
             waiting += [(node["left_child"], left, depth + 1), (node["right_child"], left + 1, depth + 1)]
         return root
 
     def _reserve(self, count: int) -> int:
-        first = len(self.columns)
-        for table in (self.columns, self.thresholds, self.lefts, self.values):
-            table.extend([0] * count)
-        return first
+        self.rows += [(0, 0.0, 0, 0.0)] * count
+        return len(self.rows) - count
 
 
 def _missing_goes_left(node: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from gristmill.domains.timeseries.windows import Origins, thinned
 from gristmill.errors import Unsuitable
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
+from gristmill.util.chunking import in_blocks
 
 MAX_ROWS = 300_000  # windows x steps; more windows are thinned out evenly
 MIN_WINDOWS = 40
@@ -150,7 +151,7 @@ def rows_of(data: Prepared, features: keras.Model, starts: Origins) -> Rows:
     layout, count = data.layout, len(data.layout.targets)
     raw = keras.Input((layout.history, len(layout.columns)))
     network = keras.Model(raw, features(standardise(layout)(raw)))
-    blocks = [data.histories(starts[at : at + WINDOWS_PER_BLOCK]) for at in range(0, len(starts), WINDOWS_PER_BLOCK)]
+    blocks = [data.histories(block) for block in in_blocks(starts, WINDOWS_PER_BLOCK)]
     found = np.concatenate([np.asarray(network(block)) for block in blocks])
     standard = ops.convert_to_tensor(scaled(np.concatenate(blocks), layout))
     shift, scale = (np.asarray(value) for value in offset(standard, layout))

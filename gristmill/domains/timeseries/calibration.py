@@ -36,6 +36,7 @@ from gristmill.domains.timeseries.intervals import (
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import MODEL
+from gristmill.util.chunking import in_blocks
 
 _EMPTY_SHARE = 0.1  # local scale of a window of zeros, as a share of the median over the calibration windows
 _MAX_MEDIAN_TO_MEAN = 0.8  # values are skewed if the median of their ratios is below this share of the mean
@@ -46,7 +47,7 @@ _MAX_LOSS_RATIO = 0.97  # ratios are used if their loss is below this multiple o
 def local_scales(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0, most: int | None = None) -> Array:
     """Return the local scale of the windows at some origins, (windows, targets), from at most `most` observations."""
     seen, targets = data.view(history=scale_history(lag, most)), len(data.layout.targets)
-    blocks = [starts[begin : begin + WINDOWS_PER_CALL] for begin in range(0, len(starts), WINDOWS_PER_CALL)]
+    blocks = in_blocks(starts, WINDOWS_PER_CALL)
     found = [local_scale(seen.histories(block)[..., :targets], lag, empty) for block in blocks]
     return np.concatenate([np.empty((0, targets)), *found])
 

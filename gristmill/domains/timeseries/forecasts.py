@@ -13,7 +13,7 @@ import pandas as pd
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.windows import Origins, target_index
 from gristmill.runs.scores import MODEL
-from gristmill.util.chunking import split_by_size
+from gristmill.util.chunking import in_blocks, split_by_size
 from gristmill.util.table_io import read_first_rows, read_table, write_table
 
 if TYPE_CHECKING:
@@ -74,13 +74,12 @@ def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: b
 
     if not len(starts):  # Keras does not accept an empty batch
         return np.empty((0, *network.output_shape[1:]))
-    blocks = [starts[begin : begin + WINDOWS_PER_CALL] for begin in range(0, len(starts), WINDOWS_PER_CALL)]
 
     def call(window: Any) -> Any:
         at_once = eager and len(window) <= _MAX_EAGER_WINDOWS
         return np.asarray(network(window, training=False)) if at_once else predict_in_batches(network, window)
 
-    outputs = [call(data.histories(block)) for block in blocks]
+    outputs = [call(data.histories(block)) for block in in_blocks(starts, WINDOWS_PER_CALL)]
     return np.concatenate(outputs).astype(np.float64)
 
 

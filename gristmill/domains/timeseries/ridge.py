@@ -21,6 +21,7 @@ from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_sca
 from gristmill.domains.timeseries.view import check_complete
 from gristmill.domains.timeseries.windows import Origins, thinned
 from gristmill.training.average_network import equal_average
+from gristmill.util.chunking import in_blocks
 
 Array = npt.NDArray[np.float64]
 Solution = tuple[Array, Array]  # kernel, (features, outputs), and bias, (outputs,)
@@ -98,7 +99,7 @@ class Windows:
     def sums(self, starts: Origins) -> Sums:
         """Return the sums over windows, some of them at a time."""
         parts = []
-        for block in in_blocks(starts):
+        for block in in_blocks(starts, WINDOWS_PER_BLOCK):
             features, targets, scale = self.rows(block)
             parts.append(Sums.of(features, targets, np.square(self.units.weights(block, scale))))
         return reduce(Sums.__add__, parts)
@@ -106,7 +107,7 @@ class Windows:
     def scaled_error(self, starts: Origins, solution: Solution) -> float:
         """Return the mean absolute error of a solution in the scale of each series."""
         total = 0.0
-        for block in in_blocks(starts):
+        for block in in_blocks(starts, WINDOWS_PER_BLOCK):
             features, targets, scale = self.rows(block)
             errors = np.abs(features @ solution[0] + solution[1] - targets) * scale / self.units.of(block)
             total += float(errors.mean(axis=1).sum())
@@ -159,8 +160,3 @@ def cross_validate(windows: Windows) -> tuple[float, Solution]:
     errors = [windows.scaled_error(fold, made[best]) for fold, made in zip(folds, solutions, strict=True)]
     error = float(np.average(errors, weights=[len(fold) for fold in folds]))
     return error, next(whole.solutions(PENALTIES[best : best + 1]))
-
-
-def in_blocks(starts: Origins) -> Iterator[Origins]:
-    """Yield the origins, some of them at a time."""
-    return (starts[begin : begin + WINDOWS_PER_BLOCK] for begin in range(0, len(starts), WINDOWS_PER_BLOCK))
