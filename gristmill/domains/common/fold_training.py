@@ -61,7 +61,7 @@ def train_networks(
     Raises:
         Unsuitable: there are few examples, and `few_examples` is "refuse".
     """
-    if examples.few and few_examples == "refuse":
+    if len(examples.all) < MIN_EXAMPLES_WITHOUT_FOLDS and few_examples == "refuse":
         raise Unsuitable(f"needs {MIN_EXAMPLES_WITHOUT_FOLDS:,} {noun} to learn from; there are {len(examples.all):,}")
     if not examples.few or few_examples == "train":
         network, history, made = train(None, arguments)

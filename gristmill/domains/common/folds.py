@@ -1,7 +1,8 @@
 """Training and validation examples, and their splits for held-out predictions.
 
 With enough examples, models predict the validation set. With few, the validation set is too small to compare models, so
-training and validation set together are split into folds. A model fitted on the other folds predicts each fold.
+training and validation set together are split into folds. A model fitted on the other folds predicts each fold. The
+examples of a group, such as the frames of a film, count as one.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from gristmill.domains.common.classification.duplicates import Groups, assign_groups
 from gristmill.domains.common.classification.labelled import Labels
 
-MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples; with fewer, folds are used
+MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples, or groups of them; with fewer, folds are used
 
 Positions = npt.NDArray[np.int64]
 
@@ -48,7 +49,8 @@ class LearningSet:
     @property
     def few(self) -> bool:
         """Whether the validation set alone is too small to compare models."""
-        return len(self.all) < MIN_EXAMPLES_WITHOUT_FOLDS
+        independent = len(self.all) if self.groups is None else len(np.unique(self.groups))
+        return independent < MIN_EXAMPLES_WITHOUT_FOLDS
 
     def folds(self, count: int) -> list[Split]:
         """Return a split for each fold of both sets together; classes have about equal shares in all folds."""

@@ -49,7 +49,8 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
     """Return the set of each example, with whole groups in one set.
 
     The largest groups are assigned first, in random order if they are of equal size, each to the set that then lacks
-    the largest share of the examples wanted of the group's classes: `wanted` is their number, (sets, classes).
+    the largest share of the examples wanted of the group's classes: `wanted` is their number, (sets, classes). A set
+    that then has none of a class gets the smallest group of that class from a set that keeps another one.
     """
     owners, left = np.empty(len(labels), np.int64), wanted.astype(np.float64)
     order = np.argsort(groups, kind="stable")
@@ -61,7 +62,19 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
         chosen = int(np.argmax(lacking @ counts))
         left[chosen, present] -= counts
         owners[rows] = chosen
+    for at, label in np.argwhere(wanted > 0):
+        if not ((owners == at) & (labels == label)).any():
+            owners[_spare_group(owners, labels == label, groups)] = at
     return owners
+
+
+def _spare_group(owners: Labels, of_class: npt.NDArray[np.bool_], groups: Groups) -> npt.NDArray[np.bool_]:
+    """Return the examples of the smallest group of a class, of those whose set has several; none if no set has."""
+    pairs, counts = np.unique(np.column_stack([owners, groups])[of_class], axis=0, return_counts=True)
+    several = np.flatnonzero(with_others(pairs[:, 0]))
+    smallest = pairs[several[counts[several].argmin()], 1] if len(several) else -1
+    spare: npt.NDArray[np.bool_] = groups == smallest
+    return spare
 
 
 def _first_members(groups: Groups) -> Groups:

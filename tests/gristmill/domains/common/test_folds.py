@@ -64,3 +64,10 @@ def test_few_examples_and_those_without_a_validation_set_are_predicted_in_folds(
     examples = LearningSet(np.arange(training), np.arange(training, training + validation))
 
     assert (examples.few, examples.in_folds) == (few, in_folds)
+
+
+def test_examples_of_one_group_count_as_one() -> None:
+    training, validation, labels = np.arange(1800), np.arange(1800, 2000), np.zeros(2000, np.int64)
+    frames = [LearningSet(training, validation, labels, np.arange(2000) // size) for size in (2, 3)]
+
+    assert [examples.few for examples in frames] == [False, True]

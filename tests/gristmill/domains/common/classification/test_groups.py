@@ -42,3 +42,14 @@ def test_groups_of_equal_size_are_assigned_at_random() -> None:
 
     assert one == again != other
     assert sum(one) == 40
+
+
+def test_every_set_gets_a_group_of_each_class_that_has_enough() -> None:
+    labels = np.repeat([0, 1, 2], [60, 60, 30])
+    groups = np.concatenate([np.repeat(np.arange(4), 15), 4 + np.arange(60), np.full(30, 64)])  # one group of class 2
+    wanted = np.array([[54, 54, 27], [6, 6, 3]])
+
+    owners = assign_groups(labels, groups, wanted, 0)
+
+    assert np.bincount(labels[owners == 1], minlength=3).tolist() == [15, 6, 0]
+    assert all(len(set(owners[groups == group])) == 1 for group in np.unique(groups))
