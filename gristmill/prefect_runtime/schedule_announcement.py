@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import write_json
 
 FILE = "schedule.json"
 
@@ -50,8 +48,8 @@ def announce_schedule(store: Store, api: str, pipelines: list[str]) -> Iterator[
             )
             yield
             return
-        with translate_disk_errors(store.root):
-            write_json(file, asdict(ScheduleAnnouncement(api, pipelines, socket.gethostname(), os.getpid())))
+        announced = ScheduleAnnouncement(api, pipelines, socket.gethostname(), os.getpid())
+        store.write(file, json.dumps(asdict(announced)))
         try:
             yield
         finally:

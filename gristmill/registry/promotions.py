@@ -14,8 +14,6 @@ from gristmill.errors import CorruptArtifact
 from gristmill.registry.ledger import Entry, Ledger
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import write_atomically
 from gristmill.util.processes import user_name
 
 logger = logging.getLogger(__name__)
@@ -93,8 +91,7 @@ class Promotions(Ledger[Promotion]):
     def set_pointer(self, promotion: Promotion) -> None:
         """Move the pointer to a promotion, or to a later one."""
         while True:
-            with translate_disk_errors(self._store.root):
-                write_atomically(self._pointer(promotion.pipeline), sealed_json.to_text(promotion))
+            self._store.write(self._pointer(promotion.pipeline), sealed_json.to_text(promotion))
             later = next(self.newest_first(promotion.pipeline, after=promotion.number), None)
             if later is None:
                 return

@@ -11,8 +11,6 @@ from typing import Any
 
 from gristmill.reports.sections import Section, Table
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import write_atomically
 
 INDEX = "_index"  # the page of all pipelines; not a valid name of a pipeline
 
@@ -47,9 +45,7 @@ def render_page(
         anchors=anchors,
         index=index.name if name != INDEX and index.exists() else None,
     )
-    with translate_disk_errors(store.root):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, page)
+    store.write(path, page)
     return path
 
 

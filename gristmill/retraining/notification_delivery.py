@@ -26,7 +26,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.settings.notify import Notify
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import write_atomically, write_json
+from gristmill.util.files import write_json
 
 _FOLDER, _SENT = "notifications", "sent.json"
 
@@ -61,10 +61,7 @@ def send_messages(catalogue: Catalogue, record: Record, command: str) -> None:
 
 def expect_messages(store: Store, record: Record, command: str) -> None:
     """Note that a run may have messages to send."""
-    file = store.root / _FOLDER / record.pipeline / record.id
-    with translate_disk_errors(store.root):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, command)
+    store.write(store.root / _FOLDER / record.pipeline / record.id, command)
 
 
 def deliver(catalogue: Catalogue) -> bool:

@@ -23,8 +23,6 @@ from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.runs.scores import Headline, Scores
 from gristmill.store.artifact import Reference
 from gristmill.store.store import PIPELINE_PATTERN, Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import write_atomically
 from gristmill.util.processes import is_running, process_identity
 
 logger = logging.getLogger(__name__)
@@ -245,9 +243,7 @@ class Runs:
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
         content = (record.model_dump_json(indent=2) + "\n").encode()
-        with translate_disk_errors(self._store.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content)
+        self._store.write(path, content)
         if self._store.remote:
             self._store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
 

@@ -170,11 +170,15 @@ class Store:
         """Yield the folder of every published artifact, sound or not."""
         yield from sorted(path for path in self.root.glob("*/??/*") if re.fullmatch(r"[0-9a-f]{64}", path.name))
 
+    def write(self, path: Path, content: str | bytes) -> None:
+        """Write a file below the store's folder atomically; raise `StoreError` if the disk is full or not writable."""
+        with translate_disk_errors(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+
     def check_writable(self) -> None:
         """Raise `StoreError` if the store is not writable, so that hours of work are not lost."""
-        with translate_disk_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / ".writable", b"\n")  # checks for free space too
+        self.write(self.root / ".writable", b"\n")  # checks for free space too
 
     @contextlib.contextmanager
     def draft(self, made_of: Identity) -> Iterator[Draft]:

@@ -22,7 +22,7 @@ from gristmill.store.artifact import Artifact, artifact_name, parse_manifest, re
 from gristmill.store.remote.remote import Remote
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import create_atomically, flush_folder, write_atomically, write_json
+from gristmill.util.files import create_atomically, flush_folder, write_json
 from gristmill.util.sealed_json import seal
 
 _URL_FILE = "shared-with"
@@ -41,7 +41,7 @@ class SharedStore(Store):
     @cached_property
     def remote(self) -> Remote:
         """The shared store; the folder becomes its cache at the first use (`_join`)."""
-        _join(self.root, self._remote)
+        _join(self, self._remote)
         return self._remote
 
     @cached_property
@@ -123,9 +123,9 @@ def _is_cache_of(root: Path, url: str) -> bool:
     return True
 
 
-def _join(root: Path, remote: Remote) -> None:
+def _join(cache: Store, remote: Remote) -> None:
     """Make a folder the cache of a shared store, unless it is already: upload its records, versions and promotions."""
-    bucket = remote.bucket
+    root, bucket = cache.root, remote.bucket
     if _is_cache_of(root, bucket.url):
         return
     bucket.check_exists()  # an empty folder uploads nothing that could fail
@@ -143,6 +143,4 @@ def _join(root: Path, remote: Remote) -> None:
                     "own: give the shared store a new cache, by GRISTMILL_CACHE or [defaults] cache."
                 )
     bucket.upload({path.relative_to(root).as_posix(): path for path in root.glob("runs/*/[!.]*.json")})
-    with translate_disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        write_atomically(root / _URL_FILE, bucket.url)
+    cache.write(root / _URL_FILE, bucket.url)

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT
 from gristmill import keys
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
-from gristmill.registry import ledger, promotions
+from gristmill.registry import ledger
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Git, Version
@@ -405,11 +405,11 @@ def test_a_promotion_cut_off_before_the_pointer_moved_holds(
     register(tmp_path, "b1", "b2", "b3")
     registry.promote("small", 1, "the first")
 
-    def killed(path: Path, content: object) -> None:
+    def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(promotions, "write_atomically", killed)
+        patch.setattr(Store, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             registry.promote("small", 2, "cut off")
     pointer = tmp_path / "registry/small/champion.json"
@@ -428,14 +428,14 @@ def test_who_is_overtaken_while_moving_the_pointer_leaves_it_at_the_later_promot
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(tmp_path, "b1", "b2")
-    write = promotions.write_atomically
+    write = Store.write
 
-    def overtaken(path: Path, content: str) -> None:
-        monkeypatch.setattr(promotions, "write_atomically", write)
+    def overtaken(store: Store, path: Path, content: str) -> None:
+        monkeypatch.setattr(Store, "write", write)
         registry.promote("small", 2, "overtakes")
-        write(path, content)
+        write(store, path, content)
 
-    monkeypatch.setattr(promotions, "write_atomically", overtaken)
+    monkeypatch.setattr(Store, "write", overtaken)
     registry.promote("small", 1, "slow")
 
     assert sealed_json.read(tmp_path / "registry/small/champion.json", Promotion).why == "overtakes"
