@@ -64,8 +64,8 @@ JUDGED = Retraining(
     news=DataChanges(later=36, revised=2),
     unjudged=36,
     drift=Drift(
-        errors=ErrorDrift(count=36, mean=2, mean_before=1, large=4, run=9, run_before=2, probability=0.001, alarm=True),
-        inputs=[InputDrift(name="sunspots", test="Kolmogorov-Smirnov", statistic=0.4, probability=0.2, alarm=False)],
+        errors=ErrorDrift(count=36, mean=2, mean_before=1, large=4, run=9, run_before=2, probability=0.001),
+        inputs=[InputDrift(name="sunspots", test="Kolmogorov-Smirnov", statistic=0.4, probability=0.2)],
     ),
     judgement=Judgement(
         metric="mae",

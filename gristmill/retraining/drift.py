@@ -21,7 +21,6 @@ from gristmill.util.block_bootstrap import independent_blocks, standard_error
 Values = npt.NDArray[np.float64]
 AnySign = TypeVar("AnySign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
 
-ALARM_P_VALUE = 0.01  # p-value below which a sign is an alarm
 MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new values with
 
 
@@ -43,15 +42,7 @@ def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputD
 
 
 def _adjusted(sign: AnySign, probability: float) -> AnySign:
-    probability = min(1.0, probability)
-    return sign.model_copy(update={"probability": probability, "alarm": probability < ALARM_P_VALUE})
-
-
-def input_drift(name: str, test: str, statistic: float, probability: float) -> InputDrift:
-    """Return the sign of one input, an alarm if its p-value is rare."""
-    return InputDrift(
-        name=name, test=test, statistic=statistic, probability=probability, alarm=probability < ALARM_P_VALUE
-    )
+    return sign.model_copy(update={"probability": min(1.0, probability)})
 
 
 def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
@@ -76,5 +67,4 @@ def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
         champion=contest.score(CHAMPION),
         baseline=contest.score(best),
         probability=probability,
-        alarm=probability < ALARM_P_VALUE,
     )

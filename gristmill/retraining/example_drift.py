@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, ks_2samp, permutation_test, ttest_ind
 
-from gristmill.retraining.drift import ALARM_P_VALUE, MAX_TRAINING_VALUES, Values, input_drift
-from gristmill.runs.retraining_record import InputDrift, MeanDrift
+from gristmill.retraining.drift import MAX_TRAINING_VALUES, Values
+from gristmill.runs.retraining_record import ALARM_P_VALUE, InputDrift, MeanDrift
 
 _RESAMPLES = 2_000  # of tests by random draws
 _BATCH = 4_000_000  # numbers that are shuffled at a time
@@ -20,26 +20,20 @@ def example_error_drift(new: Values, test: Values) -> MeanDrift | None:
     """Compare the champion's mean error on new examples with that on its test set."""
     if not len(new) or not len(test):
         return None
-    probability = chance_of_higher_mean(new, test)
-    return MeanDrift(
-        count=len(new),
-        mean=float(new.mean()),
-        mean_before=float(test.mean()),
-        probability=probability,
-        alarm=probability < ALARM_P_VALUE,
-    )
+    means = {"mean": float(new.mean()), "mean_before": float(test.mean())}
+    return MeanDrift(count=len(new), **means, probability=chance_of_higher_mean(new, test))
 
 
 def share_drift(name: str, new: Values, before: Values, of: str = "the test set") -> InputDrift:
     """Compare the mean of a share of each example with that of held-out examples; only growth is drift."""
-    statistic = float(new.mean() - before.mean())
-    return input_drift(name, f"share above that of {of} by", statistic, chance_of_higher_mean(new, before))
+    statistic, probability = float(new.mean() - before.mean()), chance_of_higher_mean(new, before)
+    return InputDrift(name=name, test=f"share above that of {of} by", statistic=statistic, probability=probability)
 
 
 def number_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """Compare new numbers with those of the training data by the Kolmogorov-Smirnov test."""
-    result = ks_2samp(new, trained)
-    return input_drift(name, "Kolmogorov-Smirnov", float(result.statistic), float(result.pvalue))
+    statistic, probability = map(float, ks_2samp(new, trained))
+    return InputDrift(name=name, test="Kolmogorov-Smirnov", statistic=statistic, probability=probability)
 
 
 def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> InputDrift:
@@ -51,7 +45,7 @@ def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> Inp
     counts = pd.DataFrame({side: pd.Series(list(names)).value_counts() for side, names in enumerate((new, trained))})
     table = counts.fillna(0).sort_index().to_numpy(np.int64).T
     if table.shape[1] < 2:  # a single category
-        return input_drift(name, "chi-square", 0.0, 1.0)
+        return InputDrift(name=name, test="chi-square", statistic=0.0, probability=1.0)
     usual = chi2_contingency(table, correction=False)
 
     def resample(draws: int) -> Any:
@@ -59,7 +53,8 @@ def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> Inp
         method = MonteCarloMethod(n_resamples=draws, batch=max(1, _BATCH // table.size), rng=random)
         return chi2_contingency(table, correction=False, method=method)
 
-    return input_drift(name, "chi-square", float(usual.statistic), _p_value(resample, float(usual.pvalue)))
+    probability = _p_value(resample, float(usual.pvalue))
+    return InputDrift(name=name, test="chi-square", statistic=float(usual.statistic), probability=probability)
 
 
 def chance_of_higher_mean(new: Values, test: Values) -> float:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import t as student
 
-from gristmill.retraining.drift import ALARM_P_VALUE, MAX_TRAINING_VALUES, Values, input_drift
+from gristmill.retraining.drift import MAX_TRAINING_VALUES, Values
 from gristmill.runs.retraining_record import ErrorDrift, InputDrift
 
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
@@ -48,7 +48,6 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         run=run,
         run_before=run_before,
         probability=probability,
-        alarm=probability < ALARM_P_VALUE,
     )
 
 
@@ -135,7 +134,8 @@ def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
         spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, found))) for found in (newest.var(), squares - level**2))
         tests.append(("spread", *_compare_blocks(float(spread), usual, length, two_sided=False)))
     what, statistic, least = min(tests, key=lambda test: test[2])
-    return input_drift(name, f"{what} of the last {length} (t statistic)", statistic, min(1.0, len(tests) * least))
+    test, probability = f"{what} of the last {length} (t statistic)", min(1.0, len(tests) * least)
+    return InputDrift(name=name, test=test, statistic=statistic, probability=probability)
 
 
 def _compare_blocks(newest: float, usual: Values, length: int, two_sided: bool) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, PlainSerializer
+from pydantic import BaseModel, PlainSerializer, computed_field
 
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings
@@ -16,7 +16,7 @@ from gristmill.settings.schedule import Gate, Schedule, parse_duration
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to those of the baselines
 CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
-
+ALARM_P_VALUE = 0.01  # p-value below which a sign of drift is an alarm
 
 LIMITS_OF_INGEST = ("max_lost", "quarantine")
 """Settings of `ingest` that decide whether data is accepted, not what it is."""
@@ -73,7 +73,12 @@ class Sign(BaseModel):
     """A sign of drift."""
 
     probability: JsonFloat  # p-value: probability of a value as extreme without drift
-    alarm: bool
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def alarm(self) -> bool:
+        """Whether the probability is small enough."""
+        return self.probability < ALARM_P_VALUE
 
     @property
     def chance(self) -> str:

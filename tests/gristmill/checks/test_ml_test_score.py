@@ -106,7 +106,7 @@ def everything(bare: Evidence, run: RunOutputs) -> Evidence:
     schedule = pipeline.tables["schedule"].model_copy(update={"cron": "0 6 * * 1", "max_age": "60 days"})
     pipeline = replace(pipeline, tables={**pipeline.tables, "schedule": schedule})
     importance = {"error": 1.0, "features": [{"feature": "rain", "rise": 0.5, "deviation": 0.1}]}
-    quiet = ErrorDrift(count=9, mean=1, mean_before=1, large=2, run=1, run_before=1, probability=0.5, alarm=False)
+    quiet = ErrorDrift(count=9, mean=1, mean_before=1, large=2, run=1, run_before=1, probability=0.5)
     return replace(
         bare,
         pipeline=pipeline,
@@ -137,7 +137,7 @@ def judgement() -> Judgement:
 
 
 def moved(alarm: bool) -> InputDrift:
-    return InputDrift(name="rain", test="KS", statistic=0.5, probability=0.01, alarm=alarm)
+    return InputDrift(name="rain", test="KS", statistic=0.5, probability=0.001 if alarm else 0.5)
 
 
 def version(judged: bool) -> Version:

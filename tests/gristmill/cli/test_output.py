@@ -321,7 +321,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
         promoted=True,
         why="mae 3.79 against the champion's 11.3; still worse than ar with 3.54",
     )
-    moved = InputDrift(name="rain", test="level", statistic=9.0, probability=0.001, alarm=True)
+    moved = InputDrift(name="rain", test="level", statistic=9.0, probability=0.001)
     found = Retraining(
         champion=1,
         news=DataChanges(later=24, revised=2),

@@ -10,7 +10,7 @@ from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Drift, InputD
 
 def test_probabilities_of_one_look_are_adjusted_by_holms_method() -> None:
     def sign(probability: float) -> InputDrift:
-        return InputDrift(name="a", test="t", statistic=1.0, probability=probability, alarm=False)
+        return InputDrift(name="a", test="t", statistic=1.0, probability=probability)
 
     chances = [0.3, 0.002, 0.004, 0.2]
     found = combine_signs(None, [sign(chance) for chance in chances])

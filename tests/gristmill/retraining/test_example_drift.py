@@ -20,7 +20,7 @@ from gristmill.runs.retraining_record import Drift, InputDrift
 def test_a_rare_name_among_many_columns_is_an_alarm() -> None:
     moved = category_drift("town", ["c"] * 9, ["a"] * 90 + ["b"] * 10)
     errors = example_error_drift(np.ones(20), np.repeat([0.0, 1], [76, 4]))
-    calm = InputDrift(name="a", test="t", statistic=1.0, probability=0.5, alarm=False)
+    calm = InputDrift(name="a", test="t", statistic=1.0, probability=0.5)
     found = combine_signs(errors, [moved, *[calm] * 49])
     assert found.errors is not None
     assert (found.errors.alarm, found.inputs[0].alarm) == (True, True)

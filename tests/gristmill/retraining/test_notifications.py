@@ -48,10 +48,12 @@ def retrained(champion: int | None = 1, **fields: Any) -> Retraining:
 
 
 def drifting(alarm: bool, baseline: bool | None = None, champion: int = 1) -> Retraining:
-    errors = MeanDrift(probability=0.001, alarm=alarm, count=12, mean=9.0, mean_before=3.0)
+    errors = MeanDrift(probability=0.001 if alarm else 0.5, count=12, mean=9.0, mean_before=3.0)
     worse = None
     if baseline is not None:
-        worse = BaselineDrift(probability=0.001, alarm=baseline, name="naive", metric="mae", champion=9.0, baseline=4.0)
+        worse = BaselineDrift(
+            probability=0.001 if baseline else 0.5, name="naive", metric="mae", champion=9.0, baseline=4.0
+        )
     return retrained(champion, drift=Drift(errors=errors, inputs=[], baseline=worse))
 
 

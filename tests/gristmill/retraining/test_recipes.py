@@ -63,7 +63,7 @@ def test_networks_are_trained_as_members_or_after_an_alarm(
 
 
 def judged(champion: int, alarm: bool) -> Retraining:
-    sign = BaselineDrift(name="ar", metric="mae", champion=2.0, baseline=1.0, probability=0.001, alarm=alarm)
+    sign = BaselineDrift(name="ar", metric="mae", champion=2.0, baseline=1.0, probability=0.001 if alarm else 0.5)
     drift = Drift(errors=None, inputs=[], baseline=sign)
     return Retraining(champion=champion, news=DataChanges(later=1), unjudged=1, drift=drift)
 

@@ -27,9 +27,11 @@ def retraining(
 ) -> Retraining:
     """Return a retraining with so many new rows and alarms."""
     drift = Drift(
-        errors=MeanDrift(probability=0.0, alarm=errors, count=1, mean=1.0, mean_before=1.0),
-        inputs=[InputDrift(name="y", test="level", statistic=9.0, probability=0.0, alarm=inputs)],
-        baseline=BaselineDrift(name="naive", metric="mae", champion=2.0, baseline=1.0, probability=0.0, alarm=baseline),
+        errors=MeanDrift(probability=0.001 if errors else 0.5, count=1, mean=1.0, mean_before=1.0),
+        inputs=[InputDrift(name="y", test="level", statistic=9.0, probability=0.001 if inputs else 0.5)],
+        baseline=BaselineDrift(
+            name="naive", metric="mae", champion=2.0, baseline=1.0, probability=0.001 if baseline else 0.5
+        ),
     )
     return Retraining(champion=champion, news=DataChanges(later=later), unjudged=later, drift=drift)
 

@@ -105,7 +105,7 @@ def test_a_record_keeps_scores_that_are_not_finite(runs: Runs, pipeline: Pipelin
         promoted=True,
         why="",
     )
-    errors = MeanDrift(count=3, mean=math.inf, mean_before=1.0, probability=0.0, alarm=True)
+    errors = MeanDrift(count=3, mean=math.inf, mean_before=1.0, probability=0.0)
     found = Retraining(
         champion=1, news=DataChanges(later=3), unjudged=3, drift=Drift(errors=errors, inputs=[]), judgement=judged
     )
