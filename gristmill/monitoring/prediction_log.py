@@ -34,8 +34,7 @@ from gristmill.errors import StoreError
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, ID, INPUTS, RUN, TRUTH, VERSION
 from gristmill.monitoring.prediction_lines import as_line, batch_frame, read_lines
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import atomic_file, flush_to_disk
+from gristmill.util.files import atomic_file, flush_to_disk, translate_disk_errors
 from gristmill.util.table_io import read_table, write_table
 
 logger = logging.getLogger(__name__)

@@ -17,8 +17,7 @@ from pydantic import BaseModel
 from gristmill.errors import CorruptArtifact
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util import sealed_json
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import create_atomically
+from gristmill.util.files import create_atomically, translate_disk_errors
 
 logger = logging.getLogger(__name__)
 

@@ -28,8 +28,7 @@ from gristmill.runs.records import Record
 from gristmill.runs.scores import FILE
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import flush_folder, link_or_copy
+from gristmill.util.files import flush_folder, link_or_copy, translate_disk_errors
 from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)

@@ -25,8 +25,7 @@ from gristmill.retraining.run_watcher import start_watcher
 from gristmill.runs.records import Record, Runs
 from gristmill.settings.notify import Notify
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import write_json
+from gristmill.util.files import translate_disk_errors, write_json
 
 _FOLDER, _SENT = "notifications", "sent.json"
 

@@ -20,8 +20,7 @@ import httpx
 from gristmill.errors import DataError
 from gristmill.runs.locations import LATEST, Located, file_name, read_latest, refreshed_folder
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import atomic_file, flush_to_disk, temporary_name, write_json
+from gristmill.util.files import atomic_file, flush_to_disk, temporary_name, translate_disk_errors, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -39,8 +39,7 @@ from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact, verify, write_manifest
 from gristmill.store.staging import draft_beside, remove_abandoned
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import StatCache, flush_folder, rename_folder, write_atomically
+from gristmill.util.files import StatCache, flush_folder, rename_folder, translate_disk_errors, write_atomically
 
 if TYPE_CHECKING:
     from gristmill.store.remote.remote import Remote

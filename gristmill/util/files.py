@@ -1,4 +1,4 @@
-"""Files that survive a kill at any moment, and a cache of results computed from files.
+"""Files that survive a kill at any moment, errors of the disk, and a cache of results computed from files.
 
 `write_atomically`, and `flush_folder` followed by `rename_folder`, make a file or folder appear whole or not at all.
 `StatCache` avoids hashing gigabytes and parsing source again: it remembers a result with the size, times and inode of
@@ -6,6 +6,7 @@ its file, and computes it again when any of them differs. The change time reveal
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -15,13 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from gristmill import keys
-from gristmill.errors import SourceChanged
+from gristmill.errors import SourceChanged, StoreError
 
 Stat = list[int]  # size, mtime_ns, ctime_ns, inode: a list, as JSON returns it
 
 # Two writes within one tick of the file system's clock leave the same stat, so results are remembered only for files
 # that are older than this. Two seconds is the coarsest clock in use (FAT); a younger file is read once more.
 _MIN_AGE_NS = 2_000_000_000
+
+
+@contextlib.contextmanager
+def translate_disk_errors(root: Path) -> Iterator[None]:
+    """Turn an `OSError` of the disk below `root` into a `StoreError`; other errors pass unchanged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreError(f"{root}: the disk is full. Free space (gristmill gc) and run again.") from None
+        if error.filename is None and error.errno not in (errno.EIO, errno.EROFS):
+            raise
+        place = Path(error.filename or root)
+        if place.is_relative_to(root) or root.is_relative_to(place):
+            raise StoreError(
+                f"{place}: the store is not writable ({error.strerror}). "
+                "Fix it, or set GRISTMILL_STORE or [defaults] store."
+            ) from None
+        raise
 
 
 @contextlib.contextmanager

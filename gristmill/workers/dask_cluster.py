@@ -12,8 +12,7 @@ from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES, THREADS_V
 from gristmill.util import extras
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.util.urls import strip_credentials
-from gristmill.workers import environment
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint
 
 CONNECT_TIMEOUT = 10  # seconds
 
@@ -53,7 +52,7 @@ class Cluster:
 
         try:
             future = self._client.submit(
-                dask_worker.run_unit, asdict(unit), _environment(self._address), environment.fingerprint(), pure=False
+                dask_worker.run_unit, asdict(unit), _environment(self._address), fingerprint(), pure=False
             )
             self._futures.append(future)
             answer = future.result()

@@ -9,8 +9,7 @@ from dataclasses import asdict
 from typing import IO, cast
 
 from gristmill.util.processes import module_command
-from gristmill.workers.environment import fingerprint
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint
 
 _END_TIMEOUT = 30  # seconds for a worker to end before it is killed
 

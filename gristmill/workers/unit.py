@@ -1,7 +1,16 @@
-"""A unit of work, which any process can run that has the project's folder and its store."""
+"""A unit of work, which any process can run that has the project's folder, its store, and the same versions."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
 from typing import Any
+
+from gristmill.config import stages
+from gristmill.config.catalogue import PIPELINES_FILE
+from gristmill.keys import library_versions
+from gristmill.store.code_closure import PACKAGE
 
 
 @dataclass(frozen=True)
@@ -23,3 +32,27 @@ class WorkResult:
 
 class WorkerDied(Exception):
     """A worker process ended during a unit; the message says how."""
+
+
+@cache
+def fingerprint() -> dict[str, str]:
+    """Return the versions of Python and libraries in keys, and gristmill's with a digest of its code."""
+    libraries = {library for domain in stages.DOMAINS for library in stages.libraries_of(domain)}
+    digest = hashlib.sha256()
+    root = PACKAGE.parent
+    for path in sorted(path for name in ("gristmill", "flows", "tasks") for path in (root / name).rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    gristmill = f"{metadata.version('gristmill')}, code {digest.hexdigest()[:12]}"
+    return {"gristmill": gristmill} | library_versions((), (*sorted(libraries), "prefect"))
+
+
+def mismatch(worker: dict[str, str], client: dict[str, str], project: str) -> str:
+    """Return why a worker with one fingerprint cannot work for a client with another; empty if it can."""
+    for name, version in client.items():
+        if (own := worker.get(name, "not installed")) != version:
+            return f"{name}: {own}, but {version} is required. Install the same version."
+    if not (Path(project) / PIPELINES_FILE).is_file():
+        return (
+            f"{project}: no {PIPELINES_FILE}. A worker needs the project's folder at the same place: share or copy it."
+        )
+    return ""

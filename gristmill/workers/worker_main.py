@@ -20,8 +20,7 @@ from gristmill.prefect_runtime.launch import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import PlainLogHandler
 from gristmill.util.processes import receive_requests
-from gristmill.workers import environment
-from gristmill.workers.unit import WorkResult
+from gristmill.workers.unit import WorkResult, fingerprint, mismatch
 
 IDLE_TIMEOUT = 60.0  # seconds
 
@@ -31,11 +30,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     requests, answers = receive_requests()
-    own = environment.fingerprint()
+    own = fingerprint()
     api = ""
     while True:
         request = requests.get(timeout=IDLE_TIMEOUT)
-        problem = environment.mismatch(own, request["client"], request["unit"]["parameters"]["project"])
+        problem = mismatch(own, request["client"], request["unit"]["parameters"]["project"])
         try:
             if not problem and not api:
                 api = _set_up()

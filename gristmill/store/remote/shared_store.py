@@ -21,8 +21,7 @@ from gristmill.keys import digest_of
 from gristmill.store.artifact import Artifact, artifact_name, parse_manifest, read_artifact, verify
 from gristmill.store.remote.remote import Remote
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import create_atomically, flush_folder, write_json
+from gristmill.util.files import create_atomically, flush_folder, translate_disk_errors, write_json
 from gristmill.util.sealed_json import seal
 
 _URL_FILE = "shared-with"

@@ -18,11 +18,10 @@ from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.workers import chunks, dask_cluster, process, worker_main
-from gristmill.workers import environment as environments
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from gristmill.workers.pool import MAX_ATTEMPTS, Pool, concurrency
 from gristmill.workers.process import Worker
-from gristmill.workers.unit import Unit, WorkerDied, WorkResult
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint, mismatch
 from helpers.support import wait_until
 
 ADDRESS = "tcp://127.0.0.1:8786"
@@ -97,15 +96,15 @@ def test_a_unit_that_kills_its_workers_fails_alone() -> None:
 
 
 def test_a_worker_that_differs_says_in_what(project: Path) -> None:
-    here = environments.fingerprint()
+    here = fingerprint()
     assert here["tensorflow"] == metadata.version("tensorflow")
-    assert environments.mismatch(here, here, str(project)) == ""
+    assert mismatch(here, here, str(project)) == ""
     other = here | {"tensorflow": "2.0"}
     said = f"tensorflow: {here['tensorflow']}, but 2.0 is required. Install the same version."
-    assert environments.mismatch(here, other, str(project)) == said
+    assert mismatch(here, other, str(project)) == said
     without = {name: version for name, version in here.items() if name != "ruptures"}
-    assert environments.mismatch(without, here, str(project)).startswith("ruptures: not installed, but ")
-    assert environments.mismatch(here, here, "/nowhere") == (
+    assert mismatch(without, here, str(project)).startswith("ruptures: not installed, but ")
+    assert mismatch(here, here, "/nowhere") == (
         "/nowhere: no pipelines.toml. A worker needs the project's folder at the same place: share or copy it."
     )
 
