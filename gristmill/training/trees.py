@@ -95,8 +95,7 @@ class Trees:
         for _ in range(self.depth):
             right = np.take_along_axis(table, self.columns[nodes], axis=1) > self.thresholds[nodes]
             nodes = self.lefts[nodes] + right
-        scores: npt.NDArray[np.float32] = self.values[nodes] @ np.eye(self.size, dtype=np.float32)[self.outputs]
-        return scores
+        return np.asarray(self.values[nodes] @ np.eye(self.size, dtype=np.float32)[self.outputs])
 
 
 def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:

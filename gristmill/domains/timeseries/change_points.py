@@ -108,8 +108,7 @@ def _seasonal(values: Values, season: int | None) -> Values:
 def _averaged(values: Values, size: int) -> Values:
     """Return the means of blocks of `size` observations, without an incomplete last block."""
     whole = len(values) // size * size
-    means: Values = values[:whole].reshape(-1, size).mean(axis=1)
-    return means
+    return np.asarray(values[:whole].reshape(-1, size).mean(axis=1))
 
 
 def _independent(points: Values) -> tuple[Values, float]:

@@ -47,8 +47,7 @@ def origins(parts: npt.ArrayLike, history: int, horizon: int, stride: int = 1, f
     begins, ends = np.maximum(begins, firsts + history), ends - horizon + 1
     counts = np.maximum(0, -((begins - ends) // stride))  # rounded up
     before = np.cumsum(counts) - counts
-    starts: Origins = np.repeat(begins - before * stride, counts) + stride * np.arange(counts.sum())
-    return starts
+    return np.asarray(np.repeat(begins - before * stride, counts) + stride * np.arange(counts.sum()))
 
 
 def thinned(starts: Origins, most: int) -> Origins:

@@ -35,14 +35,12 @@ def groups_of_pairs(count: int, pairs: npt.NDArray[np.int64]) -> Groups:
 
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (count, count))
     groups = connected_components(graph, directed=False)[1]
-    first: Groups = _first_members(groups)[groups]
-    return first
+    return np.asarray(_first_members(groups)[groups])
 
 
 def with_others(groups: Groups) -> npt.NDArray[np.bool_]:
     """Return which examples have others in their group."""
-    several: npt.NDArray[np.bool_] = np.bincount(groups, minlength=1)[groups] > 1
-    return several
+    return np.asarray(np.bincount(groups, minlength=1)[groups] > 1)
 
 
 def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64], seed: int | Sequence[int]) -> Labels:

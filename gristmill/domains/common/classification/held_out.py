@@ -46,5 +46,4 @@ def validation_probabilities(folder: Path, data: LabelledDataset) -> Probabiliti
     wanted = data.rows("validation")["id"]
     if not wanted.isin(rows.index).all():
         raise CorruptArtifact(f"{folder / FILE}: lacks examples of the validation set. Run with --refresh train.")
-    made: Probabilities = rows.loc[wanted, [f"p_{name}" for name in data.classes]].to_numpy(np.float64)
-    return made
+    return np.asarray(rows.loc[wanted, [f"p_{name}" for name in data.classes]].to_numpy(np.float64))

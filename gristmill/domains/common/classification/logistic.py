@@ -37,8 +37,7 @@ class LinearClassifier(NamedTuple):
 
     def logits(self, features: Features) -> Values:
         """Return the logits, (examples, classes)."""
-        made: Values = features @ self.weights + self.bias
-        return made
+        return np.asarray(features @ self.weights + self.bias)
 
 
 def fit_logistic(

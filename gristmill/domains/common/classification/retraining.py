@@ -159,5 +159,4 @@ def _misses(
     probabilities: Probabilities, labels: npt.NDArray[np.object_], classes: list[str]
 ) -> npt.NDArray[np.float64]:
     """Return 1 for each example that is put in another class, else 0."""
-    missed: npt.NDArray[np.float64] = (np.array(classes, object)[probabilities.argmax(axis=1)] != labels).astype(float)
-    return missed
+    return np.asarray((np.array(classes, object)[probabilities.argmax(axis=1)] != labels).astype(float))

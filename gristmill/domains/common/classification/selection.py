@@ -60,8 +60,7 @@ def select_classifiers(
 
     def loss(average: Probabilities) -> Probabilities:
         of_truth = (softmax(average, axis=1) if geometric else average)[np.arange(len(truth)), truth]
-        losses: Probabilities = -np.log(np.maximum(of_truth, _MIN_PROBABILITY))
-        return losses
+        return np.asarray(-np.log(np.maximum(of_truth, _MIN_PROBABILITY)))
 
     validation = data.rows("validation")["id"]
     on = "validation" if shared is None or shared.isin(validation).all() else "folds"

@@ -115,5 +115,4 @@ def mix_classes(labels: Labels, seed: Sequence[int]) -> Labels:
     classes = pd.Series(labels[order])
     rank = classes.groupby(classes).cumcount().to_numpy() + random.random(len(order))
     quantile = rank / np.bincount(labels)[labels[order]]  # within the class, from 0 to 1
-    mixed: Labels = order[np.argsort(quantile, kind="stable")]
-    return mixed
+    return np.asarray(order[np.argsort(quantile, kind="stable")])

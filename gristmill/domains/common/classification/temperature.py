@@ -36,8 +36,7 @@ def fit_temperature(truth: Labels, probabilities: Probabilities) -> float:
 
 def scale_probabilities(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Return probabilities, (examples, classes), at a temperature."""
-    scaled: Probabilities = np.exp(log_softmax(np.log(np.maximum(probabilities, _MIN_PROBABILITY)) / temperature, 1))
-    return scaled
+    return np.asarray(np.exp(log_softmax(np.log(np.maximum(probabilities, _MIN_PROBABILITY)) / temperature, 1)))
 
 
 def scale_network(network: keras.Model, temperature: float) -> keras.Model:
