@@ -15,6 +15,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.messages import unknown_name
 
 Groups = npt.NDArray[np.int64]  # (examples,): number of the group
+
 _PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))  # parts that should share nothing
 _MAX_PAIRS_LISTED = 5
 

@@ -34,6 +34,44 @@ def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
             raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
 
 
+def parts_to_score(data: LabelledDataset) -> list[str]:
+    """Return the parts to score: validation if it has examples, and test."""
+    return [part for part in ("validation", "test") if len(data.rows(part))]
+
+
+def held_out_and_test(folder: Path, data: LabelledDataset, test: Probabilities) -> ProbabilitiesByPart:
+    """Return the held-out probabilities of the validation set in an artifact of train, and those of the test set."""
+    return {"validation": validation_probabilities(folder, data), "test": test}
+
+
+def write_scores(
+    data: LabelledDataset,
+    by_model: Mapping[str, ProbabilitiesByPart],
+    slices: tuple[str, ...],
+    train: Path,
+    tried: Mapping[str, CandidateArtifacts],
+    out: Path,
+    **more: Any,
+) -> dict[str, pd.DataFrame]:
+    """Write `predictions.parquet`, `scores.parquet` and `scores.json`; return the predictions, part by part.
+
+    The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
+    `more` are further values of `scores.json`.
+    """
+    rows, tables = {}, []
+    for part in parts_to_score(data):
+        predicted = {name: by_part[part] for name, by_part in by_model.items()}
+        tables.append(score_table(data, part, predicted, slices))
+        rows[part] = prediction_rows(data, part, predicted.pop(MODEL), predicted)
+    table = pd.concat(tables, ignore_index=True)
+    write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
+    write_table(out / "scores.parquet", table)
+    chosen = [name for name, one in tried.items() if not one.is_baseline]
+    summary = summarised(table, summary_of(train), chosen) | described(data, by_model[MODEL]["test"])
+    write_document(out / FILE, summary | more)
+    return rows
+
+
 def score_table(
     data: LabelledDataset, part: str, by_model: Mapping[str, Probabilities], slices: tuple[str, ...] = ()
 ) -> pd.DataFrame:
@@ -112,41 +150,3 @@ def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, 
         "confusion": scores.confusion(truth, probabilities.argmax(axis=1), len(classes)).tolist(),
         "calibration": scores.reliability(truth, probabilities),
     }
-
-
-def parts_to_score(data: LabelledDataset) -> list[str]:
-    """Return the parts to score: validation if it has examples, and test."""
-    return [part for part in ("validation", "test") if len(data.rows(part))]
-
-
-def held_out_and_test(folder: Path, data: LabelledDataset, test: Probabilities) -> ProbabilitiesByPart:
-    """Return the held-out probabilities of the validation set in an artifact of train, and those of the test set."""
-    return {"validation": validation_probabilities(folder, data), "test": test}
-
-
-def write_scores(
-    data: LabelledDataset,
-    by_model: Mapping[str, ProbabilitiesByPart],
-    slices: tuple[str, ...],
-    train: Path,
-    tried: Mapping[str, CandidateArtifacts],
-    out: Path,
-    **more: Any,
-) -> dict[str, pd.DataFrame]:
-    """Write `predictions.parquet`, `scores.parquet` and `scores.json`; return the predictions, part by part.
-
-    The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
-    `more` are further values of `scores.json`.
-    """
-    rows, tables = {}, []
-    for part in parts_to_score(data):
-        predicted = {name: by_part[part] for name, by_part in by_model.items()}
-        tables.append(score_table(data, part, predicted, slices))
-        rows[part] = prediction_rows(data, part, predicted.pop(MODEL), predicted)
-    table = pd.concat(tables, ignore_index=True)
-    write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
-    write_table(out / "scores.parquet", table)
-    chosen = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), chosen) | described(data, by_model[MODEL]["test"])
-    write_document(out / FILE, summary | more)
-    return rows
