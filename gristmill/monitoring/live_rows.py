@@ -1,4 +1,4 @@
-"""Scored predictions of a pipeline, their scores by day, model and slice, and drift."""
+"""Scored predictions of a pipeline: their truth, their scores by day, model and slice, and drift."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.monitoring.prediction_columns import COVERED, DAY, LEVEL, PERIODS, RUN, SCORE, VERSION
+from gristmill.errors import RequestError
+from gristmill.monitoring.prediction_columns import COVERED, DAY, ID, LEVEL, PERIODS, RUN, SCORE, TRUTH, VERSION
 from gristmill.runs.retraining_record import Drift
 from gristmill.runs.scores import Scores
 
@@ -137,3 +138,32 @@ class Monitoring:
         drift = self.drift.model_dump(mode="json") | {"alarms": self.drift.alarms}
         about = {"pipeline": self.pipeline, "metric": self.metric, "since": self.first.isoformat()}
         return about | {"serving": serving, "tested": self.tested, "groups": groups, "drift": drift}
+
+
+def as_ids(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return ids as text, None for an empty cell; integers that became 3.0 because of empty cells are 3 again."""
+    text = column.convert_dtypes().astype("str").astype(object)
+    return text.where(column.notna() & (text != ""), None)
+
+
+class NothingComparable(RequestError):
+    """No logged prediction is of the served model's target."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(
+            f"no logged prediction has a column {column!r}: all of them were made by models with another target. "
+            "Predict with the model that serves."
+        )
+
+
+def with_truth(log: pd.DataFrame, truth: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return logged rows with the truth of their ids. Of several predictions of a model for an id, the last counts.
+
+    Raises:
+        NothingComparable: no row has the column of the prediction.
+    """
+    if column not in log:
+        raise NothingComparable(column)
+    repeated = log[ID].notna() & log.duplicated([RUN, ID], keep="last")
+    rows = log[~repeated].reset_index(drop=True)
+    return rows.assign(**{TRUTH: rows[ID].map(truth.set_index(ID)[TRUTH])})

@@ -13,10 +13,9 @@ from gristmill import keys
 from gristmill.config.catalogue import MONITORED_DOMAINS, Pipeline, restore_settings
 from gristmill.config.tables import domain_module
 from gristmill.errors import DataError, GristmillError, RequestError, short_repr
-from gristmill.monitoring.live_rows import Monitoring, score_table, served_scores
+from gristmill.monitoring.live_rows import Monitoring, NothingComparable, as_ids, score_table, served_scores
 from gristmill.monitoring.prediction_columns import ANSWERED, ID, PREDICTED, TRUTH
 from gristmill.monitoring.prediction_log import PredictionLog
-from gristmill.monitoring.truth import NothingComparable, as_ids
 from gristmill.project.prediction_source import reader_of
 from gristmill.registry.version import Version
 from gristmill.retraining.last_judged import good_runs

@@ -12,9 +12,8 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, read_predictions
 from gristmill.domains.timeseries.retraining import Usual, held_out_errors, newest_input_drift, usual_values
 from gristmill.domains.timeseries.score_table import ROOT_METRICS, errors_of_series, losses
-from gristmill.monitoring.live_rows import LiveRows
+from gristmill.monitoring.live_rows import LiveRows, NothingComparable
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, LEVEL, RUN, SCORE, VERSION
-from gristmill.monitoring.truth import not_predicted
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.series_drift import series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import Champion, Drift, Folders
@@ -67,7 +66,7 @@ def _values(log: pd.DataFrame, data: Prepared, table: pd.DataFrame) -> pd.DataFr
         own = about.assign(channel=target, forecast=log[target].astype(np.float64), **interval)
         values.append(own[own.groupby(BATCH)["forecast"].transform("count") > 0])  # other models had other targets
     if not sum(map(len, values)):
-        raise not_predicted(data.layout.targets[0])
+        raise NothingComparable(data.layout.targets[0])
     return pd.concat(values, ignore_index=True)
 
 

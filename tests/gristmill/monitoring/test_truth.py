@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from gristmill.errors import RequestError
+from gristmill.monitoring.live_rows import as_ids, with_truth
 from gristmill.monitoring.prediction_columns import ID, RUN, TRUTH
-from gristmill.monitoring.truth import as_ids, with_truth
 
 
 @pytest.mark.parametrize(

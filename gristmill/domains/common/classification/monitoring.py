@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
-from gristmill.monitoring.live_rows import LiveRows
+from gristmill.monitoring.live_rows import LiveRows, with_truth
 from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
-from gristmill.monitoring.truth import with_truth
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift
 from gristmill.runs.retraining_record import Champion, Drift
