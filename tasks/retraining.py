@@ -15,7 +15,7 @@ from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
 from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
-from gristmill.retraining.last_judged import last_judged_data
+from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.source_checks import silent_since
 from gristmill.runs.retraining_record import Retraining, stop_before_challenger, stop_before_training

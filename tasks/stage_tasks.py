@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
-from gristmill.retraining.default_source import locate_source
+from gristmill.retraining.known_data import locate_source
 from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.plan import FAILED
 from gristmill.sources.tables.csv import Csv, log_ends

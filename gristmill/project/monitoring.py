@@ -18,7 +18,7 @@ from gristmill.monitoring.prediction_columns import ANSWERED, ID, PREDICTED, TRU
 from gristmill.monitoring.prediction_log import PredictionLog
 from gristmill.project.prediction_source import reader_of
 from gristmill.registry.version import Version
-from gristmill.retraining.last_judged import good_runs
+from gristmill.retraining.known_data import good_runs
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Champion
 from gristmill.runs.scores import Scores

@@ -4,7 +4,7 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
-from gristmill.retraining.last_judged import last_judged_data
+from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.source_checks import check_lost_rows, silent_since
 from gristmill.runs import plan
 from gristmill.runs.plan import Step

@@ -13,7 +13,7 @@ from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.project.monitoring import log_answer
 from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
 from gristmill.registry.version import Version
-from gristmill.retraining import default_source
+from gristmill.retraining import known_data
 from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.locations import locate
 from gristmill.runs.records import Record
@@ -53,18 +53,18 @@ class Predictor:
         downloads = self._catalogue.store.root / "downloads"
         try:
             paths = locate(place, Path.cwd(), "--input", downloads, suffixes=suffixes).files
-            paths = (*paths, *default_source.code_files(self._catalogue, source, self._served))
+            paths = (*paths, *known_data.code_files(self._catalogue, source, self._served))
         except DataError as error:  # here the request is wrong, not the pipeline's data
             raise RequestError(str(error)) from None
         return self._answer(source, paths)
 
     def _from_source(self) -> "pd.DataFrame":
         source, store = self._tables["source"], self._catalogue.store
-        pipeline = default_source.with_ingest_of(self._pipeline, self._served, self._tables["ingest"])
+        pipeline = known_data.with_ingest_of(self._pipeline, self._served, self._tables["ingest"])
         with TemporaryDirectory() as folder:
             try:
-                code = default_source.code_files(self._catalogue, source, self._served)
-                paths = (*default_source.source_files(self._catalogue, pipeline, self._suffixes), *code)
+                code = known_data.code_files(self._catalogue, source, self._served)
+                paths = (*known_data.source_files(self._catalogue, pipeline, self._suffixes), *code)
                 if not hasattr(self._domain, "read_source"):
                     return self._answer(source, paths)
                 data = Path(folder)
@@ -72,7 +72,7 @@ class Predictor:
                 self._domain.read_source(source=source, ingest=ingest, paths=paths, export=self._export, out=data)
                 check_lost_rows(self._catalogue, pipeline, data)
             except DataError as error:
-                data = default_source.last_good_data(store, pipeline, self._served, error)
+                data = known_data.last_good_data(store, pipeline, self._served, error)
             return self._answer(source, ingested=data)
 
     def _answer(self, source: Settings, paths: tuple[Path, ...] = (), ingested: Path | None = None) -> "pd.DataFrame":
@@ -82,7 +82,7 @@ class Predictor:
         with TemporaryDirectory() as scratch:
             known = {
                 "source": source,
-                "ingest": default_source.refusing_unusable_rows(self._tables["ingest"]),
+                "ingest": known_data.refusing_unusable_rows(self._tables["ingest"]),
                 "preprocess": self._tables["preprocess"],
                 "export": self._export,
                 "scratch": Path(scratch),

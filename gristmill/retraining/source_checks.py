@@ -11,8 +11,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.registry.version import CLEANING
-from gristmill.retraining.default_source import locate_source
-from gristmill.retraining.last_judged import good_runs
+from gristmill.retraining.known_data import good_runs, locate_source
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
 from gristmill.settings.schedule import parse_duration

@@ -11,7 +11,7 @@ from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, RequestError
 from gristmill.registry.version import Version
-from gristmill.retraining.default_source import code_files
+from gristmill.retraining.known_data import code_files
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import digests_of, identity_of, locate_inputs

@@ -1,25 +1,64 @@
-"""The data that a model predicts from without --input: the pipeline's source, or the data of its last good run."""
+"""Known data of a pipeline: what its runs read, what was judged last, and what predictions without --input read."""
 
 import logging
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import Stage
 from gristmill.errors import CorruptArtifact, DataError, RequestError, StoreError
+from gristmill.registry.registry import Registry
 from gristmill.registry.version import CLEANING, Version
-from gristmill.retraining.last_judged import good_runs, same_data
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.records import Record, Runs
-from gristmill.runs.retraining_record import LIMITS_OF_INGEST
+from gristmill.runs.retraining_record import LIMITS_OF_INGEST, DataChanges
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import code_of
+from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
 logger = logging.getLogger(__name__)
+
+
+class JudgedData(NamedTuple):
+    """Ingested data, and how it differs from the champion's."""
+
+    ingest: Reference
+    news: DataChanges
+
+
+def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
+    """Return the data judged by the last retraining with the current settings, or the champion's data.
+
+    The champion's data is returned if it is newer, or if the champion replaces a damaged version, for which data must
+    be judged again. `champion` is the newest undamaged one.
+    """
+    judged, promoted = runs.last_judged(pipeline), registry.promoted(pipeline.name)
+    newer = champion is not None and (judged is None or champion.made > judged.started)
+    replaces_damaged = champion is not None and promoted != champion.number
+    if judged and judged.retraining and not newer and not replaces_damaged:
+        return JudgedData(judged.references["ingest"], judged.retraining.news)
+    return JudgedData(champion.references["ingest"], DataChanges(later=0)) if champion else None
+
+
+def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:
+    """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first."""
+    for record in runs.newest_first(name):
+        if record.outcome == "succeeded" and "ingest" in record.stages and same_data(record.settings, settings):
+            yield record
+
+
+def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Return whether settings describe the same data set: equal `source` and `ingest`, up to limits."""
+
+    def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return of["source"], {key: value for key, value in of["ingest"].items() if key not in LIMITS_OF_INGEST}
+
+    return data(settings) == data(others)
 
 
 def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
