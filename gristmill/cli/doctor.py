@@ -10,7 +10,7 @@ from importlib import metadata
 from gristmill.errors import DataError, GristmillError, RequestError, StoreError, WorkError
 from gristmill.prefect_runtime.message_receiver import open_receiver
 from gristmill.project.project import Project
-from gristmill.settings.runner import Runner
+from gristmill.settings.file_tables import Runner
 from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
 from gristmill.util.urls import strip_credentials

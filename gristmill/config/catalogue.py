@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, cast
-
-from pydantic import Field, PositiveFloat, PositiveInt
+from typing import Any, cast
 
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
@@ -18,10 +16,9 @@ from gristmill.config.stages import DOMAINS, unknown_domain
 from gristmill.config.tables import is_table, read_table, schema_of, tables_of
 from gristmill.config.toml_lines import invalid_toml, with_line
 from gristmill.errors import RequestError
-from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
+from gristmill.settings.base import Settings, columns
+from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
-from gristmill.settings.notify import Notify
-from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
@@ -41,16 +38,6 @@ _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
     *(("evaluate", key) for key in ("baseline_side", "level")),
 }
-
-
-class Defaults(Settings):
-    """Settings of all pipelines of the file."""
-
-    store: StoreLocation = "data/store"  # folder of artifacts, or s3://bucket/prefix; GRISTMILL_STORE overrides it
-    cache: CacheFolder = "data/store"  # local folder for a store at a URL; GRISTMILL_CACHE overrides it
-    cache_gb: PositiveFloat | None = None  # maximum cache size in GB; least recently used files are evicted first
-    keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
-    deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
-from gristmill.config.catalogue import MONITORED_DOMAINS, Defaults
+from gristmill.config.catalogue import MONITORED_DOMAINS
 from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import Choice, offers_models, tables_of
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.file_tables import Defaults, Notify, Runner
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.notify import Notify
-from gristmill.settings.runner import Runner
 from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Sweep

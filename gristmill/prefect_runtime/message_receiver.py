@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.server import ensure_api
-from gristmill.settings.notify import Notify
+from gristmill.settings.file_tables import Notify
 
 _SERVICES = "https://appriseit.com/services/"
 

@@ -23,7 +23,7 @@ from gristmill.registry.registry import Registry
 from gristmill.retraining.notifications import Facts, due_messages
 from gristmill.retraining.run_watcher import start_watcher
 from gristmill.runs.records import Record, Runs
-from gristmill.settings.notify import Notify
+from gristmill.settings.file_tables import Notify
 from gristmill.store.store import Store
 from gristmill.util.files import translate_disk_errors, write_json
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gristmill.runs.records import Record
-from gristmill.settings.notify import Notify
+from gristmill.settings.file_tables import Notify
 
 _OTHER_MODELS = 'Compare more models: set model.kind = "auto", or add candidates.'
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gristmill.settings.runner import Runner
+from gristmill.settings.file_tables import Runner
 from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 

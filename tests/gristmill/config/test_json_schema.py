@@ -14,15 +14,14 @@ from typing import Any, get_args
 import pytest
 
 from gristmill.config import json_schema
-from gristmill.config.catalogue import Defaults, load
+from gristmill.config.catalogue import load
 from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.file_tables import Defaults, Notify, Runner
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.notify import Notify
-from gristmill.settings.runner import Runner
 from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Axes, Sweep

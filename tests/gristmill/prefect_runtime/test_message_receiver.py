@@ -6,7 +6,7 @@ import pytest
 
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.message_receiver import open_receiver
-from gristmill.settings.notify import Notify
+from gristmill.settings.file_tables import Notify
 from helpers.support import Command, edit
 from helpers.webhook import SECRET, TABLE, Webhook
 

@@ -8,7 +8,7 @@ import pytest
 from gristmill.retraining.notifications import Facts, Message, due_messages
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import BaselineDrift, DataChanges, Drift, Judgement, MeanDrift, Retraining
-from gristmill.settings.notify import Notify
+from gristmill.settings.file_tables import Notify
 
 START = datetime(2026, 3, 1, 6, tzinfo=UTC)
 RULES = Notify(url_env="OPS_URL", rejections=3)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gristmill.config import catalogue
 from gristmill.errors import RequestError, SourceChanged, WorkError
-from gristmill.settings.runner import SEQUENTIAL, Runner
+from gristmill.settings.file_tables import SEQUENTIAL, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.workers import chunks, dask_cluster, process, worker_main
