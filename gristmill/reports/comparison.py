@@ -167,8 +167,7 @@ class Comparison:
         }
 
     def _epochs(self, record: Record) -> "pd.DataFrame":
-        epochs: pd.DataFrame = read_table(self._folder(record, record.model_stage) / "epochs.parquet")
-        return epochs
+        return read_table(self._folder(record, record.model_stage) / "epochs.parquet")
 
     def _folders(self, record: Record) -> dict[str, Path]:
         return {stage: self._folder(record, stage) for stage in ("ingest", "preprocess", "evaluate")}

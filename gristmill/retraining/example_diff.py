@@ -91,8 +91,7 @@ def _is_without_equal(table: pd.DataFrame, other: pd.DataFrame, columns: list[st
         one[columns].assign(**{_NUMBER: one.groupby(columns, sort=False).cumcount().to_numpy()})
         for one in (table, other)
     )
-    found: Mask = (own.merge(others, how="left", indicator=_ORIGIN)[_ORIGIN] == "left_only").to_numpy()
-    return found
+    return (own.merge(others, how="left", indicator=_ORIGIN)[_ORIGIN] == "left_only").to_numpy()
 
 
 def lost_examples(

@@ -123,8 +123,7 @@ def best_baseline(scores: Scores, contest: Contest) -> str | None:
         found = {name: by_part.get(part, {}).get(scores.metric) for name, by_part in sound.items()}
         known = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
         if known:
-            best: str = (max if scores.higher_is_better else min)(known, key=lambda name: known[name])
-            return best
+            return (max if scores.higher_is_better else min)(known, key=lambda name: known[name])
     return None
 
 

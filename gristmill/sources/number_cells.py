@@ -89,5 +89,4 @@ def plain_numbers(cells: "pd.Series[str]") -> "pd.Series[Any]":
     )
     if not (is_integer or has_equal_digits or known.str.fullmatch(_DECIMAL).all()):
         return cells
-    numbers: pd.Series[Any] = pd.to_numeric(cells).astype("Int64" if is_integer else "float64")
-    return numbers
+    return pd.to_numeric(cells).astype("Int64" if is_integer else "float64")

@@ -39,8 +39,7 @@ def images_in(file: Open, where: str) -> "npt.NDArray[np.uint8]":
 def labels_in(file: Open, where: str) -> "npt.NDArray[np.int64]":
     """Return the labels of a table, (images,); see `images_in`."""
     _pixel_columns(file, where)
-    labels: npt.NDArray[np.int64] = _read(file, where, [_LABEL], "int64")[0]
-    return labels
+    return _read(file, where, [_LABEL], "int64")[0]
 
 
 def _pixel_columns(file: Open, where: str) -> list[str]:
