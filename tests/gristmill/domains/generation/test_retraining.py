@@ -41,7 +41,7 @@ def run(root: Path, lines: list[str], **settings: Any) -> Folders:
     cut = Preprocess(**{"length": LENGTH, "validation": 0.1, "test": 0.2} | settings)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     write_network(folders)
-    short = EVALUATE.model_copy(update={"temperatures": (1.0,), "sample": 1})
+    short = EVALUATE.model_copy(update={"order": 2, "temperatures": (1.0,), "sample": 1})
     evaluate(evaluate=short, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
     return folders
 
