@@ -29,9 +29,8 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
     larger = [f'"{name}"' for name, kinds in added.items() if not kinds and presets[name] != presets[before[name]]]
     if larger:
         more.append(f"{' and '.join(larger)}: longer training and larger networks")
-    average = "" if domain == "generation" else " or a weighted average"
     return [
-        Guess("kind", AUTO, f"trains several models and exports the best one{average}"),
+        Guess("kind", AUTO, "trains several models and exports the best one or a weighted average"),
         Guess("preset", "quick", "; ".join([", ".join(tried["quick"]), *more])),
     ]
 

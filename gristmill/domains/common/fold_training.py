@@ -55,11 +55,11 @@ def train_networks(
 ) -> tuple[keras.Model, TrainingHistory, Honest]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 
-    With few examples and `few_examples` = "average", a network is trained for each fold of training and validation set,
+    With few examples or few groups of them, unless `few_examples` = "train", a network is trained for each fold of training and validation set,
     with the fold as its validation set. The result is their average, with the history of the first.
 
     Raises:
-        Unsuitable: there are few examples, and `few_examples` is "refuse".
+        Unsuitable: there are fewer than 1,000 examples, and `few_examples` is "refuse".
     """
     if len(examples.all) < MIN_EXAMPLES_WITHOUT_FOLDS and few_examples == "refuse":
         raise Unsuitable(f"needs {MIN_EXAMPLES_WITHOUT_FOLDS:,} {noun} to learn from; there are {len(examples.all):,}")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.duplicates import Groups, assign_groups
+from gristmill.domains.common.classification.duplicates import Groups, assign_groups, fill_empty_sets
 from gristmill.domains.common.classification.labelled import Labels
 
 MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples, or groups of them; with fewer, folds are used
@@ -86,4 +86,4 @@ def _grouped_folds(labels: Labels, groups: Groups, folds: int) -> Labels:
     several = pd.Series(groups).groupby(labels).transform("nunique").to_numpy() > 1
     kept = np.where(several, groups, len(groups) + np.arange(len(groups)))
     wanted = np.tile(np.bincount(labels) / folds, (folds, 1))
-    return assign_groups(labels, kept, wanted, _SEED)
+    return fill_empty_sets(assign_groups(labels, kept, wanted, _SEED), labels, kept, wanted)

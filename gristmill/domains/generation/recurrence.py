@@ -22,7 +22,7 @@ class Stepper(Protocol):
         """Return the states after tokens, (n,), of which there may be none."""
 
     def step(self, token: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
-        """Return the output after one more token, a scalar, and the new states: (vocabulary,)."""
+        """Return the output, (vocabulary,), after one more token, a scalar, and the new states."""
 
 
 def stepper_of(network: keras.Model, length: int) -> Stepper:

@@ -30,7 +30,7 @@ class TokenOutcomes:
     """Outcome of the predictions for the tokens of a part, (tokens,) each."""
 
     bits: npt.NDArray[np.float64]  # -log2 of the predicted probability of the token
-    right: npt.NDArray[np.bool_] | None  # whether the most probable token was the right one; None if not known
+    right: npt.NDArray[np.bool_] | None  # whether the most probable token was right; None for a mean
 
     @classmethod
     def of_validation(cls, train: Path) -> "TokenOutcomes":

@@ -21,8 +21,6 @@ from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
-_MIN_PROBABILITY = 1e-30
-
 
 def select(
     *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
@@ -56,7 +54,8 @@ def select(
 
 
 def _bits(probabilities: Predictions) -> Losses:
-    return -np.log2(np.maximum(probabilities, _MIN_PROBABILITY))
+    with np.errstate(divide="ignore"):  # a model that rules out a token that occurs has infinitely many
+        return -np.log2(probabilities)
 
 
 def _predict_one(folder: Path, data: Prepared) -> Call:

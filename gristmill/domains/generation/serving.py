@@ -10,7 +10,7 @@ the network starts from), `next` (tokens, `position` from 0 on, and the numbers 
 vocabulary).
 
 Each token is generated from half a window of tokens before it to a whole window, as in the scores. A recurrent network
-reads half a window, and then each new token once: its states are kept.
+reads half a window, and then each new token once: its states are kept. N-grams read the window again for each token.
 
 A token is drawn from the predicted probabilities at a temperature, from the `top_k` most probable ones if that is above
 0, and of those from the fewest with a total probability of `top_p` (Holtzman et al., "The curious case of neural text

@@ -48,8 +48,7 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
     """Return the set of each example, with whole groups in one set.
 
     The largest groups are assigned first, in random order if they are of equal size, each to the set that then lacks
-    the largest share of the examples wanted of the group's classes: `wanted` is their number, (sets, classes). A set
-    that then has none of a class gets the smallest group of that class from a set that keeps another one.
+    the largest share of the examples wanted of the group's classes: `wanted` is their number, (sets, classes).
     """
     owners, left = np.empty(len(labels), np.int64), wanted.astype(np.float64)
     order = np.argsort(groups, kind="stable")
@@ -61,19 +60,30 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
         chosen = int(np.argmax(lacking @ counts))
         left[chosen, present] -= counts
         owners[rows] = chosen
-    for at, label in np.argwhere(wanted > 0):
-        if not ((owners == at) & (labels == label)).any():
-            owners[_spare_group(owners, labels == label, groups)] = at
     return owners
 
 
-def _spare_group(owners: Labels, of_class: npt.NDArray[np.bool_], groups: Groups) -> npt.NDArray[np.bool_]:
-    """Return the examples of the smallest group of a class, of those whose set has several; none if no set has."""
-    pairs, counts = np.unique(np.column_stack([owners, groups])[of_class], axis=0, return_counts=True)
-    several = np.flatnonzero(with_others(pairs[:, 0]))
-    smallest = pairs[several[counts[several].argmin()], 1] if len(several) else -1
-    spare: npt.NDArray[np.bool_] = groups == smallest
-    return spare
+def fill_empty_sets(owners: Labels, labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64]) -> Labels:
+    """Return the sets of examples, such that a set without an example of a wanted class has one if possible.
+
+    It gets the smallest group with that class whose own set keeps an example of each class without it.
+    """
+    filled = owners.copy()
+    for at, label in np.argwhere(wanted > 0):
+        if ((filled == at) & (labels == label)).any():
+            continue
+        spare = [
+            rows for number in np.unique(groups[labels == label]) if _is_spare(rows := groups == number, filled, labels)
+        ]
+        if spare:
+            filled[min(spare, key=np.count_nonzero)] = at
+    return filled
+
+
+def _is_spare(rows: npt.NDArray[np.bool_], owners: Labels, labels: Labels) -> bool:
+    """Return whether the set of a group keeps all classes of the group without it."""
+    left = labels[(owners == owners[rows][0]) & ~rows]
+    return bool(np.isin(labels[rows], left).all())
 
 
 def _first_members(groups: Groups) -> Groups:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.duplicates import Groups, assign_groups, with_others
+from gristmill.domains.common.classification.duplicates import Groups, assign_groups, fill_empty_sets, with_others
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.settings import Part
 from gristmill.errors import DataError, RequestError
@@ -39,7 +39,8 @@ def split(
     grouped = pool[:0] if groups is None else pool[with_others(groups[pool])]
     if groups is not None and len(grouped):
         train = np.bincount(labels[pool], minlength=len(classes)) - sum(drawn.values())
-        owners = assign_groups(labels[grouped], groups[grouped], np.array([train, *drawn.values()]), seed)
+        counts_wanted = np.array([train, *drawn.values()])
+        owners = assign_groups(labels[grouped], groups[grouped], counts_wanted, seed)
         for number, part in enumerate(drawn, 1):
             taken = grouped[owners == number]
             parts[taken] = part
@@ -51,7 +52,10 @@ def split(
         for part, counts in drawn.items():
             parts[shuffled[: counts[label]]] = part
             shuffled = shuffled[counts[label] :]
-    if len(grouped):
+    if groups is not None and len(grouped):
+        sets = np.array(["train", *drawn], object)
+        owners = (parts[pool, np.newaxis] == sets).argmax(axis=1)
+        parts[pool] = sets[fill_empty_sets(owners, labels[pool], groups[pool], counts_wanted)]
         _check_left(parts, labels, classes)
     return parts
 

@@ -4,7 +4,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.common.classification.duplicates import assign_groups, groups_of_pairs, merge_groups, with_others
+from gristmill.domains.common.classification.duplicates import (
+    assign_groups,
+    fill_empty_sets,
+    groups_of_pairs,
+    merge_groups,
+    with_others,
+)
 
 
 def test_examples_that_share_any_group_are_together() -> None:
@@ -44,12 +50,19 @@ def test_groups_of_equal_size_are_assigned_at_random() -> None:
     assert sum(one) == 40
 
 
-def test_every_set_gets_a_group_of_each_class_that_has_enough() -> None:
-    labels = np.repeat([0, 1, 2], [60, 60, 30])
-    groups = np.concatenate([np.repeat(np.arange(4), 15), 4 + np.arange(60), np.full(30, 64)])  # one group of class 2
-    wanted = np.array([[54, 54, 27], [6, 6, 3]])
+def test_an_empty_set_gets_the_smallest_group_that_another_can_spare() -> None:
+    labels, groups = np.repeat([0, 1], [60, 30]), np.repeat([0, 1, 2, 3, 4], [15, 20, 25, 10, 20])
+    wanted = np.array([[54, 27], [6, 3]])
 
-    owners = assign_groups(labels, groups, wanted, 0)
+    filled = fill_empty_sets(np.zeros(90, np.int64), labels, groups, wanted)
 
-    assert np.bincount(labels[owners == 1], minlength=3).tolist() == [15, 6, 0]
-    assert all(len(set(owners[groups == group])) == 1 for group in np.unique(groups))
+    assert np.unique(groups[filled == 1]).tolist() == [0, 3]
+
+
+def test_no_set_loses_a_class_to_an_empty_one() -> None:
+    labels, groups = np.repeat([1, 0, 0, 1], [5, 5, 20, 1]), np.repeat([0, 1, 2], [5, 5, 21])
+    owners = np.repeat([0, 1, 0], [5, 5, 21])  # class 1 is in the first and the third group
+
+    filled = fill_empty_sets(owners, labels, groups, np.array([[20, 5], [5, 1]]))
+
+    assert [np.unique(labels[filled == number]).tolist() for number in (0, 1)] == [[0, 1], [0, 1]]

@@ -205,3 +205,24 @@ def test_a_mixed_order_is_drawn_anew_for_another_seed() -> None:
     assert not np.array_equal(mix_classes(labels, [0, 0]), mix_classes(labels, [0, 1]))
     assert not np.array_equal(np.sort(mix_classes(labels, [0, 0])[::2]), np.arange(50))
     assert len(mix_classes(labels[:0], [0, 0])) == 0
+
+
+def test_single_examples_fill_a_set_before_a_large_group_does() -> None:
+    labels = np.repeat([0, 1], 1000)
+    groups = np.concatenate([np.repeat([0, 1], 400), np.arange(2, 1202)])  # two films of class 0
+    index = pd.DataFrame({"label": labels, "part": pd.Series([None] * 2000, dtype=object)})
+
+    parts = split(index, ["a", "b"], 0.1, 0.1, 0, groups)
+
+    counts = pd.crosstab(parts, labels)
+    assert counts.loc["validation"].tolist() == counts.loc["test"].tolist() == [100, 100]
+
+
+def test_a_part_without_a_class_gets_a_group_of_it() -> None:
+    labels = np.repeat([0, 1], [500, 840])
+    groups = np.concatenate([np.arange(500), 500 + np.repeat(np.arange(7), 120)])  # films of class 1
+    index = pd.DataFrame({"label": labels, "part": ["test"] * 100 + [None] * 1240})
+
+    parts = split(index, ["a", "b"], 0.1, 0.2, 0, groups)
+
+    assert pd.crosstab(parts, labels).loc["validation"].tolist() == [40, 120]
