@@ -55,8 +55,9 @@ def train_networks(
 ) -> tuple[keras.Model, TrainingHistory, Honest]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 
-    With few examples or few groups of them, unless `few_examples` = "train", a network is trained for each fold of training and validation set,
-    with the fold as its validation set. The result is their average, with the history of the first.
+    With few examples or few groups of them, unless `few_examples` = "train", a network is trained for each fold of
+    training and validation set, with the fold as its validation set. The result is their average, with the history of
+    the first.
 
     Raises:
         Unsuitable: there are fewer than 1,000 examples, and `few_examples` is "refuse".
