@@ -74,7 +74,7 @@ class Sign(BaseModel):
 
     probability: JsonFloat  # p-value: probability of a value as extreme without drift
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not support decorators above property
     @property
     def alarm(self) -> bool:
         """Whether the probability is small enough."""

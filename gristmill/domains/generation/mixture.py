@@ -1,7 +1,7 @@
 """Weighted mean of the probabilities that several networks give to the next token, as one network of logits.
 
-A network generalises over contexts, n-grams remember them, so their mean needs fewer bits than either (Mikolov, Deoras,
-Kombrink, Burget & Černocký, "Empirical evaluation and combination of advanced language modeling techniques",
+A network generalises over contexts, n-grams remember them. Their mean often needs fewer bits than either (Mikolov,
+Deoras, Kombrink, Burget & Černocký, "Empirical evaluation and combination of advanced language modeling techniques",
 Interspeech 2011).
 """
 
