@@ -31,8 +31,8 @@ def share_drift(name: str, new: Values, before: Values, of: str = "the test set"
 
 
 def number_drift(name: str, new: Values, trained: Values) -> InputDrift:
-    """Compare new numbers with those of the training data by the Kolmogorov-Smirnov test."""
-    statistic, probability = map(float, ks_2samp(new, trained))
+    """Compare new numbers with those of the training data by the Kolmogorov-Smirnov test; NaN is below all others."""
+    statistic, probability = map(float, ks_2samp(*(np.where(np.isnan(one), -np.inf, one) for one in (new, trained))))
     return InputDrift(name=name, test="Kolmogorov-Smirnov", statistic=statistic, probability=probability)
 
 

@@ -1,6 +1,7 @@
 """Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training set."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.folds import Split
+from gristmill.domains.tabular.date_parts import part_names
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 PARTS = ("train", "validation", "test")
 MAX_NAMES = 12  # of a category, the most frequent or the worst ones, in tables and pictures
 
-Values = npt.NDArray[np.float64]  # (rows,)
+Values = npt.NDArray[np.float64]  # (rows,), or (rows, classes) if they are probabilities
 Inputs = npt.NDArray[Any]  # (rows, …) input of a network; structured if it takes several inputs by name
+
+_EXAMPLE_COLUMNS = ("id", "label", "part")  # of the examples of a classifier
 
 
 @dataclass(frozen=True)
@@ -24,37 +29,89 @@ class Layout:
 
     target: str
     numbers: list[str]
-    categories: dict[str, list[str]]  # sorted names of each categorical column in the training set
-    mean: dict[str, float]  # training-set mean of each numeric column and of the target
-    deviation: dict[str, float]  # standard deviation of the same columns, never 0
+    categories: dict[str, list[str]]  # sorted names of each category that occur more than once in the training set
+    mean: dict[str, float]  # training-set mean of each number, of each part of a date, and of a target that is a number
+    deviation: dict[str, float]  # standard deviation of the same, never 0
+    dates: list[str] = field(default_factory=list)
+    texts: dict[str, list[str]] = field(default_factory=dict)  # words of each column of texts
+    median: dict[str, float] = field(
+        default_factory=dict
+    )  # of each number and part of a date; in place of an empty cell
+    missing: list[str] = field(default_factory=list)  # those that are empty in some training rows
+    classes: list[str] = field(default_factory=list)  # none if the target is a number
+    left_out: dict[str, str] = field(default_factory=dict)  # columns that the model does not read, and why
+
+    @property
+    def inputs_by_role(self) -> dict[str, list[str]]:
+        """Columns that a network reads, by the name of its input."""
+        roles = {"numbers": self.numbers, "categories": [*self.categories], "dates": self.dates, "texts": [*self.texts]}
+        return {role: columns for role, columns in roles.items() if columns}
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that a network reads."""
+        return [name for columns in self.inputs_by_role.values() for name in columns]
+
+    @property
+    def measures(self) -> list[str]:
+        """Numbers that a network reads, and the parts of dates."""
+        return [*self.numbers, *(part for name in self.dates for part in part_names(name))]
 
     @property
     def features(self) -> int:
-        """Columns of an encoded row: the numbers, then for each category one per name and one for unknown names."""
-        return len(self.numbers) + sum(len(names) + 1 for names in self.categories.values())
+        """Columns of an encoded row (`encoder.py`)."""
+        names = sum(len(names) + 1 for names in (*self.categories.values(), *self.texts.values()))
+        return len(self.measures) + len(self.missing) + names
+
+    @property
+    def outputs(self) -> int:
+        """Values that a network learns: one for a number and for two classes, otherwise one per class."""
+        return len(self.classes) if len(self.classes) > 2 else 1
 
     def inputs(self, rows: pd.DataFrame) -> Inputs:
         """Return the network's input for some rows."""
-        return raw_inputs(rows, self.numbers, list(self.categories))
+        return raw_inputs(rows, self.inputs_by_role)
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Rows ready for training."""
 
-    table: pd.DataFrame  # numbers, categories, target: in the source's own order and units
+    table: pd.DataFrame  # inputs, target, metadata: in the source's own order and units
     parts: npt.NDArray[np.str_]  # (rows,): the part of each
     layout: Layout
+    groups: npt.NDArray[np.int64] | None = None  # (rows,): number of the group that stays in one set
 
-    @property
+    @cached_property
     def truth(self) -> Values:
-        """The target of every row: (rows,)."""
-        return self.table[self.layout.target].to_numpy(np.float64)
+        """The target of every row, (rows,): a number, or the position of its class."""
+        target = self.table[self.layout.target]
+        if not self.layout.classes:
+            return np.asarray(target, np.float64)
+        return np.asarray(target.map({name: at for at, name in enumerate(self.layout.classes)}), np.float64)
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The position of the class of every row, (rows,)."""
+        return self.truth.astype(np.int64)
 
     @property
     def inputs(self) -> Inputs:
         """The network's input for every row."""
         return self.layout.inputs(self.table)
+
+    @property
+    def labelled(self) -> LabelledDataset:
+        """The rows as examples of classes. An example's `id` is the position of its row."""
+        inputs = {role: set(columns) for role, columns in self.layout.inputs_by_role.items()}
+        other = {*inputs.get("numbers", ()), *inputs.get("dates", ()), *inputs.get("texts", ()), self.layout.target}
+        shown = [name for name in map(str, self.table) if name not in {*other, *_EXAMPLE_COLUMNS}]
+        index = pd.DataFrame({"id": np.arange(len(self.table)), "label": self.labels, "part": self.parts})
+        return LabelledDataset(pd.concat([index, self.table[shown]], axis=1), self.layout.classes)
+
+    def at(self, part: str) -> npt.NDArray[np.int64]:
+        """Return the positions of the rows of a part."""
+        return np.flatnonzero(self.parts == part)
 
     def with_split(self, split: Split) -> "Prepared":
         """Return the rows of a split as training and validation set, and all others as the test set."""
@@ -63,18 +120,17 @@ class Prepared:
         return replace(self, parts=parts)
 
 
-def raw_inputs(rows: pd.DataFrame, numbers: list[str], categories: list[str]) -> Inputs:
-    """Return the network's input for some rows.
+def raw_inputs(rows: pd.DataFrame, columns: dict[str, list[str]]) -> Inputs:
+    """Return a network's input for some rows, given the columns of each of its inputs.
 
     Returns:
-        float32 (rows, numbers), or text (rows, categories), or with both a structured array (rows,) of the fields
-        `numbers` and `categories`.
+        float32 (rows, columns) for numbers, else text; or, of several inputs, a structured array (rows,) with a field
+        for each.
     """
-    given: dict[str, npt.NDArray[Any]] = {}
-    if numbers:
-        given["numbers"] = rows[numbers].to_numpy(np.float32)
-    if categories:
-        given["categories"] = rows[categories].to_numpy(object).astype(str)
+    given: dict[str, npt.NDArray[Any]] = {
+        role: rows[names].to_numpy(np.float32) if role == "numbers" else rows[names].to_numpy(object).astype(str)
+        for role, names in columns.items()
+    }
     if len(given) == 1:
         return next(iter(given.values()))
     inputs = np.empty(len(rows), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
@@ -91,15 +147,18 @@ def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def write(prepared: Prepared, out: Path) -> None:
     """Write `table.parquet`, `parts.parquet` (separate, since the table may have a column `part`), `layout.json`."""
+    groups = {} if prepared.groups is None else {"group": prepared.groups}
     write_table(out / "table.parquet", prepared.table)
-    write_table(out / "parts.parquet", pd.DataFrame({"part": prepared.parts}))
+    write_table(out / "parts.parquet", pd.DataFrame({"part": prepared.parts} | groups))
     write_document(out / "layout.json", asdict(prepared.layout))
 
 
 def read(folder: Path) -> Prepared:
     """Read what `write` wrote."""
+    rows = read_table(folder / "parts.parquet")
     return Prepared(
         table=read_table(folder / "table.parquet"),
-        parts=read_table(folder / "parts.parquet")["part"].to_numpy().astype(str),
+        parts=rows["part"].to_numpy().astype(str),
         layout=Layout(**read_document(folder / "layout.json")),
+        groups=rows["group"].to_numpy(np.int64) if "group" in rows else None,
     )

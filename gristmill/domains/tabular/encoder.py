@@ -7,21 +7,23 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.tabular.dataset import Inputs, Layout, Prepared, Values
-from gristmill.domains.tabular.preprocess import fit_scale
+from gristmill.domains.tabular.date_layers import date_parts
+from gristmill.domains.tabular.preprocess import fit_scale, measured
 from gristmill.domains.tabular.target_scale import TargetScale
 from gristmill.training.saved_network import as_tensors, predict_in_batches
 
-_UNKNOWN = ""  # no name is empty, so it cannot collide with one
-
-Knots = npt.NDArray[np.float64]  # (numbers, pieces + 1): ends of the pieces of each standardised number, ascending
+Knots = npt.NDArray[np.float64]  # (measures, pieces + 1): ends of the pieces of each standardised number, ascending
+RawInput = dict[str, keras.KerasTensor]
 
 
 def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
     """Return the network from raw inputs to encoded rows, (batch, features).
 
-    It standardises `numbers`, float32 (batch, numbers), and encodes `categories`, text (batch, categories), as one
-    column of 0 and 1 per name; the first column of a category is for names that are not in the training set.
+    It fills empty cells of numbers and of parts of dates with the median, and standardises them; those that were empty
+    in training have a column that tells. It encodes a category as one column of 0 and 1 per name, the first for names
+    that are rare or unknown, and texts as one column per word, the first for other words.
 
     With knots, each number has a column for each of its pieces: 0 below the piece, 1 above it, and linear within. The
     first and the last piece have no end.
@@ -29,31 +31,58 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
     2022. A layer of a network that reads the columns of a category multiplies its names with learned embeddings.
     """
     inputs, pieces = raw_input(layout), []
-    if layout.numbers:
-        centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in layout.numbers], name="centre")
-        scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in layout.numbers], name="scale")
-        numbers = scale(centre(inputs["numbers"]))  # two steps keep precision if the mean is large
-        pieces.append(numbers if knots is None else _piecewise_linear(numbers, knots))
-    for at, names in enumerate(layout.categories.values()):
-        lookup = keras.layers.StringLookup(
-            vocabulary=names, oov_token=_UNKNOWN, output_mode="one_hot", name=f"category_{at}"
-        )
-        pieces.append(lookup(inputs["categories"][:, at]))
-    row = keras.layers.Concatenate(name="row")(pieces) if len(pieces) > 1 else pieces[0]
-    return keras.Model(only(inputs), row, name="encoder")
+    if names := layout.measures:
+        found = measures(inputs, layout)
+        empty = ops.isnan(found)
+        filled = ops.where(empty, np.array([layout.median.get(name, 0.0) for name in names], np.float32), found)
+        centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in names], name="centre")
+        scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in names], name="scale")
+        scaled = scale(centre(filled))  # two steps keep precision if the mean is large
+        pieces.append(scaled if knots is None else _piecewise_linear(scaled, knots))
+        if layout.missing:
+            marked = [empty[:, at : at + 1] for at, name in enumerate(names) if name in layout.missing]
+            pieces.append(ops.cast(ops.concatenate(marked, axis=1), "float32"))
+    for at, known in enumerate(layout.categories.values()):
+        pieces.append(category_lookup(known, f"category_{at}", "one_hot")(inputs["categories"][:, at]))
+    for at, words in enumerate(layout.texts.values()):
+        pieces.append(word_lookup(words, f"words_{at}")(inputs["texts"][:, at]))
+    return keras.Model(only(inputs), joined(pieces), name="encoder")
 
 
-def raw_input(layout: Layout) -> dict[str, keras.KerasTensor]:
-    """Return the inputs `numbers` and `categories`, as far as the table has them."""
-    inputs = {}
-    if layout.numbers:
-        inputs["numbers"] = keras.Input((len(layout.numbers),), name="numbers")
-    if layout.categories:
-        inputs["categories"] = keras.Input((len(layout.categories),), dtype="string", name="categories")
-    return inputs
+def measures(inputs: RawInput, layout: Layout) -> keras.KerasTensor:
+    """Return numbers and the parts of dates, float32 (batch, measures), NaN where a cell is empty."""
+    found = [inputs["numbers"]] if layout.numbers else []
+    found += [date_parts(inputs["dates"][:, at], f"date_{at}") for at in range(len(layout.dates))]
+    return ops.concatenate(found, axis=1) if len(found) > 1 else found[0]
 
 
-def only(inputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor | dict[str, keras.KerasTensor]:
+def category_lookup(names: list[str], name: str, output_mode: str) -> keras.layers.StringLookup:
+    """Return the layer from a category to its names; the first position is that of rare and unknown ones."""
+    unknown = "unknown"
+    while unknown in names:
+        unknown += "?"
+    return keras.layers.StringLookup(vocabulary=names, oov_token=unknown, output_mode=output_mode, name=name)
+
+
+def word_lookup(words: list[str], name: str) -> keras.layers.TextVectorization:
+    """Return the layer from a text to a column of 0 and 1 for each word, the first for others."""
+    return keras.layers.TextVectorization(vocabulary=words, output_mode="multi_hot", name=name)
+
+
+def joined(pieces: list[keras.KerasTensor]) -> keras.KerasTensor:
+    """Return the columns of a row side by side."""
+    return keras.layers.Concatenate(name="row")(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def raw_input(layout: Layout) -> RawInput:
+    """Return the inputs of a network, by name: numbers, and as text categories, dates and texts."""
+    return {
+        role: keras.Input((len(columns),), dtype="float32" if role == "numbers" else "string", name=role)
+        for role, columns in layout.inputs_by_role.items()
+    }
+
+
+def only(inputs: RawInput) -> keras.KerasTensor | RawInput:
     """Return the inputs of a model: a single one without its name."""
     return inputs if len(inputs) > 1 else next(iter(inputs.values()))
 
@@ -61,9 +90,18 @@ def only(inputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor | dict[str, 
 def wrap_network(
     core: keras.Model, layout: Layout, knots: Knots | None = None, scale: TargetScale | None = None
 ) -> keras.Model:
-    """Return the network from raw inputs to predictions in the target's own units, (batch, 1)."""
-    encoder, scale = build_encoder(layout, knots), scale or TargetScale.of_layout(layout)
-    return keras.Model(encoder.input, scale.restore(core(encoder.output)), name="regressor")
+    """Return the network from raw inputs to predictions: numbers in the target's own units, or probabilities."""
+    encoder = build_encoder(layout, knots)
+    return predictor(encoder, core(encoder.output), layout, scale)
+
+
+def predictor(
+    encoder: keras.Model, value: keras.KerasTensor, layout: Layout, scale: TargetScale | None = None
+) -> keras.Model:
+    """Return the network from raw inputs to predictions, given what it learns: a scaled target, or logits."""
+    if layout.classes:
+        return keras.Model(encoder.input, probabilities(value), name="classifier")
+    return keras.Model(encoder.input, (scale or TargetScale.of_layout(layout)).restore(value), name="regressor")
 
 
 def encode(inputs: Inputs, layout: Layout, knots: Knots | None = None) -> npt.NDArray[np.float32]:
@@ -72,17 +110,21 @@ def encode(inputs: Inputs, layout: Layout, knots: Knots | None = None) -> npt.ND
 
 
 def predict_target(network: keras.Model, inputs: Inputs) -> Values:
-    """Return a published network's predictions, (rows,)."""
+    """Return a published network's predictions: numbers (rows,), or probabilities (rows, classes)."""
+    outputs = network.output_shape[1]
     if not len(inputs):
-        return np.empty(0)
-    predicted: Values = predict_in_batches(network, as_tensors(inputs))[:, 0].astype(np.float64)
-    return predicted
+        return np.empty((0, outputs) if outputs > 1 else 0)
+    predicted: Values = predict_in_batches(network, as_tensors(inputs)).astype(np.float64)
+    return predicted if outputs > 1 else predicted[:, 0]
 
 
 def standardised(data: Prepared) -> Layout:
     """Return the layout with the scale of the rows to fit on, whatever scale the settings ask for."""
-    layout = data.layout
-    mean, deviation = fit_scale(data.table.loc[data.parts == "train", [*layout.numbers, layout.target]], "standard")
+    layout, rows = data.layout, data.table[data.parts == "train"]
+    found = measured(rows, layout.numbers, layout.dates)
+    mean, deviation = fit_scale(
+        found if layout.classes else found.assign(**{layout.target: data.truth[data.parts == "train"]}), "standard"
+    )
     return replace(layout, mean=mean, deviation=deviation)
 
 
@@ -91,17 +133,15 @@ def quantile_knots(data: Prepared, layout: Layout, pieces: int) -> Knots | None:
 
     A number with few different values has fewer pieces; its last knot but one is repeated.
     """
-    if not layout.numbers:
+    if not layout.measures:
         return None
-    numbers = data.table.loc[data.parts == "train", layout.numbers].to_numpy(np.float64)
-    scaled = (numbers - [layout.mean[name] for name in layout.numbers]) / [
-        layout.deviation[name] for name in layout.numbers
-    ]
-    knots = np.empty((scaled.shape[1], pieces + 1))
-    for row, column in zip(knots, scaled.T, strict=True):
-        found = np.unique(np.quantile(column, np.linspace(0, 1, pieces + 1)))
-        row[:] = found[-2:][0]
-        row[: len(found) - 1], row[-1] = found[:-1], found[-1]
+    found = measured(data.table[data.parts == "train"], layout.numbers, layout.dates)
+    knots = np.empty((found.shape[1], pieces + 1))
+    for row, name in zip(knots, map(str, found), strict=True):
+        scaled = (found[name].dropna().to_numpy() - layout.mean[name]) / layout.deviation[name]
+        ends = np.unique(np.quantile(scaled, np.linspace(0, 1, pieces + 1))) if len(scaled) else np.zeros(1)
+        row[:] = ends[-2:][0]
+        row[: len(ends) - 1], row[-1] = ends[:-1], ends[-1]
     return knots
 
 

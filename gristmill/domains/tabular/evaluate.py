@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -9,13 +10,17 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
+from gristmill.domains.common.classification.evaluation import check_slices, write_scores
+from gristmill.domains.common.classification.held_out import validation_probabilities
+from gristmill.domains.common.classification.scores import log_loss
+from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.common.selection import summary_of
-from gristmill.domains.tabular import closed_form, dataset, held_out
-from gristmill.domains.tabular.dataset import Prepared, Values, by_part
+from gristmill.domains.tabular import closed_form, dataset, held_out, row_examples
+from gristmill.domains.tabular.dataset import PARTS, Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.models.linear import LeastSquares
-from gristmill.domains.tabular.models.mean import Mean
+from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
+from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
@@ -25,10 +30,14 @@ from gristmill.training.saved_network import as_tensors
 from gristmill.util.table_io import write_document, write_table
 
 BASELINES = (Mean(kind="mean"), LeastSquares(kind="least_squares"))
+CLASS_BASELINES = (Majority(kind="majority"), Logistic(kind="logistic"))
 """Cheap kinds that every evaluation shows."""
 
 _ROWS_TIMED = 1_000
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
+
+Predicted = dict[str, Values]  # of all rows, by model
+Candidates = Mapping[str, CandidateArtifacts]
 
 
 def evaluate(
@@ -37,53 +46,79 @@ def evaluate(
     preprocess: Path,
     train: Path,
     out: Path,
-    candidates: Mapping[str, CandidateArtifacts] | None = None,
+    candidates: Candidates = MappingProxyType({}),
     microseconds: dict[str, float] | None = None,
 ) -> dict[str, int]:
     """Predict every row and score each part. Nothing was fitted or chosen on the test set.
 
     Predictions of the validation set are those of models that were not fitted on it.
 
-    Writes `predictions.parquet` (one row per row of the table: `row`, its position; `part`; `y`; one column per model),
-    `scores.json` and, with more than one column to predict from, `importance.json` and `partial_dependence.parquet`.
-    The time that each candidate takes for a row is added to `microseconds`.
+    Writes `scores.json`, `predictions.parquet` (of numbers, one row per row of the table: `row`, its position; `part`;
+    `y`; one column per model; of classes, that of all classifiers), and with more than one column to predict from,
+    `importance.json` and `partial_dependence.parquet`. Of classes, also `scores.parquet`, `wrong_labels.csv` and
+    `examples.parquet`. The time that each candidate takes for a row is added to `microseconds`.
+
+    Raises:
+        RequestError: a slice is not a category or a column of metadata, or slices are given for a number.
     """
-    data, network = dataset.read(preprocess), saved_network.read(train)
-    tried = succeeded(candidates or {})
+    data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     predicted = {MODEL: honest_predictions(train, data)}
     predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()}
 
-    def predict(baseline: Mean | LeastSquares) -> Values:
+    def predict(baseline: Any) -> Values:
         fitted, (rows, honest) = closed_form.fit(baseline, data)
-        return _with_honest(data, predict_target(fitted, data.inputs), pd.Series(honest, rows))
+        values, is_validation = predict_target(fitted, data.inputs), data.parts[rows] == "validation"
+        values[rows[is_validation]] = honest[is_validation]
+        return values
 
-    predicted |= fit_baselines(BASELINES, tried, predict)
+    predicted |= fit_baselines(CLASS_BASELINES if data.layout.classes else BASELINES, tried, predict)
     if microseconds is not None:
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():
             microseconds[name] = saved_network.microseconds_per_row(saved_network.read(one.train), timed)
-    predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
-    write_table(out / "predictions.parquet", predictions)
-    scores = {name: score(predictions, name) for name in predicted}
-    others = [name for name, one in tried.items() if not one.is_baseline]
-    write_document(out / FILE, summarise(scores, "mae", _METRICS, selected=summary_of(train), others=others))
+    if data.layout.classes:
+        counts = _score_classes(data, predicted, evaluate, train, tried, out)
+    else:
+        counts = _score_numbers(data, predicted, train, tried, out)
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
         names = [feature["feature"] for feature in ranking["features"]]
         dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
         write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
+    return counts
+
+
+def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path) -> dict[str, int]:
+    """Write predictions and scores of numbers; return the number of rows of each part."""
+    predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
+    write_table(out / "predictions.parquet", predictions)
+    scores = {name: score(predictions, name) for name in predicted}
+    others = [name for name, one in tried.items() if not one.is_baseline]
+    write_document(out / FILE, summarise(scores, "mae", _METRICS, selected=summary_of(train), others=others))
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
+
+
+def _score_classes(
+    data: Prepared, predicted: Predicted, settings: Evaluate, train: Path, tried: Candidates, out: Path
+) -> dict[str, int]:
+    """Write predictions, scores and examples of classes; return the number of rows that were scored."""
+    labelled = data.labelled
+    check_slices(settings.slices, labelled)
+    by_model = {name: {part: values[data.at(part)] for part in PARTS} for name, values in predicted.items()}
+    rows = write_scores(labelled, by_model, settings.slices, train, tried, out)
+    wrong_labels = write_wrong_labels(labelled, train, rows["test"], out)
+    row_examples.write(data, rows["test"], wrong_labels, out)
+    return {f"{part}_rows": len(of_part) for part, of_part in rows.items()} | {"likely_wrong_labels": len(wrong_labels)}
 
 
 def honest_predictions(folder: Path, data: Prepared) -> Values:
     """Return a trained model's predictions for every row, those of the validation set by a fit without it."""
-    return _with_honest(data, predict_target(saved_network.read(folder), data.inputs), held_out.read(folder))
-
-
-def _with_honest(data: Prepared, predicted: Values, honest: "pd.Series[float]") -> Values:
-    """Return predictions in which those of the validation set are held-out ones."""
-    validation = honest[data.parts[honest.index] == "validation"]
-    predicted[validation.index] = validation.to_numpy()
+    predicted = predict_target(saved_network.read(folder), data.inputs)
+    validation = data.at("validation")
+    if data.layout.classes:
+        predicted[validation] = validation_probabilities(folder, data.labelled)
+    else:
+        predicted[validation] = held_out.read(folder)[validation]
     return predicted
 
 
@@ -96,20 +131,25 @@ def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | N
 
 
 def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any] | None:
-    """Return the permutation importance of numbers and categories; None if there is only one column.
+    """Return the permutation importance of the columns; None if there is only one.
 
     It is measured on the test rows, since some kinds are fitted on the validation rows too.
     """
-    columns = [*data.layout.numbers, *data.layout.categories]
+    columns = data.layout.columns
     if len(columns) < 2:
         return None
-    rows = np.flatnonzero(data.parts == "test")
+    rows = data.at("test")
     rows = rows[sample_positions(len(rows))]
     table, truth = data.table.iloc[rows], data.truth[rows]
+    metric, measure = ("log_loss", _log_loss) if data.layout.classes else ("mae", mae)
 
     def error(column: str, order: Order) -> float:
         shuffled = table.copy()
         shuffled[column] = table[column].to_numpy()[order]
-        return mae(truth, predict_target(network, data.layout.inputs(shuffled)))
+        return measure(truth, predict_target(network, data.layout.inputs(shuffled)))
 
-    return {"part": "test", "metric": "mae", "of": "rows"} | importance(columns, error, len(rows))
+    return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, error, len(rows))
+
+
+def _log_loss(truth: Values, probabilities: Values) -> float:
+    return log_loss(truth.astype(np.int64), probabilities)

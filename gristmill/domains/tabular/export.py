@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.dataset import Layout
+from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
@@ -16,6 +17,12 @@ from gristmill.training import saved_network
 from gristmill.util.table_io import read_table, write_document
 
 _MAX_ROWS_COMPARED = 10_000
+_HOLDS = {
+    "numbers": "raw values, row by row; NaN for an empty cell",
+    "categories": "names, row by row; an empty text for an empty cell",
+    "dates": "ISO dates or times, such as 2024-03-01T16:30; an empty text for an empty cell",
+    "texts": "short texts; an empty text for an empty cell",
+}
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
@@ -30,30 +37,45 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         data, network = dataset.read(preprocess), saved_network.read(train)
         inputs = data.inputs
         predicted = predict_target(network, inputs)
-        scored = read_table(evaluate / "predictions.parquet")[MODEL].to_numpy()
-        fitted = data.parts != "validation"  # those rows were predicted without the rows of the validation set
-        check_same_as_scored(predicted[fitted], scored[fitted], tolerance=0)
+        tested = data.at("test")  # other rows may have been predicted without the rows of the validation set
+        check_same_as_scored(predicted[tested], scored_on_test(data, evaluate), tolerance=0)
         export_network(network, export.formats, out)
-        rows = np.flatnonzero(data.parts == "test")[:_MAX_ROWS_COMPARED]
-        tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
-        expected = predicted[rows, np.newaxis].astype(np.float32)
+        rows = tested[:_MAX_ROWS_COMPARED]
+        unit = 1.0 if data.layout.classes else float(data.truth[data.at("train")].std())
+        tolerance = export.tolerance * unit
+        expected = predicted[rows].reshape(len(rows), -1).astype(np.float32)
         difference = check_parity(reload, out, export.formats, inputs[rows], expected, tolerance)
     write_document(out / "signature.json", signature(data.layout, export))
     write_exported(out, evaluate, parity=difference)
     return {"formats": len(export.formats), "parity_rows": len(rows)}
 
 
+def scored_on_test(data: Prepared, evaluate: Path) -> Values:
+    """Return the predictions of the test set that were scored: numbers (rows,), or probabilities (rows, classes)."""
+    if data.layout.classes:
+        return scored_probabilities(data.layout.classes, evaluate)
+    predictions = read_table(evaluate / "predictions.parquet")
+    return predictions.loc[predictions["part"] == "test", MODEL].to_numpy()
+
+
 def signature(layout: Layout, settings: Export) -> dict[str, Any]:
     """Return inputs and output of the model, for its users."""
-    taken = {"numbers": ("float32", layout.numbers), "categories": ("string", list(layout.categories))}
+    classes = layout.classes
+    output = {"columns": classes, "holds": "the probability of each class"}
     return {
         "inputs": {
-            name: {"dtype": dtype, "shape": [None, len(columns)], "columns": columns, "holds": "raw values, row by row"}
-            for name, (dtype, columns) in taken.items()
-            if columns
+            role: {
+                "dtype": "float32" if role == "numbers" else "string",
+                "shape": [None, len(columns)],
+                "columns": columns,
+                "holds": _HOLDS[role],
+            }
+            for role, columns in layout.inputs_by_role.items()
         },
-        "output": {"dtype": "float32", "shape": [None, 1], "columns": [layout.target], "holds": "in its own units"},
+        "output": {"dtype": "float32", "shape": [None, len(classes) or 1]}
+        | (output if classes else {"columns": [layout.target], "holds": "in its own units"}),
         "target": layout.target,
+        "classes": classes,
         "names": layout.categories,
         "formats": list(settings.formats),
     }

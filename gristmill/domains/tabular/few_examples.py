@@ -19,13 +19,13 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     data = dataset.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")
     rows = rows[evenly_spaced(len(rows), most)] if most else rows[_independent(data, rows)]
-    few = replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows])
+    few = replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows], groups=None)
     dataset.write(few, out["preprocess"])
 
 
 def _independent(data: Prepared, rows: Positions) -> Positions:
     """Return the positions, among some rows, of a few whose network inputs are affinely independent."""
-    inputs = data.table[[*data.layout.numbers, *data.layout.categories]].iloc[rows]
+    inputs = data.table[data.layout.columns].iloc[rows]
     distinct = np.flatnonzero(~inputs.duplicated())
     distinct = distinct[evenly_spaced(len(distinct), OVERFIT_EXAMPLES)]
     return distinct[affinely_independent_rows(encode(data.layout.inputs(inputs.iloc[distinct]), data.layout))]

@@ -5,24 +5,37 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification.held_out import FILE
 from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.util.table_io import read_table, write_table
 
-FILE = "validation.parquet"
-
 
 def learning_set(data: Prepared) -> LearningSet:
     """Return the rows to learn from, by their positions in the table."""
-    return LearningSet(*(np.flatnonzero(data.parts == part) for part in ("train", "validation")))
+    both = np.sort(np.concatenate([data.at("train"), data.at("validation")]))
+    groups = None if data.groups is None else data.groups[both]
+    labels = data.labels[both] if data.layout.classes else None if groups is None else np.zeros(len(both), np.int64)
+    return LearningSet(data.at("train"), data.at("validation"), labels, groups)
 
 
-def write(rows: Positions, predicted: Values, out: Path) -> None:
-    """Write held-out predictions, in the order of the table."""
+def write(data: Prepared, rows: Positions, predicted: Values, out: Path) -> None:
+    """Write held-out predictions, in the order of the table: `row` and `prediction`.
+
+    Of classes, `id` (the row), `label` and `p_<class>`, as all classifiers write them.
+    """
     order = np.argsort(rows)
-    write_table(out / FILE, pd.DataFrame({"row": rows[order], "prediction": predicted[order]}))
+    rows, predicted = rows[order], predicted[order]
+    if not data.layout.classes:
+        write_table(out / FILE, pd.DataFrame({"row": rows, "prediction": predicted}))
+        return
+    names = np.array(data.layout.classes, object)
+    probabilities = pd.DataFrame(predicted, columns=[f"p_{name}" for name in names])
+    write_table(
+        out / FILE, pd.concat([pd.DataFrame({"id": rows, "label": names[data.labels[rows]]}), probabilities], axis=1)
+    )
 
 
 def read(folder: Path) -> "pd.Series[float]":
-    """Return the held-out predictions of a model by the position of the row."""
+    """Return the held-out predictions of numbers by the position of the row."""
     return read_table(folder / FILE).set_index("row")["prediction"]

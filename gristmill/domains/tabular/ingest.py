@@ -1,15 +1,16 @@
-"""Ingest: the rows of a source as one table without empty cells, with statistics."""
+"""Ingest: the rows of a source as one table, with statistics."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from gristmill.data_schema.checks import check_violations, column_violations
+from gristmill.data_schema.checks import check_violations, class_violations, column_violations
+from gristmill.domains.common.classification.class_names import sort_labels
+from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
+from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
@@ -20,14 +21,14 @@ _MAX_NAMES_COUNTED = 12  # of a category, in the summary
 def ingest(
     *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
 ) -> dict[str, int]:
-    """Read the rows and write those without an empty cell.
+    """Read the rows and write those with a target.
 
-    Writes `table.parquet` (float64 numbers, then categories as text, then the float64 target, each under its own
-    name) and `summary.json` (columns, counts, statistics). The schema also applies to rows with an empty cell. Rows
+    Writes `table.parquet` (columns as `columns.py` reads them, each under its own name: inputs, the target, metadata)
+    and `summary.json` (columns, classes, counts, statistics). The schema also applies to rows without a target. Rows
     that cannot be used are set aside, up to the share `quarantine`, and listed in `quarantine.csv`.
 
     Raises:
-        DataError: a row has an empty cell that is not allowed, or breaks the schema.
+        DataError: a cell cannot be read, no row has a target, or the rows break the schema.
     """
     return Quarantine(source).ingest(ingest.quarantine, out, lambda usable: _ingest(usable, ingest, out, paths, schema))
 
@@ -36,52 +37,49 @@ def _ingest(
     source: Quarantine, ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
 ) -> dict[str, int]:
     """Write the usable rows, and return their counts."""
-    rows = source.read(paths, ingest.categories, [*ingest.numbers, ingest.target])
+    is_number = ingest.task == "regression"
+    texts = [*ingest.categories, *ingest.dates, *ingest.texts, *ingest.metadata]
+    texts += [*([] if is_number else [ingest.target]), *([ingest.part] if ingest.part else [])]
+    texts = [name for name in texts if name not in ingest.numbers]
+    rows = source.read(paths, texts, [*ingest.numbers, *([ingest.target] if is_number else [])])
+    known = ~is_empty(rows.frame[ingest.target]).to_numpy(bool)
+    every = read_columns(rows, ingest)
+    classes = [] if is_number else sort_labels(every.loc[known, ingest.target])
     if schema:
         check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
-    complete, _ = complete_rows(rows, ingest)
-    missing = {name: int(is_empty(rows.frame[name]).sum()) for name in map(str, rows.frame)}
-    table = complete[[*ingest.numbers, *ingest.categories, ingest.target]]
-    dropped = len(rows.frame) - len(table)
-    counts = {"rows": len(table)} | ({"dropped": dropped} if dropped else {}) | source.counts
+        by_class = {name: int((every[ingest.target] == name).sum()) for name in classes}
+        check_violations(class_violations(by_class, schema.classes), schema)
+    if not known.any():
+        raise DataError(f"{rows.name}: the target {ingest.target!r} is empty in all {len(known):,} rows. Fill it.")
+    if ingest.part:
+        _check_parts(rows, every[ingest.part], ingest.part)
+    table = every[list(dict.fromkeys([*ingest.inputs, ingest.target, *every]))][known]
+    without = int((~known).sum())
+    counts = {"rows": len(table)} | ({"without_target": without} if without else {}) | source.counts
+    if classes:
+        counts["classes"] = len(classes)
     write_table(out / "table.parquet", table)
-    write_document(
-        out / "summary.json",
-        {
-            "target": ingest.target,
-            "numbers": ingest.numbers,
-            "categories": ingest.categories,
-            "counts": counts,
-            "missing": missing,
-            "statistics": {name: _statistics(table[name]) for name in [ingest.target, *ingest.numbers]},
-            "names": {name: _names(table[name]) for name in ingest.categories},
-        },
-    )
+    roles = {role: getattr(ingest, role) for role in ("numbers", "categories", "dates", "texts")}
+    numbers = [*([ingest.target] if is_number else []), *ingest.numbers]
+    summary = {
+        "target": ingest.target,
+        "classes": classes,
+        **roles,
+        "part": ingest.part,
+        "counts": counts,
+        "missing": {name: int(is_empty(table[name]).sum()) for name in (ingest.target, *ingest.inputs)},
+        "statistics": {name: _statistics(table[name]) for name in numbers if table[name].notna().any()},
+        "names": {name: _names(table[name]) for name in ingest.categories},
+        "class_counts": {name: int((table[ingest.target] == name).sum()) for name in classes},
+    }
+    write_document(out / "summary.json", summary)
     return counts
 
 
-def complete_rows(rows: Rows, settings: Ingest) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
-    """Return the rows without an empty cell, their categories as text, and a mask of all rows that is true for them.
-
-    Raises:
-        DataError: a row has an empty cell and must not be dropped, or every row has one.
-    """
-    empty = is_empty(rows.frame)
-    complete = ~empty.any(axis=1).to_numpy()
-    if settings.missing == "error" and not complete.all():
-        first = int(complete.argmin())
-        raise rows.unusable(
-            ~complete,
-            f"{rows.where(first)}: column {empty.columns[empty.iloc[first]][0]!r} is empty "
-            f"({(~complete).sum()} rows have an empty cell). Fill it, or set ingest.missing = 'drop'.",
-            "an empty cell",
-        )
-    if not complete.any():
-        raise DataError(f"{rows.name}: each of the {len(complete)} rows has an empty cell. Fill them.")
-    table = rows.frame[complete].copy()
-    for name in settings.categories:
-        table[name] = table[name].convert_dtypes().astype(str)  # pandas reads integers next to an empty cell as 3.0
-    return table, complete
+def _check_parts(rows: Rows, cells: "pd.Series[str]", column: str) -> None:
+    for at, cell in enumerate(cells):
+        if cell:
+            part_of_cell(cell, rows.where(at), column)
 
 
 def is_empty(cells: Any) -> Any:
@@ -90,6 +88,7 @@ def is_empty(cells: Any) -> Any:
 
 
 def _statistics(values: "pd.Series[float]") -> dict[str, float]:
+    """Return statistics of the numbers of a column that are not missing."""
     return {
         "mean": float(values.mean()),
         "deviation": float(values.std(ddof=0)),
@@ -101,7 +100,7 @@ def _statistics(values: "pd.Series[float]") -> dict[str, float]:
 
 def _names(values: "pd.Series[str]") -> dict[str, Any]:
     """Return the number of names in a category, and the counts of the most frequent ones."""
-    counts = values.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    counts = values[values != ""].value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
     return {
         "different": len(counts),
         "most_frequent": {str(name): int(count) for name, count in counts[:_MAX_NAMES_COUNTED].items()},

@@ -1,21 +1,23 @@
-"""Regressions that are linear in encoded columns, with the penalty and the scale of the target that fit best.
+"""Models that are linear in encoded columns: ridge regression of a number, logistic regression of classes.
 
-They are chosen by the mean absolute error of predictions that leave out one row at a time, which ridge regression
-gives without refitting. Sources: Hoerl & Kennard, "Ridge regression", Technometrics 12(1), 1970; Allen, "The
-relationship between variable selection and data augmentation and a method for prediction", Technometrics 16(1), 1974.
+Ridge regression chooses the penalty, and the scale of the target, by the mean absolute error of predictions that leave
+out one row at a time, which it gives without refitting. Sources: Hoerl & Kennard, "Ridge regression", Technometrics
+12(1), 1970; Allen, "The relationship between variable selection and data augmentation and a method for prediction",
+Technometrics 16(1), 1974. Logistic regression is that of all classifiers (`logistic.py`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from gristmill.domains.common.classification.logistic import choose_penalty, solve_logistic
 from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
-from gristmill.domains.tabular.encoder import Knots, build_encoder, encode, quantile_knots, standardised
+from gristmill.domains.tabular.encoder import Knots, build_encoder, encode, predictor, quantile_knots, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
 
@@ -30,17 +32,30 @@ Columns = npt.NDArray[np.float64]  # (rows, columns)
 
 
 @dataclass(frozen=True)
-class Ridge:
-    """A fitted plane."""
+class Plane:
+    """A fitted linear function of columns: of a number on its scale, or of the logits of classes."""
 
-    coefficients: Values  # (columns,)
-    intercept: float
-    scale: TargetScale
-    error: float  # mean absolute error in the target's units, each row left out in turn
+    coefficients: npt.NDArray[np.float64]  # (columns, outputs)
+    intercept: npt.NDArray[np.float64]  # (outputs,)
+    error: float  # mean absolute error, or log loss, of rows that were left out
+    scale: TargetScale | None = None  # of a number
 
 
-def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) -> Ridge:
-    """Return the plane with the lowest error of the possible scales and penalties.
+def fit_plane(columns: Columns, data: Prepared, rows: npt.NDArray[np.int64], clip: bool = True) -> Plane:
+    """Return the function of columns, (rows, columns), with the lowest error for the target of these rows.
+
+    Predictions of a number are kept near the range of the training rows if `clip`.
+    """
+    if not data.layout.classes:
+        return fit_ridge(columns, data.truth[rows], possible_scales(data.truth[rows], clip))
+    labels, classes = data.labels[rows], len(data.layout.classes)
+    penalty, loss = choose_penalty(columns, labels, classes)
+    fitted = solve_logistic(columns, labels, classes, penalty)
+    return Plane(fitted.weights, fitted.bias, loss)
+
+
+def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) -> Plane:
+    """Return the function with the lowest error of the possible scales and penalties.
 
     If several planes fit equally well, the one with the smallest coefficients is taken: a name that was not in the
     training set counts nothing.
@@ -49,7 +64,7 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) ->
     left, singular, right = np.linalg.svd(columns - centre, full_matrices=False)
     kept = singular > singular.max(initial=0) * _RESOLUTION
     left, singular, right = left[:, kept], singular[kept], right[kept]
-    best = Ridge(np.zeros(columns.shape[1]), 0.0, scales[0], np.inf)
+    best = Plane(np.zeros((columns.shape[1], 1)), np.zeros(1), np.inf, scales[0])
     for scale in scales:
         target = scale.scaled(truth)
         projected = left.T @ target
@@ -62,17 +77,17 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale]) ->
             error = float(np.abs(scale.restored(target - residuals) - truth).mean())
             if error < best.error * (1 - _MIN_GAIN):
                 coefficients = right.T @ (shrinkage / singular * projected)
-                best = Ridge(coefficients, float(-centre @ coefficients), scale, error)
+                best = Plane(coefficients[:, np.newaxis], np.array([-centre @ coefficients]), error, scale)
     return best
 
 
-def least_squares(data: Prepared) -> keras.Model:
-    """Return the network of the plane through the training rows."""
+def linear(data: Prepared) -> keras.Model:
+    """Return the network that is linear in the numbers, with an intercept for each name."""
     layout = standardised(data)
     rows = _training_rows(data, layout.features)
-    found = fit_ridge(_encoded(data, layout)[rows], data.truth[rows], possible_scales(data.truth[rows], clip=False))
+    found = fit_plane(_encoded(data, rows, layout), data, rows, clip=False)
     encoder = build_encoder(layout)
-    return _network(encoder, _dense(found, encoder.output), found.scale)
+    return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
 
 
 def piecewise_linear(data: Prepared, choices: Sequence[int]) -> keras.Model:
@@ -81,17 +96,17 @@ def piecewise_linear(data: Prepared, choices: Sequence[int]) -> keras.Model:
     A number that gives more than half as many columns as there are rows is only tried if it is the first.
     """
     layout = standardised(data)
-    fits: list[tuple[Ridge, Knots | None]] = []
+    fits: list[tuple[Plane, Knots | None]] = []
     for pieces in choices:
         knots = quantile_knots(data, layout, pieces)
-        columns = _encoded(data, layout, knots)
-        rows = _training_rows(data, columns.shape[1])
-        if fits and 2 * columns.shape[1] > len(rows):
+        width = layout.features + (pieces - 1) * len(layout.measures)
+        rows = _training_rows(data, width)
+        if fits and (2 * width > len(rows) or knots is None):
             continue
-        fits.append((fit_ridge(columns[rows], data.truth[rows], possible_scales(data.truth[rows])), knots))
+        fits.append((fit_plane(_encoded(data, rows, layout, knots), data, rows), knots))
     found, knots = min(fits, key=lambda fit: fit[0].error)
     encoder = build_encoder(layout, knots)
-    return _network(encoder, _dense(found, encoder.output), found.scale)
+    return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
 
 
 def quadratic(data: Prepared) -> keras.Model:
@@ -106,40 +121,39 @@ def quadratic(data: Prepared) -> keras.Model:
         raise Unsuitable(f"multiplies at most {_MAX_FACTORS} encoded columns; the table has {width}")
     first, second = np.triu_indices(width)
     rows = _training_rows(data, width + len(first))
-    linear = _encoded(data, layout)[rows]
-    columns = np.column_stack([linear, linear[:, first] * linear[:, second]])
+    single = _encoded(data, rows, layout)
+    columns = np.column_stack([single, single[:, first] * single[:, second]])
     deviation = columns.std(axis=0)
     deviation[deviation < 1e-9] = 1
-    found = fit_ridge(columns / deviation, data.truth[rows], possible_scales(data.truth[rows]))
-    coefficients = found.coefficients / deviation
-    form = np.zeros((width, width))
-    form[first, second] = coefficients[width:]
+    found = fit_plane(columns / deviation, data, rows)
+    coefficients = found.coefficients / deviation[:, np.newaxis]
     encoder = build_encoder(layout)
-    product = keras.layers.Dense(width, use_bias=False, trainable=False, name="form")
-    squares = ops.sum(product(encoder.output) * encoder.output, axis=1, keepdims=True)
-    product.set_weights([form.T])
-    plane = _dense(Ridge(coefficients[:width], found.intercept, found.scale, found.error), encoder.output)
-    return _network(encoder, plane + squares, found.scale)
+    row, value = encoder.output, _in_graph(replace(found, coefficients=coefficients[:width]), encoder.output)
+    squares = []
+    for output, products in enumerate(coefficients[width:].T):
+        form = np.zeros((width, width))
+        form[first, second] = products
+        product = keras.layers.Dense(width, use_bias=False, trainable=False, name=f"form_{output}")
+        squares.append(ops.sum(product(row) * row, axis=1, keepdims=True))
+        product.set_weights([form.T])
+    value = value + (ops.concatenate(squares, axis=1) if len(squares) > 1 else squares[0])
+    return predictor(encoder, value, layout, found.scale)
 
 
 def _training_rows(data: Prepared, columns: int) -> npt.NDArray[np.int64]:
     """Return the positions of the training rows, or of as many, evenly spaced, as can be fitted with these columns."""
-    rows = np.flatnonzero(data.parts == "train")
+    rows = data.at("train")
     return rows[evenly_spaced(len(rows), max(_MAX_CELLS // columns, 1))]
 
 
-def _encoded(data: Prepared, layout: Layout, knots: Knots | None = None) -> Columns:
+def _encoded(data: Prepared, rows: npt.NDArray[np.int64], layout: Layout, knots: Knots | None = None) -> Columns:
     """Return encoded rows as the network computes them, in the precision of the fit."""
-    return encode(data.inputs, layout, knots).astype(np.float64)
+    return encode(layout.inputs(data.table.iloc[rows]), layout, knots).astype(np.float64)
 
 
-def _dense(found: Ridge, row: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the plane's value, (batch, 1)."""
-    layer = keras.layers.Dense(1, trainable=False, name="plane")
+def _in_graph(found: Plane, row: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the function's value, (batch, outputs)."""
+    layer = keras.layers.Dense(len(found.intercept), trainable=False, name="plane")
     value = layer(row)
-    layer.set_weights([found.coefficients[:, np.newaxis], np.array([found.intercept])])
+    layer.set_weights([found.coefficients, found.intercept])
     return value
-
-
-def _network(encoder: keras.Model, scaled: keras.KerasTensor, scale: TargetScale) -> keras.Model:
-    return keras.Model(encoder.input, scale.restore(scaled), name="regressor")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.tabular.dataset import MAX_NAMES, Prepared, Values
 
 PARTIAL_DEPENDENCE_FILE = "partial_dependence.parquet"  # in the artifact of evaluate, with the importance
@@ -25,23 +26,35 @@ def partial_dependence(
     """Return the mean prediction by `feature` and value, a `number` or, of a category, a `name`.
 
     `predict` returns the predictions of a table's rows. The rows are spread evenly over the test set, and the values of
-    a feature are quantiles or the most frequent names of its training set.
+    a feature are quantiles or the most frequent names of its training set. Of several classes, there are the mean
+    probabilities of each, by `class`, but of two only that of the second. Texts are left out.
     """
     test = data.table[data.parts == "test"]
     rows, trained = test.iloc[:: -(-len(test) // _MAX_ROWS)], data.table[data.parts == "train"]
-    tables = []
-    for feature in features[:MAX_FEATURES]:
+    classes, tables = data.layout.classes or [""], []
+    for feature in [name for name in features if name not in data.layout.texts][:MAX_FEATURES]:
         is_number = feature in data.layout.numbers
-        grid = _numbers(trained[feature]) if is_number else list(trained[feature].value_counts().index[:MAX_NAMES])
+        grid = _numbers(trained[feature]) if is_number else _names(trained[feature], feature in data.layout.dates)
         varied = rows.loc[rows.index.repeat(len(grid))]
         varied[feature] = grid * len(rows)
-        means = predict(varied).reshape(len(rows), len(grid)).mean(axis=0)
+        means = predict(varied).reshape(len(rows), len(grid), -1).mean(axis=0)
         values = {"number": grid, "name": ""} if is_number else {"number": np.nan, "name": grid}
-        tables.append(pd.DataFrame({"feature": feature, **values, "prediction": means}))
+        for at in range(means.shape[1])[1 if len(classes) == 2 else 0 :]:
+            tables.append(
+                pd.DataFrame({"feature": feature, **values, "prediction": means[:, at], "class": classes[at]})
+            )
     return pd.concat(tables, ignore_index=True)
 
 
 def _numbers(values: "pd.Series[float]") -> list[Any]:
     """Return the values of a grid: all values if there are few, else quantiles."""
-    known = np.unique(values)
-    return list(known if len(known) <= len(_QUANTILES) else np.unique(np.quantile(values, _QUANTILES)))
+    known = np.unique(values.dropna())
+    return list(known if len(known) <= len(_QUANTILES) else np.unique(np.quantile(values.dropna(), _QUANTILES)))
+
+
+def _names(values: "pd.Series[str]", is_date: bool) -> list[Any]:
+    """Return the most frequent names of a grid; of dates, as many that are evenly spaced."""
+    if not is_date:
+        return list(values.value_counts().index[:MAX_NAMES])
+    known = np.unique(values[values != ""].to_numpy(object))
+    return list(known[evenly_spaced(len(known), MAX_NAMES)])

@@ -55,14 +55,19 @@ def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame) -> "
 
 
 def dependence_figure(table: pd.DataFrame, target: str) -> "Figure":
-    """Draw the mean prediction by the value of each feature; `table` is that of `partial_dependence`."""
+    """Draw the mean prediction by the value of each feature, and class; `table` is that of `partial_dependence`."""
     figure, axes = panels(list(table["feature"].unique()), target)
     low, high = table["prediction"].min(), table["prediction"].max()
-    for single, (_, rows) in zip(axes, table.groupby("feature", sort=False), strict=True):
-        is_number = rows["number"].notna().all()
-        values = rows["number"] if is_number else rows["name"]
-        single.plot(_positions(single, values), rows["prediction"], "-" if is_number else "o", color=MODEL)
+    several = table["class"].nunique() > 1
+    for single, (_, of_feature) in zip(axes, table.groupby("feature", sort=False), strict=True):
+        for name, rows in of_feature.groupby("class", sort=False):
+            is_number = rows["number"].notna().all()
+            values = rows["number"] if is_number else rows["name"]
+            style, colour = "-" if is_number else "o", None if several else MODEL  # None: the next colour
+            single.plot(_positions(single, values), rows["prediction"], style, label=name, color=colour)
         single.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+    if several:
+        legend(axes[0])
     return figure
 
 

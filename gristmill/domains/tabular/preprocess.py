@@ -1,73 +1,118 @@
 """Preprocess: split the rows, and fit their encoding on the training set."""
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
+from gristmill.domains.tabular.date_parts import date_numbers
 from gristmill.domains.tabular.settings import Preprocess
+from gristmill.domains.tabular.split import split
 from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
-_MAX_NAMES = 1000  # limit per category, because each name becomes an encoded column
+logger = logging.getLogger(__name__)
+
+_MAX_NAMES = 1000  # of a category, the most frequent; each becomes an encoded column
+_MIN_COUNT = 2  # rows with a name; rarer names are encoded like unknown ones, which thereby have rows to learn from
+_MAX_WORDS, _ROWS_PER_WORD = 300, 10  # of a column of texts: one for so many rows
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
     """Split ingested rows and write them with their layout (`dataset.py`).
 
     Raises:
-        DataError: there are too few rows for the parts, a column is unusable, or a category has too many names.
+        DataError: there are too few rows for the parts, the target is constant, or no column can be used.
+        RequestError: a column that the split needs is missing.
     """
     table, summary = read_table(ingest / "table.parquet"), read_document(ingest / "summary.json")
-    parts = split(len(table), preprocess)
+    classes, target = summary["classes"], summary["target"]
+    labels = np.zeros(len(table), np.int64)
+    if classes:
+        labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
+        given = table[summary["part"]] if summary["part"] else None
+        check_classes(pd.DataFrame({"label": labels, "part": given}), classes, "row")
+    parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"])
     train = table[parts == "train"]
-    numbers = train[[*summary["numbers"], summary["target"]]]
-    check_columns(numbers, summary["target"])
-    mean, deviation = fit_scale(numbers, preprocess.scale)
-    layout = Layout(
-        target=summary["target"],
-        numbers=summary["numbers"],
-        categories={name: category_names(train[name]) for name in summary["categories"]},
+    layout = fit_layout(train, summary, preprocess.scale)
+    _warn_of_copies(train, layout)
+    dataset.write(Prepared(table, parts.astype(str), layout, groups), out)
+    counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
+    return counts | ({"columns_left_out": len(layout.left_out)} if layout.left_out else {})
+
+
+def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layout:
+    """Return the columns that can be used, and their encoding, from the rows of the training set.
+
+    Raises:
+        DataError: the target is constant, a number varies too little for 32 bits, or no column can be used.
+    """
+    target, classes = summary["target"], summary["classes"]
+    if not classes:
+        check_target(train[target])
+    every = [name for role in ("numbers", "categories", "dates", "texts") for name in summary[role]]
+    left_out = {name: why for name in every if (why := why_useless(train[name], name in summary["categories"]))}
+    used = {role: [name for name in summary[role] if name not in left_out] for role in ("numbers", "categories")}
+    dates, texts = ([name for name in summary[role] if name not in left_out] for role in ("dates", "texts"))
+    if len(left_out) == len(every):
+        reasons = "; ".join(f"{name!r} {why}" for name, why in left_out.items())
+        raise DataError(f"no column to predict {target!r} from: {reasons}. Give the table other columns.")
+    measures = measured(train, used["numbers"], dates)
+    for name in used["numbers"]:
+        if said := why_unresolved(np.asarray(measures[name].dropna(), np.float64)):
+            raise DataError(f"column {name!r} {said}. Subtract a constant from it, or do not use it.")
+    scaled = measures if classes else measures.assign(**{target: train[target]})
+    mean, deviation = fit_scale(scaled, scale)
+    return Layout(
+        target=target,
+        numbers=used["numbers"],
+        categories={name: category_names(train[name]) for name in used["categories"]},
         mean=mean,
         deviation=deviation,
+        dates=dates,
+        texts={name: frequent_words(train[name]) for name in texts},
+        median={str(name): float(value) for name, value in measures.median().items()},
+        missing=[str(name) for name in measures if measures[name].isna().any()],
+        classes=classes,
+        left_out=left_out,
     )
-    dataset.write(Prepared(table, parts, layout), out)
-    return {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
 
 
-def split(count: int, settings: Preprocess) -> npt.NDArray[np.str_]:
-    """Return the part of each of `count` rows, (rows,); of the last rows, validation comes before test."""
-    validation, test = (
-        max(1, round(size * count)) if 0 < size < 1 else int(size) for size in (settings.validation, settings.test)
-    )
-    if count - validation - test < 2:
+def measured(rows: pd.DataFrame, numbers: list[str], dates: list[str]) -> pd.DataFrame:
+    """Return numbers, and the parts of dates, as float64 columns."""
+    return pd.concat([rows[numbers], *(date_numbers(rows[name]) for name in dates)], axis=1)
+
+
+def check_target(values: "pd.Series[float]") -> None:
+    """Raise a `DataError` for a target that is constant, or that varies less than float32 can resolve."""
+    if values.min() == values.max():
         raise DataError(
-            f"the table has {count} rows, of which validation takes {validation} and test {test}: fewer than two are "
-            "left to train on. Give it more rows, or set smaller parts in the table 'preprocess'."
+            f"all {len(values)} values of the target {values.name!r} in the training set are "
+            f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
         )
-    parts = np.repeat(PARTS, [count - validation - test, validation, test])
-    return np.random.default_rng(settings.seed).permutation(parts) if settings.split == "random" else parts
+    if said := why_unresolved(values.to_numpy()):
+        raise DataError(f"column {values.name!r} {said}. Subtract a constant from it, or do not use it.")
 
 
-def check_columns(train: pd.DataFrame, target: str) -> None:
-    """Raise a `DataError` for a constant target, and for a column that varies less than float32 can resolve."""
-    for name in train.columns:
-        values = train[name].to_numpy()
-        constant = values.min() == values.max()
-        if constant and name == target:
-            raise DataError(
-                f"all {len(values)} values of the target {name!r} in the training set are "
-                f"{format_number(values[0], 6)}: there is nothing to learn. Check the target column."
-            )
-        if said := why_unresolved(values):
-            raise DataError(f"column {name!r} {said}. Subtract a constant from it, or do not use it.")
+def why_useless(cells: "pd.Series[Any]", is_category: bool) -> str:
+    """Return why nothing can be learned from a column of the training set; empty if something can."""
+    counts = cells.value_counts(dropna=False)
+    if len(counts) == 1:
+        value = counts.index[0]
+        return "is empty" if value == "" or pd.isna(value) else "has the same value in all training rows"
+    if is_category and counts.iloc[0] < _MIN_COUNT:
+        return "has another value in each training row"
+    return ""
 
 
-def why_unresolved(values: npt.NDArray[np.float64]) -> str:
+def why_unresolved(values: npt.NDArray[Any]) -> str:
     """Return why float32 cannot resolve the values of a column, (rows,); empty if it can, or if they are constant."""
     deviation, step = values.std(), np.spacing(np.float32(np.abs(values).max()))
     if values.min() == values.max() or deviation >= 1000 * step:
@@ -85,15 +130,37 @@ def fit_scale(train: pd.DataFrame, scale: str) -> tuple[dict[str, float], dict[s
         return dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0)
     varying = (train.min() < train.max()).to_numpy()  # the deviation of the others may be a rounding error
     deviation = np.where(varying, train.std(ddof=0), 1.0)
-    return dict(zip(names, train.mean().tolist(), strict=True)), dict(zip(names, deviation.tolist(), strict=True))
+    return dict(zip(names, train.mean().fillna(0.0).tolist(), strict=True)), dict(
+        zip(names, deviation.tolist(), strict=True)
+    )
 
 
 def category_names(train: "pd.Series[str]") -> list[str]:
-    """Return the names of a category, sorted."""
-    names = sorted(train.unique().tolist())
-    if len(names) > _MAX_NAMES:
-        raise DataError(
-            f"the category {train.name!r} has {len(names):,} different names in the training set; at most "
-            f"{_MAX_NAMES:,} can be encoded. Group them, or leave the column out."
-        )
-    return names
+    """Return the sorted names of a category that occur more than once, the most frequent if there are many.
+
+    An empty cell is a name like others.
+    """
+    counts = train.value_counts()
+    return sorted(counts[counts >= _MIN_COUNT].index[:_MAX_NAMES].tolist())
+
+
+def frequent_words(train: "pd.Series[str]") -> list[str]:
+    """Return the most frequent words of texts, as the encoder finds them."""
+    import keras  # TensorFlow is needed only for texts
+
+    most = max(1, min(_MAX_WORDS, len(train) // _ROWS_PER_WORD))
+    layer = keras.layers.TextVectorization(max_tokens=most + 1, output_mode="multi_hot")
+    layer.adapt(train.to_numpy(object))
+    return [str(word) for word in layer.get_vocabulary()[1:]]
+
+
+def _warn_of_copies(train: pd.DataFrame, layout: Layout) -> None:
+    """Warn of a column that holds the target: it will not be known when the model is used."""
+    for name in [*layout.numbers, *layout.categories]:
+        if train[name].equals(train[layout.target].rename(name)):
+            logger.warning(
+                "column %r equals the target %r in all training rows. Leave it out of ingest unless it is known before "
+                "the target",
+                name,
+                layout.target,
+            )

@@ -1,4 +1,4 @@
-"""Report on tabular regression: scores, predictions against truth, residuals, categories, training, data."""
+"""Report on a table: of numbers, predictions against truth and residuals; of classes, that of all classifiers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
+from gristmill.domains.common.classification import examples
+from gristmill.domains.common.classification import report as classification
 from gristmill.domains.tabular import dataset, plots
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
 from gristmill.domains.tabular.partial_dependence import MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
@@ -26,7 +28,21 @@ _MAX_ROWS_LISTED = 10
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    data, scores = dataset.read(folders["preprocess"]), Scores.read(folders["evaluate"])
+    data = dataset.read(folders["preprocess"])
+    yield from (class_sections if data.layout.classes else number_sections)(folders, data)
+    yield data_section(read_document(folders["ingest"] / "summary.json"), data)
+
+
+def class_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
+    """Yield the sections on the scores of classes."""
+    yield from classification.evaluation_sections(classification.read_evaluation(folders))
+    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE)
+    yield from dependence_sections(folders["evaluate"], data)
+
+
+def number_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
+    """Yield the sections on the scores of numbers."""
+    scores = Scores.read(folders["evaluate"])
     predictions = read_table(folders["evaluate"] / "predictions.parquet")
     explained = scores.model["test"]["r2"]
     remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
@@ -37,19 +53,20 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from category_sections(data, predictions, scores.best_baseline)
     yield worst_section(data, predictions, scores.best_baseline, features)
     yield from importance_sections(importance)
-    yield from dependence_sections(folders["evaluate"], data.layout.target)
+    yield from dependence_sections(folders["evaluate"], data)
     yield from training_sections(folders["train"])
-    yield data_section(read_document(folders["ingest"] / "summary.json"), data)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
-    """Return predictions against truth as a PNG; only the folder of `evaluate` is needed."""
+    """Return predictions against truth, or the confusion of classes, as a PNG, from the folder of `evaluate` alone."""
+    if (folders["evaluate"] / examples.FILE).exists():
+        return classification.headline_picture(folders)
     return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
 def important_features(data: Prepared, importance: Path) -> list[str]:
     """Return the most important features, at most eight; a single feature has no file of importance."""
-    features = [*data.layout.numbers, *data.layout.categories]
+    features = data.layout.columns
     if importance.exists():
         features = [feature["feature"] for feature in read_document(importance)["features"]]
     return features[:MAX_FEATURES]
@@ -60,7 +77,7 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str, fe
     numbers, target = data.layout.numbers, data.layout.target
     sampled = f" Of each part, {plots.MAX_DOTS:,} rows drawn at random are shown."
     sampled = sampled if predictions["part"].value_counts().max() > plots.MAX_DOTS else ""
-    if len(numbers) == 1 and not data.layout.categories:
+    if data.layout.columns == numbers and len(numbers) == 1:
         picture = as_svg(
             plots.line_figure(data.table[numbers[0]], predictions, target, best), f"{target} by {numbers[0]}"
         )
@@ -80,7 +97,7 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str, fe
 
 
 def _limited(data: Prepared) -> str:
-    count = len(data.layout.numbers) + len(data.layout.categories)
+    count = len(data.layout.columns)
     return f", the {MAX_FEATURES} most important of {count:,}" if count > MAX_FEATURES else ""
 
 
@@ -103,18 +120,19 @@ def _cells(values: "pd.Series[Any]") -> list[str]:
     return format_numbers(values.tolist()) if pd.api.types.is_numeric_dtype(values) else list(map(str, values))
 
 
-def dependence_sections(evaluated: Path, target: str) -> Iterator[Section]:
+def dependence_sections(evaluated: Path, data: Prepared) -> Iterator[Section]:
     """Yield the partial dependence of the prediction on each feature, if evaluate has measured it."""
     if not (evaluated / PARTIAL_DEPENDENCE_FILE).exists():
         return
-    table = read_table(evaluated / PARTIAL_DEPENDENCE_FILE)
+    table, classes = read_table(evaluated / PARTIAL_DEPENDENCE_FILE), data.layout.classes
+    label = f"probability of {classes[1]}" if len(classes) == 2 else "probability" if classes else data.layout.target
     note = (
         "The mean prediction for rows of the test set in which one feature is set to the value on the x-axis. All "
         f"panels have the same scale. At most {MAX_FEATURES} features, the most important first. Features that depend "
         "on each other make combinations that never occur."
     )
     yield Section(
-        "Partial dependence", note, [as_svg(plots.dependence_figure(table, target), "Mean prediction by feature")]
+        "Partial dependence", note, [as_svg(plots.dependence_figure(table, label), "Mean prediction by feature")]
     )
 
 
@@ -143,12 +161,17 @@ def category_table(data: Prepared, predictions: pd.DataFrame, category: str, bes
 
 def data_section(summary: dict[str, Any], data: Prepared) -> Section:
     """Return counts of rows and parts, and statistics of the columns."""
-    counts = summary["counts"]
-    dropped = f"{counts['dropped']:,} with an empty cell were dropped" if "dropped" in counts else "none was dropped"
-    note = f"{counts['rows']:,} rows, {dropped}. Features of an encoded row: {data.layout.features:,}."
-    parts = Table("Parts", ["part", "rows"], [[PART_NAMES[part], f"{(data.parts == part).sum():,}"] for part in PARTS])
-    tables = [parts, statistics_table("Numbers", summary), *([names_table(summary)] if summary["names"] else [])]
-    return Section("Data", note, tables=tables)
+    counts, layout = summary["counts"], data.layout
+    without = counts.get("without_target", 0)
+    note = f"{counts['rows']:,} rows" + (f"; {without:,} without a target were left out" if without else "")
+    note += f". Features of an encoded row: {layout.features:,}."
+    if layout.left_out:
+        left_out = ", ".join(f"{name} ({why})" for name, why in layout.left_out.items())
+        note += f" The model does not read {left_out}."
+    parts = Table("Parts", ["part", "rows"], [[PART_NAMES[part], f"{len(data.at(part)):,}"] for part in PARTS])
+    tables = [classification.counts_table(data.labelled) if layout.classes else parts]
+    tables += [statistics_table("Numbers", summary)] if summary["statistics"] else []
+    return Section("Data", note, tables=[*tables, *([names_table(summary)] if summary["names"] else [])])
 
 
 def names_table(summary: dict[str, Any]) -> Table:

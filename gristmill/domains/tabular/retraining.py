@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.errors import RequestError, short_repr
@@ -63,22 +64,25 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     folders = champion.folders
     table, known = read_table(ingest / "table.parquet"), dataset.read(folders["preprocess"])
     layout = known.layout
-    _check_same_columns(read_document(ingest / "summary.json"), vars(layout))
-    new = table[~_contents(table).isin(_contents(known.table)).to_numpy()]
+    _check_readable(ingest, layout)
+    new = table[~_contents(table, layout).isin(_contents(known.table, layout)).to_numpy()]
     if new.empty:
         return Drift(errors=None, inputs=[])
     trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
+    own = layout.target
     return combine_signs(
         errors=example_error_drift(
-            np.abs(new[layout.target].to_numpy() - _champion_predictions(folders, layout, new)),
-            np.abs(tested["y"].to_numpy() - tested[MODEL].to_numpy()),
+            errors_of(new[own], _champion_predictions(folders, layout, new), layout), errors_on_test(tested, layout)
         ),
         inputs=[
             *(
                 number_drift(name, new[name].to_numpy(), trained[name].to_numpy())
-                for name in [*layout.numbers, layout.target]
+                for name in [*layout.numbers, *([] if layout.classes else [own])]
             ),
-            *(category_drift(name, new[name], trained[name]) for name in layout.categories),
+            *(
+                category_drift(name, new[name], trained[name])
+                for name in [*layout.categories, *([own] if layout.classes else [])]
+            ),
         ],
     )
 
@@ -86,56 +90,86 @@ def drift(ingest: Path, champion: Champion) -> Drift:
 def judgeable(challenger: Folders, champion: Champion) -> int:
     """Count the rows of the challenger's test set that neither model was trained or selected on."""
     known = dataset.read(champion.folders["preprocess"])
+    _check_readable(challenger["ingest"], known.layout)
     return int(_unseen_rows(dataset.read(challenger["preprocess"]), known).sum())
 
 
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
-    """Return the absolute errors of challenger, baselines and champion on the challenger's test set.
+    """Return the errors of challenger, baselines and champion on the challenger's test set.
 
-    With a champion, only rows that neither model was trained or selected on are used.
+    With a champion, only rows that neither model was trained or selected on are used. The error of a number is the
+    absolute one; that of a class is 1 if it is wrong, else 0.
     """
     data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
     baselines = Scores.read(challenger["evaluate"]).baselines
-    predicted = {record.CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
+    errors = {record.CHALLENGER: errors_on_test(rows, data.layout)}
+    errors |= {name: errors_on_test(rows, data.layout, name) for name in baselines}
     unseen = np.ones(len(rows), bool)
     if champion is not None:
         known = dataset.read(champion.folders["preprocess"])
+        _check_readable(challenger["ingest"], known.layout)
         unseen = _unseen_rows(data, known)
-        predicted[record.CHAMPION] = _champion_predictions(
-            champion.folders, known.layout, data.table[data.parts == "test"]
-        )
-    truth = rows["y"].to_numpy()
-    return Contest("mae", {name: np.abs(truth - values)[unseen] for name, values in predicted.items()})
+        tested = data.table[data.parts == "test"]
+        predicted = _champion_predictions(champion.folders, known.layout, tested)
+        errors[record.CHAMPION] = errors_of(tested[data.layout.target], predicted, known.layout)
+    metric = "error rate" if data.layout.classes else "mae"
+    return Contest(metric, {name: values[unseen] for name, values in errors.items()})
+
+
+def errors_of(truth: "pd.Series[Any]", predicted: Values, layout: Layout) -> Values:
+    """Return the error of each prediction: the absolute one of a number, 1 for a wrong class and 0 for a right one."""
+    if not layout.classes:
+        return np.asarray(np.abs(truth.to_numpy(np.float64) - predicted))
+    named = np.array(layout.classes, object)[predicted.argmax(axis=1)]
+    return np.asarray(named != truth.to_numpy(object), np.float64)
+
+
+def errors_on_test(rows: pd.DataFrame, layout: Layout, name: str = MODEL) -> Values:
+    """Return the errors of the model or a baseline that evaluate wrote for the rows of the test set."""
+    if layout.classes:
+        return misclassified(rows, None if name == MODEL else name)
+    return np.asarray(np.abs(rows["y"].to_numpy() - rows[name].to_numpy()))
 
 
 def _unseen_rows(data: Prepared, known: Prepared) -> Mask:
     """Return a mask of the challenger's test rows that neither model was trained or selected on."""
-    _check_same_columns(vars(data.layout), vars(known.layout))
-    contents, champion_contents = _contents(data.table), _contents(known.table)
+    contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
     return example_diff.unseen_examples(
         contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
     )
 
 
-def _contents(table: pd.DataFrame) -> "pd.Series[Any]":
-    """Return a hash of each row that does not depend on the order of the columns."""
-    return pd.util.hash_pandas_object(table[sorted(table.columns)], index=False).rename(CONTENT)
+def _contents(table: pd.DataFrame, layout: Layout | None = None) -> "pd.Series[Any]":
+    """Return a hash of each row that does not depend on the order of the columns; those of a layout if it is given."""
+    columns = sorted(table.columns) if layout is None else sorted([*layout.columns, layout.target])
+    return pd.util.hash_pandas_object(table[columns], index=False).rename(CONTENT)
 
 
 def _test_predictions(folders: Folders) -> pd.DataFrame:
     """Return the predictions of the test set, in the order of the table."""
-    return read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")
+    return read_predictions(folders["evaluate"], "test")
 
 
 def _champion_predictions(champion: Folders, layout: Layout, rows: pd.DataFrame) -> Values:
-    """Return the predictions of the champion's bundle, (rows,)."""
-    predicted: Values = bundle.load(champion["export"])(layout.inputs(rows))[:, 0].astype(np.float64)
-    return predicted
+    """Return the predictions of the champion's bundle: numbers (rows,), or probabilities (rows, classes)."""
+    predicted: Values = bundle.load(champion["export"])(layout.inputs(rows)).astype(np.float64)
+    return predicted if layout.classes else predicted[:, 0]
+
+
+def _check_readable(ingest: Path, layout: Layout) -> None:
+    """Raise a `RequestError` unless an ingested table has the target and the columns that a champion reads."""
+    summary = read_document(ingest / "summary.json")
+    for what in ("target", "classes"):
+        if (now := summary.get(what, [])) != (known := getattr(layout, what)):
+            raise record.incomparable_error(f"the champion's {what} are {known}, those of the data {now}")
+    for role, columns in layout.inputs_by_role.items():
+        if not set(columns) <= set(summary.get(role, [])):
+            raise record.incomparable_error(f"the champion's {role} are {columns}, those of the data {summary[role]}")
 
 
 def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Raise a `RequestError` unless target, numbers and categories of two tables are the same."""
-    for role in ("target", "numbers", "categories"):
-        names, known = ([columns[role]] if role == "target" else sorted(columns[role]) for columns in (now, before))
-        if names != known:
-            raise record.incomparable_error(f"the champion's {role} are {known}, those of the data {names}")
+    """Raise a `RequestError` unless the summaries of two tables have the same target, classes and columns."""
+    for what in ("target", "classes", "numbers", "categories", "dates", "texts"):
+        names, known = (columns.get(what, []) for columns in (now, before))
+        if sorted(names) != sorted(known):
+            raise record.incomparable_error(f"the champion's {what} are {known}, those of the data {names}")

@@ -1,6 +1,6 @@
 """Select: choose the best candidate, or a weighted average of several, on rows that none was fitted on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, reduce
 from pathlib import Path
 
@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.ensemble_weights import Predictions
+from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.classification.temperature import scale_network
+from gristmill.domains.common.ensemble_weights import Predictions, weighted_average
 from gristmill.domains.common.folds import Positions
-from gristmill.domains.common.selection import Call, choose
+from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
@@ -21,11 +23,11 @@ from gristmill.training.average_network import average_networks
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 
+Candidates = Mapping[str, CandidateArtifacts]
 
-def select(
-    *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
-) -> dict[str, int]:
-    """Choose weights of candidates by the absolute error on rows for which all have held-out predictions.
+
+def select(*, select: Select, preprocess: Path, candidates: Candidates, out: Path) -> dict[str, int]:
+    """Choose weights of candidates on rows for which all have held-out predictions: by absolute error, or log loss.
 
     Writes the network of the weighted average with the files of train, `selection.json` and `leaderboard.parquet`.
 
@@ -33,6 +35,27 @@ def select(
         WorkError: no candidate is left.
     """
     data = dataset.read(preprocess)
+
+    def predict_one(name: str) -> Call:
+        return partial(predict_target, saved_network.read(candidates[name].train), data.inputs[:1])
+
+    if data.layout.classes:
+        chosen, temperatures = select_classifiers(data.labelled, candidates, select, out, predict_one)
+    else:
+        chosen, temperatures = _select_regressors(data, candidates, select, out, predict_one), {}
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
+    members = [
+        (scale_network(saved_network.read(candidates[name].train), temperatures.get(name, 1)), weight)
+        for name, weight in chosen.weights.items()
+    ]
+    counts = write_trained(average_networks(members), TrainingHistory(), out)
+    return counts | {"candidates": len(candidates), "members": len(members)}
+
+
+def _select_regressors(
+    data: Prepared, candidates: Candidates, settings: Select, out: Path, predict_one: Callable[[str], Call]
+) -> Selection:
+    """Return the selection by absolute error; write its files and the held-out predictions of the average."""
     predictions = {name: held_out.read(one.train) for name, one in succeeded(candidates).items()}
     rows = common_rows(predictions.values())
     truth = data.truth[rows]
@@ -41,30 +64,14 @@ def select(
         return np.asarray(np.abs(predicted - truth))
 
     honest: dict[str, Values] = {name: np.array(series[rows], np.float64) for name, series in predictions.items()}
-    selection = choose(
-        candidates,
-        honest,
-        loss,
-        select,
-        metric="mae",
-        on="validation" if (data.parts[rows] == "validation").all() else "folds",
-        predict_one=lambda name: _predict_one(candidates[name].train, data),
-    )
-    keras.backend.clear_session()  # names of layers must not depend on other work of this process
-    members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
-    counts = write_trained(average_networks(members), TrainingHistory(), out)
-    combined = sum(weight * honest[name] for name, weight in selection.weights.items())
-    held_out.write(rows, np.asarray(combined), out)
-    selection.write(candidates, out)
-    return counts | {"candidates": len(candidates), "members": len(selection.weights)}
+    on = "validation" if (data.parts[rows] == "validation").all() else "folds"
+    chosen = choose(candidates, honest, loss, settings, metric="mae", on=on, predict_one=predict_one)
+    held_out.write(data, rows, weighted_average(honest, chosen.weights), out)
+    chosen.write(candidates, out)
+    return chosen
 
 
 def common_rows(predictions: Iterable["pd.Series[float]"]) -> Positions:
     """Return the sorted positions of the rows that all candidates predicted."""
     indices = [series.index.to_numpy() for series in predictions]
     return reduce(np.intersect1d, indices) if indices else np.empty(0, np.int64)
-
-
-def _predict_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that predicts one row with a candidate's network."""
-    return partial(predict_target, saved_network.read(folder), data.inputs[:1])

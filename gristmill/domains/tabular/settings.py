@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
-from gristmill.settings.base import AnyShare, Column, Columns, Settings, Share, TrainOnExamples
-from gristmill.settings.data_schema import TableSchema
+from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share, TrainOnExamples
+from gristmill.settings.data_schema import Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
 
@@ -13,20 +13,29 @@ Part = NonNegativeInt | Share  # number of rows, or their share
 
 
 class Ingest(Settings):
-    """Roles of the source's columns."""
+    """Task, and roles of the source's columns. A cell may be empty, except in the target."""
 
-    target: Column  # column of numbers to predict
+    target: Column  # column to predict; rows without it are left out
+    task: Literal["regression", "classification"] = "regression"  # predict a number, or a class
     numbers: Columns = ()  # columns of numbers to predict from
-    categories: Columns = ()  # columns of categories to predict from
-    missing: Literal["error", "drop"] = "error"  # how to handle rows with an empty cell
+    categories: Columns = ()  # columns of categories to predict from, such as names, codes, true and false
+    dates: Columns = ()  # columns of ISO dates or times to predict from, such as 2024-03-01 or 2024-03-01T16:30
+    texts: Columns = ()  # columns of short texts to predict from, by their most frequent words
+    part: OptionalColumn = None  # column of train, validation or test
+    metadata: Columns = ()  # other columns to keep, such as those for preprocess.group
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
     max_lost: AnyShare = 0.05  # maximum share of the last successful run's rows that may be missing before a run fails
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns to predict from."""
+        return (*self.numbers, *self.categories, *self.dates, *self.texts)
+
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":
-        named = [self.target, *self.numbers, *self.categories]
+        named = [self.target, *self.inputs]
         if len(named) == 1:
-            raise ValueError("at least one column in numbers or categories")
+            raise ValueError("at least one column in numbers, categories, dates or texts")
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
         return self
@@ -35,25 +44,40 @@ class Ingest(Settings):
 class Schema(TableSchema):
     """Rules for the rows, in `schemas/NAME.toml`."""
 
+    classes: Classes = Field(default_factory=dict)  # minimum number of rows of each class; other classes are errors
+
 
 class Preprocess(Settings):
     """Split of the rows, and scaling of the numbers."""
 
-    validation: Part = 0.1  # rows of the validation set, which selects the epoch; 0 for none
+    validation: Part = 0.1  # rows of the validation set, on which choices are made; 0 for none
     test: Annotated[int, Field(gt=0)] | Share = 0.2  # rows of the test set, used for scores only
-    split: Literal["random", "last"] = "random"  # random: drawn by the seed; last: the last rows, in their order
+    split: Literal["random", "last"] = "random"  # random: drawn by the seed, class by class; last: the last rows
+    time: OptionalColumn = None  # column of dates or numbers by which rows are ordered for split = "last"
+    group: OptionalColumn = None  # column, such as the customer; the rows of each value stay in one set
     seed: NonNegativeInt = 42  # seed of the random split
     scale: Literal["standard", "none"] = "standard"  # standard: numbers and target have mean 0, deviation 1 in training
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Preprocess":
+        if self.time and self.split != "last":
+            raise ValueError('split = "last", since time orders the rows of which the last are taken')
+        if self.group and self.split == "last":
+            raise ValueError('split = "random" where there is a group: the last rows may share groups with others')
+        return self
 
 
 class Train(TrainOnExamples):
     """Training of the network."""
 
-    loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised values
+    loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised numbers; the loss of classes is cross-entropy
+    class_weights: Literal["balanced"] | None = None  # weight rows so that all classes count equally; omit for none
 
 
 class Evaluate(Settings):
-    """Scores of the model and of two baselines: the mean, and least squares on the same columns."""
+    """Scores of the model and of two baselines: the mean or the most frequent class, and a linear model."""
+
+    slices: Columns = ()  # categories and metadata by which the scores of classes are split
 
 
 class Export(Settings):
@@ -62,7 +86,7 @@ class Export(Settings):
     formats: Annotated[  # export formats; each is reloaded and compared with the scored predictions
         tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # maximum parity difference, in standard deviations of the training targets
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference, of a probability or in deviations of the target
 
 
 TABLES: dict[str, type[Settings] | str] = {

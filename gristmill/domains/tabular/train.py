@@ -1,22 +1,27 @@
 """Train: fit a model of raw rows, in closed form or by gradient descent, and predict rows that it was not fitted on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, NamedTuple, Unpack
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from gristmill.domains.common.classification.loss_and_labels import Targets
+from gristmill.domains.common.classification.settings import Train as ClassifierTrain
 from gristmill.domains.common.fold_training import Trained, train_networks
 from gristmill.domains.common.folds import Split
 from gristmill.domains.tabular import closed_form, dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, wrap_network
+from gristmill.domains.tabular.model_shape import Shape
 from gristmill.domains.tabular.settings import Train
-from gristmill.domains.tabular.target_scale import target_scale
+from gristmill.domains.tabular.target_scale import TargetScale, target_scale
+from gristmill.errors import RequestError
 from gristmill.training.feed import GatheredFeed
-from gristmill.training.fit import Batch, FitArguments, fit
+from gristmill.training.fit import Batch, FitArguments, Goal, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
@@ -53,11 +58,11 @@ def train(
         def train_one(split: Split | None, arguments: FitArguments) -> Trained:
             learned = data.with_split(split) if split else data
             network, history = train_network(model, files, learned, train, arguments)
-            return network, history, predict_target(network, learned.inputs[learned.parts == "validation"])
+            return network, history, predict_target(network, learned.inputs[learned.at("validation")])
 
         rows = held_out.learning_set(data)
         network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one)
-    held_out.write(*honest, out)
+    held_out.write(data, *honest, out)
     return write_trained(network, history, out)
 
 
@@ -67,24 +72,45 @@ def train_network(
     """Return the network trained on the rows of the training set, from raw inputs to predictions, and its history."""
     pieces = getattr(model, "pieces", 0)
     knots = quantile_knots(data, data.layout, pieces) if pieces else None
-    scale = target_scale(data, skewed=getattr(model, "skewed_target", "raw"))
-    features = tf.constant(encode(data.inputs, data.layout, knots))
-    targets = tf.constant(scale.scaled(data.truth)[:, np.newaxis], tf.float32)
+    lessons = _lessons(model, data, settings)
+    features, wanted = tf.constant(encode(data.inputs, data.layout, knots)), tf.constant(lessons.wanted)
 
     def gather(positions: tf.Tensor) -> Batch:
-        return tf.gather(features, positions), tf.gather(targets, positions)
+        return lessons.batch(tf.gather(features, positions), tf.gather(wanted, positions))
 
-    core = seeded(lambda: build(model, files, features.shape[1]), settings.seed)
-    positions = {part: np.flatnonzero(data.parts == part) for part in ("train", "validation")}
-    feed = GatheredFeed(tf.constant(positions["train"], tf.int64), gather, settings)
+    shape = Shape(features.shape[1], data.layout.outputs)
+    core = seeded(lambda: build(model, files, shape), settings.seed)
+    feed = GatheredFeed(tf.constant(data.at("train"), tf.int64), gather, settings)
     validation = None
-    if len(positions["validation"]):
-        validation = tf.data.Dataset.from_tensor_slices(gather(positions["validation"])).batch(1024)
-    history = fit(core, feed, validation, settings, settings.loss, **arguments)
-    return wrap_network(core, data.layout, knots, scale), history
+    if len(data.at("validation")):
+        validation = tf.data.Dataset.from_tensor_slices(gather(data.at("validation"))).batch(1024)
+    history = fit(core, feed, validation, settings, lessons.loss, goal=lessons.goal, **arguments)
+    return wrap_network(core, data.layout, knots, lessons.scale), history
 
 
-def build(model: Model, files: Sequence[Path], features: int) -> keras.Model:
-    """Return the model's network, from encoded rows to standardised targets."""
-    network = build_network(model, files, features)
-    return check_network_shape(network, "row", [(features,)], [(1,)], output_name="a standardised target")
+class _Lessons(NamedTuple):
+    """What a network learns of each row, and its loss."""
+
+    wanted: npt.NDArray[Any]  # (rows, …): scaled targets, or positions of classes
+    batch: Callable[[tf.Tensor, tf.Tensor], Batch]
+    loss: str | keras.losses.Loss
+    goal: Goal = Goal()
+    scale: TargetScale | None = None  # of numbers
+
+
+def _lessons(model: Model, data: Prepared, settings: Train) -> _Lessons:
+    if data.layout.classes:
+        targets = Targets(data.labelled, ClassifierTrain(class_weights=settings.class_weights))
+        return _Lessons(data.labels, targets.batch, targets.loss(), targets.goal())
+    if settings.class_weights:
+        raise RequestError("train.class_weights weighs classes, but ingest.task is 'regression'. Leave it out.")
+    scale = target_scale(data, skewed=getattr(model, "skewed_target", "raw"))
+    wanted = scale.scaled(data.truth)[:, np.newaxis].astype(np.float32)
+    return _Lessons(wanted, lambda rows, wanted: (rows, wanted), settings.loss, scale=scale)
+
+
+def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:
+    """Return the model's network, from encoded rows to standardised targets or logits."""
+    network = build_network(model, files, shape)
+    outputs, features = (shape.outputs,), (shape.features,)
+    return check_network_shape(network, "row", [features], [outputs], output_name="standardised targets or logits")

@@ -1,14 +1,18 @@
 """Boosted trees for tables: features in the graph, the number of rounds by cross-validation, and the network."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, softmax
 
+from gristmill.domains.common.classification.scores import log_loss
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
-from gristmill.domains.tabular.encoder import only, raw_input
+from gristmill.domains.tabular.encoder import category_lookup, joined, measures, only, predictor, raw_input, word_lookup
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_in_batches
@@ -23,73 +27,125 @@ _MAX_ROUNDS, _PATIENCE = 2_000, 40
 _MIN_ROWS_WITHOUT_FOLDS = 2_500  # with fewer, choices are made on five folds, and several sums of trees are averaged
 _SUMS_OF_SMALL_TABLE = 4
 _SHARE_LEFT_OUT = 5  # one in five rows
+_MAX_CLASSES_RANKED = 10
 _SMOOTHING = 10.0  # rows with the overall mean that are added to those of each name
 
 Mask = npt.NDArray[np.bool_]  # (rows,)
 
 
+@dataclass(frozen=True)
+class _Goal:
+    """What trees learn of the target: its value on a scale, or its class."""
+
+    objective: Any
+    scale: TargetScale | None = None  # of a number
+    classes: int = 0
+
+    def wanted(self, data: Prepared) -> npt.NDArray[Any]:
+        """Return what trees learn of each row, (rows,)."""
+        return self.scale.scaled(data.truth) if self.scale else data.labels
+
+    def error(self, raw: npt.NDArray[Any], truth: Values) -> float:
+        """Return the mean absolute error or the log loss of raw scores, (rows, outputs)."""
+        scores = raw.astype(np.float64)
+        if self.scale:
+            return float(np.abs(self.scale.restored(scores[:, 0]) - truth).mean())
+        second = expit(scores[:, 0])
+        found = np.column_stack([1 - second, second]) if self.classes == 2 else softmax(scores, axis=1)
+        return log_loss(truth.astype(np.int64), found)
+
+
+def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
+    """Yield the possible goals: for numbers, with and without logarithms if that is left open."""
+    classes = len(data.layout.classes)
+    if classes:
+        yield _Goal("binary" if classes == 2 else "multiclass", classes=classes)
+        return
+    truth, logarithm = data.truth[data.at("train")], settings.logarithm
+    for scale in possible_scales(truth) if logarithm is None else [TargetScale.fit(truth, logarithm)]:
+        yield _Goal(_OBJECTIVES[settings.loss], scale)
+
+
 def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
-    """Return `rounds` and `logarithm` with the lowest mean absolute error on training rows that were left out."""
-    rows = np.flatnonzero(data.parts == "train")
+    """Return `rounds` and `logarithm` with the lowest error on training rows that were left out."""
+    rows = data.at("train")
     fold = np.random.default_rng(settings.seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
     folds = [rows[fold == number] for number in range(_SHARE_LEFT_OUT if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)]
-    truth, logarithm = data.truth[rows], settings.logarithm
-    scales = possible_scales(truth) if logarithm is None else [TargetScale.fit(truth, logarithm)]
-    rounds = settings.rounds or _MAX_ROUNDS
+    goals = list(_goals(data, settings))
     inputs = [_features(_without(data, left_out)) for left_out in folds]
     fits = [
         replace(
-            _fit(data, np.setdiff1d(rows, left_out), features, scale, settings, rounds),
-            validation=(features[left_out], scale.scaled(data.truth[left_out])),
+            _fit(data, np.setdiff1d(rows, left_out), features, goal, settings, settings.rounds or _MAX_ROUNDS),
+            validation=(features[left_out], goal.wanted(data)[left_out]),
         )
-        for scale in scales
+        for goal in goals
         for left_out, features in zip(folds, inputs, strict=True)
     ]
-    found = fit_trees(fits)
-    best: dict[str, Any] = {}
-    lowest = np.inf
-    for number, scale in enumerate(scales):
-        trees = found[number * len(folds) : (number + 1) * len(folds)]
-        errors = [
-            np.abs(scale.restored(forest.predict(features[left_out])[:, 0].astype(np.float64)) - data.truth[left_out])
-            for forest, left_out, features in zip(trees, folds, inputs, strict=True)
-        ]
-        if (error := float(np.concatenate(errors).mean())) < lowest:
-            lowest = error
-            mean_rounds = round(float(np.mean([forest.rounds[0] for forest in trees])))
-            best = {"rounds": settings.rounds or mean_rounds, "logarithm": scale.logarithm}
-    return best
+    found = iter(fit_trees(fits))
+    tried = [[next(found) for _ in folds] for _ in goals]
+    errors = [_mean_error(goal, trees, folds, inputs, data.truth) for goal, trees in zip(goals, tried, strict=True)]
+    best = int(np.argmin(errors))
+    rounds = settings.rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in tried[best]]))))
+    scale = goals[best].scale
+    return {"rounds": rounds, "logarithm": scale.logarithm if scale else False}
 
 
-def tree_regression(data: Prepared, settings: "BoostedTrees", rounds: int) -> keras.Model:
+def _mean_error(
+    goal: _Goal,
+    fitted: Sequence[Trees],
+    folds: Sequence[Positions],
+    inputs: Sequence[npt.NDArray[np.float32]],
+    truth: Values,
+) -> float:
+    """Return the mean error of the trees of each fold on the rows of it, weighted by their number."""
+    errors = [
+        len(rows) * goal.error(trees.predict(features[rows]), truth[rows])
+        for trees, rows, features in zip(fitted, folds, inputs, strict=True)
+    ]
+    return float(sum(errors) / sum(map(len, folds)))
+
+
+def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> keras.Model:
     """Return the network of trees fitted to the training rows."""
-    rows = np.flatnonzero(data.parts == "train")
-    scale = TargetScale.fit(data.truth[rows], bool(settings.logarithm))
+    rows = data.at("train")
+    goal = next(_goals(data, settings))
     encoder = feature_network(data)
     features = predict_in_batches(encoder, as_tensors(data.inputs))
     sums = settings.sums or (_SUMS_OF_SMALL_TABLE if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)
-    first = _fit(data, rows, features, scale, settings, rounds)
+    first = _fit(data, rows, features, goal, settings, rounds)
     fits = [replace(first, settings=replace(first.settings, seed=settings.seed + number)) for number in range(sums)]
     trees: Trees = average_trees(fit_trees(fits))
-    return keras.Model(encoder.input, scale.restore(tree_network(encoder.output, trees)), name="regressor")
+    return predictor(encoder, tree_network(encoder.output, trees), data.layout, goal.scale)
 
 
 def feature_network(data: Prepared) -> keras.Model:
-    """Return the network from raw inputs to features, (batch, numbers + categories).
+    """Return the network from raw inputs to features: numbers, parts of dates, ranks of names, words.
 
     A name becomes its rank among the names of its category, by their mean targets in the training rows, drawn towards
-    the mean of all rows. An unknown name lies between those below and above the mean of all.
+    the mean of all rows. An unknown name lies between those below and above the mean of all. With more than two
+    classes, a category has a rank by the frequency of each class.
     """
-    layout = data.layout
+    layout, train = data.layout, data.at("train")
     inputs = raw_input(layout)
-    features = [inputs["numbers"]] if layout.numbers else []
-    trained = data.parts == "train"
+    features = [measures(inputs, layout)] if layout.measures else []
+    ranked = _ranked_targets(data)
     for at, (column, names) in enumerate(layout.categories.items()):
-        lookup = keras.layers.StringLookup(vocabulary=names, oov_token="", name=f"category_{at}")
-        ranks = name_ranks(data.table[column].to_numpy(object)[trained].astype(str), data.truth[trained], names)
-        features.append(frozen_table(ranks[:, np.newaxis], f"ranks_{at}")(lookup(inputs["categories"][:, at])))
-    row = keras.layers.Concatenate(name="row")(features) if len(features) > 1 else features[0]
-    return keras.Model(only(inputs), row, name="features")
+        found = data.table[column].to_numpy(object)[train].astype(str)
+        ranks = np.column_stack([name_ranks(found, target[train], names) for target in ranked])
+        lookup = category_lookup(names, f"category_{at}", "int")
+        features.append(frozen_table(ranks, f"ranks_{at}")(lookup(inputs["categories"][:, at])))
+    for at, words in enumerate(layout.texts.values()):
+        features.append(word_lookup(words, f"words_{at}")(inputs["texts"][:, at]))
+    return keras.Model(only(inputs), joined(features), name="features")
+
+
+def _ranked_targets(data: Prepared) -> list[Values]:
+    """Return what the names of a category are ranked by, each (rows,)."""
+    classes = len(data.layout.classes)
+    if not classes:
+        return [data.truth]
+    chosen = [1] if classes == 2 else range(min(classes, _MAX_CLASSES_RANKED))
+    return [(data.labels == label).astype(np.float64) for label in chosen]
 
 
 def name_ranks(found: npt.NDArray[np.str_], truth: Values, names: list[str]) -> Values:
@@ -119,13 +175,14 @@ def _fit(
     data: Prepared,
     rows: npt.NDArray[np.int64],
     features: npt.NDArray[np.float32],
-    scale: TargetScale,
+    goal: _Goal,
     settings: "BoostedTrees",
     rounds: int,
 ) -> TreeFit:
     """Return the fit of trees to some rows."""
     options = TreeSettings(
-        objective=_OBJECTIVES[settings.loss],
+        objective=goal.objective,
+        classes=goal.classes if goal.objective == "multiclass" else 1,
         rounds=rounds,
         patience=_PATIENCE,
         learning_rate=settings.learning_rate,
@@ -136,4 +193,4 @@ def _fit(
         column_share=settings.column_share,
         seed=settings.seed,
     )
-    return TreeFit(features[rows], scale.scaled(data.truth[rows]), options)
+    return TreeFit(features[rows], goal.wanted(data)[rows], options)

@@ -44,14 +44,21 @@ def fit_logistic(
     features: Features, labels: Labels, classes: int, penalties: tuple[float, ...] = PENALTIES
 ) -> LinearClassifier:
     """Fit a classifier of raw features, with the penalty of the lowest log loss in cross-validation."""
-    penalty = penalties[0] if len(penalties) == 1 else choose_penalty(features, labels, classes, penalties)
+    penalty = penalties[0] if len(penalties) == 1 else choose_penalty(features, labels, classes, penalties)[0]
+    return solve_logistic(features, labels, classes, penalty)
+
+
+def solve_logistic(features: Features, labels: Labels, classes: int, penalty: float) -> LinearClassifier:
+    """Fit a classifier of raw features with a penalty."""
     problem = Problem(features, labels, classes)
     problem.solve(penalty)
     return problem.classifier()
 
 
-def choose_penalty(features: Features, labels: Labels, classes: int, penalties: tuple[float, ...] = PENALTIES) -> float:
-    """Return the penalty of the lowest log loss over five folds.
+def choose_penalty(
+    features: Features, labels: Labels, classes: int, penalties: tuple[float, ...] = PENALTIES
+) -> tuple[float, float]:
+    """Return the penalty of the lowest log loss over five folds, and that loss per example.
 
     Penalties are tried from the strongest on, each from the solution of the one before, until the loss rises.
     """
@@ -71,7 +78,7 @@ def choose_penalty(features: Features, labels: Labels, classes: int, penalties: 
         losses.append(loss)
         if len(losses) - int(np.argmin(losses)) > _PATIENCE:
             break
-    return penalties[int(np.argmin(losses))]
+    return penalties[int(np.argmin(losses))], min(losses) / len(labels)
 
 
 class Problem:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
@@ -24,9 +25,9 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     names = getattr(ingest, "names", {})  # class name of each label in the data
     column = truth_column(ingest)
     rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), column)
-    known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
-    hits = np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)
-    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits, COVERED: np.nan, LEVEL: np.nan})
+    rows = rows.assign(
+        **{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits(rows, column), COVERED: np.nan, LEVEL: np.nan}
+    )
     own = rows[(rows[RUN] == run) & rows[column].notna()]
     tested = read_predictions(champion.folders["evaluate"], "test")
     drift = Drift(errors=None, inputs=[])
@@ -36,3 +37,9 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
             inputs=[category_drift("predicted class", own[column], tested["predicted"])],
         )
     return LiveRows(rows, {"predicted class": column}, drift)
+
+
+def hits(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Return 1 for each row whose class in a column is the truth, 0 for others, NaN where one is not known."""
+    known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
+    return np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)

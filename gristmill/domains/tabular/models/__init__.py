@@ -1,5 +1,5 @@
-"""Regression models.
+"""Models of rows.
 
-A model is a settings class with a method `build(features)`. It returns an uncompiled Keras model from encoded rows
-(batch, features) to (batch, 1).
+A model is a settings class with a method `build(shape)` or `fit(data)`. `build` returns an uncompiled Keras model from
+encoded rows (batch, features) to (batch, outputs); `fit` returns one from raw inputs to predictions.
 """

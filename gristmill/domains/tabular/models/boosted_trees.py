@@ -20,9 +20,9 @@ class BoostedTrees(Settings):
 
     kind: Literal["boosted_trees"]
     libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
-    loss: Literal["huber", "mae", "mse"] = "huber"  # loss on standardised values
+    loss: Literal["huber", "mae", "mse"] = "huber"  # loss on standardised numbers; the loss of classes is cross-entropy
     rounds: PositiveInt | None = None  # number of trees in each ensemble
-    logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
+    logarithm: bool | None = None  # learn the logarithm of a number, which must be positive
     sums: PositiveInt | None = None  # number of ensembles with different seeds to average; 4 for few rows, else 1
     learning_rate: PositiveFloat = 0.1  # share of each tree that is added
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
@@ -40,7 +40,7 @@ class BoostedTrees(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to predictions."""
-        from gristmill.domains.tabular.tree_fit import tree_regression
+        from gristmill.domains.tabular.tree_fit import boosted_trees
 
         tuned = self.tuned(data)
-        return tree_regression(data, tuned, tuned.rounds or 1)
+        return boosted_trees(data, tuned, tuned.rounds or 1)

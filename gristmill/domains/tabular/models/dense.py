@@ -1,4 +1,4 @@
-"""Dense layers; without a hidden layer, linear regression by gradient descent."""
+"""Dense layers; without a hidden layer, linear or logistic regression by gradient descent."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,6 +8,8 @@ from gristmill.settings.base import Settings, Sizes
 
 if TYPE_CHECKING:
     import keras
+
+    from gristmill.domains.tabular.model_shape import Shape
 
 
 class Dense(Settings):
@@ -23,14 +25,14 @@ class Dense(Settings):
     pieces: Annotated[int, Field(ge=0, le=64)] = 0  # parts between quantiles into which numbers are split; 0 for none
     skewed_target: Literal["raw", "log"] = "raw"  # log: learn the logarithm of a target that is positive and skewed
 
-    def build(self, features: int) -> "keras.Model":
+    def build(self, shape: "Shape") -> "keras.Model":
         """Return the network on encoded rows."""
         import keras
 
-        row = keras.Input((features,))
+        row = keras.Input((shape.features,))
         hidden = row
         for width in self.units:
             hidden = keras.layers.Dense(width, activation="relu")(hidden)
             if self.dropout:
                 hidden = keras.layers.Dropout(self.dropout)(hidden)
-        return keras.Model(row, keras.layers.Dense(1)(hidden), name="dense")
+        return keras.Model(row, keras.layers.Dense(shape.outputs)(hidden), name="dense")

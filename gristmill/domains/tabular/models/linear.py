@@ -1,13 +1,13 @@
-"""Linear regression on the columns, on pieces of them, or on their products; each in closed form.
+"""Linear and logistic regression on the columns, on pieces of them, or on their products; each in closed form.
 
-Each chooses its penalty, and whether it learns the logarithm of the target, by leave-one-out validation on the training
-rows.
+Each chooses its penalty, and whether it learns the logarithm of a number, by cross-validation on the training rows.
 """
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from gristmill.domains.tabular.task import check_task
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -24,13 +24,28 @@ class LeastSquares(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to predictions."""
-        from gristmill.domains.tabular.linear_fit import least_squares
+        from gristmill.domains.tabular.linear_fit import linear
 
-        return least_squares(data)
+        check_task(data, "regression", self.kind, "logistic")
+        return linear(data)
+
+
+class Logistic(Settings):
+    """Logistic regression: logits that are linear in the standardised numbers, with an intercept for each name."""
+
+    kind: Literal["logistic"]
+    baseline: ClassVar[bool] = True
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the network from raw inputs to probabilities."""
+        from gristmill.domains.tabular.linear_fit import linear
+
+        check_task(data, "classification", self.kind, "least_squares")
+        return linear(data)
 
 
 class PiecewiseLinear(Settings):
-    """A sum of functions of one column each, linear between quantiles of its training values."""
+    """A sum of functions of one column each, linear between quantiles of its training values; of classes, logits."""
 
     kind: Literal["piecewise_linear"]
     pieces: Annotated[  # possible numbers of pieces of each column; the best one is used
@@ -45,7 +60,7 @@ class PiecewiseLinear(Settings):
 
 
 class Quadratic(Settings):
-    """A polynomial of degree two: the columns, their squares and the products of two of them."""
+    """A polynomial of degree two: the columns, their squares and the products of two of them; of classes, logits."""
 
     kind: Literal["quadratic"]
 

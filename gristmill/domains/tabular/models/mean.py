@@ -1,7 +1,8 @@
-"""Mean of the training targets."""
+"""Constant predictions: the mean of the training targets, or the frequencies of their classes."""
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from gristmill.domains.tabular.task import check_task
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -18,11 +19,21 @@ class Mean(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the mean."""
-        import keras
-        from keras import ops
+        from gristmill.domains.tabular.constant_fit import constant
 
-        from gristmill.domains.tabular.encoder import build_encoder
+        check_task(data, "regression", self.kind, "majority")
+        return constant(data)
 
-        encoder = build_encoder(data.layout)
-        mean = keras.layers.Rescaling(1.0, float(data.truth[data.parts == "train"].mean()), name="mean")
-        return keras.Model(encoder.input, mean(ops.zeros_like(encoder.output[:, :1])), name="regressor")
+
+class Majority(Settings):
+    """The same prediction for every row: the frequencies of the classes in the training set."""
+
+    kind: Literal["majority"]
+    baseline: ClassVar[bool] = True
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Return the network from raw inputs to the frequencies."""
+        from gristmill.domains.tabular.constant_fit import constant
+
+        check_task(data, "classification", self.kind, "mean")
+        return constant(data)

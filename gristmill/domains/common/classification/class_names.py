@@ -38,7 +38,7 @@ def name_classes(labels: "pd.Series[str]", names: Mapping[str, str], column: str
     known = labels.cat.categories.tolist() if is_ordered else sort_labels(labels)
     if unknown := [label for label in names if label not in known]:
         raise DataError(
-            f"ingest.names: no text has the label {short_repr(unknown[0])} in column {column!r}. Labels: "
+            f"ingest.names: nothing has the label {short_repr(unknown[0])} in column {column!r}. Labels: "
             f"{', '.join(map(short_repr, known[:_MAX_LABELS_LISTED]))}{', …' * (len(known) > _MAX_LABELS_LISTED)}."
         )
     name_of = {label: names.get(label, label) for label in known}

@@ -1,0 +1,52 @@
+"""Cells of a table, as the roles of their columns need them."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.tabular.settings import Ingest
+from gristmill.errors import short_repr
+from gristmill.sources.rows import Rows
+
+DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?"
+
+
+def read_columns(rows: Rows, settings: Ingest) -> pd.DataFrame:
+    """Return the columns of rows by their roles, with the index of the rows.
+
+    Numbers are float64, with NaN for an empty cell. Categories, dates, texts and further columns are text, with "" for
+    an empty cell.
+
+    Raises:
+        UnusableRows: a cell in a column of dates is not an ISO date.
+    """
+    numbers = {*settings.numbers, *([settings.target] if settings.task == "regression" else [])}
+    table = pd.DataFrame(
+        {name: rows.frame[name] if name in numbers else as_text(rows.frame[name]) for name in map(str, rows.frame)}
+    )
+    for name in settings.dates:
+        if name in table:
+            _check_dates(rows, table[name])
+    return table
+
+
+def as_text(cells: "pd.Series[Any]") -> "pd.Series[str]":
+    """Return cells as text, "" for an empty one; pandas reads whole numbers next to an empty cell as 3.0."""
+    return cells.convert_dtypes().astype("string").fillna("").astype(object)
+
+
+def _check_dates(rows: Rows, cells: "pd.Series[str]") -> None:
+    valid = (cells == "") | cells.str.fullmatch(DATE)
+    valid &= pd.to_datetime(cells.where(valid).replace("", None).str[:10], errors="coerce").notna() | (cells == "")
+    bad: npt.NDArray[np.bool_] = ~valid.to_numpy(bool)
+    if bad.any():
+        first = int(bad.argmax())
+        raise rows.unusable(
+            bad,
+            f"{rows.where(first)}, column {cells.name!r}: {short_repr(cells.iloc[first])} is not an ISO date "
+            f"({bad.sum():,} of {len(bad):,} cells). Expected dates such as 2024-03-01 or 2024-03-01T16:30; convert "
+            "others in source.prepare, or read the column as a category.",
+            "not an ISO date",
+        )

@@ -1,0 +1,102 @@
+"""Split of the rows of a table into training, validation and test set."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.common.classification import split as by_class
+from gristmill.domains.common.classification.duplicates import Groups
+from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.tabular.columns import DATE
+from gristmill.domains.tabular.settings import Preprocess
+from gristmill.errors import DataError, RequestError, short_repr
+from gristmill.settings.messages import unknown_name
+from gristmill.sources.parts import PARTS
+
+Parts = npt.NDArray[np.object_]  # (rows,)
+
+
+def split(
+    table: pd.DataFrame, settings: Preprocess, part: str | None, labels: Labels, classes: list[str]
+) -> tuple[Parts, Groups | None]:
+    """Return the part of each row, and the groups that stay in one part if there are any.
+
+    The column `part` names the part of some rows, if there is one; the others are divided: at random, in equal shares
+    of each class, or such that the last rows are tested, those before them validate, and those before learn. `labels`
+    are positions of classes, (rows,), or zeros if the target is a number.
+
+    Raises:
+        DataError: too few rows are left in a part, or a cell of `time` is neither a date nor a number.
+        RequestError: there is no such column, or nothing to test on.
+    """
+    given = table[part].str.lower().map(PARTS) if part else pd.Series(None, table.index, dtype=object)
+    given = given.fillna("train").reset_index(drop=True)
+    if settings.split == "last":
+        return _last(table, given.to_numpy(object), settings), None
+    groups = _groups(_column(table, "group", settings.group)) if settings.group else None
+    index = pd.DataFrame({"label": labels, "part": given})
+    _check_count(len(table), settings)
+    return by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups), groups
+
+
+def _last(table: pd.DataFrame, given: Parts, settings: Preprocess) -> Parts:
+    """Return the parts if the last rows are tested; a part that the table names keeps its rows."""
+    order = np.argsort(_times(table, settings.time), kind="stable") if settings.time else np.arange(len(table))
+    parts, pool = given.copy(), order[given[order] == "train"]
+    sizes = {part: _rows(size, len(pool)) for part, size in _sizes(settings).items() if not (given == part).any()}
+    _check_count(len(pool), settings)
+    for part, size in sizes.items():
+        if size:
+            parts[pool[-size:]] = part
+            pool = pool[:-size]
+    return parts
+
+
+def _sizes(settings: Preprocess) -> dict[str, float]:
+    return {"test": settings.test, "validation": settings.validation}
+
+
+def _rows(size: float, count: int) -> int:
+    """Return the number of rows of a part, which is given as a number or as a share of `count`."""
+    return max(1, round(size * count)) if 0 < size < 1 else int(size)
+
+
+def _check_count(count: int, settings: Preprocess) -> None:
+    test, validation = (_rows(size, count) for size in _sizes(settings).values())
+    if count - validation - test < 2:
+        raise DataError(
+            f"the table has {count} rows, of which validation takes {validation} and test {test}: fewer than two are "
+            "left to train on. Give it more rows, or set smaller parts in the table 'preprocess'."
+        )
+
+
+def _times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """Return what orders the rows: the numbers of a column, or its ISO dates."""
+    cells = _column(table, "time", name)
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if numbers.notna().all():
+        return numbers
+    bad = ~cells.astype(str).str.fullmatch(DATE).to_numpy(bool)
+    if bad.any():
+        received = cells.iloc[int(bad.argmax())]
+        raise DataError(
+            f"preprocess.time: column {name!r} holds {'an empty cell' if received == '' else short_repr(received)} "
+            f"({bad.sum():,} of {len(cells):,} cells). Expected numbers, or ISO dates such as 2024-03-01 in all rows."
+        )
+    return pd.to_datetime(cells, format="ISO8601", utc=True)
+
+
+def _groups(cells: "pd.Series[Any]") -> Groups:
+    """Return the number of the group of each row; an empty cell belongs to no group."""
+    filled = (cells != "") & cells.notna()
+    numbers = pd.factorize(cells)[0]
+    return np.where(filled, numbers, len(cells) + np.arange(len(cells)))
+
+
+def _column(table: pd.DataFrame, setting: str, name: str) -> "pd.Series[Any]":
+    if name not in table:
+        known = unknown_name("column", name, list(map(str, table)))
+        raise RequestError(f"preprocess.{setting}: {known} Name it in ingest.metadata.")
+    return table[name]
