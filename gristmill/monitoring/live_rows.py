@@ -31,6 +31,7 @@ class LiveRows:
     slices: Mapping[str, str]  # name of a slice to its column
     drift: Drift  # of the model that serves
     root: bool = False  # whether the score of a group is the root of the mean
+    metric: str | None = None  # name of the score, if it is not the metric of the headline
 
 
 def score_table(live: LiveRows, metric: str) -> pd.DataFrame:
@@ -99,16 +100,12 @@ class Monitoring:
     served: pd.DataFrame  # of `served_scores`
     scores: Scores  # of the model that serves, on its test set
     drift: Drift
-
-    @property
-    def metric(self) -> str:
-        """The metric of the scores."""
-        return self.scores.metric
+    metric: str  # of the tables
 
     @property
     def tested(self) -> dict[str, float | None]:
         """Score and coverage on the test set; None for one that does not exist."""
-        return {self.metric: self.scores.test, "coverage": self.scores.model["test"].get("coverage")}
+        return {name: self.scores.model["test"].get(name) for name in (self.metric, "coverage")}
 
     @property
     def headline(self) -> str:

@@ -187,8 +187,9 @@ def _compare(models: "Models", name: str, ingested: Path | None = None) -> Monit
     truth = log.truth() if by_file else ingested or _newest_data(models, pipeline, served)
     live, scores = domain.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
     first = logged[ANSWERED].iloc[0].to_pydatetime()
-    tables = score_table(live, scores.metric), served_scores(live, scores.metric, run, model)
-    return Monitoring(name, first, *tables, scores, live.drift)
+    metric = live.metric or scores.metric
+    tables = score_table(live, metric), served_scores(live, metric, run, model)
+    return Monitoring(name, first, *tables, scores, live.drift, metric)
 
 
 def _newest_data(models: "Models", pipeline: Pipeline, served: Version | Record) -> Path:

@@ -75,8 +75,8 @@ def _over_time(found: "Monitoring", groups: "pd.DataFrame") -> str:
     """Draw the score by day or month, and that on the test set."""
     figure, (axes,) = canvas(2.6)
     axes.plot(groups["group"], groups[found.metric], "o-", color=MODEL, markersize=4, label="predictions")
-    if found.scores.test is not None:
-        axes.axhline(found.scores.test, color=BASELINE, linestyle="--", label="tested")
+    if (tested := found.tested[found.metric]) is not None:
+        axes.axhline(tested, color=BASELINE, linestyle="--", label="tested")
     axes.set_ylabel(found.metric)
     axes.set_xticks(range(0, len(groups), -(-len(groups) // _MAX_TICKS)))
     legend(axes)

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification.labelled import PARTS
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.vision import shards
 from gristmill.domains.vision.dataset import Layout, Pixels, Prepared, read, write_layout
-from gristmill.domains.vision.settings import Evaluate
 from gristmill.util.table_io import write_document, write_table
 
 if TYPE_CHECKING:

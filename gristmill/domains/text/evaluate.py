@@ -67,7 +67,8 @@ def evaluate(
       `neighbours.parquet` and `embedding2d.parquet`.
 
     Raises:
-        RequestError: a slice is not a column of the source's metadata, or a word is not in the vocabulary.
+        RequestError: the decision does not fit the data, a slice is not a column of the source's metadata, or a word is
+            not in the vocabulary.
     """
     data, classifier, tried = dataset.read(preprocess), text_classifier.read(train), succeeded(candidates)
     check_slices(evaluate.slices, data)
@@ -93,7 +94,7 @@ def evaluate(
     known = write_embedding(data, embedding, evaluate.neighbours, out)
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
-    rows = write_scores(sliced, by_model, slices, train, tried, out, **known)
+    rows = write_scores(sliced, by_model, slices, train, tried, out, evaluate, **known)
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)
     shown = examples.pick_examples(rows["test"], wrong_labels)
     write_table(out / examples.FILE, shown.assign(text=excerpts(data, texts, shown)))

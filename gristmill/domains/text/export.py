@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.text import dataset, serving, text_classifier
@@ -25,7 +26,7 @@ FORMAT = "saved_model"  # the only format that can contain a tokenizer
 _MAX_PARITY_TEXTS, _MAX_PARITY_CHARACTERS = 1000, 32 << 20
 _PROJECTOR_FILES = ("vecs.tsv", "meta.tsv")
 _SIGNATURE = (
-    "text -> probabilities, classes (their names, in the same order), label (the most probable name) and known (how "
+    "text -> probabilities, classes (their names, in the same order), label (the predicted name) and known (how "
     "many of its tokens are in the vocabulary)"
 )
 
@@ -45,8 +46,10 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         rows = parity_rows(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]
         check_same_as_scored(classifier.probabilities(texts[rows].tolist()), scored, export.tolerance)
-        serving.write(classifier, data.classes, out / FORMATS[FORMAT].path)
-        write_document(out / "signature.json", signature(classifier, data.classes))  # read when the model is loaded
+        decision = Decision.read(evaluate)
+        serving.write(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
+        described = signature(classifier, data.classes) | decision.as_json()
+        write_document(out / "signature.json", described)  # read when the model is loaded
         parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)
     write_exported(out, evaluate, parity=parity)
     for name in _PROJECTOR_FILES:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
@@ -39,7 +40,7 @@ def predict(
     text: str | None = None,
     id_column: str | None = None,
 ) -> pd.DataFrame:
-    """Return one row per text: its file or id, `predicted`, `probability`, and `p_<class>` of each class.
+    """Return one row per text: its file or id, `predicted`, `probability`, `set`, and `p_<class>` of each class.
 
     The first column is `file`, `id`, or the column that identifies a row, if one is given.
 
@@ -73,7 +74,7 @@ def predict(
         logger.warning("%d of %d texts contain no known token; ignore their predictions", unknown, len(whole))
     if empty := int((~present).sum()):
         logger.warning("%d of %d rows have no text and get no label", empty, len(present))
-    return predicted_classes(identifiers, probabilities, signature["classes"])
+    return predicted_classes(identifiers, probabilities, signature["classes"], Decision.read(export))
 
 
 def load_classifier(export: Path, form: str) -> Predictor:

@@ -1,8 +1,8 @@
 """SavedModel of a text classifier, which takes raw strings and returns their class.
 
 `serving_default` takes texts, UTF-8 strings (batch,), and returns `probabilities` (batch, classes), `classes`, the
-names in the same order (batch, classes), `label`, the most probable name (batch,), and `known`, the number of known
-tokens after truncation, int32 (batch,). The tokenizers are part of the graph, so texts are split, truncated and padded
+names in the same order (batch, classes), `label`, the predicted name (batch,), and `known`, the number of known tokens
+after truncation, int32 (batch,). The tokenizers are part of the graph, so texts are split, truncated and padded
 exactly as in training. A text without tokens becomes a sequence of padding. The prediction for a text without known
 tokens is meaningless.
 """
@@ -13,22 +13,18 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 
-def write(classifier: TextClassifier, classes: Sequence[str], folder: Path) -> None:
+def write(classifier: TextClassifier, classes: Sequence[str], decision: Decision, folder: Path) -> None:
     """Write a SavedModel with the signature `serving_default`."""
 
     def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities, known = classifier.classify(texts)
-        names = tf.constant(list(classes))
-        return {
-            "probabilities": probabilities,
-            "classes": tf.repeat(names[tf.newaxis], tf.shape(texts)[0], axis=0),
-            "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
-            "known": known,
-        }
+        return answer_in_graph(probabilities, classes, decision) | {"known": known}
 
     archive = keras.export.ExportArchive()
     for resource in classifier.trackables:

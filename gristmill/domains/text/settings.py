@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
+from gristmill.domains.common.classification.settings import Evaluate as ClassifierEvaluate
 from gristmill.domains.common.classification.settings import Part
 from gristmill.domains.common.classification.settings import Train as ClassifierTrain
 from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share, SourceLocation
@@ -75,10 +76,9 @@ class Train(ClassifierTrain):
     batches: Literal["bucketed", "padded"] = "bucketed"  # batch texts of similar length, or pad all to full length
 
 
-class Evaluate(Settings):
-    """Slices of the scores, and words to look up in the embedding."""
+class Evaluate(ClassifierEvaluate):
+    """Scores, the decision, and words to look up in the embedding."""
 
-    slices: Columns = ()  # metadata columns to score by
     neighbours: Annotated[tuple[str, ...], Field(strict=False)] = ()  # words whose nearest tokens are shown
 
 

@@ -18,6 +18,7 @@ from gristmill.domains.common.classification.evaluation import (
     parts_to_score,
     write_scores,
 )
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
@@ -25,7 +26,6 @@ from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
-from gristmill.domains.vision.settings import Evaluate
 from gristmill.runs.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
@@ -62,7 +62,7 @@ def evaluate(
     that the whole network gives the same predictions.
 
     Raises:
-        RequestError: a slice is not a column of the source's metadata.
+        RequestError: the decision does not fit the data, or a slice is not a column of the source's metadata.
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_slices(evaluate.slices, data)
@@ -81,7 +81,7 @@ def evaluate(
         if microseconds is not None:
             pixels = next(data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
             microseconds[name] = saved_network.microseconds_per_row(candidate, pixels)
-    rows = write_scores(data, by_model, evaluate.slices, train, tried, out)
+    rows = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate)
     write_table(out / "layers.parquet", layer_table(network))
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)
     shown = examples.pick_examples(rows["test"], wrong_labels)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, scored_probabilities
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
@@ -21,7 +22,7 @@ from gristmill.util.table_io import write_document
 
 QUANTIZED = "lite_quantized"  # written together with `lite`
 
-_IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the most probable name)"
+_IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the predicted name)"
 _ENCODED = (
     "encoded -> the same, from the bytes of JPEG, PNG, WebP, BMP or GIF files, resized like training photos; a "
     "probability may differ by a few hundredths from that of `image`. A JPEG is turned upright by its EXIF "
@@ -43,34 +44,36 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
+        decision = Decision.read(evaluate)
         count = max(1, min(_MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED // layout.bytes_per_image))
         pixels, scored_rows = next(data.dataset("test", batch=count).as_numpy_iterator())[0], scored[:count]
         check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
-        write_formats(network, layout, export.formats, out)
+        write_formats(network, layout, decision, export.formats, out)
         checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
         parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance)
-    quantized = {QUANTIZED: quantized_scores(out, data, scored)} if "lite" in export.formats else {}
-    write_document(out / "signature.json", signature(layout, export.formats))
+    quantized = {QUANTIZED: quantized_scores(out, data, scored, decision)} if "lite" in export.formats else {}
+    write_document(out / "signature.json", signature(layout, export.formats) | decision.as_json())
     write_exported(out, evaluate, parity=parity, **quantized)
     return {"formats": len(export.formats), "parity_images": len(pixels)}
 
 
-def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], out: Path) -> None:
+def write_formats(network: keras.Model, layout: Layout, decision: Decision, formats: Sequence[str], out: Path) -> None:
     """Write each format, and with a LiteRT file its quantised version."""
     if "saved_model" in formats:
-        serving.write(network, layout, out / FORMATS["saved_model"].path)
+        serving.write(network, layout, decision, out / FORMATS["saved_model"].path)
     others = [form for form in formats if form != "saved_model"]
     export_network(network, [*others, QUANTIZED] if "lite" in formats else others, out)
 
 
-def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[str, float]:
+def quantized_scores(out: Path, data: Prepared, scored: Probabilities, decision: Decision) -> dict[str, float]:
     """Compare the quantised network with the scored one on the test set."""
     model, truth = bundle.load(out, QUANTIZED), data.labels("test")
     predicted = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
+    labels, scored_labels = decision.labels(predicted), decision.labels(scored)
     return {
-        "accuracy": accuracy(truth, predicted.argmax(axis=1)),
-        "float_accuracy": accuracy(truth, scored.argmax(axis=1)),
-        "same_label": accuracy(scored.argmax(axis=1), predicted.argmax(axis=1)),  # share of the images
+        "accuracy": accuracy(truth, labels),
+        "float_accuracy": accuracy(truth, scored_labels),
+        "same_label": accuracy(scored_labels, labels),  # share of the images
         "largest_difference": float(np.abs(predicted - scored).max()),  # of a probability
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, predicted_classes
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
@@ -22,7 +23,7 @@ _BATCH = 64  # photos in memory at a time
 
 
 def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: Path | None = None) -> pd.DataFrame:
-    """Return one row per file: `file`, `predicted`, `probability` of that class, and `p_<class>` of each class.
+    """Return one row per file: `file`, `predicted`, `probability` of that class, `set`, and `p_<class>` of each class.
 
     Photos come from `paths`, or from the ingest artifact `ingested`.
 
@@ -37,7 +38,7 @@ def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: 
     else:
         index = read_table(ingested / "index.parquet")
         names, photos = index["id"].tolist(), decode_ingested(ingested, index, layout)
-    return predicted_classes({"file": names}, classify(export, photos), layout.classes)
+    return predicted_classes({"file": names}, classify(export, photos), layout.classes, Decision.read(export))
 
 
 def exported_layout(export: Path) -> Layout:

@@ -1,8 +1,8 @@
 """SavedModel of a classifier, which takes pixels or the bytes of image files.
 
 `serving_default` takes uint8 pixels (batch, height, width, channels), `serving_bytes` encoded images (batch,). Both
-return `probabilities` (batch, classes), `classes`, the names in the same order (batch, classes), and `label`, the most
-probable name (batch,).
+return `probabilities` (batch, classes), `classes`, the names in the same order (batch, classes), and `label`, the
+predicted name (batch,).
 
 TensorFlow decodes the images, while `decode.py` uses Pillow, with the same filter: pixels differ by at most one level
 of 255. A JPEG of six times the network's size or more differs by up to 30 levels at an edge, and by one row where it is
@@ -16,6 +16,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.exif import read_orientation, turn_upright
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
@@ -23,17 +25,12 @@ from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
 
-def write(network: keras.Model, layout: Layout, folder: Path) -> None:
+def write(network: keras.Model, layout: Layout, decision: Decision, folder: Path) -> None:
     """Write a SavedModel with both signatures."""
     image = tf.TensorSpec((layout.height, layout.width, layout.channels), tf.uint8)
 
     def of_pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities, names = network(pixels, training=False), tf.constant(layout.classes)
-        return {
-            "probabilities": probabilities,
-            "classes": tf.repeat(names[tf.newaxis], tf.shape(pixels)[0], axis=0),
-            "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
-        }
+        return answer_in_graph(network(pixels, training=False), layout.classes, decision)
 
     def of_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         return of_pixels(tf.map_fn(lambda one: read_image(one, layout), encoded, fn_output_signature=image))

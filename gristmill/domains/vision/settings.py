@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gristmill.domains.common.classification.settings import Part, Train
-from gristmill.settings.base import AnyShare, Columns, OptionalColumn, Pair, Settings
+from gristmill.domains.common.classification.settings import Evaluate, Part, Train
+from gristmill.settings.base import AnyShare, OptionalColumn, Pair, Settings
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -54,12 +54,6 @@ class Augment(Settings):
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # side of a grey square over a random place, as a share
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # source of pixels beyond the edge
     average_flips: bool = False  # average each prediction with that of the mirror image; takes twice the time
-
-
-class Evaluate(Settings):
-    """Scores by slices."""
-
-    slices: Columns = ()  # columns of the source's metadata to score by
 
 
 class Export(Settings):

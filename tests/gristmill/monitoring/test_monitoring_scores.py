@@ -21,7 +21,7 @@ def monitoring(scores: list[float], runs: list[str]) -> Monitoring:
     headline = Headline(metric="mae", model=0.5, baseline=1.0)
     tested = Scores(model={"test": {"mae": 0.5}}, best_baseline="mean", headline=headline)
     tables = score_table(live, "mae"), served_scores(live, "mae", "new", "v2")
-    return Monitoring("small", datetime(2026, 11, 1, tzinfo=UTC), *tables, tested, live.drift)
+    return Monitoring("small", datetime(2026, 11, 1, tzinfo=UTC), *tables, tested, live.drift, "mae")
 
 
 def days_of(found: Monitoring, most: int) -> list[str]:

@@ -5,6 +5,7 @@ Scores have one row for each part, forecaster and group of examples.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification import scores
+from gristmill.domains.common.classification.choose_decision import choose_decisions, headline_of
+from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
@@ -24,7 +28,7 @@ from gristmill.util.table_io import write_document, write_table
 ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
 
-_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
+_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece", "coverage")  # metrics to show if space is limited
 
 
 def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
@@ -51,72 +55,85 @@ def write_scores(
     train: Path,
     tried: Mapping[str, CandidateArtifacts],
     out: Path,
+    settings: Evaluate,
     **more: Any,
 ) -> dict[str, pd.DataFrame]:
     """Write `predictions.parquet`, `scores.parquet` and `scores.json`; return the predictions, part by part.
 
     The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
-    `more` are further values of `scores.json`.
+    `settings` say how to decide, and `more` are further values of `scores.json`.
+
+    Raises:
+        RequestError: `evaluate.threshold` or `evaluate.coverage` does not fit the data.
     """
+    decisions = choose_decisions(settings, data, by_model, train)
     rows, tables = {}, []
     for part in parts_to_score(data):
         predicted = {name: by_part[part] for name, by_part in by_model.items()}
-        tables.append(score_table(data, part, predicted, slices))
-        rows[part] = prediction_rows(data, part, predicted.pop(MODEL), predicted)
+        tables.append(score_table(data, part, predicted, slices, decisions))
+        rows[part] = prediction_rows(data, part, predicted.pop(MODEL), predicted, decisions)
     table = pd.concat(tables, ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     chosen = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), chosen) | described(data, by_model[MODEL]["test"])
+    summary = summarised(table, summary_of(train), chosen, headline_of(settings))
+    summary |= described(data, by_model[MODEL]["test"], decisions.get(MODEL, MOST_PROBABLE))
     write_document(out / FILE, summary | more)
     return rows
 
 
 def score_table(
-    data: LabelledDataset, part: str, by_model: Mapping[str, Probabilities], slices: tuple[str, ...] = ()
+    data: LabelledDataset,
+    part: str,
+    by_model: Mapping[str, Probabilities],
+    slices: tuple[str, ...] = (),
+    decisions: Mapping[str, Decision] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 
-    `by` is `all`, `class` or a column of the metadata. A class has only precision, recall and F1; all other groups
-    have their means over the classes that have examples.
+    `by` is `all`, `class` or a column of the metadata. A class has only precision, recall, F1, and coverage and size of
+    sets; all other groups have their means over the classes that have examples. `decisions` are those of forecasters
+    that do not predict the most probable class, or have sets.
     """
     rows = []
     for name, probabilities in by_model.items():
-        labels = {"part": part, "forecaster": name}
-        rows += [labels | row for row in _group_rows(data, part, probabilities, slices)]
-        rows += [labels | row for row in _class_rows(data, part, probabilities)]
+        labels, decision = {"part": part, "forecaster": name}, decisions.get(name, MOST_PROBABLE)
+        rows += [labels | row for row in _group_rows(data, part, probabilities, decision, slices)]
+        rows += [labels | row for row in _class_rows(data, part, probabilities, decision)]
     return pd.DataFrame(rows)
 
 
 def _group_rows(
-    data: LabelledDataset, part: str, probabilities: Probabilities, slices: tuple[str, ...]
+    data: LabelledDataset, part: str, probabilities: Probabilities, decision: Decision, slices: tuple[str, ...]
 ) -> Iterator[Row]:
     """Yield the scores of the whole part, and of the examples that share a value of a column."""
     index, truth = data.rows(part), data.labels(part)
-    yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities)
+    yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities, decision)
     for column in slices:
         values = index[column]
         if not isinstance(values.dtype, pd.CategoricalDtype):
             values = values.fillna("–").astype(str)
         for value in values.sort_values().unique():  # categories have an order of their own
             chosen = (values == value).to_numpy()
-            metrics = _metrics(truth[chosen], probabilities[chosen])
+            metrics = _metrics(truth[chosen], probabilities[chosen], decision)
             yield {"by": column, "group": value, "examples": int(chosen.sum())} | metrics
 
 
-def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities) -> Iterator[Row]:
+def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities, decision: Decision) -> Iterator[Row]:
     """Yield the scores of each class."""
-    classes = data.classes
-    counts = scores.confusion(data.labels(part), probabilities.argmax(axis=1), len(classes))
+    classes, truth = data.classes, data.labels(part)
+    counts = scores.confusion(truth, decision.labels(probabilities), len(classes))
     measured = zip(scores.precision(counts), scores.recall(counts), scores.f1(counts), strict=True)
-    for name, examples, (precision, recall, f1) in zip(classes, counts.sum(axis=1), measured, strict=True):
+    for label, (precision, recall, f1) in enumerate(measured):
+        own = truth == label
         metrics = {"precision": precision, "recall": recall, "f1": f1}
-        yield {"by": "class", "group": name, "examples": int(examples)} | metrics
+        metrics |= _of_sets(truth[own], probabilities[own], decision)
+        yield {"by": "class", "group": classes[label], "examples": int(own.sum())} | metrics
 
 
-def _metrics(truth: Labels, probabilities: Probabilities) -> dict[str, float | None]:
+def _metrics(truth: Labels, probabilities: Probabilities, decision: Decision) -> dict[str, float | None]:
     """Return the metrics of some examples, with `roc_auc` for two classes."""
-    predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    predicted, classes = decision.labels(probabilities), probabilities.shape[1]
     counts = scores.confusion(truth, predicted, classes)
     measured = {
         "accuracy": scores.accuracy(truth, predicted),
@@ -127,26 +144,39 @@ def _metrics(truth: Labels, probabilities: Probabilities) -> dict[str, float | N
         "brier": scores.brier(truth, probabilities),
         "ece": scores.ece(truth, probabilities),
     }
+    measured |= _of_sets(truth, probabilities, decision)
     return measured | ({"roc_auc": scores.roc_auc(truth, probabilities)} if classes == 2 else {})
 
 
+def _of_sets(truth: Labels, probabilities: Probabilities, decision: Decision) -> dict[str, float]:
+    """Return coverage and mean size of the sets of some examples, if there are any."""
+    if decision.set_limits is None or not len(truth):
+        return {}
+    sets = decision.sets(probabilities)
+    return {"coverage": float(sets[np.arange(len(truth)), truth].mean()), "set_size": float(sets.sum(axis=1).mean())}
+
+
 def summarised(
-    table: pd.DataFrame, selected: dict[str, Any] | None = None, others: Sequence[str] = ()
+    table: pd.DataFrame,
+    selected: dict[str, Any] | None = None,
+    others: Sequence[str] = (),
+    metric: str = "accuracy",
 ) -> dict[str, Any]:
-    """Return the content of `scores.json` that all domains write; the accuracy decides.
+    """Return the content of `scores.json` that all domains write; the metric is that of the headline.
 
     For `selected` and `others` see `summarise`.
     """
     scored = scores_by_part(table)
-    shown = [name for name in _MAIN_METRICS if name in scored[MODEL]["test"]]
-    return summarise(scored, "accuracy", shown, higher_is_better=True, selected=selected, others=others)
+    shown = [name for name in dict.fromkeys((metric, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
+    return summarise(scored, metric, shown, higher_is_better=True, selected=selected, others=others)
 
 
-def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:
-    """Return confusion matrix and calibration of the test set."""
+def described(data: LabelledDataset, probabilities: Probabilities, decision: Decision) -> dict[str, Any]:
+    """Return decision, confusion matrix and calibration of the test set."""
     truth, classes = data.labels("test"), data.classes
     return {
         "classes": classes,
-        "confusion": scores.confusion(truth, probabilities.argmax(axis=1), len(classes)).tolist(),
+        "confusion": scores.confusion(truth, decision.labels(probabilities), len(classes)).tolist(),
         "calibration": scores.reliability(truth, probabilities),
+        **decision.as_json(),
     }

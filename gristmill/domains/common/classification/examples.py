@@ -5,7 +5,7 @@ Evaluate writes them to `examples.parquet`, with a column `text`, or `picture` w
 
 import pandas as pd
 
-from gristmill.domains.common.classification.predictions import most_confident_errors
+from gristmill.domains.common.classification.predictions import most_confident_errors, probability_of
 
 FILE = "examples.parquet"
 ERRORS, WRONG_LABELS, CELLS = "errors", "wrong labels", "cells"  # values of the column `shown`
@@ -21,10 +21,9 @@ def pick_examples(test: pd.DataFrame, wrong_labels: pd.DataFrame) -> pd.DataFram
     Of the cells of the confusion matrix, those of errors come first, the largest before the others. An error is shown
     before less confident ones of its cell, a right prediction before more confident ones.
     """
-    own = pd.Series(0.0, test.index)
-    for name in test["label"].unique():
-        own = own.mask(test["label"] == name, test[f"p_{name}"])
-    ranked = test.assign(probability=test.filter(regex="^p_").max(axis=1), probability_of_label=own)
+    ranked = test.assign(
+        probability=probability_of(test, "predicted"), probability_of_label=probability_of(test, "label")
+    )
     right = ranked["label"] == ranked["predicted"]
     cells = ranked.groupby(["label", "predicted"])["id"].transform("size")
     order = pd.DataFrame({"right": right, "cell": -cells, "label": ranked["label"], "predicted": ranked["predicted"]})

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.monitoring.live_rows import LiveRows, with_truth
 from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
@@ -20,14 +21,22 @@ def truth_column(ingest: Any) -> str:
 
 
 def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: str) -> LiveRows:
-    """Return logged examples, compared with the truth; `run` made the model that serves. The score is the accuracy."""
+    """Return logged examples, compared with the truth; `run` made the model that serves.
+
+    The score is the accuracy; the coverage is that of the sets of classes which this model answered.
+    """
     ingest: Any = champion.tables["ingest"]
     names = getattr(ingest, "names", {})  # class name of each label in the data
     column = truth_column(ingest)
     rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), column)
-    rows = rows.assign(
-        **{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: hits(rows, column), COVERED: np.nan, LEVEL: np.nan}
-    )
+    day, covered = rows[ANSWERED].dt.tz_localize(None), np.full(len(rows), np.nan)
+    coverage = Decision.read(champion.folders["evaluate"]).coverage
+    if coverage is not None and "set" in rows:
+        of_run = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()
+        sets = zip(rows.loc[of_run, "set"].str.split("|"), rows.loc[of_run, TRUTH], strict=True)
+        covered[of_run] = [label in answered for answered, label in sets]
+    level = np.nan if coverage is None else coverage
+    rows = rows.assign(**{DAY: day, SCORE: hits(rows, column), COVERED: covered, LEVEL: level})
     own = rows[(rows[RUN] == run) & rows[column].notna()]
     tested = read_predictions(champion.folders["evaluate"], "test")
     drift = Drift(errors=None, inputs=[])
@@ -36,7 +45,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
             errors=example_error_drift(1 - own[SCORE].dropna().to_numpy(np.float64), misclassified(tested)),
             inputs=[category_drift("predicted class", own[column], tested["predicted"])],
         )
-    return LiveRows(rows, {"predicted class": column}, drift)
+    return LiveRows(rows, {"predicted class": column}, drift, metric="accuracy")
 
 
 def hits(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:

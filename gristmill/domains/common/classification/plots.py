@@ -1,6 +1,6 @@
 """Plots of a report on a classifier."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ from gristmill.reports.pictures import BASELINE, MODEL, TRUTH, canvas, legend, s
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Reached = tuple[float, float, float | None]  # false-positive rate, recall, and precision if any example is taken
 
 _MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # limits for counts in the cells and for names on the axes
 
@@ -42,22 +44,22 @@ def confusion_figure(
     return figure
 
 
-def threshold_figure(curves: ThresholdCurves, baseline: str, reached: tuple[float, float, float | None]) -> "Figure":
+def threshold_figure(curves: ThresholdCurves, reached: Mapping[str, Reached]) -> "Figure":
     """Draw the ROC curve and the precision-recall curve of the second class.
 
-    `reached` are false-positive rate, recall and precision of the baseline's own decision, which has no precision if it
-    puts no example into that class.
+    `reached` has the decisions of the model and of a baseline, by their names.
     """
     figure, (roc, precision) = canvas(3.4, columns=2)
     roc.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="guessing")
     roc.plot(curves.false_positives, curves.recall, color=MODEL, label="model")
-    roc.plot(reached[0], reached[1], "o", color=BASELINE, label=baseline)
     roc.set_xlabel("false-positive rate")
     roc.set_ylabel("recall (true-positive rate)")
     steps = np.append(curves.precision[:1], curves.precision)  # whose area is the average precision
     precision.plot(curves.recall, steps, color=MODEL, label="model", drawstyle="steps-pre")
-    if reached[2] is not None:
-        precision.plot(reached[1], reached[2], "o", color=BASELINE, label=baseline)
+    for color, (name, (false_positives, recall, share)) in zip((MODEL, BASELINE), reached.items(), strict=True):
+        roc.plot(false_positives, recall, "o", color=color, label=name)
+        if share is not None:
+            precision.plot(recall, share, "o", color=color, label=name)
     precision.set_xlabel("recall")
     precision.set_ylabel("precision")
     for axes in (roc, precision):

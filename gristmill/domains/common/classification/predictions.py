@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.monitoring.prediction_columns import PREDICTED
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table
 
 if TYPE_CHECKING:
@@ -31,31 +34,60 @@ def probabilities(logits: "keras.KerasTensor") -> "keras.KerasTensor":
 
 
 def prediction_rows(
-    data: LabelledDataset, part: str, model: Probabilities, baselines: Mapping[str, Probabilities] | None = None
+    data: LabelledDataset,
+    part: str,
+    model: Probabilities,
+    baselines: Mapping[str, Probabilities] | None = None,
+    decisions: Mapping[str, Decision] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return one row per example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class.
 
-    A column `predicted by <baseline>` holds the class that a baseline predicts.
+    A column `predicted by <baseline>` holds the class that a baseline predicts. `decisions` are those of the model and
+    of baselines, if they have any.
     """
     names = np.array(data.classes, object)
+
+    def predicted(name: str, probabilities: Probabilities) -> npt.NDArray[np.object_]:
+        return np.asarray(names[decisions.get(name, MOST_PROBABLE).labels(probabilities)])
+
     columns = {
         "id": data.rows(part)["id"],
         "part": part,
         "label": names[data.labels(part)],
-        "predicted": names[model.argmax(axis=1)],
+        "predicted": predicted(MODEL, model),
     }
-    columns |= {f"{_BASELINE_PREFIX}{name}": names[other.argmax(axis=1)] for name, other in (baselines or {}).items()}
+    columns |= {f"{_BASELINE_PREFIX}{name}": predicted(name, other) for name, other in (baselines or {}).items()}
     return pd.DataFrame(columns | {f"p_{name}": model[:, at] for at, name in enumerate(names)})
 
 
 def predicted_classes(
-    examples: Mapping[str, Sequence[str]], probabilities: Probabilities, classes: Sequence[str]
+    examples: Mapping[str, Sequence[str]],
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    decision: Decision = MOST_PROBABLE,
 ) -> pd.DataFrame:
-    """Return one row per example: its names, `predicted` (None if it was not), `probability`, and `p_<class>`."""
-    labels = np.array(classes, object)[probabilities.argmax(axis=1)]
-    labels[np.isnan(probabilities[:, 0])] = None
-    columns: dict[str, Any] = {**examples, PREDICTED: labels, "probability": probabilities.max(axis=1)}
-    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
+    """Return one row per example: its names, `predicted` (None if it was not), `probability`, `set`, and `p_<class>`.
+
+    `set` has the classes in the set, such as `cat|dog`; without limits, there is no such column.
+    """
+    labels = decision.labels(probabilities)
+    columns: dict[str, Any] = {
+        **examples,
+        PREDICTED: np.array(classes, object)[labels],
+        "probability": probabilities[np.arange(len(labels)), labels],
+    }
+    if decision.set_limits is not None:
+        columns["set"] = decision.set_names(probabilities, classes)
+    rows = pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
+    rows.loc[np.isnan(probabilities[:, 0]), rows.columns.intersection([PREDICTED, "set"])] = None
+    return rows
+
+
+def probability_of(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Return the probability of the class in a column, for each row of predictions."""
+    probabilities = rows.filter(regex="^p_")
+    owners = probabilities.columns.get_indexer(pd.Index("p_" + rows[column].astype("str")))
+    return probabilities.to_numpy(np.float64)[np.arange(len(rows)), owners]
 
 
 def misclassified(rows: pd.DataFrame, baseline: str | None = None) -> npt.NDArray[np.float64]:
@@ -72,7 +104,7 @@ def read_predictions(folder: Path, part: str) -> pd.DataFrame:
 
 def most_confident_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return wrong predictions with a column `probability`, the highest probability first."""
-    ranked = rows.assign(probability=rows.filter(regex="^p_").max(axis=1))
+    ranked = rows.assign(probability=probability_of(rows, "predicted"))
     wrong = ranked[ranked["label"] != ranked["predicted"]]
     return wrong.sort_values("probability", ascending=False, kind="stable").head(count)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification import plots
+from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.example_tables import cell_tables, error_sections, wrong_label_sections
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
@@ -22,7 +24,7 @@ from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 
-_SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece")
+_SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece", "coverage", "set_size")
 METRICS = {metric: metric_name(metric) for metric in _SCORES}
 
 _MAX_ROWS = 30  # classes or groups in a table
@@ -34,6 +36,7 @@ class ClassificationScores(Scores):
     classes: list[str]
     confusion: list[list[int]]
     calibration: list[dict[str, Any]]
+    decision: Decision = MOST_PROBABLE
     embedding: dict[str, Any] | None = None
 
 
@@ -70,6 +73,7 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
     yield confusion_section(evaluation)
     yield from threshold_sections(evaluation)
     yield calibration_section(evaluation)
+    yield from set_sections(evaluation)
     yield from error_sections(evaluation.evaluate)
     yield from wrong_label_sections(evaluation.evaluate)
     yield from slice_sections(evaluation)
@@ -78,8 +82,11 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
 
 def scores_section(evaluation: Evaluation) -> Section:
     """Return the scores of model and baselines, part by part."""
-    means = "Precision, recall and F1 are means over the classes."
-    return scores.scores_section(evaluation.scores, METRICS, means, training_gap(evaluation.train, evaluation.scores))
+    scored, means = evaluation.scores, "Precision, recall and F1 are means over the classes."
+    if (threshold := scored.decision.threshold) is not None:
+        means += f" {scored.classes[1]!r} is predicted if its probability is above {format_number(threshold, 3)}."
+        return scores.scores_section(scored, METRICS, means)
+    return scores.scores_section(scored, METRICS, means, training_gap(evaluation.train, scored))
 
 
 def training_gap(train: Path, scores: Scores) -> str:
@@ -125,26 +132,35 @@ def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
     if truth.all() or not truth.any():
         return
     curves = threshold_curves(truth.astype(np.int64), rows[f"p_{classes[1]}"].to_numpy())
-    missed = misclassified(rows, best) > 0
-    taken = truth != missed  # what the baseline puts into the second class
-    precision = truth[taken].mean() if taken.any() else None
-    reached = (taken & missed).sum() / (~truth).sum(), (taken & truth).sum() / truth.sum(), precision
+    threshold = format_number(0.5 if (chosen := evaluation.scores.decision.threshold) is None else chosen, 3)
+    reached = {f"model at {threshold}": _reached(rows, truth), best: _reached(rows, truth, best)}
     note = (
         f"The test set by the threshold above which an example counts as {classes[1]}. The area under the ROC curve is "
         f"{format_number(evaluation.scores.model['test']['roc_auc'] or 0)}, the average precision "
-        f"{format_number(curves.average_precision)}. The dot is the decision of {best}."
+        f"{format_number(curves.average_precision)}. The dots are the decisions of the model, by the threshold "
+        f"{threshold}, and of {best}."
     )
-    picture = as_svg(plots.threshold_figure(curves, best, reached), "ROC curve, and precision by recall")
+    picture = as_svg(plots.threshold_figure(curves, reached), "ROC curve, and precision by recall")
     yield Section("ROC and precision-recall", note, [picture])
+
+
+def _reached(rows: pd.DataFrame, second: npt.NDArray[np.bool_], baseline: str | None = None) -> plots.Reached:
+    """Return what the decision of the model or a baseline reaches; `second` says which rows are of the second class."""
+    missed = misclassified(rows, baseline) > 0
+    taken = second != missed  # put into the second class
+    precision = second[taken].mean() if taken.any() else None
+    return (taken & missed).sum() / (~second).sum(), (taken & second).sum() / second.sum(), precision
 
 
 def calibration_section(evaluation: Evaluation) -> Section:
     """Return accuracy against confidence."""
     bins, test = evaluation.scores.calibration, evaluation.scores.model["test"]
-    examples = sum(one["examples"] for one in bins)
-    confidence = sum(one["examples"] * one["confidence"] for one in bins) / examples
+    confidence, right = (
+        np.average([one[name] for one in bins], weights=[one["examples"] for one in bins])
+        for name in ("confidence", "accuracy")
+    )
     note = (
-        f"On the test set the model is right in {test['accuracy']:.1%} of the examples, and its mean confidence is "
+        f"On the test set the most probable class is right in {right:.1%} of the examples, and its mean confidence is "
         f"{confidence:.1%}. The mean gap between the two over the bins is {test['ece']:.1%} (ECE)."
     )
     return Section(
@@ -154,19 +170,36 @@ def calibration_section(evaluation: Evaluation) -> Section:
     )
 
 
+def set_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield coverage and size of the sets of classes, if there are any."""
+    decision = evaluation.scores.decision
+    if decision.set_limits is None:
+        return
+    rows, test = evaluation.by("class"), evaluation.scores.model["test"]
+    classes = rows[rows["forecaster"] == "model"]
+    note = (
+        "A set has each class whose probability reaches the limit of this class, and the predicted class. It should "
+        f"contain the true class of at least {decision.coverage:.0%} of the examples of each class. On the test set, "
+        f"it contains that of {test['coverage']:.1%}, and has {test['set_size']:.2f} classes on average."
+        f"{_limited(classes, 'classes', 'coverage')}"
+    )
+    cells = _by_group(_worst(classes, "coverage"), ("coverage", "set_size"))
+    yield Section("Sets of classes", note, tables=[Table("", ["class", "examples", "coverage", "mean size"], cells)])
+
+
 def slice_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of metadata."""
-    tables, best = [], evaluation.scores.best_baseline
+    tables, best, metric = [], evaluation.scores.best_baseline, evaluation.scores.metric
     for column in [by for by in evaluation.table["by"].unique() if by not in ("all", "class")]:
         groups = evaluation.by(column)
         model = groups[groups["forecaster"] == "model"]
-        baseline = groups[groups["forecaster"] == best].set_index("group")["accuracy"]
+        baseline = groups[groups["forecaster"] == best].set_index("group")[metric]
         shown = evaluation.scores.shown
-        worst = _worst(model, "accuracy")
-        others = score_column("accuracy", baseline.loc[worst["group"]].tolist())
+        worst = _worst(model, metric)
+        others = score_column(metric, baseline.loc[worst["group"]].tolist())
         rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]
-        headings = ["", "examples", *(METRICS[key] for key in shown), f"accuracy of {best}"]
-        tables.append(Table(column + _limited(model, "groups", "accuracy"), headings, rows))
+        headings = ["", "examples", *(METRICS[key] for key in shown), f"{METRICS[metric]} of {best}"]
+        tables.append(Table(column + _limited(model, "groups", METRICS[metric]), headings, rows))
     if tables:
         yield Section("Slices", "The test set by the metadata of its examples.", tables=tables)
 

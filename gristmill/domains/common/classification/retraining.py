@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
@@ -91,19 +92,18 @@ class ClassifierRetraining:
         """Score the champion on examples that it has not seen, and compare them with its training data."""
         folders = champion.folders
         now, before = self._comparable(ingest, folders)
-        new = ~now.contents.isin(before.contents).to_numpy()
-        rows, labels = now.rows[new], now.labels[new]
-        if rows.empty:
+        new = replace(now, rows=now.rows[~now.contents.isin(before.contents).to_numpy()])
+        if new.rows.empty:
             return Drift(errors=None, inputs=[])
         trained, tested = (before.part(folders["preprocess"], part) for part in ("train", "test"))
         return combine_signs(
             errors=example_error_drift(
-                _misses(self.classify(folders["export"], ingest, rows), labels, now.classes),
+                self._misses(folders["export"], new),
                 misclassified(read_predictions(folders["evaluate"], "test")),
             ),
             inputs=[
-                category_drift("label", labels, trained.labels),
-                *self.input_drift(NewExamples(now, rows, tested, folders)),
+                category_drift("label", new.labels, trained.labels),
+                *self.input_drift(NewExamples(now, new.rows, tested, folders)),
             ],
         )
 
@@ -112,19 +112,33 @@ class ClassifierRetraining:
         return len(self._unseen(challenger, champion).rows)
 
     def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
-        """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test set.
+        """Return the errors of challenger, baselines and champion on the challenger's test set.
 
-        With a champion, only examples that neither model was trained or selected on are used.
+        With a champion, only examples that neither model was trained or selected on are used. An error counts 1. With a
+        threshold, it counts its cost by that of the champion, or of the challenger if the champion has none.
         """
         rows, errors = read_predictions(challenger["evaluate"], "test"), {}
         if champion is not None:
             unseen = self._unseen(challenger, champion)
             rows = rows.set_index("id").loc[unseen.rows["id"]]
-            classified = self.classify(champion.folders["export"], challenger["ingest"], unseen.rows)
-            errors[record.CHAMPION] = _misses(classified, unseen.labels, unseen.classes)
+            errors[record.CHAMPION] = self._misses(champion.folders["export"], unseen)
         baselines = Scores.read(challenger["evaluate"]).baselines
         errors |= {record.CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
-        return Contest("error rate", errors)
+        decision = Decision.read(challenger["evaluate"])
+        if decision.threshold is None:
+            return Contest("error rate", errors)
+        if champion is not None:  # so that all challengers are judged by the same costs
+            served = Decision.read(champion.folders["export"])
+            decision = decision if served.threshold is None else served
+        second = read_document(challenger["ingest"] / "summary.json")["classes"][1]
+        costs = decision.error_costs((rows["label"] == second).to_numpy())
+        return Contest("weighted error rate", {name: missed * costs for name, missed in errors.items()})
+
+    def _misses(self, export: Path, examples: IngestedExamples) -> npt.NDArray[np.float64]:
+        """Return 1 for each example that a bundle puts in another class, else 0."""
+        classified = self.classify(export, examples.folder, examples.rows)
+        predicted = np.array(examples.classes, object)[Decision.read(export).labels(classified)]
+        return np.asarray((predicted != examples.labels).astype(np.float64))
 
     def _unseen(self, challenger: Folders, champion: Champion) -> IngestedExamples:
         now, before = self._comparable(challenger["ingest"], champion.folders)
@@ -153,10 +167,3 @@ def _compared(data: IngestedExamples) -> pd.DataFrame:
     """Return content, class and part of examples."""
     columns = (data.contents, data.labels, data.rows["part"].fillna(""))
     return pd.DataFrame(dict(zip(_COMPARED, columns, strict=True)))
-
-
-def _misses(
-    probabilities: Probabilities, labels: npt.NDArray[np.object_], classes: list[str]
-) -> npt.NDArray[np.float64]:
-    """Return 1 for each example that is put in another class, else 0."""
-    return np.asarray((np.array(classes, object)[probabilities.argmax(axis=1)] != labels).astype(float))

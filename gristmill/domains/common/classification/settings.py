@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gristmill.settings.base import Share, TrainOnExamples
+from gristmill.settings.base import Columns, Settings, Share, TrainOnExamples
 
+Threshold = Share | Literal["f1", "balanced_accuracy"]  # of a probability, or the metric that it is chosen for
 Part = NonNegativeInt | Share  # number of examples, or their share
 
 
@@ -18,3 +19,11 @@ class Train(TrainOnExamples):
     stop_accuracy: Share | None = None  # ends training after an epoch with at least this training accuracy
     stop_loss: PositiveFloat | None = None  # ends training after an epoch with at most this training loss
     steps_per_epoch: PositiveInt | None = None  # updates per epoch; if omitted, an epoch shows all examples once
+
+
+class Evaluate(Settings):
+    """Scores of a classifier, and how it decides."""
+
+    slices: Columns = ()  # columns of the metadata to score by
+    threshold: Threshold | None = None  # above it, the second class is predicted; or metric to choose it; omit for none
+    coverage: Share | None = None  # predict sets that contain the true class with this probability; omit for none

@@ -88,7 +88,7 @@ def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bun
         "formats": ["saved_model"],
         "signatures": {
             "serving_default": (
-                "text -> probabilities, classes (their names, in the same order), label (the most probable name) and "
+                "text -> probabilities, classes (their names, in the same order), label (the predicted name) and "
                 "known (how many of its tokens are in the vocabulary)"
             )
         },

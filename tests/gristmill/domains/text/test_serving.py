@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.text import serving, text_classifier
 from gristmill.domains.text.settings import Preprocess
 from helpers.small_judged_texts import CLASSES, LENGTH, TESTED, Folders, probabilities, run_to_evaluate, texts_of
@@ -16,7 +17,7 @@ pytest_plugins = ["helpers.small_judged_texts"]
 
 def serve(folders: Folders, place: Path) -> Any:
     """Write the SavedModel of a run and return it loaded."""
-    serving.write(text_classifier.read(folders["train"]), CLASSES, place)
+    serving.write(text_classifier.read(folders["train"]), CLASSES, MOST_PROBABLE, place)
     return tf.saved_model.load(place)
 
 

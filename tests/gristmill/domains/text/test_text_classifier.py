@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import ops
 from scipy.special import softmax
 
+from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.common.classification.temperature import scale_probabilities
 from gristmill.domains.text import serving, text_classifier, tokenizer
 from gristmill.domains.text.model_shape import Shape
@@ -167,7 +168,7 @@ def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scal
 
 @pytest.mark.slow
 def test_a_process_without_gristmill_serves_the_average(average: TextClassifier, tmp_path: Path) -> None:
-    serving.write(average, ["red", "green", "blue"], tmp_path / "model")
+    serving.write(average, ["red", "green", "blue"], MOST_PROBABLE, tmp_path / "model")
     program = f"""
 import json, sys
 import tensorflow as tf

@@ -1,0 +1,153 @@
+"""How probabilities become a class and a set of classes, and how the limits are chosen."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.common.classification import scores
+from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
+from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
+from gristmill.domains.common.classification.evaluation import write_scores
+from gristmill.domains.common.classification.held_out import write_held_out
+from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
+from gristmill.domains.common.classification.report import ClassificationScores
+from gristmill.domains.common.classification.settings import Evaluate
+from gristmill.errors import RequestError
+
+SECOND = np.array([0.1, 0.2, 0.3, 0.4, 0.45, 0.6, 0.35, 0.55])  # of the second class
+TRUTH = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+
+
+def pairs(second: Any) -> Any:
+    return np.column_stack([1 - np.array(second), second])
+
+
+def test_f1_takes_the_threshold_that_finds_both_and_balanced_accuracy_that_of_the_highest_recall() -> None:
+    # above 0.5: one hit, one false alarm, F1 (10 / 12 + 2 / 4) / 2 = 0.667; above 0.325: two hits and three false
+    # alarms, F1 (6 / 9 + 4 / 7) / 2 = 0.619 and mean recall (3 / 6 + 2 / 2) / 2 = 0.75, against (5 / 6 + 1 / 2) / 2
+    assert best_threshold(TRUTH, pairs(SECOND), "f1") == 0.5
+    assert best_threshold(TRUTH, pairs(SECOND), "balanced_accuracy") == pytest.approx(0.325)
+
+
+@pytest.mark.parametrize(("metric", "score"), [("f1", scores.f1), ("balanced_accuracy", scores.recall)])
+def test_no_other_threshold_is_better(metric: str, score: Any) -> None:
+    random = np.random.default_rng(0)
+    truth = (random.random(300) < 0.2).astype(np.int64)
+    second = np.round(np.clip(0.3 * truth + random.normal(0.3, 0.2, 300), 0, 1), 2)  # with ties
+
+    def value(threshold: float) -> float:
+        labels = Decision(threshold).labels(pairs(second))
+        return float(score(scores.confusion(truth, labels, 2)).mean())
+
+    found = best_threshold(truth, pairs(second), metric)
+
+    assert value(found) == max(map(value, np.arange(-0.005, 1, 0.01)))
+    assert value(found) > value(0.5)
+
+
+def test_a_threshold_is_compared_in_the_precision_of_the_graph() -> None:
+    probabilities = pairs(np.float32([0.2, 0.21, 0.19]).astype(np.float64))
+
+    assert Decision(0.2).labels(probabilities).tolist() == [0, 1, 0]
+    assert MOST_PROBABLE.labels(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]])).tolist() == [1, 0]
+
+
+def test_limits_leave_out_the_smallest_probabilities_of_each_class() -> None:
+    # class 0 has 9 examples: of 10 with a new one, 10 % is one, so the limit is the smallest. Class 1 has too few: its
+    # limit is that of all 13, of which 14 * 10 % is one too.
+    own = [0.9, 0.8, 0.7, 0.95, 0.6, 0.85, 0.5, 0.99, 0.65]
+    truth = np.array([0] * 9 + [1] * 4)
+    probabilities = pairs([*(1 - np.array(own)), 0.3, 0.4, 0.9, 0.8])
+
+    assert set_limits(truth, probabilities, 0.9) == pytest.approx((0.5, 0.3))
+    assert set_limits(truth, probabilities, 0.8) == pytest.approx((0.6, 0.3))  # of five, 20 % is one
+    assert set_limits(truth[:3], probabilities[:3], 0.9) == (0.0, 0.0)
+
+
+def test_sets_cover_each_class() -> None:
+    random = np.random.default_rng(1)
+    shares, half = [0.7, 0.2, 0.1], 20_000
+    truth = random.choice(3, 2 * half, p=shares)
+    logits = np.eye(3)[truth] * [2.0, 1.5, 1.0] + random.normal(0, 1, (2 * half, 3)) + np.log(shares)
+    made = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    limits = set_limits(truth[:half], made[:half], 0.9)
+
+    sets = Decision(None, 0.9, limits).sets(made[half:])
+
+    covered, limited = sets[np.arange(half), truth[half:]], (made[half:] >= limits)[np.arange(half), truth[half:]]
+    for label in range(3):
+        of_class = truth[half:] == label
+        assert limited[of_class].mean() == pytest.approx(0.9, abs=0.02)
+        assert covered[of_class].mean() >= limited[of_class].mean()
+
+
+def test_a_set_has_the_predicted_class_even_below_its_limit() -> None:
+    decision = Decision(0.3, 0.9, (0.9, 0.9))
+
+    assert decision.set_names(pairs([0.5, 0.05, 0.95]), ["cat", "dog"]) == ["dog", "cat", "dog"]
+    assert Decision(0.3, 0.9, (0.5, 0.1)).set_names(pairs([0.5, 0.2]), ["cat", "dog"]) == ["cat|dog", "cat|dog"]
+
+
+def test_predictions_have_the_probability_of_the_predicted_class_and_its_set() -> None:
+    made = pairs([0.4, 0.1, np.nan])
+
+    rows = predicted_classes({"id": ["a", "b", "c"]}, made, ["cat", "dog"], Decision(0.3, 0.9, (0.7, 0.35)))
+
+    assert list(rows) == ["id", "predicted", "probability", "set", "p_cat", "p_dog"]
+    assert rows["predicted"].tolist()[:2] == ["dog", "cat"]
+    assert rows["probability"].tolist()[:2] == [0.4, 0.9]
+    assert rows["set"].tolist()[:2] == ["dog", "cat"]
+    assert rows.loc[2, ["predicted", "set"]].isna().all()
+    assert probability_of(rows.head(2), "predicted").tolist() == [0.4, 0.9]
+    assert "set" not in predicted_classes({}, made, ["cat", "dog"])
+
+
+def dataset(classes: list[str], validation: int = 8) -> LabelledDataset:
+    parts = ["validation"] * validation + ["test"] * 8
+    labels = np.tile(TRUTH, 2)[-len(parts) :]
+    return LabelledDataset(pd.DataFrame({"id": map(str, range(len(parts))), "label": labels, "part": parts}), classes)
+
+
+def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> None:
+    data, made = dataset(["no", "yes"]), pairs(SECOND)
+    write_held_out(data, np.arange(8), made, tmp_path)
+    (tmp_path / "training.json").write_text("{}")
+    baseline = pairs(SECOND / 10)
+    by_model = {"model": {"validation": made, "test": made}, "linear": {"validation": baseline, "test": baseline}}
+
+    settings = Evaluate(threshold="balanced_accuracy", coverage=0.7)
+    rows = write_scores(data, by_model, (), tmp_path, {}, tmp_path, settings)
+
+    found = ClassificationScores.read(tmp_path)
+    assert found.decision == Decision.read(tmp_path)
+    assert found.decision.threshold == pytest.approx(0.325)
+    assert found.confusion == [[3, 3], [0, 2]]
+    assert rows["test"]["predicted"].tolist() == np.where(SECOND > 0.325, "yes", "no").tolist()
+    assert read_predictions(tmp_path, "test")["predicted by linear"].tolist() == rows["test"]["predicted"].tolist()
+    assert (found.metric, found.test, found.headline.baseline) == ("recall", 0.75, 0.75)
+    assert found.model["test"]["accuracy"] == 5 / 8
+    # 70 %: of seven probabilities of "no" with a new one, two are left out, so that the limit is the second smallest,
+    # 0.55; "yes" has too few, and of nine among all, two are left out: 0.4
+    assert found.decision.set_limits == pytest.approx((0.55, 0.4))
+    assert found.model["test"]["coverage"] == pytest.approx(7 / 8)
+
+
+def test_a_number_needs_no_held_out_predictions(tmp_path: Path) -> None:
+    data = dataset(["no", "yes"], validation=0)
+    write_held_out(data, np.zeros(0, np.int64), np.zeros((0, 2)), tmp_path)
+
+    decisions = choose_decisions(Evaluate(threshold=0.2), data, {"model": {}, "majority": {}}, tmp_path)
+
+    assert decisions == {"model": Decision(0.2), "majority": Decision(0.2)}
+    assert decisions["model"].error_costs(np.array([True, False])).tolist() == pytest.approx([1.6, 0.4])
+    with pytest.raises(RequestError, match=r"there are none. Set preprocess.validation"):
+        choose_decisions(Evaluate(coverage=0.9), data, {"model": {}}, tmp_path)
+
+
+def test_a_threshold_needs_two_classes(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"'f1': needs two classes; the data has 3. Leave it out"):
+        choose_decisions(Evaluate(threshold="f1"), dataset(["a", "b", "c"]), {}, tmp_path)
