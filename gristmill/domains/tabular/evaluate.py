@@ -13,6 +13,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts, fit_baseline
 from gristmill.domains.common.classification.evaluation import check_slices, write_scores
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.scores import log_loss
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.common.selection import summary_of
@@ -23,7 +24,7 @@ from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
-from gristmill.domains.tabular.settings import Evaluate
+from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.training.saved_network import as_tensors
@@ -59,7 +60,8 @@ def evaluate(
     `examples.parquet`. The time that each candidate takes for a row is added to `microseconds`.
 
     Raises:
-        RequestError: a slice is not a category or a column of metadata, or slices are given for a number.
+        RequestError: a slice is not a category or a column of metadata, the decision does not fit the data, or settings
+            of classes are given for a number.
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     predicted = {MODEL: honest_predictions(train, data)}
@@ -79,6 +81,7 @@ def evaluate(
     if data.layout.classes:
         counts = _score_classes(data, predicted, evaluate, train, tried, out)
     else:
+        _check_no_settings_of_classes(evaluate)
         counts = _score_numbers(data, predicted, train, tried, out)
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
@@ -86,6 +89,12 @@ def evaluate(
         dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
         write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
     return counts
+
+
+def _check_no_settings_of_classes(settings: Evaluate) -> None:
+    for name, value in settings:
+        if value:
+            raise RequestError(f"evaluate.{name} is for classes, but ingest.task is 'regression'. Leave it out.")
 
 
 def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path) -> dict[str, int]:
@@ -105,7 +114,7 @@ def _score_classes(
     labelled = data.labelled
     check_slices(settings.slices, labelled)
     by_model = {name: {part: values[data.at(part)] for part in PARTS} for name, values in predicted.items()}
-    rows = write_scores(labelled, by_model, settings.slices, train, tried, out)
+    rows = write_scores(labelled, by_model, settings.slices, train, tried, out, settings)
     wrong_labels = write_wrong_labels(labelled, train, rows["test"], out)
     row_examples.write(data, rows["test"], wrong_labels, out)
     return {f"{part}_rows": len(of_part) for part, of_part in rows.items()} | {"likely_wrong_labels": len(wrong_labels)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
@@ -45,7 +46,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         tolerance = export.tolerance * unit
         expected = predicted[rows].reshape(len(rows), -1).astype(np.float32)
         difference = check_parity(reload, out, export.formats, inputs[rows], expected, tolerance)
-    write_document(out / "signature.json", signature(data.layout, export))
+    write_document(out / "signature.json", signature(data.layout, export) | Decision.read(evaluate).as_json())
     write_exported(out, evaluate, parity=difference)
     return {"formats": len(export.formats), "parity_rows": len(rows)}
 

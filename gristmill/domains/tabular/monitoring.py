@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.monitoring import hits
+from gristmill.domains.common.classification.monitoring import coverage_of_sets, hits
 from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.retraining import errors_on_test
 from gristmill.monitoring.live_rows import LiveRows, with_truth
-from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
+from gristmill.monitoring.prediction_columns import ANSWERED, DAY, RUN, SCORE, TRUTH
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.runs.retraining_record import Champion, Drift, Folders
@@ -31,13 +31,14 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     layout, target = known.layout, known.layout.target
     rows = with_truth(log, truth, target)
     if layout.classes:
-        score = hits(rows, target)
+        metric, score = "accuracy", hits(rows, target)
     else:
-        score = np.abs(rows[TRUTH].to_numpy(np.float64) - rows[target].to_numpy(np.float64))
-    rows = rows.assign(**{DAY: rows[ANSWERED].dt.tz_localize(None), SCORE: score, COVERED: np.nan, LEVEL: np.nan})
+        metric, score = "mae", np.abs(rows[TRUTH].to_numpy(np.float64) - rows[target].to_numpy(np.float64))
+    day = rows[ANSWERED].dt.tz_localize(None)
+    rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run)})
     own = rows[(rows[RUN] == run) & rows[target].notna()]
     drift = _drift(own, known, champion.folders) if len(own) else Drift(errors=None, inputs=[])
-    return LiveRows(rows, {name: name for name in layout.categories if name in rows}, drift)
+    return LiveRows(rows, {name: name for name in layout.categories if name in rows}, drift, metric=metric)
 
 
 def _drift(rows: pd.DataFrame, known: dataset.Prepared, champion: Folders) -> Drift:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
 from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.dataset import raw_inputs
@@ -28,8 +29,8 @@ def predict(
 ) -> pd.DataFrame:
     """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
 
-    Of classes, `probability` and `p_<class>` follow. Rows come from `paths`, where the target is not read and may be
-    missing, or from the ingest artifact `ingested`. The column that identifies a row comes first; an ingest artifact
+    Of classes, `probability`, `set` and `p_<class>` follow. Rows come from `paths`, where the target is not read and
+    may be missing, or from the ingest artifact `ingested`. The column that identifies a row comes first; an ingest artifact
     does not have it.
 
     Raises:
@@ -52,4 +53,4 @@ def predict(
     if not signature.get("classes"):
         return shown.assign(**{PREDICTED: predicted[:, 0]})
     examples = {str(name): shown[name].tolist() for name in shown}
-    return predicted_classes(examples, predicted.astype(np.float64), signature["classes"])
+    return predicted_classes(examples, predicted.astype(np.float64), signature["classes"], Decision.read(export))

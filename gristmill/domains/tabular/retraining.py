@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.domains.common.classification.retraining import contest_of_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.errors import RequestError, short_repr
@@ -71,9 +73,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
     own = layout.target
     return combine_signs(
-        errors=example_error_drift(
-            errors_of(new[own], _champion_predictions(folders, layout, new), layout), errors_on_test(tested, layout)
-        ),
+        errors=example_error_drift(_champion_errors(folders, layout, new), errors_on_test(tested, layout)),
         inputs=[
             *(
                 number_drift(name, new[name].to_numpy(), trained[name].to_numpy())
@@ -98,7 +98,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the errors of challenger, baselines and champion on the challenger's test set.
 
     With a champion, only rows that neither model was trained or selected on are used. The error of a number is the
-    absolute one; that of a class is 1 if it is wrong, else 0.
+    absolute one; for that of a class see `contest_of_classes`.
     """
     data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
     baselines = Scores.read(challenger["evaluate"]).baselines
@@ -110,18 +110,11 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         _check_readable(challenger["ingest"], known.layout)
         unseen = _unseen_rows(data, known)
         tested = data.table[data.parts == "test"]
-        predicted = _champion_predictions(champion.folders, known.layout, tested)
-        errors[record.CHAMPION] = errors_of(tested[data.layout.target], predicted, known.layout)
-    metric = "error rate" if data.layout.classes else "mae"
-    return Contest(metric, {name: values[unseen] for name, values in errors.items()})
-
-
-def errors_of(truth: "pd.Series[Any]", predicted: Values, layout: Layout) -> Values:
-    """Return the error of each prediction: the absolute one of a number, 1 for a wrong class and 0 for a right one."""
-    if not layout.classes:
-        return np.asarray(np.abs(truth.to_numpy(np.float64) - predicted))
-    named = np.array(layout.classes, object)[predicted.argmax(axis=1)]
-    return np.asarray(named != truth.to_numpy(object), np.float64)
+        errors[record.CHAMPION] = _champion_errors(champion.folders, known.layout, tested)
+    errors = {name: values[unseen] for name, values in errors.items()}
+    if data.layout.classes:
+        return contest_of_classes(errors, rows["label"][unseen], challenger, champion)
+    return Contest("mae", errors)
 
 
 def errors_on_test(rows: pd.DataFrame, layout: Layout, name: str = MODEL) -> Values:
@@ -150,10 +143,14 @@ def _test_predictions(folders: Folders) -> pd.DataFrame:
     return read_predictions(folders["evaluate"], "test")
 
 
-def _champion_predictions(champion: Folders, layout: Layout, rows: pd.DataFrame) -> Values:
-    """Return the predictions of the champion's bundle: numbers (rows,), or probabilities (rows, classes)."""
+def _champion_errors(champion: Folders, layout: Layout, rows: pd.DataFrame) -> Values:
+    """Return the errors of the champion's bundle: absolute ones of numbers, or 1 for a wrong class, else 0."""
     predicted: Values = bundle.load(champion["export"])(layout.inputs(rows)).astype(np.float64)
-    return predicted if layout.classes else predicted[:, 0]
+    truth = rows[layout.target]
+    if not layout.classes:
+        return np.asarray(np.abs(truth.to_numpy(np.float64) - predicted[:, 0]))
+    named = np.array(layout.classes, object)[Decision.read(champion["export"]).labels(predicted)]
+    return np.asarray(named != truth.to_numpy(object), np.float64)
 
 
 def _check_readable(ingest: Path, layout: Layout) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share, TrainOnExamples
 from gristmill.settings.data_schema import Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
@@ -72,12 +73,6 @@ class Train(TrainOnExamples):
 
     loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised numbers; the loss of classes is cross-entropy
     class_weights: Literal["balanced"] | None = None  # weight rows so that all classes count equally; omit for none
-
-
-class Evaluate(Settings):
-    """Scores of the model and of two baselines: the mean or the most frequent class, and a linear model."""
-
-    slices: Columns = ()  # categories and metadata by which the scores of classes are split
 
 
 class Export(Settings):

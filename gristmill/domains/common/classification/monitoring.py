@@ -29,14 +29,8 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     names = getattr(ingest, "names", {})  # class name of each label in the data
     column = truth_column(ingest)
     rows = with_truth(log, truth.assign(**{TRUTH: truth[TRUTH].replace(names)}), column)
-    day, covered = rows[ANSWERED].dt.tz_localize(None), np.full(len(rows), np.nan)
-    coverage = Decision.read(champion.folders["evaluate"]).coverage
-    if coverage is not None and "set" in rows:
-        of_run = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()
-        sets = zip(rows.loc[of_run, "set"].str.split("|"), rows.loc[of_run, TRUTH], strict=True)
-        covered[of_run] = [label in answered for answered, label in sets]
-    level = np.nan if coverage is None else coverage
-    rows = rows.assign(**{DAY: day, SCORE: hits(rows, column), COVERED: covered, LEVEL: level})
+    day = rows[ANSWERED].dt.tz_localize(None)
+    rows = rows.assign(**{DAY: day, SCORE: hits(rows, column), **coverage_of_sets(rows, champion, run)})
     own = rows[(rows[RUN] == run) & rows[column].notna()]
     tested = read_predictions(champion.folders["evaluate"], "test")
     drift = Drift(errors=None, inputs=[])
@@ -52,3 +46,13 @@ def hits(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
     """Return 1 for each row whose class in a column is the truth, 0 for others, NaN where one is not known."""
     known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
     return np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)
+
+
+def coverage_of_sets(rows: pd.DataFrame, champion: Champion, run: str) -> dict[str, Any]:
+    """Return `COVERED` and `LEVEL`: whether the sets of classes that a run's model answered contain the truth."""
+    covered, level = np.full(len(rows), np.nan), Decision.read(champion.folders["evaluate"]).coverage
+    if level is not None and "set" in rows:
+        answered = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()
+        pairs = rows.loc[answered, ["set", TRUTH]].astype("str").itertuples(index=False)
+        covered[answered] = [truth in names.split("|") for names, truth in pairs]
+    return {COVERED: covered, LEVEL: np.nan if level is None else level}

@@ -1,8 +1,9 @@
 """Retraining of classifiers: new examples, drift, and the errors of champion, challenger and baselines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,11 @@ from gristmill.retraining.example_drift import category_drift, example_error_dri
 from gristmill.retraining.gate import Contest
 from gristmill.runs import retraining_record as record
 from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, InputDrift, LostRows
+from gristmill.runs.scores import FILE as SCORES_FILE
 from gristmill.runs.scores import Scores
 from gristmill.util.table_io import read_document, read_table
+
+Values = npt.NDArray[np.float64]
 
 _COMPARED = (CONTENT, "label", "part")  # columns whose change counts
 
@@ -114,8 +118,8 @@ class ClassifierRetraining:
     def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
         """Return the errors of challenger, baselines and champion on the challenger's test set.
 
-        With a champion, only examples that neither model was trained or selected on are used. An error counts 1. With a
-        threshold, it counts its cost by that of the champion, or of the challenger if the champion has none.
+        With a champion, only examples that neither model was trained or selected on are used. For the errors see
+        `contest_of_classes`.
         """
         rows, errors = read_predictions(challenger["evaluate"], "test"), {}
         if champion is not None:
@@ -124,15 +128,7 @@ class ClassifierRetraining:
             errors[record.CHAMPION] = self._misses(champion.folders["export"], unseen)
         baselines = Scores.read(challenger["evaluate"]).baselines
         errors |= {record.CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
-        decision = Decision.read(challenger["evaluate"])
-        if decision.threshold is None:
-            return Contest("error rate", errors)
-        if champion is not None:  # so that all challengers are judged by the same costs
-            served = Decision.read(champion.folders["export"])
-            decision = decision if served.threshold is None else served
-        second = read_document(challenger["ingest"] / "summary.json")["classes"][1]
-        costs = decision.error_costs((rows["label"] == second).to_numpy())
-        return Contest("weighted error rate", {name: missed * costs for name, missed in errors.items()})
+        return contest_of_classes(errors, rows["label"], challenger, champion)
 
     def _misses(self, export: Path, examples: IngestedExamples) -> npt.NDArray[np.float64]:
         """Return 1 for each example that a bundle puts in another class, else 0."""
@@ -161,6 +157,25 @@ class ClassifierRetraining:
     def _ingested(self, ingest: Path) -> IngestedExamples:
         rows = read_table(ingest / self.table)
         return IngestedExamples(ingest, rows, self.content, read_document(ingest / "summary.json")["classes"])
+
+
+def contest_of_classes(
+    missed: Mapping[str, Values], truth: "pd.Series[Any]", challenger: Folders, champion: Champion | None
+) -> Contest:
+    """Return the contest of classifiers, given 1 for each example of a wrong class, else 0; `truth` has the classes.
+
+    With a threshold, an error counts its cost by that of the champion, so that several challengers can be compared, or
+    by that of the challenger if the champion has none.
+    """
+    decision = Decision.read(challenger["evaluate"])
+    if decision.threshold is None:
+        return Contest("error rate", dict(missed))
+    if champion is not None:
+        served = Decision.read(champion.folders["export"])
+        decision = decision if served.threshold is None else served
+    second = read_document(challenger["evaluate"] / SCORES_FILE)["classes"][1]
+    costs = decision.error_costs((truth == second).to_numpy())
+    return Contest("weighted error rate", {name: errors * costs for name, errors in missed.items()})
 
 
 def _compared(data: IngestedExamples) -> pd.DataFrame:
