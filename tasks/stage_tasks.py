@@ -69,7 +69,7 @@ def train(run: Run, made: Made) -> Made:
     their artifacts are in the cache. A candidate that the run leaves out is never used. A candidate whose training
     failed is not fitted to the blocks.
     """
-    _check_slices(run)
+    _check_evaluate(run)
     _check_blocks(run)
     found: Made = {}
     untried = []
@@ -165,12 +165,14 @@ def _all_made(run: Run, stages: list[Stage]) -> bool:
     return True
 
 
-def _check_slices(run: Run) -> None:
-    """Check the columns to slice scores by, because evaluate would fail only after the training."""
-    if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
-        from gristmill.domains.common.classification.evaluation import check_slices
+def _check_evaluate(run: Run) -> None:
+    """Check settings of the scores of classes, because evaluate would fail only after the training."""
+    settings: Any = run.pipeline.tables["evaluate"]
+    if any(getattr(settings, name, None) for name in ("slices", "threshold")):
+        from gristmill.domains.common.classification.evaluation import check_evaluate
 
-        check_slices(slices, _prepared(run))
+        data = _prepared(run)
+        check_evaluate(settings, getattr(data, "labelled", data))
 
 
 def _check_blocks(run: Run) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
-from gristmill.domains.common.classification.evaluation import check_slices, write_scores
+from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.settings import Evaluate
@@ -24,7 +24,6 @@ from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
-from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.training.saved_network import as_tensors
@@ -64,6 +63,7 @@ def evaluate(
             of classes are given for a number.
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
+    check_evaluate(evaluate, data.labelled)
     predicted = {MODEL: honest_predictions(train, data)}
     predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()}
 
@@ -81,7 +81,6 @@ def evaluate(
     if data.layout.classes:
         counts = _score_classes(data, predicted, evaluate, train, tried, out)
     else:
-        _check_no_settings_of_classes(evaluate)
         counts = _score_numbers(data, predicted, train, tried, out)
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
@@ -89,12 +88,6 @@ def evaluate(
         dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
         write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
     return counts
-
-
-def _check_no_settings_of_classes(settings: Evaluate) -> None:
-    for name, value in settings:
-        if value:
-            raise RequestError(f"evaluate.{name} is for classes, but ingest.task is 'regression'. Leave it out.")
 
 
 def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path) -> dict[str, int]:
@@ -112,7 +105,6 @@ def _score_classes(
 ) -> dict[str, int]:
     """Write predictions, scores and examples of classes; return the number of rows that were scored."""
     labelled = data.labelled
-    check_slices(settings.slices, labelled)
     by_model = {name: {part: values[data.at(part)] for part in PARTS} for name, values in predicted.items()}
     rows = write_scores(labelled, by_model, settings.slices, train, tried, out, settings)
     wrong_labels = write_wrong_labels(labelled, train, rows["test"], out)

@@ -30,8 +30,8 @@ def predict(
     """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
 
     Of classes, `probability`, `set` and `p_<class>` follow. Rows come from `paths`, where the target is not read and
-    may be missing, or from the ingest artifact `ingested`. The column that identifies a row comes first; an ingest artifact
-    does not have it.
+    may be missing, or from the ingest artifact `ingested`. The column that identifies a row comes first; an ingest
+    artifact does not have it.
 
     Raises:
         DataError: a file cannot be read.

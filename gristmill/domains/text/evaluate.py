@@ -13,7 +13,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts, fit_baseline
 from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
-    check_slices,
+    check_evaluate,
     held_out_and_test,
     parts_to_score,
     write_scores,
@@ -71,7 +71,7 @@ def evaluate(
             not in the vocabulary.
     """
     data, classifier, tried = dataset.read(preprocess), text_classifier.read(train), succeeded(candidates)
-    check_slices(evaluate.slices, data)
+    check_evaluate(evaluate, data)
     embedding = embedding_of_vocabulary(classifier, data)
     if embedding or not candidates:
         projector.check_words_known(evaluate.neighbours, embedding)

@@ -13,7 +13,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts, fit_baseline
 from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
-    check_slices,
+    check_evaluate,
     held_out_and_test,
     parts_to_score,
     write_scores,
@@ -65,7 +65,7 @@ def evaluate(
         RequestError: the decision does not fit the data, or a slice is not a column of the source's metadata.
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
-    check_slices(evaluate.slices, data)
+    check_evaluate(evaluate, data)
     parts = parts_to_score(data)
 
     def predict(baseline: Majority | LinearPixels) -> ProbabilitiesByPart:

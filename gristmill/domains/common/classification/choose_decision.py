@@ -41,14 +41,9 @@ def choose_decisions(
     chosen on their predictions of the validation set; without one, that of the model.
 
     Raises:
-        RequestError: there are more than two classes for a threshold, or no held-out predictions.
+        RequestError: there are no held-out predictions.
     """
     threshold, coverage, names = settings.threshold, settings.coverage, data.classes
-    if threshold is not None and len(names) != 2:
-        raise RequestError(
-            f"evaluate.threshold = {threshold!r}: needs two classes; the data has {len(names)}. Leave it out: the most "
-            "probable class is predicted."
-        )
     if not isinstance(threshold, str) and coverage is None:
         return dict.fromkeys(by_model, Decision(threshold))
     rows = read_held_out(train)

@@ -28,14 +28,26 @@ from gristmill.util.table_io import write_document, write_table
 ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
 
-_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece", "coverage")  # metrics to show if space is limited
+_MAIN_METRICS = ("accuracy", "f1", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 
-def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
-    """Raise a `RequestError` for a slice that is not a column of metadata, or that has a name of the scores."""
-    for name in slices:
+def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
+    """Raise a `RequestError` for settings that do not fit the data; `data` of a target that is a number has no classes.
+
+    A slice must be a column of metadata without a name of the scores, and a threshold needs two classes.
+    """
+    if not data.classes:
+        for name, value in settings:
+            if value:
+                raise RequestError(f"evaluate.{name}: is for classes, but the target is a number. Leave it out.")
+    for name in settings.slices:
         if name not in data.columns:
             raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
+    if settings.threshold is not None and len(data.classes) != 2:
+        raise RequestError(
+            f"evaluate.threshold = {settings.threshold!r}: needs two classes; the data has {len(data.classes)}. Leave "
+            "it out: the most probable class is predicted."
+        )
 
 
 def parts_to_score(data: LabelledDataset) -> list[str]:
@@ -64,7 +76,7 @@ def write_scores(
     `settings` say how to decide, and `more` are further values of `scores.json`.
 
     Raises:
-        RequestError: `evaluate.threshold` or `evaluate.coverage` does not fit the data.
+        RequestError: there are no held-out predictions to choose how to decide.
     """
     decisions = choose_decisions(settings, data, by_model, train)
     rows, tables = {}, []

@@ -133,7 +133,7 @@ def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
         return
     curves = threshold_curves(truth.astype(np.int64), rows[f"p_{classes[1]}"].to_numpy())
     threshold = format_number(0.5 if (chosen := evaluation.scores.decision.threshold) is None else chosen, 3)
-    reached = {f"model at {threshold}": _reached(rows, truth), best: _reached(rows, truth, best)}
+    reached = {f"at {threshold}": _reached(rows, truth), best: _reached(rows, truth, best)}
     note = (
         f"The test set by the threshold above which an example counts as {classes[1]}. The area under the ROC curve is "
         f"{format_number(evaluation.scores.model['test']['roc_auc'] or 0)}, the average precision "

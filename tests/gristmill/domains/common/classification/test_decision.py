@@ -1,5 +1,6 @@
 """How probabilities become a class and a set of classes, and how the limits are chosen."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
-from gristmill.domains.common.classification.evaluation import write_scores
+from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
@@ -148,6 +149,14 @@ def test_a_number_needs_no_held_out_predictions(tmp_path: Path) -> None:
         choose_decisions(Evaluate(coverage=0.9), data, {"model": {}}, tmp_path)
 
 
-def test_a_threshold_needs_two_classes(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"'f1': needs two classes; the data has 3. Leave it out"):
-        choose_decisions(Evaluate(threshold="f1"), dataset(["a", "b", "c"]), {}, tmp_path)
+@pytest.mark.parametrize(
+    ("classes", "settings", "message"),
+    [
+        (["a", "b", "c"], Evaluate(threshold="f1"), "evaluate.threshold = 'f1': needs two classes; the data has 3."),
+        (["a", "b"], Evaluate(slices=("shop",)), "evaluate.slices: unknown column 'shop'"),
+        ([], Evaluate(coverage=0.9), "evaluate.coverage: is for classes, but the target is a number. Leave it out."),
+    ],
+)
+def test_settings_must_fit_the_data(classes: list[str], settings: Evaluate, message: str) -> None:
+    with pytest.raises(RequestError, match=f"^{re.escape(message)}"):
+        check_evaluate(settings, dataset(classes))
