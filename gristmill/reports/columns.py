@@ -35,15 +35,18 @@ def importance_sections(file: Path) -> Iterator[Section]:
     metric, error, features = metric_name(ranking["metric"]), ranking["error"], ranking["features"]
     note = (
         f"Rise of the {metric} on the {ranking['part']} set ({format_number(error)} of {ranking['examples']:,} "
-        f"{ranking['of']}) when one feature is shuffled: mean and standard deviation of {ranking['repeats']} shuffles. "
+        f"{ranking['of']}) when one feature is shuffled: mean of {ranking['repeats']} shuffles, and interval by the "
+        f"bootstrap over the {ranking['of']}. If the interval contains 0, the rise could be chance. "
         "About 0 means that the model does not need the feature. It may still be informative: correlated features "
         "share their information, so each looks unimportant. Shuffling also creates examples that never occur."
     )
-    # The error is part of each column, so that rounding errors do not ask for more decimals.
-    rises = format_numbers([error, *(feature["rise"] for feature in features)], digits=3, sign=True)[1:]
-    deviations = format_numbers([error, *(feature["deviation"] for feature in features)], digits=3)[1:]
+    # The error is among the numbers, so that rounding errors do not ask for more decimals.
+    values = [feature[key] for feature in features for key in ("rise", "low", "high")]
+    shown = format_numbers([error, *values], digits=2, sign=True)[1:]
+    rises, lows, highs = shown[::3], shown[1::3], shown[2::3]
+    intervals = [f"{low} to {high}" if low != MISSING else MISSING for low, high in zip(lows, highs, strict=True)]
     shares = [f"{feature['rise'] / error:+.0%}" if error else MISSING for feature in features]
     names = [feature["feature"] for feature in features]
-    headings = ["feature", f"rise of {metric}", "±", f"of the {metric}"]
-    table = Table.of_columns("", headings, [names, rises, deviations, shares])
+    headings = ["feature", f"rise of {metric}", f"{ranking['level']:.0%} interval", f"of the {metric}"]
+    table = Table.of_columns("", headings, [names, rises, intervals, shares])
     yield Section("Importance of the features", note, tables=[table])

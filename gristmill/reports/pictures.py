@@ -65,9 +65,19 @@ def panels(titles: "Sequence[str]", label: str) -> "tuple[Figure, list[Axes]]":
 
 def name_ticks(axes: "Axes", names: "Sequence[str]") -> None:
     """Label the x-axis with names, at the positions 0, 1, …"""
-    axes.set_xticks(range(len(names)), [shorten(name, 14) for name in names], parse_math=False)
-    if sum(map(len, names)) > _MAX_LETTERS_SIDE_BY_SIDE:
-        axes.tick_params(axis="x", rotation=30)
+    is_wide = sum(map(len, names)) > _MAX_LETTERS_SIDE_BY_SIDE
+    slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if is_wide else {}
+    axes.set_xticks(range(len(names)), [shorten(name, 14) for name in names], parse_math=False, **slanted)
+
+
+def date_ticks(axes: "Axes") -> None:
+    """Label the x-axis with a few dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator: Any = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
+    formatter: Any = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(formatter)
 
 
 def shorten(text: str, length: int) -> str:
@@ -76,11 +86,12 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
 
 
-def legend(axes: "Axes", **place: Any) -> None:
-    """Draw a legend of all lines in one row, above the axes unless `place` says where."""
-    place = place or {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
+def legend(axes: "Axes", of_figure: bool = False, **place: Any) -> None:
+    """Draw a legend of all lines in one row, above the axes, or their figure, unless `place` says where."""
+    place = place or ({"loc": "outside upper left"} if of_figure else {"loc": "lower left", "bbox_to_anchor": (0, 1.0)})
     handles, names = axes.get_legend_handles_labels()
-    axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
+    owner: Any = axes.figure if of_figure else axes
+    owner.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
 def log_scale(axes: "Axes") -> None:

@@ -1,5 +1,7 @@
 """Permutation importance: the rise of a model's error when a feature is shuffled among the examples.
 
+The interval of a rise is that of the bootstrap over the examples, so it is wide if few examples make the rise.
+
 Sources: Breiman, "Random Forests", Machine Learning 45(1), 2001; for any model: Fisher, Rudin and Dominici, "All Models
 are Wrong, but Many are Useful", JMLR 20(177), 2019.
 """
@@ -10,15 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.util.block_bootstrap import confidence_interval
+
 IMPORTANCE_FILE = "importance.json"  # in the artifact of evaluate, if there is more than one feature
 
+_LEVEL = 0.95
 _REPEATS = 5
 _MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 _SEED = 0
 
 Order = npt.NDArray[np.int64]  # positions of examples, (examples,)
-Error = Callable[[str, Order], float]
-"""Return the error of predictions with one feature permuted by the given order of examples."""
+Losses = Callable[[str, Order], npt.NDArray[np.float64]]
+"""Return the loss of each example, (examples,), with one feature permuted by the given order of examples."""
 
 
 def sample_positions(count: int) -> Order:
@@ -26,16 +31,29 @@ def sample_positions(count: int) -> Order:
     return np.sort(np.random.default_rng(_SEED).permutation(count)[:_MAX_EXAMPLES])
 
 
-def importance(features: Iterable[str], error: Error, count: int) -> dict[str, Any]:
+def importance(
+    features: Iterable[str], losses: Losses, count: int, block: int = 0, is_root: bool = False
+) -> dict[str, Any]:
     """Return the error of `count` examples, and its rise with each feature shuffled, the largest rise first.
 
-    A feature's `rise` is the mean of five shuffles, `deviation` their standard deviation.
+    The error is the mean loss, or its square root. A feature's `rise` is the mean of five shuffles, with a confidence
+    interval from `low` to `high`, which are None for too few examples (`block_bootstrap.py`). `block` is the number of
+    neighbouring examples that may depend on each other.
     """
     random, names = np.random.default_rng(_SEED), list(features)
-    unshuffled = error(names[0], np.arange(count))
-    rises = {name: [error(name, random.permutation(count)) - unshuffled for _ in range(_REPEATS)] for name in names}
-    ranked = [
-        {"feature": name, "rise": float(np.mean(rises[name])), "deviation": float(np.std(rises[name]))}
-        for name in sorted(names, key=lambda name: -np.mean(rises[name]))
-    ]
-    return {"error": unshuffled, "examples": count, "repeats": _REPEATS, "features": ranked}
+    unshuffled = losses(names[0], np.arange(count))
+    error = _error(unshuffled, is_root)
+    ranked: list[dict[str, Any]] = []
+    for name in names:
+        shuffled = np.mean([losses(name, random.permutation(count)) for _ in range(_REPEATS)], axis=0)
+        # The difference of two roots is the difference of their squares over their sum.
+        sum_of_roots = _error(shuffled, is_root) + error if is_root else 1.0
+        rises = (shuffled - unshuffled) / (sum_of_roots or 1.0)
+        low, high = confidence_interval(rises, _LEVEL, block) or (None, None)
+        ranked.append({"feature": name, "rise": float(rises.mean()), "low": low, "high": high})
+    ranked.sort(key=lambda feature: -feature["rise"])
+    return {"error": error, "examples": count, "repeats": _REPEATS, "level": _LEVEL, "features": ranked}
+
+
+def _error(losses: npt.NDArray[np.float64], is_root: bool) -> float:
+    return float(np.sqrt(losses.mean()) if is_root else losses.mean())

@@ -12,7 +12,7 @@ import pandas as pd
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
 from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import validation_probabilities
-from gristmill.domains.common.classification.scores import log_loss
+from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
@@ -142,15 +142,12 @@ def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any
     rows = data.at("test")
     rows = rows[sample_positions(len(rows))]
     table, truth = data.table.iloc[rows], data.truth[rows]
-    metric, measure = ("log_loss", _log_loss) if data.layout.classes else ("mae", mae)
 
-    def error(column: str, order: Order) -> float:
+    def losses(column: str, order: Order) -> Values:
         shuffled = table.copy()
         shuffled[column] = table[column].to_numpy()[order]
-        return measure(truth, predict_target(network, data.layout.inputs(shuffled)))
+        predicted = predict_target(network, data.layout.inputs(shuffled))
+        return log_losses(truth.astype(np.int64), predicted) if data.layout.classes else np.abs(truth - predicted)
 
-    return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, error, len(rows))
-
-
-def _log_loss(truth: Values, probabilities: Values) -> float:
-    return log_loss(truth.astype(np.int64), probabilities)
+    metric = "log_loss" if data.layout.classes else "mae"
+    return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, losses, len(rows))

@@ -1,11 +1,12 @@
-"""Plots of a report on tabular regression."""
+"""Plots of a report on a table."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, by_part
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, name_ticks, panels
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, date_ticks, legend, name_ticks, panels
 from gristmill.reports.scores import PART_NAMES
 
 if TYPE_CHECKING:
@@ -43,31 +44,40 @@ def residual_figure(test: pd.DataFrame) -> "Figure":
     return figure
 
 
-def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame) -> "Figure":
-    """Draw residuals by the values of each feature."""
+def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame, dates: Sequence[str] = ()) -> "Figure":
+    """Draw residuals by the values of each feature; `dates` names those that are dates."""
     figure, axes = panels(list(map(str, features)), "residual")
     test = _sampled(test)
     features = features.loc[test.index]
     for single, name in zip(axes, features, strict=True):
         single.axhline(0, color=TRUTH, linewidth=0.8)
-        single.plot(_positions(single, features[name]), test["y"] - test["model"], ".", color=MODEL, markersize=3)
+        places = _positions(single, features[name], name in dates)
+        single.plot(places, test["y"] - test["model"], ".", color=MODEL, markersize=3)
     return figure
 
 
-def dependence_figure(table: pd.DataFrame, target: str) -> "Figure":
-    """Draw the mean prediction by the value of each feature, and class; `table` is that of `partial_dependence`."""
+def dependence_figure(table: pd.DataFrame, target: str, dates: Sequence[str] = ()) -> "Figure":
+    """Draw the mean prediction by the value of each feature, and class; `table` is that of `partial_dependence`.
+
+    `dates` names the features that are dates. Of those and of numbers, a dotted line is that of an empty cell.
+    """
     figure, axes = panels(list(table["feature"].unique()), target)
     low, high = table["prediction"].min(), table["prediction"].max()
     several = table["class"].nunique() > 1
-    for single, (_, of_feature) in zip(axes, table.groupby("feature", sort=False), strict=True):
-        for name, rows in of_feature.groupby("class", sort=False):
-            is_number = rows["number"].notna().all()
-            values = rows["number"] if is_number else rows["name"]
-            style, colour = "-" if is_number else "o", None if several else MODEL  # None: the next colour
-            single.plot(_positions(single, values), rows["prediction"], style, label=name, color=colour)
+    for single, (feature, of_feature) in zip(axes, table.groupby("feature", sort=False), strict=True):
+        is_date, is_number = feature in dates, bool(of_feature["number"].notna().any())
+        is_line = is_date or is_number
+        for at, (name, rows) in enumerate(of_feature.groupby("class", sort=False)):
+            colour = f"C{at}" if several else MODEL
+            empty = rows[(rows["name"] == "") & rows["number"].isna()] if is_line else rows[:0]
+            given = rows.drop(index=empty.index)
+            places = _positions(single, given["number" if is_number else "name"], is_date)
+            single.plot(places, given["prediction"], "-" if is_line else "o", label=name, color=colour)
+            for level in empty["prediction"]:
+                single.axhline(level, color=colour, linestyle=":")
         single.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
     if several:
-        legend(axes[0])
+        legend(axes[0], of_figure=True)
     return figure
 
 
@@ -76,12 +86,15 @@ def _sampled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows if len(rows) <= MAX_DOTS else rows.sample(MAX_DOTS, random_state=0)
 
 
-def _positions(axes: "Axes", values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return where values are on the x-axis: numbers as they are, names at places that are labelled with them."""
+def _positions(axes: "Axes", values: "pd.Series[Any]", is_date: bool) -> "pd.Series[Any]":
+    """Return where values are on the x-axis: numbers and dates as they are, names at places labelled with them."""
+    if is_date:
+        date_ticks(axes)
+        return pd.to_datetime(values.replace("", None).str[:10])
     if pd.api.types.is_numeric_dtype(values):
         return values
     names = list(values.value_counts().index[:MAX_NAMES])
-    name_ticks(axes, names)
+    name_ticks(axes, [name or "(empty)" for name in names])
     return values.map({name: at for at, name in enumerate(names)})
 
 

@@ -11,7 +11,7 @@ from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification import report as classification
 from gristmill.domains.tabular import dataset, plots
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
-from gristmill.domains.tabular.partial_dependence import MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
+from gristmill.domains.tabular.partial_dependence import MAX_CLASSES, MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
 from gristmill.reports.columns import importance_sections, missing_count, statistics_table
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -89,9 +89,8 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str, fe
     )
     test = predictions[predictions["part"] == "test"]
     pictures = [as_svg(plots.residual_figure(test), "Residuals by prediction, and their histogram")]
-    pictures.append(
-        as_svg(plots.residuals_by_feature_figure(test, data.table.loc[test.index, features]), "Residuals by feature")
-    )
+    by_feature = plots.residuals_by_feature_figure(test, data.table.loc[test.index, features], data.layout.dates)
+    pictures.append(as_svg(by_feature, "Residuals by feature"))
     note = f"Truth minus prediction, on the test set, by prediction and by feature{_limited(data)}.{sampled}"
     yield Section("Residuals", note, pictures)
 
@@ -131,9 +130,12 @@ def dependence_sections(evaluated: Path, data: Prepared) -> Iterator[Section]:
         f"panels have the same scale. At most {MAX_FEATURES} features, the most important first. Features that depend "
         "on each other make combinations that never occur."
     )
-    yield Section(
-        "Partial dependence", note, [as_svg(plots.dependence_figure(table, label), "Mean prediction by feature")]
-    )
+    if (table["number"].isna() & (table["name"] == "")).any():
+        note += " A dotted line is the prediction for an empty cell."
+    if len(classes) > MAX_CLASSES:
+        note += f" Only the {MAX_CLASSES} most frequent classes are shown."
+    figure = plots.dependence_figure(table, label, data.layout.dates)
+    yield Section("Partial dependence", note, [as_svg(figure, "Mean prediction by feature")])
 
 
 def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:

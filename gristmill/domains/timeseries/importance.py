@@ -7,11 +7,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from gristmill.domains.common.permutation_importance import Order, importance, sample_positions
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
-from gristmill.domains.timeseries.score_table import groupings, losses, mean_score, past_errors
+from gristmill.domains.timeseries.score_table import ROOT_METRICS, losses, past_errors
 from gristmill.training.saved_network import predict_in_batches
 
 
@@ -30,16 +31,19 @@ def importance_of_channels(
     starts = starts[sample_positions(len(starts))]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
     forecasts = Forecasts(starts, truth)
-    units, whole = past_errors(data, part, forecasts), next(groupings(data, forecasts))
+    units = past_errors(data, part, forecasts)
+    block = -(-data.layout.horizon // data.layout.stride)  # windows that overlap
 
-    def error(feature: str, order: Order) -> float:
+    def losses_of(feature: str, order: Order) -> npt.NDArray[np.float64]:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
         predicted = predict_in_batches(network, shuffled).astype(np.float64)
         loss = losses(truth, levels_of(predicted, levels)[0], *units)[metric]
-        return float(mean_score(metric, whole.sum(loss))[0])
+        counted = np.broadcast_to(loss.counted, truth.shape)
+        of_windows = np.where(counted, loss.values, 0.0).sum(axis=(1, 2))
+        return np.asarray(of_windows * len(starts) / (counted.sum() or np.nan))  # the mean is that of counted values
 
-    ranking = importance(features, error, len(starts))
+    ranking = importance(features, losses_of, len(starts), block, metric in ROOT_METRICS)
     if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part
         return None
     return {"part": part, "metric": metric, "of": "windows"} | ranking

@@ -105,7 +105,7 @@ def everything(bare: Evidence, run: RunOutputs) -> Evidence:
     pipeline = bare.pipeline
     schedule = pipeline.tables["schedule"].model_copy(update={"cron": "0 6 * * 1", "max_age": "60 days"})
     pipeline = replace(pipeline, tables={**pipeline.tables, "schedule": schedule})
-    importance = {"error": 1.0, "features": [{"feature": "rain", "rise": 0.5, "deviation": 0.1}]}
+    importance = {"error": 1.0, "features": [{"feature": "rain", "rise": 0.5, "low": 0.3}]}
     quiet = ErrorDrift(count=9, mean=1, mean_before=1, large=2, run=1, run_before=1, probability=0.5)
     return replace(
         bare,
@@ -167,12 +167,12 @@ def place(seen: Evidence, l2: float, validation: float, tried: bool = True) -> L
 
 
 def test_features_that_raise_no_error_are_named(bare: Evidence, run: RunOutputs) -> None:
-    features = [{"feature": "rain", "rise": 0.5, "deviation": 0.1}, {"feature": "wind", "rise": 0.1, "deviation": 0.1}]
+    features = [{"feature": "rain", "rise": 0.5, "low": 0.3}, {"feature": "wind", "rise": 0.1, "low": -0.1}]
     seen = replace(bare, last_run=replace(run, importance={"error": 1.0, "features": features}))
 
     assert of(seen, "Data", 2) == (
         "not passed",
-        "the error does not rise when shuffled: wind. Run without, and compare",
+        "the error does not rise by more than chance when shuffled: wind. Run without, and compare",
     )
 
 

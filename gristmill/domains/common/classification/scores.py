@@ -27,8 +27,13 @@ def accuracy(truth: Labels, predicted: Labels) -> float:
 
 def log_loss(truth: Labels, probabilities: Values) -> float:
     """Mean negative logarithm of the true class's probability, from 0 (certain and right) up; lower is better."""
+    return float(log_losses(truth, probabilities).mean())
+
+
+def log_losses(truth: Labels, probabilities: Values) -> Values:
+    """Return the negative logarithm of the true class's probability, (examples,)."""
     of_truth = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(of_truth, _MIN_PROBABILITY, 1)).mean())
+    return -np.log(np.clip(of_truth, _MIN_PROBABILITY, 1))
 
 
 def brier(truth: Labels, probabilities: Values) -> float:

@@ -44,3 +44,21 @@ def test_the_cost_is_bounded() -> None:
 
     assert found["feature"].nunique() == len(asked) == MAX_FEATURES
     assert max(asked) <= 200 * 19
+
+
+def test_of_many_classes_the_most_frequent_are_shown_and_an_empty_cell_is_a_value() -> None:
+    classes = [f"c{at}" for at in range(9)]
+    kind = [*classes[1:], *classes[1:], classes[0]]  # the training set does not have the first
+    table = pd.DataFrame({"size": [np.nan, *range(16)], "seen": ["", *["2024-03-01"] * 16], "kind": kind})
+    layout = Layout("kind", ["size"], {}, {}, {}, dates=["seen"], classes=classes)
+    parts = np.array(["train"] * 15 + ["test"] * 2)
+
+    found = partial_dependence(
+        Prepared(table, parts, layout), ["size", "seen"], lambda rows: np.tile(np.arange(9.0), (len(rows), 1))
+    )
+
+    assert found["class"].unique().tolist() == classes[1:]
+    assert found["prediction"].tolist() == pytest.approx([float(name[1:]) for name in found["class"]])
+    first = found[found["class"] == "c1"]
+    assert first.loc[first["feature"] == "seen", "name"].tolist() == ["2024-03-01", ""]
+    assert np.isnan(first.loc[first["feature"] == "size", "number"].tolist()[-1])

@@ -36,8 +36,8 @@ def test_only_what_the_network_sees_counts() -> None:
     assert (found["part"], found["of"], found["examples"]) == ("validation", "windows", 20)
     first, *others = found["features"]
     assert first["feature"] == "y1"
-    assert first["deviation"] > 0
-    assert [(other["rise"], other["deviation"]) for other in others] == [(0, 0)] * 3
+    assert 0 < first["low"] < first["rise"] < first["high"]
+    assert [(other["rise"], other["low"], other["high"]) for other in others] == [(0, 0, 0)] * 3
 
 
 def test_the_error_is_that_of_the_forecasts_themselves() -> None:
