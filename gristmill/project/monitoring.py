@@ -127,7 +127,8 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
     reads_tables = isinstance(source, Csv | Jsonl | Parquet)
     like = source.model_copy(update={"prepare": None}) if reads_tables else Csv(kind="csv", path="truth.csv")
     reader: Any = reader_of(str(place), like, name)
-    column, is_number = next((one for one in ids if one in logged), ids[0]), pipeline.domain == "tabular"
+    column = next((one for one in ids if one in logged), ids[0])
+    is_number = getattr(pipeline.tables["ingest"], "task", None) == "regression"
     frame = reader.read((place,), [column, *([] if is_number else [target])], [target] if is_number else []).frame
     truth = frame[target] if is_number else as_ids(frame[target])
     found = pd.DataFrame({ID: as_ids(frame[column]), TRUTH: truth}).dropna()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
@@ -14,13 +15,25 @@ from gristmill.domains.common.classification.decision import MOST_PROBABLE, Deci
 from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.monitoring import coverage_of_sets
 from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
-from gristmill.domains.common.classification.report import ClassificationScores
+from gristmill.domains.common.classification.report import (
+    ClassificationScores,
+    read_evaluation,
+    scores_section,
+    set_sections,
+    threshold_sections,
+)
+from gristmill.domains.common.classification.retraining import contest_of_classes
+from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.errors import RequestError
+from gristmill.monitoring.prediction_columns import COVERED, LEVEL, RUN, TRUTH
+from gristmill.runs.retraining_record import Champion
+from gristmill.util.table_io import write_document
 
 SECOND = np.array([0.1, 0.2, 0.3, 0.4, 0.45, 0.6, 0.35, 0.55])  # of the second class
-TRUTH = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+LABELS = np.array([0, 0, 0, 0, 0, 0, 1, 1])
 
 
 def pairs(second: Any) -> Any:
@@ -30,8 +43,8 @@ def pairs(second: Any) -> Any:
 def test_f1_takes_the_threshold_that_finds_both_and_balanced_accuracy_that_of_the_highest_recall() -> None:
     # above 0.5: one hit, one false alarm, F1 (10 / 12 + 2 / 4) / 2 = 0.667; above 0.325: two hits and three false
     # alarms, F1 (6 / 9 + 4 / 7) / 2 = 0.619 and mean recall (3 / 6 + 2 / 2) / 2 = 0.75, against (5 / 6 + 1 / 2) / 2
-    assert best_threshold(TRUTH, pairs(SECOND), "f1") == 0.5
-    assert best_threshold(TRUTH, pairs(SECOND), "balanced_accuracy") == pytest.approx(0.325)
+    assert best_threshold(LABELS, pairs(SECOND), "f1") == 0.5
+    assert best_threshold(LABELS, pairs(SECOND), "balanced_accuracy") == pytest.approx(0.325)
 
 
 @pytest.mark.parametrize(("metric", "score"), [("f1", scores.f1), ("balanced_accuracy", scores.recall)])
@@ -109,7 +122,7 @@ def test_predictions_have_the_probability_of_the_predicted_class_and_its_set() -
 
 def dataset(classes: list[str], validation: int = 8) -> LabelledDataset:
     parts = ["validation"] * validation + ["test"] * 8
-    labels = np.tile(TRUTH, 2)[-len(parts) :]
+    labels = np.tile(LABELS, 2)[-len(parts) :]
     return LabelledDataset(pd.DataFrame({"id": map(str, range(len(parts))), "label": labels, "part": parts}), classes)
 
 
@@ -135,6 +148,69 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     # 0.55; "yes" has too few, and of nine among all, two are left out: 0.4
     assert found.decision.set_limits == pytest.approx((0.55, 0.4))
     assert found.model["test"]["coverage"] == pytest.approx(7 / 8)
+    evaluation = read_evaluation({"evaluate": tmp_path, "train": tmp_path})
+    assert "'yes' is predicted if its probability is above 0.325." in scores_section(evaluation).note
+    (curves,), (sets,) = threshold_sections(evaluation), set_sections(evaluation)
+    assert "the decisions of the model, by the threshold 0.325, and of linear" in curves.note
+    assert "at least 70% of the examples of each class. On the test set, it contains that of 87.5%" in sets.note
+    assert [row[:3] for row in sets.tables[0].rows] == [["no", "6", "83.3%"], ["yes", "2", "100.0%"]]
+
+
+def test_the_graph_decides_like_the_scores() -> None:
+    probabilities = np.random.default_rng(0).dirichlet([1, 1], 50).astype(np.float32)
+    names = np.array(["no", "yes"], object)
+
+    for decision in (MOST_PROBABLE, Decision(0.3), Decision(float(probabilities[7, 1]))):
+        answer = answer_in_graph(tf.constant(probabilities), ["no", "yes"], decision)
+        labels = [label.decode() for label in answer["label"].numpy()]
+        assert labels == names[decision.labels(probabilities.astype(np.float64))].tolist()
+        assert answer["classes"].shape == (50, 2)
+
+
+def written(folder: Path, decision: Decision) -> Path:
+    """Write the scores of a run of the classes `no` and `yes`."""
+    folder.mkdir()
+    write_document(folder / "scores.json", {"classes": ["no", "yes"], **decision.as_json()})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("challenger", "champion", "errors"),
+    [
+        (None, 0.2, [1, 1, 0]),  # a pipeline without a threshold
+        (0.3, None, [1.4, 0.6, 0]),  # no threshold when the champion was trained
+        (0.3, 0.2, [1.6, 0.4, 0]),
+        (0.3, "none", [1.4, 0.6, 0]),  # no champion
+    ],
+)
+def test_a_contest_weights_errors_by_the_champions_threshold(
+    tmp_path: Path, challenger: float | None, champion: Any, errors: list[float]
+) -> None:
+    new = {"evaluate": written(tmp_path / "new", Decision(challenger))}
+    old = None if champion == "none" else Champion({"export": written(tmp_path / "old", Decision(champion))}, {})
+
+    found = contest_of_classes({"x": np.array([1.0, 1, 0])}, pd.Series(["yes", "no", "yes"]), new, old)
+
+    assert found.errors["x"].tolist() == pytest.approx(errors)
+    assert found.metric == ("weighted error rate" if challenger else "error rate")
+
+
+def test_the_coverage_of_logged_sets_is_that_of_the_model_that_serves(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            RUN: ["a", "a", "a", "a", "b"],
+            "set": ["no", "no|yes", None, "yes", "no"],
+            TRUTH: ["yes", "yes", "no", None, "no"],
+        }
+    )
+    served = Champion({"evaluate": written(tmp_path / "new", Decision(None, 0.9, (0.5, 0.5)))}, {})
+    plain = Champion({"evaluate": written(tmp_path / "old", MOST_PROBABLE)}, {})
+
+    found = coverage_of_sets(rows, served, "a")
+
+    assert np.array_equal(found[COVERED], [0, 1, np.nan, np.nan, np.nan], equal_nan=True)
+    assert found[LEVEL] == 0.9
+    assert np.isnan(coverage_of_sets(rows, plain, "a")[COVERED]).all()
 
 
 def test_a_number_needs_no_held_out_predictions(tmp_path: Path) -> None:
