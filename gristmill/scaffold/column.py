@@ -11,11 +11,12 @@ import pandas as pd
 
 from gristmill.errors import short_repr
 from gristmill.sources.number_cells import MULTIPLIER, parse_numbers
+from gristmill.sources.parts import PARTS
 from gristmill.sources.rows import MAX_NUMBER
 
 Parse = Callable[["pd.Series[Any]"], "pd.Series[float]"]
 
-_ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # in the names of columns
+_ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs", "row", "rownames", "unnamed"}
 _ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
 _DECORATED_NUMBER = (  # -1,234.50 €, 2,50,000 or 1.1k
     rf"[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?\s?([%$€£¥]|{MULTIPLIER})?"
@@ -50,13 +51,19 @@ class SampledColumn:
         return int(self.cells.nunique())
 
     @property
-    def _words(self) -> set[str]:
-        return set(re.split(r"[^a-z]+", self.name.lower()))
+    def words(self) -> set[str]:
+        """Return the words of the name: customer and id of `customerID`, `customer_id` and `Customer ID`."""
+        return words_of(self.name)
 
     @property
     def is_named_like_id(self) -> bool:
         """Return whether the name says that the column identifies something."""
-        return not _ID_WORDS.isdisjoint(self._words)
+        return not _ID_WORDS.isdisjoint(self.words)
+
+    @property
+    def names_parts(self) -> bool:
+        """Return whether the cells name training, validation and test set, or two of them."""
+        return self.distinct > 1 and {str(cell).lower() for cell in self.cells.dropna().unique()} <= {*PARTS}
 
     @property
     def is_category(self) -> bool:
@@ -70,17 +77,22 @@ class SampledColumn:
         values = self.numbers
         if values is None or self.empty or len(values) < 3:
             return False
-        named = not _ROW_NUMBER_WORDS.isdisjoint(self._words) and self.distinct == len(values)
-        return named or bool((np.diff(values) == 1).all())
+        named = not _ROW_NUMBER_WORDS.isdisjoint(self.words) and self.distinct == len(values)
+        return (named and bool((values % 1 == 0).all())) or bool((np.diff(values) == 1).all())
+
+    @property
+    def why_constant(self) -> str:
+        """Return why the values tell nothing about a row; empty if they may."""
+        if self.distinct < 2:
+            return "holds one value" if self.distinct else "is empty"
+        return "numbers the rows" if self.numbers_rows else ""
 
     @property
     def why_useless(self) -> str:
-        """Return why nothing can be learned from the column; empty if something can."""
-        if self.distinct < 2:
-            return "holds one value" if self.distinct else "is empty"
-        if self.empty > len(self.cells) / 2:
+        """Return why the column cannot be a number that is predicted or forecast from; empty if it can."""
+        if self.distinct > 1 and self.empty > len(self.cells) / 2:
             return f"is mostly empty, {self.empty:,} of {len(self.cells):,} cells"
-        return "numbers the rows" if self.numbers_rows else ""
+        return self.why_constant
 
     @cached_property
     def bad(self) -> "pd.Series[bool]":
@@ -131,6 +143,11 @@ class SampledColumn:
     @cached_property
     def _parsed(self) -> "pd.Series[float]":
         return self.parse(self.unmarked)
+
+
+def words_of(name: str) -> set[str]:
+    """Return the words of a name in lower case, which other characters or capital letters separate."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
 
 
 def missing_marks(cells: "pd.Series[str]") -> list[str]:

@@ -3,7 +3,6 @@
 Each choice must lower the error of a linear forecast on blocks before the test set (`linear_forecast.py`).
 """
 
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries.known_features import features
 from gristmill.domains.timeseries.settings import Preprocess
+from gristmill.scaffold.column import words_of
 from gristmill.scaffold.linear_forecast import Features, LinearForecast, Values
 from gristmill.scaffold.proposal import Guess
 
@@ -126,7 +126,7 @@ def _known_features(times: pd.DatetimeIndex, key: str, value: Any, frequency: st
 
 
 def _is_named_like_known(name: str) -> bool:
-    return not _KNOWN_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+    return not _KNOWN_WORDS.isdisjoint(words_of(name))
 
 
 def _listed(gains: dict[str, float]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gristmill.errors import DataError
+from gristmill.scaffold.column import words_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.folders import why_no_classes
 from gristmill.scaffold.photos import names_photos
@@ -73,7 +74,7 @@ def _of_table(data: Data) -> Choice:
 
 def _counts_times(name: str) -> bool:
     """Return whether a column of consecutive numbers is named like times rather than like rows."""
-    return is_named_like_time(name) and _COUNTING_WORDS.isdisjoint(re.split("[^a-z]+", name.lower()))
+    return is_named_like_time(name) and _COUNTING_WORDS.isdisjoint(words_of(name))
 
 
 def _find_series(table: SampledTable) -> Choice:

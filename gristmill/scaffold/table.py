@@ -57,6 +57,10 @@ class SampledTable:
             raise DataError(f"{self.rows.name}: no column {name!r}. Columns: {', '.join(map(repr, self.columns))}.")
         return self.columns[name]
 
+    def is_text(self, name: str) -> bool:
+        """Return whether a column can be read as text, which floating-point numbers of Parquet and JSON cannot."""
+        return isinstance(self.source, Csv) or _try_read(self.source, self.files, [name], []) is not None
+
     def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":
         """Return the table with those of the columns as numbers that hold yes and no, in a CSV file."""
         words: dict[str, dict[str, int]] = {}

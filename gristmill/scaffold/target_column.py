@@ -1,7 +1,7 @@
 """Choice of the column to predict or of classes, and notes on unused columns and on inputs that may leak the target."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -78,9 +78,7 @@ def choose_class_column(
             f"{table.rows.name}: no column of classes, which repeats a few values (different values: {counts}). "
             "Add one, or name it with --target."
         )
-    likely = [
-        column for column in found if not _CLASS_WORDS.isdisjoint(re.split(r"[^a-z]+", column.name.lower()))
-    ] or found
+    likely = [column for column in found if not _CLASS_WORDS.isdisjoint(column.words)] or found
     chosen = min(likely, key=lambda column: column.distinct)
     others = "; choose another with --target" if len(found) > 1 else ""
     return chosen, f"{chosen.distinct} different values in {len(chosen.cells):,} rows{others}"
@@ -88,29 +86,38 @@ def choose_class_column(
 
 def unused_notes(table: SampledTable, used: Collection[str], others: Mapping[str, str] | None = None) -> list[str]:
     """Return one note for each reason why columns are not used; `others` has the reasons for usable ones."""
-    reasons: dict[str, list[str]] = {}
+    reasons = {}
     for column in table.columns.values():
         if column.name not in used:
             problem = column.why_not_numbers and f"{column.why_not_numbers} to use it"
             found = problem or column.why_useless or (others or {}).get(column.name)
-            reasons.setdefault(found or _described(column), []).append(repr(column.name))
+            reasons[column.name] = found or describe_texts(column)
+    return left_out_notes(reasons)
+
+
+def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
+    """Return one note for each of the reasons why columns are left out."""
+    columns: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        columns.setdefault(reason, []).append(repr(name))
     return [
         f"Not used: {_listed(names)}, {'each of which' if len(names) > 1 else 'which'} {reason}."
-        for reason, names in reasons.items()
+        for reason, names in columns.items()
     ]
 
 
-def _described(column: SampledColumn) -> str:
+def describe_texts(column: SampledColumn) -> str:
     """Return what a column of texts holds, and how it could be read as numbers or times if it looks like them."""
     texts = f"holds {column.distinct:,} different texts"
+    described = "has another value in each row" if column.distinct == len(column.cells) else texts
     if column.numbers is not None or not column.distinct:
-        return texts
+        return described
     texts_such_as = f"{texts} such as {short_repr(column.cells.dropna().iloc[0])}"
     if unit := column.possible_unit:
         setting = toml_value({column.name: unit})
         return f"{texts_such_as}; if {unit!r} is a unit, set the source's units = {setting}"
     if not is_named_like_time(column.name):
-        return texts
+        return described
     return (
         f"{texts_such_as}; if these are times, write them in source.prepare as 2024-01-31, or with English names of "
         "months"
@@ -140,7 +147,7 @@ def _why_no_target(column: SampledColumn) -> str:
     if found := column.why_not_numbers or column.why_useless:
         return found
     if column.possible_unit:
-        return _described(column)
+        return describe_texts(column)
     return f"holds texts such as {short_repr(column.cells.dropna().iloc[0])}"
 
 
@@ -155,19 +162,24 @@ def leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[s
 
 def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
     """Return how a column tells the target; empty if it does not."""
-    rows = pd.DataFrame({"target": target.numbers, "cell": column.cells, "number": column.numbers}).dropna(
-        subset=["target", "cell"]
-    )
-    if rows.empty:
-        return ""
-    if column.numbers is not None and target.distinct > 2:
-        rank = abs(rows["target"].rank().corr(rows["number"].rank()))
-        if rank >= _MIN_RANK_CORRELATION:
+    known = target.cells.notna().to_numpy()
+    cells, values = column.cells[known].astype(object), target.cells[known].astype(object)
+    if column.numbers is not None and target.numbers is not None and target.distinct > 2:
+        both = pd.DataFrame({"target": target.numbers, "number": column.numbers}).dropna().rank()
+        if (rank := abs(both["target"].corr(both["number"]))) >= _MIN_RANK_CORRELATION:
             return f"follows the target (rank correlation {rank:.4f})"
-    if column.distinct * _MIN_ROWS_PER_VALUE > len(rows):
-        return ""
+    if share := _determined_share(cells.isna(), values):
+        return f"tells the target by whether it is empty, in {share:.1%} of the rows"
+    if share := _determined_share(cells, values):
+        return f"tells the target: each of its {column.distinct:,} values goes with one, in {share:.1%} of the rows"
+    return ""
+
+
+def _determined_share(cells: "pd.Series[Any]", target: "pd.Series[Any]") -> float:
+    """Return the share of rows whose cell tells the target if that is nearly all of them and not by chance, or 0."""
+    rows = pd.DataFrame({"cell": cells, "target": target}).dropna()
+    if rows.empty or rows["cell"].nunique() * _MIN_ROWS_PER_VALUE > len(rows):
+        return 0.0
     usual = rows.groupby("cell")["target"].agg(lambda values: values.value_counts().iloc[0]).sum() / len(rows)
     by_chance = rows["target"].value_counts(normalize=True).iloc[0]
-    if usual < _MIN_DETERMINED_SHARE or 1 - usual > (1 - by_chance) / 10:
-        return ""
-    return f"tells the target: each of its {column.distinct:,} values goes with one, in {usual:.1%} of the rows"
+    return 0.0 if usual < _MIN_DETERMINED_SHARE or 1 - usual > (1 - by_chance) / 10 else float(usual)

@@ -21,7 +21,6 @@ from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
 from gristmill.sources.packed import read_bytes
-from gristmill.sources.parts import PARTS
 from gristmill.sources.rows import TableSource
 from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
@@ -54,7 +53,7 @@ def propose(data: Data, target: str | None) -> Proposal:
 
 def _from_table(data: Data, target: str | None) -> Proposal:
     table = read_table(data)
-    part = next((column for column in table.columns.values() if _names_parts(column)), None)
+    part = next((column for column in table.columns.values() if column.names_parts), None)
     text = longest_texts(table)
     label, why = choose_class_column(table, {text.name, *([part.name] if part else [])}, target)
     guesses = [
@@ -75,10 +74,6 @@ def mean_lengths(column: SampledColumn) -> tuple[float, float]:
     """Return the mean number of words and of characters in a cell."""
     cells = column.cells.fillna("").astype("str")
     return float(cells.map(lambda text: len(text.split())).mean()), float(cells.map(len).mean())
-
-
-def _names_parts(column: SampledColumn) -> bool:
-    return column.distinct > 1 and {str(cell).lower() for cell in column.cells.dropna().unique()} <= {*PARTS}
 
 
 def longest_texts(table: SampledTable) -> SampledColumn:

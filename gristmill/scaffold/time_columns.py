@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.parse_times import PARTS, guess_format, read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, short_repr
-from gristmill.scaffold.column import SampledColumn
+from gristmill.scaffold.column import SampledColumn, words_of
 from gristmill.scaffold.table import SampledTable
 from gristmill.sources.rows import Rows
 
@@ -124,8 +124,7 @@ def find_outlier(table: SampledTable, times: TimeColumns) -> str:
 def holds_times_of_day(column: SampledColumn) -> bool:
     """Return whether all cells of a column are times of day, such as 14:30, or hours by the name of the column."""
     if column.numbers is not None:
-        words = set(re.split(r"[^a-z]+", column.name.lower()))
-        return not _HOUR_WORDS.isdisjoint(words) and bool(column.numbers.between(0, 24).all())
+        return not _HOUR_WORDS.isdisjoint(column.words) and bool(column.numbers.between(0, 24).all())
     return bool(column.cells.astype("str").str.strip().str.fullmatch(_TIME_OF_DAY).all())
 
 
@@ -157,7 +156,7 @@ def _are_times(cells: "pd.Series[Any]", time_format: str | None) -> "pd.Series[b
 
 def is_named_like_time(name: str) -> bool:
     """Return whether the name of a column contains a word for times."""
-    return not _TIME_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+    return not _TIME_WORDS.isdisjoint(words_of(name))
 
 
 def _may_hold_times(column: SampledColumn) -> bool:

@@ -37,10 +37,14 @@ def as_text(cells: "pd.Series[Any]") -> "pd.Series[str]":
     return cells.convert_dtypes().astype("string").fillna("").astype(object)
 
 
+def are_dates(cells: "pd.Series[str]") -> "pd.Series[bool]":
+    """Return which cells are ISO dates of the calendar."""
+    written = cells.str.fullmatch(DATE)
+    return written & pd.to_datetime(cells.where(written).str[:10], errors="coerce").notna()
+
+
 def _check_dates(rows: Rows, cells: "pd.Series[str]") -> None:
-    valid = (cells == "") | cells.str.fullmatch(DATE)
-    valid &= pd.to_datetime(cells.where(valid).replace("", None).str[:10], errors="coerce").notna() | (cells == "")
-    bad: npt.NDArray[np.bool_] = ~valid.to_numpy(bool)
+    bad: npt.NDArray[np.bool_] = ~((cells == "") | are_dates(cells)).to_numpy(bool)
     if bad.any():
         first = int(bad.argmax())
         raise rows.unusable(

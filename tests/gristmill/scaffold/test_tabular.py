@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.tabular import propose
@@ -73,18 +73,19 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
 
     assert draft.values()["ingest"] == {
         "target": "price",
+        "task": "regression",
         "numbers": ["rooms", "age"],
         "categories": ["town"],
-        "missing": "drop",
     }
     assert draft.notes == [
         "Not used: 'id', which numbers the rows.",
-        "Not used: 'name', which holds 60 different texts.",
+        "Not used: 'name', which has another value in each row.",
         "Not used: 'country', 'empty', each of which holds one value.",
         "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells to use it.",
     ]
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
-    assert whys["missing"] == "rows with an empty cell: 1 of 60"
+    assert whys["numbers"] == "remove those that contain the target; 1 empty cell in 'age'"
+    assert whys["task"] == "59 different numbers"
     assert whys["target"] == "the last of 3 numeric columns; choose another with --target"
 
 
@@ -131,7 +132,7 @@ def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
     assert draft.values()["source"]["missing"] == ["-", "N/A"]
     assert draft.values()["ingest"]["numbers"] == ["rooms", "age"]
     whys = {guess.key: guess.why for table in draft.tables.values() for guess in table}
-    assert whys["missing"] == "rows with an empty cell: 3 of 60"
+    assert whys["numbers"].endswith("; 3 empty cells in 'age'")
     (mark,) = (guess for guess in draft.tables["source"] if guess.key == "missing")
     assert mark.why == "treated as empty among the numbers of 'age'"
     assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
@@ -144,18 +145,19 @@ def test_booleans_are_names(tmp_path: Path) -> None:
 
     assert draft.values()["ingest"] == {
         "target": "rooms",
+        "task": "regression",
         "numbers": ["x"],
         "categories": ["new"],
-        "missing": "drop",
     }
 
 
 def test_another_target_can_be_named(proposed: Propose) -> None:
     assert proposed(COLUMNS, target="rooms").values()["ingest"]["target"] == "rooms"
-    with pytest.raises(RequestError, match=r"^--target town: 3 classes, but no domain classifies tables"):
-        proposed(COLUMNS, target="town")
-    with pytest.raises(DataError, match=r"the column 'name' holds texts such as 'house 0'\. Fix it, or choose another"):
+    assert proposed(COLUMNS, target="town").values()["ingest"]["task"] == "classification"
+    with pytest.raises(DataError, match=r"column 'name' holds 60 different texts, too many for classes of 60 rows\."):
         proposed(COLUMNS, target="name")
+    with pytest.raises(DataError, match=r"column 'country' holds one value\. Fix it, or choose another"):
+        proposed(COLUMNS, target="country")
     with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
         proposed(COLUMNS, target="stray")
     with pytest.raises(DataError, match="no column 'rent'"):
@@ -165,7 +167,8 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"name": ["a", "b"] * 20}, "no numeric column to predict ('name' holds texts such as 'a')"),
+        ({"name": [f"a{at}" for at in range(40)]}, "no numeric column to predict ('name' holds texts such as 'a0')"),
+        ({"name": ["a", "b"] * 20}, "no column to predict 'name' from. There is no other column."),
         ({"y": [1.5, 2.5] * 20}, "no column to predict 'y' from. There is no other column."),
         (
             {"id": range(40), "y": [1.5, 2.5] * 20},
@@ -185,31 +188,16 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(proposed: Propose, colu
 def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
     draft = proposed({"x": np.arange(80) % 7, "y": np.arange(80) % 9, "agent_id": np.arange(80) % 8})
 
-    target, numbers = draft.tables["ingest"]
+    target, _, numbers, categories = draft.tables["ingest"]
     assert target.value == "y"
     assert target.why == "the last of 2 numeric columns not named like an ID; choose another with --target"
-    assert numbers.value == ["x", "agent_id"]
-
-
-def test_a_target_of_two_values_is_said_to_be_a_number(proposed: Propose) -> None:
-    (note,) = proposed({"x": np.arange(80) % 7, "y": [0, 1, 1, 0] * 20}).notes
-
-    assert note.startswith("'y' holds two values: it is predicted as a number")
+    assert (numbers.value, categories.value) == (["x"], ["agent_id"])
 
 
 def test_a_column_of_two_units_is_not_read_as_numbers(proposed: Propose) -> None:
     cells = [f"{at + 100} {'kg' if at % 2 else 'g'}" for at in range(40)]
     with pytest.raises(DataError, match="no numeric column to predict"):
         proposed({"weight": cells})
-
-
-def test_yes_and_no_are_numbers_where_they_are_to_be_predicted(proposed: Propose) -> None:
-    columns = {"x": np.arange(60) % 7, "y": np.arange(60) % 5, "bought": ["Yes", "no", "no"] * 20}
-
-    assert proposed(columns).values()["ingest"] == {"target": "y", "numbers": ["x"], "categories": ["bought"]}
-    asked = proposed(columns, target="bought").values()
-    assert asked["source"]["values"] == {"bought": {"yes": 1, "no": 0}}
-    assert asked["ingest"] == {"target": "bought", "numbers": ["x", "y"]}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +229,7 @@ def test_another_way_of_writing_two_values_is_named(proposed: Propose) -> None:
 
 def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
     with pytest.raises(DataError, match="'price' holds texts such as"):
-        proposed({"price": ["9" * 40] * 20 + ["8" * 40] * 20})
+        proposed({"price": [str(at) * 40 for at in range(10, 50)]})
 
 
 def test_small_tables_get_larger_parts(proposed: Propose) -> None:
@@ -250,3 +238,149 @@ def test_small_tables_get_larger_parts(proposed: Propose) -> None:
     assert small["model"] == large["model"] == {"kind": "auto", "preset": "quick"}
     assert "train" not in small
     assert (small["preprocess"]["test"], large["preprocess"]["test"]) == (0.25, 0.2)
+
+
+ROWS = 200
+RANDOM = np.random.default_rng(8)
+CASES: dict[str, Any] = {"x": RANDOM.normal(size=ROWS).round(4), "town": RANDOM.choice(["Ulm", "Kiel"], ROWS)}
+DAYS = pd.date_range("2024-01-01", periods=ROWS, freq="h").strftime("%Y-%m-%dT%H:%M")
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "task", "why"),
+    [
+        ("won", ["yes", "no"] * 100, "classification", "100 'yes', 100 'no'"),
+        ("won", [True, False] * 100, "classification", "100 'True', 100 'False'"),
+        ("won", [0, 1] * 100, "classification", "100 '0', 100 '1'; \"regression\" predicts a number"),
+        ("stars", [1, 2, 3, 4, 5] * 40, "classification", 'if these count or measure something, "regression"'),
+        ("kind", [*range(8)] * 25, "classification", "'1', "),
+        (
+            "rooms",
+            [*range(8)] * 25,
+            "regression",
+            '8 whole numbers from 0 to 7; if they are codes of classes, use "cla',
+        ),
+        ("cylinders", [4, 6, 8, 10] * 50, "regression", "4 whole numbers from 4 to 10; if they are codes of classes"),
+        ("dose", [0.5, 1.0] * 100, "regression", "2 different numbers"),
+    ],
+)
+def test_a_target_is_a_class_or_a_number(proposed: Propose, name: str, cells: list[Any], task: str, why: str) -> None:
+    guess = proposed(CASES | {name: cells}, target=name).tables["ingest"][1]
+
+    assert (guess.key, guess.value) == ("task", task)
+    assert why in guess.why
+
+
+@pytest.mark.parametrize(
+    ("columns", "target"),
+    [
+        ({"survived": [0, 1] * 100, "class": ["1st", "2nd"] * 100}, "survived"),  # the more telling name
+        ({"customerChurn": ["yes", "no"] * 100, "age": range(ROWS)}, "customerChurn"),
+        ({"target": RANDOM.normal(size=ROWS), "age": RANDOM.normal(size=ROWS)}, "age"),  # no classes
+        ({"town": ["Ulm", "Kiel"] * 100, "x": ["a", "b", "c", "d"] * 50}, "x"),  # no numbers
+    ],
+)
+def test_a_column_of_classes_is_found_by_its_name(proposed: Propose, columns: dict[str, Any], target: str) -> None:
+    assert proposed(CASES | columns if "x" not in columns else columns).values()["ingest"]["target"] == target
+
+
+def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
+    draft = proposed(
+        CASES
+        | {
+            "hired": [*pd.date_range("2020-01-01", periods=ROWS - 1).strftime("%Y-%m-%d"), None],
+            "note": [f"{'early' if at % 2 else 'late'} order {at}" for at in range(ROWS)],
+            "day": [*DAYS[:150], *["31.12.2024"] * 50],
+            "sent": [f"{1 + at % 28:02}.{1 + at % 11:02}.2024" for at in range(ROWS)],
+            "nation": [f"n{at % 40}" for at in range(ROWS)],
+            "checked": ["x", *[None] * 3] * 50,
+            "visits": [np.inf, *range(1, ROWS)],
+            "shop_id": [f"s{at % 60}" for at in range(ROWS)],
+            "price": RANDOM.normal(size=ROWS),
+        },
+        target="price",
+    )
+
+    roles = draft.values()["ingest"]
+    assert (roles["dates"], roles["texts"]) == (["hired"], ["note"])
+    assert roles["categories"] == ["town", "nation", "checked"]
+    assert [note.removeprefix("Not used: ") for note in draft.notes] == [
+        "'day', which holds '31.12.2024' (row 152) among ISO dates: write it like 2024-01-01T00:00 to use it.",
+        "'sent', which holds dates such as '01.01.2024': write them like 2024-01-31 in source.prepare.",
+        "'visits', which holds 'inf' among numbers: empty such cells to use it.",
+        "'shop_id', which holds IDs by its name.",
+    ]
+
+
+def split(draft: Proposal) -> dict[str, Any]:
+    return {key: value for key, value in draft.values()["preprocess"].items() if key not in ("validation", "test")}
+
+
+def test_rows_with_times_are_split_by_time(proposed: Propose) -> None:
+    sales = CASES | {"ordered_at": DAYS, "customer_id": np.arange(ROWS) % 30, "price": RANDOM.normal(size=ROWS)}
+    draft = proposed(sales, target="price")
+
+    assert split(draft) == {"split": "last", "time": "ordered_at"}
+    assert draft.tables["preprocess"][0].why.startswith("the rows have times, 2024-01-01 to 2024-01-09: tested on the")
+    assert "Not used: 'customer_id', which holds IDs by its name." in draft.notes
+    assert split(proposed(sales | {"late": [0] * 190 + [1] * 10}, target="late")) == {"group": "customer_id"}
+
+
+def test_dates_that_may_not_order_the_rows_are_inputs_only(proposed: Propose) -> None:
+    born = {"birth_date": DAYS, "price": RANDOM.normal(size=ROWS)}
+    assert split(proposed(CASES | born, target="price")) == {}
+    several = {"sold": RANDOM.permutation(DAYS), "booked": RANDOM.permutation(DAYS), "price": born["price"]}
+    assert split(proposed(CASES | several, target="price")) == {}
+
+
+def test_the_rows_of_a_person_stay_together(proposed: Propose) -> None:
+    patients = {"patientID": [f"p{at % 40}" for at in range(ROWS)], "sick": ["no", "yes"] * 100}
+    draft = proposed(CASES | patients, target="sick")
+
+    assert split(draft) == {"group": "patientID"}
+    assert draft.values()["ingest"]["metadata"] == ["patientID"]
+    assert draft.tables["preprocess"][0].why == "40 in 200 rows: all rows of one stay in the same set"
+    named = {"user_rating": np.arange(ROWS) % 40, "group": ["a", "b"] * 100, "sick": patients["sick"]}
+    assert split(proposed(CASES | named, target="sick")) == {}
+
+
+def test_parts_of_the_file_are_kept(proposed: Propose) -> None:
+    parts = {"fold": ["train", "Train", "test", "train"] * 50, "price": RANDOM.normal(size=ROWS)}
+    draft = proposed(CASES | parts, target="price").values()
+
+    assert draft["ingest"]["part"] == "fold"
+    assert draft["preprocess"] == {"validation": 0.2}
+
+
+def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> None:
+    draft = proposed(CASES | {"sick": ["yes", "no", None, "NA"] * 50}, target="sick")
+
+    assert draft.tables["ingest"][0].why == "as requested; rows without it are left out: 50 of 200"
+    assert draft.notes == [
+        "The class 'NA' of 'sick' may mean that there is none (50 rows): empty these cells in source.prepare to leave "
+        "the rows out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "error"),
+    [
+        (["a"] * ROWS, "the column 'sick' holds one value. Fix it, or choose another."),
+        ([None] * ROWS, "the column 'sick' is empty. Fix it, or choose another."),
+        ([*["a", "b"] * 99, "a", "c"], "class 'c' has one row, but needs one to train on and another to test on."),
+    ],
+)
+def test_a_target_that_cannot_be_classified_is_refused(proposed: Propose, cells: list[Any], error: str) -> None:
+    with pytest.raises(DataError, match=error):
+        proposed(CASES | {"sick": cells}, target="sick")
+
+
+def test_an_input_that_tells_the_class_is_named(proposed: Propose) -> None:
+    sick = ["yes", "no"] * 100
+    leaks = {"code": [7, 3] * 100, "cured": ["2024-01-01", None] * 100, "sick": sick}
+    notes = proposed(CASES | leaks, target="sick").notes
+
+    assert [note.partition(". Leave")[0] for note in notes] == [
+        "Possible leak: 'code' tells the target: each of its 2 values goes with one, in 100.0% of the rows",
+        "Possible leak: 'cured' tells the target by whether it is empty, in 100.0% of the rows",
+    ]

@@ -1,0 +1,85 @@
+"""Choice of the column that is predicted from the others, and whether its values are classes or numbers."""
+
+from gristmill.domains.tabular.columns import as_text
+from gristmill.errors import DataError
+from gristmill.scaffold.column import SampledColumn
+from gristmill.scaffold.proposal import Guess
+from gristmill.scaffold.shared_guesses import list_classes
+from gristmill.scaffold.table import SampledTable
+from gristmill.scaffold.target_column import choose_target
+
+_TARGET_WORDS = [
+    "target",
+    "label",
+    "y",
+    "outcome",
+    "survived",
+    "churn",
+    "churned",
+    "exited",
+    "diagnosis",
+    "species",
+    "class",
+]
+"""Words in the names of columns of classes, the most telling first."""
+
+_CODE_WORDS = {"target", "label", "diagnosis", "species", "class", "category", "type", "kind", "code", "cluster"}
+_MAX_CODES, _MAX_UNNAMED_CODES = 10, 5  # different whole numbers that are classes: named like codes, or not
+_MIN_ROWS_PER_CODE = 5
+_MIN_ROWS_PER_CLASS = 2  # on average
+
+
+def choose_table_target(table: SampledTable, requested: str | None) -> tuple[SampledColumn, str]:
+    """Return the column to predict and the reason: requested, named like classes, or the last of numbers.
+
+    Raises:
+        DataError: the requested column is unusable, or there is no column to predict.
+    """
+    columns = [*table.columns.values()]
+    if requested is not None:
+        column = table.column(requested)
+        if column.numbers is None and (column.is_category or column.first_bad is None):
+            _check_classes(table, column)
+            return column, "as requested"
+        return choose_target(table, requested, set(), first=False)
+    classes = [column for column in columns if column.is_category and choose_task(table, column).value != "regression"]
+    ranks = {column: rank for column in classes if (rank := _rank(column)) is not None}
+    if ranks:
+        return min(reversed(ranks), key=ranks.__getitem__), "its name says so; choose another with --target"
+    if classes and not any(column.cleaned.numbers is not None for column in columns):
+        return classes[-1], "the last column of classes; choose another with --target"
+    return choose_target(table, None, set(), first=False)
+
+
+def choose_task(table: SampledTable, column: SampledColumn) -> Guess:
+    """Return whether the values of a target are classes or numbers, and why."""
+    classes, numbers, counts = column.distinct, column.numbers, as_text(column.cells.dropna()).value_counts()
+    found = list_classes({str(name): int(count) for name, count in counts.items()})
+    if numbers is None:
+        return Guess("task", "classification", found)
+    whole = bool((numbers.dropna() % 1 == 0).all()) and numbers.nunique() == classes and table.is_text(column.name)
+    if not whole or classes > _MAX_CODES:
+        return Guess("task", "regression", f"{classes:,} different numbers")
+    first, last = int(numbers.min()), int(numbers.max())
+    named = not _CODE_WORDS.isdisjoint(column.words)
+    codes = first in (0, 1) and last - first + 1 == classes <= (_MAX_CODES if named else _MAX_UNNAMED_CODES)
+    if classes == 2 or (codes and counts.min() >= _MIN_ROWS_PER_CODE):
+        other = '"regression" predicts a number'
+        why = f"{found}; {other}" if classes == 2 else f"{found}; if these count or measure something, {other}"
+        return Guess("task", "classification", why)
+    why = f'{classes} whole numbers from {first} to {last}; if they are codes of classes, use "classification"'
+    return Guess("task", "regression", why)
+
+
+def _rank(column: SampledColumn) -> int | None:
+    """Return the position of the first word for a target in the name of a column; None if there is none."""
+    return next((rank for rank, word in enumerate(_TARGET_WORDS) if word in column.words), None)
+
+
+def _check_classes(table: SampledTable, column: SampledColumn) -> None:
+    """Raise `DataError` for a column of texts that cannot be classes."""
+    problem = column.why_constant
+    if column.distinct * _MIN_ROWS_PER_CLASS > len(column.cells) - column.empty:
+        problem = f"holds {column.distinct:,} different texts, too many for classes of {len(column.cells):,} rows"
+    if problem:
+        raise DataError(f"{table.rows.name}: the column {column.name!r} {problem}. Fix it, or choose another.")
