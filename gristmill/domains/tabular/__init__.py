@@ -1,1 +1,1 @@
-"""Tabular regression: train and test a model that predicts one column of a table from others."""
+"""Tables: train and test a model that predicts one column, a number or a class, from others."""
