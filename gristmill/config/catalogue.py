@@ -38,6 +38,7 @@ _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
     *(("evaluate", key) for key in ("baseline_side", "level")),
 }
+_RETIRED_KEYS_OF_TABLES = {("ingest", "missing")}  # likewise, of tabular pipelines alone
 
 
 @dataclass(frozen=True)
@@ -280,8 +281,9 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
     """
     problems: list[Problem] = []
     tables: dict[str, Settings | None] = {}
+    retired = _RETIRED_KEYS | (_RETIRED_KEYS_OF_TABLES if domain == "tabular" else set())
     for name, choice in tables_of(domain).items():
-        known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in _RETIRED_KEYS}
+        known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in retired}
         tables[name] = read_table(choice, known, name, name, problems)
     if SCHEMA in values:
         tables[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)

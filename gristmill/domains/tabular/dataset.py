@@ -1,7 +1,6 @@
 """Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training set."""
 
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +81,7 @@ class Prepared:
     layout: Layout
     groups: npt.NDArray[np.int64] | None = None  # (rows,): number of the group that stays in one set
 
-    @cached_property
+    @property
     def truth(self) -> Values:
         """The target of every row, (rows,): a number, or the position of its class."""
         target = self.table[self.layout.target]
@@ -90,7 +89,7 @@ class Prepared:
             return np.asarray(target, np.float64)
         return np.asarray(target.map({name: at for at, name in enumerate(self.layout.classes)}), np.float64)
 
-    @cached_property
+    @property
     def labels(self) -> npt.NDArray[np.int64]:
         """The position of the class of every row, (rows,)."""
         return self.truth.astype(np.int64)

@@ -20,7 +20,7 @@ def date_numbers(cells: "pd.Series[str]") -> pd.DataFrame:
     days = pd.to_datetime(text.str[:10]).to_numpy("datetime64[D]")
     found = pd.DatetimeIndex(days)
     hours = text.str[11:13].replace("", "0").astype(float)
-    numbers = (found.year, found.month, found.weekday, hours, np.where(found.isna(), np.nan, days.astype(np.int64)))
+    numbers = (found.year, found.month, found.day_of_week, hours, np.where(found.isna(), np.nan, days.astype(np.int64)))
     columns: dict[str, Any] = {
         name: np.asarray(values, np.float64) for name, values in zip(part_names(str(cells.name)), numbers, strict=True)
     }

@@ -33,11 +33,11 @@ def split(
     """
     given = table[part].str.lower().map(PARTS) if part else pd.Series(None, table.index, dtype=object)
     given = given.fillna("train").reset_index(drop=True)
+    _check_count(given.to_numpy(object), settings)
     if settings.split == "last":
         return _last(table, given.to_numpy(object), settings), None
     groups = _groups(_column(table, "group", settings.group)) if settings.group else None
     index = pd.DataFrame({"label": labels, "part": given})
-    _check_count(len(table), settings)
     return by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups), groups
 
 
@@ -45,17 +45,18 @@ def _last(table: pd.DataFrame, given: Parts, settings: Preprocess) -> Parts:
     """Return the parts if the last rows are tested; a part that the table names keeps its rows."""
     order = np.argsort(_times(table, settings.time), kind="stable") if settings.time else np.arange(len(table))
     parts, pool = given.copy(), order[given[order] == "train"]
-    sizes = {part: _rows(size, len(pool)) for part, size in _sizes(settings).items() if not (given == part).any()}
-    _check_count(len(pool), settings)
-    for part, size in sizes.items():
+    for part, size in _sizes(given, settings).items():
         if size:
             parts[pool[-size:]] = part
             pool = pool[:-size]
     return parts
 
 
-def _sizes(settings: Preprocess) -> dict[str, float]:
-    return {"test": settings.test, "validation": settings.validation}
+def _sizes(given: Parts, settings: Preprocess) -> dict[str, int]:
+    """Return the number of rows of each part that the table does not name."""
+    count = int((given == "train").sum())
+    wanted = {"test": settings.test, "validation": settings.validation}
+    return {part: _rows(size, count) for part, size in wanted.items() if not (given == part).any()}
 
 
 def _rows(size: float, count: int) -> int:
@@ -63,12 +64,14 @@ def _rows(size: float, count: int) -> int:
     return max(1, round(size * count)) if 0 < size < 1 else int(size)
 
 
-def _check_count(count: int, settings: Preprocess) -> None:
-    test, validation = (_rows(size, count) for size in _sizes(settings).values())
-    if count - validation - test < 2:
+def _check_count(given: Parts, settings: Preprocess) -> None:
+    count, sizes = int((given == "train").sum()), _sizes(given, settings)
+    if count - sum(sizes.values()) < 2:
+        takes = " and ".join(f"{part} takes {size}" for part, size in sorted(sizes.items(), reverse=True))
+        taken = f", of which {takes}" if sizes else ""
         raise DataError(
-            f"the table has {count} rows, of which validation takes {validation} and test {test}: fewer than two are "
-            "left to train on. Give it more rows, or set smaller parts in the table 'preprocess'."
+            f"the table has {count} rows to learn from{taken}: fewer than two are left "
+            "to train on. Give it more rows, or set smaller parts in the table 'preprocess'."
         )
 
 

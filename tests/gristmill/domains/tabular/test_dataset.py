@@ -27,19 +27,19 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_numbers_alone_are_one_array() -> None:
-    inputs = raw_inputs(ROWS, ["z", "x"], [])
+    inputs = raw_inputs(ROWS, {"numbers": ["z", "x"]})
     assert inputs.dtype == np.float32
     assert inputs.tolist() == [[3, 1], [4, 2.5]]
 
 
 def test_categories_alone_are_one_array_of_text() -> None:
-    inputs = raw_inputs(ROWS, [], ["part"])
+    inputs = raw_inputs(ROWS, {"categories": ["part"]})
     assert inputs.dtype.kind == "U"
     assert inputs.tolist() == [["Köln"], ["B"]]
 
 
 def test_both_are_fields_of_rows_that_can_be_cut_and_saved_without_pickle(tmp_path: Path) -> None:
-    inputs = raw_inputs(ROWS, ["x", "z"], ["part"])
+    inputs = raw_inputs(ROWS, {"numbers": ["x", "z"], "categories": ["part"]})
 
     np.save(tmp_path / "inputs.npy", inputs[1:], allow_pickle=False)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.tabular.dataset import Layout, raw_inputs
+from gristmill.domains.tabular.dataset import Layout
 from gristmill.domains.tabular.encoder import build_encoder, encode, predict_target, wrap_network
+from gristmill.domains.tabular.model_shape import Shape
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.training import saved_network
 
@@ -21,7 +22,7 @@ MIXED = Layout(
     deviation={"x": 4.0, "z": 0.5, "y": 10.0},
 )
 ROWS = pd.DataFrame({"x": [2.0, 10], "z": [0.0, -1], "town": ["Ulm", "Bonn"], "kind": ["flat", "house"]})
-INPUTS = raw_inputs(ROWS, MIXED.numbers, list(MIXED.categories))
+INPUTS = MIXED.inputs(ROWS)
 
 
 def test_numbers_are_standardised_and_each_name_has_its_column_after_that_of_unknown_ones() -> None:
@@ -35,14 +36,14 @@ def test_numbers_are_standardised_and_each_name_has_its_column_after_that_of_unk
 def test_names_are_told_apart_by_every_character() -> None:
     names = ["Köln", "Bonn", "ulm", "Ulm", " Ulm", "köln", "[UNK]", "Ko\u0308ln"]
     layout = Layout("y", [], {"town": TOWNS}, {"y": 0.0}, {"y": 1.0})
-    rows = encode(raw_inputs(pd.DataFrame({"town": names}), [], ["town"]), layout)
+    rows = encode(layout.inputs(pd.DataFrame({"town": names})), layout)
     assert rows.argmax(axis=1).tolist() == [2, 0, 0, 3, 0, 0, 1, 0]
     assert (rows.sum(axis=1) == 1).all()
 
 
 def test_numbers_alone_are_standardised() -> None:
     layout = Layout("y", ["x"], {}, {"x": 2.0, "y": 0.0}, {"x": 4.0, "y": 1.0})
-    assert encode(raw_inputs(ROWS, ["x"], []), layout).tolist() == [[0], [2]]
+    assert encode(layout.inputs(ROWS), layout).tolist() == [[0], [2]]
 
 
 def test_a_large_mean_costs_no_digits() -> None:
@@ -57,7 +58,7 @@ def test_tiny_and_huge_numbers_are_standardised_too() -> None:
 
 
 def test_the_network_gives_the_targets_own_units_and_is_kept_whole(tmp_path: Path) -> None:
-    core = Dense(kind="dense", units=()).build(MIXED.features)
+    core = Dense(kind="dense", units=()).build(Shape(MIXED.features, 1))
     core.set_weights([np.arange(8.0)[:, np.newaxis], np.array([0.5])])
     network = wrap_network(core, MIXED)
 
@@ -71,12 +72,12 @@ def test_the_network_gives_the_targets_own_units_and_is_kept_whole(tmp_path: Pat
 def test_encoding_has_nothing_to_train() -> None:
     assert build_encoder(MIXED).variables == []
     assert all(type(layer).__module__.startswith("keras.") for layer in build_encoder(MIXED).layers)
-    assert len(wrap_network(Dense(kind="dense", units=()).build(8), MIXED).variables) == 2
+    assert len(wrap_network(Dense(kind="dense", units=()).build(Shape(8, 1)), MIXED).variables) == 2
 
 
 def test_equal_layouts_give_equal_architectures() -> None:
     made = []
     for _ in range(2):
         keras.backend.clear_session()
-        made.append(wrap_network(Dense(kind="dense").build(8), MIXED).to_json())
+        made.append(wrap_network(Dense(kind="dense").build(Shape(8, 1)), MIXED).to_json())
     assert made[0] == made[1]

@@ -30,7 +30,7 @@ def attempt(line: Folders, tmp_path: Path, parity_here: None) -> Attempt:
         shutil.copytree(line["evaluate"], tampered)
         out.mkdir()
         predictions = read_table(tampered / "predictions.parquet")
-        predictions.loc[0, "model"] += change
+        predictions.loc[predictions.index[-1], "model"] += change
         write_table(tampered / "predictions.parquet", predictions)
         stages = {"preprocess": line["preprocess"], "train": line["train"], "evaluate": tampered}
         export(export=Export(formats=("keras",)), **stages, out=out)

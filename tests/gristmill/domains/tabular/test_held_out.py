@@ -1,11 +1,13 @@
 """Every row to learn from is predicted by a fit without it, and predictions are kept in the order of the table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gristmill.domains.common import folds
+from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.tabular import closed_form, held_out
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
@@ -15,10 +17,25 @@ from helpers.small_tables import prepared
 
 
 def test_predictions_are_kept_in_the_order_of_the_table(tmp_path: Path) -> None:
-    held_out.write(np.array([4, 1, 7]), np.array([0.4, 0.1, 0.7]), tmp_path)
+    held_out.write(prepared(), np.array([4, 1, 7]), np.array([0.4, 0.1, 0.7]), tmp_path)
     series = held_out.read(tmp_path)
     assert series.index.tolist() == [1, 4, 7]
     assert series.tolist() == [0.1, 0.4, 0.7]
+
+
+def test_probabilities_are_kept_as_all_classifiers_keep_them(tmp_path: Path) -> None:
+    data = prepared(classes=2)
+    held_out.write(data, np.array([4, 1]), np.array([[0.4, 0.6], [0.9, 0.1]]), tmp_path)
+    rows = read_held_out(tmp_path)
+    assert rows["id"].tolist() == [1, 4]
+    assert rows["label"].tolist() == data.table["price"].iloc[[1, 4]].tolist()
+    assert rows[["p_0", "p_1"]].to_numpy().tolist() == [[0.9, 0.1], [0.4, 0.6]]
+
+
+def test_groups_stay_in_one_fold() -> None:
+    data = replace(prepared(), groups=np.arange(90) // 6)
+    for split in held_out.learning_set(data).folds(5):
+        assert not set(data.groups[split.fit]) & set(data.groups[split.predict])
 
 
 def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:

@@ -1,4 +1,4 @@
-"""A table is read whole; rows with an empty cell are refused by name, or dropped and counted."""
+"""A table is read by the roles of its columns; only rows without a target are left out, and counted."""
 
 from pathlib import Path
 from typing import Any
@@ -28,25 +28,54 @@ def run(tmp_path: Path, text: str, **settings: Any) -> tuple[dict[str, int], Pat
     return ingest(source=Csv(kind="csv", path="houses.csv"), ingest=meaning, out=out, paths=(file,)), out
 
 
-def test_rows_with_an_empty_cell_are_dropped_and_counted_where_asked(tmp_path: Path) -> None:
-    counts, out = run(tmp_path, ROWS, missing="drop")
+def test_empty_cells_are_kept_and_rows_without_a_target_are_counted(tmp_path: Path) -> None:
+    counts, out = run(tmp_path, ROWS + "Bonn,10,red,\n")
 
     table = read_table(out / "table.parquet")
-    assert counts == {"rows": 2, "dropped": 2}
-    assert table.columns.tolist() == ["area", "town", "price"]  # the empty colour is nobody's
-    assert table.to_numpy().tolist() == [[50.0, "Ulm", 100.0], [80.0, "Köln", 300.0]]
+    assert counts == {"rows": 4, "without_target": 1}
+    assert table.columns.tolist() == ["area", "town", "price"]  # the colour is nobody's
+    assert table["area"].fillna(-1).tolist() == [50, 80, -1, 70]
+    assert table["town"].tolist() == ["Ulm", "Köln", "Ulm", ""]
     assert table["area"].dtype == table["price"].dtype == np.float64
+    assert read_document(out / "summary.json")["missing"] == {"price": 0, "area": 1, "town": 1}
 
 
-def test_the_first_empty_cell_is_named_with_its_row(tmp_path: Path) -> None:
-    message = r"houses\.csv row 4: column 'area' is empty \(2 rows have an empty cell\)\. .*missing = 'drop'"
-    with pytest.raises(DataError, match=message):
-        run(tmp_path, ROWS)
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_a_table_without_a_target_is_refused(tmp_path: Path, task: str) -> None:
+    with pytest.raises(DataError, match=r"houses\.csv: the target 'price' is empty in all 2 rows\. Fill it\."):
+        run(tmp_path, "town,area,price\nUlm,1,\nBonn,2,\n", task=task)
 
 
-def test_a_table_without_a_whole_row_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"houses\.csv: each of the 1 rows has an empty cell"):
-        run(tmp_path, "town,area,price\n,1,2\n", missing="drop")
+def test_classes_are_text_in_natural_order(tmp_path: Path) -> None:
+    text = "area,floor,day,note,set\n1,10,2024-03-01,old,train\n,2,,,test\n3,,2024-03-02,x,train\n4,10,,y,\n"
+    roles = {"numbers": "area", "categories": [], "dates": "day", "texts": "note", "part": "set"}
+    counts, out = run(tmp_path, text, target="floor", task="classification", **roles)
+
+    summary = read_document(out / "summary.json")
+    assert counts == {"rows": 3, "without_target": 1, "classes": 2}
+    assert (summary["classes"], summary["class_counts"]) == (["2", "10"], {"2": 1, "10": 2})
+    table = read_table(out / "table.parquet")
+    assert table[["day", "note", "floor", "set"]].to_numpy().tolist() == [
+        ["2024-03-01", "old", "10", "train"],
+        ["", "", "2", "test"],
+        ["", "y", "10", ""],
+    ]
+
+
+@pytest.mark.parametrize("day", ["1.3.2024", "2024-02-30", "2024-03", "03/01/2024"])
+def test_a_date_of_another_form_is_named_with_its_row(tmp_path: Path, day: str) -> None:
+    with pytest.raises(DataError, match=r"houses\.csv row 3, column 'day': '.*' is not an ISO date \(1 of 2 cells\)"):
+        run(tmp_path, f"day,price\n2024-03-01T10:30,1\n{day},2\n", numbers=[], categories=[], dates="day")
+
+
+def test_a_part_of_another_name_is_named_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"row 2, column 'set': 'training'\. Expected one of train, validation"):
+        run(tmp_path, "town,area,price,set\nUlm,1,2,training\n", part="set")
+
+
+def test_numbers_that_are_infinite_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"houses\.csv row 2, column 'area'.*inf"):
+        run(tmp_path, "town,area,price\nUlm,inf,2\n")
 
 
 def test_the_summary_counts_and_describes(tmp_path: Path) -> None:
@@ -56,6 +85,11 @@ def test_the_summary_counts_and_describes(tmp_path: Path) -> None:
         "target": "price",
         "numbers": ["area"],
         "categories": ["town"],
+        "dates": [],
+        "texts": [],
+        "part": None,
+        "classes": [],
+        "class_counts": {},
         "counts": {"rows": 3},
         "missing": {"town": 0, "area": 0, "price": 0},
         "statistics": {
@@ -78,11 +112,11 @@ def test_integers_of_a_category_are_named_alike_with_and_without_an_empty_cell_b
         file, out = tmp_path / f"{at}.parquet", tmp_path / str(at)
         pd.DataFrame({"district": pd.array(districts, "Int64"), "price": [1.0, 2.0, 3.0]}).to_parquet(file)
         out.mkdir()
-        meaning = Ingest(target="price", categories=("district",), missing="drop")
+        meaning = Ingest(target="price", categories=("district",))
         ingest(source=Parquet(kind="parquet", path="x"), ingest=meaning, out=out, paths=(file,))
         names.append(read_table(out / "table.parquet")["district"].tolist())
 
-    assert names == [["1", "2", "3"], ["1", "2"]]
+    assert names == [["1", "2", "3"], ["1", "2", ""]]
 
 
 def test_a_source_without_files_needs_none(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rows are split as asked, and what is fitted is fitted on the training set alone."""
+"""The encoding is fitted on the training set alone; columns that cannot be used are left out."""
 
 from pathlib import Path
 from typing import Any
@@ -6,17 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
-from gristmill.domains.tabular.preprocess import preprocess, split
+from gristmill.domains.tabular.preprocess import preprocess
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.util.table_io import write_document, write_table
 
-TABLE = pd.DataFrame({"x": [1.0, 3, 8, 9], "town": ["b", "a", "b", "c"], "y": [2.0, 4, 12, 14]})
+TABLE = pd.DataFrame({"x": [1.0, 3, 1, 3, 8, 9], "town": ["b", "a", "b", "a", "b", "c"], "y": [2.0, 4, 2, 4, 12, 14]})
 LAST = {"validation": 1, "test": 1, "split": "last"}
 
 
@@ -25,39 +23,19 @@ def prepare(folder: Path, table: pd.DataFrame = TABLE, **settings: Any) -> Prepa
     write_table(folder / "table.parquet", table)
     *columns, target = table.columns
     numbers = [name for name in columns if table[name].dtype == np.float64]
-    categories = [name for name in columns if name not in numbers]
-    write_document(folder / "summary.json", {"target": target, "numbers": numbers, "categories": categories})
+    dates, texts = ([name for name in columns if name.startswith(prefix)] for prefix in ("day", "note"))
+    categories = [name for name in columns if name not in (*numbers, *dates, *texts)]
+    roles = {"numbers": numbers, "categories": categories, "dates": dates, "texts": texts}
+    classes = [] if table[target].dtype == np.float64 else sorted(table[target].unique())
+    write_document(folder / "summary.json", {"target": target, "classes": classes, "part": None, **roles})
     out = folder / "out"
     out.mkdir()
     counts = preprocess(preprocess=Preprocess(**settings), ingest=folder, out=out)
     data = dataset.read(out)
     assert counts.pop("features") == data.layout.features
+    assert counts.pop("columns_left_out", 0) == len(data.layout.left_out)
     assert counts == {f"{part}_rows": (data.parts == part).sum() for part in dataset.PARTS}
     return data
-
-
-def test_the_last_rows_are_validation_and_then_test() -> None:
-    parts = split(10, Preprocess(validation=0.2, test=3, split="last"))
-    assert parts.tolist() == ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
-
-
-@given(count=st.integers(4, 50), seed=st.integers(0, 9))
-def test_a_random_split_has_the_same_sizes_and_its_seed(count: int, seed: int) -> None:
-    settings = Preprocess(validation=1, test=0.01, seed=seed)
-    parts = split(count, settings)
-    assert sorted(parts) == ["test"] + ["train"] * (count - 2) + ["validation"]
-    assert (split(count, settings) == parts).all()
-
-
-def test_another_seed_draws_other_rows_anywhere_in_the_table() -> None:
-    drawn = [np.flatnonzero(split(100, Preprocess(test=10, seed=seed)) == "test").tolist() for seed in (1, 2)]
-    assert drawn[0] != drawn[1]
-    assert drawn[0][0] < 50
-
-
-def test_too_few_rows_are_refused() -> None:
-    with pytest.raises(DataError, match=r"has 3 rows, of which validation takes 1 and test 1: fewer than two are left"):
-        split(3, Preprocess(validation=1, test=1))
 
 
 def test_scale_and_names_are_those_of_the_training_part(tmp_path: Path) -> None:
@@ -75,25 +53,88 @@ def test_nothing_is_scaled_where_it_is_not_asked_for(tmp_path: Path) -> None:
     assert (set(layout.mean.values()), set(layout.deviation.values())) == ({0}, {1})
 
 
-def test_a_constant_column_is_shifted_and_not_blown_up(tmp_path: Path) -> None:
-    layout = prepare(tmp_path, TABLE.assign(x=0.1), **LAST).layout
-    assert layout.mean["x"] == pytest.approx(0.1)
-    assert layout.deviation["x"] == 1
+def test_empty_cells_have_a_median_and_a_mark(tmp_path: Path) -> None:
+    table = pd.DataFrame({"x": [1.0, np.nan, 2, 9, 5, 6], "z": [1.0, 2, 3, 4, np.nan, 5], "y": np.arange(6.0)})
+    layout = prepare(tmp_path, table, **LAST).layout
+    assert layout.median == {"x": 2, "z": 2.5}
+    assert layout.missing == ["x"]  # z is empty in the validation set alone
+    assert layout.mean["x"] == 4
+    assert layout.features == 2 + 1
+
+
+def test_rare_names_are_not_told_apart_and_empty_ones_are_a_name(tmp_path: Path) -> None:
+    table = pd.DataFrame({"town": ["a", "a", "b", "", "", "c", "a", "a"], "y": np.arange(8.0)})
+    assert prepare(tmp_path, table, **LAST).layout.categories == {"town": ["", "a"]}
+
+
+def test_only_the_most_frequent_of_very_many_names_are_encoded(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(1100) for _ in range(2)] + ["most"] * 4
+    table = pd.DataFrame({"town": names, "y": np.arange(len(names), dtype=float)})
+    known = prepare(tmp_path, table, validation=0, test=1, split="last").layout.categories["town"]
+    assert len(known) == 1000
+    assert "most" in known
+
+
+def test_dates_are_numbers_and_texts_are_words(tmp_path: Path) -> None:
+    days = ["2024-03-01", "", "2024-03-04T16:30", "2024-03-04", "2024-03-01", "2024-03-01"] * 5
+    notes = ["Good old", "good", "", "old", "", ""] * 5
+    table = pd.DataFrame({"day": days, "note": notes, "y": np.arange(30.0)})
+    layout = prepare(tmp_path, table, validation=0, test=6, split="last").layout
+    assert layout.median["day (month)"] == 3
+    assert layout.missing == [f"day ({part})" for part in ("year", "month", "weekday", "hour", "day")]
+    assert layout.texts == {"note": ["old", "good"]}
+    assert layout.features == 5 + 5 + 3
+
+
+def test_columns_of_which_nothing_can_be_learned_are_left_out(tmp_path: Path) -> None:
+    useless = {"one": 0.1, "empty": np.nan, "none": "", "id": ["a", "b", "c", "d", "e", "f"]}
+    layout = prepare(tmp_path, TABLE.assign(**useless)[[*useless, *TABLE]], **LAST).layout
+    assert layout.columns == ["x", "town"]
+    assert layout.left_out == {
+        "one": "has the same value in all training rows",
+        "empty": "is empty",
+        "none": "is empty",
+        "id": "has another value in each training row",
+    }
+
+
+def test_a_table_without_a_usable_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"no column to predict 'y' from: 'x' has the same value in all training rows\."
+    ):
+        prepare(tmp_path, TABLE.assign(x=1.0)[["x", "y"]], **LAST)
+
+
+def test_a_column_that_holds_the_target_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    prepare(tmp_path, TABLE.assign(x=TABLE["y"]), **LAST)
+    assert caplog.messages == [
+        "column 'x' equals the target 'y' in all training rows. Leave it out of ingest unless it is known before the "
+        "target"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["a"] * 6, r"all 6 rows are of one class, 'a'"),
+        (["a", "b", "b", "b", "b", "b"], r"class 'a' has one row, but needs one to train on"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        prepare(tmp_path, TABLE.assign(y=classes))
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (TABLE.assign(y=[5.0, 5, 5, 6]), r"all 2 values of the target 'y' in the training set are 5"),
-        (TABLE.assign(x=[1e9, 1e9 + 1, 0, 0]), r"column 'x' varies by 0\.5 around 1,000,000,000, .* 64 apart"),
+        (TABLE.assign(y=[5.0, 5, 5, 5, 5, 6]), r"all 4 values of the target 'y' in the training set are 5"),
+        (
+            TABLE.assign(x=[1e9, 1e9 + 1, 1e9, 1e9 + 1, 0, 0]),
+            r"column 'x' varies by 0\.5 around 1,000,000,000, .* 64 apart",
+        ),
     ],
 )
 def test_what_cannot_be_learned_is_refused(tmp_path: Path, table: pd.DataFrame, message: str) -> None:
     with pytest.raises(DataError, match=message):
         prepare(tmp_path, table, **LAST)
-
-
-def test_a_category_that_names_each_row_is_refused(tmp_path: Path) -> None:
-    table = pd.DataFrame({"id": [f"n{at}" for at in range(1100)], "y": np.arange(1100.0)})
-    with pytest.raises(DataError, match=r"the category 'id' has 1,001 different names .*at most 1,000"):
-        prepare(tmp_path, table, validation=0, test=99)

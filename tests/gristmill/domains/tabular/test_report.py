@@ -146,7 +146,7 @@ def test_the_data_are_counted(of_houses_sold: dict[str, Section], mixed: Folders
     section = of_houses_sold["Data"]
     parts, numbers, names = section.tables
 
-    assert section.note == "60 rows, none was dropped. Features of an encoded row: 5."
+    assert section.note == "60 rows. Features of an encoded row: 5."
     assert parts.rows == [["training", "36"], ["validation", "10"], ["test", "14"]]
     assert [row[0] for row in numbers.rows] == ["price", "area", "rooms of it"]
     counts = pd.Series(read_table(mixed["ingest"] / "table.parquet")["part"]).value_counts()

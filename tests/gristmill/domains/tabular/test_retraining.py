@@ -101,7 +101,7 @@ def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingeste
     assert found.errors.mean_before == read_document(mixed["evaluate"] / "scores.json")["model"]["test"]["mae"]
     data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
     rows = data.table.sample(30, random_state=0)
-    made = predict_target(network, dataset.raw_inputs(rows, data.layout.numbers, ["part"]))
+    made = predict_target(network, data.layout.inputs(rows))
     assert found.errors.mean == pytest.approx(np.abs(made - rows["price"] - 0.01).mean(), rel=1e-4)
     assert [(column.name, column.test) for column in found.inputs] == [
         ("area", "Kolmogorov-Smirnov"),

@@ -10,19 +10,21 @@ from gristmill.config.candidates import candidates_of
 from gristmill.config.tables import read_table, tables_of
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.selection import read_leaderboard
-from gristmill.domains.tabular import dataset, held_out
+from gristmill.domains.tabular import closed_form, dataset, held_out
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.evaluate import evaluate
 from gristmill.domains.tabular.models.dense import Dense
-from gristmill.domains.tabular.models.linear import LeastSquares, Quadratic
-from gristmill.domains.tabular.models.mean import Mean
+from gristmill.domains.tabular.models.linear import LeastSquares, Logistic, Quadratic
+from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.presets import PRESETS
 from gristmill.domains.tabular.select import select
-from gristmill.domains.tabular.settings import Evaluate, Train
+from gristmill.domains.tabular.settings import Evaluate, Ingest, Train
 from gristmill.domains.tabular.train import train
 from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Auto, Select
 from gristmill.training import saved_network
+from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import write_trained
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 from helpers.small_tables import prepared
@@ -160,12 +162,37 @@ def test_evaluate_scores_every_candidate_and_honest_predictions_of_the_validatio
     assert scores["model"]["test"]["mae"] == pytest.approx((test["y"] - test["model"]).abs().mean())
 
 
+@pytest.mark.parametrize(
+    ("task", "baselines"), [("regression", ["mean", "least_squares"]), ("classification", ["majority", "logistic"])]
+)
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_are_valid_and_begin_with_the_baselines(name: str) -> None:
+def test_presets_are_valid_and_begin_with_the_baselines(name: str, task: str, baselines: list[str]) -> None:
     choices = tables_of("tabular")
     tables: dict[str, Any] = {
         table: read_table(choices[table], {}, table, table, []) for table in ("train", "select", "evaluate")
     }
+    tables["ingest"] = Ingest.model_validate({"target": "y", "numbers": "x", "task": task})
     found = candidates_of("tabular", tables | {"model": Auto(kind="auto", preset=name)})
-    assert [one.name for one in found][:2] == ["mean", "least_squares"]
-    assert len(found) == len(PRESETS[name])
+    assert [one.name for one in found][:2] == baselines
+    assert len(found) == len(PRESETS[name](tables))
+
+
+def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(tmp_path: Path) -> None:
+    data = prepared(classes=3)
+    for name in ("preprocess", "majority", "logistic", "selected"):
+        (tmp_path / name).mkdir()
+    dataset.write(data, tmp_path / "preprocess")
+    candidates = {}
+    for name, model in {"majority": Majority(kind="majority"), "logistic": Logistic(kind="logistic")}.items():
+        network, honest = closed_form.fit(model, data)
+        held_out.write(data, *honest, tmp_path / name)
+        write_trained(network, TrainingHistory(), tmp_path / name)
+        write_candidate({"model": model, "train": Train()}, tmp_path / name)
+        candidates[name] = CandidateArtifacts(tmp_path / name)
+
+    select(select=Select(), preprocess=tmp_path / "preprocess", candidates=candidates, out=tmp_path / "selected")
+
+    assert read_leaderboard(tmp_path / "selected")["candidate"].iloc[0] == "logistic"
+    made = predict_target(saved_network.read(tmp_path / "selected"), data.inputs)
+    assert made.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (made.argmax(axis=1) == data.labels)[data.at("test")].mean() > 0.6

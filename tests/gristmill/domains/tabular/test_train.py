@@ -128,18 +128,18 @@ def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> No
 def own(tmp_path: Path, body: str) -> dict[str, Any]:
     """Return a user's own model, as `fit` takes it."""
     file = tmp_path / "mine.py"
-    file.write_text(f"import keras\n\ndef build(features, width):\n    {body}\n")
+    file.write_text(f"import keras\n\ndef build(shape, width):\n    {body}\n")
     return {"model": CustomCode.model_validate({"kind": "mine.py:build", "width": 5}), "files": [file]}
 
 
 def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
-    body = "return keras.Sequential([keras.Input((features,)), keras.layers.Dense(width), keras.layers.Dense(1)])"
+    body = "return keras.Sequential([keras.Input((shape.features,)), keras.layers.Dense(width), keras.layers.Dense(1)])"
     out = fit(**own(tmp_path, body), epochs=1)
     assert saved_network.read(out).count_params() == (4 + 1) * 5 + (5 + 1)
 
 
 def test_a_network_of_another_shape_is_refused(fit: Fit, tmp_path: Path) -> None:
-    body = "return keras.Sequential([keras.Input((features,)), keras.layers.Dense(2)])"
+    body = "return keras.Sequential([keras.Input((shape.features,)), keras.layers.Dense(2)])"
     message = r"takes \(4,\) and gives \(2,\) for each row; expected it to take \(4,\) and give \(1,\)"
     with pytest.raises(RequestError, match=message):
         fit(**own(tmp_path, body))

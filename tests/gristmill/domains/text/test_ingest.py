@@ -166,7 +166,7 @@ def test_what_cannot_be_used_is_refused_by_file_and_row(
         (
             rows(0, 0, 1, 1),
             {"names": {"0": "sad", "true": "glad"}},
-            "ingest.names: no text has the label 'true' in column 'label'. Labels: '0', '1'.",
+            "ingest.names: nothing has the label 'true' in column 'label'. Labels: '0', '1'.",
         ),
         (
             "text,label,id,source_id\na,0,1,2\n",

@@ -46,6 +46,6 @@ def test_the_order_of_the_source_is_kept_and_classes_without_an_example_too() ->
 def test_a_name_for_what_is_not_there_is_refused() -> None:
     with pytest.raises(DataError) as refused:
         name_classes(pd.Series(["0", "1"], dtype="str"), {"0": "sad", "2": "glad"}, "mood")
-    assert str(refused.value) == "ingest.names: no text has the label '2' in column 'mood'. Labels: '0', '1'."
+    assert str(refused.value) == "ingest.names: nothing has the label '2' in column 'mood'. Labels: '0', '1'."
     with pytest.raises(DataError, match=r"Labels: '0', .*, '11', …\.$"):
         name_classes(pd.Series([str(at) for at in range(13)], dtype="str"), {"x": "glad"}, "mood")

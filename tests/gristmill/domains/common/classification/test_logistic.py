@@ -84,14 +84,16 @@ def test_the_penalty_is_the_one_of_the_lowest_loss_on_held_out_folds() -> None:
                 loss -= log_softmax(row)[label]
         losses.append(loss)
 
-    assert choose_penalty(values, labels, 3) == PENALTIES[int(np.argmin(losses))]
+    penalty, loss = choose_penalty(values, labels, 3)
+    assert penalty == PENALTIES[int(np.argmin(losses))]
+    assert loss == pytest.approx(min(losses) / 90, rel=1e-2)
     assert 0 < np.argmin(losses) < len(PENALTIES) - 1  # neither end of the grid
 
 
 def test_pure_noise_gets_a_strong_penalty() -> None:
     values = np.random.default_rng(1).normal(size=(60, 40))
 
-    assert choose_penalty(values, np.arange(60) % 2, 2) >= 300
+    assert choose_penalty(values, np.arange(60) % 2, 2)[0] >= 300
 
 
 def test_of_very_many_examples_some_are_taken_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:

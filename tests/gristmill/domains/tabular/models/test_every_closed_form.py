@@ -22,6 +22,9 @@ PACKAGE = "gristmill.domains.tabular.models"
 KINDS = [kind for kind in kinds(PACKAGE) if hasattr(settings_of(kind, PACKAGE), "fit")]
 FAST: dict[str, dict[str, Any]] = {"boosted_trees": {"rounds": 15, "logarithm": False, "sums": 2}}
 INPUTS = [(NUMBERS, CATEGORIES), (NUMBERS, []), ([], CATEGORIES)]
+CLASSES = {"majority": 2, "logistic": 2, "piecewise_linear": 2, "quadratic": 3, "boosted_trees": 3}
+CASES = [*((kind, 0) for kind in KINDS if kind not in ("majority", "logistic")), *CLASSES.items()]
+Case = tuple[str, int]  # kind, and number of classes or 0
 
 
 def model(kind: str) -> Any:
@@ -29,62 +32,90 @@ def model(kind: str) -> Any:
 
 
 @cache
-def fitted(kind: str, inputs: int = 0) -> tuple[Prepared, Any]:
+def fitted(case: Case, inputs: int = 0) -> tuple[Prepared, Any]:
+    kind, classes = case
     numbers, categories = INPUTS[inputs]
-    data = prepared(numbers=numbers, categories=categories)
+    data = prepared(numbers=numbers, categories=categories, classes=classes)
     return data, model(kind).fit(data)
 
 
 def test_there_are_baselines_and_others() -> None:
     assert {"mean", "least_squares", "piecewise_linear", "quadratic", "kernel", "boosted_trees"} <= set(KINDS)
-    assert [kind for kind in KINDS if getattr(model(kind), "baseline", False)] == ["least_squares", "mean"]
+    assert [kind for kind in KINDS if getattr(model(kind), "baseline", False)] == [
+        "least_squares",
+        "logistic",
+        "majority",
+        "mean",
+    ]
 
 
 @pytest.mark.parametrize("inputs", range(3))
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_predicts_raw_rows_in_the_units_of_the_target(kind: str, inputs: int) -> None:
-    data, network = fitted(kind, inputs)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_kind_predicts_raw_rows(case: Case, inputs: int) -> None:
+    """In the units of the target, or as probabilities."""
+    kind, classes = case
+    data, network = fitted(case, inputs)
     made = predict_target(network, data.inputs)
-    error = np.abs(made - data.truth)[data.parts == "train"].mean()
-    assert network.output_shape == (None, 1)
+    assert network.output_shape == (None, classes or 1)
     assert np.isfinite(made).all()
-    assert error <= np.abs(data.truth - data.truth.mean()).mean() * 1.05
-    assert kind == "mean" or error < np.abs(data.truth - data.truth.mean()).mean() * (0.6 if inputs < 2 else 0.99)
+    of_constant = fitted(("majority", classes) if classes else ("mean", 0), inputs)[1]
+    error, constant = (loss(data, predict_target(one, data.inputs)) for one in (network, of_constant))
+    assert error <= constant
+    assert one_of_constants(kind) or error < constant * (0.6 if inputs < 2 else 0.995)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_unknown_names_are_predicted(kind: str) -> None:
-    data, network = fitted(kind)
-    inputs = data.inputs.copy()
-    inputs["categories"][:, 0] = "Rom"
-    assert np.abs(predict_target(network, inputs) - data.truth.mean()).max() < 6 * data.truth.std()
+def one_of_constants(kind: str) -> bool:
+    return kind in ("mean", "majority")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_training_rows_count_and_equal_rows_give_equal_files(kind: str, tmp_path: Path) -> None:
-    data, changed = prepared(), prepared()
-    changed.table.loc[changed.parts != "train", ["size", "price"]] = 1e6
+def loss(data: Prepared, made: np.ndarray[Any, Any]) -> float:
+    """Return the mean absolute error, or the log loss, of the training rows."""
+    train = data.at("train")
+    if not data.layout.classes:
+        return float(np.abs(made - data.truth)[train].mean())
+    assert made.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    return float(-np.log(made[train, data.labels[train]]).mean())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_unknown_names_and_empty_cells_are_predicted(case: Case) -> None:
+    data, network = fitted(case)
+    for role, cell in (("categories", "Rom"), ("categories", ""), ("numbers", np.nan)):
+        inputs = data.inputs.copy()
+        inputs[role][:, 0] = cell
+        made = predict_target(network, inputs)
+        assert np.isfinite(made).all()
+        assert case[1] or np.abs(made - data.truth.mean()).max() < 6 * data.truth.std()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_only_training_rows_count_and_equal_rows_give_equal_files(case: Case, tmp_path: Path) -> None:
+    data, changed = prepared(classes=case[1]), prepared(classes=case[1])
+    changed.table.loc[changed.parts != "train", "size"] = 1e6
+    changed.table.loc[changed.parts != "train", "price"] = data.table["price"].iloc[0]
     for name, given in (("first", data), ("second", changed)):
         keras.backend.clear_session()
         (tmp_path / name).mkdir()
-        saved_network.write(model(kind).fit(given), tmp_path / name)
+        saved_network.write(model(case[0]).fit(given), tmp_path / name)
     for file in ("architecture.json", "weights.npz"):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_scale_of_the_settings_does_not_count(kind: str) -> None:
-    data, network = fitted(kind)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_scale_of_the_settings_does_not_count(case: Case) -> None:
+    data, network = fitted(case)
     ones, zeros = dict.fromkeys(data.layout.mean, 1.0), dict.fromkeys(data.layout.mean, 0.0)
     unscaled = Prepared(
         data.table, data.parts, data.layout.__class__(**vars(data.layout) | {"mean": zeros, "deviation": ones})
     )
-    assert predict_target(model(kind).fit(unscaled), data.inputs) == pytest.approx(predict_target(network, data.inputs))
+    assert predict_target(model(case[0]).fit(unscaled), data.inputs) == pytest.approx(
+        predict_target(network, data.inputs)
+    )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_network_is_kept_whole_and_its_state_is_not_in_the_architecture(kind: str, tmp_path: Path) -> None:
-    data, network = fitted(kind)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_network_is_kept_whole_and_its_state_is_not_in_the_architecture(case: Case, tmp_path: Path) -> None:
+    data, network = fitted(case)
     saved_network.write(network, tmp_path)
     restored = saved_network.read(tmp_path)
     assert np.array_equal(predict_target(restored, data.inputs), predict_target(network, data.inputs))
@@ -93,17 +124,17 @@ def test_a_network_is_kept_whole_and_its_state_is_not_in_the_architecture(kind: 
 
 
 @pytest.mark.parametrize("form", ["saved_model", "keras"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_format_of_a_table_with_names_repeats_the_predictions(kind: str, form: str, tmp_path: Path) -> None:
-    data, network = fitted(kind)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_format_of_a_table_with_names_repeats_the_predictions(case: Case, form: str, tmp_path: Path) -> None:
+    data, network = fitted(case)
     check_format(data, network, form, tmp_path)
 
 
 @pytest.mark.parametrize("form", ["lite", "onnx"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_format_of_numbers_repeats_the_predictions(kind: str, form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_format_of_numbers_repeats_the_predictions(case: Case, form: str, tmp_path: Path) -> None:
     pytest.importorskip({"lite": "ai_edge_litert", "onnx": "tf2onnx"}[form])
-    data, network = fitted(kind, 1)
+    data, network = fitted(case, 1)
     check_format(data, network, form, tmp_path)
 
 
@@ -111,12 +142,13 @@ def check_format(data: Prepared, network: keras.Model, form: str, folder: Path) 
     expected = predict_target(network, data.inputs)
     FORMATS[form].write(network, folder / FORMATS[form].path)
     made = FORMATS[form].load(folder / FORMATS[form].path)(data.inputs)
-    assert made[:, 0] == pytest.approx(expected, abs=1e-5 * data.truth.std(), rel=1e-5)
+    unit = 1 if data.layout.classes else data.truth.std()
+    assert made.reshape(expected.shape) == pytest.approx(expected, abs=1e-5 * unit, rel=1e-5)
 
 
 def test_an_average_of_all_kinds_is_one_network_that_needs_keras_alone(tmp_path: Path) -> None:
-    data, _ = fitted(KINDS[0], 1)
-    members = [(fitted(kind, 1)[1], (at + 1) / 21) for at, kind in enumerate(KINDS)]
+    data, _ = fitted(CASES[0], 1)
+    members = [(fitted(case, 1)[1], (at + 1) / 21) for at, case in enumerate(case for case in CASES if not case[1])]
     network = average_networks(members)
     expected = sum(weight * predict_target(member, data.inputs) for member, weight in members)
     assert predict_target(network, data.inputs) == pytest.approx(expected, rel=1e-5)

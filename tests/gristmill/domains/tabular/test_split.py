@@ -1,0 +1,99 @@
+"""Rows are divided as asked: at random, in the order of time, by group, or by a column."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.domains.tabular.settings import Preprocess
+from gristmill.domains.tabular.split import split
+from gristmill.errors import DataError, RequestError
+
+
+def parts_of(table: pd.DataFrame, part: str | None = None, labels: Any = None, **settings: Any) -> npt.NDArray[Any]:
+    given = np.zeros(len(table), np.int64) if labels is None else np.asarray(labels)
+    names = ["the target"] if labels is None else [f"class {at}" for at in range(int(given.max()) + 1)]
+    return split(table, Preprocess(**settings), part, given, names)[0]
+
+
+def rows(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.arange(float(count))})
+
+
+def test_the_last_rows_are_tested_and_those_before_them_validate() -> None:
+    parts = parts_of(rows(10), validation=0.2, test=3, split="last")
+    assert parts.tolist() == ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
+
+
+@pytest.mark.parametrize(
+    "times", [["2024-03-05", "2024-03-01", "2024-03-04T09:00", "2024-03-04 18:30"], [9.0, -1.0, 2.0, 3.5]]
+)
+def test_the_latest_rows_are_tested(times: list[Any]) -> None:
+    parts = parts_of(pd.DataFrame({"time": times}), validation=1, test=1, split="last", time="time")
+    assert parts.tolist() == ["test", "train", "train", "validation"]
+
+
+def test_a_time_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(DataError, match=r"preprocess\.time: column 'day' holds '5 May' \(1 of 6 cells\)"):
+        parts_of(pd.DataFrame({"day": ["2024-03-01"] * 5 + ["5 May"]}), split="last", time="day", validation=1, test=1)
+
+
+@given(count=st.integers(4, 50), seed=st.integers(0, 9))
+def test_a_random_split_has_the_same_sizes_and_its_seed(count: int, seed: int) -> None:
+    settings = {"validation": 1, "test": 0.01, "seed": seed}
+    parts = parts_of(rows(count), **settings)
+    assert sorted(parts) == ["test"] + ["train"] * (count - 2) + ["validation"]
+    assert (parts_of(rows(count), **settings) == parts).all()
+
+
+def test_another_seed_draws_other_rows_anywhere_in_the_table() -> None:
+    drawn = [np.flatnonzero(parts_of(rows(100), test=10, seed=seed) == "test").tolist() for seed in (1, 2)]
+    assert drawn[0] != drawn[1]
+    assert min(drawn[0]) < 50
+
+
+def test_each_class_is_divided() -> None:
+    labels = np.array([0] * 80 + [1] * 20)
+    parts = parts_of(rows(100), labels=labels, validation=0.1, test=0.2)
+    assert [(parts[labels == label] == "test").sum() for label in (0, 1)] == [16, 4]
+    assert [(parts[labels == label] == "validation").sum() for label in (0, 1)] == [8, 2]
+
+
+def test_rows_of_a_group_stay_together_and_empty_cells_are_no_group() -> None:
+    customers = [f"c{number}" for number in range(20) for _ in range(4)] + [""] * 20
+    parts = parts_of(pd.DataFrame({"customer": customers}), group="customer", test=0.3)
+    by_customer = pd.Series(parts[:80]).groupby(customers[:80]).nunique()
+    assert (by_customer == 1).all()
+    assert 20 <= (parts == "test").sum() <= 40
+    assert len(set(parts[80:])) > 1
+
+
+@pytest.mark.parametrize("how", ["random", "last"])
+def test_a_column_may_name_the_parts_of_some_rows(how: str) -> None:
+    table = pd.DataFrame({"set": ["Test", "train", "", "valid", *["train"] * 6]})
+    parts = parts_of(table, "set", split=how, validation=0.5, test=0.5)
+    assert parts.tolist() == ["test", "train", "train", "validation", *["train"] * 6]
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(
+        DataError,
+        match=r"has 3 rows to learn from, of which validation takes 1 and test takes 1: fewer than two are left",
+    ):
+        parts_of(rows(3), validation=1, test=1)
+
+
+@pytest.mark.parametrize("setting", [{"group": "custmer"}, {"time": "custmer", "split": "last"}])
+def test_an_unknown_column_is_named_with_the_nearest(setting: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=r"preprocess\.(group|time): .*'custmer'.*Did you mean 'customer'\?"):
+        parts_of(pd.DataFrame({"customer": ["a"] * 10}), **setting)
+
+
+@pytest.mark.parametrize("settings", [{"time": "t"}, {"group": "g", "split": "last"}])
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"split = "):
+        Preprocess(**settings)
