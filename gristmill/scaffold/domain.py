@@ -24,6 +24,7 @@ _ARRAYS = (".npz", "-ubyte", "-ubyte.gz")
 _PIXEL = re.compile(r"pixel\d+|\d+x\d+")
 _COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}  # columns that number rows, but not times
 _MIN_WORDS, _MIN_DIFFERENT_SHARE = 4, 0.5  # mean words of a text, and different texts per row
+_MAX_NUMBERS, _MIN_WORDS_AMONG_NUMBERS = 3, 20  # with more columns of numbers, only longer texts are not one of many
 _MAX_GAP_RATIO = 1.0  # more gaps than times are events rather than a series
 
 
@@ -67,7 +68,11 @@ def _of_table(data: Data) -> Choice:
         label, _ = choose_class_column(table, {text.name}, None)
     except DataError:  # no column of texts or classes
         return "tabular", why_not
-    if mean_lengths(text)[0] < _MIN_WORDS or text.distinct < _MIN_DIFFERENT_SHARE * len(text.cells):
+    words = mean_lengths(text)[0]
+    numbers = [column for column in columns if column.numbers is not None and not column.is_named_like_id]
+    if words < (_MIN_WORDS_AMONG_NUMBERS if len(numbers) > _MAX_NUMBERS else _MIN_WORDS):
+        return "tabular", why_not
+    if text.distinct < _MIN_DIFFERENT_SHARE * len(text.cells):
         return "tabular", why_not
     return "text", f"{text.name!r} holds texts, {label.name!r} {label.distinct} classes"
 

@@ -78,8 +78,10 @@ def _rank(column: SampledColumn) -> int | None:
 
 def _check_classes(table: SampledTable, column: SampledColumn) -> None:
     """Raise `DataError` for a column of texts that cannot be classes."""
-    problem = column.why_constant
+    problem = column.why_constant and f"{column.why_constant}: there is nothing to predict"
     if column.distinct * _MIN_ROWS_PER_CLASS > len(column.cells) - column.empty:
-        problem = f"holds {column.distinct:,} different texts, too many for classes of {len(column.cells):,} rows"
+        problem = problem or f"holds {column.distinct:,} different texts, too many for {len(column.cells):,} rows"
     if problem:
-        raise DataError(f"{table.rows.name}: the column {column.name!r} {problem}. Fix it, or choose another.")
+        raise DataError(
+            f"{table.rows.name}: the column {column.name!r} {problem}. Fix it, or choose another with --target."
+        )

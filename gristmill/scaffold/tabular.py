@@ -1,5 +1,6 @@
 """Proposal for a table: the column to predict, the roles of the other columns, and the split of the rows."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -89,4 +90,9 @@ def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> No
         ingested, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
         ingest(source=table.source, ingest=settings, out=ingested, paths=table.files)
-        preprocess(preprocess=Preprocess.model_validate(values_of(split)), ingest=ingested, out=prepared)
+        logger = logging.getLogger(preprocess.__module__)
+        logger.disabled = True  # its warning of a copy of the target repeats a note
+        try:
+            preprocess(preprocess=Preprocess.model_validate(values_of(split)), ingest=ingested, out=prepared)
+        finally:
+            logger.disabled = False

@@ -85,6 +85,8 @@ def test_texts_with_classes_are_texts(tmp_path: Path) -> None:
 
     assert choice(tmp_path, review=talk, liked=[0, 1] * 30) == ("text", "'review' holds texts, 'liked' 2 classes")
     assert choice(tmp_path, review=talk, price=np.arange(60) ** 2)[0] == "tabular"  # no classes
+    numbers = {name: RANDOM.normal(size=60) for name in ("age", "fare", "children", "parents")}
+    assert choice(tmp_path, name=talk, survived=[0, 1] * 30, **numbers)[0] == "tabular"  # one column of many
 
 
 def test_names_of_photos_and_pixels_are_vision(tmp_path: Path) -> None:

@@ -154,9 +154,11 @@ def test_booleans_are_names(tmp_path: Path) -> None:
 def test_another_target_can_be_named(proposed: Propose) -> None:
     assert proposed(COLUMNS, target="rooms").values()["ingest"]["target"] == "rooms"
     assert proposed(COLUMNS, target="town").values()["ingest"]["task"] == "classification"
-    with pytest.raises(DataError, match=r"column 'name' holds 60 different texts, too many for classes of 60 rows\."):
+    with pytest.raises(DataError, match=r"column 'name' holds 60 different texts, too many for 60 rows\."):
         proposed(COLUMNS, target="name")
-    with pytest.raises(DataError, match=r"column 'country' holds one value\. Fix it, or choose another"):
+    with pytest.raises(
+        DataError, match=r"column 'country' holds one value: there is nothing to predict\. Fix it, or choose another"
+    ):
         proposed(COLUMNS, target="country")
     with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
         proposed(COLUMNS, target="stray")
@@ -365,8 +367,14 @@ def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> N
 @pytest.mark.parametrize(
     ("cells", "error"),
     [
-        (["a"] * ROWS, "the column 'sick' holds one value. Fix it, or choose another."),
-        ([None] * ROWS, "the column 'sick' is empty. Fix it, or choose another."),
+        (
+            ["a"] * ROWS,
+            "the column 'sick' holds one value: there is nothing to predict. Fix it, or",
+        ),
+        (
+            [None] * ROWS,
+            "the column 'sick' is empty: there is nothing to predict. Fix it, or",
+        ),
         ([*["a", "b"] * 99, "a", "c"], "class 'c' has one row, but needs one to train on and another to test on."),
     ],
 )
@@ -375,12 +383,14 @@ def test_a_target_that_cannot_be_classified_is_refused(proposed: Propose, cells:
         proposed(CASES | {"sick": cells}, target="sick")
 
 
-def test_an_input_that_tells_the_class_is_named(proposed: Propose) -> None:
+def test_an_input_that_tells_the_class_is_named_once(proposed: Propose, caplog: pytest.LogCaptureFixture) -> None:
     sick = ["yes", "no"] * 100
-    leaks = {"code": [7, 3] * 100, "cured": ["2024-01-01", None] * 100, "sick": sick}
+    leaks = {"copy": sick, "code": [7, 3] * 100, "cured": ["2024-01-01", None] * 100, "sick": sick}
     notes = proposed(CASES | leaks, target="sick").notes
 
     assert [note.partition(". Leave")[0] for note in notes] == [
         "Possible leak: 'code' tells the target: each of its 2 values goes with one, in 100.0% of the rows",
+        "Possible leak: 'copy' tells the target: each of its 2 values goes with one, in 100.0% of the rows",
         "Possible leak: 'cured' tells the target by whether it is empty, in 100.0% of the rows",
     ]
+    assert caplog.messages == []
