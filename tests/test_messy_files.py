@@ -48,7 +48,7 @@ READ: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # domain, setti
     ),
     "us-ledger": ("timeseries", {"thousands": ",", "units": {"Revenue": "$"}}, {"target": "Revenue"}),
     "utf-16": ("timeseries", {"encoding": "utf-16", "separator": "\t"}, {"target": "Bestände"}),
-    "yes-no": ("tabular", {"values": {"left": {"yes": 1, "no": 0}}}, {"target": "left"}),
+    "yes-no": ("tabular", {}, {"target": "left", "task": "classification"}),
 }
 REFUSED = {
     "duplicate-names": "columns 2 and 3 are both named 'sold'. Rename one of them.",
@@ -98,14 +98,13 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_cell(init: Any, name: str)
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api", "parity_here")
-@pytest.mark.parametrize("name", ["german-till", "units"])
 def test_a_messy_file_runs_to_the_end_and_predicts_without_an_edit(
-    init: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    init: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert init(name).status == 0
-    monkeypatch.chdir(tmp_path / name)
-    said = command("-q", "run", name)
+    assert init("german-till").status == 0
+    monkeypatch.chdir(tmp_path / "german-till")
+    said = command("-q", "run", "german-till")
 
     assert said.status == 0, said.err
-    assert command("run", name).out == f"{name}: all fresh, nothing to do\n"
-    assert command("-q", "predict", name).status == 0
+    assert command("run", "german-till").out == "german-till: all fresh, nothing to do\n"
+    assert command("-q", "predict", "german-till").status == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import SHARED
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
 from gristmill.scaffold.proposal import Proposal
@@ -394,3 +395,28 @@ def test_an_input_that_tells_the_class_is_named_once(proposed: Propose, caplog: 
         "Possible leak: 'cured' tells the target by whether it is empty, in 100.0% of the rows",
     ]
     assert caplog.messages == []
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "target", "task", "roles"),
+    [
+        ("titanic", "survived", "classification", {"numbers": 4, "categories": 3}),
+        ("german", "risk", "classification", {"numbers": 4, "categories": 5}),
+        ("hr", "status", "classification", {"numbers": 4, "categories": 1}),
+        ("penguins", "species", "classification", {"numbers": 5, "categories": 2}),
+        ("Caravan", "Purchase", "classification", {"numbers": 85}),
+        ("apartments", "m2_price", "regression", {"numbers": 4, "categories": 1}),
+        ("fifa", "value_eur", "regression", {"numbers": 40, "categories": 1}),
+        ("Boston", "medv", "regression", {"numbers": 12}),
+        ("Auto", "mpg", "regression", {"numbers": 7, "texts": 1}),
+    ],
+)
+def test_real_tables(tmp_path: Path, name: str, target: str, task: str, roles: dict[str, int]) -> None:
+    draft = propose(data_at(str(SHARED / f"tables/{name}.csv"), tmp_path), target).values()
+
+    columns = draft["ingest"]
+    assert columns.pop("target") == target
+    assert columns.pop("task") == task
+    assert {role: len(names) for role, names in columns.items()} == roles
+    assert draft["preprocess"] == {"validation": 0.1, "test": 0.2}
