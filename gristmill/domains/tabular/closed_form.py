@@ -37,5 +37,5 @@ def fit(model: ClosedForm, data: Prepared) -> tuple[keras.Model, Honest]:
     return fit_closed_form(
         rows,
         lambda positions: settings.fit(on(positions)),
-        lambda network, positions: predict_target(network, data.inputs[positions]),
+        lambda network, positions: predict_target(network, data.inputs_at(positions)),
     )

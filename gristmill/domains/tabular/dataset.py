@@ -99,6 +99,10 @@ class Prepared:
         """The network's input for every row."""
         return self.layout.inputs(self.table)
 
+    def inputs_at(self, rows: npt.NDArray[np.int64]) -> Inputs:
+        """Return the network's input for the rows at some positions."""
+        return self.layout.inputs(self.table.iloc[rows])
+
     @property
     def labelled(self) -> LabelledDataset:
         """The rows as examples of classes. An example's `id` is the position of its row."""

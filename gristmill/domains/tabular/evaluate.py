@@ -15,10 +15,12 @@ from gristmill.domains.common.classification.held_out import validation_probabil
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
+from gristmill.domains.common.few_examples import evenly_spaced
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.tabular import closed_form, dataset, held_out, row_examples
-from gristmill.domains.tabular.dataset import PARTS, Prepared, Values, by_part
+from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
@@ -34,9 +36,11 @@ CLASS_BASELINES = (Majority(kind="majority"), Logistic(kind="logistic"))
 """Cheap kinds that every evaluation shows."""
 
 _ROWS_TIMED = 1_000
+_MAX_TRAINING_ROWS = 10_000  # training rows that are scored
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
-Predicted = dict[str, Values]  # of all rows, by model
+ByPart = dict[str, Values]  # predictions of the rows of each part
+Predicted = dict[str, ByPart]  # by model
 Candidates = Mapping[str, CandidateArtifacts]
 
 
@@ -49,14 +53,14 @@ def evaluate(
     candidates: Candidates = MappingProxyType({}),
     microseconds: dict[str, float] | None = None,
 ) -> dict[str, int]:
-    """Predict every row and score each part. Nothing was fitted or chosen on the test set.
+    """Predict rows and score each part. Nothing was fitted or chosen on the test set.
 
     Predictions of the validation set are those of models that were not fitted on it.
 
-    Writes `scores.json`, `predictions.parquet` (of numbers, one row per row of the table: `row`, its position; `part`;
-    `y`; one column per model; of classes, that of all classifiers), and with more than one column to predict from,
-    `importance.json` and `partial_dependence.parquet`. Of classes, also `scores.parquet`, `wrong_labels.csv` and
-    `examples.parquet`. The time that each candidate takes for a row is added to `microseconds`.
+    Writes `scores.json` and `predictions.parquet`: of numbers, `row` (its position), `part`, `y` and one column per
+    model, with at most 10,000 training rows; of classes, that of all classifiers, and also `scores.parquet`,
+    `wrong_labels.csv` and `examples.parquet`. With more than one column to predict from, it writes `importance.json`
+    and `partial_dependence.parquet`. The time that each candidate takes for a row is added to `microseconds`.
 
     Raises:
         RequestError: a slice is not a category or a column of metadata, the decision does not fit the data, or settings
@@ -67,11 +71,12 @@ def evaluate(
     predicted = {MODEL: honest_predictions(train, data)}
     predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()}
 
-    def predict(baseline: Any) -> Values:
+    def predict(baseline: Any) -> ByPart:
         fitted, (rows, honest) = closed_form.fit(baseline, data)
-        values, is_validation = predict_target(fitted, data.inputs), data.parts[rows] == "validation"
-        values[rows[is_validation]] = honest[is_validation]
-        return values
+        order, is_validation = np.argsort(rows), data.parts[np.sort(rows)] == "validation"
+        return {part: predict_target(fitted, data.inputs_at(at)) for part, at in scored_rows(data).items()} | {
+            "validation": honest[order][is_validation]
+        }
 
     predicted |= fit_baselines(CLASS_BASELINES if data.layout.classes else BASELINES, tried, predict)
     if microseconds is not None:
@@ -92,7 +97,11 @@ def evaluate(
 
 def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path) -> dict[str, int]:
     """Write predictions and scores of numbers; return the number of rows of each part."""
-    predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
+    rows = scored_rows(data)
+    every = np.concatenate(list(rows.values()))
+    by_model = {name: np.concatenate([of_part[part] for part in rows]) for name, of_part in predicted.items()}
+    table = pd.DataFrame({"row": every, "part": data.parts[every], "y": data.truth[every], **by_model})
+    predictions = table.sort_values("row", ignore_index=True)
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}
     others = [name for name, one in tried.items() if not one.is_baseline]
@@ -105,22 +114,28 @@ def _score_classes(
 ) -> dict[str, int]:
     """Write predictions, scores and examples of classes; return the number of rows that were scored."""
     labelled = data.labelled
-    by_model = {name: {part: values[data.at(part)] for part in PARTS} for name, values in predicted.items()}
-    rows = write_scores(labelled, by_model, settings.slices, train, tried, out, settings)
+    rows = write_scores(labelled, predicted, settings.slices, train, tried, out, settings)
     wrong_labels = write_wrong_labels(labelled, train, rows["test"], out)
     row_examples.write(data, rows["test"], wrong_labels, out)
     return {f"{part}_rows": len(of_part) for part, of_part in rows.items()} | {"likely_wrong_labels": len(wrong_labels)}
 
 
-def honest_predictions(folder: Path, data: Prepared) -> Values:
-    """Return a trained model's predictions for every row, those of the validation set by a fit without it."""
-    predicted = predict_target(saved_network.read(folder), data.inputs)
-    validation = data.at("validation")
+def honest_predictions(folder: Path, data: Prepared) -> ByPart:
+    """Return a trained model's predictions of the rows to score, those of the validation set by a fit without it."""
+    network = saved_network.read(folder)
+    predicted = {part: predict_target(network, data.inputs_at(rows)) for part, rows in scored_rows(data).items()}
     if data.layout.classes:
-        predicted[validation] = validation_probabilities(folder, data.labelled)
+        predicted["validation"] = validation_probabilities(folder, data.labelled)
     else:
-        predicted[validation] = held_out.read(folder)[validation]
+        predicted["validation"] = np.asarray(held_out.read(folder)[data.at("validation")])
     return predicted
+
+
+def scored_rows(data: Prepared) -> dict[str, Positions]:
+    """Return the positions of the rows to score, by part: of many training rows a sample, of classes none."""
+    train = data.at("train")[: 0 if data.layout.classes else None]
+    sampled = train[evenly_spaced(len(train), _MAX_TRAINING_ROWS)] if len(train) else train
+    return {"train": sampled, "validation": data.at("validation"), "test": data.at("test")}
 
 
 def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:

@@ -43,7 +43,7 @@ def class_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section
 def number_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
     """Yield the sections on the scores of numbers."""
     scores = Scores.read(folders["evaluate"])
-    predictions = read_table(folders["evaluate"] / "predictions.parquet")
+    predictions = read_table(folders["evaluate"] / "predictions.parquet").set_index("row", drop=False)
     explained = scores.model["test"]["r2"]
     remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
     yield scores_section(scores, METRICS, remark)
@@ -151,7 +151,7 @@ def category_table(data: Prepared, predictions: pd.DataFrame, category: str, bes
     test = predictions["part"] == "test"
     truth = predictions["y"]
     errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
-    grouped = errors.groupby(data.table.loc[test, category])
+    grouped = errors.groupby(data.table.loc[errors.index, category])
     means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
     known, shown = data.layout.categories[category], means.head(MAX_NAMES)
     names = [str(name) if name in known else f"{name} (new)" for name in shown.index]

@@ -37,7 +37,7 @@ def select(*, select: Select, preprocess: Path, candidates: Candidates, out: Pat
     data = dataset.read(preprocess)
 
     def predict_one(name: str) -> Call:
-        return partial(predict_target, saved_network.read(candidates[name].train), data.inputs[:1])
+        return partial(predict_target, saved_network.read(candidates[name].train), data.inputs_at(np.arange(1)))
 
     if data.layout.classes:
         chosen, temperatures = select_classifiers(data.labelled, candidates, select, out, predict_one)

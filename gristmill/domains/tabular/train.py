@@ -58,7 +58,7 @@ def train(
         def train_one(split: Split | None, arguments: FitArguments) -> Trained:
             learned = data.with_split(split) if split else data
             network, history = train_network(model, files, learned, train, arguments)
-            return network, history, predict_target(network, learned.inputs[learned.at("validation")])
+            return network, history, predict_target(network, learned.inputs_at(learned.at("validation")))
 
         rows = held_out.learning_set(data)
         network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one)

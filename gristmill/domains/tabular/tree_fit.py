@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.special import expit, softmax
 
 from gristmill.domains.common.classification.scores import log_loss
+from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import category_lookup, joined, measures, only, predictor, raw_input, word_lookup
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
 _MAX_ROUNDS, _PATIENCE = 2_000, 40
 _MIN_ROWS_WITHOUT_FOLDS = 2_500  # with fewer, choices are made on five folds, and several sums of trees are averaged
+_MAX_ROWS = 200_000
 _SUMS_OF_SMALL_TABLE = 4
 _SHARE_LEFT_OUT = 5  # one in five rows
 _MAX_CLASSES_RANKED = 10
@@ -68,6 +70,7 @@ def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
 
 def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     """Return `rounds` and `logarithm` with the lowest error on training rows that were left out."""
+    data = _sampled(data)
     rows = data.at("train")
     fold = np.random.default_rng(settings.seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
     folds = [rows[fold == number] for number in range(_SHARE_LEFT_OUT if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)]
@@ -107,6 +110,7 @@ def _mean_error(
 
 def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> keras.Model:
     """Return the network of trees fitted to the training rows."""
+    data = _sampled(data)
     rows = data.at("train")
     goal = next(_goals(data, settings))
     encoder = feature_network(data)
@@ -158,6 +162,13 @@ def name_ranks(found: npt.NDArray[np.str_], truth: Values, names: list[str]) -> 
     ranks = np.empty(len(names))
     ranks[np.argsort(means, kind="stable")] = np.arange(len(names))
     return np.append((means < 0).sum() - 0.5, ranks)
+
+
+def _sampled(data: Prepared) -> Prepared:
+    """Return the training rows, or of many as many as trees are fitted to, evenly spaced."""
+    rows = data.at("train")
+    rows = rows[evenly_spaced(len(rows), _MAX_ROWS)]
+    return replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows], groups=None)
 
 
 def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:
