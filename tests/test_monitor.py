@@ -119,7 +119,7 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     )
     (folder / "pipelines.toml").write_text((folder / "pipelines.toml").read_text() + 'id = "house"\n')
 
-    predicted = command("predict", "houses", "--input", "new.csv")
+    predicted = command("predict", "houses", "--input", "new.csv", "--explain")
     unknown = pd.DataFrame({"house": ["x1", "h0"], "price": [1.0, 0.0]})
     unknown.to_csv("unknown.csv", index=False)
     unknown.head(1).to_csv("none.csv", index=False)
@@ -127,7 +127,7 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     none = command("truth", "houses", "--file", "none.csv")
     said = command("truth", "houses", "--file", "sold.csv")
 
-    assert predicted.out.splitlines()[0] == "house,area,rooms,predicted"
+    assert predicted.out.splitlines()[0] == "house,area,rooms,predicted,because"
     assert (some.status, some.out) == (0, "houses: the truth of 1 predicted rows was added\n")
     assert "1 of 2 ids were never predicted, the first: 'x1'. These rows are left out." in some.err
     assert the_error(none).endswith("the first: 'x1'. Pass ids that gristmill predict printed.")
@@ -135,11 +135,16 @@ def test_rows_of_a_table_are_scored_by_their_ids(
     found = command("monitor", "houses", "--json").json
     answers = Project.open().prediction_log("houses").read()
     assert answers[ID].iloc[40:].tolist() == houses["house"].tolist()
+    assert not any("because" in name or "contribution" in name for name in answers)
     assert (found["groups"][0]["predicted"], found["groups"][0]["scored"]) == (80, 40)
     errors = answers["price"].iloc[40:].to_numpy() - houses["price"].to_numpy()
     assert found["groups"][0]["mae"] == pytest.approx(float(np.abs(errors).mean()))
     assert "no such file" in the_error(command("truth", "houses", "--file", "missing.csv"))
     assert [sign["name"] for sign in found["drift"]["inputs"]] == ["predicted price", "area", "rooms"]
+
+    shutil.rmtree(folder / "data/store/preprocess")
+    refused = the_error(command("predict", "houses", "--input", "new.csv", "--explain"))
+    assert "Contributions are relative to the training rows in this artifact." in refused
 
 
 def test_rows_of_ingested_data_have_no_id_and_are_not_logged(copy_of: Callable[[str], Path], command: Command) -> None:
@@ -177,6 +182,8 @@ def test_texts_are_scored_by_their_class(copy_of: Callable[[str], Path], command
     letters[["ticket", "stars"]].to_parquet("known.parquet")
 
     assert command("predict", "films", "--text", "What a lovely film!").status == 0
+    refused = the_error(command("predict", "films", "--input", "new.csv", "--explain"))
+    assert refused == "--explain: a text pipeline does not have this option. Leave it out."
     said = command("predict", "films", "--input", "new.csv")
     assert command("truth", "films", "--file", "known.parquet").status == 0
 

@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "gristmill predict shop",
             "gristmill predict shop --input new.csv --output forecast.parquet",
             'gristmill predict reviews --text "A warm, funny film."',
+            "gristmill predict flats --input new.csv --explain --output explained.csv",
         ),
         "generate": ('gristmill generate sonnets --prompt "Shall I" --length 200',),
         "monitor": ("gristmill monitor shop",),

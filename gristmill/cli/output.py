@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.cli import console
 from gristmill.cli.text_table import TextColumn, column, print_columns, print_wrapped
-from gristmill.monitoring.prediction_columns import PREDICTED
+from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
 from gristmill.reports.scores import comparison, headline_pair, selection_line, short_table
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
@@ -283,7 +283,8 @@ def show_text(pieces: Iterable[str]) -> None:
 def show_frame(frame: "pd.DataFrame") -> None:
     """Print predictions as CSV with six significant digits, and of each target's quantiles the lowest and the highest.
 
-    Columns of the input are printed as they are. `--output` files have all quantiles in full precision.
+    Of contributions, only the largest ones are printed, in words. Columns of the input are printed as they are.
+    `--output` files have all quantiles and contributions in full precision.
     """
 
     def plain(value: Any) -> str:
@@ -295,6 +296,8 @@ def show_frame(frame: "pd.DataFrame") -> None:
         for before, target, after in zip(targets, targets[1:], targets[2:], strict=False)
     ]
     shown = frame.loc[:, [not each for each in inner]]
+    if (at := position_of_reasons(shown)) is not None:
+        shown = shown.iloc[:, : at + 1]
     if PREDICTED in shown:
         given = shown.loc[:, :PREDICTED].iloc[:, :-1].select_dtypes("float64").columns
         shown = shown.astype(dict.fromkeys(given, object))

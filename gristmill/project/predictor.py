@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gristmill.config.catalogue import Catalogue, restore_settings
 from gristmill.config.tables import domain_module
-from gristmill.errors import DataError, RequestError
-from gristmill.monitoring.prediction_columns import PREDICTED
+from gristmill.errors import CorruptArtifact, DataError, RequestError
+from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
 from gristmill.project.monitoring import log_answer
 from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
 from gristmill.registry.version import Version
@@ -28,7 +28,7 @@ class Predictor:
     """A version or the model of a run, with the settings of its run and the options of one call."""
 
     def __init__(
-        self, catalogue: Catalogue, served: Version | Record, export: Path, options: Mapping[str, int | str]
+        self, catalogue: Catalogue, served: Version | Record, export: Path, options: Mapping[str, int | str | Path]
     ) -> None:
         self._catalogue, self._served, self._export, self._options = catalogue, served, export, options
         self._pipeline = catalogue.pipeline(served.pipeline)  # with the current settings
@@ -38,6 +38,8 @@ class Predictor:
         self._parameters = inspect.signature(self._domain.predict).parameters
         if unknown := sorted(options.keys() - self._parameters.keys()):
             raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not have this option. Leave it out.")
+        if options.get("explain"):
+            self._options = {**options, "explain": self._preprocessed()}
 
     def predict(self, place: str | None) -> "pd.DataFrame":
         """Predict from a file or folder, from the text in the options, or from the pipeline's source."""
@@ -75,6 +77,16 @@ class Predictor:
                 data = known_data.last_good_data(store, pipeline, self._served, error)
             return self._answer(source, ingested=data)
 
+    def _preprocessed(self) -> Path:
+        """Return the folder of the data that the model was trained on."""
+        try:
+            return self._catalogue.store.open_verified(self._served.references["preprocess"]).path
+        except CorruptArtifact as error:
+            raise RequestError(
+                f"--explain: {error} Contributions are relative to the training rows in this artifact. Leave --explain "
+                f"out, or run again: gristmill run {self._pipeline.name}."
+            ) from None
+
     def _answer(self, source: Settings, paths: tuple[Path, ...] = (), ingested: Path | None = None) -> "pd.DataFrame":
         """Predict from files, ingested data or the text; if monitored, log the predictions before returning them."""
         monitor = self._pipeline.monitor
@@ -95,5 +107,6 @@ class Predictor:
             answer["id"] = rows["id"]  # instead of the numbers of the rows
         if monitor:
             text = str(self._options["text"]) if "text" in self._options else None
-            log_answer(self._catalogue.store, self._pipeline, self._served, answer, paths, ingested, text)
+            logged = answer.columns[: position_of_reasons(answer)]
+            log_answer(self._catalogue.store, self._pipeline, self._served, answer[logged], paths, ingested, text)
         return answer if rows is None else with_columns(answer, rows)

@@ -131,9 +131,10 @@ class Models:
                 its columns; default: the source itself.
             version: number of a version to use instead of the champion.
             options: for time series `steps`, the number of values to forecast, and `history`, the number of values to
-                pass to a model that accepts any number; for texts `text`, one text instead of a place.
+                pass to a model that accepts any number; for texts `text`, one text instead of a place; for tables
+                `explain`, whether to add the contribution of each column to each prediction.
         """
-        given = {option: value for option, value in options.items() if value is not None}
+        given = {option: value for option, value in options.items() if value not in (None, False)}
         if place and "text" in given:
             raise RequestError("--text: cannot be combined with --input. Use one of them.")
         served, export = self.served(name, version)

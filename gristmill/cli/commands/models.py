@@ -118,6 +118,9 @@ def predict(
             help="Number of past values to use, if the model accepts any number. By default, as in training.",
         ),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the contribution of each column to each prediction of a table.")
+    ] = False,
     version: ByVersion = None,
 ) -> None:
     """Predict with the champion, or with the last successful run's model if no version was promoted.
@@ -126,7 +129,8 @@ def predict(
     """
     write = _writer(out, form)
     with progress_bar.working("bundle", "reading"):
-        frame = Project.open().predict(name, input_, version, text=text, steps=steps, history=history)
+        options = {"text": text, "steps": steps, "history": history, "explain": explain}
+        frame = Project.open().predict(name, input_, version, **options)
     write(frame)
 
 

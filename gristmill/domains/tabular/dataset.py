@@ -134,12 +134,23 @@ def raw_inputs(rows: pd.DataFrame, columns: dict[str, list[str]]) -> Inputs:
         role: rows[names].to_numpy(np.float32) if role == "numbers" else rows[names].to_numpy(object).astype(str)
         for role, names in columns.items()
     }
+    return joined_inputs(given)
+
+
+def joined_inputs(given: dict[str, npt.NDArray[Any]]) -> Inputs:
+    """Return one array of a network's inputs, (rows, columns) each; a single one as it is."""
+    first = next(iter(given.values()))
     if len(given) == 1:
-        return next(iter(given.values()))
-    inputs = np.empty(len(rows), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
+        return first
+    inputs = np.empty(len(first), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
     for name, values in given.items():
         inputs[name] = values
     return inputs
+
+
+def split_inputs(inputs: Inputs) -> dict[str, npt.NDArray[Any]]:
+    """Return a network's inputs by name, (rows, columns) each; the opposite of `joined_inputs`."""
+    return {name: inputs[name] for name in inputs.dtype.names} if inputs.dtype.names else {"": inputs}
 
 
 def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

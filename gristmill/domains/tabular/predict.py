@@ -9,8 +9,10 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import read_columns
-from gristmill.domains.tabular.dataset import raw_inputs
+from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
+from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
 from gristmill.domains.tabular.settings import Ingest
 from gristmill.export import bundle
 from gristmill.monitoring.prediction_columns import PREDICTED
@@ -26,12 +28,14 @@ def predict(
     export: Path,
     ingested: Path | None = None,
     id_column: str | None = None,
+    explain: Path | None = None,
 ) -> pd.DataFrame:
     """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
 
     Of classes, `probability`, `set` and `p_<class>` follow. Rows come from `paths`, where the target is not read and
     may be missing, or from the ingest artifact `ingested`. The column that identifies a row comes first; an ingest
-    artifact does not have it.
+    artifact does not have it. With `explain`, a preprocess artifact, contributions relative to its training rows follow
+    (`contributions.py`): to a number, or to the log odds of the predicted class.
 
     Raises:
         DataError: a file cannot be read.
@@ -46,11 +50,27 @@ def predict(
     else:
         found = Rows(read_table(ingested / "table.parquet", inputs))
     rows = replace(found, frame=found.frame[inputs])
-    predicted = bundle.load(export)(raw_inputs(read_columns(rows, ingest), columns))
+    table, model = read_columns(rows, ingest), bundle.load(export)
+    given = raw_inputs(table, columns)
+    predicted = model(given)
     shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
         shown[name] = shown[name].convert_dtypes()  # pandas reads integers next to an empty cell as 3.0
-    if not signature.get("classes"):
-        return shown.assign(**{PREDICTED: predicted[:, 0]})
-    examples = {str(name): shown[name].tolist() for name in shown}
-    return predicted_classes(examples, predicted.astype(np.float64), signature["classes"], Decision.read(export))
+    classes = signature.get("classes")
+    if classes:
+        examples = {str(name): shown[name].tolist() for name in shown}
+        answer = predicted_classes(examples, predicted.astype(np.float64), classes, Decision.read(export))
+    else:
+        answer = shown.assign(**{PREDICTED: predicted[:, 0]})
+    if explain is None:
+        return answer
+
+    def outputs(inputs: Inputs) -> Values:
+        found = model(inputs).astype(np.float64)
+        return log_odds(found) if classes else found
+
+    trained = dataset.read(explain)
+    typical = typical_rows(outputs, raw_inputs(trained.table.iloc[trained.at("train")], columns))
+    chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
+    explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)
+    return pd.concat([answer, explained], axis=1)

@@ -1,0 +1,129 @@
+"""Contributions of the columns to single predictions: sampled Shapley values, of any model.
+
+The columns of a training row take the values of the explained row one after another, in random order. The change of the
+prediction at each step is the contribution of its column; it is averaged over training rows and orders. All steps
+together lead from the training row's prediction to the row's own, so the contributions add up to the prediction minus
+the mean prediction of these training rows, for every model.
+
+If a model is a sum of functions of one column each, such as a linear one, the contribution of a column is exactly its
+function's value minus the mean in these training rows. Otherwise it depends on the orders; every second one is the
+reverse of that before, which cancels much of the noise.
+
+Sources: Štrumbelj and Kononenko, "Explaining prediction models and individual predictions with feature contributions",
+Knowledge and Information Systems 41(3), 2014; Lundberg and Lee, "A unified approach to interpreting model predictions",
+NeurIPS 2017; reversed orders: Mitchell et al., "Sampling permutations for Shapley value estimation", JMLR 23(43), 2022.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.tabular.dataset import Inputs, Values, joined_inputs, split_inputs
+from gristmill.monitoring.prediction_columns import BECAUSE
+from gristmill.settings.messages import format_numbers
+from gristmill.training import progress
+
+Cells = dict[str, npt.NDArray[Any]]  # by name of the network's input, (rows, columns)
+Predict = Callable[[Inputs], Values]  # from the network's input for some rows to its outputs, (rows, outputs)
+
+_MAX_ORDERS = 100  # and as many training rows; each takes up to one prediction per column
+_MAX_ROWS_RANKED = 2_000
+_MAX_ROWS_AT_ONCE, _MAX_CELLS_AT_ONCE = 16, 20_000_000
+_MAX_REASONS, _MAX_LETTERS = 3, 40  # of the column `because`
+_MIN_PROBABILITY = 1e-7  # what float32 tells from 0 and 1
+_SEED = 0
+
+
+def log_odds(probabilities: Values) -> Values:
+    """Return the logarithm of the odds of each class, (rows, classes): 0 for a probability of one half."""
+    others = probabilities.sum(axis=1, keepdims=True) - probabilities
+    odds: Values = np.maximum(probabilities, _MIN_PROBABILITY) / np.maximum(others, _MIN_PROBABILITY)
+    return np.log(odds)
+
+
+def typical_rows(predict: Predict, rows: Inputs) -> Inputs:
+    """Return at most 100 of some rows, whose predictions are spread like those of all rows."""
+    some = rows[np.random.default_rng(_SEED).permutation(len(rows))[:_MAX_ROWS_RANKED]]
+    outputs = predict(some)
+    ranked = some[np.lexsort((outputs.max(axis=1), outputs.argmax(axis=1)))]  # class by class; numbers have one output
+    count = min(len(ranked), _MAX_ORDERS)
+    return ranked[(2 * np.arange(count) + 1) * len(ranked) // (2 * count)]
+
+
+def contributions(predict: Predict, rows: Inputs, typical: Inputs) -> tuple[Values, Values]:
+    """Return the mean prediction of typical rows, (outputs,), and the contributions, (rows, columns, outputs).
+
+    Columns are in the order of the network's inputs.
+    """
+    base, own, cells, found = predict(typical), predict(rows), split_inputs(typical), []
+    columns = sum(values.shape[1] for values in cells.values())
+    at_once = max(1, min(_MAX_ROWS_AT_ONCE, _MAX_CELLS_AT_ONCE // (len(typical) * columns**2)))
+    for begin in range(0, len(rows), at_once):
+        progress.report_work("explain", f"{begin:,} of {len(rows):,} rows", logged=False)
+        block = slice(begin, begin + at_once)
+        found.append(_of_few(predict, split_inputs(rows[block]), own[block], cells, base))
+    return base.mean(axis=0), np.concatenate(found)
+
+
+def _of_few(predict: Predict, rows: Cells, own: Values, typical: Cells, base: Values) -> Values:
+    """Return the contributions to the predictions `own` of rows; `base` are those of typical rows."""
+    differs = np.concatenate([rows[role][:, np.newaxis] != typical[role] for role in rows], axis=2)
+    orders = _orders(len(base), differs.shape[2])
+    rank = orders.argsort(axis=1)  # (orders, columns): the step at which a column takes the row's value
+    changes = np.take_along_axis(differs, orders[np.newaxis], axis=2)  # (rows, orders, steps)
+    count = changes.cumsum(axis=2)
+    total = count[:, :, -1:]
+    # Predictions are kept by the number of changes so far, since a step that changes nothing needs none.
+    values = np.empty((*count.shape[:2], count.shape[2] + 1, own.shape[1]))
+    values[:, :, 0] = base
+    np.put_along_axis(values, total[..., np.newaxis], own[:, np.newaxis, np.newaxis], axis=2)
+    row, order, step = np.nonzero(changes & (count < total))
+    if len(row):
+        is_taken, begin, mixed = rank[order] <= step[:, np.newaxis], 0, {}
+        for role, cells in rows.items():
+            taken = is_taken[:, begin : (begin := begin + cells.shape[1])]
+            mixed[role] = np.where(taken, cells[row], typical[role][order])
+        values[row, order, count[row, order, step]] = predict(joined_inputs(mixed))
+    after, before = (np.take_along_axis(values, at[..., np.newaxis], axis=2) for at in (count, count - changes))
+    return np.asarray(np.take_along_axis(after - before, rank[np.newaxis, :, :, np.newaxis], axis=2).mean(axis=1))
+
+
+def _orders(count: int, columns: int) -> npt.NDArray[np.int64]:
+    """Return random orders of the columns, (count, columns); every second one is the reverse of that before."""
+    random = np.random.default_rng(_SEED)
+    orders: list[Any] = []
+    while len(orders) < count:
+        order = random.permutation(columns)
+        orders += [order, order[::-1]]
+    return np.stack(orders[:count])
+
+
+def explanations(table: pd.DataFrame, base: Values, found: Values, outputs: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Return `because`, `base_value` and `contribution_<column>` of rows, given the contributions to all outputs.
+
+    Args:
+        table: the columns of the rows, in the order of the network's inputs.
+        base: the mean prediction of typical rows, (outputs,).
+        found: the contributions, (rows, columns, outputs).
+        outputs: the output to explain for each row, (rows,).
+    """
+    of_output = found[np.arange(len(table)), :, outputs]
+    names, because = list(map(str, table)), []
+    for cells, row in zip(table.to_numpy(object), of_output, strict=True):
+        largest = np.argsort(-np.abs(row), kind="stable")[:_MAX_REASONS]
+        signed = format_numbers(row[largest].tolist(), digits=3, sign=True)
+        reasons = zip(largest, signed, strict=True)
+        because.append("; ".join(f"{_in_words(names[at], cells[at])} ({by})" for at, by in reasons))
+    by_column = {f"contribution_{name}": of_output[:, at] for at, name in enumerate(names)}
+    return pd.DataFrame({BECAUSE: because, "base_value": base[outputs], **by_column})
+
+
+def _in_words(column: str, cell: float | str) -> str:
+    if cell == "" or cell != cell:  # an empty number is NaN
+        return f"no {column}"
+    if isinstance(cell, str):
+        return f"{column} {cell if len(cell) <= _MAX_LETTERS else cell[: _MAX_LETTERS - 1] + '…'}"
+    return f"{column} {cell:.6g}" if abs(cell) < 1e6 else f"{column} {cell:.0f}"
