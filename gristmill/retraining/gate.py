@@ -32,7 +32,7 @@ class Contest:
     errors: dict[str, Errors]  # (items,) each: of the challenger, the champion if there is one, and every baseline
     block: int = 0  # number of neighbouring items that may depend on each other; 0 if all are independent
     root: bool = False  # whether a score is the root of the mean error: RMSE, from squared errors
-    weights: Errors | None = None  # (items,): number of values whose mean is the error of the item; None if equal
+    weights: Errors | None = None  # (items,): number of values whose mean is the error, or its cost; None if equal
 
     def score(self, name: str) -> float:
         """Return the score of a model: its mean error, or the root of that."""

@@ -54,12 +54,12 @@ class Decision:
         return ["|".join(names[chosen]) for chosen in self.sets(probabilities)]
 
     def error_costs(self, is_second: npt.NDArray[np.bool_]) -> Values:
-        """Return the costs of errors for which the threshold is best, by example; 1 without a threshold.
+        """Return the relative costs of errors for which the threshold is best, by example.
 
         Source: Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
         """
         threshold = 0.5 if self.threshold is None else self.threshold
-        return 2 * np.where(is_second, 1 - threshold, threshold)
+        return np.where(is_second, 1 - threshold, threshold)
 
 
 MOST_PROBABLE = Decision()

@@ -164,8 +164,8 @@ def contest_of_classes(
 ) -> Contest:
     """Return the contest of classifiers, given 1 for each example of a wrong class, else 0; `truth` has the classes.
 
-    With a threshold, an error counts its cost by that of the champion, so that several challengers can be compared, or
-    by that of the challenger if the champion has none.
+    With a threshold, the examples have the weights of their errors' costs by that of the champion, so that several
+    challengers can be compared, or by that of the challenger if the champion has none.
     """
     decision = Decision.read(challenger["evaluate"])
     if decision.threshold is None:
@@ -174,8 +174,8 @@ def contest_of_classes(
         served = Decision.read(champion.folders["export"])
         decision = decision if served.threshold is None else served
     second = read_document(challenger["evaluate"] / SCORES_FILE)["classes"][1]
-    costs = decision.error_costs((truth == second).to_numpy())
-    return Contest("weighted error rate", {name: errors * costs for name, errors in missed.items()})
+    weights = decision.error_costs((truth == second).to_numpy())
+    return Contest("weighted error rate", dict(missed), weights=weights)
 
 
 def _compared(data: IngestedExamples) -> pd.DataFrame:

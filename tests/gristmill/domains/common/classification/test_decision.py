@@ -175,23 +175,23 @@ def written(folder: Path, decision: Decision) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("challenger", "champion", "errors"),
+    ("challenger", "champion", "rate"),
     [
-        (None, 0.2, [1, 1, 0]),  # a pipeline without a threshold
-        (0.3, None, [1.4, 0.6, 0]),  # no threshold when the champion was trained
-        (0.3, 0.2, [1.6, 0.4, 0]),
-        (0.3, "none", [1.4, 0.6, 0]),  # no champion
+        (None, 0.2, 2 / 3),  # a pipeline without a threshold
+        (0.3, None, 1 / 1.7),  # no threshold when the champion was trained; (0.7 + 0.3) / (0.7 + 0.3 + 0.7)
+        (0.3, 0.2, 1 / 1.8),
+        (0.3, "none", 1 / 1.7),  # no champion
     ],
 )
 def test_a_contest_weights_errors_by_the_champions_threshold(
-    tmp_path: Path, challenger: float | None, champion: Any, errors: list[float]
+    tmp_path: Path, challenger: float | None, champion: Any, rate: float
 ) -> None:
     new = {"evaluate": written(tmp_path / "new", Decision(challenger))}
     old = None if champion == "none" else Champion({"export": written(tmp_path / "old", Decision(champion))}, {})
 
     found = contest_of_classes({"x": np.array([1.0, 1, 0])}, pd.Series(["yes", "no", "yes"]), new, old)
 
-    assert found.errors["x"].tolist() == pytest.approx(errors)
+    assert found.score("x") == pytest.approx(rate)
     assert found.metric == ("weighted error rate" if challenger else "error rate")
 
 
@@ -220,7 +220,7 @@ def test_a_number_needs_no_held_out_predictions(tmp_path: Path) -> None:
     decisions = choose_decisions(Evaluate(threshold=0.2), data, {"model": {}, "majority": {}}, tmp_path)
 
     assert decisions == {"model": Decision(0.2), "majority": Decision(0.2)}
-    assert decisions["model"].error_costs(np.array([True, False])).tolist() == pytest.approx([1.6, 0.4])
+    assert decisions["model"].error_costs(np.array([True, False])).tolist() == pytest.approx([0.8, 0.2])
     with pytest.raises(RequestError, match=r"there are none. Set preprocess.validation"):
         choose_decisions(Evaluate(coverage=0.9), data, {"model": {}}, tmp_path)
 
