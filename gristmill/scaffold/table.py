@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class SampledTable:
     rows: Rows
     columns: Mapping[str, SampledColumn]
     formats: Sequence[Guess] = ()  # the part that reads numbers
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # further columns, and the error of reading them
 
     @property
     def guesses(self) -> list[Guess]:
@@ -53,13 +54,15 @@ class SampledTable:
 
     def column(self, name: str) -> SampledColumn:
         """Return a column by name; raise `DataError` if there is none."""
+        if name in self.unreadable:
+            raise DataError(self.unreadable[name])
         if name not in self.columns:
             raise DataError(f"{self.rows.name}: no column {name!r}. Columns: {', '.join(map(repr, self.columns))}.")
         return self.columns[name]
 
     def is_text(self, name: str) -> bool:
         """Return whether a column can be read as text, which floating-point numbers of Parquet and JSON cannot."""
-        return isinstance(self.source, Csv) or _try_read(self.source, self.files, [name], []) is not None
+        return isinstance(self.source, Csv) or isinstance(_try_read(self.source, self.files, [name], []), Rows)
 
     def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":
         """Return the table with those of the columns as numbers that hold yes and no, in a CSV file."""
@@ -91,8 +94,8 @@ def read_table(data: Data) -> SampledTable:
         rows = source.read(files, names, [])
         columns, formats = _csv_columns(rows.frame, source)
         return SampledTable(_source([*guesses, *formats]), guesses, files, rows, columns, formats)
-    rows, columns = _typed_columns(source, files, names)
-    return SampledTable(source, guesses, files, rows, columns)
+    rows, columns, unreadable = _typed_columns(source, files, names)
+    return SampledTable(source, guesses, files, rows, columns, unreadable=unreadable)
 
 
 def _kind(path: Path) -> str:
@@ -153,28 +156,32 @@ def _csv_columns(frame: pd.DataFrame, source: Csv) -> tuple[dict[str, SampledCol
 
 def _typed_columns(
     source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]
-) -> tuple[Rows, dict[str, SampledColumn]]:
-    """Return the columns of a source with typed values: as text, as numbers, or as both."""
+) -> tuple[Rows, dict[str, SampledColumn], dict[str, str]]:
+    """Return the columns of a source with typed values: as text, as numbers, or as both; and the error of others."""
     read: dict[str, Rows] = {}
-    columns = {}
+    columns, unreadable = {}, {}
     for name in names:
         as_numbers, as_texts = _try_read(source, files, [], [name]), _try_read(source, files, [name], [])
-        if found := as_texts or as_numbers:
+        if isinstance(found := as_numbers if isinstance(as_texts, DataError) else as_texts, DataError):
+            unreadable[name] = str(found)
+        else:
             read[name] = found
             cells = found.frame[name]
             booleans = {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})  # names, as in a CSV file
-            numbers = as_numbers.frame[name] if as_numbers and not booleans else None
+            numbers = as_numbers.frame[name] if isinstance(as_numbers, Rows) and not booleans else None
             columns[name] = SampledColumn(name, cells, numbers, cells)
     if not columns:
         rows = source.read(files, names, [])  # raises an error that says why
         raise DataError(f"{rows.name}: no usable column.")
     first = next(iter(read.values()))
     frame = pd.concat([rows.frame for rows in read.values()], axis=1)
-    return Rows(frame, first.files, first.starts), columns
+    return Rows(frame, first.files, first.starts), columns, unreadable
 
 
-def _try_read(source: Jsonl | Parquet, files: tuple[Path, ...], texts: list[str], numbers: list[str]) -> Rows | None:
+def _try_read(
+    source: Jsonl | Parquet, files: tuple[Path, ...], texts: list[str], numbers: list[str]
+) -> Rows | DataError:
     try:
         return source.read(files, texts, numbers)
-    except DataError:
-        return None
+    except DataError as error:
+        return error

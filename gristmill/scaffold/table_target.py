@@ -57,9 +57,11 @@ def choose_task(table: SampledTable, column: SampledColumn) -> Guess:
     found = list_classes({str(name): int(count) for name, count in counts.items()})
     if numbers is None:
         return Guess("task", "classification", found)
-    whole = bool((numbers.dropna() % 1 == 0).all()) and numbers.nunique() == classes and table.is_text(column.name)
+    whole = bool((numbers.dropna() % 1 == 0).all()) and numbers.nunique() == classes
     if not whole or classes > _MAX_CODES:
         return Guess("task", "regression", f"{classes:,} different numbers")
+    if not table.is_text(column.name):
+        return Guess("task", "regression", f"{classes} different numbers; for classes, store them as integers")
     first, last = int(numbers.min()), int(numbers.max())
     named = not _CODE_WORDS.isdisjoint(column.words)
     codes = first in (0, 1) and last - first + 1 == classes <= (_MAX_CODES if named else _MAX_UNNAMED_CODES)

@@ -54,6 +54,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     model = auto_guesses("tabular", ingest=settings)
     tables = {"source": table.guesses, "ingest": columns, "preprocess": split, "model": model}
     notes = [*_mark_notes(chosen, task), *left_out_notes(roles.left_out), *leak_notes(chosen, roles.inputs)]
+    notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 

@@ -139,17 +139,27 @@ def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
     assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
 
 
-def test_booleans_are_names(tmp_path: Path) -> None:
-    cases = pd.DataFrame({"x": COLUMNS["price"], "rooms": COLUMNS["rooms"], "new": [True, False, None] * 20})
+def test_typed_columns(tmp_path: Path) -> None:
+    cases = pd.DataFrame({"new": [True, False, None] * 20, "x": COLUMNS["price"], "grade": [0.0, 1.0] * 30})
+    cases["rate"], cases["sold"] = [np.inf, *range(59)], pd.date_range("2024-01-01", periods=60, freq="7h")
     cases.to_parquet(tmp_path / "cases.parquet")
-    draft = propose(data_at(str(tmp_path / "cases.parquet"), tmp_path), None)
+    data = data_at(str(tmp_path / "cases.parquet"), tmp_path)
+    draft = propose(data, "grade")
 
     assert draft.values()["ingest"] == {
-        "target": "rooms",
+        "target": "grade",
         "task": "regression",
         "numbers": ["x"],
         "categories": ["new"],
+        "dates": ["sold"],
     }
+    assert draft.tables["ingest"][1].why == "2 different numbers; for classes, store them as integers"
+    assert draft.notes[0].startswith("Not used: 'rate'. ")
+    assert draft.notes[0].endswith(
+        "row 1, column 'rate': not a finite number: inf (1 such cell). Fix it or leave it empty."
+    )
+    with pytest.raises(DataError, match="row 1, column 'rate': not a finite number"):
+        propose(data, "rate")
 
 
 def test_another_target_can_be_named(proposed: Propose) -> None:
