@@ -180,6 +180,6 @@ def _determined_share(cells: "pd.Series[Any]", target: "pd.Series[Any]") -> floa
     rows = pd.DataFrame({"cell": cells, "target": target}).dropna()
     if rows.empty or rows["cell"].nunique() * _MIN_ROWS_PER_VALUE > len(rows):
         return 0.0
-    usual = rows.groupby("cell")["target"].agg(lambda values: values.value_counts().iloc[0]).sum() / len(rows)
+    usual = rows.groupby(["cell", "target"]).size().groupby(level=0).max().sum() / len(rows)
     by_chance = rows["target"].value_counts(normalize=True).iloc[0]
     return 0.0 if usual < _MIN_DETERMINED_SHARE or 1 - usual > (1 - by_chance) / 10 else float(usual)

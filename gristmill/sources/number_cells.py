@@ -38,7 +38,12 @@ def parse_numbers(
     """
     import pandas as pd
 
-    plain = with_ascii_signs(cells if cells.dtype == "str" else cells.astype("str").mask(cells.isna()))
+    plain = cells if cells.dtype == "str" else cells.astype("str").mask(cells.isna())
+    if not (unit or thousands or values or decimal == ","):
+        numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
+        if numbers.notna().equals(cells.notna()):  # most columns, for which the steps below take much longer
+            return numbers
+    plain = with_ascii_signs(plain)
     if unit:
         plain = without_unit(plain, unit)
     if thousands:
