@@ -38,9 +38,10 @@ class Roles:
 
     def guesses(self) -> list[Guess]:
         """Return the settings, with the number of empty cells."""
+        most = max((column.distinct for column in self.by_role["categories"]), default=0)
         reasons = {
             "numbers": "remove those that contain the target",
-            "categories": f"at most {self._most_names():,} different values",
+            "categories": f"at most {most:,} different values",
             "dates": "ISO dates: the model takes year, month, weekday, hour and day",
             "texts": "free text: the model takes the most frequent words",
         }
@@ -49,9 +50,6 @@ class Roles:
             for role, columns in self.by_role.items()
             if columns
         ]
-
-    def _most_names(self) -> int:
-        return max((column.distinct for column in self.by_role["categories"]), default=0)
 
 
 def choose_roles(table: SampledTable, others: Sequence[str]) -> Roles:
@@ -118,9 +116,6 @@ def _has_common_words(column: SampledColumn) -> bool:
 
 def _empty_cells(columns: Sequence[SampledColumn]) -> str:
     """Return how many cells are empty, as an addition to a reason."""
-    empty = [column for column in columns if column.empty]
-    if not empty:
-        return ""
-    count = sum(column.empty for column in empty)
-    more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-    return f"; {count:,} empty cell{'s' * (count > 1)} in {empty[0].name!r}{more}"
+    empty = {column.name: column.empty for column in columns if column.empty}
+    count, more = sum(empty.values()), f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+    return f"; {count:,} empty cell{'s' * (count > 1)} in {next(iter(empty))!r}{more}" if empty else ""

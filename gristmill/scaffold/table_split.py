@@ -27,8 +27,8 @@ _SMALL_TABLE = 300  # rows
 
 def part_column(table: SampledTable, target: str) -> SampledColumn | None:
     """Return the column that names the training, validation and test set, if there is one."""
-    found = (column for column in table.columns.values() if column.names_parts and column.name != target)
-    return next((column for column in found if "train" in _parts(column)), None)
+    found = (column for column in table.columns.values() if column.names_parts and "train" in _parts(column))
+    return next((column for column in found if column.name != target), None)
 
 
 def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -> SampledColumn | None:
@@ -46,8 +46,7 @@ def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -
 
 def group_column(table: SampledTable, target: str) -> SampledColumn | None:
     """Return the column that names the customer, patient or the like of several rows, if there is one."""
-    found = (column for column in table.columns.values() if column.name != target)
-    return next((column for column in found if _names_groups(column)), None)
+    return next((one for one in table.columns.values() if one.name != target and _names_groups(one)), None)
 
 
 def split_guesses(

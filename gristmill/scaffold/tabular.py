@@ -33,10 +33,11 @@ def propose(data: Data, target: str | None) -> Proposal:
     if task.value == "regression":
         _check_resolved(table, chosen)
     part = part_column(table, chosen.name)
-    group = group_column(table, chosen.name)
+    group = None if part else group_column(table, chosen.name)
     taken = [column.name for column in (chosen, part, group) if column]
     roles = choose_roles(table, taken)
-    time = time_column(roles.by_role["dates"], chosen if task.value == "classification" else None)
+    classes = chosen if task.value == "classification" else None
+    time = None if part else time_column(roles.by_role["dates"], classes)
     if time and group:
         roles.left_out[group.name] = "holds IDs by its name"
         group = None
