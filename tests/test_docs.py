@@ -22,7 +22,9 @@ from conftest import ROOT
 from gristmill.config import catalogue
 from gristmill.config.candidates import preset
 from gristmill.config.stages import DOMAINS
+from gristmill.domains.tabular import settings as tabular
 from gristmill.domains.vision import settings as vision
+from gristmill.settings.base import Settings
 from gristmill.util.toml import toml_value
 from helpers.reader import NOT_RUN, Reader, reason_not_to_run, write_stand_ins
 from helpers.support import Forked
@@ -251,12 +253,15 @@ def test_what_make_schema_generates_is_current(page: str) -> None:
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_table_of_presets_names_the_kinds_that_each_of_them_tries(domain: str) -> None:
     page = text_of("how-to/choose-a-model.md")
-    (row,) = re.findall(rf"^\| \[.*\]\(\.\./reference/{domain}\.md#models\) (\|.*\|)$", page, re.MULTILINE)
-    photos = {"preprocess": vision.Preprocess(size=(64, 64))}
-    named: set[str] = set()
-    for name, cell in zip(("quick", "good", "best"), row.strip("|").split("|"), strict=True):
-        named |= set(re.findall(r"`(\w+)`", cell)) - {"frozen"}  # which depends on the weights at hand
-        assert named == {point["model"]["kind"] for point in preset(domain, name, photos)} - {"frozen"}
+    rows = re.findall(rf"^\| \[.*\]\(\.\./reference/{domain}\.md#models\) (\|.*\|)$", page, re.MULTILINE)
+    settings: list[dict[str, Settings]] = [{"preprocess": vision.Preprocess(size=(64, 64))}]
+    if domain == "tabular":
+        settings.append({"ingest": tabular.Ingest(target="y", task="classification", numbers=("x",))})
+    for row, tables in zip(rows, settings, strict=True):
+        named: set[str] = set()
+        for name, cell in zip(("quick", "good", "best"), row.strip("|").split("|"), strict=True):
+            named |= set(re.findall(r"`(\w+)`", cell)) - {"frozen"}  # which depends on the weights at hand
+            assert named == {point["model"]["kind"] for point in preset(domain, name, tables)} - {"frozen"}
 
 
 def test_every_setting_is_told_what_it_means() -> None:
