@@ -8,18 +8,9 @@ from gristmill.scaffold.shared_guesses import list_classes
 from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.target_column import choose_target
 
-_TARGET_WORDS = [
-    "target",
-    "label",
-    "y",
-    "outcome",
-    "survived",
-    "churn",
-    "churned",
-    "exited",
-    "diagnosis",
-    "species",
-    "class",
+_TARGET_WORDS = [  # in the names of columns of classes, the most telling first
+    *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "diagnosis", "species", "risk"),
+    *("fraud", "default", "purchase", "purchased", "bought", "response", "result", "class"),
 ]
 """Words in the names of columns of classes, the most telling first."""
 
