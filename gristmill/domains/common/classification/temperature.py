@@ -43,7 +43,9 @@ def scale_network(network: keras.Model, temperature: float) -> keras.Model:
     """Return a network of probabilities with these at a temperature."""
     if temperature == 1:
         return network
-    return keras.Model(network.input, scale_in_graph(network.output, temperature), name=network.name)
+    given = keras.Input(network.output_shape[1:], name="unscaled")
+    scaling = keras.Model(given, scale_in_graph(given, temperature), name="temperature")  # names must differ
+    return keras.Model(network.input, scaling(network.output), name=network.name)
 
 
 def scale_in_graph(probabilities: keras.KerasTensor, temperature: float) -> keras.KerasTensor:

@@ -1,11 +1,19 @@
 """The temperature makes probabilities honest, in NumPy and in a graph alike."""
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
 from scipy.special import softmax
 
 from gristmill.domains.common.classification.scores import log_loss
-from gristmill.domains.common.classification.temperature import fit_temperature, scale_in_graph, scale_probabilities
+from gristmill.domains.common.classification.temperature import (
+    fit_temperature,
+    scale_in_graph,
+    scale_network,
+    scale_probabilities,
+)
 
 
 def drawn(examples: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -63,3 +71,14 @@ def test_the_graph_gives_the_same() -> None:
     made = np.asarray(scale_in_graph(probabilities.astype(np.float32), 1.7))
 
     assert made == pytest.approx(scale_probabilities(probabilities, 1.7), abs=1e-6)
+
+
+def test_a_network_that_computes_a_maximum_too_is_scaled(tmp_path: Path) -> None:
+    inputs = keras.Input((3,))
+    keras.Model(inputs, keras.ops.softmax(keras.ops.maximum(inputs, 0.1))).save(tmp_path / "model.keras")
+    keras.backend.clear_session()  # as select does, so operations are numbered from 1 again
+
+    scaled = scale_network(keras.models.load_model(tmp_path / "model.keras"), 1.7)
+
+    given = np.eye(3, dtype=np.float32)
+    assert np.asarray(scaled(given)) == pytest.approx(scale_probabilities(softmax(given.clip(0.1), 1), 1.7), abs=1e-6)
