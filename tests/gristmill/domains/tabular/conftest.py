@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.tabular.models.dense import Dense
+from gristmill.domains.tabular.models.linear import Logistic
 from gristmill.domains.tabular.settings import Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.export import bundle
 from gristmill.sources.rows import TableSource
@@ -48,6 +49,36 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, of_houses: Houses) -> Folder
     return run_stages(tmp_path_factory.mktemp("mixed"), source, meaning, cut, model, how, (file,))
 
 
+def flights() -> pd.DataFrame:
+    """Return 120 flights, with empty cells; those with a late start, and those on a Friday, are delayed."""
+    random = np.random.default_rng(0)
+    days = pd.date_range("2024-03-01", periods=120).strftime("%Y-%m-%d").to_numpy(object)
+    late, gate = random.normal(0, 20, 120).round(1), random.choice(["A", "B", "C"], 120).astype(object)
+    note = random.choice(["heavy fog", "clear sky", ""], 120).astype(object)
+    is_friday = pd.to_datetime(days).day_of_week == 4
+    state = np.where((late > 15) | is_friday, "delayed", np.where(note == "heavy fog", "diverted", "on time"))
+    late[::9], gate[5::11], days[7::13] = np.nan, "", ""
+    return pd.DataFrame({"day": days, "late": late, "gate": gate, "note": note, "code": range(120), "state": state})
+
+
+@pytest.fixture(scope="session")
+def of_flights(tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    """How the flights are read, what their columns mean, and where they lie."""
+    file = tmp_path_factory.mktemp("flights") / "flights.csv"
+    flights().to_csv(file, index=False)
+    roles = {"numbers": "late", "categories": ["gate", "code"], "dates": "day", "texts": "note"}
+    meaning = Ingest.model_validate({"target": "state", "task": "classification"} | roles)
+    return Csv(kind="csv", path="flights.csv"), meaning, file
+
+
+@pytest.fixture(scope="session")
+def classes(tmp_path_factory: pytest.TempPathFactory, of_flights: Houses) -> Folders:
+    """The folders of a run that predicts a class of three, by logistic regression."""
+    source, meaning, file = of_flights
+    cut, model = Preprocess(validation=0.2, test=0.3), Logistic(kind="logistic")
+    return run_stages(tmp_path_factory.mktemp("classes"), source, meaning, cut, model, Train(), (file,))
+
+
 @pytest.fixture(scope="session")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """The folders of a run on the inline line y = 2x - 1, by one neuron in 30 steps."""
@@ -83,7 +114,7 @@ def run_stages(
     source: TableSource,
     meaning: Ingest,
     cut: Preprocess,
-    model: Dense,
+    model: Dense | Logistic,
     how: Train,
     paths: tuple[Path, ...] = (),
 ) -> Folders:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.export import export
-from gristmill.domains.tabular.settings import Export
+from gristmill.domains.tabular.settings import Export, Ingest
 from gristmill.errors import ParityError
 from gristmill.export import bundle
+from gristmill.sources.tables.csv import Csv
 from gristmill.util.table_io import read_document, read_table, write_table
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -85,6 +87,33 @@ def test_the_saved_model_is_called_by_the_names_of_its_inputs(mixed: Folders) ->
 
     assert made.shape == (2, 1)
     assert np.isfinite(made.numpy()).all()
+
+
+def test_a_row_of_the_file_as_json_gets_the_scored_answer(
+    classes: Folders, of_flights: tuple[Csv, Ingest, Path]
+) -> None:
+    """As another program would send it, which knows nothing but the signature; an empty number is NaN."""
+    import tensorflow as tf
+
+    taken = read_document(classes["export"] / "signature.json")["inputs"]
+    scored = read_table(classes["evaluate"] / "predictions.parquet").query("part == 'test'")
+    lines = pd.read_csv(of_flights[2], dtype={"code": "str"}, keep_default_na=False).to_dict("records")
+    model = tf.saved_model.load(classes["export"] / "saved_model").signatures["serving_default"]
+    for row, *expected in scored[["id", "p_delayed", "p_diverted", "p_on time"]].to_numpy().tolist():
+        sent = json.loads(json.dumps(lines[int(row)]))
+        cells = {
+            role: [[float(sent[name] or "nan") if role == "numbers" else sent[name] for name in one["columns"]]]
+            for role, one in taken.items()
+        }
+        (made,) = model(**{role: tf.constant(given) for role, given in cells.items()}).values()
+        assert made.numpy()[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_columns_that_the_model_does_not_read_are_not_asked_for(classes: Folders) -> None:
+    signature = read_document(classes["export"] / "signature.json")
+    columns = {role: one["columns"] for role, one in signature["inputs"].items()}
+    assert columns == {"numbers": ["late"], "categories": ["gate"], "dates": ["day"], "texts": ["note"]}
+    assert signature["classes"] == signature["output"]["columns"] == ["delayed", "diverted", "on time"]
 
 
 @pytest.mark.slow

@@ -56,6 +56,20 @@ def test_rows_with_an_empty_cell_are_predicted(ask: Ask) -> None:
     assert made["predicted"].nunique() >= 2
 
 
+def test_classes_are_predicted_with_their_probabilities(
+    classes: Folders, of_flights: tuple[Csv, Ingest, Path], tmp_path: Path
+) -> None:
+    source, meaning, _ = of_flights
+    file = tmp_path / "rows.csv"
+    file.write_text("note,gate,day,late\nclear sky,A,2024-06-05,60\nHeavy fog!,Z,2024-05-01,0\n,,,\n")
+    made = predict(source=source, ingest=meaning, paths=(file,), export=classes["export"])
+    names = ["late", "gate", "day", "note", "predicted", "probability", "p_delayed", "p_diverted", "p_on time"]
+    assert made.columns.tolist() == names
+    assert made["predicted"].tolist()[:2] == ["delayed", "diverted"]
+    assert made[names[-3:]].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert made["probability"].tolist() == made[names[-3:]].max(axis=1).tolist()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "epochs", "low", "high"),

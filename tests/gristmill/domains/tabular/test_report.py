@@ -155,3 +155,22 @@ def test_the_data_are_counted(of_houses_sold: dict[str, Section], mixed: Folders
 
 def test_the_headline_picture_needs_the_evaluation_alone(mixed: Folders) -> None:
     assert report.headline_picture({"evaluate": mixed["evaluate"]}).startswith(b"\x89PNG")
+
+
+def test_classes_have_the_report_of_all_classifiers(classes: Folders) -> None:
+    found = by_title(classes)
+    assert list(found) == [
+        "Scores",
+        "Confusion matrix",
+        "Calibration",
+        "Most confident errors",
+        "Likely wrong labels",
+        "Importance of the features",
+        "Partial dependence",
+        "Training",
+        "Data",
+    ]
+    assert "The model does not read code (has another value in each training row)." in found["Data"].note
+    errors = [row[0] for row in found["Most confident errors"].tables[0].rows]
+    assert all(re.match(r"late \S+, gate \S+, day \S+, note .+", text) for text in errors)
+    assert report.headline_picture({"evaluate": classes["evaluate"]}).startswith(b"\x89PNG")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.ingest import ingest
@@ -170,3 +171,11 @@ def test_other_columns_cannot_be_compared(mixed: Folders, ingested: Ingested) ->
             "the champion's numbers are ['area', 'rooms of it'], those of the data ['area']: champion and challenger "
             "cannot be compared. Run the pipeline, look at its scores, and promote that run: gristmill promote NAME."
         )
+
+
+def test_classes_are_judged_by_their_error_rate(classes: Folders) -> None:
+    rows = read_predictions(classes["evaluate"], "test")
+    judged = contest(classes, None)
+    assert judged.metric == "error rate"
+    assert judged.errors[CHALLENGER].tolist() == (rows["predicted"] != rows["label"]).astype(float).tolist()
+    assert set(judged.errors) == {CHALLENGER, "majority", "logistic"}
