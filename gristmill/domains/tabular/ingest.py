@@ -12,7 +12,7 @@ from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
-from gristmill.sources.rows import Rows, TableSource
+from gristmill.sources.rows import Rows, TableSource, UnusableRows
 from gristmill.util.table_io import write_document, write_table
 
 _MAX_NAMES_COUNTED = 12  # of a category, in the summary
@@ -41,7 +41,13 @@ def _ingest(
     texts = [*ingest.categories, *ingest.dates, *ingest.texts, *ingest.metadata]
     texts += [*([] if is_number else [ingest.target]), *([ingest.part] if ingest.part else [])]
     texts = [name for name in texts if name not in ingest.numbers]
-    rows = source.read(paths, texts, [*ingest.numbers, *([ingest.target] if is_number else [])])
+    try:
+        rows = source.read(paths, texts, [*ingest.numbers, *([ingest.target] if is_number else [])])
+    except UnusableRows as error:
+        if not is_number or f"column {ingest.target!r}" not in str(error):
+            raise
+        remedy = 'If the target is a class, set ingest.task = "classification".'
+        raise UnusableRows(f"{error} {remedy}", error.reasons, error.total) from None
     known = ~is_empty(rows.frame[ingest.target]).to_numpy(bool)
     every = read_columns(rows, ingest)
     classes = [] if is_number else sort_labels(every.loc[known, ingest.target])

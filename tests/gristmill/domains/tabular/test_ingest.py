@@ -46,6 +46,13 @@ def test_a_table_without_a_target_is_refused(tmp_path: Path, task: str) -> None:
         run(tmp_path, "town,area,price\nUlm,1,\nBonn,2,\n", task=task)
 
 
+def test_a_target_of_text_may_be_a_class(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"row 2, column 'price': .*'dear'.* If the target is a class, set ingest\.task ="
+    ):
+        run(tmp_path, "town,area,price\nUlm,1,dear\nBonn,2,cheap\n")
+
+
 def test_classes_are_text_in_natural_order(tmp_path: Path) -> None:
     text = "area,floor,day,note,set\n1,10,2024-03-01,old,train\n,2,,,test\n3,,2024-03-02,x,train\n4,10,,y,\n"
     roles = {"numbers": "area", "categories": [], "dates": "day", "texts": "note", "part": "set"}
