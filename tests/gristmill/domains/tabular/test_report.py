@@ -167,7 +167,6 @@ def test_classes_have_the_report_of_all_classifiers(classes: Folders) -> None:
         "Likely wrong labels",
         "Importance of the features",
         "Partial dependence",
-        "Training",
         "Data",
     ]
     assert "The model does not read code (has another value in each training row)." in found["Data"].note
