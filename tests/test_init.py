@@ -77,16 +77,19 @@ def test_windows_that_do_not_suit_are_refused_in_one_line(
 def test_reasons_keep_to_their_column_in_a_terminal() -> None:
     why = "the model sees so many at frequency D, which is what is usual, for the series is long"
     draft = Proposal(
-        "timeseries", "a series", {"preprocess": [Guess("history", 28, why), Guess("horizon", 7, "ahead")]}
+        "timeseries", "a series", {"preprocess": [Guess("history", 28, why), Guess("horizon", 7, "ahead")]}, [why]
     )
 
     assert list(proposal_lines(draft, None)) == [
         "a series",
+        why,
         f"preprocess.history  28  {why}",
         "preprocess.horizon  7   ahead",
     ]
     assert list(proposal_lines(draft, 70)) == [
         "a series",
+        "the model sees so many at frequency D, which is what is usual, for the",
+        "series is long",
         "preprocess.history  28  the model sees so many at frequency D, which",
         "                        is what is usual, for the series is long",
         "preprocess.horizon  7   ahead",

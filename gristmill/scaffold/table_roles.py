@@ -74,7 +74,7 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
     if column.is_named_like_id:
         if column.is_category and table.is_text(column.name):
             return "categories", ""
-        return "", "has another value in each row" if column.distinct == filled else "holds IDs by its name"
+        return "", "has another value in each row" if column.distinct == filled else "is named like an ID"
     if column.numbers is not None and column.cells.dtype.kind != "M":
         why_not = why_unresolved(np.asarray(column.numbers.dropna(), np.float64))
         return ("", why_not) if why_not else ("numbers", "")

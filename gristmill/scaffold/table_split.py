@@ -59,10 +59,10 @@ def split_guesses(
     if time:
         stamps = _times(time)
         span = f"{stamps.min():%Y-%m-%d} to {stamps.max():%Y-%m-%d}"
-        why = f'the rows have times, {span}: tested on the newest, as in use; or "random"'
+        why = f'the rows have times, {span}: the newest are tested, like future rows; or "random"'
         guesses = [Guess("split", "last", why), Guess("time", time.name, "its name says so")]
     elif group:
-        why = f"{group.distinct:,} in {rows:,} rows: all rows of one stay in the same set"
+        why = f"{group.distinct:,} different values in {rows:,} rows: the rows of each stay in one set"
         guesses = [Guess("group", group.name, why)]
     if "validation" not in given:
         of = f"about {round(validation * rows):,} of {rows:,} rows"

@@ -39,7 +39,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     classes = chosen if task.value == "classification" else None
     time = None if part else time_column(roles.by_role["dates"], classes)
     if time and group:
-        roles.left_out[group.name] = "holds IDs by its name"
+        roles.left_out[group.name] = "is named like an ID"
         group = None
     if not roles.inputs:
         reasons = " ".join(left_out_notes(roles.left_out)) or "There is no other column."

@@ -125,7 +125,8 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
     """Yield what was found and guessed, with reasons in a column; `width` is that of the terminal, if there is one."""
     from gristmill.scaffold.proposal import wrap_after
 
-    yield from (proposal.summary, *proposal.notes)
+    for line in (proposal.summary, *proposal.notes):
+        yield from wrap_after("", line, width, "") if width else [line]
     rows = [("domain", toml_value(proposal.domain), proposal.why)] if proposal.why else []
     for table, guesses in proposal.tables.items():
         for guess in guesses:

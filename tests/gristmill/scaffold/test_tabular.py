@@ -321,7 +321,7 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
         "'day', which holds '31.12.2024' (row 152) among ISO dates: write it like 2024-01-01T00:00 to use it.",
         "'sent', which holds dates such as '01.01.2024': write them like 2024-01-31 in source.prepare.",
         "'visits', which holds 'inf' among numbers: empty such cells to use it.",
-        "'shop_id', which holds IDs by its name.",
+        "'shop_id', which is named like an ID.",
     ]
 
 
@@ -334,8 +334,8 @@ def test_rows_with_times_are_split_by_time(proposed: Propose) -> None:
     draft = proposed(sales, target="price")
 
     assert split(draft) == {"split": "last", "time": "ordered_at"}
-    assert draft.tables["preprocess"][0].why.startswith("the rows have times, 2024-01-01 to 2024-01-09: tested on the")
-    assert "Not used: 'customer_id', which holds IDs by its name." in draft.notes
+    assert draft.tables["preprocess"][0].why.startswith("the rows have times, 2024-01-01 to 2024-01-09: the newest are")
+    assert "Not used: 'customer_id', which is named like an ID." in draft.notes
     assert split(proposed(sales | {"late": [0] * 190 + [1] * 10}, target="late")) == {"group": "customer_id"}
 
 
@@ -352,7 +352,7 @@ def test_the_rows_of_a_person_stay_together(proposed: Propose) -> None:
 
     assert split(draft) == {"group": "patientID"}
     assert draft.values()["ingest"]["metadata"] == ["patientID"]
-    assert draft.tables["preprocess"][0].why == "40 in 200 rows: all rows of one stay in the same set"
+    assert draft.tables["preprocess"][0].why == "40 different values in 200 rows: the rows of each stay in one set"
     named = {"user_rating": np.arange(ROWS) % 40, "group": ["a", "b"] * 100, "sick": patients["sick"]}
     assert split(proposed(CASES | named, target="sick")) == {}
 
