@@ -57,7 +57,7 @@ def beneficial(run: RunOutputs) -> RubricResult:
     if run.importance is None:
         return by_hand("no feature was shuffled (only one feature, or no error): do baselines without it do worse?")
     features, error = run.importance["features"], run.importance["error"]
-    lowest = {feature["feature"]: feature["rise" if feature["low"] is None else "low"] for feature in features}
+    lowest = {feature["feature"]: feature["rise" if feature.get("low") is None else "low"] for feature in features}
     if named := ", ".join(feature for feature, rise in lowest.items() if rise <= 0):
         return fails(f"the error does not rise by more than chance when shuffled: {named}. Run without, and compare")
     weakest = features[-1]

@@ -41,12 +41,13 @@ def importance_sections(file: Path) -> Iterator[Section]:
         "share their information, so each looks unimportant. Shuffling also creates examples that never occur."
     )
     # The error is among the numbers, so that rounding errors do not ask for more decimals.
-    values = [feature[key] for feature in features for key in ("rise", "low", "high")]
+    # Artifacts of earlier versions have no interval.
+    values = [feature.get(key) for feature in features for key in ("rise", "low", "high")]
     shown = format_numbers([error, *values], digits=2, sign=True)[1:]
     rises, lows, highs = shown[::3], shown[1::3], shown[2::3]
     intervals = [f"{low} to {high}" if low != MISSING else MISSING for low, high in zip(lows, highs, strict=True)]
     shares = [f"{feature['rise'] / error:+.0%}" if error else MISSING for feature in features]
     names = [feature["feature"] for feature in features]
-    headings = ["feature", f"rise of {metric}", f"{ranking['level']:.0%} interval", f"of the {metric}"]
+    headings = ["feature", f"rise of {metric}", f"{ranking.get('level', 0.95):.0%} interval", f"of the {metric}"]
     table = Table.of_columns("", headings, [names, rises, intervals, shares])
     yield Section("Importance of the features", note, tables=[table])

@@ -40,6 +40,7 @@ class LearningSet:
     validation: Positions
     labels: Labels | None = None
     groups: Groups | None = None
+    ordered: bool = False  # whether the validation set follows the training set in time, so that folds would look ahead
 
     @property
     def all(self) -> Positions:
@@ -49,6 +50,8 @@ class LearningSet:
     @property
     def few(self) -> bool:
         """Whether the validation set alone is too small to compare models."""
+        if self.ordered and len(self.validation):
+            return False
         independent = len(self.all) if self.groups is None else len(np.unique(self.groups))
         return independent < MIN_EXAMPLES_WITHOUT_FOLDS
 

@@ -39,6 +39,7 @@ class Layout:
     missing: list[str] = field(default_factory=list)  # those that are empty in some training rows
     classes: list[str] = field(default_factory=list)  # none if the target is a number
     left_out: dict[str, str] = field(default_factory=dict)  # columns that the model does not read, and why
+    ordered: bool = False  # whether later rows validate and test, and rows are in that order
 
     @property
     def inputs_by_role(self) -> dict[str, list[str]]:

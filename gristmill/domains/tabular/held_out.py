@@ -16,7 +16,7 @@ def learning_set(data: Prepared) -> LearningSet:
     both = np.sort(np.concatenate([data.at("train"), data.at("validation")]))
     groups = None if data.groups is None else data.groups[both]
     labels = data.labels[both] if data.layout.classes else None if groups is None else np.zeros(len(both), np.int64)
-    return LearningSet(data.at("train"), data.at("validation"), labels, groups)
+    return LearningSet(data.at("train"), data.at("validation"), labels, groups, data.layout.ordered)
 
 
 def write(data: Prepared, rows: Positions, predicted: Values, out: Path) -> None:

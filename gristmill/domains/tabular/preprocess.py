@@ -1,6 +1,7 @@
 """Preprocess: split the rows, and fit their encoding on the training set."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
 from gristmill.domains.tabular.date_parts import date_numbers
 from gristmill.domains.tabular.settings import Preprocess
-from gristmill.domains.tabular.split import split
+from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
@@ -39,9 +40,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
         given = table[summary["part"]] if summary["part"] else None
         check_classes(pd.DataFrame({"label": labels, "part": given}), classes, "row")
+    if preprocess.time:
+        order = np.argsort(times(table, preprocess.time), kind="stable")
+        table, labels = table.iloc[order].reset_index(drop=True), labels[order]
     parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"])
     train = table[parts == "train"]
-    layout = fit_layout(train, summary, preprocess.scale)
+    layout = replace(fit_layout(train, summary, preprocess.scale), ordered=preprocess.split == "last")
     _warn_of_copies(train, layout)
     dataset.write(Prepared(table, parts.astype(str), layout, groups), out)
     counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}

@@ -67,7 +67,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     table, known = read_table(ingest / "table.parquet"), dataset.read(folders["preprocess"])
     layout = known.layout
     _check_readable(ingest, layout)
-    new = table[~_contents(table, layout).isin(_contents(known.table, layout)).to_numpy()]
+    new = table[~_contents(table, layout).isin(_contents(known.table, layout)).to_numpy() & _predictable(table, layout)]
     if new.empty:
         return Drift(errors=None, inputs=[])
     trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
@@ -125,11 +125,19 @@ def errors_on_test(rows: pd.DataFrame, layout: Layout, name: str = MODEL) -> Val
 
 
 def _unseen_rows(data: Prepared, known: Prepared) -> Mask:
-    """Return a mask of the challenger's test rows that neither model was trained or selected on."""
+    """Return a mask of the challenger's test rows that neither model was trained or selected on, and both predict."""
     contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
-    return example_diff.unseen_examples(
+    unseen = example_diff.unseen_examples(
         contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
     )
+    return unseen & _predictable(data.table[data.parts == "test"], known.layout)
+
+
+def _predictable(rows: pd.DataFrame, layout: Layout) -> Mask:
+    """Return which rows a champion predicts: one of an earlier version, which has no medians, none with empty cells."""
+    if layout.median or not layout.numbers:
+        return np.ones(len(rows), bool)
+    return rows[layout.numbers].notna().all(axis=1).to_numpy()
 
 
 def _contents(table: pd.DataFrame, layout: Layout | None = None) -> "pd.Series[Any]":

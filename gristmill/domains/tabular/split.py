@@ -35,16 +35,17 @@ def split(
     given = given.fillna("train").reset_index(drop=True)
     _check_count(given.to_numpy(object), settings)
     if settings.split == "last":
-        return _last(table, given.to_numpy(object), settings), None
+        return _last(given.to_numpy(object), settings), None
     groups = _groups(_column(table, "group", settings.group)) if settings.group else None
+    if part and groups is not None:
+        _check_not_divided(given.to_numpy(object), groups, part, str(settings.group))
     index = pd.DataFrame({"label": labels, "part": given})
     return by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups), groups
 
 
-def _last(table: pd.DataFrame, given: Parts, settings: Preprocess) -> Parts:
+def _last(given: Parts, settings: Preprocess) -> Parts:
     """Return the parts if the last rows are tested; a part that the table names keeps its rows."""
-    order = np.argsort(_times(table, settings.time), kind="stable") if settings.time else np.arange(len(table))
-    parts, pool = given.copy(), order[given[order] == "train"]
+    parts, pool = given.copy(), np.flatnonzero(given == "train")
     for part, size in _sizes(given, settings).items():
         if size:
             parts[pool[-size:]] = part
@@ -75,7 +76,7 @@ def _check_count(given: Parts, settings: Preprocess) -> None:
         )
 
 
-def _times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
+def times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
     """Return what orders the rows: the numbers of a column, or its ISO dates."""
     cells = _column(table, "time", name)
     numbers = pd.to_numeric(cells, errors="coerce")
@@ -96,6 +97,16 @@ def _groups(cells: "pd.Series[Any]") -> Groups:
     filled = (cells != "") & cells.notna()
     numbers = pd.factorize(cells)[0]
     return np.where(filled, numbers, len(cells) + np.arange(len(cells)))
+
+
+def _check_not_divided(given: Parts, groups: Groups, part: str, group: str) -> None:
+    """Raise a `DataError` if rows of one group are in several of the sets that a column names."""
+    count = int((pd.Series(given).groupby(groups).nunique() > 1).sum())
+    if count:
+        raise DataError(
+            f"{count:,} values of preprocess.group, column {group!r}, are in several of the sets that column {part!r} "
+            "names (ingest.part). Leave out one of the two settings, or name the same set for all rows of a value."
+        )
 
 
 def _column(table: pd.DataFrame, setting: str, name: str) -> "pd.Series[Any]":

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 
 from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.few_examples import evenly_spaced
-from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import category_lookup, joined, measures, only, predictor, raw_input, word_lookup
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
@@ -72,8 +72,7 @@ def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     """Return `rounds` and `logarithm` with the lowest error on training rows that were left out."""
     data = _sampled(data)
     rows = data.at("train")
-    fold = np.random.default_rng(settings.seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
-    folds = [rows[fold == number] for number in range(_SHARE_LEFT_OUT if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)]
+    folds = _folds(data, settings.seed)
     goals = list(_goals(data, settings))
     inputs = [_features(_without(data, left_out)) for left_out in folds]
     fits = [
@@ -91,6 +90,22 @@ def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     rounds = settings.rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in tried[best]]))))
     scale = goals[best].scale
     return {"rounds": rounds, "logarithm": scale.logarithm if scale else False}
+
+
+def _folds(data: Prepared, seed: int) -> list[Positions]:
+    """Return the rows to leave out, fold by fold; of many rows, or if later rows validate, one fold.
+
+    Rows of a group are in one fold. If later rows validate, the last ones are left out.
+    """
+    rows = data.at("train")
+    if data.layout.ordered:
+        return [rows[-max(1, len(rows) // _SHARE_LEFT_OUT) :]]
+    count = _SHARE_LEFT_OUT if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1
+    if data.groups is not None:
+        grouped = LearningSet(rows, rows[:0], np.zeros(len(rows), np.int64), data.groups[rows])
+        return [split.predict for split in grouped.folds(_SHARE_LEFT_OUT)][:count]
+    fold = np.random.default_rng(seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
+    return [rows[fold == number] for number in range(count)]
 
 
 def _mean_error(
@@ -168,7 +183,8 @@ def _sampled(data: Prepared) -> Prepared:
     """Return the training rows, or of many as many as trees are fitted to, evenly spaced."""
     rows = data.at("train")
     rows = rows[evenly_spaced(len(rows), _MAX_ROWS)]
-    return replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows], groups=None)
+    groups = None if data.groups is None else data.groups[rows]
+    return replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows], groups=groups)
 
 
 def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:

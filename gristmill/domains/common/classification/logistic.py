@@ -14,8 +14,9 @@ from scipy.linalg import qr
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.labelled import Labels
-from gristmill.domains.common.folds import stratified_folds
+from gristmill.domains.common.folds import LearningSet
 
 Values = npt.NDArray[np.float64]
 Features = npt.NDArray[Any]  # (examples, features)
@@ -56,17 +57,22 @@ def solve_logistic(features: Features, labels: Labels, classes: int, penalty: fl
 
 
 def choose_penalty(
-    features: Features, labels: Labels, classes: int, penalties: tuple[float, ...] = PENALTIES
+    features: Features,
+    labels: Labels,
+    classes: int,
+    penalties: tuple[float, ...] = PENALTIES,
+    groups: Groups | None = None,
 ) -> tuple[float, float]:
-    """Return the penalty of the lowest log loss over five folds, and that loss per example.
+    """Return the penalty of the lowest log loss over five folds, and that loss per example; groups are in one fold.
 
     Penalties are tried from the strongest on, each from the solution of the one before, until the loss rises.
     """
     rows, numbers = MAX_TO_CHOOSE
     every = max(-(-len(labels) // rows), -(-features.size // numbers))
     features, labels = features[::every], labels[::every]
-    fold_of = stratified_folds(labels, FOLDS)
-    held_out = [fold_of == fold for fold in range(FOLDS) if 0 < (fold_of == fold).sum() < len(labels)]
+    positions = np.arange(len(labels))
+    learned = LearningSet(positions, positions[:0], labels, None if groups is None else groups[::every])
+    held_out = [np.isin(positions, split.predict) for split in learned.folds(FOLDS) if len(split.fit)]
     problems = [Problem(features[~held], labels[~held], classes) for held in held_out]
     losses: list[float] = []
     for penalty in penalties:

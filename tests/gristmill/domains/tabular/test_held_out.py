@@ -38,6 +38,14 @@ def test_groups_stay_in_one_fold() -> None:
         assert not set(data.groups[split.fit]) & set(data.groups[split.predict])
 
 
+def test_later_rows_are_predicted_by_earlier_ones() -> None:
+    data = prepared()
+    ordered = replace(data, layout=replace(data.layout, ordered=True))
+    _, (rows, predicted) = closed_form.fit(Mean(kind="mean"), ordered)
+    assert rows.tolist() == data.at("validation").tolist()
+    assert predicted == pytest.approx(data.truth[data.at("train")].mean())
+
+
 def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
     data = prepared()
     network, (rows, predicted) = closed_form.fit(Mean(kind="mean"), data)

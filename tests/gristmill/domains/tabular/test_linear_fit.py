@@ -70,6 +70,19 @@ def test_a_penalty_that_lets_each_row_be_fitted_is_not_taken() -> None:
     assert np.abs(columns @ found.coefficients[:, 0] + found.intercept - found.scale.scaled(truth)).max() > 1e-9
 
 
+def test_a_group_is_left_out_as_a_whole() -> None:
+    """Each group has a column and a level of its own, which a row of the group would give away."""
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 10)
+    columns = np.eye(20)[groups] + random.normal(0, 0.01, (200, 20))
+    truth = random.normal(size=20)[groups] + 5
+    scale = TargetScale.fit(truth, clip=False)
+    alone, grouped = fit_ridge(columns, truth, [scale]), fit_ridge(columns, truth, [scale], groups)
+    assert alone.error < 0.1 * truth.std()
+    assert grouped.error > 0.5 * truth.std()
+    assert np.abs(grouped.coefficients).sum() < 0.5 * np.abs(alone.coefficients).sum()
+
+
 def test_the_logarithm_is_taken_where_it_fits_better() -> None:
     x = np.linspace(0, 4, 40)
     columns, truth = x[:, np.newaxis], np.exp(1 + x)

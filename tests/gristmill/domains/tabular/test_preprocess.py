@@ -53,6 +53,17 @@ def test_nothing_is_scaled_where_it_is_not_asked_for(tmp_path: Path) -> None:
     assert (set(layout.mean.values()), set(layout.deviation.values())) == ({0}, {1})
 
 
+@pytest.mark.parametrize(
+    "days", [[9.0, -1, 2, 3.5], ["2024-03-05", "2024-03-01", "2024-03-04T09:00", "2024-03-04 18:30"]]
+)
+def test_rows_are_put_into_the_order_of_time(tmp_path: Path, days: list[Any]) -> None:
+    table = pd.DataFrame({"x": [0.0, 1, 2, 3], "time": days, "y": [0.0, 1, 2, 3]})
+    data = prepare(tmp_path, table, **LAST, time="time")
+    assert data.table["y"].tolist() == [1, 2, 3, 0]
+    assert data.parts.tolist() == ["train", "train", "validation", "test"]
+    assert data.layout.ordered
+
+
 def test_empty_cells_have_a_median_and_a_mark(tmp_path: Path) -> None:
     table = pd.DataFrame({"x": [1.0, np.nan, 2, 9, 5, 6], "z": [1.0, 2, 3, 4, np.nan, 5], "y": np.arange(6.0)})
     layout = prepare(tmp_path, table, **LAST).layout

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.domains.tabular.settings import Preprocess
-from gristmill.domains.tabular.split import split
+from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError, RequestError
 
 
@@ -29,17 +29,9 @@ def test_the_last_rows_are_tested_and_those_before_them_validate() -> None:
     assert parts.tolist() == ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
 
 
-@pytest.mark.parametrize(
-    "times", [["2024-03-05", "2024-03-01", "2024-03-04T09:00", "2024-03-04 18:30"], [9.0, -1.0, 2.0, 3.5]]
-)
-def test_the_latest_rows_are_tested(times: list[Any]) -> None:
-    parts = parts_of(pd.DataFrame({"time": times}), validation=1, test=1, split="last", time="time")
-    assert parts.tolist() == ["test", "train", "train", "validation"]
-
-
 def test_a_time_that_cannot_be_read_is_named() -> None:
     with pytest.raises(DataError, match=r"preprocess\.time: column 'day' holds '5 May' \(1 of 6 cells\)"):
-        parts_of(pd.DataFrame({"day": ["2024-03-01"] * 5 + ["5 May"]}), split="last", time="day", validation=1, test=1)
+        times(pd.DataFrame({"day": ["2024-03-01"] * 5 + ["5 May"]}), "day")
 
 
 @given(count=st.integers(4, 50), seed=st.integers(0, 9))
@@ -87,10 +79,22 @@ def test_too_few_rows_are_refused() -> None:
         parts_of(rows(3), validation=1, test=1)
 
 
-@pytest.mark.parametrize("setting", [{"group": "custmer"}, {"time": "custmer", "split": "last"}])
-def test_an_unknown_column_is_named_with_the_nearest(setting: dict[str, Any]) -> None:
-    with pytest.raises(RequestError, match=r"preprocess\.(group|time): .*'custmer'.*Did you mean 'customer'\?"):
-        parts_of(pd.DataFrame({"customer": ["a"] * 10}), **setting)
+def test_an_unknown_column_is_named_with_the_nearest() -> None:
+    table = pd.DataFrame({"customer": ["a"] * 10})
+    with pytest.raises(RequestError, match=r"preprocess\.group: .*'custmer'.*Did you mean 'customer'\?"):
+        parts_of(table, group="custmer")
+    with pytest.raises(RequestError, match=r"preprocess\.time: .*'custmer'.*Did you mean 'customer'\?"):
+        times(table, "custmer")
+
+
+def test_a_group_in_several_named_sets_is_refused() -> None:
+    table = pd.DataFrame(
+        {"set": ["test", "train", "train", "train"] * 5, "customer": [*"abcd", *"abca"] * 2 + [*"efgh"]}
+    )
+    with pytest.raises(
+        DataError, match=r"^1 values of preprocess\.group, column 'customer', are in several of the sets"
+    ):
+        parts_of(table, "set", group="customer")
 
 
 @pytest.mark.parametrize("settings", [{"time": "t"}, {"group": "g", "split": "last"}])

@@ -1,5 +1,7 @@
 """Trees see numbers as they are and names by their rank, for as many rounds as cross-validation chooses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,17 @@ def test_the_logarithm_is_tried_for_a_positive_target_only() -> None:
     assert choose(data, free)["logarithm"]
     data.table["price"] -= data.table["price"].max()
     assert not choose(data, free)["logarithm"]
+
+
+def test_rows_left_out_are_whole_groups_or_the_last_rows() -> None:
+    data = prepared(200)
+    grouped = replace(data, groups=np.arange(200) // 10)
+    folds = tree_fit._folds(grouped, 0)
+    assert sorted(np.concatenate(folds)) == data.at("train").tolist()
+    for rows in folds:
+        assert not set(grouped.groups[rows]) & set(grouped.groups[np.setdiff1d(data.at("train"), rows)])
+    (last,) = tree_fit._folds(replace(data, layout=replace(data.layout, ordered=True)), 0)
+    assert last.tolist() == list(range(136, 170))
 
 
 def test_choices_are_made_on_training_rows_alone() -> None:
