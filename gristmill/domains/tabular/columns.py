@@ -10,7 +10,8 @@ from gristmill.domains.tabular.settings import Ingest
 from gristmill.errors import short_repr
 from gristmill.sources.rows import Rows
 
-DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?"
+_HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
+_DATE = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_HOUR}:{_SIXTY}(:{_SIXTY}(\.[0-9]+)?)?(Z|[+-]{_HOUR}:?{_SIXTY})?)?"
 
 
 def read_columns(rows: Rows, settings: Ingest) -> pd.DataFrame:
@@ -38,9 +39,9 @@ def as_text(cells: "pd.Series[Any]") -> "pd.Series[str]":
 
 
 def are_dates(cells: "pd.Series[str]") -> "pd.Series[bool]":
-    """Return which cells are ISO dates of the calendar."""
-    written = cells.str.fullmatch(DATE)
-    return written & pd.to_datetime(cells.where(written).str[:10], errors="coerce").notna()
+    """Return which cells are ISO dates of the calendar, with a time of the day or without."""
+    written = cells.str.fullmatch(_DATE)
+    return written & pd.to_datetime(cells.where(written).str[:10], format="%Y-%m-%d", errors="coerce").notna()
 
 
 def _check_dates(rows: Rows, cells: "pd.Series[str]") -> None:

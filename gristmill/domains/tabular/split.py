@@ -9,7 +9,7 @@ import pandas as pd
 from gristmill.domains.common.classification import split as by_class
 from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.labelled import Labels
-from gristmill.domains.tabular.columns import DATE
+from gristmill.domains.tabular.columns import are_dates
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.errors import DataError, RequestError, short_repr
 from gristmill.settings.messages import unknown_name
@@ -82,14 +82,16 @@ def times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
     numbers = pd.to_numeric(cells, errors="coerce")
     if numbers.notna().all():
         return numbers
-    bad = ~cells.astype(str).str.fullmatch(DATE).to_numpy(bool)
+    text = cells.astype(str)
+    bad = ~are_dates(text).to_numpy(bool)
     if bad.any():
         received = cells.iloc[int(bad.argmax())]
         raise DataError(
             f"preprocess.time: column {name!r} holds {'an empty cell' if received == '' else short_repr(received)} "
             f"({bad.sum():,} of {len(cells):,} cells). Expected numbers, or ISO dates such as 2024-03-01 in all rows."
         )
-    return pd.to_datetime(cells, format="ISO8601", utc=True)
+    microseconds = text.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)  # with nanoseconds, years end at 2262
+    return pd.to_datetime(microseconds, format="ISO8601", utc=True)
 
 
 def _groups(cells: "pd.Series[Any]") -> Groups:

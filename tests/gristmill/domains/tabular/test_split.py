@@ -29,9 +29,15 @@ def test_the_last_rows_are_tested_and_those_before_them_validate() -> None:
     assert parts.tolist() == ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
 
 
-def test_a_time_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(DataError, match=r"preprocess\.time: column 'day' holds '5 May' \(1 of 6 cells\)"):
-        times(pd.DataFrame({"day": ["2024-03-01"] * 5 + ["5 May"]}), "day")
+@pytest.mark.parametrize("bad", ["5 May", "2020-02-30", "2020-01-10T25:10", "2020-01-10T10:60"])
+def test_a_time_that_cannot_be_read_is_named(bad: str) -> None:
+    with pytest.raises(DataError, match=rf"preprocess\.time: column 'day' holds '{bad}' \(2 of 7 cells\)"):
+        times(pd.DataFrame({"day": ["2024-03-01"] * 5 + [bad, "6 May"]}), "day")
+
+
+def test_the_latest_time_has_seven_digits_of_a_second() -> None:
+    days = ["2024-03-01", "9999-12-31T23:59:59.9999999"]
+    assert times(pd.DataFrame({"day": days}), "day").is_monotonic_increasing
 
 
 @given(count=st.integers(4, 50), seed=st.integers(0, 9))
