@@ -11,8 +11,9 @@ import pandas as pd
 
 from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.columns import as_text
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
-from gristmill.domains.tabular.date_parts import date_numbers
+from gristmill.domains.tabular.date_parts import date_numbers, part_names
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_NAMES = 1000  # of a category, the most frequent; each becomes an encoded column
 _MIN_COUNT = 2  # rows with a name; rarer names are encoded like unknown ones, which thereby have rows to learn from
+_WORD = r"[^\s!-/:-@\[-`{-~]"  # the encoder removes punctuation of ASCII
 _MAX_WORDS, _ROWS_PER_WORD = 300, 10  # of a column of texts: one for so many rows
 
 
@@ -39,7 +41,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     if classes:
         labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
         given = table[summary["part"]] if summary["part"] else None
-        check_classes(pd.DataFrame({"label": labels, "part": given}), classes, "row")
+        check_classes(pd.DataFrame({"label": labels, "part": given}), classes, "row", target=target)
     if preprocess.time:
         order = np.argsort(times(table, preprocess.time), kind="stable")
         table, labels = table.iloc[order].reset_index(drop=True), labels[order]
@@ -56,13 +58,18 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
     """Return the columns that can be used, and their encoding, from the rows of the training set.
 
     Raises:
-        DataError: the target is constant, a number varies too little for 32 bits, or no column can be used.
+        DataError: the target is constant, a number varies too little for 32 bits, a column is named like a part of a
+            date, or no column can be used.
     """
     target, classes = summary["target"], summary["classes"]
+    _check_names_of_parts(summary["dates"], [*summary["numbers"], target])
     if not classes:
         check_target(train[target])
     every = [name for role in ("numbers", "categories", "dates", "texts") for name in summary[role]]
-    left_out = {name: why for name in every if (why := why_useless(train[name], name in summary["categories"]))}
+    wordless = {name: "has no words" for name in summary["texts"] if not train[name].str.contains(_WORD).any()}
+    left_out = wordless | {
+        name: why for name in every if (why := why_useless(train[name], name in summary["categories"]))
+    }
     used = {role: [name for name in summary[role] if name not in left_out] for role in ("numbers", "categories")}
     dates, texts = ([name for name in summary[role] if name not in left_out] for role in ("dates", "texts"))
     if len(left_out) == len(every):
@@ -87,6 +94,14 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
         classes=classes,
         left_out=left_out,
     )
+
+
+def _check_names_of_parts(dates: list[str], others: list[str]) -> None:
+    for date in dates:
+        if same := set(part_names(date)).intersection(others):
+            raise DataError(
+                f"column {same.pop()!r} is named like a part of the date {date!r}. Rename one in source.prepare."
+            )
 
 
 def measured(rows: pd.DataFrame, numbers: list[str], dates: list[str]) -> pd.DataFrame:
@@ -160,11 +175,14 @@ def frequent_words(train: "pd.Series[str]") -> list[str]:
 
 def _warn_of_copies(train: pd.DataFrame, layout: Layout) -> None:
     """Warn of a column that holds the target: it will not be known when the model is used."""
-    for name in [*layout.numbers, *layout.categories]:
-        if train[name].equals(train[layout.target].rename(name)):
+    target = as_text(train[layout.target])
+    for name in layout.columns:
+        cells = as_text(train[name])
+        cells = cells[cells != ""]
+        if cells.nunique() > 1 and cells.equals(target[cells.index].rename(name)):
             logger.warning(
-                "column %r equals the target %r in all training rows. Leave it out of ingest unless it is known before "
-                "the target",
+                "column %r equals the target %r in all training rows where it is not empty. Leave it out of ingest "
+                "unless it is known before the target",
                 name,
                 layout.target,
             )

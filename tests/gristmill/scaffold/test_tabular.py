@@ -386,7 +386,10 @@ def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> N
             [None] * ROWS,
             "the column 'sick' is empty: there is nothing to predict. Fix it, or",
         ),
-        ([*["a", "b"] * 99, "a", "c"], "class 'c' has one row, but needs one to train on and another to test on."),
+        (
+            [*["a", "b"] * 99, "a", "c"],
+            "class 'c' of the target 'sick' has one row, but needs one to train on and another to",
+        ),
     ],
 )
 def test_a_target_that_cannot_be_classified_is_refused(proposed: Propose, cells: list[Any], error: str) -> None:

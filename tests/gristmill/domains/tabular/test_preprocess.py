@@ -99,6 +99,7 @@ def test_dates_are_numbers_and_texts_are_words(tmp_path: Path) -> None:
 
 def test_columns_of_which_nothing_can_be_learned_are_left_out(tmp_path: Path) -> None:
     useless = {"one": 0.1, "empty": np.nan, "none": "", "id": ["a", "b", "c", "d", "e", "f"]}
+    useless["note"] = ["!!!", "???", "", "- _", "…", "word"]
     layout = prepare(tmp_path, TABLE.assign(**useless)[[*useless, *TABLE]], **LAST).layout
     assert layout.columns == ["x", "town"]
     assert layout.left_out == {
@@ -106,6 +107,7 @@ def test_columns_of_which_nothing_can_be_learned_are_left_out(tmp_path: Path) ->
         "empty": "is empty",
         "none": "is empty",
         "id": "has another value in each training row",
+        "note": "has no words",
     }
 
 
@@ -116,19 +118,43 @@ def test_a_table_without_a_usable_column_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path, TABLE.assign(x=1.0)[["x", "y"]], **LAST)
 
 
-def test_a_column_that_holds_the_target_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    prepare(tmp_path, TABLE.assign(x=TABLE["y"]), **LAST)
+@pytest.mark.parametrize("named", ["numbers", "target"])
+def test_a_column_named_like_a_part_of_a_date_is_refused(tmp_path: Path, named: str) -> None:
+    table = pd.DataFrame({"day": ["2024-03-01", "2024-03-02"] * 3, "x": TABLE["x"], "y": TABLE["y"]})
+    table = table.rename(columns={"x" if named == "numbers" else "y": "day (year)"})
+    with pytest.raises(DataError, match=r"column 'day \(year\)' is named like a part of the date 'day'\. Rename one"):
+        prepare(tmp_path, table, **LAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "copy", "target"),
+    [
+        ("x", [2.0, 4, 2, 4, 12, 14], [2.0, 4, 2, 4, 12, 14]),
+        ("x", [1.0, 0, np.nan, 0, 1, 1], ["1", "0", "1", "0", "1", "0"]),  # codes of classes
+        ("town", ["2", "4", "2", "4", "12", "14"], [2.0, 4, 2, 4, 12, 14]),
+        ("day", ["2024-03-01", "2024-03-02"] * 3, ["2024-03-01", "2024-03-02"] * 3),
+        ("note", ["a", "b", "a", "", "b", "a"], ["a", "b"] * 3),
+    ],
+)
+def test_a_column_that_holds_the_target_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, copy: list[Any], target: list[Any]
+) -> None:
+    table = pd.DataFrame({"other": TABLE["x"], name: copy, "y": target})
+    prepare(tmp_path, table.assign(few=[*target[:1], *[type(target[0])()] * 5])[["few", *table]], **LAST)
     assert caplog.messages == [
-        "column 'x' equals the target 'y' in all training rows. Leave it out of ingest unless it is known before the "
-        "target"
+        f"column {name!r} equals the target 'y' in all training rows where it is not empty. Leave it out of ingest "
+        "unless it is known before the target"
     ]
 
 
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["a"] * 6, r"all 6 rows are of one class, 'a'"),
-        (["a", "b", "b", "b", "b", "b"], r"class 'a' has one row, but needs one to train on"),
+        (["a"] * 6, r"all 6 rows are of one class of the target 'y', 'a'"),
+        (
+            ["a", "b", "b", "b", "b", "b"],
+            r"class 'a' of the target 'y' has one row, .* or merge it with another in source\.prepare\.",
+        ),
     ],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: list[str], message: str) -> None:
