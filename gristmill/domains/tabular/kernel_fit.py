@@ -88,8 +88,6 @@ def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:
 
 
 def _training_rows(data: Prepared) -> npt.NDArray[np.int64]:
-    if data.layout.classes:
-        raise Unsuitable("predicts numbers, but the target is a class")
     rows = np.flatnonzero(data.parts == "train")
     if len(rows) > MAX_ROWS:
         raise Unsuitable(f"keeps every training row, at most {MAX_ROWS:,}; the training set has {len(rows):,}")

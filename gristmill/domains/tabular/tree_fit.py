@@ -142,7 +142,7 @@ def feature_network(data: Prepared) -> keras.Model:
 
     A name becomes its rank among the names of its category, by their mean targets in the training rows, drawn towards
     the mean of all rows. An unknown name lies between those below and above the mean of all. With more than two
-    classes, a category has a rank by the frequency of each class.
+    classes, a category has a rank by the frequency of each class, of many of the ten most frequent ones.
     """
     layout, train = data.layout, data.at("train")
     inputs = raw_input(layout)
@@ -163,7 +163,9 @@ def _ranked_targets(data: Prepared) -> list[Values]:
     classes = len(data.layout.classes)
     if not classes:
         return [data.truth]
-    chosen = [1] if classes == 2 else range(min(classes, _MAX_CLASSES_RANKED))
+    counts = np.bincount(data.labels[data.at("train")], minlength=classes)
+    most_frequent = np.argsort(-counts, kind="stable")[:_MAX_CLASSES_RANKED]
+    chosen = [1] if classes == 2 else sorted(most_frequent.tolist())
     return [(data.labels == label).astype(np.float64) for label in chosen]
 
 

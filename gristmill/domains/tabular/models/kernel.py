@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
+from gristmill.domains.tabular.task import check_task
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Kernel(Settings):
         """Return the settings with the values chosen on the training rows."""
         from gristmill.domains.tabular.kernel_fit import choose
 
+        check_task(data, "regression", self.kind, "boosted_trees")
         if None not in (self.width, self.linear, self.penalty, self.logarithm):
             return self
         chosen = choose(data)._asdict()

@@ -9,7 +9,7 @@ from gristmill.domains.tabular.encoder import encode, predict_target, standardis
 from gristmill.domains.tabular.kernel_fit import Choice, choose, kernel_regression
 from gristmill.domains.tabular.models.kernel import Kernel
 from gristmill.domains.tabular.target_scale import TargetScale
-from gristmill.errors import Unsuitable
+from gristmill.errors import RequestError, Unsuitable
 from helpers.small_tables import of_table, prepared
 
 
@@ -70,3 +70,8 @@ def test_too_many_rows_are_refused() -> None:
     table = pd.DataFrame({"x": np.arange(3001.0), "y": np.arange(3001.0)})
     with pytest.raises(Unsuitable, match=r"^keeps every training row, at most 3,000; the training set has 3,001$"):
         choose(of_table(table, ["train"] * 3001, ["x"], [], "y"))
+
+
+def test_classes_are_refused_with_a_kind_that_predicts_them() -> None:
+    with pytest.raises(RequestError, match=r"'kernel' is for regression, .* 'classification'\. Use 'boosted_trees'"):
+        Kernel(kind="kernel").fit(prepared(classes=2))

@@ -110,3 +110,11 @@ def test_many_rows_are_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
     choose(of_table(table, ["train"] * 100, ["x"], [], "y"), BoostedTrees(kind="boosted_trees", logarithm=False))
     assert fits == [1]
+
+
+def test_names_are_ranked_by_the_most_frequent_of_many_classes() -> None:
+    labels = [f"{label:02}" for label in range(14) for _ in range(1 if label < 4 else 3)] + ["00"] * 9
+    table = pd.DataFrame({"town": ["Ulm", "Bonn"] * 21 + ["Ulm"], "y": pd.Series(labels, dtype=object)})
+    data = of_table(table, ["train"] * 34 + ["test"] * 9, [], ["town"], "y")
+    ranked = [table["y"][target == 1].unique().tolist() for target in tree_fit._ranked_targets(data)]
+    assert ranked == [[f"{label:02}"] for label in range(4, 14)]
