@@ -8,6 +8,7 @@ import pandas as pd
 from gristmill.domains.common.classification.monitoring import coverage_of_sets, hits
 from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.columns import as_text
 from gristmill.domains.tabular.retraining import errors_on_test
 from gristmill.monitoring.live_rows import LiveRows, with_truth
 from gristmill.monitoring.prediction_columns import ANSWERED, DAY, RUN, SCORE, TRUTH
@@ -35,10 +36,12 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     else:
         metric, score = "mae", np.abs(rows[TRUTH].to_numpy(np.float64) - rows[target].to_numpy(np.float64))
     day = rows[ANSWERED].dt.tz_localize(None)
-    rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run)})
+    slices = [name for name in layout.categories if name in rows]
+    texts = {name: as_text(rows[name]) for name in slices}  # of empty cells too, as in the training data
+    rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run), **texts})
     own = rows[(rows[RUN] == run) & rows[target].notna()]
     drift = _drift(own, known, champion.folders) if len(own) else Drift(errors=None, inputs=[])
-    return LiveRows(rows, {name: name for name in layout.categories if name in rows}, drift, metric=metric)
+    return LiveRows(rows, {name: name for name in slices}, drift, metric=metric)
 
 
 def _drift(rows: pd.DataFrame, known: dataset.Prepared, champion: Folders) -> Drift:
@@ -55,6 +58,6 @@ def _drift(rows: pd.DataFrame, known: dataset.Prepared, champion: Folders) -> Dr
         inputs=[
             of_target,
             *(number_drift(name, rows[name].to_numpy(np.float64), trained[name].to_numpy()) for name in layout.numbers),
-            *(category_drift(name, rows[name].astype("str"), trained[name]) for name in layout.categories),
+            *(category_drift(name, rows[name], trained[name]) for name in layout.categories),
         ],
     )
