@@ -1,6 +1,6 @@
 """Roles of the columns of a table from which its target is predicted."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,12 +52,16 @@ class Roles:
         ]
 
 
-def choose_roles(table: SampledTable, others: Sequence[str]) -> Roles:
-    """Return the roles of all columns but some others."""
+def choose_roles(table: SampledTable, others: Sequence[str], reserved: Container[str]) -> Roles:
+    """Return the roles of all columns but some others; names that are reserved for predictions are left out."""
     by_role: dict[str, list[SampledColumn]] = {"numbers": [], "categories": [], "dates": [], "texts": []}
     left_out = {}
     for column in table.columns.values():
-        if column.name not in others:
+        if column.name in others:
+            continue
+        if column.name in reserved:
+            left_out[column.name] = "has a name of predictions: rename it in source.prepare to use it"
+        else:
             role, why_not = _role(table, column)
             if role:
                 by_role[role].append(column)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gristmill.domains.tabular.columns import as_text
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import preprocess, why_unresolved
-from gristmill.domains.tabular.settings import Ingest, Preprocess
+from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
@@ -35,8 +36,9 @@ def propose(data: Data, target: str | None) -> Proposal:
     part = part_column(table, chosen.name)
     group = None if part else group_column(table, chosen.name)
     taken = [column.name for column in (chosen, part, group) if column]
-    roles = choose_roles(table, taken)
     classes = chosen if task.value == "classification" else None
+    probabilities = [f"p_{name}" for name in as_text(chosen.cells).unique()] if classes else []
+    roles = choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *probabilities])
     time = None if part else time_column(roles.by_role["dates"], classes)
     if time and group:
         roles.left_out[group.name] = "is named like an ID"

@@ -28,7 +28,8 @@ def ingest(
     that cannot be used are set aside, up to the share `quarantine`, and listed in `quarantine.csv`.
 
     Raises:
-        DataError: a cell cannot be read, no row has a target, or the rows break the schema.
+        DataError: a cell cannot be read, no row has a target, an input has the name of a probability, or the rows break
+            the schema.
     """
     return Quarantine(source).ingest(ingest.quarantine, out, lambda usable: _ingest(usable, ingest, out, paths, schema))
 
@@ -51,6 +52,11 @@ def _ingest(
     known = ~is_empty(rows.frame[ingest.target]).to_numpy(bool)
     every = read_columns(rows, ingest)
     classes = [] if is_number else sort_labels(every.loc[known, ingest.target])
+    if taken := sorted({*ingest.inputs}.intersection(f"p_{name}" for name in classes)):
+        raise DataError(
+            f"{rows.name}: column {taken[0]!r} has the name of the probability of the class {taken[0][2:]!r}. "
+            "Rename it in source.prepare, or remove it from the inputs in [ingest]."
+        )
     if schema:
         check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
         by_class = {name: int((every[ingest.target] == name).sum()) for name in classes}

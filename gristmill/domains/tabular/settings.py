@@ -12,6 +12,10 @@ from gristmill.settings.selection import Select
 
 Part = NonNegativeInt | Share  # number of rows, or their share
 
+_OF_NUMBERS = ("predicted", "because", "base_value")
+ANSWER_COLUMNS = {"regression": _OF_NUMBERS, "classification": (*_OF_NUMBERS, "probability", "set")}
+"""Columns that an answer adds to the inputs, by task; those of classes also have `p_<class>`."""
+
 
 class Ingest(Settings):
     """Task, and roles of the source's columns. A cell may be empty, except in the target."""
@@ -39,6 +43,8 @@ class Ingest(Settings):
             raise ValueError("at least one column in numbers, categories, dates or texts")
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
+        if taken := sorted({*self.inputs}.intersection(ANSWER_COLUMNS[self.task])):
+            raise ValueError(f"other names than those of predictions: rename {taken[0]!r} in source.prepare")
         return self
 
 

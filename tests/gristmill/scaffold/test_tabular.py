@@ -325,6 +325,14 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
     ]
 
 
+def test_names_of_predictions_are_no_inputs(proposed: Propose) -> None:
+    names = dict.fromkeys(("set", "p_Ulm", "p_Rome"), COLUMNS["rooms"])
+    draft = proposed({"rooms": COLUMNS["rooms"], "town": ["Ulm", "Bonn", "Bonn"] * 20} | names, target="town")
+
+    assert draft.values()["ingest"]["numbers"] == ["rooms", "p_Rome"]
+    assert draft.notes[0].startswith("Not used: 'set', 'p_Ulm', each of which has a name of predictions: rename it in ")
+
+
 def split(draft: Proposal) -> dict[str, Any]:
     return {key: value for key, value in draft.values()["preprocess"].items() if key not in ("validation", "test")}
 

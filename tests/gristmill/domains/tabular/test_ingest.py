@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.settings import Ingest
@@ -67,6 +68,14 @@ def test_classes_are_text_in_natural_order(tmp_path: Path) -> None:
         ["", "", "2", "test"],
         ["", "y", "10", ""],
     ]
+
+
+def test_inputs_with_names_of_predictions_are_refused(tmp_path: Path) -> None:
+    assert Ingest(target="y", numbers=("set",)).inputs == ("set",)  # which only predictions of classes have
+    with pytest.raises(ValidationError, match=r"other names than those of predictions: rename 'set' in source.prepare"):
+        Ingest(target="y", task="classification", numbers=("x", "set"))
+    with pytest.raises(DataError, match=r"houses.csv: column 'p_a' has the name of the probability of .*'a'"):
+        run(tmp_path, "p_a,y\n1,a\n2,b\n", target="y", task="classification", numbers="p_a", categories=[])
 
 
 @pytest.mark.parametrize("day", ["1.3.2024", "2024-02-30", "2024-03", "2024-01-10T25:10"])
