@@ -168,7 +168,7 @@ def _all_made(run: Run, stages: list[Stage]) -> bool:
 def _check_evaluate(run: Run) -> None:
     """Check settings of the scores of classes, because evaluate would fail only after the training."""
     settings: Any = run.pipeline.tables["evaluate"]
-    if any(getattr(settings, name, None) for name in ("slices", "threshold")):
+    if any(getattr(settings, name, None) for name in ("slices", "threshold", "coverage")):
         from gristmill.domains.common.classification.evaluation import check_evaluate
 
         data = _prepared(run)

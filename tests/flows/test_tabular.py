@@ -49,3 +49,13 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
         "Expected a .csv, .jsonl or .parquet file with the pipeline's columns."
     )
     assert "least_squares" in result.report.read_text()
+
+
+def test_sets_of_a_number_are_refused_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    project = Project.open(tmp_path, {"line": ["evaluate.coverage=0.9"]})
+
+    with pytest.raises(RequestError, match=r"evaluate\.coverage: is for classes, but the target is a number"):
+        project.run("line")
+
+    assert list(next(project.runs.newest_first("line")).stages) == ["ingest", "preprocess"]

@@ -16,7 +16,7 @@ from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import choose_decisions, headline_of
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.held_out import validation_probabilities
-from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
+from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.selection import summary_of
@@ -34,19 +34,29 @@ _MAIN_METRICS = ("accuracy", "f1", "coverage", "roc_auc", "log_loss", "ece")  # 
 def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
     """Raise a `RequestError` for settings that do not fit the data; `data` of a target that is a number has no classes.
 
-    A slice must be a column of metadata without a name of the scores, and a threshold needs two classes.
+    A slice must be a column of metadata without a name of the scores, a threshold needs two classes, and names of
+    classes in sets have no `|`.
     """
     if not data.classes:
         for name, value in settings:
             if value:
                 raise RequestError(f"evaluate.{name}: is for classes, but the target is a number. Leave it out.")
     for name in settings.slices:
+        if name in RESERVED:
+            raise RequestError(
+                f"evaluate.slices: {name!r} is a name that the scores use themselves. Rename the column in the data."
+            )
         if name not in data.columns:
             raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
     if settings.threshold is not None and len(data.classes) != 2:
         raise RequestError(
             f"evaluate.threshold = {settings.threshold!r}: needs two classes; the data has {len(data.classes)}. Leave "
             "it out: the most probable class is predicted."
+        )
+    if settings.coverage is not None and (bad := [name for name in data.classes if "|" in name]):
+        raise RequestError(
+            f"evaluate.coverage: the class {bad[0]!r} contains '|', which separates the classes of a set. Rename the "
+            "class in the data, or leave evaluate.coverage out."
         )
 
 

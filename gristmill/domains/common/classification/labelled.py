@@ -12,7 +12,7 @@ from gristmill.errors import DataError
 PARTS = ("train", "validation", "test")
 TOGETHER = "kept together"  # column with the number of the group that stays in one set, if any has several examples
 
-_RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and the scores
+RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and the scores
 
 Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 
@@ -30,7 +30,7 @@ class LabelledDataset:
     @property
     def columns(self) -> list[str]:
         """Columns of metadata to score by, except names that the scores use themselves."""
-        return [str(name) for name in self.index if name not in _RESERVED]
+        return [str(name) for name in self.index if name not in RESERVED]
 
     def rows(self, part: str) -> pd.DataFrame:
         """Return the index of a part."""
