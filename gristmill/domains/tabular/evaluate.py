@@ -11,7 +11,7 @@ import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
 from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
-from gristmill.domains.common.classification.held_out import validation_probabilities
+from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities, validation_probabilities
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
@@ -73,10 +73,9 @@ def evaluate(
 
     def predict(baseline: Any) -> ByPart:
         fitted, (rows, honest) = closed_form.fit(baseline, data)
-        order, is_validation = np.argsort(rows), data.parts[np.sort(rows)] == "validation"
-        return {part: predict_target(fitted, data.inputs_at(at)) for part, at in scored_rows(data).items()} | {
-            "validation": honest[order][is_validation]
-        }
+        predicted = {part: predict_target(fitted, data.inputs_at(at)) for part, at in scored_rows(data).items()}
+        honest, is_validation = honest[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
+        return predicted | {"validation": honest[is_validation], HELD_OUT: honest}
 
     predicted |= fit_baselines(CLASS_BASELINES if data.layout.classes else BASELINES, tried, predict)
     if microseconds is not None:
@@ -126,6 +125,7 @@ def honest_predictions(folder: Path, data: Prepared) -> ByPart:
     predicted = {part: predict_target(network, data.inputs_at(rows)) for part, rows in scored_rows(data).items()}
     if data.layout.classes:
         predicted["validation"] = validation_probabilities(folder, data.labelled)
+        predicted[HELD_OUT] = held_out_probabilities(folder, data.labelled)[1]
     else:
         predicted["validation"] = np.asarray(held_out.read(folder)[data.at("validation")])
     return predicted

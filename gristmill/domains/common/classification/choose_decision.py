@@ -12,12 +12,13 @@ American Statistical Association 114(525), 2019.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.held_out import read_held_out
+from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities
 from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.settings import Evaluate
@@ -37,32 +38,32 @@ def choose_decisions(
 ) -> dict[str, Decision]:
     """Return the decisions of forecasters that do not predict the most probable class, or have sets.
 
-    That of the model is chosen on its held-out predictions in the folder `train`. The others have thresholds that are
-    chosen on their predictions of the validation set; without one, that of the model.
+    Thresholds of all forecasters are chosen on the same examples: on all held-out predictions of the model, in the
+    folder `train`, if the others have these too (`HELD_OUT`), otherwise on the validation set. Without one, the others
+    have the threshold of the model. The limits of its sets are chosen on all its held-out predictions.
 
     Raises:
         RequestError: there are no held-out predictions.
     """
-    threshold, coverage, names = settings.threshold, settings.coverage, data.classes
+    threshold, coverage = settings.threshold, settings.coverage
     if not isinstance(threshold, str) and coverage is None:
         return dict.fromkeys(by_model, Decision(threshold))
-    rows = read_held_out(train)
-    if rows.empty:
+    truth, held_out = held_out_probabilities(train, data)
+    if not len(truth):
         raise RequestError(
             "evaluate.threshold and evaluate.coverage need examples that the model was not trained on; there are none. "
             "Set preprocess.validation."
         )
-    truth = rows["label"].map(names.index).to_numpy(np.int64)
-    held_out = rows[[f"p_{name}" for name in names]].to_numpy(np.float64)
     limits = None if coverage is None else set_limits(truth, held_out, coverage)
     if not isinstance(threshold, str):
         return dict.fromkeys(by_model, Decision(threshold)) | {MODEL: Decision(threshold, coverage, limits)}
-    chosen = best_threshold(truth, held_out, threshold)
-    decisions, validation = dict.fromkeys(by_model, Decision(chosen)), data.labels("validation")
-    if len(validation):
+    decisions = dict.fromkeys(by_model, Decision(best_threshold(truth, held_out, threshold)))
+    have_all = all(len(by_part.get(HELD_OUT, ())) == len(truth) for by_part in by_model.values())
+    part, labels = (HELD_OUT, truth) if have_all else ("validation", data.labels("validation"))
+    if len(labels):
         for name, by_part in by_model.items():
-            decisions[name] = Decision(best_threshold(validation, by_part["validation"], threshold))
-    return decisions | {MODEL: Decision(chosen, coverage, limits)}
+            decisions[name] = Decision(best_threshold(labels, by_part[part], threshold))
+    return decisions | {MODEL: replace(decisions[MODEL], coverage=coverage, set_limits=limits)}
 
 
 def best_threshold(truth: Labels, probabilities: Probabilities, metric: str) -> float:

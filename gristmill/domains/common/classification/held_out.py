@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import TOGETHER, LabelledDataset
+from gristmill.domains.common.classification.labelled import TOGETHER, LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.errors import CorruptArtifact
 from gristmill.util.table_io import read_table, write_table
 
 FILE = "validation.parquet"
+HELD_OUT = "held out"  # all held-out predictions of a forecaster, next to those of each part
 
 
 def learning_rows(data: LabelledDataset) -> pd.DataFrame:
@@ -38,6 +39,13 @@ def write_held_out(data: LabelledDataset, positions: Positions, predicted: Proba
 def read_held_out(folder: Path) -> pd.DataFrame:
     """Return the held-out predictions in the artifact of a classifier."""
     return read_table(folder / FILE)
+
+
+def held_out_probabilities(folder: Path, data: LabelledDataset) -> tuple[Labels, Probabilities]:
+    """Return labels and probabilities of all held-out predictions in the artifact of a classifier."""
+    rows = read_held_out(folder)
+    labels = rows["label"].map(data.classes.index).to_numpy(np.int64)
+    return labels, rows[[f"p_{name}" for name in data.classes]].to_numpy(np.float64)
 
 
 def validation_probabilities(folder: Path, data: LabelledDataset) -> Probabilities:

@@ -1,5 +1,6 @@
 """Scores of the model and the baselines, computed from the written predictions, and importance of the features."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import pytest
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.evaluate import importance_of_columns
+from gristmill.domains.tabular.evaluate import evaluate, importance_of_columns
+from gristmill.domains.tabular.models.linear import Logistic
 from gristmill.domains.tabular.report import sections
+from gristmill.domains.tabular.settings import Evaluate, Ingest, Preprocess, Train
+from gristmill.sources.tables.inline import Inline
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
 
@@ -107,6 +111,20 @@ def test_a_column_may_have_any_name(mixed: Folders) -> None:
 
     assert found
     assert {feature["feature"] for feature in found["features"]} == {"self", "order", "part"}
+
+
+def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Folders], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=200).round(3)
+    source = Inline(kind="inline", x=tuple(x), y=tuple((x + random.normal(size=200) > 1.5).astype(float)))
+    meaning = Ingest(target="y", task="classification", numbers=("x",))
+    made = run_on(source, meaning, Preprocess(validation=20, test=60), Logistic(kind="logistic"), Train())
+
+    evaluate(evaluate=Evaluate(threshold="f1"), preprocess=made["preprocess"], train=made["train"], out=tmp_path)
+
+    scores = read_document(tmp_path / "scores.json")
+    assert scores["model"] == scores["baselines"]["logistic"]
+    assert scores["headline"]["model"] == scores["headline"]["baseline"]
 
 
 def test_a_single_column_is_not_weighed(line: Folders) -> None:

@@ -13,7 +13,7 @@ from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
-from gristmill.domains.common.classification.held_out import write_held_out
+from gristmill.domains.common.classification.held_out import HELD_OUT, write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.monitoring import coverage_of_sets
 from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
@@ -156,6 +156,21 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     assert [row[:3] for row in sets.tables[0].rows] == [["no", "6", "83.3%"], ["yes", "2", "100.0%"]]
 
 
+def test_equal_forecasters_have_equal_thresholds_whatever_else_was_held_out(tmp_path: Path) -> None:
+    data, of_train = dataset(["no", "yes"]), [0.36] * 4  # rows of "no", which 0.325 would put in "yes"
+    data.index.loc[8:11, "part"] = "train"
+    every = pairs([*of_train, *SECOND])
+    write_held_out(data, np.arange(12), every, tmp_path)
+    settings, validation = Evaluate(threshold="balanced_accuracy"), {"validation": pairs(SECOND)}
+    both = validation | {HELD_OUT: every}
+
+    def thresholds(**by_model: Any) -> list[Any]:
+        return [decision.threshold for decision in choose_decisions(settings, data, by_model, tmp_path).values()]
+
+    assert thresholds(model=both, linear=validation) == pytest.approx([0.325, 0.325])
+    assert thresholds(model=both, linear=both) == [0.5, 0.5]
+
+
 def test_the_graph_decides_like_the_scores() -> None:
     probabilities = np.random.default_rng(0).dirichlet([1, 1], 50).astype(np.float32)
     names = np.array(["no", "yes"], object)
@@ -230,6 +245,8 @@ def test_a_number_needs_no_held_out_predictions(tmp_path: Path) -> None:
     [
         (["a", "b", "c"], Evaluate(threshold="f1"), "evaluate.threshold = 'f1': needs two classes; the data has 3."),
         (["a", "b"], Evaluate(slices=("shop",)), "evaluate.slices: unknown column 'shop'"),
+        (["a", "b"], Evaluate(slices=("part",)), "evaluate.slices: 'part' is a name that the scores use themselves."),
+        (["a", "b|c"], Evaluate(coverage=0.9), "evaluate.coverage: the class 'b|c' contains '|', which separates"),
         ([], Evaluate(coverage=0.9), "evaluate.coverage: is for classes, but the target is a number. Leave it out."),
     ],
 )
