@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import expit, softmax
 
 from gristmill.domains.common.classification.scores import log_loss
@@ -29,7 +30,8 @@ _MIN_ROWS_WITHOUT_FOLDS = 2_500  # with fewer, choices are made on five folds, a
 _MAX_ROWS = 200_000
 _SUMS_OF_SMALL_TABLE = 4
 _SHARE_LEFT_OUT = 5  # one in five rows
-_MAX_CLASSES_RANKED = 10
+_MAX_CLASSES = 10
+_FREQUENT = 50  # rows for each name of a category
 _SMOOTHING = 10.0  # rows with the overall mean that are added to those of each name
 
 Mask = npt.NDArray[np.bool_]  # (rows,)
@@ -138,47 +140,47 @@ def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> kera
 
 
 def feature_network(data: Prepared) -> keras.Model:
-    """Return the network from raw inputs to features: numbers, parts of dates, ranks of names, words.
+    """Return the network from raw inputs to features: numbers, parts of dates, means of names, words.
 
-    A name becomes its rank among the names of its category, by their mean targets in the training rows, drawn towards
-    the mean of all rows. An unknown name lies between those below and above the mean of all. With more than two
-    classes, a category has a rank by the frequency of each class, of many of the ten most frequent ones.
+    A name becomes the mean target of its training rows, drawn towards the mean of all rows, which is the value of an
+    unknown name. With more than two classes, a category has the frequency of each class, of many of the ten
+    most frequent ones.
+    Source: Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", SIGKDD Explorations
+    3(1), 2001.
     """
     layout, train = data.layout, data.at("train")
     inputs = raw_input(layout)
     features = [measures(inputs, layout)] if layout.measures else []
-    ranked = _ranked_targets(data)
+    targets = _targets_of_names(data)
     for at, (column, names) in enumerate(layout.categories.items()):
-        found = data.table[column].to_numpy(object)[train].astype(str)
-        ranks = np.column_stack([name_ranks(found, target[train], names) for target in ranked])
+        found = data.table[column].to_numpy(object)[train]
+        means = np.column_stack([name_means(found, target[train], names) for target in targets])
         lookup = category_lookup(names, f"category_{at}", "int")
-        features.append(frozen_table(ranks, f"ranks_{at}")(lookup(inputs["categories"][:, at])))
+        features.append(frozen_table(means, f"means_{at}")(lookup(inputs["categories"][:, at])))
     for at, words in enumerate(layout.texts.values()):
         features.append(word_lookup(words, f"words_{at}")(inputs["texts"][:, at]))
     return keras.Model(only(inputs), joined(features), name="features")
 
 
-def _ranked_targets(data: Prepared) -> list[Values]:
-    """Return what the names of a category are ranked by, each (rows,)."""
+def _targets_of_names(data: Prepared) -> list[Values]:
+    """Return the targets whose means stand for the names of a category, each (rows,)."""
     classes = len(data.layout.classes)
     if not classes:
         return [data.truth]
     counts = np.bincount(data.labels[data.at("train")], minlength=classes)
-    most_frequent = np.argsort(-counts, kind="stable")[:_MAX_CLASSES_RANKED]
+    most_frequent = np.argsort(-counts, kind="stable")[:_MAX_CLASSES]
     chosen = [1] if classes == 2 else sorted(most_frequent.tolist())
     return [(data.labels == label).astype(np.float64) for label in chosen]
 
 
-def name_ranks(found: npt.NDArray[np.str_], truth: Values, names: list[str]) -> Values:
-    """Return the rank of an unknown name, then of each of the sorted names, from 0 on."""
-    known = np.isin(found, names)
-    positions = np.searchsorted(names, found[known])
-    counts = np.bincount(positions, minlength=len(names))
-    sums = np.bincount(positions, weights=truth[known] - truth.mean(), minlength=len(names))
-    means = sums / (counts + _SMOOTHING)
-    ranks = np.empty(len(names))
-    ranks[np.argsort(means, kind="stable")] = np.arange(len(names))
-    return np.append((means < 0).sum() - 0.5, ranks)
+def name_means(found: npt.NDArray[np.object_], target: Values, names: list[str]) -> Values:
+    """Return the mean target of rows with an unknown name, then of each name, drawn towards the mean of all rows."""
+    codes = pd.Index(names).get_indexer(pd.Index(found)) + 1
+    counts = np.bincount(codes, minlength=len(names) + 1)
+    sums = np.bincount(codes, weights=target - target.mean(), minlength=len(names) + 1)
+    means: Values = sums / (counts + _SMOOTHING)
+    means[0] = 0.0  # rare names do not tell what an unknown one is like
+    return means
 
 
 def _sampled(data: Prepared) -> Prepared:
@@ -208,7 +210,7 @@ def _fit(
     settings: "BoostedTrees",
     rounds: int,
 ) -> TreeFit:
-    """Return the fit of trees to some rows."""
+    """Return the fit of trees to some rows, with means of names that leave out the row itself."""
     options = TreeSettings(
         objective=goal.objective,
         classes=goal.classes if goal.objective == "multiclass" else 1,
@@ -222,4 +224,27 @@ def _fit(
         column_share=settings.column_share,
         seed=settings.seed,
     )
-    return TreeFit(features[rows], goal.wanted(data)[rows], options)
+    return TreeFit(_honest_features(data, rows, features), goal.wanted(data)[rows], options)
+
+
+def _honest_features(data: Prepared, rows: Positions, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the features of rows to fit on, where the means of rare names come from the other folds of these rows.
+
+    Otherwise a rare name would tell the row's own target. The means of frequent names stay as they are: differences
+    between folds would be noise that trees fit.
+    """
+    made, layout, targets = features[rows], data.layout, _targets_of_names(data)
+    groups = None if data.groups is None else data.groups[rows]
+    learned = LearningSet(np.arange(len(rows)), rows[:0], np.zeros(len(rows), np.int64), groups)
+    folds = learned.folds(_SHARE_LEFT_OUT)
+    for at, (column, names) in enumerate(layout.categories.items()):
+        if len(rows) >= _FREQUENT * len(names):
+            continue
+        found = data.table[column].to_numpy(object)[rows]
+        codes = pd.Index(names).get_indexer(pd.Index(found)) + 1
+        for number, target in enumerate(targets):
+            place = len(layout.measures) + at * len(targets) + number
+            for split in folds:
+                means = name_means(found[split.fit], target[rows][split.fit], names)
+                made[split.predict, place] = means[codes[split.predict]]
+    return made

@@ -9,36 +9,51 @@ import pytest
 from gristmill.domains.tabular import tree_fit
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.boosted_trees import BoostedTrees
-from gristmill.domains.tabular.tree_fit import choose, feature_network, name_ranks
+from gristmill.domains.tabular.tree_fit import choose, feature_network, name_means
 from gristmill.training.saved_network import as_tensors, predict_in_batches
 from helpers.small_tables import of_table, prepared
 
 SMALL = BoostedTrees(kind="boosted_trees", rounds=20, logarithm=False, sums=1)
 
 
-def test_names_are_ranked_by_their_smoothed_mean_target() -> None:
+def test_names_have_their_smoothed_mean_target() -> None:
     """The name "c" has the highest mean of its rows, but a single row: it is drawn towards the mean of all."""
-    found = np.array(["a"] * 50 + ["b"] * 50 + ["c"])
-    truth = np.array([1.0] * 50 + [9.0] * 50 + [12.0])
-    mean = truth.mean()
-    smoothed = [50 * (1 - mean) / 60, 50 * (9 - mean) / 60, (12 - mean) / 11]
-    assert smoothed[1] > smoothed[2] > smoothed[0]
-    assert name_ranks(found, truth, ["a", "b", "c"]).tolist() == [0.5, 0, 2, 1]
+    found = np.array(["a"] * 50 + ["b"] * 50 + ["c"], object)
+    target = np.array([1.0] * 50 + [9.0] * 50 + [12.0])
+    mean = target.mean()
+    expected = [0, 50 * (1 - mean) / 60, 50 * (9 - mean) / 60, (12 - mean) / 11]
+    assert name_means(found, target, ["a", "b", "c"]).tolist() == pytest.approx(expected)
 
 
-def test_names_without_a_training_row_and_unknown_names_have_a_rank() -> None:
-    ranks = name_ranks(np.array(["a", "a", "new"]), np.array([1.0, 1, 7]), ["a", "never"])
-    assert ranks.tolist() == [0.5, 0, 1]
+def test_unknown_names_and_names_without_a_row_have_the_mean_of_all() -> None:
+    means = name_means(np.array(["a", "a", "new"], object), np.array([1.0, 1, 7]), ["a", "never"])
+    assert means.tolist() == pytest.approx([0, 2 * (1 - 3) / 12, 0])
 
 
-def test_features_are_numbers_as_they_are_and_ranks() -> None:
+def test_features_are_numbers_as_they_are_and_means() -> None:
     data = prepared()
     features = predict_in_batches(feature_network(data), as_tensors(data.inputs))
     assert features.shape == (90, 4)
     assert features[:, :2].tolist() == data.table[["size", "age"]].to_numpy(np.float32).tolist()
     ulm, others = features[data.table["town"] == "Ulm", 2], features[data.table["town"] != "Ulm", 2]
-    assert set(ulm) == {2}  # where prices are highest
-    assert set(others) == {0, 1}
+    assert len(set(ulm)) == 1
+    assert len(set(others)) == 2
+    assert ulm.min() > others.max()  # where prices are highest
+
+
+def test_a_name_of_noise_does_not_mislead() -> None:
+    """Each of 300 names has two rows: its mean would tell their target."""
+    random = np.random.default_rng(0)
+    x, noise = random.normal(size=900), np.array([f"n{number % 300}" for number in range(900)], object)
+    table = pd.DataFrame({"x": x, "noise": noise, "y": x + random.normal(0, 1, 900)})
+    parts = ["train"] * 600 + ["test"] * 300
+    errors = []
+    for categories in ([], ["noise"]):
+        data = of_table(table, parts, ["x"], categories, "y")
+        model = SMALL.model_copy(update={"rounds": None})
+        made = predict_target(model.fit(data), data.inputs)
+        errors.append(np.abs(made - data.truth)[data.at("test")].mean())
+    assert errors[1] < 1.1 * errors[0]
 
 
 def test_trees_find_the_price() -> None:
@@ -112,9 +127,9 @@ def test_many_rows_are_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fits == [1]
 
 
-def test_names_are_ranked_by_the_most_frequent_of_many_classes() -> None:
+def test_names_stand_for_the_most_frequent_of_many_classes() -> None:
     labels = [f"{label:02}" for label in range(14) for _ in range(1 if label < 4 else 3)] + ["00"] * 9
     table = pd.DataFrame({"town": ["Ulm", "Bonn"] * 21 + ["Ulm"], "y": pd.Series(labels, dtype=object)})
     data = of_table(table, ["train"] * 34 + ["test"] * 9, [], ["town"], "y")
-    ranked = [table["y"][target == 1].unique().tolist() for target in tree_fit._ranked_targets(data)]
+    ranked = [table["y"][target == 1].unique().tolist() for target in tree_fit._targets_of_names(data)]
     assert ranked == [[f"{label:02}"] for label in range(4, 14)]
