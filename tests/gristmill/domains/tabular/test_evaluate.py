@@ -114,7 +114,7 @@ def test_a_column_may_have_any_name(mixed: Folders) -> None:
 
 
 def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Folders], tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(1)  # with 0.18 on all folds, and 0.5 on the validation set alone
     x = random.normal(size=200).round(3)
     source = Inline(kind="inline", x=tuple(x), y=tuple((x + random.normal(size=200) > 1.5).astype(float)))
     meaning = Ingest(target="y", task="classification", numbers=("x",))
