@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill.domains.tabular.columns import as_text
+from gristmill.domains.tabular.columns import as_text, inputs_of
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import preprocess, why_unresolved
 from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
@@ -88,7 +88,7 @@ def _mark_notes(target: SampledColumn, task: Guess) -> list[str]:
 
 def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> None:
     """Run ingest and preprocess on the table, which raise an error if the table does not suit them."""
-    if len(settings.inputs) > len(settings.texts):
+    if len(inputs_of(settings)) > len(settings.texts):
         settings = settings.model_copy(update={"texts": ()})  # their words need TensorFlow, and fit any table
     with tempfile.TemporaryDirectory() as name:
         ingested, prepared = Path(name), Path(name, "preprocess")

@@ -14,6 +14,11 @@ _HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
 _DATE = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_HOUR}:{_SIXTY}(:{_SIXTY}(\.[0-9]+)?)?(Z|[+-]{_HOUR}:?{_SIXTY})?)?"
 
 
+def inputs_of(settings: Ingest) -> list[str]:
+    """Return the columns to predict from."""
+    return [*settings.numbers, *settings.categories, *settings.dates, *settings.texts]
+
+
 def read_columns(rows: Rows, settings: Ingest) -> pd.DataFrame:
     """Return the columns of rows by their roles, with the index of the rows.
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, class_violations, column_violations
 from gristmill.domains.common.classification.class_names import sort_labels
-from gristmill.domains.tabular.columns import read_columns
+from gristmill.domains.tabular.columns import inputs_of, read_columns
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
 from gristmill.sources.parts import part_of_cell
@@ -51,8 +51,8 @@ def _ingest(
         raise UnusableRows(f"{error} {remedy}", error.reasons, error.total) from None
     known = ~is_empty(rows.frame[ingest.target]).to_numpy(bool)
     every = read_columns(rows, ingest)
-    classes = [] if is_number else sort_labels(every.loc[known, ingest.target])
-    if taken := sorted({*ingest.inputs}.intersection(f"p_{name}" for name in classes)):
+    inputs, classes = inputs_of(ingest), [] if is_number else sort_labels(every.loc[known, ingest.target])
+    if taken := sorted({*inputs}.intersection(f"p_{name}" for name in classes)):
         raise DataError(
             f"{rows.name}: column {taken[0]!r} has the name of the probability of the class {taken[0][2:]!r}. "
             "Rename it in source.prepare, or remove it from the inputs in [ingest]."
@@ -65,7 +65,7 @@ def _ingest(
         raise DataError(f"{rows.name}: the target {ingest.target!r} is empty in all {len(known):,} rows. Fill it.")
     if ingest.part:
         _check_parts(rows, every[ingest.part], ingest.part)
-    table = every[list(dict.fromkeys([*ingest.inputs, ingest.target, *every]))][known]
+    table = every[list(dict.fromkeys([*inputs, ingest.target, *every]))][known]
     without = int((~known).sum())
     counts = {"rows": len(table)} | ({"without_target": without} if without else {}) | source.counts
     if classes:
@@ -79,7 +79,7 @@ def _ingest(
         **roles,
         "part": ingest.part,
         "counts": counts,
-        "missing": {name: int(is_empty(table[name]).sum()) for name in (ingest.target, *ingest.inputs)},
+        "missing": {name: int(is_empty(table[name]).sum()) for name in (ingest.target, *inputs)},
         "statistics": {name: _statistics(table[name]) for name in numbers if table[name].notna().any()},
         "names": {name: _names(table[name]) for name in ingest.categories},
         "class_counts": {name: int((table[ingest.target] == name).sum()) for name in classes},

@@ -31,19 +31,15 @@ class Ingest(Settings):
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
     max_lost: AnyShare = 0.05  # maximum share of the last successful run's rows that may be missing before a run fails
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Columns to predict from."""
-        return (*self.numbers, *self.categories, *self.dates, *self.texts)
-
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":
-        named = [self.target, *self.inputs]
-        if len(named) == 1:
+        inputs = (*self.numbers, *self.categories, *self.dates, *self.texts)
+        named = [self.target, *inputs]
+        if not inputs:
             raise ValueError("at least one column in numbers, categories, dates or texts")
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
-        if taken := sorted({*self.inputs}.intersection(ANSWER_COLUMNS[self.task])):
+        if taken := sorted({*inputs}.intersection(ANSWER_COLUMNS[self.task])):
             raise ValueError(f"other names than those of predictions: rename {taken[0]!r} in source.prepare")
         return self
 
