@@ -26,7 +26,7 @@ class Mean(Settings):
 
 
 class Majority(Settings):
-    """The same prediction for every row: the frequencies of the classes in the training set."""
+    """The frequency of each class in the training set."""
 
     kind: Literal["majority"]
     baseline: ClassVar[bool] = True
