@@ -15,6 +15,7 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.settings import Train as GenerationTrain
 from gristmill.domains.tabular import dataset as rows
+from gristmill.domains.tabular.model_shape import Shape
 from gristmill.domains.tabular.models.dense import Dense as RowsDense
 from gristmill.domains.tabular.settings import Train as RegressionTrain
 from gristmill.domains.text.models.embedding import Embedding
@@ -111,8 +112,8 @@ def test_a_model_in_closed_form_is_not_asked_to_overfit(of: Any, model: Any, tmp
 class Blind(Settings):
     """Settings of a network that does not see what it is shown."""
 
-    def build(self, features: int) -> keras.Model:
-        row = keras.Input((features,))
+    def build(self, shape: Shape) -> keras.Model:
+        row = keras.Input((shape.features,))
         return keras.Model(row, keras.layers.Dense(1)(keras.layers.Rescaling(0.0)(row)))
 
 
@@ -128,8 +129,8 @@ def test_a_network_that_does_not_see_its_input_fails(tmp_path: Path) -> None:
 class Exploding(Settings):
     """Settings of a network that gives no numbers."""
 
-    def build(self, features: int) -> keras.Model:
-        row = keras.Input((features,))
+    def build(self, shape: Shape) -> keras.Model:
+        row = keras.Input((shape.features,))
         return keras.Model(row, keras.layers.Rescaling(np.inf)(keras.layers.Dense(1)(row)))
 
 
@@ -159,8 +160,8 @@ def test_a_network_without_hidden_units_overfits_its_examples(values: Any, tmp_p
 class Drawing(Settings):
     """Settings of a network with noise that no seed governs."""
 
-    def build(self, features: int) -> keras.Model:
-        row = keras.Input((features,))
+    def build(self, shape: Shape) -> keras.Model:
+        row = keras.Input((shape.features,))
         return keras.Model(row, Unseeded()(keras.layers.Dense(1)(row)))
 
 
