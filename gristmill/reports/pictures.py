@@ -74,6 +74,7 @@ def date_ticks(axes: "Axes") -> None:
     """Label the x-axis with a few dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
+    # matplotlib has no types here.
     locator: Any = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
     formatter: Any = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)

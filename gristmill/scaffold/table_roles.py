@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gristmill.domains.tabular.columns import are_dates, as_text
-from gristmill.domains.tabular.preprocess import why_unresolved
+from gristmill.domains.tabular.preprocess import MAX_ENCODED_NAMES, why_unresolved
 from gristmill.errors import short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.target_column import describe_texts
 
-_MAX_NAMES = 1000  # of a category
 _MIN_ROWS_PER_NAME = 5  # on average
 _MIN_DATES_SHARE = 0.5  # minimum share of ISO dates for the other cells to count as mistakes
 _MIN_EACH = 10  # rows with the only value of a column, and without it
@@ -86,7 +85,7 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
         return "", f"{column.why_not_numbers} to use it"
     if found := _date_role(table, column):
         return found
-    if column.distinct <= min(_MAX_NAMES, max(2, filled / _MIN_ROWS_PER_NAME)):
+    if column.distinct <= min(MAX_ENCODED_NAMES, max(2, filled / _MIN_ROWS_PER_NAME)):
         return "categories", ""
     if _has_common_words(column):
         return "texts", ""

@@ -22,7 +22,7 @@ from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)
 
-_MAX_NAMES = 1000  # of a category, the most frequent; each becomes an encoded column
+MAX_ENCODED_NAMES = 1000  # of a category, the most frequent; each becomes an encoded column
 _MIN_COUNT = 2  # rows with a name; rarer names are encoded like unknown ones, which thereby have rows to learn from
 _WORD = r"[^\s!-/:-@\[-`{-~]"  # the encoder removes punctuation of ASCII
 _MAX_WORDS, _ROWS_PER_WORD = 300, 10  # of a column of texts: one for so many rows
@@ -160,7 +160,7 @@ def category_names(train: "pd.Series[str]") -> list[str]:
     An empty cell is a name like others.
     """
     counts = train.value_counts()
-    return sorted(counts[counts >= _MIN_COUNT].index[:_MAX_NAMES].tolist())
+    return sorted(counts[counts >= _MIN_COUNT].index[:MAX_ENCODED_NAMES].tolist())
 
 
 def frequent_words(train: "pd.Series[str]") -> list[str]:
