@@ -8,8 +8,8 @@ fitted on all others. PREDICTIONS is a Parquet file that has a row for each test
 `model`, or a column `p_<class>` for each class.
 """
 
+import argparse
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -114,12 +114,16 @@ MODELS: dict[str, Callable[[Frame, str, str, int], Frame]] = {
 
 
 def main() -> None:
-    if sys.argv[1] == "write":
-        return write(*sys.argv[2:])
-    name, path, target, task, seed, out = sys.argv[1:]
+    parser = argparse.ArgumentParser(description="Write tables, or predict test rows with other models.")
+    parser.add_argument("model", metavar="write|MODEL", choices=["write", *MODELS])
+    parser.add_argument("words", nargs="+", help="PACKAGE TABLE FILE, or FILE TARGET TASK SEED PREDICTIONS")
+    asked = parser.parse_args()
+    if asked.model == "write":
+        return write(*asked.words)
+    path, target, task, seed, out = asked.words
     warnings.filterwarnings("ignore")
     table = pd.read_csv(path, dtype={target: str} if task == "classification" else None, low_memory=False)
-    return MODELS[name](table, target, task, int(seed)).to_parquet(Path(out), index=False)
+    return MODELS[asked.model](table, target, task, int(seed)).to_parquet(Path(out), index=False)
 
 
 if __name__ == "__main__":
