@@ -76,23 +76,24 @@ def test_windows_that_do_not_suit_are_refused_in_one_line(
 
 def test_reasons_keep_to_their_column_in_a_terminal() -> None:
     why = "the model sees so many at frequency D, which is what is usual, for the series is long"
-    draft = Proposal(
-        "timeseries", "a series", {"preprocess": [Guess("history", 28, why), Guess("horizon", 7, "ahead")]}, [why]
-    )
+    guesses = [Guess("history", 28, why), Guess("columns", ["first column", "second column"], "ahead")]
+    draft = Proposal("timeseries", "a series", {"preprocess": guesses}, [why])
 
     assert list(proposal_lines(draft, None)) == [
         "a series",
         why,
-        f"preprocess.history  28  {why}",
-        "preprocess.horizon  7   ahead",
+        f"preprocess.history  28                                 {why}",
+        'preprocess.columns  ["first column", "second column"]  ahead',
     ]
     assert list(proposal_lines(draft, 70)) == [
         "a series",
         "the model sees so many at frequency D, which is what is usual, for the",
-        "series is long",
-        "preprocess.history  28  the model sees so many at frequency D, which",
-        "                        is what is usual, for the series is long",
-        "preprocess.horizon  7   ahead",
+        "  series is long",
+        "preprocess.history  28                the model sees so many at",
+        "                                      frequency D, which is what is",
+        "                                      usual, for the series is long",
+        'preprocess.columns  ["first column", "second column"]',
+        "                                      ahead",
     ]
 
 

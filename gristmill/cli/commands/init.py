@@ -2,8 +2,6 @@
 
 import importlib
 import shlex
-import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gristmill.cli import progress_bar
+from gristmill.cli import console, progress_bar
 from gristmill.config.stages import DOMAINS, unknown_domain
 from gristmill.errors import RequestError
 from gristmill.util.toml import toml_value
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 Preset = Literal["quick", "good", "best"]
 
 _MAX_VALUE_LENGTH = 40
+_VALUE_WIDTH, _REASON_WIDTH = 16, 40  # where a terminal has no room for longer values next to their reasons
 _MIN_REASON_WIDTH = 20  # also on a narrow terminal
 
 
@@ -83,7 +82,7 @@ def init(
             proposal = _propose(source, domain, target, options).with_preset(preset)
         path = write.write_project(folder, pipeline, proposal)
         write.keep_downloads(folder, Path(downloads))
-    for line in proposal_lines(proposal, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
+    for line in proposal_lines(proposal, console.terminal_width()):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with a reason for each guess: change what is wrong")
     if not write.is_store_ignored(folder):
@@ -122,11 +121,14 @@ def _asked(domain: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
-    """Yield what was found and guessed, with reasons in a column; `width` is that of the terminal, if there is one."""
+    """Yield what was found and guessed, with reasons in a column; `width` is that of the terminal, if there is one.
+
+    The reason for a value that is wider than its column follows on a line of its own.
+    """
     from gristmill.scaffold.proposal import wrap_after
 
     for line in (proposal.summary, *proposal.notes):
-        yield from wrap_after("", line, width, "") if width else [line]
+        yield from wrap_after("", line, width, "  ") if width else [line]
     rows = [("domain", toml_value(proposal.domain), proposal.why)] if proposal.why else []
     for table, guesses in proposal.tables.items():
         for guess in guesses:
@@ -134,9 +136,15 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
             shown = value if len(value) <= _MAX_VALUE_LENGTH else f"{value[: _MAX_VALUE_LENGTH - 1]}…"
             rows += [(f"{table}.{guess.key}", shown, guess.why)] if guess.why else []
     key_width, value_width = (max(len(row[at]) for row in rows) for at in (0, 1))
+    if width:
+        value_width = min(value_width, max(_VALUE_WIDTH, width - key_width - 4 - _REASON_WIDTH))
+    indent = " " * (key_width + value_width + 4)
     for key, value, why in rows:
         before = f"{key:{key_width}}  {value:{value_width}}  "
         if width is None:
             yield before + why
-        else:
-            yield from wrap_after(before, why, max(width, len(before) + _MIN_REASON_WIDTH), " " * len(before))
+            continue
+        if len(before) > len(indent):
+            yield before.rstrip()
+            before = indent
+        yield from wrap_after(before, why, max(width, len(indent) + _MIN_REASON_WIDTH), indent)
