@@ -84,7 +84,7 @@ def _models(given: TreeFit) -> list[dict[str, Any]]:
     data = lightgbm.Dataset(given.features, targets[:, 0], weight=given.weights, params=options, free_raw_data=False)
     if given.validation:
         features, truth = given.validation[0], given.validation[1].reshape(len(given.validation[1]), -1)
-        validation = data.create_valid(features, truth[:, 0])
+        validation = data.create_valid(features, truth[:, 0], given.validation_weights)
     models = []
     for output in range(targets.shape[1]):
         callbacks: list[Any] = []

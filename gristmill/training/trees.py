@@ -65,6 +65,7 @@ class TreeFit:
     settings: TreeSettings = TreeSettings()
     validation: tuple[Features, Targets] | None = None
     weights: npt.NDArray[Any] | None = None  # (rows,)
+    validation_weights: npt.NDArray[Any] | None = None  # likewise, of the validation rows
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def write_trees(path: Path, trees: Trees) -> None:
 
 
 def _write_fit(folder: Path, fit: TreeFit) -> None:
-    arrays = {"features": fit.features, "targets": fit.targets, "weights": fit.weights}
+    arrays = {name: getattr(fit, name) for name in ("features", "targets", "weights", "validation_weights")}
     if fit.validation:
         arrays |= dict(zip(("validation_features", "validation_targets"), fit.validation, strict=True))
     for name, array in arrays.items():

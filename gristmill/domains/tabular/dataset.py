@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.folds import Split
 from gristmill.domains.tabular.date_parts import part_names
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
@@ -81,6 +81,7 @@ class Prepared:
     parts: npt.NDArray[np.str_]  # (rows,): the part of each
     layout: Layout
     groups: npt.NDArray[np.int64] | None = None  # (rows,): number of the group that stays in one set
+    balanced: bool = False  # whether rows are weighted so that all classes count equally
 
     @property
     def truth(self) -> Values:
@@ -94,6 +95,12 @@ class Prepared:
     def labels(self) -> npt.NDArray[np.int64]:
         """The position of the class of every row, (rows,)."""
         return self.truth.astype(np.int64)
+
+    def weights_at(self, rows: npt.NDArray[np.int64]) -> Values | None:
+        """Return the weights of the rows at some positions, (rows,), if classes are balanced."""
+        if not self.balanced:
+            return None
+        return balanced_weights(self.labels[self.at("train")], len(self.layout.classes))[self.labels[rows]]
 
     @property
     def inputs(self) -> Inputs:

@@ -54,8 +54,9 @@ def fit_plane(columns: Columns, data: Prepared, rows: npt.NDArray[np.int64], cli
     if not data.layout.classes:
         return fit_ridge(columns, data.truth[rows], possible_scales(data.truth[rows], clip), groups)
     labels, classes = data.labels[rows], len(data.layout.classes)
-    penalty, loss = choose_penalty(columns, labels, classes, groups=groups)
-    fitted = solve_logistic(columns, labels, classes, penalty)
+    weights = data.weights_at(rows)
+    penalty, loss = choose_penalty(columns, labels, classes, groups=groups, weights=weights)
+    fitted = solve_logistic(columns, labels, classes, penalty, weights)
     return Plane(fitted.weights, fitted.bias, loss)
 
 

@@ -74,7 +74,7 @@ class Train(TrainOnExamples):
     """Training of the network."""
 
     loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised numbers; the loss of classes is cross-entropy
-    class_weights: Literal["balanced"] | None = None  # in networks, all classes count equally; omit for none
+    class_weights: Literal["balanced"] | None = None  # weight rows so that all classes count equally; omit for none
 
 
 class Export(Settings):

@@ -1,6 +1,7 @@
 """Train: fit a model of raw rows, in closed form or by gradient descent, and predict rows that it was not fitted on."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -50,7 +51,9 @@ def train(
         Diverged: the loss is not a finite number.
         Unsuitable: the kind cannot be fitted to the data.
     """
-    data = dataset.read(preprocess)
+    data = replace(dataset.read(preprocess), balanced=train.class_weights is not None)
+    if data.balanced and not data.layout.classes:
+        raise RequestError("train.class_weights weighs classes, but ingest.task is 'regression'. Leave it out.")
     if isinstance(model, ClosedForm):
         (network, honest), history = closed_form.fit(model, data), TrainingHistory()
     else:
@@ -102,8 +105,6 @@ def _lessons(model: Model, data: Prepared, settings: Train) -> _Lessons:
     if data.layout.classes:
         targets = Targets(data.labelled, ClassifierTrain(class_weights=settings.class_weights))
         return _Lessons(data.labels, targets.batch, targets.loss(), targets.goal())
-    if settings.class_weights:
-        raise RequestError("train.class_weights weighs classes, but ingest.task is 'regression'. Leave it out.")
     scale = target_scale(data, skewed=getattr(model, "skewed_target", "raw"))
     wanted = scale.scaled(data.truth)[:, np.newaxis].astype(np.float32)
     return _Lessons(wanted, lambda rows, wanted: (rows, wanted), settings.loss, scale=scale)

@@ -81,6 +81,7 @@ def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
         replace(
             _fit(data, np.setdiff1d(rows, left_out), features, goal, settings, settings.rounds or _MAX_ROUNDS),
             validation=(features[left_out], goal.wanted(data)[left_out]),
+            validation_weights=data.weights_at(left_out),
         )
         for goal in goals
         for left_out, features in zip(folds, inputs, strict=True)
@@ -224,7 +225,8 @@ def _fit(
         column_share=settings.column_share,
         seed=settings.seed,
     )
-    return TreeFit(_honest_features(data, rows, features), goal.wanted(data)[rows], options)
+    wanted, weights = goal.wanted(data)[rows], data.weights_at(rows)
+    return TreeFit(_honest_features(data, rows, features), wanted, options, weights=weights)
 
 
 def _honest_features(data: Prepared, rows: Positions, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

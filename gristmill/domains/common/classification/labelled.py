@@ -47,6 +47,12 @@ def count_by_class(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, int
     return dict(zip(classes, counts.tolist(), strict=True))
 
 
+def balanced_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
+    """Return the weight of each class for which all count equally, (classes,); the mean over the labels is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)))
+
+
 def quartiles(values: "pd.Series[int]") -> dict[str, float]:
     """Return minimum, quartiles and maximum."""
     names = ("min", "quarter", "median", "three_quarters", "max")

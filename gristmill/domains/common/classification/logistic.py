@@ -49,9 +49,11 @@ def fit_logistic(
     return solve_logistic(features, labels, classes, penalty)
 
 
-def solve_logistic(features: Features, labels: Labels, classes: int, penalty: float) -> LinearClassifier:
-    """Fit a classifier of raw features with a penalty."""
-    problem = Problem(features, labels, classes)
+def solve_logistic(
+    features: Features, labels: Labels, classes: int, penalty: float, weights: Values | None = None
+) -> LinearClassifier:
+    """Fit a classifier of raw features with a penalty; `weights` are those of the examples."""
+    problem = Problem(features, labels, classes, weights)
     problem.solve(penalty)
     return problem.classifier()
 
@@ -62,25 +64,28 @@ def choose_penalty(
     classes: int,
     penalties: tuple[float, ...] = PENALTIES,
     groups: Groups | None = None,
+    weights: Values | None = None,
 ) -> tuple[float, float]:
     """Return the penalty of the lowest log loss over five folds, and that loss per example; groups are in one fold.
 
+    With weights of the examples, (examples,), both the fits and the loss are weighted.
     Penalties are tried from the strongest on, each from the solution of the one before, until the loss rises.
     """
     rows, numbers = MAX_TO_CHOOSE
     every = max(-(-len(labels) // rows), -(-features.size // numbers))
     features, labels = features[::every], labels[::every]
+    counts = np.ones(len(labels)) if weights is None else weights[::every]
     positions = np.arange(len(labels))
     learned = LearningSet(positions, positions[:0], labels, None if groups is None else groups[::every])
     held_out = [np.isin(positions, split.predict) for split in learned.folds(FOLDS) if len(split.fit)]
-    problems = [Problem(features[~held], labels[~held], classes) for held in held_out]
+    problems = [Problem(features[~held], labels[~held], classes, counts[~held]) for held in held_out]
     losses: list[float] = []
     for penalty in penalties:
         loss = 0.0
         for problem, held in zip(problems, held_out, strict=True):
             problem.solve(penalty, _ROUGHLY)
             logarithms = log_softmax(problem.classifier().logits(features[held]), axis=1)
-            loss -= float(logarithms[np.arange(len(logarithms)), labels[held]].sum())
+            loss -= float(counts[held] @ logarithms[np.arange(len(logarithms)), labels[held]])
         losses.append(loss)
         if len(losses) - int(np.argmin(losses)) > _PATIENCE:
             break
@@ -90,7 +95,7 @@ def choose_penalty(
 class Problem:
     """A regression to solve for one penalty after another, each from the solution of the one before."""
 
-    def __init__(self, features: Features, labels: Labels, classes: int) -> None:
+    def __init__(self, features: Features, labels: Labels, classes: int, weights: Values | None = None) -> None:
         """Standardise features (examples, features) of the labels (examples,); the solution begins at zero."""
         self._mean = features.mean(axis=0, dtype=np.float64)
         deviation = features.std(axis=0, dtype=np.float64)
@@ -100,7 +105,7 @@ class Problem:
         self._basis = qr(scaled.T, mode="economic")[0] if len(scaled) < scaled.shape[1] else None
         inner = scaled if self._basis is None else scaled @ self._basis
         self._given = np.column_stack([inner, np.ones(len(labels))])
-        self._wanted = np.eye(classes)[labels]
+        self._wanted = np.eye(classes)[labels] * (1.0 if weights is None else weights[:, np.newaxis])
         self._flat = np.zeros(self._given.shape[1] * classes)
 
     def solve(self, penalty: float, precision: float | None = None) -> None:
@@ -120,11 +125,11 @@ class Problem:
 def mean_loss(flat: Values, given: Values, wanted: Values, penalty: float) -> tuple[float, Values]:
     """Return mean cross-entropy plus half the penalty times the squared weights, and its gradient.
 
-    `given` are features and a last column of 1 for the bias, `wanted` the one-hot labels.
+    `given` are features and a last column of 1 for the bias, `wanted` the one-hot labels times their weights.
     """
     weights = flat.reshape(given.shape[1], -1)
     logarithms = log_softmax(given @ weights, axis=1)
     decayed = np.vstack([weights[:-1], np.zeros_like(weights[-1:])])
     loss = -(wanted * logarithms).sum() / len(given) + penalty / 2 * np.square(decayed).sum()
-    gradient = given.T @ (np.exp(logarithms) - wanted) / len(given) + penalty * decayed
-    return float(loss), gradient.ravel()
+    gradient = given.T @ (np.exp(logarithms) * wanted.sum(axis=1, keepdims=True) - wanted) / len(given)
+    return float(loss), (gradient + penalty * decayed).ravel()

@@ -1,10 +1,9 @@
 """Labels in the form that the loss needs, class weights, loss and metric of a classifier."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.classification.settings import Train
 from gristmill.training.fit import Batch, Goal
 
@@ -17,10 +16,9 @@ class Targets:
         self._settings = settings
         # Smoothed labels of more than two classes must be one-hot.
         self._one_hot = self._classes > 2 and (settings.labels == "one_hot" or settings.label_smoothing > 0)
-        self._weights: tf.Tensor | None = None  # class weights if classes are balanced; their mean over examples is 1
+        self._weights: tf.Tensor | None = None  # class weights if classes are balanced
         if settings.class_weights:
-            counts = np.bincount(data.labels("train"), minlength=self._classes)
-            self._weights = tf.constant(counts.sum() / (self._classes * np.maximum(counts, 1)), tf.float32)
+            self._weights = tf.constant(balanced_weights(data.labels("train"), self._classes), tf.float32)
 
     def batch(self, items: tf.Tensor, labels: tf.Tensor) -> Batch:
         """Return items, their labels and, where classes are balanced, the weight of each item."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.domains.tabular.task import check_task
+from gristmill.errors import Unsuitable
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -36,4 +37,9 @@ class Majority(Settings):
         from gristmill.domains.tabular.constant_fit import constant
 
         check_task(data, "classification", self.kind, "mean")
+        if data.balanced:
+            raise Unsuitable(
+                "model.kind = 'majority' predicts the frequencies of the classes, which train.class_weights would make "
+                "equal. Leave out train.class_weights, or use 'logistic'."
+            )
         return constant(data)

@@ -55,6 +55,7 @@ def test_the_solution_is_that_of_gradient_descent(
 def test_the_gradient_is_that_of_the_loss() -> None:
     random = np.random.default_rng(0)
     given, wanted = random.normal(size=(7, 4)), np.eye(3)[random.integers(0, 3, 7)]
+    wanted *= random.uniform(0.5, 3, (7, 1))  # weights of the examples
     weights = random.normal(size=12)
 
     slopes = approx_fprime(weights, lambda flat: mean_loss(flat, given, wanted, 0.3)[0])

@@ -2,21 +2,24 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
+from gristmill.errors import Unsuitable
 from gristmill.export.formats import FORMATS
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network
 from gristmill.training.average_network import average_networks
-from helpers.small_tables import CATEGORIES, NUMBERS, prepared
+from helpers.small_tables import CATEGORIES, NUMBERS, of_table, prepared
 
 PACKAGE = "gristmill.domains.tabular.models"
 KINDS = [kind for kind in kinds(PACKAGE) if hasattr(settings_of(kind, PACKAGE), "fit")]
@@ -87,6 +90,21 @@ def test_unknown_names_and_empty_cells_are_predicted(case: Case) -> None:
         made = predict_target(network, inputs)
         assert np.isfinite(made).all()
         assert case[1] or np.abs(made - data.truth.mean()).max() < 6 * data.truth.std()
+
+
+def test_balanced_classes_raise_the_recall_of_the_rare_one() -> None:
+    random = np.random.default_rng(0)
+    size = random.normal(size=2_000)
+    rare = random.random(2_000) < 0.03 + 0.17 * (size > 0)
+    table = pd.DataFrame({"size": size, "bought": pd.Series(np.where(rare, "yes", "no"), dtype=object)})
+    data = of_table(table, np.repeat(["train", "test"], 1_000), ["size"], [], "bought")
+    test = np.flatnonzero(rare & (data.parts == "test"))
+    for kind in ("logistic", "boosted_trees"):
+        plain, balanced = (model(kind).fit(replace(data, balanced=balanced)) for balanced in (False, True))
+        recalls = [(predict_target(one, data.inputs_at(test))[:, 1] > 0.5).mean() for one in (plain, balanced)]
+        assert recalls[0] < 0.2 < 0.5 < recalls[1], kind
+    with pytest.raises(Unsuitable, match=r"model\.kind = 'majority'.* train\.class_weights"):
+        model("majority").fit(replace(data, balanced=True))
 
 
 @pytest.mark.parametrize("case", FEW, ids=str)
