@@ -14,6 +14,8 @@ GristmillError
 A message is one line: what, where (file, table, key or row), what was received, what to do.
 """
 
+import re
+
 __all__ = [
     "CorruptArtifact",
     "DataError",
@@ -25,7 +27,7 @@ __all__ = [
     "StoreError",
     "Unsuitable",
     "WorkError",
-    "count_such",
+    "count_of",
     "short_repr",
 ]
 
@@ -80,6 +82,7 @@ def short_repr(received: object, max_length: int = 60) -> str:
     return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
-def count_such(count: int, what: str) -> str:
-    """Return a count with its noun in the right number: `1 such cell`, `2 such cells`."""
-    return f"{count} such {what}{'' if count == 1 else 's'}"
+def count_of(count: int, things: str) -> str:
+    """Return a count with the plural of a noun, made singular after 1: `1,200 rows`, `1 class`, `1 such cell`."""
+    things = re.sub(r"(?<=ss)es\b|(?<!serie)(?<=\w)s\b", "", things, count=1) if count == 1 else things
+    return f"{count:,} {things}"

@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from gristmill.config.catalogue import PIPELINES_FILE, Pipeline
 from gristmill.config.stages import Stage
-from gristmill.errors import CorruptArtifact, SourceChanged, WorkError
+from gristmill.errors import CorruptArtifact, SourceChanged, WorkError, count_of
 from gristmill.keys import Identity
 from gristmill.runs import plan
 from gristmill.runs.locations import Located, fetch_missing
@@ -160,9 +160,9 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
     """Add a stage to the run's record, and log it."""
     record = StageRecord(reference=artifact.reference, cached=cached, seconds=round(seconds, 3))
     run.runs.note(run.pipeline.name, run.id, label, record)
-    counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
+    counts = ", ".join(count_of(count, name.replace("_", " ")) for name, count in artifact.counts.items())
     ended = "fresh" if cached else f"done in {seconds:.1f} s"
     logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")
     if QUARANTINED in artifact.counts:
         file, count = artifact.path / QUARANTINE_FILE, artifact.counts[QUARANTINED]
-        logger.warning("%d unusable row%s set aside, listed in %s", count, "" if count == 1 else "s", file)
+        logger.warning("%s set aside, listed in %s", count_of(count, "unusable rows"), file)

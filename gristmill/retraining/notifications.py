@@ -7,6 +7,7 @@ run at which its condition began.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from gristmill.errors import count_of
 from gristmill.runs.records import Record
 from gristmill.settings.file_tables import Notify
 
@@ -127,7 +128,7 @@ def _rejected(facts: Facts, limit: int) -> Iterator[Message]:
     is_over = facts.record.outcome != "running"  # before, a recovery may still be promoted
     if is_over and facts.record.retraining and was_rejected(facts.record):
         streak = facts.streak(was_rejected)
-        count = f"{len(streak)} challenger{'s' * (len(streak) > 1)} rejected in a row"
+        count = f"{count_of(len(streak), 'challengers')} rejected in a row"
         why = f"The last one: {facts.record.retraining.why}"
         if len(streak) >= limit:
             yield facts.message("rejected", count, why, remedy=_OTHER_MODELS, began=streak[-1])

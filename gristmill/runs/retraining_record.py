@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, PlainSerializer, computed_field
 
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, count_of
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import Gate, Schedule, parse_duration
@@ -205,7 +205,7 @@ class Retraining(BaseModel):
     @property
     def unusable(self) -> str:
         """The number of rows that were set aside, in words."""
-        return f"{self.quarantined:,} unusable row{'s' * (self.quarantined > 1)} set aside"
+        return f"{count_of(self.quarantined, 'unusable rows')} set aside"
 
     def ended(self, verdict: RetrainingVerdict, why: str, version: int | None = None) -> Self:
         """Return a copy with its result, and the number of rows that were set aside, which may be the new ones."""

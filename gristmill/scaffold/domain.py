@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, count_of
 from gristmill.scaffold.column import words_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.folders import why_no_classes
@@ -39,7 +39,7 @@ def choose_domain(data: Data) -> Choice:
     with archives.open_files(packed, (*PHOTOS, *TextFiles.suffixes)) as members:
         found = list(members)
     if photos := sum(path.name.lower().endswith(PHOTOS) for path in found):
-        return "vision", f"{photos:,} photos"
+        return "vision", count_of(photos, "photos")
     if any(path.name.lower().endswith(_ARRAYS) for path in files):
         return "vision", "arrays of images"
     if found:

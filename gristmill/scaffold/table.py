@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, count_of
 from gristmill.scaffold.column import SampledColumn, missing_marks, numbers_in, without_marks
 from gristmill.scaffold.csv_dialect import dialect_guesses
 from gristmill.scaffold.data import Data
@@ -50,7 +50,7 @@ class SampledTable:
     def summary(self) -> str:
         """Return its size: `100 rows of 2 columns`."""
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
-        return f"{len(self.rows.frame):,} rows of {len(self.columns)} columns{several}"
+        return f"{count_of(len(self.rows.frame), 'rows')} of {count_of(len(self.columns), 'columns')}{several}"
 
     def column(self, name: str) -> SampledColumn:
         """Return a column by name; raise `DataError` if there is none."""
@@ -148,7 +148,7 @@ def _csv_columns(frame: pd.DataFrame, source: Csv) -> tuple[dict[str, SampledCol
             marked[name] = marks
     if marked:
         first, *more = marked
-        several = f" and {len(more)} more columns" if more else ""
+        several = f" and {count_of(len(more), 'more columns')}" if more else ""
         marks = sorted({mark for found in marked.values() for mark in found})
         formats.append(Guess("missing", marks, f"treated as empty among the numbers of {first!r}{several}"))
     return columns, formats

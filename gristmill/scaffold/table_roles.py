@@ -7,7 +7,7 @@ import numpy as np
 
 from gristmill.domains.tabular.columns import are_dates, as_text
 from gristmill.domains.tabular.preprocess import MAX_ENCODED_NAMES, why_unresolved
-from gristmill.errors import short_repr
+from gristmill.errors import count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import SampledTable
@@ -40,7 +40,7 @@ class Roles:
         most = max((column.distinct for column in self.by_role["categories"]), default=0)
         reasons = {
             "numbers": "remove those that contain the target",
-            "categories": f"at most {most:,} different values",
+            "categories": f"at most {count_of(most, 'different values')}",
             "dates": "ISO dates: the model takes year, month, weekday, hour and day",
             "texts": "free text: the model takes the most frequent words",
         }
@@ -121,4 +121,4 @@ def _empty_cells(columns: Sequence[SampledColumn]) -> str:
     """Return how many cells are empty, as an addition to a reason."""
     empty = {column.name: column.empty for column in columns if column.empty}
     count, more = sum(empty.values()), f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-    return f"; {count:,} empty cell{'s' * (count > 1)} in {next(iter(empty))!r}{more}" if empty else ""
+    return f"; {count_of(count, 'empty cells')} in {next(iter(empty))!r}{more}" if empty else ""

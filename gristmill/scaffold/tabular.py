@@ -10,7 +10,7 @@ from gristmill.domains.tabular.columns import as_text, inputs_of
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import preprocess, why_unresolved
 from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
-from gristmill.errors import DataError, short_repr
+from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
@@ -27,8 +27,8 @@ _MIN_ROWS = 10
 def propose(data: Data, target: str | None) -> Proposal:
     """Return a pipeline that predicts a class or a number from the other columns."""
     table = read_table(data)
-    if len(table.rows.frame) < _MIN_ROWS:
-        raise DataError(f"{table.rows.name}: {len(table.rows.frame)} rows are too few. Expected at least {_MIN_ROWS}.")
+    if (count := len(table.rows.frame)) < _MIN_ROWS:
+        raise DataError(f"{table.rows.name}: only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
     chosen, why = choose_table_target(table, target)
     task = choose_task(table, chosen)
     if task.value == "regression":
@@ -81,8 +81,8 @@ def _mark_notes(target: SampledColumn, task: Guess) -> list[str]:
     if task.value == "regression" or marks.empty:
         return []
     return [
-        f"The class {short_repr(marks.iloc[0])} of {target.name!r} may mean that there is none ({len(marks):,} rows): "
-        "empty these cells in source.prepare to leave the rows out."
+        f"The class {short_repr(marks.iloc[0])} of {target.name!r} may mean that there is none "
+        f"({count_of(len(marks), 'rows')}): empty these cells in source.prepare to leave the rows out."
     ]
 
 

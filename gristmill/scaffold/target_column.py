@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.errors import DataError, RequestError, count_such, short_repr
+from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.time_columns import is_named_like_time
@@ -137,7 +137,7 @@ def _check_cells(table: SampledTable, column: SampledColumn) -> None:
     as_in = f" as in {short_repr(good.iloc[0])}" if len(good) else ""
     raise DataError(
         f"{table.rows.where(column.first_bad)}, column {column.name!r}: expected a number, found "
-        f"{short_repr(column.cells.iloc[column.first_bad])} ({count_such(int(column.bad.sum()), 'cell')}). Use only "
+        f"{short_repr(column.cells.iloc[column.first_bad])} ({count_of(column.bad.sum(), 'such cells')}). Use only "
         f"digits and the decimal mark{as_in}, or convert them in source.prepare; leave such cells empty, or choose "
         "another column with --target."
     )

@@ -14,7 +14,7 @@ from gristmill.domains.vision import decode
 from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS
 from gristmill.domains.vision.pretrained_files import weights_at_hand
 from gristmill.domains.vision.settings import Ingest, Preprocess
-from gristmill.errors import DataError
+from gristmill.errors import DataError, count_of
 from gristmill.runs.locations import SEARCH_PATH
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import find_source
@@ -52,7 +52,7 @@ def propose(data: Data, target: str | None) -> Proposal:
         "augment": _augment(size),
         "model": auto_guesses("vision", learned, preprocess=read),
     }
-    return Proposal("vision", f"{data.name}: {count:,} photos: {list_classes(counts)}", tables, _notes(size))
+    return Proposal("vision", f"{data.name}: {count_of(count, 'photos')}: {list_classes(counts)}", tables, _notes(size))
 
 
 def _read_photos(source: ImageSource, paths: tuple[Path, ...]) -> tuple[pd.DataFrame, list[str]]:

@@ -12,7 +12,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from gristmill.errors import DataError, count_such, short_repr
+from gristmill.errors import DataError, count_of, short_repr
 from gristmill.settings.messages import did_you_mean
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def unusable_in_file(
     Rows that an own function made have no number in the file, so they cannot be set aside.
     """
     rows = index[bad].tolist()
-    message = f"{path} {index.name} {rows[0]}, {reason}{found} ({count_such(len(rows), 'cell')}). {remedy}"
+    message = f"{path} {index.name} {rows[0]}, {reason}{found} ({count_of(len(rows), 'such cells')}). {remedy}"
     return UnusableRows(message, {path: dict.fromkeys(rows, reason)} if index.name == FILE_ROW else {}, len(index))
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gristmill import errors
-from gristmill.errors import GristmillError, RequestError, WorkError, count_such, short_repr
+from gristmill.errors import GristmillError, RequestError, WorkError, count_of, short_repr
 
 CLASSES: dict[str, type[GristmillError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type)
@@ -13,7 +13,7 @@ CLASSES: dict[str, type[GristmillError]] = {
 
 
 def test_all_names_every_error_in_order() -> None:
-    assert errors.__all__ == sorted([*CLASSES, "count_such", "short_repr"])
+    assert errors.__all__ == sorted([*CLASSES, "count_of", "short_repr"])
     assert all(issubclass(kind, GristmillError) for kind in CLASSES.values())
 
 
@@ -58,6 +58,15 @@ def test_a_value_is_shown_as_long_as_asked_for() -> None:
     assert short_repr("abcdef", max_length=8) == "'abcdef'"
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "1 such cell"), (2, "2 such cells")])
-def test_how_many_more_there_are_is_told_in_the_right_number(count: int, told: str) -> None:
-    assert count_such(count, "cell") == told
+@pytest.mark.parametrize(
+    ("things", "one"),
+    [
+        ("such cells", "1 such cell"),
+        ("classes", "1 class"),
+        ("series", "1 series"),
+        ("columns left out", "1 column left out"),
+        ("texts truncated at 9 tokens", "1 text truncated at 9 tokens"),
+    ],
+)
+def test_a_count_is_told_in_the_right_number(things: str, one: str) -> None:
+    assert [count_of(count, things) for count in (1, 0, 1200)] == [one, f"0 {things}", f"1,200 {things}"]

@@ -80,8 +80,8 @@ def links(page: str) -> list[str]:
 def differences(shown: tuple[str, ...], printed: str) -> list[str]:
     """Return the lines that a page shows and a command did not print; without a line `…`, also additional lines.
 
-    Numbers and spaces may differ, and `…` matches anything. Lines must be in the printed order, except those of a table
-    of scores, whose order differs after a shorter training. A page may show no output at all.
+    Numbers, plurals and spaces may differ, and `…` matches anything. Lines must be in the printed order, except those
+    of a table of scores, whose order differs after a shorter training. A page may show no output at all.
     """
     left, lost, extra, at = _in_order(printed.splitlines()), [], [], 0
     for line in (line for line in _in_order(shown) if line != "…"):
@@ -119,4 +119,5 @@ def _plain(line: str) -> str:
     """
     line = re.sub(r"^chosen  .* won: .*", "chosen … won", line)
     line = re.sub(r"^model   .* the best baseline.*", "model   … the best baseline", line)
-    return " ".join(re.sub(r"[^\s…()\[\]{}\"'=/|]*\d[^\s…()\[\]{}\"'=/|]*|\bnan\b", "#", line).split())
+    line = re.sub(r"[^\s…()\[\]{}\"'=/|]*\d[^\s…()\[\]{}\"'=/|]*|\bnan\b", "#", line)
+    return " ".join(re.sub(r"(?<=[a-z])s\b", "", line).split())  # 1 member, 2 members

@@ -7,7 +7,7 @@ import typer
 from gristmill.cli import console, progress_bar
 from gristmill.cli.options import Name
 from gristmill.config.schema_files import schema_file
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, count_of
 from gristmill.project.project import Project
 from gristmill.util.files import write_atomically
 
@@ -32,7 +32,7 @@ def schema(
     from gristmill.data_schema.today import as_toml, ingested_today, propose
 
     with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as (folder, sizes):
-        counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in sizes.items())
+        counts = ", ".join(count_of(count, what.replace("_", " ")) for what, count in sizes.items())
         proposal = propose(pipeline.domain, folder, pipeline.tables["ingest"]) if write else {}
     if write:
         text = as_toml(name, counts, proposal)

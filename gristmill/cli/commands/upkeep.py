@@ -7,6 +7,7 @@ import typer
 
 from gristmill.cli import output, progress_bar
 from gristmill.cli.options import pipelines_argument
+from gristmill.errors import count_of
 from gristmill.project.project import Project
 from gristmill.training import progress
 
@@ -46,9 +47,9 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
     for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
     freed = sum(item.bytes for item in garbage) / 2**20
-    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {len(garbage)} items.")
+    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {count_of(len(garbage), 'items')}.")
     for name, (versions, size) in sorted(kept.items(), key=lambda item: -item[1][1])[:_MAX_PIPELINES]:
-        typer.echo(f"{size / 1024:>10,.0f} KiB  kept: data of {versions} version{'s' * (versions != 1)} of {name}")
+        typer.echo(f"{size / 1024:>10,.0f} KiB  kept: data of {count_of(versions, 'versions')} of {name}")
 
 
 def doctor(

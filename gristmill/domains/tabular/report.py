@@ -12,6 +12,7 @@ from gristmill.domains.common.classification import report as classification
 from gristmill.domains.tabular import dataset, plots
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
 from gristmill.domains.tabular.partial_dependence import MAX_CLASSES, MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
+from gristmill.errors import count_of
 from gristmill.reports.columns import importance_sections, missing_count, statistics_table
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -165,7 +166,7 @@ def data_section(summary: dict[str, Any], data: Prepared) -> Section:
     """Return counts of rows and parts, and statistics of the columns."""
     counts, layout = summary["counts"], data.layout
     without = counts.get("without_target", 0)
-    note = f"{counts['rows']:,} rows" + (f"; {without:,} without a target were left out" if without else "")
+    note = count_of(counts["rows"], "rows") + (f"; left out without a target: {without:,}" if without else "")
     note += f". Features of an encoded row: {layout.features:,}."
     if layout.left_out:
         left_out = ", ".join(f"{name} ({why})" for name, why in layout.left_out.items())

@@ -6,6 +6,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification import examples
 from gristmill.domains.tabular.dataset import Prepared
+from gristmill.errors import count_of
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import write_table
 
@@ -30,4 +31,4 @@ def _described(data: Prepared, row: int) -> str:
         text = "–" if text in ("", "nan") else text
         parts.append(f"{name} {text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + '…'}")
     more = len(data.layout.columns) - _MAX_COLUMNS
-    return ", ".join(parts) + (f", and {more} more columns" if more > 0 else "")
+    return ", ".join(parts) + (f", and {count_of(more, 'more columns')}" if more > 0 else "")

@@ -11,7 +11,7 @@ from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.tabular.columns import are_dates
 from gristmill.domains.tabular.settings import Preprocess
-from gristmill.errors import DataError, RequestError, short_repr
+from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.settings.messages import unknown_name
 from gristmill.sources.parts import PARTS
 
@@ -71,7 +71,7 @@ def _check_count(given: Parts, settings: Preprocess) -> None:
         takes = " and ".join(f"{part} takes {size}" for part, size in sorted(sizes.items(), reverse=True))
         taken = f", of which {takes}" if sizes else ""
         raise DataError(
-            f"the table has {count} rows to learn from{taken}: fewer than two are left "
+            f"the table has {count_of(count, 'rows')} to learn from{taken}: fewer than two are left "
             "to train on. Give it more rows, or set smaller parts in the table 'preprocess'."
         )
 
@@ -106,8 +106,9 @@ def _check_not_divided(given: Parts, groups: Groups, part: str, group: str) -> N
     count = int((pd.Series(given).groupby(groups).nunique() > 1).sum())
     if count:
         raise DataError(
-            f"{count:,} values of preprocess.group, column {group!r}, are in several of the sets that column {part!r} "
-            "names (ingest.part). Leave out one of the two settings, or name the same set for all rows of a value."
+            f"{count_of(count, 'values')} of preprocess.group, column {group!r}, found in several of the sets that "
+            f"column {part!r} names (ingest.part). Leave out one of the two settings, or name the same set for all "
+            "rows of a value."
         )
 
 

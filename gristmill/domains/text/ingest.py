@@ -18,7 +18,7 @@ from gristmill.data_schema.checks import (
 from gristmill.domains.common.classification.class_names import name_classes
 from gristmill.domains.common.classification.labelled import check_classes, count_by_class
 from gristmill.domains.text.settings import Ingest, Schema
-from gristmill.errors import DataError, count_such
+from gristmill.errors import DataError, count_of
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import FixedColumns, Rows, TableSource
@@ -151,7 +151,7 @@ def check_lengths(rows: Rows, texts: "pd.Series[Any]", limit: int, remedy: str =
         raise rows.unusable(
             long,
             f"{rows.where(first)}: column {texts.name!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {limit:,} ({count_such(long.sum(), 'text')}). Shorten it{remedy}.",
+            f"ingest.max_characters = {limit:,} ({count_of(long.sum(), 'such texts')}). Shorten it{remedy}.",
             f"more than {limit:,} characters",
         )
 

@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
-from gristmill.errors import DataError, RequestError, count_such
+from gristmill.errors import DataError, RequestError, count_of
 from gristmill.export import bundle
 from gristmill.export.formats import FORMATS, Predictor
 from gristmill.settings.messages import unknown_name
@@ -126,5 +126,5 @@ def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> No
         first = int(unknown.argmax())
         raise DataError(
             f"{rows.where(first)}, column {ingest.label!r}: {unknown_name('label', labels.iloc[first], classes)} "
-            f"{count_such(unknown.sum(), 'row')}. The model cannot predict it: correct it, or leave the column out."
+            f"{count_of(unknown.sum(), 'such rows')}. The model cannot predict it: correct it, or leave the column out."
         )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, count_such
+from gristmill.errors import DataError, count_of
 from gristmill.sources.rows import Rows, UnusableRows
 
 Integers = npt.NDArray[np.int64]
@@ -84,7 +84,7 @@ def _check_not_empty(rows: Rows, column: str) -> None:
         reason = f"column {column!r}: an empty cell, so the row belongs to no series"
         raise rows.unusable(
             empty,
-            f"{rows.where(int(empty.argmax()))}, {reason} ({count_such(empty.sum(), 'cell')}). Fix it, or name "
+            f"{rows.where(int(empty.argmax()))}, {reason} ({count_of(empty.sum(), 'such cells')}). Fix it, or name "
             "another column as series in the table 'ingest'.",
             reason,
         )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, count_such
+from gristmill.errors import DataError, count_of
 
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -101,7 +101,7 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         begin = "" if start == times[first] else f" that starts at {start}"
         raise OffGrid(
             f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} "
-            f"({count_such(off_grid.sum(), 'row')}). Fix the times, or set frequency in the table 'ingest', or "
+            f"({count_of(off_grid.sum(), 'such rows')}). Fix the times, or set frequency in the table 'ingest', or "
             "timezone if the clock changes with it.",
             off_grid,
         )

@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from gristmill.domains.timeseries.settings import Ingest
-from gristmill.errors import DataError, RequestError, count_such, short_repr
+from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.sources.rows import Rows
 
 EPOCH_UNITS: dict[str, Literal["s", "ms"]] = {"epoch_seconds": "s", "epoch_milliseconds": "ms"}
@@ -147,5 +147,5 @@ def _check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_]
     position, reason = int(bad.argmax()), f"column {cells.name!r}: {what}"
     received = "an empty cell" if pd.isna(cells.iloc[position]) else short_repr(cells.iloc[position])
     raise rows.unusable(
-        bad, f"{rows.where(position)}, {reason}: {received} ({count_such(bad.sum(), 'cell')}). {_REMEDY}", reason
+        bad, f"{rows.where(position)}, {reason}: {received} ({count_of(bad.sum(), 'such cells')}). {_REMEDY}", reason
     )

@@ -13,7 +13,7 @@ from gristmill.domains.timeseries import grid, known_features
 from gristmill.domains.timeseries import ingest as ingestion
 from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, RequestError, count_of
 from gristmill.export import bundle
 from gristmill.sources.rows import TableSource
 from gristmill.util.table_io import read_document, read_table
@@ -136,8 +136,8 @@ class LastRows:
 def _warn_left_out(names: pd.Index, count: int, least: int) -> None:
     """Warn that some of `count` series are too short to be forecast."""
     listed = ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + ", …" * (len(names) > _MAX_SERIES_LISTED)
-    rows = "row" if least == 1 else "rows"
-    logger.warning("%d of %d series have fewer than %d %s and no forecast: %s", len(names), count, least, rows, listed)
+    rows = count_of(least, "rows")
+    logger.warning("%d of %d series have fewer than %s and no forecast: %s", len(names), count, rows, listed)
 
 
 def _known_columns(

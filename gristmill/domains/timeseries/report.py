@@ -14,6 +14,7 @@ from gristmill.domains.timeseries import dataset, decomposition, plots
 from gristmill.domains.timeseries.dataset import FORECAST, PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import read_first_series
 from gristmill.domains.timeseries.score_table import SCORES, read_scores
+from gristmill.errors import count_of
 from gristmill.reports.columns import importance_sections, statistics_table
 from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -288,7 +289,7 @@ def own_parts_note(data: Prepared) -> str:
 def data_note(summary: dict[str, Any], segments: dict[str, Any]) -> str:
     """Return the description of the data: observations, repairs and segments."""
     counts = summary["counts"]
-    repairs = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "rows")
+    repairs = ", ".join(count_of(count, name.replace("_", " ")) for name, count in counts.items() if name != "rows")
     return (
         f"{counts['rows']:,} observations of {', '.join(summary['targets'])}, frequency {summary['frequency']}; "
         f"{repairs or 'nothing had to be repaired'}. Segments between change points: {segments['found']:,}"

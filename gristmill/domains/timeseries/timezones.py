@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.grid import is_finer_than_a_day
-from gristmill.errors import DataError, RequestError, count_such
+from gristmill.errors import DataError, RequestError, count_of
 from gristmill.sources.rows import Rows
 
 Numbers = npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
@@ -59,7 +59,7 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) 
         reason = f"does not exist in {name}, where clocks were put forward"
         raise rows.unusable(
             skipped,
-            f"{rows.where(first)}: {clock[first]} {reason} ({count_such(skipped.sum(), 'row')}). Fix the times, or "
+            f"{rows.where(first)}: {clock[first]} {reason} ({count_of(skipped.sum(), 'such rows')}). Fix the times, or "
             "correct timezone in the table 'ingest'.",
             f"a time that {reason}",
         )

@@ -8,6 +8,7 @@ import numpy as np
 from gristmill.domains.common.classification import report
 from gristmill.domains.common.classification.report import headline_picture
 from gristmill.domains.vision import dataset, feature_maps, plots
+from gristmill.errors import count_of
 from gristmill.reports.learning import network_section
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section, Table
@@ -66,7 +67,7 @@ def data_section(folders: dict[str, Path]) -> Section:
     copies = read_document(folders["preprocess"] / "summary.json")
     note = (
         f"{len(index):,} images of {len(layout.classes)} classes, at {layout.height} x {layout.width} pixels and "
-        f"{layout.channels} channel{'s' if layout.channels > 1 else ''}; "
+        f"{count_of(layout.channels, 'channels')}; "
         + (f"{len(skipped):,} left out." if skipped else "none was left out.")
         + report.duplicates_note(copies)
     )

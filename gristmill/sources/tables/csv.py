@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from gristmill.errors import DataError, count_such
+from gristmill.errors import DataError, count_of
 from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
 from gristmill.sources.packed import open_unpacked
@@ -224,11 +224,11 @@ def log_ends(source: Csv, paths: Sequence[Path]) -> None:
     if source.footer and (footers := {path: rows for path in paths if (rows := source.footer_rows(path))}):
         path, rows = next(iter(footers.items()))
         count = sum(map(len, footers.values()))
-        logger.info("%s row %d: left out as footer (%s)", path, rows[0], count_such(count, "row"))
+        logger.info("%s row %d: left out as footer (%s)", path, rows[0], count_of(count, "such rows"))
     if cut := [path for path in paths if not _ends_with_a_line_end(path)]:
         logger.warning(
             "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",
-            *(cut[0], count_such(len(cut), "file")),
+            *(cut[0], count_of(len(cut), "such files")),
         )
 
 
@@ -263,7 +263,7 @@ def _check_not_ragged(path: Path, layout: _Layout) -> None:
         reasons = {row: f"{count} fields, but the header has {width}" for row, count in layout.ragged.items()}
         row, reason = next(iter(reasons.items()))
         raise UnusableRows(
-            f"{path} row {row}: {reason} ({count_such(len(reasons), 'row')}). "
+            f"{path} row {row}: {reason} ({count_of(len(reasons), 'such rows')}). "
             "Fix the row, or set the source's separator.",
             {path: reasons},
             layout.count,

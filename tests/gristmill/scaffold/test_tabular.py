@@ -187,7 +187,7 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
             {"id": range(40), "y": [1.5, 2.5] * 20},
             "no column to predict 'y' from. Not used: 'id', which numbers the rows",
         ),
-        ({"x": [1.5, 3.5, 2.5], "y": [1, 2.5, 2.5]}, "3 rows are too few. Expected at least 10"),
+        ({"x": [1.5, 3.5, 2.5], "y": [1, 2.5, 2.5]}, "given.csv: only 3 rows. Expected at least 10."),
     ],
 )
 def test_what_cannot_be_predicted_is_refused_in_one_line(proposed: Propose, columns: dict[str, Any], said: str) -> None:

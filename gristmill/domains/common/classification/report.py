@@ -15,6 +15,7 @@ from gristmill.domains.common.classification.example_tables import cell_tables, 
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.domains.common.classification.scores import threshold_curves
+from gristmill.errors import count_of
 from gristmill.reports import scores
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -115,7 +116,7 @@ def confusion_section(evaluation: Evaluation) -> Section:
     note = (
         "The test set, coloured by the share of the true class. Precision is the share of the predictions of a class "
         f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}\n"
-        f"Below are examples of {len(cells)} cells, errors first and the largest before others.{linked}"
+        f"Below are examples of {count_of(len(cells), 'cells')}, errors first and the largest before others.{linked}"
     )
     rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
     table = Table("", ["class", "examples", "precision", "recall", "F1"], rows)

@@ -9,7 +9,7 @@ import pandas as pd
 from gristmill.domains.common.classification.duplicates import Groups, assign_groups, fill_empty_sets, with_others
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.settings import Part
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, RequestError, count_of
 
 Counts = npt.NDArray[np.int64]  # (classes,)
 Parts = npt.NDArray[np.object_]  # (examples,): name of the part
@@ -75,8 +75,8 @@ def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) 
         label = int(np.argmin(left))
         taken = " and ".join(f"{part} takes {counts[label]}" for part, counts in drawn.items())
         raise DataError(
-            f"class {classes[label]!r} has {pool[label]} examples to draw from, but {taken}: none is left to train on. "
-            "Add examples, or set smaller parts in the table 'preprocess'."
+            f"class {classes[label]!r} has {count_of(pool[label], 'examples')} to draw from, but {taken}: none is left "
+            "to train on. Add examples, or set smaller parts in the table 'preprocess'."
         )
     return drawn
 

@@ -98,7 +98,7 @@ def test_a_group_in_several_named_sets_is_refused() -> None:
         {"set": ["test", "train", "train", "train"] * 5, "customer": [*"abcd", *"abca"] * 2 + [*"efgh"]}
     )
     with pytest.raises(
-        DataError, match=r"^1 values of preprocess\.group, column 'customer', are in several of the sets"
+        DataError, match=r"^1 value of preprocess\.group, column 'customer', found in several of the sets"
     ):
         parts_of(table, "set", group="customer")
 

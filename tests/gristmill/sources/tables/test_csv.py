@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gristmill.errors import DataError, count_such
+from gristmill.errors import DataError, count_of
 from gristmill.sources.rows import Rows
 from gristmill.sources.tables.csv import Csv
 
@@ -169,7 +169,7 @@ def test_a_row_with_too_few_fields_is_refused_with_its_number(
 ) -> None:
     message = refusal(read, content)
 
-    assert f"a.csv row {row}: {found} fields, but the header has {width} ({count_such(count, 'row')})." in message
+    assert f"a.csv row {row}: {found} fields, but the header has {width} ({count_of(count, 'such rows')})." in message
 
 
 def test_empty_fields_are_no_missing_fields(read: Read) -> None:
