@@ -9,6 +9,7 @@ from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import SampledTable
 from gristmill.sources.parts import PARTS
+from gristmill.util.toml import toml_value
 
 _TIME_WORDS = {"date", "datum", "datetime", "timestamp", "time", "day", "created", "ordered", "sold", "purchased"}
 _TIME_WORDS |= {"booked", "visited", "recorded", "measured", "observed", "invoiced"}
@@ -60,7 +61,7 @@ def split_guesses(
         stamps = _times(time)
         span = f"{stamps.min():%Y-%m-%d} to {stamps.max():%Y-%m-%d}"
         why = f'the rows have times, {span}: the newest are tested, like future rows; or "random"'
-        guesses = [Guess("split", "last", why), Guess("time", time.name, "its name says so")]
+        guesses = [Guess("split", "last", why), Guess("time", time.name, _why_time(group))]
     elif group:
         why = f"{group.distinct:,} different values in {rows:,} rows: the rows of each stay in one set"
         guesses = [Guess("group", group.name, why)]
@@ -71,6 +72,17 @@ def split_guesses(
         last = "" if time or group or part else '; split = "last" takes the last'
         guesses.append(Guess("test", test, f"about {round(test * rows):,}: scored, never trained on{last}"))
     return guesses
+
+
+def _why_time(group: SampledColumn | None) -> str:
+    """Return why the rows are split by this time, and not by group, with the settings for the latter."""
+    if not group:
+        return "its name says so"
+    name = toml_value(group.name)
+    return (
+        f"its name says so. Rows of one {name} may be in several sets; to test on new ones only, write "
+        f'split = "random", group = {name} and ingest.metadata = [{name}] instead'
+    )
 
 
 def _parts(column: SampledColumn) -> set[str]:

@@ -41,15 +41,14 @@ def propose(data: Data, target: str | None) -> Proposal:
     roles = choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *probabilities])
     time = None if part else time_column(roles.by_role["dates"], classes)
     if time and group:
-        roles.left_out[group.name] = "is named like an ID"
-        group = None
+        roles.left_out[group.name] = "names groups of rows: see preprocess.time"
     if not roles.inputs:
         reasons = " ".join(left_out_notes(roles.left_out)) or "There is no other column."
         raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
     columns = [Guess("target", chosen.name, why + _without_target(chosen)), task, *roles.guesses()]
     if part:
         columns.append(Guess("part", part.name, "train, validation or test"))
-    if group:
+    elif group and not time:
         columns.append(Guess("metadata", [group.name], "kept for the split, not an input"))
     split = split_guesses(table, part, time, group)
     settings = Ingest.model_validate(values_of(columns))

@@ -343,7 +343,11 @@ def test_rows_with_times_are_split_by_time(proposed: Propose) -> None:
 
     assert split(draft) == {"split": "last", "time": "ordered_at"}
     assert draft.tables["preprocess"][0].why.startswith("the rows have times, 2024-01-01 to 2024-01-09: the newest are")
-    assert "Not used: 'customer_id', which is named like an ID." in draft.notes
+    assert draft.tables["preprocess"][1].why == (
+        'its name says so. Rows of one "customer_id" may be in several sets; to test on new ones only, write '
+        'split = "random", group = "customer_id" and ingest.metadata = ["customer_id"] instead'
+    )
+    assert "Not used: 'customer_id', which names groups of rows: see preprocess.time." in draft.notes
     assert split(proposed(sales | {"late": [0] * 190 + [1] * 10}, target="late")) == {"group": "customer_id"}
 
 
@@ -367,9 +371,10 @@ def test_the_rows_of_a_person_stay_together(proposed: Propose) -> None:
 
 def test_parts_of_the_file_are_kept(proposed: Propose) -> None:
     parts = {"fold": ["train", "Train", "test", "train"] * 50, "price": RANDOM.normal(size=ROWS)}
-    draft = proposed(CASES | parts, target="price").values()
+    draft = proposed(CASES | parts | {"sold": DAYS, "customer": np.arange(ROWS) % 40}, target="price").values()
 
     assert draft["ingest"]["part"] == "fold"
+    assert "metadata" not in draft["ingest"]
     assert draft["preprocess"] == {"validation": 0.2}
 
 
