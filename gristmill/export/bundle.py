@@ -20,6 +20,7 @@ from gristmill.errors import ParityError
 from gristmill.export.formats import FORMATS, Predictor
 from gristmill.settings.messages import format_number
 from gristmill.training.keras_backend import import_keras
+from gristmill.training.named_arrays import count_bytes, join_arrays, split_arrays
 from gristmill.util.extras import require_extra
 from gristmill.util.processes import module_command
 from gristmill.util.table_io import read_document, write_document
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import keras
 
 
-Inputs = npt.NDArray[Any]  # numbers, or texts as objects, (rows,)
+Inputs = npt.NDArray[Any]  # (rows, …): numbers, or texts as objects; or of several inputs (`named_arrays.py`)
 Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder of inputs and predictions
 
 _MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
@@ -110,18 +111,23 @@ def fresh_process() -> Iterator[Reload]:
 
 def write_inputs(inputs: Inputs, folder: Path) -> None:
     """Write inputs for a fresh process: texts as JSON, because NumPy would pickle them."""
-    if inputs.dtype == object:
-        write_document(folder / "inputs.json", inputs.tolist())
-    else:
-        np.save(folder / "inputs.npy", inputs, allow_pickle=False)
+    for name, values in split_arrays(inputs).items():
+        if values.dtype == object:
+            write_document(folder / f"inputs_{name}.json", values.tolist())
+        else:
+            np.save(folder / f"inputs_{name}.npy", values, allow_pickle=False)
 
 
 def read_inputs(folder: Path) -> Inputs:
     """Return the inputs that `write_inputs` wrote."""
-    if (folder / "inputs.json").exists():
-        return np.array(read_document(folder / "inputs.json"), object)
-    inputs: Inputs = np.load(folder / "inputs.npy", allow_pickle=False)
-    return inputs
+    return join_arrays(
+        {
+            path.stem.removeprefix("inputs_"): np.array(read_document(path), object)
+            if path.suffix == ".json"
+            else np.load(path, allow_pickle=False)
+            for path in folder.glob("inputs_*")
+        }
+    )
 
 
 def load(bundle: Path, form: str = "") -> Predictor:
@@ -151,8 +157,7 @@ def predict_in_blocks(predict: Predictor) -> Predictor:
     """Return a predictor that calls `predict` with few inputs at a time, to save memory."""
 
     def predict_all(inputs: Inputs) -> Inputs:
-        size = sum(map(len, inputs)) if inputs.dtype == object else inputs.nbytes
-        rows = max(1, min(_MAX_ROWS, _MAX_BYTES * len(inputs) // max(size, 1)))
+        rows = max(1, min(_MAX_ROWS, _MAX_BYTES * len(inputs) // max(count_bytes(inputs), 1)))
         return np.concatenate([predict(inputs[begin : begin + rows]) for begin in range(0, len(inputs), rows)])
 
     return predict_all

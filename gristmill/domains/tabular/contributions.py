@@ -21,10 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.tabular.dataset import Inputs, Values, joined_inputs, split_inputs
+from gristmill.domains.tabular.dataset import Inputs, Values
 from gristmill.monitoring.prediction_columns import BECAUSE
 from gristmill.settings.messages import format_numbers
 from gristmill.training import progress
+from gristmill.training.named_arrays import join_arrays, split_arrays
 
 Cells = dict[str, npt.NDArray[Any]]  # by name of the network's input, (rows, columns)
 Predict = Callable[[Inputs], Values]  # from the network's input for some rows to its outputs, (rows, outputs)
@@ -58,13 +59,13 @@ def contributions(predict: Predict, rows: Inputs, typical: Inputs) -> tuple[Valu
 
     Columns are in the order of the network's inputs.
     """
-    base, own, cells, found = predict(typical), predict(rows), split_inputs(typical), []
+    base, own, cells, found = predict(typical), predict(rows), split_arrays(typical), []
     columns = sum(values.shape[1] for values in cells.values())
     at_once = max(1, min(_MAX_ROWS_AT_ONCE, _MAX_CELLS_AT_ONCE // (len(typical) * columns**2)))
     for begin in range(0, len(rows), at_once):
         progress.report_work("explain", f"{begin:,} of {len(rows):,} rows", logged=False)
         block = slice(begin, begin + at_once)
-        found.append(_of_few(predict, split_inputs(rows[block]), own[block], cells, base))
+        found.append(_of_few(predict, split_arrays(rows[block]), own[block], cells, base))
     return base.mean(axis=0), np.concatenate(found)
 
 
@@ -86,7 +87,7 @@ def _of_few(predict: Predict, rows: Cells, own: Values, typical: Cells, base: Va
         for role, cells in rows.items():
             taken = is_taken[:, begin : (begin := begin + cells.shape[1])]
             mixed[role] = np.where(taken, cells[row], typical[role][order])
-        values[row, order, count[row, order, step]] = predict(joined_inputs(mixed))
+        values[row, order, count[row, order, step]] = predict(join_arrays(mixed))
     after, before = (np.take_along_axis(values, at[..., np.newaxis], axis=2) for at in (count, count - changes))
     return np.asarray(np.take_along_axis(after - before, rank[np.newaxis, :, :, np.newaxis], axis=2).mean(axis=1))
 

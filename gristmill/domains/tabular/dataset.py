@@ -11,6 +11,7 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.folds import Split
 from gristmill.domains.tabular.date_parts import part_names
+from gristmill.training.named_arrays import join_arrays
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 PARTS = ("train", "validation", "test")
@@ -135,30 +136,13 @@ def raw_inputs(rows: pd.DataFrame, columns: dict[str, list[str]]) -> Inputs:
     """Return a network's input for some rows, given the columns of each of its inputs.
 
     Returns:
-        float32 (rows, columns) for numbers, else text; or, of several inputs, a structured array (rows,) with a field
-        for each.
+        float32 (rows, columns) for numbers, else texts as objects; or, of several inputs, a structured array (rows,)
+        with a field for each.
     """
     given: dict[str, npt.NDArray[Any]] = {
-        role: rows[names].to_numpy(np.float32) if role == "numbers" else rows[names].to_numpy(object).astype(str)
-        for role, names in columns.items()
+        role: rows[names].to_numpy(np.float32 if role == "numbers" else object) for role, names in columns.items()
     }
-    return joined_inputs(given)
-
-
-def joined_inputs(given: dict[str, npt.NDArray[Any]]) -> Inputs:
-    """Return one array of a network's inputs, (rows, columns) each; a single one as it is."""
-    first = next(iter(given.values()))
-    if len(given) == 1:
-        return first
-    inputs = np.empty(len(first), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
-    for name, values in given.items():
-        inputs[name] = values
-    return inputs
-
-
-def split_inputs(inputs: Inputs) -> dict[str, npt.NDArray[Any]]:
-    """Return a network's inputs by name, (rows, columns) each; the opposite of `joined_inputs`."""
-    return {name: inputs[name] for name in inputs.dtype.names} if inputs.dtype.names else {"": inputs}
+    return join_arrays(given)
 
 
 def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

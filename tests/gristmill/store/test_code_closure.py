@@ -213,6 +213,7 @@ CLOSURES = {
         "gristmill.runs.scores",
         "gristmill.training",
         "gristmill.training.keras_backend",
+        "gristmill.training.named_arrays",
         "gristmill.training.saved_network",
         "gristmill.training.tf_disk_errors",
         "gristmill.util.extras",

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared, by_part, raw_inputs
+from gristmill.export.bundle import read_inputs, write_inputs
+from gristmill.training.named_arrays import count_bytes
+from gristmill.training.saved_network import as_tensors
 
 ROWS = pd.DataFrame({"part": ["Köln", "B"], "x": [1.0, 2.5], "z": [3.0, 4.0], "y": [5.0, 6.0]}, index=[7, 9])
 
@@ -34,18 +38,27 @@ def test_numbers_alone_are_one_array() -> None:
 
 def test_categories_alone_are_one_array_of_text() -> None:
     inputs = raw_inputs(ROWS, {"categories": ["part"]})
-    assert inputs.dtype.kind == "U"
     assert inputs.tolist() == [["Köln"], ["B"]]
 
 
-def test_both_are_fields_of_rows_that_can_be_cut_and_saved_without_pickle(tmp_path: Path) -> None:
+def test_both_are_fields_of_rows_that_can_be_cut_and_sent_to_another_process(tmp_path: Path) -> None:
     inputs = raw_inputs(ROWS, {"numbers": ["x", "z"], "categories": ["part"]})
 
-    np.save(tmp_path / "inputs.npy", inputs[1:], allow_pickle=False)
+    write_inputs(inputs[1:], tmp_path)
 
-    read = np.load(tmp_path / "inputs.npy", allow_pickle=False)
+    read = read_inputs(tmp_path)
     assert read["numbers"].tolist() == [[2.5, 4]]
     assert read["categories"].tolist() == [["B"]]
+
+
+@pytest.mark.parametrize("numbers", [[], ["x"]])
+def test_one_long_text_does_not_widen_the_others(numbers: list[str]) -> None:
+    rows = pd.DataFrame({"x": 0.0, "note": ["short"] * 2_000})
+    rows.loc[7, "note"] = "long " * 200_000
+    inputs = raw_inputs(rows, ({"numbers": numbers} if numbers else {}) | {"texts": ["note"]})
+    assert inputs.nbytes < 100_000
+    assert count_bytes(inputs) < 1_100_000
+    assert as_tensors(inputs[:8])["texts" if numbers else ...][7, 0].numpy() == b"long " * 200_000
 
 
 def test_parts_without_rows_are_left_out() -> None:
