@@ -1,7 +1,7 @@
 """Kernel ridge regression, which is the mean of a Gaussian process: predictions follow the nearest training rows.
 
 The kernel is Matérn's with 3/2 derivatives plus a linear one. Its width, its linear part, the penalty and the scale of
-the target are those with the lowest mean absolute error of predictions that leave out one row at a time.
+the target are those with the lowest mean absolute error of predictions that leave out one row, or one group, at a time.
 
 Source: Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press, 2006, chapters 2, 4 and 5.
 """
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.common.few_examples import evenly_spaced
-from gristmill.domains.tabular.dataset import Prepared
+from gristmill.domains.common.folds import Positions
+from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import build_encoder, encode, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
@@ -40,11 +41,16 @@ class Choice(NamedTuple):
 
 
 def choose(data: Prepared) -> Choice:
-    """Return the values with the lowest error, on at most 600 training rows."""
+    """Return the values with the lowest error, on at most 600 training rows.
+
+    Predictions of a row leave out the row itself or, if rows have groups, its group.
+    """
     rows = _training_rows(data)
     rows = rows[evenly_spaced(len(rows), _MAX_ROWS_TO_CHOOSE_ON)]
     features, truth = _features(data)[rows], data.truth[rows]
-    unit = _median_distance(features)
+    unit, groups = _median_distance(features), None
+    if data.groups is not None:
+        groups = [np.flatnonzero(data.groups[rows] == group) for group in np.unique(data.groups[rows])]
     scales = possible_scales(truth)
     best, lowest = Choice(_WIDTHS[-1], 1.0, 1.0, False), np.inf
     for width, linear in itertools.product(_WIDTHS, _LINEAR):
@@ -52,11 +58,26 @@ def choose(data: Prepared) -> Choice:
         for scale, penalty in itertools.product(scales, _PENALTIES):
             target = scale.scaled(truth)
             inverse = 1 / (np.maximum(values, 0) + penalty)
-            residuals = vectors @ (inverse * (vectors.T @ target)) / (vectors**2 @ inverse)
+            residuals = _left_out_errors(vectors, inverse, target, groups)
             error = float(np.abs(scale.restored(target - residuals) - truth).mean())
             if error < lowest:
                 best, lowest = Choice(width, linear, penalty, scale.logarithm), error
     return best
+
+
+def _left_out_errors(vectors: Rows, inverse: Values, target: Values, groups: list[Positions] | None) -> Values:
+    """Return the error of each row, (rows,), by a fit without it, or without its group.
+
+    The kernel with the penalty is given by its eigenvectors, in columns, and the inverse of its eigenvalues.
+    """
+    weights: Values = vectors @ (inverse * (vectors.T @ target))
+    if groups is None:
+        return weights / (vectors**2 @ inverse)
+    errors = np.empty_like(weights)
+    for rows in groups:
+        some = vectors[rows]
+        errors[rows] = np.linalg.solve((some * inverse) @ some.T, weights[rows])
+    return errors
 
 
 def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:

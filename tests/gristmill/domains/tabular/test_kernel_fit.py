@@ -1,5 +1,8 @@
 """Kernel regression chooses by leaving out rows, and its graph computes the sum over the training rows."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,11 +35,15 @@ def test_the_graph_sums_the_kernel_over_the_training_rows() -> None:
     assert made == pytest.approx(scale.restored(np.array(expected)), rel=1e-4)
 
 
-def test_the_choice_has_the_lowest_error_of_refits_without_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("groups", [None, np.arange(50) // 6])
+def test_the_choice_has_the_lowest_error_of_refits_without_a_row_or_its_group(
+    groups: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernel_fit, "_WIDTHS", (1.0, 4.0))
     monkeypatch.setattr(kernel_fit, "_LINEAR", (0.0, 0.5))
     monkeypatch.setattr(kernel_fit, "_PENALTIES", (0.01, 1.0))
-    data = prepared(50, validation=10)
+    data = replace(prepared(50, validation=10), groups=groups)
+    owners = np.arange(25) if groups is None else groups[:25]
     features = encode(data.inputs, standardised(data)).astype(float)[:25]
     truth, unit = data.truth[:25], kernel_fit._median_distance(features)
     errors = {}
@@ -49,8 +56,8 @@ def test_the_choice_has_the_lowest_error_of_refits_without_a_row(monkeypatch: py
                     target = scale.scaled(truth)
                     made = []
                     for row in range(25):
-                        kept = np.arange(25) != row
-                        inner = matrix[np.ix_(kept, kept)] + penalty * np.eye(24)
+                        kept = owners != owners[row]
+                        inner = matrix[np.ix_(kept, kept)] + penalty * np.eye(kept.sum())
                         made.append(matrix[row, kept] @ np.linalg.solve(inner, target[kept]))
                     error = np.abs(scale.restored(np.array(made)) - truth).mean()
                     errors[Choice(width, linear, penalty, logarithm)] = error
