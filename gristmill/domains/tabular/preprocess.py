@@ -42,10 +42,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
         given = table[summary["part"]] if summary["part"] else None
         check_classes(pd.DataFrame({"label": labels, "part": given}), classes, "row", target=target)
+    when = np.arange(len(table))
     if preprocess.time:
-        order = np.argsort(times(table, preprocess.time), kind="stable")
-        table, labels = table.iloc[order].reset_index(drop=True), labels[order]
-    parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"])
+        when = pd.factorize(times(table, preprocess.time), sort=True)[0]
+        order = np.argsort(when, kind="stable")
+        table, labels, when = table.iloc[order].reset_index(drop=True), labels[order], when[order]
+    parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"], when)
     train = table[parts == "train"]
     layout = replace(fit_layout(train, summary, preprocess.scale), ordered=preprocess.split == "last")
     _warn_of_copies(train, layout)

@@ -56,7 +56,7 @@ class Preprocess(Settings):
     validation: Part = 0.1  # rows of the validation set, on which choices are made; 0 for none
     test: Annotated[int, Field(gt=0)] | Share = 0.2  # rows of the test set, used for scores only
     split: Literal["random", "last"] = "random"  # random: drawn by the seed, class by class; last: the last rows
-    time: OptionalColumn = None  # column of dates or numbers by which rows are ordered for split = "last"
+    time: OptionalColumn = None  # dates or numbers that order rows for split = "last"; rows of one time are in one set
     group: OptionalColumn = None  # column, such as the customer; the rows of each value stay in one set
     seed: NonNegativeInt = 42  # seed of the random split
     scale: Literal["standard", "none"] = "standard"  # standard: numbers and target have mean 0, deviation 1 in training

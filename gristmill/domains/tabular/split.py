@@ -19,13 +19,19 @@ Parts = npt.NDArray[np.object_]  # (rows,)
 
 
 def split(
-    table: pd.DataFrame, settings: Preprocess, part: str | None, labels: Labels, classes: list[str]
+    table: pd.DataFrame,
+    settings: Preprocess,
+    part: str | None,
+    labels: Labels,
+    classes: list[str],
+    when: npt.NDArray[np.int64],
 ) -> tuple[Parts, Groups | None]:
     """Return the part of each row, and the groups that stay in one part if there are any.
 
     The column `part` names the part of some rows, if there is one; the others are divided: at random, in equal shares
     of each class, or such that the last rows are tested, those before them validate, and those before learn. `labels`
-    are positions of classes, (rows,), or zeros if the target is a number.
+    are positions of classes, (rows,), or zeros if the target is a number. `when` are the times of the rows, ascending;
+    rows of one time stay in one part.
 
     Raises:
         DataError: too few rows are left in a part, or a cell of `time` is neither a date nor a number.
@@ -35,7 +41,7 @@ def split(
     given = given.fillna("train").reset_index(drop=True)
     _check_count(given.to_numpy(object), settings)
     if settings.split == "last":
-        return _last(given.to_numpy(object), settings), None
+        return _last(given.to_numpy(object), settings, when), None
     groups = _groups(_column(table, "group", settings.group)) if settings.group else None
     if part and groups is not None:
         _check_not_divided(given.to_numpy(object), groups, part, str(settings.group))
@@ -43,13 +49,22 @@ def split(
     return by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups), groups
 
 
-def _last(given: Parts, settings: Preprocess) -> Parts:
-    """Return the parts if the last rows are tested; a part that the table names keeps its rows."""
+def _last(given: Parts, settings: Preprocess, when: npt.NDArray[np.int64]) -> Parts:
+    """Return the parts if the last rows are tested; a part that the table names keeps its rows.
+
+    At a cut, all rows of one time are in the later part.
+    """
     parts, pool = given.copy(), np.flatnonzero(given == "train")
     for part, size in _sizes(given, settings).items():
-        if size:
-            parts[pool[-size:]] = part
-            pool = pool[:-size]
+        if size and len(pool):
+            is_later = when[pool] >= when[pool[-size:][0]]
+            parts[pool[is_later]], pool = part, pool[~is_later]
+    if len(pool) < 2:
+        raise DataError(
+            f"preprocess.time: {count_of(len(pool), 'rows')} left to train on, because rows of one time stay in one "
+            f"set, and column {settings.time!r} has {count_of(len(np.unique(when)), 'different times')}. Set smaller "
+            "parts in the table 'preprocess', or name a column with more times."
+        )
     return parts
 
 

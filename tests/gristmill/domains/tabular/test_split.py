@@ -17,7 +17,8 @@ from gristmill.errors import DataError, RequestError
 def parts_of(table: pd.DataFrame, part: str | None = None, labels: Any = None, **settings: Any) -> npt.NDArray[Any]:
     given = np.zeros(len(table), np.int64) if labels is None else np.asarray(labels)
     names = ["the target"] if labels is None else [f"class {at}" for at in range(int(given.max()) + 1)]
-    return split(table, Preprocess(**settings), part, given, names)[0]
+    when = table["day"].to_numpy() if "day" in table else np.arange(len(table))
+    return split(table, Preprocess(**settings), part, given, names, when)[0]
 
 
 def rows(count: int) -> pd.DataFrame:
@@ -27,6 +28,14 @@ def rows(count: int) -> pd.DataFrame:
 def test_the_last_rows_are_tested_and_those_before_them_validate() -> None:
     parts = parts_of(rows(10), validation=0.2, test=3, split="last")
     assert parts.tolist() == ["train"] * 5 + ["validation"] * 2 + ["test"] * 3
+
+
+def test_rows_of_one_time_are_in_the_later_of_two_sets() -> None:
+    days = pd.DataFrame({"day": [0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 4]})
+    parts = parts_of(days, time="day", validation=2, test=2, split="last")
+    assert parts.tolist() == ["train"] * 6 + ["validation"] * 2 + ["test"] * 4
+    with pytest.raises(DataError, match=r"0 rows left to train on, .* column 'day' has 2 different times"):
+        parts_of(days[:6], time="day", validation=2, test=1, split="last")
 
 
 @pytest.mark.parametrize("bad", ["5 May", "2020-02-30", "2020-01-10T25:10", "2020-01-10T10:60"])
