@@ -60,10 +60,6 @@ class SampledTable:
             raise DataError(f"{self.rows.name}: no column {name!r}. Columns: {', '.join(map(repr, self.columns))}.")
         return self.columns[name]
 
-    def is_text(self, name: str) -> bool:
-        """Return whether a column can be read as text, which floating-point numbers of Parquet and JSON cannot."""
-        return isinstance(self.source, Csv) or isinstance(_try_read(self.source, self.files, [name], []), Rows)
-
     def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":
         """Return the table with those of the columns as numbers that hold yes and no, in a CSV file."""
         words: dict[str, dict[str, int]] = {}
@@ -161,7 +157,9 @@ def _typed_columns(
     read: dict[str, Rows] = {}
     columns, unreadable = {}, {}
     for name in names:
-        as_numbers, as_texts = _try_read(source, files, [], [name]), _try_read(source, files, [name], [])
+        as_numbers = _try_read(source, files, [], [name])
+        fractions = isinstance(as_numbers, Rows) and bool((as_numbers.frame[name] % 1 > 0).any())
+        as_texts = as_numbers if fractions else _try_read(source, files, [name], [])
         if isinstance(found := as_numbers if isinstance(as_texts, DataError) else as_texts, DataError):
             unreadable[name] = str(found)
         else:

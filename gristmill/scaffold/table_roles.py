@@ -75,7 +75,7 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
     if column.why_constant and not (column.distinct == 1 and min(filled, column.empty) >= _MIN_EACH):
         return "", column.why_constant
     if column.is_named_like_id:
-        if column.is_category and table.is_text(column.name):
+        if column.is_category:
             return "categories", ""
         return "", "has another value in each row" if column.distinct == filled else "is named like an ID"
     if column.numbers is not None and column.cells.dtype.kind != "M":

@@ -33,7 +33,7 @@ def choose_table_target(table: SampledTable, requested: str | None) -> tuple[Sam
             _check_classes(table, column)
             return column, "as requested"
         return choose_target(table, requested, set(), first=False)
-    classes = [column for column in columns if column.is_category and choose_task(table, column).value != "regression"]
+    classes = [column for column in columns if column.is_category and choose_task(column).value != "regression"]
     ranks = {column: rank for column in classes if (rank := _rank(column)) is not None}
     if ranks:
         return min(reversed(ranks), key=ranks.__getitem__), "its name says so; choose another with --target"
@@ -42,7 +42,7 @@ def choose_table_target(table: SampledTable, requested: str | None) -> tuple[Sam
     return choose_target(table, None, set(), first=False)
 
 
-def choose_task(table: SampledTable, column: SampledColumn) -> Guess:
+def choose_task(column: SampledColumn) -> Guess:
     """Return whether the values of a target are classes or numbers, and why."""
     classes, numbers, counts = column.distinct, column.numbers, as_text(column.cells.dropna()).value_counts()
     found = list_classes({str(name): int(count) for name, count in counts.items()})
@@ -51,8 +51,6 @@ def choose_task(table: SampledTable, column: SampledColumn) -> Guess:
     whole = bool((numbers.dropna() % 1 == 0).all()) and numbers.nunique() == classes
     if not whole or classes > _MAX_CODES:
         return Guess("task", "regression", f"{classes:,} different numbers")
-    if not table.is_text(column.name):
-        return Guess("task", "regression", f"{classes} different numbers; for classes, store them as integers")
     first, last = int(numbers.min()), int(numbers.max())
     named = not _CODE_WORDS.isdisjoint(column.words)
     codes = first in (0, 1) and last - first + 1 == classes <= (_MAX_CODES if named else _MAX_UNNAMED_CODES)

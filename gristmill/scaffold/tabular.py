@@ -30,7 +30,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     if (count := len(table.rows.frame)) < _MIN_ROWS:
         raise DataError(f"{table.rows.name}: only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
     chosen, why = choose_table_target(table, target)
-    task = choose_task(table, chosen)
+    task = choose_task(chosen)
     if task.value == "regression":
         _check_resolved(table, chosen)
     part = part_column(table, chosen.name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_TEXT_TYPES = ("text", "integers", "booleans", "times", "times with a zone")
+_TEXT_TYPES = ("text", "integers", "numbers", "booleans", "times", "times with a zone")
 _NUMBER_TYPES = ("numbers", "integers", "booleans", "nothing")
 
 
@@ -41,7 +41,8 @@ class Parquet(TableFiles):
     ) -> "pd.DataFrame":
         """Return the requested columns; a row counts from 1 in its own file.
 
-        Columns of text may also hold integers, booleans (`true` and `false`) or times, those with a zone in UTC.
+        Columns of text may also hold integers, other numbers (`0.5` and `3`), booleans (`true` and `false`) or times,
+        those with a zone in UTC.
         """
         import pandas as pd
         import pyarrow as pa
@@ -54,8 +55,10 @@ class Parquet(TableFiles):
                 _check_types(path, file.schema_arrow, texts, numbers)
                 table = file.read(columns=wanted)
             table = table.cast(pa.schema([_plain(field, numbers) for field in table.schema]), safe=False)
-            for name in texts:
-                _check_utf8(path, name, table[name])
+            for at, name in enumerate(wanted):
+                if name not in numbers:
+                    _check_utf8(path, name, table[name])
+                    table = table.set_column(at, name, _without_floats(table[name]))
             frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
         frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
         frame = frame.drop([*skip]) if skip else frame
@@ -115,7 +118,7 @@ def _type_name(type_: "pa.DataType") -> str:
 
 def _check_types(path: Path, schema: "pa.Schema", texts: Sequence[str], numbers: Sequence[str]) -> None:
     for names, allowed, expected in (
-        (texts, _TEXT_TYPES, "text, integers, booleans or times"),
+        (texts, _TEXT_TYPES, "text, numbers, booleans or times"),
         (numbers, _NUMBER_TYPES, "numbers"),
     ):
         for name in names:
@@ -135,6 +138,18 @@ def _plain(field: "pa.Field", numbers: Sequence[str]) -> "pa.Field":
     elif pa.types.is_boolean(type_):
         type_ = pa.string()
     return field.with_type(type_)
+
+
+def _without_floats(cells: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Return floating-point numbers as text, 3 for 3.0 as in a column of integers; NaN is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if _type_name(cells.type) != "numbers":
+        return cells
+    numbers = cells if pa.types.is_float32(cells.type) else cells.cast(pa.float64(), safe=False)
+    text = pc.replace_substring_regex(numbers.cast(pa.string()), r"\.0$", "")
+    return pc.if_else(pc.is_nan(numbers), None, text)
 
 
 def _check_utf8(path: Path, name: str, cells: "pa.ChunkedArray") -> None:

@@ -142,23 +142,24 @@ def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
 def test_typed_columns(tmp_path: Path) -> None:
     cases = pd.DataFrame({"new": [True, False, None] * 20, "x": COLUMNS["price"], "grade": [0.0, 1.0] * 30})
     cases["rate"], cases["sold"] = [np.inf, *range(59)], pd.date_range("2024-01-01", periods=60, freq="7h")
+    cases["customer_id"] = [*np.arange(59) % 20, np.nan]  # pandas keeps integers next to an empty cell as floats
     cases.to_parquet(tmp_path / "cases.parquet")
     data = data_at(str(tmp_path / "cases.parquet"), tmp_path)
     draft = propose(data, "grade")
 
     assert draft.values()["ingest"] == {
         "target": "grade",
-        "task": "regression",
+        "task": "classification",
         "numbers": ["x"],
         "categories": ["new"],
         "dates": ["sold"],
     }
-    assert draft.tables["ingest"][1].why == "2 different numbers; for classes, store them as integers"
-    assert draft.notes[0].startswith("Not used: 'rate'. ")
-    assert draft.notes[0].endswith(
-        "row 1, column 'rate': not a finite number: inf (1 such cell). Fix it or leave it empty."
-    )
-    with pytest.raises(DataError, match="row 1, column 'rate': not a finite number"):
+    assert draft.tables["ingest"][1].why == "30 '0', 30 '1'; \"regression\" predicts a number"
+    assert draft.notes == [
+        "Not used: 'rate', which holds 'inf' among numbers: empty such cells to use it.",
+        "Not used: 'customer_id', which names groups of rows: see preprocess.time.",
+    ]
+    with pytest.raises(DataError, match="row 1, column 'rate': expected a number, found 'inf'"):
         propose(data, "rate")
 
 
