@@ -23,7 +23,8 @@ settings.load_profile("gristmill")
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
-# Before anything imports Keras or Prefect.
+# Before anything imports NumPy, Keras or Prefect.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as gristmill sets it; NumPy is imported here before a project is opened
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"
 os.environ["DO_NOT_TRACK"] = "1"
