@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.errors import ParityError
-from gristmill.export.formats import FORMATS, Predictor
+from gristmill.export.formats import FORMATS, LABELLED, Predictor
 from gristmill.settings.messages import format_number
 from gristmill.training.keras_backend import import_keras
 from gristmill.training.named_arrays import count_bytes, join_arrays, split_arrays
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 Inputs = npt.NDArray[Any]  # (rows, …): numbers, or texts as objects; or of several inputs (`named_arrays.py`)
+Decide = Callable[[Inputs], Inputs]  # from probabilities, (rows, classes), to positions of classes, (rows,)
 Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder of inputs and predictions
 
 _MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
@@ -42,21 +43,37 @@ def export_network(network: "keras.Model", formats: Iterable[str], out: Path) ->
 
 
 def check_parity(
-    reload: Reload, bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float
+    reload: Reload,
+    bundle: Path,
+    formats: Iterable[str],
+    inputs: Inputs,
+    scored: Inputs,
+    tolerance: float,
+    decide: Decide | None = None,
 ) -> float:
     """Load every format by `reload` of `fresh_process`, and return the largest difference from the scored predictions.
 
-    Inputs are the raw ones of the scored rows; the tolerance is the largest difference allowed.
+    Inputs are the raw ones of the scored rows; the tolerance is the largest difference allowed. With `decide`, the
+    label of a SavedModel must be the class that its probabilities decide.
 
     Raises:
         ParityError: the predictions differ; the message names the format and the difference.
     """
     with TemporaryDirectory() as folder:
         write_inputs(inputs, Path(folder))
-        reload(bundle, formats, Path(folder))
+        loaded = {form: LABELLED if decide and form == "saved_model" else form for form in formats}
+        reload(bundle, loaded.values(), Path(folder))
         largest = 0.0
-        for form in formats:
-            difference = _difference(np.load(Path(folder) / f"{form}.npy", allow_pickle=False), scored)
+        for form, name in loaded.items():
+            made = np.load(Path(folder) / f"{name}.npy", allow_pickle=False)
+            if decide and name == LABELLED:
+                made, labels = made[:, :-1], made[:, -1]
+                if not np.array_equal(labels, decide(made)):
+                    raise ParityError(
+                        "the exported saved_model model gives other labels than its probabilities decide. Nothing was "
+                        "exported; run again with --refresh evaluate."
+                    )
+            difference = _difference(made, scored)
             if not difference <= tolerance:
                 raise ParityError(
                     f"the exported {form} model differs from the scored one by {format_number(difference)}, "

@@ -46,19 +46,38 @@ def load_saved_model(path: Path, signature: str = "serving_default") -> Predicto
 
     The signature `serving_bytes` gets each image, uint8, encoded as a PNG.
     """
+    outputs = _saved_model(path, signature)
+    return lambda inputs: next(one for one in outputs(inputs).values() if one.dtype.is_floating).numpy()
+
+
+def load_labelled(path: Path) -> Predictor:
+    """Return the predictor of a classifier's probabilities, followed by the position of its label, or -1."""
+    outputs = _saved_model(path, "serving_default")
+
+    def predict(inputs: "Array") -> "Array":
+        import numpy as np
+
+        made = {name: output.numpy() for name, output in outputs(inputs).items()}
+        is_label = made["classes"] == made["label"][:, np.newaxis]
+        labels = np.where(is_label.any(axis=1), is_label.argmax(axis=1), -1)
+        return np.column_stack([made["probabilities"], labels.astype(np.float32)])
+
+    return predict
+
+
+def _saved_model(path: Path, signature: str) -> Callable[["Array"], dict[str, Any]]:
+    """Return the function from raw inputs to the tensors of a signature, by name."""
     import tensorflow as tf
 
     from gristmill.training.saved_network import as_tensors
 
     loaded = tf.saved_model.load(path)
 
-    def predict(inputs: "Array") -> "Array":
+    def predict(inputs: "Array") -> Any:
         encoded = signature == "serving_bytes"
         given = tf.stack([tf.io.encode_png(image) for image in inputs]) if encoded else as_tensors(inputs)
         call = loaded.signatures[signature]
-        outputs = (call(**given) if isinstance(given, dict) else call(given)).values()
-        floats: Array = next(output for output in outputs if output.dtype.is_floating).numpy()
-        return floats
+        return call(**given) if isinstance(given, dict) else call(given)
 
     return predict
 
@@ -126,8 +145,10 @@ def load_onnx(path: Path) -> Predictor:
     return lambda inputs: session.run(None, {name: inputs})[0]
 
 
+LABELLED = "labelled"  # a SavedModel with its label
 FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, load_saved_model),
+    LABELLED: Format("saved_model", write_saved_model, load_labelled),
     "serving_bytes": Format("saved_model", write_saved_model, partial(load_saved_model, signature="serving_bytes")),
     "next_token": Format("saved_model", write_saved_model, partial(load_saved_model, signature="probabilities")),
     "keras": Format("model.keras", write_keras, load_keras),

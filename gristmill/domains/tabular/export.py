@@ -1,23 +1,27 @@
 """Export: the scored network as a bundle that takes raw values, checked in a fresh process."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular import dataset, serving
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
+from gristmill.export.formats import FORMATS
 from gristmill.runs.scores import MODEL, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table, write_document
 
 _MAX_ROWS_COMPARED = 10_000
+_SIGNATURE = "inputs -> probabilities, classes (their names, in the same order) and label (the predicted name)"
 _HOLDS = {
     "numbers": "raw values, row by row; NaN for an empty cell",
     "categories": "names, row by row; an empty text for an empty cell",
@@ -39,15 +43,27 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         inputs = data.inputs_at(data.at("test"))
         predicted = predict_target(network, inputs)
         check_same_as_scored(predicted, scored_on_test(data, evaluate), tolerance=0)
-        export_network(network, export.formats, out)
+        decision = Decision.read(evaluate)
+        write_formats(network, data.layout.classes, decision, export.formats, out)
         rows = np.arange(min(len(inputs), _MAX_ROWS_COMPARED))
         unit = 1.0 if data.layout.classes else float(data.truth[data.at("train")].std())
         tolerance = export.tolerance * unit
         expected = predicted[rows].reshape(len(rows), -1).astype(np.float32)
-        difference = check_parity(reload, out, export.formats, inputs[rows], expected, tolerance)
-    write_document(out / "signature.json", signature(data.layout, export) | Decision.read(evaluate).as_json())
+        decide = decision.labels if data.layout.classes else None
+        difference = check_parity(reload, out, export.formats, inputs[rows], expected, tolerance, decide)
+    write_document(out / "signature.json", signature(data.layout, export) | decision.as_json())
     write_exported(out, evaluate, parity=difference)
     return {"formats": len(export.formats), "parity_rows": len(rows)}
+
+
+def write_formats(
+    network: keras.Model, classes: list[str], decision: Decision, formats: Sequence[str], out: Path
+) -> None:
+    """Write each format; of classes, the SavedModel also returns their names and the predicted one."""
+    if classes and "saved_model" in formats:
+        serving.write(network, classes, decision, out / FORMATS["saved_model"].path)
+        formats = [form for form in formats if form != "saved_model"]
+    export_network(network, formats, out)
 
 
 def scored_on_test(data: Prepared, evaluate: Path) -> Values:
@@ -78,4 +94,4 @@ def signature(layout: Layout, settings: Export) -> dict[str, Any]:
         "classes": classes,
         "names": layout.categories,
         "formats": list(settings.formats),
-    }
+    } | ({"signatures": {"serving_default": _SIGNATURE}} if classes else {})

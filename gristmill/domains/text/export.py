@@ -50,7 +50,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         serving.write(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
         described = signature(classifier, data.classes) | decision.as_json()
         write_document(out / "signature.json", described)  # read when the model is loaded
-        parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)
+        parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance, decision.labels)
     write_exported(out, evaluate, parity=parity)
     for name in _PROJECTOR_FILES:
         if (evaluate / name).exists():

@@ -50,7 +50,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
         write_formats(network, layout, decision, export.formats, out)
         checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
-        parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance)
+        parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels)
     quantized = {QUANTIZED: quantized_scores(out, data, scored, decision)} if "lite" in export.formats else {}
     write_document(out / "signature.json", signature(layout, export.formats) | decision.as_json())
     write_exported(out, evaluate, parity=parity, **quantized)

@@ -5,16 +5,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.export import export
+from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.export import export, write_formats
 from gristmill.domains.tabular.settings import Export, Ingest
 from gristmill.errors import ParityError
 from gristmill.export import bundle
+from gristmill.export.formats import LABELLED
 from gristmill.sources.tables.csv import Csv
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -105,8 +110,29 @@ def test_a_row_of_the_file_as_json_gets_the_scored_answer(
             role: [[float(sent[name] or "nan") if role == "numbers" else sent[name] for name in one["columns"]]]
             for role, one in taken.items()
         }
-        (made,) = model(**{role: tf.constant(given) for role, given in cells.items()}).values()
-        assert made.numpy()[0] == pytest.approx(expected, abs=1e-5)
+        made = model(**{role: tf.constant(given) for role, given in cells.items()})
+        assert made["probabilities"].numpy()[0] == pytest.approx(expected, abs=1e-5)
+        names = made["classes"].numpy()[0].tolist()
+        assert names == [b"delayed", b"diverted", b"on time"]
+        assert made["label"].numpy().tolist() == [names[int(np.argmax(expected))]]
+
+
+def test_the_label_is_decided_by_the_threshold_and_proved(classes: Folders, parity_here: None, tmp_path: Path) -> None:
+    network, inputs = saved_network.read(classes["train"]), dataset.read(classes["preprocess"]).inputs
+    first = keras.ops.sum(network.outputs[0][:, :2], axis=1, keepdims=True)
+    of_two = keras.Model(network.input, keras.ops.concatenate([first, 1 - first], axis=1))
+    scored = predict_target(of_two, inputs)
+    decision = Decision(threshold=float(np.sort(scored[:, 1])[2:4].mean()))
+
+    write_formats(of_two, ["late", "on time"], decision, ["saved_model"], tmp_path)
+
+    loaded = bundle.load(tmp_path, LABELLED)(inputs)
+    assert loaded[:, 2].tolist() == decision.labels(scored).tolist()
+    assert len(set(loaded[:, 2])) == 2
+    with bundle.fresh_process() as reload:
+        bundle.check_parity(reload, tmp_path, ["saved_model"], inputs, scored, 1e-4, decision.labels)
+        with pytest.raises(ParityError, match=r"saved_model model gives other labels than its probabilities decide"):
+            bundle.check_parity(reload, tmp_path, ["saved_model"], inputs, scored, 1e-4, Decision(0.999).labels)
 
 
 def test_columns_that_the_model_does_not_read_are_not_asked_for(classes: Folders) -> None:

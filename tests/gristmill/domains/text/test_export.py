@@ -158,7 +158,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
 ) -> None:
     def crooked(folder: Path, formats: Iterable[str], scratch: Path) -> None:
         reload_here(folder, formats, scratch)
-        np.save(scratch / "saved_model.npy", np.roll(np.load(scratch / "saved_model.npy"), 1, axis=0))
+        np.save(scratch / "labelled.npy", np.roll(np.load(scratch / "labelled.npy"), 1, axis=0))
 
     monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))
 

@@ -1,0 +1,30 @@
+"""SavedModel of a classifier of rows.
+
+`serving_default` takes the inputs of the network by name and returns `probabilities` (batch, classes), `classes`, the
+names in the same order (batch, classes), and `label`, the predicted name (batch,).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.serving import answer_in_graph
+from gristmill.training.tf_disk_errors import translate_tf_disk_errors
+
+
+def write(network: keras.Model, classes: Sequence[str], decision: Decision, folder: Path) -> None:
+    """Write a SavedModel with the signature `serving_default`."""
+
+    def serve(rows: Any) -> dict[str, tf.Tensor]:
+        return answer_in_graph(network(rows, training=False), classes, decision)
+
+    taken = keras.tree.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype, name=one.name), network.input)
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.add_endpoint("serving_default", serve, [taken])
+    with translate_tf_disk_errors(folder):
+        archive.write_out(folder, verbose=False)
