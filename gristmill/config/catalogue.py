@@ -38,7 +38,11 @@ _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
     *(("evaluate", key) for key in ("baseline_side", "level")),
 }
-_RETIRED_KEYS_OF_TABLES = {("ingest", "missing")}  # likewise, of tabular pipelines alone
+_NO_MISSING = (
+    "unknown key 'missing'. Empty cells are inputs now, and their rows are kept: remove the key. To drop such rows, "
+    "use source.prepare; to limit them, set missing of a column in schemas/PIPELINE.toml."
+)
+_RETIRED_KEYS_OF_TABLES = {("ingest", "missing"): _NO_MISSING}  # of tabular pipelines, with the error in their file
 
 
 @dataclass(frozen=True)
@@ -193,9 +197,12 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         text = f"expected a string. Received: {redact(description)!r}."
         problems.append(Problem(where, text, "description", "description"))
     tables: dict[str, Settings] = {}
+    remedies = _RETIRED_KEYS_OF_TABLES if domain == "tabular" else {}
     for key, choice in classes.items():
-        if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
+        found: list[Problem] = []
+        if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, found):
             tables[key] = settings
+        problems.extend(one._replace(text=remedies.get((key, one.key), one.text)) for one in found)
     if len(problems) == before:
         check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
         problems.extend(_short_blocks(tables, f"{where[:-1]}.backtest]"))
@@ -281,7 +288,7 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
     """
     problems: list[Problem] = []
     tables: dict[str, Settings | None] = {}
-    retired = _RETIRED_KEYS | (_RETIRED_KEYS_OF_TABLES if domain == "tabular" else set())
+    retired = _RETIRED_KEYS | (_RETIRED_KEYS_OF_TABLES.keys() if domain == "tabular" else set())
     for name, choice in tables_of(domain).items():
         known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in retired}
         tables[name] = read_table(choice, known, name, name, problems)
