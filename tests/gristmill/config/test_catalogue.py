@@ -623,6 +623,6 @@ def test_a_log_that_cannot_be_is_refused(tmp_path: Path, pipeline: str, said: st
 
 
 def test_a_retired_key_is_said_with_what_replaced_it(project: Path) -> None:
-    rows = ROWS.format('target = "a", numbers = "b", missing = "drop"').format("")
+    rows = ROWS.format('target = "a", numbers = "b", missing = "drop"')
     (problem,) = problems(project, more=f"\n{rows}")
     assert problem.startswith("pipelines.toml [pipelines.it.ingest] unknown key 'missing'. Empty cells are inputs now")
