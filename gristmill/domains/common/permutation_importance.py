@@ -27,7 +27,7 @@ Losses = Callable[[str, Order], npt.NDArray[np.float64]]
 
 
 def sample_positions(count: int) -> Order:
-    """Return the positions of the examples to shuffle, in order: all of `count`, or 2,000 of them."""
+    """Return the positions of all of `count` examples, or of 2,000 of them, in order."""
     return np.sort(np.random.default_rng(_SEED).permutation(count)[:_MAX_EXAMPLES])
 
 

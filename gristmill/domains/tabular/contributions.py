@@ -31,7 +31,6 @@ Cells = dict[str, npt.NDArray[Any]]  # by name of the network's input, (rows, co
 Predict = Callable[[Inputs], Values]  # from the network's input for some rows to its outputs, (rows, outputs)
 
 _MAX_ORDERS = 100  # and as many training rows; each takes up to one prediction per column
-_MAX_ROWS_RANKED = 2_000
 _MAX_ROWS_AT_ONCE, _MAX_CELLS_AT_ONCE = 16, 20_000_000
 _MAX_REASONS, _MAX_LETTERS = 3, 40  # of the column `because`
 _MIN_PROBABILITY = 1e-7  # what float32 tells from 0 and 1
@@ -47,9 +46,8 @@ def log_odds(probabilities: Values) -> Values:
 
 def typical_rows(predict: Predict, rows: Inputs) -> Inputs:
     """Return at most 100 of some rows, whose predictions are spread like those of all rows."""
-    some = rows[np.random.default_rng(_SEED).permutation(len(rows))[:_MAX_ROWS_RANKED]]
-    outputs = predict(some)
-    ranked = some[np.lexsort((outputs.max(axis=1), outputs.argmax(axis=1)))]  # class by class; numbers have one output
+    outputs = predict(rows)
+    ranked = rows[np.lexsort((outputs.max(axis=1), outputs.argmax(axis=1)))]  # class by class; numbers have one output
     count = min(len(ranked), _MAX_ORDERS)
     return ranked[(2 * np.arange(count) + 1) * len(ranked) // (2 * count)]
 

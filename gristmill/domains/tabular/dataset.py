@@ -125,6 +125,11 @@ class Prepared:
         """Return the positions of the rows of a part."""
         return np.flatnonzero(self.parts == part)
 
+    def only(self, rows: npt.NDArray[np.int64]) -> "Prepared":
+        """Return the rows at some positions alone."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, table=self.table.iloc[rows].reset_index(drop=True), parts=self.parts[rows], groups=groups)
+
     def with_split(self, split: Split) -> "Prepared":
         """Return the rows of a split as training and validation set, and all others as the test set."""
         parts = np.full(len(self.parts), "test", "<U10")

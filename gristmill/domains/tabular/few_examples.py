@@ -19,8 +19,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     data = dataset.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")
     rows = rows[evenly_spaced(len(rows), most)] if most else rows[_independent(data, rows)]
-    few = replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows], groups=None)
-    dataset.write(few, out["preprocess"])
+    dataset.write(replace(data.only(rows), groups=None), out["preprocess"])
 
 
 def _independent(data: Prepared, rows: Positions) -> Positions:

@@ -47,7 +47,7 @@ def choose(data: Prepared) -> Choice:
     """
     rows = _training_rows(data)
     rows = rows[evenly_spaced(len(rows), _MAX_ROWS_TO_CHOOSE_ON)]
-    features, truth = _features(data)[rows], data.truth[rows]
+    features, truth = _features(data, rows), data.truth[rows]
     unit, groups = _median_distance(features), None
     if data.groups is not None:
         groups = [np.flatnonzero(data.groups[rows] == group) for group in np.unique(data.groups[rows])]
@@ -87,7 +87,7 @@ def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:
         Unsuitable: there are too many training rows.
     """
     rows = _training_rows(data)
-    features, truth = _features(data)[rows], data.truth[rows]
+    features, truth = _features(data, rows), data.truth[rows]
     width = chosen.width * _median_distance(features)
     scale = TargetScale.fit(truth, chosen.logarithm)
     kernel = _kernel(features, features, width, chosen.linear)
@@ -115,8 +115,8 @@ def _training_rows(data: Prepared) -> npt.NDArray[np.int64]:
     return rows
 
 
-def _features(data: Prepared) -> Rows:
-    return encode(data.inputs, standardised(data)).astype(np.float64)
+def _features(data: Prepared, rows: Positions) -> Rows:
+    return encode(data.inputs_at(rows), standardised(data)).astype(np.float64)
 
 
 def _kernel(a: Rows, b: Rows, width: float, linear: float) -> Rows:

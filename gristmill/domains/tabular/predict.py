@@ -9,6 +9,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
+from gristmill.domains.common.permutation_importance import sample_positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
@@ -70,7 +71,9 @@ def predict(
         return log_odds(found) if classes else found
 
     trained = dataset.read(explain)
-    typical = typical_rows(outputs, raw_inputs(trained.table.iloc[trained.at("train")], columns))
+    learned = trained.at("train")
+    some = trained.table.iloc[learned[sample_positions(len(learned))]]
+    typical = typical_rows(outputs, raw_inputs(some, columns))
     chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
     explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)
     return pd.concat([answer, explained], axis=1)

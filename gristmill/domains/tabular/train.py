@@ -73,6 +73,7 @@ def train_network(
     model: Model, files: Sequence[Path], data: Prepared, settings: Train, arguments: FitArguments
 ) -> tuple[keras.Model, TrainingHistory]:
     """Return the network trained on the rows of the training set, from raw inputs to predictions, and its history."""
+    data = data.only(np.flatnonzero(data.parts != "test"))
     pieces = getattr(model, "pieces", 0)
     knots = quantile_knots(data, data.layout, pieces) if pieces else None
     lessons = _lessons(model, data, settings)

@@ -187,9 +187,7 @@ def name_means(found: npt.NDArray[np.object_], target: Values, names: list[str])
 def _sampled(data: Prepared) -> Prepared:
     """Return the training rows, or of many as many as trees are fitted to, evenly spaced."""
     rows = data.at("train")
-    rows = rows[evenly_spaced(len(rows), _MAX_ROWS)]
-    groups = None if data.groups is None else data.groups[rows]
-    return replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows], groups=groups)
+    return data.only(rows[evenly_spaced(len(rows), _MAX_ROWS)])
 
 
 def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:
