@@ -127,8 +127,10 @@ def _rows(sample: str, separator: str) -> list[Row]:
 
 
 def _width(sample: str, separator: str) -> int:
-    """Return the number of cells in the header; 1 if too many rows have a different number."""
+    """Return the number of cells in the header; 1 if too many rows have another number, or a cell is a separator."""
     header, *rows = (row for row in _rows(sample, separator) if row)
+    if not {*header}.isdisjoint(_SEPARATORS_BELOW_TEXT):  # spaces around commas
+        return 1
     last = next((at for at, row in enumerate(reversed(rows[-MAX_FOOTER:])) if len(row) == len(header)), 0)
     rows = rows[: len(rows) - last]  # without a footer
     equal = sum(len(row) == len(header) for row in rows)

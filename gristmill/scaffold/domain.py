@@ -28,8 +28,8 @@ _MAX_NUMBERS, _MIN_WORDS_AMONG_NUMBERS = 3, 20  # with more columns of numbers, 
 _MAX_GAP_RATIO = 1.0  # more gaps than times are events rather than a series
 
 
-def choose_domain(data: Data) -> Choice:
-    """Return the domain for some data, and the reason in one line.
+def choose_domain(data: Data, target: str | None = None) -> Choice:
+    """Return the domain for some data and the requested column to predict, and the reason in one line.
 
     Raises:
         DataError: there is no data, or a table cannot be read, for example because of one cell among its times.
@@ -44,7 +44,7 @@ def choose_domain(data: Data) -> Choice:
         return "vision", "arrays of images"
     if found:
         return _of_texts(found)
-    return _of_table(data)
+    return _of_table(data, target)
 
 
 def _of_texts(texts: Sequence[Path]) -> Choice:
@@ -53,19 +53,25 @@ def _of_texts(texts: Sequence[Path]) -> Choice:
     return "generation", "plain text without classes" if len(texts) == 1 else f"{len(texts):,} texts without classes"
 
 
-def _of_table(data: Data) -> Choice:
+def _of_table(data: Data, target: str | None) -> Choice:
     table = read_table(data)
+    requested = table.column(target) if target else None
     columns = table.columns.values()
     if photos := [column.name for column in columns if names_photos(column)]:
         return "vision", f"{photos[0]!r} names photos"
     if sum(bool(_PIXEL.fullmatch(column.name)) for column in columns) > len(columns) / 2:
         return "vision", "a column for each pixel"
-    span, why_not = _find_series(table)
+    if requested and requested.is_category and requested.numbers is None:
+        span, why_not = "", f"{target!r} holds classes"
+    else:
+        span, why_not = _find_series(table)
     if span:
         return "timeseries", span
+    if requested and not requested.is_category:
+        return "tabular", why_not
     try:
         text = longest_texts(table)
-        label, _ = choose_class_column(table, {text.name}, None)
+        label, _ = choose_class_column(table, {text.name}, target)
     except DataError:  # no column of texts or classes
         return "tabular", why_not
     words = mean_lengths(text)[0]

@@ -18,7 +18,7 @@ from gristmill.scaffold.number_format import format_guesses, words_of_numbers
 from gristmill.scaffold.proposal import Guess, values_of
 from gristmill.sources.number_cells import parse_numbers
 from gristmill.sources.packed import read_text
-from gristmill.sources.rows import Rows
+from gristmill.sources.rows import Rows, check_columns
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet, complete_parquet
@@ -56,8 +56,7 @@ class SampledTable:
         """Return a column by name; raise `DataError` if there is none."""
         if name in self.unreadable:
             raise DataError(self.unreadable[name])
-        if name not in self.columns:
-            raise DataError(f"{self.rows.name}: no column {name!r}. Columns: {', '.join(map(repr, self.columns))}.")
+        check_columns(self.rows.name, [name], [*self.columns])
         return self.columns[name]
 
     def with_words_as_numbers(self, names: Iterable[str]) -> "SampledTable":

@@ -14,7 +14,7 @@ from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.target_column import describe_texts
 
 _MIN_ROWS_PER_NAME = 5  # on average
-_MIN_DATES_SHARE = 0.5  # minimum share of ISO dates for the other cells to count as mistakes
+_MIN_DATES_SHARE = 0.5  # minimum share of dates for the other cells to count as mistakes
 _MIN_EACH = 10  # rows with the only value of a column, and without it
 _OTHER_DATE = r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}T\d{4,6}"  # 31.01.2024 or 20240131T0900
 _WORD = r"[^\W\d_]{3,}"
@@ -98,13 +98,13 @@ def _date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | 
     dates = are_dates(cells)
     if dates.all():
         return "dates", ""
-    if dates.mean() >= _MIN_DATES_SHARE:
-        bad = int(np.flatnonzero(column.cells.notna())[int((~dates).to_numpy().argmax())])
-        found, where = short_repr(column.cells.iloc[bad]), table.rows.where(bad).removeprefix(f"{table.rows.name} ")
-        return "", f"holds {found} ({where}) among ISO dates: write it like {cells[dates].iloc[0]} to use it"
-    if cells.str.strip().str.fullmatch(_OTHER_DATE).mean() >= _MIN_DATES_SHARE:
-        return "", f"holds dates such as {short_repr(cells.iloc[0])}: write them like 2024-01-31 in source.prepare"
-    return None
+    if (dates | cells.str.strip().str.fullmatch(_OTHER_DATE)).mean() < _MIN_DATES_SHARE:
+        return None
+    bad = int(np.flatnonzero(column.cells.notna())[int((~dates).to_numpy().argmax())])
+    found, where = short_repr(column.cells.iloc[bad]), table.rows.where(bad).removeprefix(f"{table.rows.name} ")
+    if dates.any():
+        return "", f"holds {found} ({where}) among ISO dates: write all like {cells[dates].iloc[0]} to use it"
+    return "", f"holds dates such as {found}: write them like 2024-01-31 in source.prepare"
 
 
 def _has_common_words(column: SampledColumn) -> bool:

@@ -1,7 +1,7 @@
 """Choice of the column that is predicted from the others, and whether its values are classes or numbers."""
 
 from gristmill.domains.tabular.columns import as_text
-from gristmill.errors import DataError
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.shared_guesses import list_classes
@@ -69,7 +69,8 @@ def _rank(column: SampledColumn) -> int | None:
 
 def _check_classes(table: SampledTable, column: SampledColumn) -> None:
     """Raise `DataError` for a column of texts that cannot be classes."""
-    problem = column.why_constant and f"{column.why_constant}: there is nothing to predict"
+    value = f", {short_repr(column.cells.dropna().iloc[0])}" if column.distinct == 1 else ""
+    problem = column.why_constant and f"{column.why_constant}{value}: there is nothing to predict"
     if column.distinct * _MIN_ROWS_PER_CLASS > len(column.cells) - column.empty:
         problem = problem or f"holds {column.distinct:,} different texts, too many for {len(column.cells):,} rows"
     if problem:

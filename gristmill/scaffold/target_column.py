@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from gristmill.domains.tabular.columns import as_text
 from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
@@ -164,6 +165,8 @@ def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
     """Return how a column tells the target; empty if it does not."""
     known = target.cells.notna().to_numpy()
     cells, values = column.cells[known].astype(object), target.cells[known].astype(object)
+    if as_text(cells).equals(as_text(values)):
+        return "equals the target in all rows"
     if column.numbers is not None and target.numbers is not None and target.distinct > 2:
         both = pd.DataFrame({"target": target.numbers, "number": column.numbers}).dropna().rank()
         if (rank := abs(both["target"].corr(both["number"]))) >= _MIN_RANK_CORRELATION:

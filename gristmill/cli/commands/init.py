@@ -99,7 +99,7 @@ def _propose(source: "Data", domain: str | None, target: str | None, options: di
     elif domain is None:
         from gristmill.scaffold.domain import choose_domain
 
-        domain, why = choose_domain(source)
+        domain, why = choose_domain(source, target)
     asked = _asked(domain, options)
     proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(source, target, **asked)
     return replace(proposal, why=why)

@@ -45,9 +45,11 @@ def _ingest(
     try:
         rows = source.read(paths, texts, [*ingest.numbers, *([ingest.target] if is_number else [])])
     except UnusableRows as error:
-        if not is_number or f"column {ingest.target!r}" not in str(error):
+        if sum(map(len, error.reasons.values())) <= error.total / 2:
             raise
-        remedy = 'If the target is a class, set ingest.task = "classification".'
+        remedy = "If the column holds names, list it in ingest.categories."
+        if f"column {ingest.target!r}" in str(error):
+            remedy = 'If the target is a class, set ingest.task = "classification".'
         raise UnusableRows(f"{error} {remedy}", error.reasons, error.total) from None
     known = ~is_empty(rows.frame[ingest.target]).to_numpy(bool)
     every = read_columns(rows, ingest)

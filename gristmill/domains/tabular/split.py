@@ -103,7 +103,8 @@ def times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
         received = cells.iloc[int(bad.argmax())]
         raise DataError(
             f"preprocess.time: column {name!r} holds {'an empty cell' if received == '' else short_repr(received)} "
-            f"({bad.sum():,} of {len(cells):,} cells). Expected numbers, or ISO dates such as 2024-03-01 in all rows."
+            f"({bad.sum():,} of {len(cells):,} cells). Expected numbers, or ISO dates such as 2024-03-01 in all rows; "
+            "convert others in source.prepare."
         )
     microseconds = text.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)  # with nanoseconds, years end at 2262
     return pd.to_datetime(microseconds, format="ISO8601", utc=True)

@@ -15,9 +15,9 @@ DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range("2024-01-01", periods=60)]
 TALK = ["not a good film at all, I left", "the best evening of the whole year", "it was long, and then longer"]
 
 
-def choice(tmp_path: Path, **columns: object) -> tuple[str, str]:
+def choice(tmp_path: Path, target: str | None = None, **columns: object) -> tuple[str, str]:
     pd.DataFrame(columns).to_csv(tmp_path / "given.csv", index=False)
-    return choose_domain(data_at(str(tmp_path / "given.csv"), tmp_path / "project"))
+    return choose_domain(data_at(str(tmp_path / "given.csv"), tmp_path / "project"), target)
 
 
 def write(tmp_path: Path, *places: str) -> tuple[str, str]:
@@ -47,6 +47,15 @@ def test_regular_times_are_series(tmp_path: Path) -> None:
     assert choice(tmp_path, day=DAYS, sold=range(60)) == ("timeseries", "times in 'day', from 2024-01-01 to 2024-02-29")
     shops = {"day": DAYS * 4, "shop": np.repeat(["a", "b"], 120), "item": np.repeat([1, 2, 1, 2], 60)}
     assert choice(tmp_path, **shops, sold=range(240))[0] == "timeseries"
+
+
+def test_a_requested_target_decides(tmp_path: Path) -> None:
+    days = {"day": DAYS, "sold": range(60), "late": ["yes", "no"] * 30}
+    assert choice(tmp_path, "late", **days) == ("tabular", "'late' holds classes")
+    assert choice(tmp_path, "sold", **days)[0] == "timeseries"
+    reviews = {"review": [f"{text} {at}" for at, text in enumerate(TALK * 20)], "stars": [1, 2] * 30}
+    assert choice(tmp_path, "stars", **reviews)[0] == "text"
+    assert choice(tmp_path, "votes", **reviews, votes=np.arange(60) % 31)[0] == "tabular"
 
 
 RANDOM = np.random.default_rng(2)

@@ -66,6 +66,12 @@ def test_the_separator_is_what_cuts_rows_like_the_header(tmp_path: Path, separat
     assert settings(table).get("separator", ",") == separator
 
 
+def test_commas_between_spaces_separate(tmp_path: Path) -> None:
+    table = read(tmp_path, "name , town , value\nAnna , Ulm , 1\nBert , Kiel , 2\n")
+
+    assert list(table.columns) == ["name", "town", "value"]
+
+
 def test_a_file_named_tsv_needs_no_separator(tmp_path: Path) -> None:
     assert settings(read(tmp_path, "a\tb\n1\t2\n3\t4\n", "t.tsv")) == {"kind": "csv", "path": "t.tsv"}
 

@@ -169,11 +169,14 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
     with pytest.raises(DataError, match=r"column 'name' holds 60 different texts, too many for 60 rows\."):
         proposed(COLUMNS, target="name")
     with pytest.raises(
-        DataError, match=r"column 'country' holds one value: there is nothing to predict\. Fix it, or choose another"
+        DataError,
+        match=r"column 'country' holds one value, 'de': there is nothing to predict\. Fix it, or choose another",
     ):
         proposed(COLUMNS, target="country")
     with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
         proposed(COLUMNS, target="stray")
+    with pytest.raises(DataError, match=r"no column 'prices'\. Did you mean 'price'\? Columns: 'id', "):
+        proposed(COLUMNS, target="prices")
     with pytest.raises(DataError, match="no column 'rent'"):
         proposed(COLUMNS, target="rent")
 
@@ -305,6 +308,7 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
             "hired": [*pd.date_range("2020-01-01", periods=ROWS - 1).strftime("%Y-%m-%d"), None],
             "note": [f"{'early' if at % 2 else 'late'} order {at}" for at in range(ROWS)],
             "day": [*DAYS[:150], *["31.12.2024"] * 50],
+            "paid": [*DAYS[:10], *["31.12.2024"] * 190],
             "sent": [f"{1 + at % 28:02}.{1 + at % 11:02}.2024" for at in range(ROWS)],
             "nation": [f"n{at % 40}" for at in range(ROWS)],
             "checked": ["x", *[None] * 3] * 50,
@@ -319,7 +323,8 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
     assert (roles["dates"], roles["texts"]) == (["hired"], ["note"])
     assert roles["categories"] == ["town", "nation", "checked"]
     assert [note.removeprefix("Not used: ") for note in draft.notes] == [
-        "'day', which holds '31.12.2024' (row 152) among ISO dates: write it like 2024-01-01T00:00 to use it.",
+        "'day', which holds '31.12.2024' (row 152) among ISO dates: write all like 2024-01-01T00:00 to use it.",
+        "'paid', which holds '31.12.2024' (row 12) among ISO dates: write all like 2024-01-01T00:00 to use it.",
         "'sent', which holds dates such as '01.01.2024': write them like 2024-01-31 in source.prepare.",
         "'visits', which holds 'inf' among numbers: empty such cells to use it.",
         "'shop_id', which is named like an ID.",
@@ -394,7 +399,7 @@ def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> N
     [
         (
             ["a"] * ROWS,
-            "the column 'sick' holds one value: there is nothing to predict. Fix it, or",
+            "the column 'sick' holds one value, 'a': there is nothing to predict. Fix it, or",
         ),
         (
             [None] * ROWS,
@@ -418,7 +423,7 @@ def test_an_input_that_tells_the_class_is_named_once(proposed: Propose, caplog: 
 
     assert [note.partition(". Leave")[0] for note in notes] == [
         "Possible leak: 'code' tells the target: each of its 2 values goes with one, in 100.0% of the rows",
-        "Possible leak: 'copy' tells the target: each of its 2 values goes with one, in 100.0% of the rows",
+        "Possible leak: 'copy' equals the target in all rows",
         "Possible leak: 'cured' tells the target by whether it is empty, in 100.0% of the rows",
     ]
     assert caplog.messages == []

@@ -73,10 +73,13 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, whi
             f"Add {example}s of another class."
         )
     to_be_split = not (index["part"] == "test").any()
+    remedy = "or leave the class out"
+    if target:
+        numbers = '; if the target is a number, set ingest.task = "regression"' * (len(classes) > len(index) / 2)
+        remedy = f"leave its target empty, or merge the class with another in source.prepare{numbers}"
     for name, count in count_by_class(index, classes).items():
         if count < (2 if to_be_split else 1):
             raise DataError(
                 f"class {name!r}{of_target} has {'one' if count else 'no'} {example}{which}, but needs one to train on "
-                f"and another to test on. Add {example}s, or leave the class out"
-                f"{' or merge it with another in source.prepare' if target else ''}."
+                f"and another to test on. Add {example}s, {remedy}."
             )

@@ -47,11 +47,20 @@ def test_a_table_without_a_target_is_refused(tmp_path: Path, task: str) -> None:
         run(tmp_path, "town,area,price\nUlm,1,\nBonn,2,\n", task=task)
 
 
-def test_a_target_of_text_may_be_a_class(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"row 2, column 'price': .*'dear'.* If the target is a class, set ingest\.task ="
-    ):
-        run(tmp_path, "town,area,price\nUlm,1,dear\nBonn,2,cheap\n")
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("1,dear\n2,cheap", r"row 2, column 'price': .*'dear'.* If the target is a class, set ingest\.task = "),
+        (
+            "Ulm,1\nKiel,2",
+            r"row 2, column 'area': .*'Ulm'.* If the column holds names, list it in ingest\.categories\.",
+        ),
+        ("1,2\n3,inf\n5,4", r"row 3, column 'price': not a finite number: 'inf' .* add it to the source's missing\.$"),
+    ],
+)
+def test_numbers_that_may_be_names_are_told(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        run(tmp_path, f"area,price\n{rows}\n", categories=[])
 
 
 def test_classes_are_text_in_natural_order(tmp_path: Path) -> None:

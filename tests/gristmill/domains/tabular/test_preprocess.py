@@ -153,8 +153,9 @@ def test_a_column_that_holds_the_target_is_warned_of(
         (["a"] * 6, r"all 6 rows are of one class of the target 'y', 'a'"),
         (
             ["a", "b", "b", "b", "b", "b"],
-            r"class 'a' of the target 'y' has one row, .* or merge it with another in source\.prepare\.",
+            r"class 'a' of the target 'y' has one row, .* or merge the class with another in source\.prepare\.",
         ),
+        ([*"abcdef"], r"class 'a' of the target 'y' has one row, .*; if the target is a number, set ingest\.task = "),
     ],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: list[str], message: str) -> None:
