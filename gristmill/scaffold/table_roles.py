@@ -89,7 +89,8 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
         return "categories", ""
     if _has_common_words(column):
         return "texts", ""
-    return "", describe_texts(column)
+    why_not = describe_texts(column)
+    return "", f"{why_not}, too many for a category" if why_not.endswith("different texts") else why_not
 
 
 def _date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | None:

@@ -314,6 +314,7 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
             "checked": ["x", *[None] * 3] * 50,
             "visits": [np.inf, *range(1, ROWS)],
             "shop_id": [f"s{at % 60}" for at in range(ROWS)],
+            "shelf": [f"s{at % 60}" for at in range(ROWS)],
             "price": RANDOM.normal(size=ROWS),
         },
         target="price",
@@ -328,6 +329,7 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
         "'sent', which holds dates such as '01.01.2024': write them like 2024-01-31 in source.prepare.",
         "'visits', which holds 'inf' among numbers: empty such cells to use it.",
         "'shop_id', which is named like an ID.",
+        "'shelf', which holds 60 different texts, too many for a category.",
     ]
 
 
