@@ -5,11 +5,12 @@ hash of its weights. The two files here are equal for equal networks, and cannot
 file for other programs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 from zipfile import BadZipFile, ZipFile
 
 import keras
@@ -23,6 +24,7 @@ from gristmill.util import npy_header
 from gristmill.util.timing import fastest
 
 BATCH_ROWS = 1024  # the last digits of a prediction may depend on the rows that share its batch
+_FUNCTIONS = WeakKeyDictionary[keras.Model, Any]()
 
 
 def write(network: keras.Model, folder: Path) -> None:
@@ -57,11 +59,23 @@ def predict_in_batches(network: keras.Model, inputs: Any) -> npt.NDArray[np.floa
     They equal those of `Model.predict`, whose input pipeline takes longer than some thousand rows do. Not for a network
     on several devices, where each device would predict all rows.
     """
-    rows = len(keras.tree.flatten(inputs)[0])
+    tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)
+    shape = keras.tree.map_structure(lambda each: tf.TensorSpec([None, *each.shape[1:]], each.dtype), tensors)
+    predict, rows = _predict_function(network).get_concrete_function(shape), len(keras.tree.flatten(tensors)[0])
     batches = (slice(begin, begin + BATCH_ROWS) for begin in range(0, rows, BATCH_ROWS))
-    return np.concatenate(
-        [network.predict_on_batch(keras.tree.map_structure(itemgetter(batch), inputs)) for batch in batches]
-    )
+    return np.concatenate([predict(keras.tree.map_structure(itemgetter(batch), tensors)) for batch in batches])
+
+
+def _predict_function(network: keras.Model) -> Any:
+    """Return the function of a network that `tf.function` compiles once for each shape of a row.
+
+    `Model.predict_on_batch` compiles for the number of rows of its first batch, and then rounds otherwise than for
+    another number: the same rows would get other predictions, depending on what was predicted before.
+    """
+    if network not in _FUNCTIONS:
+        found: Callable[[], Any] = ref(network)  # the dictionary would keep a network that its value holds
+        _FUNCTIONS[network] = tf.function(lambda tensors: found()(tensors, training=False))
+    return _FUNCTIONS[network]
 
 
 def microseconds_per_row(network: keras.Model, inputs: Any) -> float:

@@ -1,8 +1,10 @@
 """A network on disk: equal when it comes back, equal bytes for equal networks, and no code in it."""
 
+import gc
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -78,6 +80,29 @@ def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -
     found = saved_network.predict_in_batches(network, inputs)
 
     assert np.array_equal(found, network.predict(inputs, batch_size=1024, verbose=0))
+
+
+def test_a_function_is_compiled_once_for_any_number_of_rows_and_freed_with_its_network() -> None:
+    import keras
+
+    compiled: list[int | None] = []
+
+    class Seen(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+        def call(self, inputs: Any) -> Any:
+            compiled.append(inputs.shape[0])
+            return inputs
+
+    given = keras.Input((6,))
+    network = keras.Model(given, Seen()(given))
+    compiled.clear()
+    for rows in (3, 1500, 3, 40):
+        saved_network.predict_in_batches(network, np.zeros((rows, 6), np.float32))
+
+    assert compiled == [None]
+    alive = ref(network)
+    del network
+    gc.collect()
+    assert alive() is None
 
 
 def test_predictions_of_several_inputs_are_cut_alike() -> None:
