@@ -34,7 +34,7 @@ class LinearClassifier:
 
 
 def fit_classifier(
-    present: csr_array, labels: Labels, classes: int, *, smoothing: float, decay: float
+    present: csr_array, labels: Labels, classes: int, weights: Values | None = None, *, smoothing: float, decay: float
 ) -> LinearClassifier:
     """Return the classifier; with more than two classes, one against the rest.
 
@@ -42,9 +42,11 @@ def fit_classifier(
         present: 1 where a text has a feature: (texts, features), no other values stored.
         labels: classes of the texts.
         classes: number of classes.
+        weights: of the texts in the loss, (texts,); None if all count equally.
         smoothing: a, added to each count.
         decay: of the squared weights, for features of the size that they have in the average text.
     """
+    weights = np.ones(len(labels)) if weights is None else weights
     scale = 1 / np.sqrt(np.maximum(np.diff(present.indptr), 1))
     unit = float(scale.mean())
     transposed = present.T.tocsr()
@@ -53,9 +55,9 @@ def fit_classifier(
         inside = labels == label
         ratio = log_count_ratio(transposed, inside, smoothing)
         signs = np.where(inside, 1.0, -1.0)
-        solved.append(_solve(_Problem(present, transposed, scale / unit, ratio, signs, decay)))
-    weights = np.stack([weights for weights, _ in solved], axis=1) / unit
-    return LinearClassifier(weights, np.array([bias for _, bias in solved]))
+        solved.append(_solve(_Problem(present, transposed, scale / unit, ratio, signs, weights, decay)))
+    by_class, biases = zip(*solved, strict=True)
+    return LinearClassifier(np.stack(by_class, axis=1) / unit, np.array(biases))
 
 
 def log_count_ratio(transposed: csr_array, inside: npt.NDArray[np.bool_], smoothing: float) -> Values:
@@ -97,21 +99,22 @@ class _Problem:
     scale: Values  # (texts,)
     ratio: Values  # (features,)
     signs: Values  # (texts,): 1 or -1
+    weights: Values  # (texts,): of each text's loss
     decay: float
     _place: Values | None = None  # point at which the curvature was computed last
     _bend: Values = field(default_factory=lambda: np.zeros(0))  # (texts,): second derivative of each text's loss there
 
     def loss(self, flat: Values) -> float:
-        return float(np.logaddexp(0, -self._margins(flat)).sum() + self.decay / 2 * np.square(flat[:-1]).sum())
+        return float(self.weights @ np.logaddexp(0, -self._margins(flat)) + self.decay / 2 * np.square(flat[:-1]).sum())
 
     def gradient(self, flat: Values) -> Values:
-        return self._back(-self.signs * expit(-self._margins(flat)), flat)
+        return self._back(-self.weights * self.signs * expit(-self._margins(flat)), flat)
 
     def curvature(self, flat: Values, step: Values) -> Values:
         """Return the second derivative times a step; many steps are asked for at the same place."""
         if self._place is None or not np.array_equal(self._place, flat):
             chance = expit(self._margins(flat))
-            self._place, self._bend = flat.copy(), chance * (1 - chance)
+            self._place, self._bend = flat.copy(), self.weights * chance * (1 - chance)
         return self._back(self._bend * self._scores(step), step)
 
     def _scores(self, flat: Values) -> Values:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import keras
@@ -88,7 +88,8 @@ def _fitted(
     data: LabelledTexts, settings: "NbLinear | CharNgrams", present: csr_array, tokenizer: Tokenizer, graph: _Graph
 ) -> TextClassifier:
     """Return the classifier on n-grams, by the texts where they are `present`."""
-    fitted = fit_classifier(present, data.labels, data.classes, smoothing=settings.smoothing, decay=settings.decay)
+    given = (present, data.labels, data.classes, data.weights)
+    fitted = fit_classifier(*given, smoothing=settings.smoothing, decay=settings.decay)
     network = build_network(graph.tokens, graph.keys, graph.known, fitted)
     return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
 
@@ -115,7 +116,7 @@ def _frequent(present: csr_array, min_texts: int) -> tuple[Keys, csr_array]:
 def _evenly(data: LabelledTexts, most: int) -> LabelledTexts:
     """Return every n-th text of data that has more than `most` characters."""
     every = max(1, -(-sum(map(len, data.texts)) // most))
-    return LabelledTexts(data.texts[::every], data.labels[::every], data.classes)
+    return replace(data, texts=data.texts[::every], labels=data.labels[::every])
 
 
 def _encoded(texts: Sequence[str], tokens: TokenSettings) -> tuple[Tokenizer, Sequences]:

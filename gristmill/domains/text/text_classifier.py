@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.classification.labelled import Labels, Weights, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import scaled_logits
 from gristmill.domains.text import tokenizer as tokenizers
@@ -35,6 +35,12 @@ class LabelledTexts:
     texts: Sequence[str]
     labels: Labels  # (texts,)
     classes: int
+    balanced: bool = False  # whether texts are weighted so that all classes count equally
+
+    @property
+    def weights(self) -> Weights | None:
+        """The weights of the texts, (texts,), if classes are balanced."""
+        return balanced_weights(self.labels, self.classes)[self.labels] if self.balanced else None
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,10 @@ def train(
     """
     data = dataset.read(preprocess)
     if isinstance(model, ClosedForm):
-        (fitted, honest), history = fit_on_texts(model, data, ingest), TrainingHistory()
+        (fitted, honest), history = (
+            fit_on_texts(model, data, ingest, train.class_weights is not None),
+            TrainingHistory(),
+        )
     else:
         fitted, history, honest = _train_network(model, train, data, files, arguments)
     write_held_out(data, *honest, out)
@@ -60,13 +63,16 @@ def train(
     return {"parameters": fitted.parameters} | write_history(history, out)
 
 
-def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path) -> tuple[TextClassifier, Honest]:
-    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions."""
+def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path, balanced: bool) -> tuple[TextClassifier, Honest]:
+    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions.
+
+    If `balanced`, texts are weighted so that all classes count equally.
+    """
     labels = learning_rows(data)["label"].to_numpy()
     texts = [text for of_part in texts_of(data, ["train", "validation"], ingest).values() for text in of_part]
 
     def fitted(positions: Positions) -> TextClassifier:
-        chosen = LabelledTexts([texts[at] for at in positions], labels[positions], len(data.classes))
+        chosen = LabelledTexts([texts[at] for at in positions], labels[positions], len(data.classes), balanced)
         made: TextClassifier = model.fit(chosen)
         return made
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.classification.labelled import Labels, Weights, balanced_weights
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.vision.dataset import Features, Layout, Pixels, Prepared
 
@@ -23,12 +23,13 @@ class LabelledImages:
     data: Prepared
     parts: tuple[str, ...]
     positions: Positions  # of these images among all of the parts, ascending
+    balanced: bool = False  # whether images are weighted so that all classes count equally
     _built: "list[keras.Model]" = field(default_factory=list)  # the featuriser, shared with subsets of these images
 
     @classmethod
-    def of(cls, data: Prepared, *parts: str) -> "LabelledImages":
+    def of(cls, data: Prepared, *parts: str, balanced: bool = False) -> "LabelledImages":
         """Return all images of the parts."""
-        return cls(data, parts, np.arange(sum(len(data.rows(part)) for part in parts)))
+        return cls(data, parts, np.arange(sum(len(data.rows(part)) for part in parts)), balanced)
 
     def take(self, positions: Positions) -> "LabelledImages":
         """Return some of these images, by their ascending positions."""
@@ -48,6 +49,11 @@ class LabelledImages:
         """Labels of the images, (images,)."""
         labels: Labels = np.concatenate([self.data.labels(part) for part in self.parts])[self.positions]
         return labels
+
+    @property
+    def weights(self) -> Weights | None:
+        """The weights of the images, (images,), if classes are balanced."""
+        return balanced_weights(self.labels, len(self.layout.classes))[self.labels] if self.balanced else None
 
     def featuriser(self, build: "Callable[[], keras.Model]") -> "keras.Model":
         """Return what `build` returns, which is built once for these images and all subsets of them."""

@@ -19,7 +19,7 @@ def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
     every = max(-(-len(images) // _MAX_IMAGES), -(-numbers // _MAX_NUMBERS))
     some = images.take(np.arange(0, len(images), every))
     classes = len(images.layout.classes)
-    fitted = fit_logistic(some.features(featuriser), some.labels, classes)
+    fitted = fit_logistic(some.features(featuriser), some.labels, classes, weights=some.weights)
     head = keras.layers.Dense(classes, activation="softmax", trainable=False, name=HEAD)
     network = classifier(featuriser, head)
     head.set_weights([fitted.weights.astype(np.float32), fitted.bias.astype(np.float32)])

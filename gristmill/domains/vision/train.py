@@ -68,7 +68,8 @@ def train(
     if isinstance(model, PretrainedModel):
         model = model.located(files)
     if isinstance(model, ClosedForm):
-        (network, honest), history = fit_on_images(model, data), TrainingHistory()
+        network, honest = fit_on_images(model, data, train.class_weights is not None)
+        history = TrainingHistory()
     else:
         if changes_images(augment):
             np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
@@ -77,9 +78,12 @@ def train(
     return write_trained(network, history, out)
 
 
-def fit_on_images(model: ClosedForm, data: Prepared) -> tuple[keras.Model, Honest]:
-    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions."""
-    images = LabelledImages.of(data, "train", "validation")
+def fit_on_images(model: ClosedForm, data: Prepared, balanced: bool) -> tuple[keras.Model, Honest]:
+    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions.
+
+    If `balanced`, images are weighted so that all classes count equally.
+    """
+    images = LabelledImages.of(data, "train", "validation", balanced=balanced)
 
     def predict(network: keras.Model, positions: Positions) -> Probabilities:
         chosen = images.take(positions)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, Unsuitable
 
 PARTS = ("train", "validation", "test")
 TOGETHER = "kept together"  # column with the number of the group that stays in one set, if any has several examples
@@ -15,6 +15,7 @@ TOGETHER = "kept together"  # column with the number of the group that stays in 
 RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and the scores
 
 Labels = npt.NDArray[np.int64]  # (examples,): position of the class
+Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,23 @@ def count_by_class(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, int
     return dict(zip(classes, counts.tolist(), strict=True))
 
 
-def balanced_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
+def balanced_weights(labels: Labels, classes: int) -> Weights:
     """Return the weight of each class for which all count equally, (classes,); the mean over the labels is 1."""
     counts = np.bincount(labels, minlength=classes)
     return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)))
+
+
+def refuse_balanced(balanced: bool) -> None:
+    """Refuse class weights for the kind `majority`.
+
+    Raises:
+        Unsuitable: classes are balanced.
+    """
+    if balanced:
+        raise Unsuitable(
+            "model.kind = 'majority' predicts the frequencies of the classes, which train.class_weights would make "
+            "equal. Leave out train.class_weights, or use another kind."
+        )
 
 
 def quartiles(values: "pd.Series[int]") -> dict[str, float]:

@@ -42,11 +42,20 @@ class LinearClassifier(NamedTuple):
 
 
 def fit_logistic(
-    features: Features, labels: Labels, classes: int, penalties: tuple[float, ...] = PENALTIES
+    features: Features,
+    labels: Labels,
+    classes: int,
+    penalties: tuple[float, ...] = PENALTIES,
+    weights: Values | None = None,
 ) -> LinearClassifier:
-    """Fit a classifier of raw features, with the penalty of the lowest log loss in cross-validation."""
-    penalty = penalties[0] if len(penalties) == 1 else choose_penalty(features, labels, classes, penalties)[0]
-    return solve_logistic(features, labels, classes, penalty)
+    """Fit a classifier of raw features, with the penalty of the lowest log loss in cross-validation.
+
+    `weights` are those of the examples, (examples,).
+    """
+    penalty = penalties[0]
+    if len(penalties) > 1:
+        penalty, _ = choose_penalty(features, labels, classes, penalties, weights=weights)
+    return solve_logistic(features, labels, classes, penalty, weights)
 
 
 def solve_logistic(

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.domains.tabular.task import check_task
-from gristmill.errors import Unsuitable
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -34,12 +33,9 @@ class Majority(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the frequencies."""
+        from gristmill.domains.common.classification.labelled import refuse_balanced
         from gristmill.domains.tabular.constant_fit import constant
 
         check_task(data, "classification", self.kind, "mean")
-        if data.balanced:
-            raise Unsuitable(
-                "model.kind = 'majority' predicts the frequencies of the classes, which train.class_weights would make "
-                "equal. Leave out train.class_weights, or use 'logistic'."
-            )
+        refuse_balanced(data.balanced)
         return constant(data)

@@ -19,12 +19,14 @@ class Majority(Settings):
         import keras
         import numpy as np
 
+        from gristmill.domains.common.classification.labelled import refuse_balanced
         from gristmill.domains.text.characters import Characters
         from gristmill.domains.text.special_tokens import SPECIAL
         from gristmill.domains.text.text_classifier import Padding, TextClassifier
         from gristmill.domains.text.token_rules import Rules
         from gristmill.training.lookup_tables import constant
 
+        refuse_balanced(data.balanced)
         tokenizer = Characters([*SPECIAL, "a"], Rules("character", lower=True, punctuation="keep", lines=False))
         tokens = keras.Input((None,), dtype="int32", name="tokens")
         nothing = keras.ops.cast(keras.ops.sum(keras.ops.zeros_like(tokens), axis=1, keepdims=True), "float32")

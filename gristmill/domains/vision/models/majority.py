@@ -18,6 +18,8 @@ class Majority(Settings):
 
     def fit(self, data: "LabelledImages") -> "keras.Model":
         """Return the classifier of pixels."""
+        from gristmill.domains.common.classification.labelled import refuse_balanced
         from gristmill.domains.vision.linear_classifier import majority_classifier
 
+        refuse_balanced(data.balanced)
         return majority_classifier(data)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ def opinions(times: int = 10) -> LabelledTexts:
 def colours(times: int = 20) -> LabelledTexts:
     texts = [f"{telling} film {number}" for number in range(times) for telling in ("red", "green", "blue")]
     return LabelledTexts(texts, np.arange(3 * times) % 3, 3)
+
+
+@each_kind
+def test_balanced_classes_raise_the_recall_of_the_rare_one(kind: Any) -> None:
+    texts = [f"{'red' if number % 3 else 'blue'} film" for number in range(300)]
+    data = LabelledTexts(texts, (np.arange(300) % 9 == 1).astype(int), 2)  # of red ones, one in six
+
+    plain, balanced = (kind.fit(replace(data, balanced=one)).probabilities(["red film"])[0, 1] for one in (False, True))
+
+    assert plain < 0.2 < 0.5 < balanced
 
 
 class Fitted:

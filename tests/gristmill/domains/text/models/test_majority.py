@@ -7,6 +7,7 @@ import pytest
 
 from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.text_classifier import LabelledTexts, read
+from gristmill.errors import Unsuitable
 
 
 def test_every_text_gets_the_frequencies_of_the_classes(tmp_path: Path) -> None:
@@ -17,3 +18,8 @@ def test_every_text_gets_the_frequencies_of_the_classes(tmp_path: Path) -> None:
     for each in (model, read(tmp_path)):
         made = each.probabilities(["x", "", "a long text that is not read"])
         assert made == pytest.approx(np.array([[0.5, 0.25, 0.25, 0]] * 3))
+
+
+def test_it_refuses_class_weights() -> None:
+    with pytest.raises(Unsuitable, match=r"train\.class_weights"):
+        Majority(kind="majority").fit(LabelledTexts(["x", "y"], np.array([0, 1]), 2, balanced=True))

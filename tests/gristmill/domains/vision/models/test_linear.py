@@ -9,6 +9,7 @@ from gristmill.domains.vision import linear_classifier
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.models.linear import Histograms, LinearPixels
 from gristmill.domains.vision.models.majority import Majority
+from gristmill.errors import Unsuitable
 from helpers.small_prepared import coloured, spotted, write_prepared
 
 
@@ -34,6 +35,21 @@ def test_the_mean_colours_tell_bright_rows_apart(tmp_path: Path) -> None:
     right = [(made.argmax(axis=1) == data.labels("test")).mean() for made in found]
     assert right[0] < 0.6
     assert right[1] > 0.95
+
+
+def test_balanced_classes_raise_the_chance_of_the_rare_one(tmp_path: Path) -> None:
+    pixels, _ = spotted(40, 1)
+    labels = [int(number % 10 == 1) for number in range(40)]
+    data = write_prepared(tmp_path, {"train": (pixels, labels), "test": spotted(8, 1, seed=1)}, ["a", "b"])
+    plain, balanced = (LabelledImages.of(data, "train", balanced=one) for one in (False, True))
+    model = LinearPixels(kind="linear_pixels", side=1)
+
+    chances = [model.fit(one).predict_on_batch(data.pixels("test"))[:, 1].mean() for one in (plain, balanced)]
+
+    assert chances[0] < 0.2
+    assert chances[1] == pytest.approx(0.5, abs=0.15)
+    with pytest.raises(Unsuitable, match=r"train\.class_weights"):
+        Majority(kind="majority").fit(balanced)
 
 
 def test_gradients_do_not_see_colours(tmp_path: Path) -> None:
