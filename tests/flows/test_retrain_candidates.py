@@ -1,5 +1,6 @@
 """Retraining of a pipeline with candidates: which are trained, and the champion's recipe beside a new selection."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from gristmill.reports.retraining import write_retraining
 from gristmill.retraining.gate import judge_contest
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Drift
+from helpers.support import records
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
@@ -37,35 +39,54 @@ NAMES = ("Anna", "Bert", "Clara", "Dora", "Emil", "Frida")
 Retrain = Callable[..., Record]
 
 
-@pytest.fixture
-def retrain(tmp_path: Path) -> Retrain:
-    """Return a function that retrains on the first so many lines."""
+def retraining_in(folder: Path) -> Retrain:
+    """Return a function that retrains the project of a folder on the first so many lines."""
     from flows.retrain import retrain
 
     random = np.random.default_rng(0)
     lines = [f"{one} met {other}.\n" for one, other in random.choice(NAMES, (400, 2)).tolist()]
-    (tmp_path / "pipelines.toml").write_text(PIPELINE)
+    (folder / "pipelines.toml").write_text(PIPELINE)
 
     def call(count: int, *overrides: str) -> Record:
-        (tmp_path / "text.txt").write_text("".join(lines[:count]))
-        return Record.model_validate(retrain("play", list(overrides), str(tmp_path)))
+        (folder / "text.txt").write_text("".join(lines[:count]))
+        return Record.model_validate(retrain("play", list(overrides), str(folder)))
 
     return call
+
+
+@pytest.fixture
+def retrain(tmp_path: Path) -> Retrain:
+    return retraining_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_retraining(tmp_path_factory: pytest.TempPathFactory, parity_here: None, prefect_api: str) -> Path:
+    """The project after a first retraining on 200 lines. It must not be written to: copy it."""
+    folder = tmp_path_factory.mktemp("first")
+    retraining_in(folder)(200)
+    return folder
+
+
+@pytest.fixture
+def retrained(first_retraining: Path, tmp_path: Path) -> Retrain:
+    """As `retrain`, after the first retraining."""
+    shutil.copytree(first_retraining, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return retraining_in(tmp_path)
 
 
 def trained(record: Record) -> list[str]:
     return [label.removeprefix("train ") for label in record.stages if label.startswith("train ")]
 
 
-def test_networks_are_left_out_until_there_is_an_alarm(retrain: Retrain, tmp_path: Path) -> None:
-    first = retrain(200)
+def test_networks_are_left_out_until_there_is_an_alarm(retrained: Retrain, tmp_path: Path) -> None:
+    (first,) = records(tmp_path, "play")
 
     assert trained(first) == ["unigram", "ngram", "gru"]
     assert first.retraining
     assert (first.retraining.verdict, first.retraining.winner) == ("promoted", ["ngram"])
     assert (first.budget, first.untried) == (3600, [])
 
-    second = retrain(300)
+    second = retrained(300)
 
     assert (trained(second), second.untried) == (["unigram", "ngram"], ["gru"])
     assert second.retraining
@@ -78,18 +99,17 @@ def test_networks_are_left_out_until_there_is_an_alarm(retrain: Retrain, tmp_pat
     assert "The candidates in the winner changed 0 times over the last 2 judged retrainings." in page
 
     with patch.object(Drift, "alarms", ["an alarm"]):
-        third = retrain(400)
+        third = retrained(400)
 
     assert trained(third) == ["unigram", "ngram", "gru"]
 
 
 @pytest.mark.parametrize(("margin", "kept"), [(0.0, False), (0.99, True)])
 def test_a_new_selection_must_be_better_than_the_champions_recipe(
-    margin: float, kept: bool, retrain: Retrain, tmp_path: Path
+    margin: float, kept: bool, retrained: Retrain, tmp_path: Path
 ) -> None:
-    retrain(200)
     with patch("tasks.retraining.recipe_of", lambda *_: {"unigram": 1.0}):
-        found = retrain(300, f"gate.margin={margin}")
+        found = retrained(300, f"gate.margin={margin}")
 
     assert found.retraining
     assert found.retraining.judgement
