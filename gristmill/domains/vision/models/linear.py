@@ -24,7 +24,7 @@ class LinearPixels(Settings):
         from gristmill.domains.vision.linear_classifier import fit_linear
         from gristmill.domains.vision.pixel_features import mean_pixels
 
-        return fit_linear(data, mean_pixels(data.layout.shape.image, self.side))
+        return fit_linear(data, data.featuriser(lambda: mean_pixels(data.layout.shape.image, self.side)))
 
 
 class Histograms(Settings):
@@ -38,4 +38,4 @@ class Histograms(Settings):
         from gristmill.domains.vision.linear_classifier import fit_linear
         from gristmill.domains.vision.pixel_features import histograms
 
-        return fit_linear(data, histograms(data.layout.shape.image, self.features))
+        return fit_linear(data, data.featuriser(lambda: histograms(data.layout.shape.image, self.features)))
