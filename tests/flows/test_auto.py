@@ -296,26 +296,26 @@ def test_what_is_in_the_cache_needs_no_budget(auto: Path, command: Command) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["saved_model", "keras"])
 def test_an_average_of_every_kind_is_loaded_without_this_package_and_repeats_the_scores(
-    every_kind: Result, form: str, tmp_path: Path
+    every_kind: Result, tmp_path: Path
 ) -> None:
     """By TensorFlow and Keras alone: neither the code that fits nor LightGBM can be imported."""
     data = dataset.read(every_kind.folder("preprocess"))
     history = read_document(every_kind.bundle / "signature.json")["history"]
     np.save(tmp_path / "inputs.npy", data.view(history=history).histories(data.origins("test")))
-    script = tmp_path / "load.py"
+    script, forms = tmp_path / "load.py", ("saved_model", "model.keras")
     script.write_text(LOAD)
 
-    path = every_kind.bundle / {"saved_model": "saved_model", "keras": "model.keras"}[form]
+    paths = [every_kind.bundle / form for form in forms]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([sys.executable, script, path, tmp_path], cwd=tmp_path, env=environment, check=True, timeout=300)
+    subprocess.run([sys.executable, script, tmp_path, *paths], cwd=tmp_path, env=environment, check=True, timeout=300)
 
     scored = read_predictions(every_kind.folder("evaluate"), "test")
     names, deviation = ["model", *quantile_columns(scored)], data.layout.deviation[0]
     assert len(names) == 10
-    forecast = np.load(tmp_path / "forecast.npy").reshape(-1, len(names))
-    assert forecast / deviation == pytest.approx(scored[names].to_numpy() / deviation, abs=1e-4)
+    for form in forms:
+        forecast = np.load(tmp_path / f"{form}.npy").reshape(-1, len(names))
+        assert forecast / deviation == pytest.approx(scored[names].to_numpy() / deviation, abs=1e-4), form
 
 
 LOAD = """
@@ -333,13 +333,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-path, folder = sys.argv[1:]
+folder, *paths = sys.argv[1:]
 inputs = np.load(folder + "/inputs.npy")
-if path.endswith(".keras"):
-    forecast = keras.models.load_model(path, compile=False, safe_mode=True).predict(inputs)
-else:
-    (forecast,) = tf.saved_model.load(path).signatures["serving_default"](tf.constant(inputs)).values()
-np.save(folder + "/forecast.npy", np.asarray(forecast))
+for path in paths:
+    if path.endswith(".keras"):
+        forecast = keras.models.load_model(path, compile=False, safe_mode=True).predict(inputs)
+    else:
+        (forecast,) = tf.saved_model.load(path).signatures["serving_default"](tf.constant(inputs)).values()
+    np.save(folder + "/" + path.rpartition("/")[2] + ".npy", np.asarray(forecast))
 """
 
 

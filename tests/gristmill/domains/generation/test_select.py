@@ -26,6 +26,8 @@ from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document
 from helpers.small_writers import EVALUATE, LENGTH, write_prepared
 
+pytest_plugins = ["helpers.end_to_end"]
+
 Candidates = dict[str, CandidateArtifacts]
 MODELS = {
     "unigram": Unigram(kind="unigram"),
@@ -93,7 +95,7 @@ def test_the_candidate_with_the_fewest_bits_is_selected_alone(
 
 
 def test_the_mean_of_several_is_scored_and_exported(
-    selected: Callable[..., Path], candidates: Candidates, prepared: Path, tmp_path: Path
+    selected: Callable[..., Path], candidates: Candidates, prepared: Path, tmp_path: Path, parity_here: None
 ) -> None:
     weights = {"ngram": 0.75, "gru": 0.25}
     evaluated, exported = tmp_path / "evaluate", tmp_path / "export"
