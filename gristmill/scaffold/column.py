@@ -84,7 +84,7 @@ class SampledColumn:
     def why_constant(self) -> str:
         """Return why the values tell nothing about a row; empty if they may."""
         if self.distinct < 2:
-            return "holds one value" if self.distinct else "is empty"
+            return "has only one value" if self.distinct else "is empty"
         return "numbers the rows" if self.numbers_rows else ""
 
     @property

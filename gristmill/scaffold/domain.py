@@ -101,7 +101,7 @@ def _find_series(table: SampledTable) -> Choice:
     except NoTimes:
         return "", "no column holds times"
     except NoSeries:
-        return "", f"the times in {names} repeat, and no column names series"
+        return "", f"the times in {names} repeat, and no column identifies the series"
     except DataError as error:
         raise DataError(f"{error} If these rows are no time series, use --domain tabular.") from None
     return f"times in {names}, {times.span}", ""

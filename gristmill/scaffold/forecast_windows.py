@@ -149,8 +149,8 @@ def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None)
         _history(found, history),
         Guess("horizon", horizon, why),
         *([cut] if cut else []),
-        Guess("validation", validation, f"about {of_validation:,} of {count:,} {what}: choices are made on it"),
-        Guess("test", test, f"the last {of_test:,}{of_each}: scored, never trained on"),
+        Guess("validation", validation, f"about {of_validation:,} of {count:,} {what}: used to choose the model"),
+        Guess("test", test, f"the last {of_test:,}{of_each}: used only for the scores"),
     ]
     of_count = [size if size < 1 else size / count for size in (validation, test)]
     blocks = int((1 - of_count[1] - _MIN_TRAINING_SHARE) / of_count[0])
@@ -184,7 +184,7 @@ def _own_blocks(found: Ingested, asked: Asked, cut: Guess, forecasts: int = _MIN
         Guess("horizon", horizon, why),
         cut,
         Guess("validation", 0, "none: models are chosen on the blocks of the backtest"),
-        Guess("test", test, f"{last}: scored, never trained on"),
+        Guess("test", test, f"{last}: used only for the scores"),
     ]
     enough = f"{room[0]:,} of {len(rest):,} series have {least} observations before one"
     backtest = [

@@ -29,8 +29,8 @@ def propose(data: Data, target: str | None = None) -> Proposal:
         "source": [*data.source_guesses("files", "plain texts"), *encoding_guesses(encoding)],
         "preprocess": [
             Guess("length", 50 if characters < _SMALL_TEXT else 100, length_why),
-            Guess("validation", 0.1, "of the text: choices are made on it"),
-            Guess("test", 0.1, "of the text, its end: scored, never trained on"),
+            Guess("validation", 0.1, "of the text: used to choose the model"),
+            Guess("test", 0.1, "of the text, its end: used only for the scores"),
         ],
         "model": auto_guesses("generation"),
     }

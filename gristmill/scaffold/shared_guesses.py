@@ -43,7 +43,7 @@ def _kinds(points: Iterable[Mapping[str, Mapping[str, Any]]], few: bool) -> list
 
 def part_guesses(named: Collection[str | None]) -> list[Guess]:
     """Return the shares of the validation and test set, except for parts that the data names itself."""
-    shares = {"validation": (0.1, "choices are made on it"), "test": (TEST_SHARE, "scored, never trained on")}
+    shares = {"validation": (0.1, "used to choose the model"), "test": (TEST_SHARE, "used only for the scores")}
     return [Guess(part, share, f"of each class: {why}") for part, (share, why) in shares.items() if part not in named]
 
 

@@ -39,10 +39,10 @@ class Roles:
         """Return the settings, with the number of empty cells."""
         most = max((column.distinct for column in self.by_role["categories"]), default=0)
         reasons = {
-            "numbers": "remove those that contain the target",
+            "numbers": "remove those that reveal the target",
             "categories": f"at most {count_of(most, 'different values')}",
-            "dates": "ISO dates: the model takes year, month, weekday, hour and day",
-            "texts": "free text: the model takes the most frequent words",
+            "dates": "ISO dates: encoded as year, month, weekday, hour and day number",
+            "texts": "short texts: encoded by their most frequent words",
         }
         return [
             Guess(role, [column.name for column in columns], reasons[role] + _empty_cells(columns))
@@ -52,14 +52,14 @@ class Roles:
 
 
 def choose_roles(table: SampledTable, others: Sequence[str], reserved: Container[str]) -> Roles:
-    """Return the roles of all columns but some others; names that are reserved for predictions are left out."""
+    """Return the roles of all columns except `others`; columns with a name that predictions use are left out."""
     by_role: dict[str, list[SampledColumn]] = {"numbers": [], "categories": [], "dates": [], "texts": []}
     left_out = {}
     for column in table.columns.values():
         if column.name in others:
             continue
         if column.name in reserved:
-            left_out[column.name] = "has a name of predictions: rename it in source.prepare to use it"
+            left_out[column.name] = "has the name of an output of predict: rename it in source.prepare to use it"
         else:
             role, why_not = _role(table, column)
             if role:
@@ -77,7 +77,7 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
     if column.is_named_like_id:
         if column.is_category:
             return "categories", ""
-        return "", "has another value in each row" if column.distinct == filled else "is named like an ID"
+        return "", "has a different value in each row" if column.distinct == filled else "is named like an ID"
     if column.numbers is not None and column.cells.dtype.kind != "M":
         why_not = why_unresolved(np.asarray(column.numbers.dropna(), np.float64))
         return ("", why_not) if why_not else ("numbers", "")
@@ -104,7 +104,7 @@ def _date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | 
     bad = int(np.flatnonzero(column.cells.notna())[int((~dates).to_numpy().argmax())])
     found, where = short_repr(column.cells.iloc[bad]), table.rows.where(bad).removeprefix(f"{table.rows.name} ")
     if dates.any():
-        return "", f"holds {found} ({where}) among ISO dates: write all like {cells[dates].iloc[0]} to use it"
+        return "", f"holds {found} ({where}) among ISO dates: write all dates like {cells[dates].iloc[0]} to use it"
     return "", f"holds dates such as {found}: write them like 2024-01-31 in source.prepare"
 
 

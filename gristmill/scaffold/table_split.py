@@ -1,4 +1,4 @@
-"""Proposal how a table is split: by a column of the file, by time, by group, or at random."""
+"""Proposed split of a table: by a column of the file, by time, by group, or at random."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def part_column(table: SampledTable, target: str) -> SampledColumn | None:
 
 
 def time_column(dates: Sequence[SampledColumn], classes: SampledColumn | None) -> SampledColumn | None:
-    """Return the column of dates that orders the rows, if its name says so and no other one may be meant.
+    """Return the column of dates that orders the rows, if its name suggests it and no other column is as likely.
 
     All classes, if there are any, must be among its oldest and its newest rows.
     """
@@ -60,27 +60,27 @@ def split_guesses(
     if time:
         stamps = _times(time)
         span = f"{stamps.min():%Y-%m-%d} to {stamps.max():%Y-%m-%d}"
-        why = f'the rows have times, {span}: the newest are tested, like future rows; or "random"'
+        why = f'dates from {span}: the newest rows are the test set; "random" draws it instead'
         guesses = [Guess("split", "last", why), Guess("time", time.name, _why_time(group))]
     elif group:
         why = f"{group.distinct:,} different values in {rows:,} rows: the rows of each stay in one set"
         guesses = [Guess("group", group.name, why)]
     if "validation" not in given:
         of = f"about {round(validation * rows):,} of {rows:,} rows"
-        guesses.append(Guess("validation", validation, f"{of}: choices are made on it"))
+        guesses.append(Guess("validation", validation, f"{of}: used to choose the model"))
     if "test" not in given:
-        last = "" if time or group or part else '; split = "last" takes the last'
-        guesses.append(Guess("test", test, f"about {round(test * rows):,}: scored, never trained on{last}"))
+        last = "" if time or group or part else '; split = "last" takes the last rows'
+        guesses.append(Guess("test", test, f"about {round(test * rows):,}: used only for the scores{last}"))
     return guesses
 
 
 def _why_time(group: SampledColumn | None) -> str:
     """Return why the rows are split by this time, and not by group, with the settings for the latter."""
     if not group:
-        return "its name says so"
+        return "chosen by its name"
     name = toml_value(group.name)
     return (
-        f"its name says so. Rows of one {name} may be in several sets; to test on new ones only, write "
+        f"chosen by its name. Rows of one {name} may be in several sets; to test on new ones only, write "
         f'split = "random", group = {name} and ingest.metadata = [{name}] instead'
     )
 

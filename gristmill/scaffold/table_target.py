@@ -36,7 +36,7 @@ def choose_table_target(table: SampledTable, requested: str | None) -> tuple[Sam
     classes = [column for column in columns if column.is_category and choose_task(column).value != "regression"]
     ranks = {column: rank for column in classes if (rank := _rank(column)) is not None}
     if ranks:
-        return min(reversed(ranks), key=ranks.__getitem__), "its name says so; choose another with --target"
+        return min(reversed(ranks), key=ranks.__getitem__), "chosen by its name; choose another with --target"
     if classes and not any(column.cleaned.numbers is not None for column in columns):
         return classes[-1], "the last column of classes; choose another with --target"
     return choose_target(table, None, set(), first=False)

@@ -41,7 +41,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     roles = choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *probabilities])
     time = None if part else time_column(roles.by_role["dates"], classes)
     if time and group:
-        roles.left_out[group.name] = "names groups of rows: see preprocess.time"
+        roles.left_out[group.name] = "identifies groups of rows: see preprocess.time"
     if not roles.inputs:
         reasons = " ".join(left_out_notes(roles.left_out)) or "There is no other column."
         raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
@@ -80,8 +80,8 @@ def _mark_notes(target: SampledColumn, task: Guess) -> list[str]:
     if task.value == "regression" or marks.empty:
         return []
     return [
-        f"The class {short_repr(marks.iloc[0])} of {target.name!r} may mean that there is none "
-        f"({count_of(len(marks), 'rows')}): empty these cells in source.prepare to leave the rows out."
+        f"The class {short_repr(marks.iloc[0])} of {target.name!r} may mark a missing value "
+        f"({count_of(len(marks), 'rows')}): to leave these rows out, empty their cells in source.prepare."
     ]
 
 

@@ -15,8 +15,8 @@ from gristmill.util.toml import toml_value
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
 _MAX_COLUMNS_LISTED = 12
 _MIN_RANK_CORRELATION = 0.999
-_MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose value of a category tells their target
-_MIN_ROWS_PER_VALUE = 2  # on average; where values hardly repeat, each tells the target of its own row
+_MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose target a category determines
+_MIN_ROWS_PER_VALUE = 2  # on average; a value that does not repeat always determines the target of its row
 
 
 def check_no_target(target: str | None, instead: str) -> None:
@@ -110,7 +110,7 @@ def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
 def describe_texts(column: SampledColumn) -> str:
     """Return what a column of texts holds, and how it could be read as numbers or times if it looks like them."""
     texts = f"holds {column.distinct:,} different texts"
-    described = "has another value in each row" if column.distinct == len(column.cells) else texts
+    described = "has a different value in each row" if column.distinct == len(column.cells) else texts
     if column.numbers is not None or not column.distinct:
         return described
     texts_such_as = f"{texts} such as {short_repr(column.cells.dropna().iloc[0])}"
@@ -162,7 +162,7 @@ def leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[s
 
 
 def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
-    """Return how a column tells the target; empty if it does not."""
+    """Return how a column reveals the target; empty if it does not."""
     known = target.cells.notna().to_numpy()
     cells, values = column.cells[known].astype(object), target.cells[known].astype(object)
     if as_text(cells).equals(as_text(values)):
@@ -172,14 +172,14 @@ def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
         if (rank := abs(both["target"].corr(both["number"]))) >= _MIN_RANK_CORRELATION:
             return f"follows the target (rank correlation {rank:.4f})"
     if share := _determined_share(cells.isna(), values):
-        return f"tells the target by whether it is empty, in {share:.1%} of the rows"
+        return f"determines the target in {share:.1%} of the rows by being empty or not"
     if share := _determined_share(cells, values):
-        return f"tells the target: each of its {column.distinct:,} values goes with one, in {share:.1%} of the rows"
+        return f"determines the target in {share:.1%} of the rows, by its {column.distinct:,} values"
     return ""
 
 
 def _determined_share(cells: "pd.Series[Any]", target: "pd.Series[Any]") -> float:
-    """Return the share of rows whose cell tells the target if that is nearly all of them and not by chance, or 0."""
+    """Return the share of rows whose cell determines the target; 0 if it is low, or hardly above chance."""
     rows = pd.DataFrame({"cell": cells, "target": target}).dropna()
     if rows.empty or rows["cell"].nunique() * _MIN_ROWS_PER_VALUE > len(rows):
         return 0.0

@@ -196,7 +196,7 @@ class TrainOnExamples(Fit):
     """Training of a network on examples, such as texts, photos and rows, of which there may be few."""
 
     few_examples: Literal["train", "average", "refuse"] = (
-        "train"  # below 1,000 examples: as usual, average networks of 3 folds, or no model
+        "train"  # below 1,000 examples: train one network, average those of 3 folds, or refuse
     )
 
 

@@ -23,21 +23,21 @@ TrainNetwork = Callable[[Split | None, FitArguments], Trained]
 """Function that trains a network on a split of the examples, or on training and validation set as they are."""
 
 
-class Honest(NamedTuple):
+class HeldOutPredictions(NamedTuple):
     """Held-out predictions, and the positions of their examples."""
 
     positions: Positions
     predictions: Predictions
 
     @classmethod
-    def of(cls, splits: list[Split], predictions: list[Predictions]) -> "Honest":
+    def of(cls, splits: list[Split], predictions: list[Predictions]) -> "HeldOutPredictions":
         """Return the predictions of several splits together."""
         return cls(np.concatenate([split.predict for split in splits]), np.concatenate(predictions))
 
 
 def fit_closed_form(
     examples: LearningSet, fit: Callable[[Positions], M], predict: Callable[[M, Positions], Predictions]
-) -> tuple[M, Honest]:
+) -> tuple[M, HeldOutPredictions]:
     """Return the model fitted on training and validation set, and held-out predictions of models fitted on a part."""
 
     def fitted(positions: Positions) -> M:
@@ -47,12 +47,12 @@ def fit_closed_form(
     whole = Split(examples.training, examples.validation)
     splits = examples.folds(CLOSED_FORM_FOLDS) if examples.in_folds else [whole]
     made = [predict(fitted(split.fit), split.predict) for split in splits]
-    return fitted(examples.all), Honest.of(splits, made)
+    return fitted(examples.all), HeldOutPredictions.of(splits, made)
 
 
 def train_networks(
     examples: LearningSet, noun: str, few_examples: str, arguments: FitArguments, train: TrainNetwork
-) -> tuple[keras.Model, TrainingHistory, Honest]:
+) -> tuple[keras.Model, TrainingHistory, HeldOutPredictions]:
     """Return the network trained on the training set, its history, and predictions of the validation set.
 
     With few examples or few groups of them, unless `few_examples` = "train", a network is trained for each fold of
@@ -63,14 +63,16 @@ def train_networks(
         Unsuitable: there are fewer than 1,000 examples, and `few_examples` is "refuse".
     """
     if len(examples.all) < MIN_EXAMPLES_WITHOUT_FOLDS and few_examples == "refuse":
-        raise Unsuitable(f"needs {MIN_EXAMPLES_WITHOUT_FOLDS:,} {noun} to learn from; there are {len(examples.all):,}")
+        raise Unsuitable(
+            f"needs at least {MIN_EXAMPLES_WITHOUT_FOLDS:,} training and validation {noun}; found {len(examples.all):,}"
+        )
     if not examples.few or few_examples == "train":
         network, history, made = train(None, arguments)
-        return network, history, Honest(examples.validation, made)
+        return network, history, HeldOutPredictions(examples.validation, made)
     splits = examples.folds(NETWORK_FOLDS)
     trained = [train(split, _of_fold(arguments, number)) for number, split in enumerate(splits)]
     networks, histories, predictions = (list(column) for column in zip(*trained, strict=True))
-    return equal_average(networks), histories[0], Honest.of(splits, predictions)
+    return equal_average(networks), histories[0], HeldOutPredictions.of(splits, predictions)
 
 
 def _of_fold(arguments: FitArguments, number: int) -> FitArguments:

@@ -1,10 +1,10 @@
-"""Kinds that are fitted without gradient descent, fold by fold and then on all rows to learn from."""
+"""Kinds that are fitted without epochs: on each fold, and then on the training and validation set."""
 
 from typing import Protocol, Self, runtime_checkable
 
 import keras
 
-from gristmill.domains.common.fold_training import Honest, fit_closed_form
+from gristmill.domains.common.fold_training import HeldOutPredictions, fit_closed_form
 from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
@@ -21,8 +21,10 @@ class Tuned(Protocol):
         ...
 
 
-def fit(model: ClosedForm, data: Prepared) -> tuple[keras.Model, Honest]:
-    """Return the network of a kind in closed form, fitted on training and validation set, and held-out predictions.
+def fit(model: ClosedForm, data: Prepared) -> tuple[keras.Model, HeldOutPredictions]:
+    """Return the network of a kind that is fitted without epochs, and its held-out predictions.
+
+    The network is fitted on the training and validation set.
 
     Raises:
         Unsuitable: the kind cannot be fitted to the data.

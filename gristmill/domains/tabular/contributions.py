@@ -45,7 +45,7 @@ def log_odds(probabilities: Values) -> Values:
 
 
 def typical_rows(predict: Predict, rows: Inputs) -> Inputs:
-    """Return at most 100 of some rows, whose predictions are spread like those of all rows."""
+    """Return at most 100 of the rows, whose predictions are distributed like those of all rows."""
     outputs = predict(rows)
     ranked = rows[np.lexsort((outputs.max(axis=1), outputs.argmax(axis=1)))]  # class by class; numbers have one output
     count = min(len(ranked), _MAX_ORDERS)

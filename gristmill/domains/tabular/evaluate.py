@@ -68,14 +68,14 @@ def evaluate(
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_evaluate(evaluate, data.labelled)
-    predicted = {MODEL: honest_predictions(train, data)}
-    predicted |= {name: honest_predictions(one.train, data) for name, one in tried.items()}
+    predicted = {MODEL: held_out_predictions(train, data)}
+    predicted |= {name: held_out_predictions(one.train, data) for name, one in tried.items()}
 
     def predict(baseline: Any) -> ByPart:
-        fitted, (rows, honest) = closed_form.fit(baseline, data)
+        fitted, (rows, unseen) = closed_form.fit(baseline, data)
         predicted = {part: predict_target(fitted, data.inputs_at(at)) for part, at in scored_rows(data).items()}
-        honest, is_validation = honest[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
-        return predicted | {"validation": honest[is_validation], HELD_OUT: honest}
+        unseen, is_validation = unseen[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
+        return predicted | {"validation": unseen[is_validation], HELD_OUT: unseen}
 
     predicted |= fit_baselines(CLASS_BASELINES if data.layout.classes else BASELINES, tried, predict)
     if microseconds is not None:
@@ -119,8 +119,8 @@ def _score_classes(
     return {f"{part}_rows": len(of_part) for part, of_part in rows.items()} | {"likely_wrong_labels": len(wrong_labels)}
 
 
-def honest_predictions(folder: Path, data: Prepared) -> ByPart:
-    """Return a trained model's predictions of the rows to score, those of the validation set by a fit without it."""
+def held_out_predictions(folder: Path, data: Prepared) -> ByPart:
+    """Return predictions of the rows to score; for the validation set, of a model that was not fitted on it."""
     network = saved_network.read(folder)
     predicted = {part: predict_target(network, data.inputs_at(rows)) for part, rows in scored_rows(data).items()}
     if data.layout.classes:

@@ -12,7 +12,7 @@ from gristmill.util.table_io import read_table, write_table
 
 
 def learning_set(data: Prepared) -> LearningSet:
-    """Return the rows to learn from, by their positions in the table."""
+    """Return the positions in the table of the training and validation rows."""
     both = np.sort(np.concatenate([data.at("train"), data.at("validation")]))
     groups = None if data.groups is None else data.groups[both]
     labels = data.labels[both] if data.layout.classes else None if groups is None else np.zeros(len(both), np.int64)

@@ -66,7 +66,7 @@ def choose(data: Prepared) -> Choice:
 
 
 def _left_out_errors(vectors: Rows, inverse: Values, target: Values, groups: list[Positions] | None) -> Values:
-    """Return the error of each row, (rows,), by a fit without it, or without its group.
+    """Return the leave-one-out error of each row, (rows,), or the error if its group is left out.
 
     The kernel with the penalty is given by its eigenvectors, in columns, and the inverse of its eigenvalues.
     """

@@ -23,7 +23,9 @@ from gristmill.util.table_io import read_document, read_table
 logger = logging.getLogger(__name__)
 
 MAX_ENCODED_NAMES = 1000  # of a category, the most frequent; each becomes an encoded column
-_MIN_COUNT = 2  # rows with a name; rarer names are encoded like unknown ones, which thereby have rows to learn from
+_MIN_COUNT = (
+    2  # rows with a name; rarer names share the column of unknown ones, which would otherwise be empty in training
+)
 _WORD = r"[^\s!-/:-@\[-`{-~]"  # the encoder removes punctuation of ASCII
 _MAX_WORDS, _ROWS_PER_WORD = 300, 10  # of a column of texts: one for so many rows
 
@@ -76,7 +78,7 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
     dates, texts = ([name for name in summary[role] if name not in left_out] for role in ("dates", "texts"))
     if len(left_out) == len(every):
         reasons = "; ".join(f"{name!r} {why}" for name, why in left_out.items())
-        raise DataError(f"no column to predict {target!r} from: {reasons}. Give the table other columns.")
+        raise DataError(f"no column to predict {target!r} from: {reasons}. Add other columns to the table.")
     measures = measured(train, used["numbers"], dates)
     for name in used["numbers"]:
         if said := why_unresolved(np.asarray(measures[name].dropna(), np.float64)):
@@ -129,7 +131,7 @@ def why_useless(cells: "pd.Series[Any]", is_category: bool) -> str:
         value = counts.index[0]
         return "is empty" if value == "" or pd.isna(value) else "has the same value in all training rows"
     if is_category and counts.iloc[0] < _MIN_COUNT:
-        return "has another value in each training row"
+        return "has a different value in each training row"
     return ""
 
 

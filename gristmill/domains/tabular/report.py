@@ -1,4 +1,4 @@
-"""Report on a table: of numbers, predictions against truth and residuals; of classes, that of all classifiers."""
+"""Report on a table: for numbers, predictions and residuals; for classes, the report of all classifiers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,8 +128,8 @@ def dependence_sections(evaluated: Path, data: Prepared) -> Iterator[Section]:
     label = f"probability of {classes[1]}" if len(classes) == 2 else "probability" if classes else data.layout.target
     note = (
         "The mean prediction for rows of the test set in which one feature is set to the value on the x-axis. All "
-        f"panels have the same scale. At most {MAX_FEATURES} features, the most important first. Features that depend "
-        "on each other make combinations that never occur."
+        f"panels have the same scale. At most {MAX_FEATURES} features, the most important first. If features "
+        "depend on each other, some of these rows would never occur."
     )
     if (table["number"].isna() & (table["name"] == "")).any():
         note += " A dotted line is the prediction for an empty cell."
@@ -143,7 +143,7 @@ def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> I
     """Yield the errors on the test set by the names of each category."""
     tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
     if tables:
-        note = f"Mean absolute error on the test set, the largest first; at most {MAX_NAMES} names of a category."
+        note = f"Mean absolute error on the test set, the largest first; at most {MAX_NAMES} values of a category."
         yield Section("Error by category", note, tables=tables)
 
 
@@ -183,4 +183,4 @@ def names_table(summary: dict[str, Any]) -> Table:
     for column, category in summary["names"].items():
         frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
         rows.append([column, missing_count(summary, column), f"{category['different']:,}", frequent])
-    return Table("Categories", ["", "missing", "names", "most frequent"], rows, words=True)
+    return Table("Categories", ["", "missing", "values", "most frequent"], rows, words=True)

@@ -63,10 +63,10 @@ def _select_regressors(
     def loss(predicted: Predictions) -> Predictions:
         return np.asarray(np.abs(predicted - truth))
 
-    honest: dict[str, Values] = {name: np.array(series[rows], np.float64) for name, series in predictions.items()}
+    predicted_by: dict[str, Values] = {name: np.array(series[rows], np.float64) for name, series in predictions.items()}
     on = "validation" if (data.parts[rows] == "validation").all() else "folds"
-    chosen = choose(candidates, honest, loss, settings, metric="mae", on=on, predict_one=predict_one)
-    held_out.write(data, rows, weighted_average(honest, chosen.weights), out)
+    chosen = choose(candidates, predicted_by, loss, settings, metric="mae", on=on, predict_one=predict_one)
+    held_out.write(data, rows, weighted_average(predicted_by, chosen.weights), out)
     chosen.write(candidates, out)
     return chosen
 

@@ -14,20 +14,20 @@ Part = NonNegativeInt | Share  # number of rows, or their share
 
 _OF_NUMBERS = ("predicted", "because", "base_value")
 ANSWER_COLUMNS = {"regression": _OF_NUMBERS, "classification": (*_OF_NUMBERS, "probability", "set")}
-"""Columns that an answer adds to the inputs, by task; those of classes also have `p_<class>`."""
+"""Columns that a prediction adds to the inputs, by task; for classes, there is also `p_<class>`."""
 
 
 class Ingest(Settings):
-    """Task, and roles of the source's columns. A cell may be empty, except in the target."""
+    """Task, and roles of the source's columns. Cells may be empty; rows without a target are left out."""
 
-    target: Column  # column to predict; rows without it are left out
+    target: Column  # column to predict
     task: Literal["regression", "classification"] = "regression"  # predict a number, or a class
     numbers: Columns = ()  # columns of numbers to predict from
     categories: Columns = ()  # columns of categories to predict from, such as names, codes, true and false
     dates: Columns = ()  # columns of ISO dates or times to predict from, such as 2024-03-01 or 2024-03-01T16:30
-    texts: Columns = ()  # columns of short texts to predict from, by their most frequent words
-    part: OptionalColumn = None  # column of train, validation or test
-    metadata: Columns = ()  # other columns to keep, such as those for preprocess.group
+    texts: Columns = ()  # columns of short texts to predict from; encoded by their most frequent words
+    part: OptionalColumn = None  # column that names the set of each row: train, validation or test
+    metadata: Columns = ()  # columns to keep without predicting from them, such as preprocess.group
     quarantine: AnyShare = 0.0  # maximum share of unusable rows to set aside; with more, a run fails
     max_lost: AnyShare = 0.05  # maximum share of the last successful run's rows that may be missing before a run fails
 
@@ -53,13 +53,13 @@ class Schema(TableSchema):
 class Preprocess(Settings):
     """Split of the rows, and scaling of the numbers."""
 
-    validation: Part = 0.1  # rows of the validation set, on which choices are made; 0 for none
-    test: Annotated[int, Field(gt=0)] | Share = 0.2  # rows of the test set, used for scores only
-    split: Literal["random", "last"] = "random"  # random: drawn by the seed, class by class; last: the last rows
-    time: OptionalColumn = None  # dates or numbers that order rows for split = "last"; rows of one time are in one set
-    group: OptionalColumn = None  # column, such as the customer; the rows of each value stay in one set
+    validation: Part = 0.1  # number or share of rows for choosing the model; 0 for none
+    test: Annotated[int, Field(gt=0)] | Share = 0.2  # number or share of rows used only for the scores
+    split: Literal["random", "last"] = "random"  # random: stratified by class; last: the last rows are the test set
+    time: OptionalColumn = None  # column of dates or numbers that orders rows for split = "last"
+    group: OptionalColumn = None  # column, such as the customer; all rows with the same value stay in one set
     seed: NonNegativeInt = 42  # seed of the random split
-    scale: Literal["standard", "none"] = "standard"  # standard: numbers and target have mean 0, deviation 1 in training
+    scale: Literal["standard", "none"] = "standard"  # standardise numbers and target for networks, or not
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Preprocess":
@@ -71,9 +71,9 @@ class Preprocess(Settings):
 
 
 class Train(TrainOnExamples):
-    """Training of the network."""
+    """Training of a network. Of these settings, other kinds of models use only `class_weights`."""
 
-    loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised numbers; the loss of classes is cross-entropy
+    loss: Literal["huber", "mae", "mse"] = "mse"  # loss on the standardised target; classes have cross-entropy
     class_weights: Literal["balanced"] | None = None  # weight rows so that all classes count equally; omit for none
 
 
@@ -83,7 +83,7 @@ class Export(Settings):
     formats: Annotated[  # export formats; each is reloaded and compared with the scored predictions
         tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # maximum parity difference, of a probability or in deviations of the target
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference, of a probability or in standard deviations
 
 
 TABLES: dict[str, type[Settings] | str] = {

@@ -28,8 +28,8 @@ def split(
 ) -> tuple[Parts, Groups | None]:
     """Return the part of each row, and the groups that stay in one part if there are any.
 
-    The column `part` names the part of some rows, if there is one; the others are divided: at random, in equal shares
-    of each class, or such that the last rows are tested, those before them validate, and those before learn. `labels`
+    The column `part` names the part of some rows, if there is one; the others are split at random, stratified
+    by class, or in order: first the training set, then the validation set, and the last rows are the test set. `labels`
     are positions of classes, (rows,), or zeros if the target is a number. `when` are the times of the rows, ascending;
     rows of one time stay in one part.
 
@@ -61,9 +61,9 @@ def _last(given: Parts, settings: Preprocess, when: npt.NDArray[np.int64]) -> Pa
             parts[pool[is_later]], pool = part, pool[~is_later]
     if len(pool) < 2:
         raise DataError(
-            f"preprocess.time: {count_of(len(pool), 'rows')} left to train on, because rows of one time stay in one "
-            f"set, and column {settings.time!r} has {count_of(len(np.unique(when)), 'different times')}. Set smaller "
-            "parts in the table 'preprocess', or name a column with more times."
+            f"preprocess.time: {count_of(len(pool), 'rows')} left to train on, because rows with the same time "
+            f"stay in one set, and column {settings.time!r} has {count_of(len(np.unique(when)), 'different times')}. "
+            "Set a smaller preprocess.validation or preprocess.test, or use a column with more times."
         )
     return parts
 
@@ -86,8 +86,8 @@ def _check_count(given: Parts, settings: Preprocess) -> None:
         takes = " and ".join(f"{part} takes {size}" for part, size in sorted(sizes.items(), reverse=True))
         taken = f", of which {takes}" if sizes else ""
         raise DataError(
-            f"the table has {count_of(count, 'rows')} to learn from{taken}: fewer than two are left "
-            "to train on. Give it more rows, or set smaller parts in the table 'preprocess'."
+            f"the table has {count_of(count, 'rows')} to train on{taken}: fewer than two are left. Add rows, or set a "
+            "smaller preprocess.validation or preprocess.test."
         )
 
 

@@ -1,4 +1,4 @@
-"""Scale on which a kind in closed form learns the target: standardised, or the standardised logarithm of it."""
+"""Scale on which a model learns the target: standardised, or the standardised logarithm of it."""
 
 from dataclasses import dataclass
 

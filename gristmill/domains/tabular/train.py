@@ -1,4 +1,4 @@
-"""Train: fit a model of raw rows, in closed form or by gradient descent, and predict rows that it was not fitted on."""
+"""Train: fit a model of raw rows, with or without epochs, and predict rows that it was not fitted on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,9 +39,8 @@ def train(
 ) -> dict[str, int]:
     """Fit the model on the training rows; with `patience`, choose the epoch on the validation rows.
 
-    A kind in closed form is fitted again on training and validation set, after it has predicted the latter. With few
-    rows it predicts all of them, fold by fold; so does the average of several networks, if `train.few_examples` asks
-    for it.
+    A kind without epochs predicts the validation set, and is then fitted again on the training and validation set. With
+    few rows, it predicts all of them by cross-validation. With `train.few_examples`, networks do so too.
 
     Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and `validation.parquet`, predictions of
     rows that the model was not fitted on.
@@ -53,9 +52,9 @@ def train(
     """
     data = replace(dataset.read(preprocess), balanced=train.class_weights is not None)
     if data.balanced and not data.layout.classes:
-        raise RequestError("train.class_weights weighs classes, but ingest.task is 'regression'. Leave it out.")
+        raise RequestError("train.class_weights is for classes, but ingest.task is 'regression'. Leave it out.")
     if isinstance(model, ClosedForm):
-        (network, honest), history = closed_form.fit(model, data), TrainingHistory()
+        (network, predictions), history = closed_form.fit(model, data), TrainingHistory()
     else:
 
         def train_one(split: Split | None, arguments: FitArguments) -> Trained:
@@ -64,8 +63,8 @@ def train(
             return network, history, predict_target(network, learned.inputs_at(learned.at("validation")))
 
         rows = held_out.learning_set(data)
-        network, history, honest = train_networks(rows, "rows", train.few_examples, arguments, train_one)
-    held_out.write(data, *honest, out)
+        network, history, predictions = train_networks(rows, "rows", train.few_examples, arguments, train_one)
+    held_out.write(data, *predictions, out)
     return write_trained(network, history, out)
 
 
@@ -93,7 +92,7 @@ def train_network(
 
 
 class _Lessons(NamedTuple):
-    """What a network learns of each row, and its loss."""
+    """Target of each row for a network, and its loss."""
 
     wanted: npt.NDArray[Any]  # (rows, …): scaled targets, or positions of classes
     batch: Callable[[tf.Tensor, tf.Tensor], Batch]

@@ -39,14 +39,14 @@ Mask = npt.NDArray[np.bool_]  # (rows,)
 
 @dataclass(frozen=True)
 class _Goal:
-    """What trees learn of the target: its value on a scale, or its class."""
+    """Target that trees are fitted to: a value on a scale, or a class."""
 
     objective: Any
     scale: TargetScale | None = None  # of a number
     classes: int = 0
 
     def wanted(self, data: Prepared) -> npt.NDArray[Any]:
-        """Return what trees learn of each row, (rows,)."""
+        """Return the target of each row that trees are fitted to, (rows,)."""
         return self.scale.scaled(data.truth) if self.scale else data.labels
 
     def error(self, raw: npt.NDArray[Any], truth: Values) -> float:
@@ -164,7 +164,7 @@ def feature_network(data: Prepared) -> keras.Model:
 
 
 def _targets_of_names(data: Prepared) -> list[Values]:
-    """Return the targets whose means stand for the names of a category, each (rows,)."""
+    """Return the targets whose means encode the names of a category, each (rows,)."""
     classes = len(data.layout.classes)
     if not classes:
         return [data.truth]
@@ -180,7 +180,7 @@ def name_means(found: npt.NDArray[np.object_], target: Values, names: list[str])
     counts = np.bincount(codes, minlength=len(names) + 1)
     sums = np.bincount(codes, weights=target - target.mean(), minlength=len(names) + 1)
     means: Values = sums / (counts + _SMOOTHING)
-    means[0] = 0.0  # rare names do not tell what an unknown one is like
+    means[0] = 0.0  # rare names say nothing about an unknown one
     return means
 
 
@@ -224,14 +224,16 @@ def _fit(
         seed=settings.seed,
     )
     wanted, weights = goal.wanted(data)[rows], data.weights_at(rows)
-    return TreeFit(_honest_features(data, rows, features), wanted, options, weights=weights)
+    return TreeFit(_out_of_fold_features(data, rows, features), wanted, options, weights=weights)
 
 
-def _honest_features(data: Prepared, rows: Positions, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the features of rows to fit on, where the means of rare names come from the other folds of these rows.
+def _out_of_fold_features(
+    data: Prepared, rows: Positions, features: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the features of rows to fit on, with rare names target-encoded on the other folds of these rows.
 
-    Otherwise a rare name would tell the row's own target. The means of frequent names stay as they are: differences
-    between folds would be noise that trees fit.
+    Otherwise the encoding of a rare name would reveal the row's own target. The means of frequent names stay as they
+    are: differences between folds would be noise that trees fit.
     """
     made, layout, targets = features[rows], data.layout, _targets_of_names(data)
     groups = None if data.groups is None else data.groups[rows]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification.held_out import learning_rows, learning_set, write_held_out
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
-from gristmill.domains.common.fold_training import Honest, Trained, fit_closed_form, train_networks
+from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, fit_closed_form, train_networks
 from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
@@ -52,18 +52,20 @@ def train(
     """
     data = dataset.read(preprocess)
     if isinstance(model, ClosedForm):
-        (fitted, honest), history = (
+        (fitted, predictions), history = (
             fit_on_texts(model, data, ingest, train.class_weights is not None),
             TrainingHistory(),
         )
     else:
-        fitted, history, honest = _train_network(model, train, data, files, arguments)
-    write_held_out(data, *honest, out)
+        fitted, history, predictions = _train_network(model, train, data, files, arguments)
+    write_held_out(data, *predictions, out)
     fitted.write(out)
     return {"parameters": fitted.parameters} | write_history(history, out)
 
 
-def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path, balanced: bool) -> tuple[TextClassifier, Honest]:
+def fit_on_texts(
+    model: ClosedForm, data: Prepared, ingest: Path, balanced: bool
+) -> tuple[TextClassifier, HeldOutPredictions]:
     """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions.
 
     If `balanced`, texts are weighted so that all classes count equally.
@@ -84,7 +86,7 @@ def fit_on_texts(model: ClosedForm, data: Prepared, ingest: Path, balanced: bool
 
 def _train_network(
     model: Model, settings: Train, data: Prepared, files: Sequence[Path], arguments: FitArguments
-) -> tuple[TextClassifier, TrainingHistory, Honest]:
+) -> tuple[TextClassifier, TrainingHistory, HeldOutPredictions]:
     """Return the classifier, the history of its training, and its held-out predictions."""
 
     def train_one(split: Split | None, arguments: FitArguments) -> Trained:
@@ -97,10 +99,10 @@ def _train_network(
         return network, history, probabilities_of(network, learned, "validation")
 
     examples, few = learning_set(data), settings.few_examples
-    network, history, honest = train_networks(examples, "texts", few, arguments, train_one)
+    network, history, predictions = train_networks(examples, "texts", few, arguments, train_one)
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
-    return TextClassifier.of(data.tokenizer(), padding, network), history, honest
+    return TextClassifier.of(data.tokenizer(), padding, network), history, predictions
 
 
 def build(model: Model, files: Sequence[Path], data: Prepared) -> keras.Model:

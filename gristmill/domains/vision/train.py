@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.held_out import learning_set, write
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.fold_training import Honest, Trained, fit_closed_form, train_networks
+from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, fit_closed_form, train_networks
 from gristmill.domains.common.folds import Positions, Split
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
@@ -68,17 +68,17 @@ def train(
     if isinstance(model, PretrainedModel):
         model = model.located(files)
     if isinstance(model, ClosedForm):
-        network, honest = fit_on_images(model, data, train.class_weights is not None)
+        network, predictions = fit_on_images(model, data, train.class_weights is not None)
         history = TrainingHistory()
     else:
         if changes_images(augment):
             np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
-        network, history, honest = _train_network(model, augment, train, data, files, arguments, out)
-    write_held_out(data, *honest, out)
+        network, history, predictions = _train_network(model, augment, train, data, files, arguments, out)
+    write_held_out(data, *predictions, out)
     return write_trained(network, history, out)
 
 
-def fit_on_images(model: ClosedForm, data: Prepared, balanced: bool) -> tuple[keras.Model, Honest]:
+def fit_on_images(model: ClosedForm, data: Prepared, balanced: bool) -> tuple[keras.Model, HeldOutPredictions]:
     """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions.
 
     If `balanced`, images are weighted so that all classes count equally.
@@ -104,7 +104,7 @@ def _train_network(
     files: Sequence[Path],
     arguments: FitArguments,
     out: Path,
-) -> tuple[keras.Model, TrainingHistory, Honest]:
+) -> tuple[keras.Model, TrainingHistory, HeldOutPredictions]:
     """Return the network from pixels to probabilities, the history of its training, and its held-out predictions."""
 
     def train_one(split: Split | None, arguments: FitArguments) -> Trained:

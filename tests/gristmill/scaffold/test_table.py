@@ -347,8 +347,8 @@ def test_columns_that_tell_nothing_are_known(tmp_path: Path) -> None:
 
     assert table.column("row").why_useless == "numbers the rows"
     assert table.column("customer_id").why_useless == "numbers the rows"
-    assert table.column("same").why_useless == "holds one value"
-    assert table.column("few").why_useless == "holds one value"
+    assert table.column("same").why_useless == "has only one value"
+    assert table.column("few").why_useless == "has only one value"
     stray = table.column("stray")
     assert stray.cells[stray.bad].tolist() == ["2 kg"]
     with pytest.raises(DataError, match=r"no column 'other'\. Columns: 'row', 'customer_id'"):

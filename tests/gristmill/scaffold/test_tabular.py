@@ -80,12 +80,12 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
     }
     assert draft.notes == [
         "Not used: 'id', which numbers the rows.",
-        "Not used: 'name', which has another value in each row.",
-        "Not used: 'country', 'empty', each of which holds one value.",
+        "Not used: 'name', which has a different value in each row.",
+        "Not used: 'country', 'empty', each of which has only one value.",
         "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells to use it.",
     ]
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
-    assert whys["numbers"] == "remove those that contain the target; 1 empty cell in 'age'"
+    assert whys["numbers"] == "remove those that reveal the target; 1 empty cell in 'age'"
     assert whys["task"] == "59 different numbers"
     assert whys["target"] == "the last of 3 numeric columns; choose another with --target"
 
@@ -157,7 +157,7 @@ def test_typed_columns(tmp_path: Path) -> None:
     assert draft.tables["ingest"][1].why == "30 '0', 30 '1'; \"regression\" predicts a number"
     assert draft.notes == [
         "Not used: 'rate', which holds 'inf' among numbers: empty such cells to use it.",
-        "Not used: 'customer_id', which names groups of rows: see preprocess.time.",
+        "Not used: 'customer_id', which identifies groups of rows: see preprocess.time.",
     ]
     with pytest.raises(DataError, match="row 1, column 'rate': expected a number, found 'inf'"):
         propose(data, "rate")
@@ -170,7 +170,7 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
         proposed(COLUMNS, target="name")
     with pytest.raises(
         DataError,
-        match=r"column 'country' holds one value, 'de': there is nothing to predict\. Fix it, or choose another",
+        match=r"column 'country' has only one value, 'de': there is nothing to predict\. Fix it, or choose another",
     ):
         proposed(COLUMNS, target="country")
     with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
@@ -239,7 +239,7 @@ def test_another_way_of_writing_two_values_is_named(proposed: Propose) -> None:
     columns = {"size": np.arange(80) % 7, "state": ["gone" if one else "here" for one in sold], "sold": sold}
 
     assert proposed(columns).notes[-1] == (
-        "Possible leak: 'state' tells the target: each of its 2 values goes with one, in 100.0% of the rows. "
+        "Possible leak: 'state' determines the target in 100.0% of the rows, by its 2 values. "
         "Leave it out unless you know it before the target 'sold'."
     )
 
@@ -324,8 +324,8 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
     assert (roles["dates"], roles["texts"]) == (["hired"], ["note"])
     assert roles["categories"] == ["town", "nation", "checked"]
     assert [note.removeprefix("Not used: ") for note in draft.notes] == [
-        "'day', which holds '31.12.2024' (row 152) among ISO dates: write all like 2024-01-01T00:00 to use it.",
-        "'paid', which holds '31.12.2024' (row 12) among ISO dates: write all like 2024-01-01T00:00 to use it.",
+        "'day', which holds '31.12.2024' (row 152) among ISO dates: write all dates like 2024-01-01T00:00 to use it.",
+        "'paid', which holds '31.12.2024' (row 12) among ISO dates: write all dates like 2024-01-01T00:00 to use it.",
         "'sent', which holds dates such as '01.01.2024': write them like 2024-01-31 in source.prepare.",
         "'visits', which holds 'inf' among numbers: empty such cells to use it.",
         "'shop_id', which is named like an ID.",
@@ -338,7 +338,7 @@ def test_names_of_predictions_are_no_inputs(proposed: Propose) -> None:
     draft = proposed({"rooms": COLUMNS["rooms"], "town": ["Ulm", "Bonn", "Bonn"] * 20} | names, target="town")
 
     assert draft.values()["ingest"]["numbers"] == ["rooms", "p_Rome"]
-    assert draft.notes[0].startswith("Not used: 'set', 'p_Ulm', each of which has a name of predictions: rename it in ")
+    assert draft.notes[0].startswith("Not used: 'set', 'p_Ulm', each of which has the name of an output of predict: ")
 
 
 def split(draft: Proposal) -> dict[str, Any]:
@@ -350,12 +350,12 @@ def test_rows_with_times_are_split_by_time(proposed: Propose) -> None:
     draft = proposed(sales, target="price")
 
     assert split(draft) == {"split": "last", "time": "ordered_at"}
-    assert draft.tables["preprocess"][0].why.startswith("the rows have times, 2024-01-01 to 2024-01-09: the newest are")
+    assert draft.tables["preprocess"][0].why.startswith("dates from 2024-01-01 to 2024-01-09: the newest rows are")
     assert draft.tables["preprocess"][1].why == (
-        'its name says so. Rows of one "customer_id" may be in several sets; to test on new ones only, write '
+        'chosen by its name. Rows of one "customer_id" may be in several sets; to test on new ones only, write '
         'split = "random", group = "customer_id" and ingest.metadata = ["customer_id"] instead'
     )
-    assert "Not used: 'customer_id', which names groups of rows: see preprocess.time." in draft.notes
+    assert "Not used: 'customer_id', which identifies groups of rows: see preprocess.time." in draft.notes
     assert split(proposed(sales | {"late": [0] * 190 + [1] * 10}, target="late")) == {"group": "customer_id"}
 
 
@@ -391,8 +391,8 @@ def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> N
 
     assert draft.tables["ingest"][0].why == "as requested; rows without it are left out: 50 of 200"
     assert draft.notes == [
-        "The class 'NA' of 'sick' may mean that there is none (50 rows): empty these cells in source.prepare to leave "
-        "the rows out."
+        "The class 'NA' of 'sick' may mark a missing value (50 rows): to leave these rows out, empty their cells in "
+        "source.prepare."
     ]
 
 
@@ -401,7 +401,7 @@ def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> N
     [
         (
             ["a"] * ROWS,
-            "the column 'sick' holds one value, 'a': there is nothing to predict. Fix it, or",
+            "the column 'sick' has only one value, 'a': there is nothing to predict. Fix it, or",
         ),
         (
             [None] * ROWS,
@@ -424,9 +424,9 @@ def test_an_input_that_tells_the_class_is_named_once(proposed: Propose, caplog: 
     notes = proposed(CASES | leaks, target="sick").notes
 
     assert [note.partition(". Leave")[0] for note in notes] == [
-        "Possible leak: 'code' tells the target: each of its 2 values goes with one, in 100.0% of the rows",
+        "Possible leak: 'code' determines the target in 100.0% of the rows, by its 2 values",
         "Possible leak: 'copy' equals the target in all rows",
-        "Possible leak: 'cured' tells the target by whether it is empty, in 100.0% of the rows",
+        "Possible leak: 'cured' determines the target in 100.0% of the rows by being empty or not",
     ]
     assert caplog.messages == []
 

@@ -221,7 +221,8 @@ def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed:
 
     assert proposed(columns).values()["ingest"]["target"] == "x"
     assert proposed(columns, target="y").values()["ingest"]["target"] == "y"
-    for name, why in (("same", "holds one value"), ("name", "holds texts such as"), ("date", "holds times or names")):
+    problems = {"same": "has only one value", "name": "holds texts such as", "date": "holds times or names"}
+    for name, why in problems.items():
         with pytest.raises(DataError, match=f"{name!r}.*{why}"):
             proposed(columns, target=name)
 
@@ -505,7 +506,7 @@ def test_a_column_with_holes_of_its_own_is_not_tested(proposed: Propose) -> None
             "row 41, column 'y': expected a number, found 'much'",
         ),
         ({"date": DAYS[:8].strftime("%Y-%m-%d"), "y": values(8)}, "8 times are too few"),
-        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [3] * 40}, "'y' holds one value"),
+        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [3] * 40}, "'y' has only one value"),
         (
             {"date": [DAYS[at * at % 97].strftime("%Y-%m-%d") for at in range(40)], "y": values(40)},
             "have no regular distance. Make them regular",

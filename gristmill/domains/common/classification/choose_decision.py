@@ -1,4 +1,4 @@
-"""Choose how a classifier decides, on held-out predictions: its threshold, and the limits of its sets of classes.
+"""Choose the threshold and the limits of conformal prediction sets, on held-out predictions.
 
 A set contains each class whose probability reaches the limit of this class: the k-th smallest probability of the class
 among its n held-out examples, k = floor((n + 1) (1 - coverage)). So a new example of the class is covered with at least
@@ -27,7 +27,7 @@ from gristmill.runs.scores import MODEL
 
 
 def headline_of(settings: Evaluate) -> str:
-    """Return the metric of the headline: that of the threshold, or F1 if this is a number."""
+    """Return the headline metric: the metric that chooses the threshold, or F1 if the threshold is a number."""
     if settings.threshold is None:
         return "accuracy"
     return "recall" if settings.threshold == "balanced_accuracy" else "f1"

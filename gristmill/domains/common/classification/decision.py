@@ -1,4 +1,4 @@
-"""Decision of a classifier: how probabilities become a class, and a set of classes that contains the true one."""
+"""Decision of a classifier: the predicted class and the conformal prediction set, from probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -30,9 +30,10 @@ def wrong_label_sections(evaluate: Path) -> Iterator[Section]:
         return
     count = len(pd.read_csv(evaluate / wrong_labels.FILE, usecols=["part"]))
     note = (
-        "Examples that were not trained on, and of which the model is confident that another class is right (confident "
-        f"learning, Northcutt et al. 2021). The model errs, too: check each before you change it. All {count:,} are in "
-        f"{Path(*evaluate.parts[-3:]).as_posix()}/{wrong_labels.FILE} in the store."  # STAGE/KEY[:2]/KEY
+        "Examples that the model was not trained on, where it is confident that another class is right (confident "
+        "learning, Northcutt et al. 2021). It can be wrong: check each label before you change it. "
+        f"All {count:,} are in {Path(*evaluate.parts[-3:]).as_posix()}/"  # STAGE/KEY[:2]/KEY
+        f"{wrong_labels.FILE} in the store."
     )
     rows = rows.rename(columns={"predicted": "likely"}).assign(part=rows["part"].map(PART_NAMES))
     yield Section("Likely wrong labels", note, tables=[_table("", rows, ["label", "likely", "probability", "part"])])

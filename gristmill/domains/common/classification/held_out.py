@@ -21,7 +21,7 @@ def learning_rows(data: LabelledDataset) -> pd.DataFrame:
 
 
 def learning_set(data: LabelledDataset) -> LearningSet:
-    """Return the examples to learn from, by their positions in `learning_rows`."""
+    """Return the positions in `learning_rows` of the training and validation examples."""
     rows = learning_rows(data)
     training, validation = np.split(np.arange(len(rows)), [len(data.rows("train"))])
     groups = rows[TOGETHER].to_numpy(np.int64) if TOGETHER in rows else None

@@ -83,8 +83,8 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, whi
     of_target = f" of the target {target!r}" if target else ""
     if len(classes) < 2:
         raise DataError(
-            f"all {len(index)} {example}s are of one class{of_target}, {classes[0]!r}: there is nothing to tell apart. "
-            f"Add {example}s of another class."
+            f"all {len(index)} {example}s are of one class{of_target}, {classes[0]!r}: a classifier needs at least "
+            f"two. Add {example}s of another class."
         )
     to_be_split = not (index["part"] == "test").any()
     remedy = "or leave the class out"

@@ -116,7 +116,7 @@ def confusion_section(evaluation: Evaluation) -> Section:
     note = (
         "The test set, coloured by the share of the true class. Precision is the share of the predictions of a class "
         f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}\n"
-        f"Below are examples of {count_of(len(cells), 'cells')}, errors first and the largest before others.{linked}"
+        f"Below are examples of {count_of(len(cells), 'cells')}, errors first, the largest cells first.{linked}"
     )
     rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
     table = Table("", ["class", "examples", "precision", "recall", "F1"], rows)
@@ -138,8 +138,8 @@ def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
     note = (
         f"The test set by the threshold above which an example counts as {classes[1]}. The area under the ROC curve is "
         f"{format_number(evaluation.scores.model['test']['roc_auc'] or 0)}, the average precision "
-        f"{format_number(curves.average_precision)}. The dots are the decisions of the model, by the threshold "
-        f"{threshold}, and of {best}."
+        f"{format_number(curves.average_precision)}. The dots show the model at the threshold {threshold}, and "
+        f"the baseline {best}."
     )
     picture = as_svg(plots.threshold_figure(curves, reached), "ROC curve, and precision by recall")
     yield Section("ROC and precision-recall", note, [picture])
@@ -179,10 +179,10 @@ def set_sections(evaluation: Evaluation) -> Iterator[Section]:
     rows, test = evaluation.by("class"), evaluation.scores.model["test"]
     classes = rows[rows["forecaster"] == "model"]
     note = (
-        "A set has each class whose probability reaches the limit of this class, and the predicted class. It should "
-        f"contain the true class of at least {decision.coverage:.0%} of the examples of each class. On the test set, "
-        f"it contains that of {test['coverage']:.1%}, and has {test['set_size']:.2f} classes on average."
-        f"{_limited(classes, 'classes', 'coverage')}"
+        "A conformal prediction set has the predicted class, and each class whose probability reaches the limit of "
+        f"this class. Sets should contain the true class of at least {decision.coverage:.0%} of the examples of each "
+        f"class. On the test set, they contain that of {test['coverage']:.1%}, and have {test['set_size']:.2f} classes "
+        f"on average.{_limited(classes, 'classes', 'coverage')}"
     )
     cells = _by_group(_worst(classes, "coverage"), ("coverage", "set_size"))
     yield Section("Sets of classes", note, tables=[Table("", ["class", "examples", "coverage", "mean size"], cells)])
@@ -230,7 +230,7 @@ def _shared_note(overlap: dict[str, Any], are: str) -> str:
     return (
         f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set {are} the "
         f"{PART_NAMES[overlap['also_in']]} set, such as "
-        f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), which makes its score too good."
+        f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), so its score is too optimistic."
     )
 
 

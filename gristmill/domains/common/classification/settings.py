@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.settings.base import Columns, Settings, Share, TrainOnExamples
 
-Threshold = Share | Literal["f1", "balanced_accuracy"]  # of a probability, or the metric that it is chosen for
+Threshold = Share | Literal["f1", "balanced_accuracy"]  # probability, or the metric that chooses it
 Part = NonNegativeInt | Share  # number of examples, or their share
 
 
@@ -24,6 +24,6 @@ class Train(TrainOnExamples):
 class Evaluate(Settings):
     """Scores of a classifier, and how it decides."""
 
-    slices: Columns = ()  # columns of the metadata to score by
-    threshold: Threshold | None = None  # above it, the second class is predicted; or metric to choose it; omit for none
-    coverage: Share | None = None  # predict sets that contain the true class with this probability; omit for none
+    slices: Columns = ()  # columns, each of whose values gets its own scores
+    threshold: Threshold | None = None  # probability above which the second class is predicted, or metric to choose it
+    coverage: Share | None = None  # probability that a conformal prediction set contains the true class

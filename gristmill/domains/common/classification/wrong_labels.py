@@ -35,7 +35,7 @@ def write_wrong_labels(data: LabelledDataset, train: Path, test: pd.DataFrame, o
 
 
 def find_wrong_labels(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the examples of a likely wrong label, those first whose label has the lowest probability.
+    """Return the examples with a likely wrong label, sorted by the probability of their label, lowest first.
 
     The rows have `id`, `part`, `label` and `p_<class>`. A label is likely wrong if another class has at least the
     mean probability that it has for examples labelled with it, and the label has much less than its own.

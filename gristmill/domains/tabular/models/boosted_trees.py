@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class BoostedTrees(Settings):
-    """Boosted trees on the numbers as they are, and on the names of each category ordered by their mean target.
+    """Gradient boosted trees by LightGBM, on numbers and target-encoded categories.
 
     Values that are not set are chosen by cross-validation on the training rows.
     """
 
     kind: Literal["boosted_trees"]
     libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
-    loss: Literal["huber", "mae", "mse"] = "huber"  # loss on standardised numbers; the loss of classes is cross-entropy
+    loss: Literal["huber", "mae", "mse"] = "huber"  # loss on the standardised target; classes have cross-entropy
     rounds: PositiveInt | None = None  # number of trees in each ensemble
-    logarithm: bool | None = None  # learn the logarithm of a number, which must be positive
-    sums: PositiveInt | None = None  # number of ensembles with different seeds to average; 4 for few rows, else 1
+    logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
+    sums: PositiveInt | None = None  # ensembles with different seeds to average; 4 below 2,500 rows, else 1
     learning_rate: PositiveFloat = 0.1  # share of each tree that is added
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
     depth: Annotated[int, Field(ge=1, le=8)] = 6  # maximum number of splits on the way to a leaf

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 class Dense(Settings):
     """A stack of dense layers.
 
-    `pieces` gives each number a column for each part of its range (Gorishniy et al. 2022), which lets the first layer
-    learn a function of it. The same layer learns the embedding of each name of a category.
+    `pieces` is the piecewise linear encoding of numbers by Gorishniy et al. (2022), with which the first layer can
+    learn a function of each number. Categories are one-hot, so the same layer learns an embedding of each value.
     """
 
     kind: Literal["dense"]
     units: Sizes = (32, 16)  # units of each hidden layer, with ReLU; [] for none
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the hidden units left out in each update
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the hidden units dropped in each update
     pieces: Annotated[int, Field(ge=0, le=64)] = 0  # parts between quantiles into which numbers are split; 0 for none
     skewed_target: Literal["raw", "log"] = "raw"  # log: learn the logarithm of a target that is positive and skewed
 

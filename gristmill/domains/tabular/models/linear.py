@@ -1,4 +1,4 @@
-"""Linear and logistic regression on the columns, on pieces of them, or on their products; each in closed form.
+"""Linear and logistic regression on the columns, on pieces of them, or on their products.
 
 Each chooses its penalty, and whether it learns the logarithm of a number, by cross-validation on the training rows.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LeastSquares(Settings):
-    """A linear function of the standardised numbers, with an intercept for each name of a category."""
+    """Ridge regression on standardised numbers and one-hot categories."""
 
     kind: Literal["least_squares"]
     baseline: ClassVar[bool] = True
@@ -31,7 +31,7 @@ class LeastSquares(Settings):
 
 
 class Logistic(Settings):
-    """Logistic regression: logits that are linear in the standardised numbers, with an intercept for each name."""
+    """Logistic regression with an L2 penalty, on standardised numbers and one-hot categories."""
 
     kind: Literal["logistic"]
     baseline: ClassVar[bool] = True
@@ -45,7 +45,7 @@ class Logistic(Settings):
 
 
 class PiecewiseLinear(Settings):
-    """A sum of functions of one column each, linear between quantiles of its training values; of classes, logits."""
+    """Linear or logistic regression on a piecewise linear function of each number, with knots at quantiles."""
 
     kind: Literal["piecewise_linear"]
     pieces: Annotated[  # possible numbers of pieces of each column; the best one is used
@@ -60,7 +60,7 @@ class PiecewiseLinear(Settings):
 
 
 class Quadratic(Settings):
-    """A polynomial of degree two: the columns, their squares and the products of two of them; of classes, logits."""
+    """Linear or logistic regression on the columns, their squares and their pairwise products."""
 
     kind: Literal["quadratic"]
 

@@ -67,5 +67,5 @@ def test_of_few_examples_three_networks_are_averaged(tmp_path: Path, monkeypatch
 
 
 def test_few_examples_can_be_refused(tmp_path: Path) -> None:
-    with pytest.raises(Unsuitable, match=r"^needs 1,000 texts to learn from; there are 26$"):
+    with pytest.raises(Unsuitable, match=r"^needs at least 1,000 training and validation texts; found 26$"):
         networks(FEW, "refuse", tmp_path)

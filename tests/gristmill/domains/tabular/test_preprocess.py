@@ -106,7 +106,7 @@ def test_columns_of_which_nothing_can_be_learned_are_left_out(tmp_path: Path) ->
         "one": "has the same value in all training rows",
         "empty": "is empty",
         "none": "is empty",
-        "id": "has another value in each training row",
+        "id": "has a different value in each training row",
         "note": "has no words",
     }
 

@@ -169,7 +169,7 @@ def test_classes_have_the_report_of_all_classifiers(classes: Folders) -> None:
         "Partial dependence",
         "Data",
     ]
-    assert "The model does not read code (has another value in each training row)." in found["Data"].note
+    assert "The model does not read code (has a different value in each training row)." in found["Data"].note
     errors = [row[0] for row in found["Most confident errors"].tables[0].rows]
     assert all(re.match(r"late \S+, gate \S+, day \S+, note .+", text) for text in errors)
     assert report.headline_picture({"evaluate": classes["evaluate"]}).startswith(b"\x89PNG")

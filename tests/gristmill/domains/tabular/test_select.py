@@ -140,7 +140,7 @@ def test_limits_hold(made: tuple[Path, dict[str, CandidateArtifacts]], tmp_path:
     assert counts["members"] == 1
 
 
-def test_evaluate_scores_every_candidate_and_honest_predictions_of_the_validation_set(
+def test_evaluate_scores_every_candidate_and_held_out_predictions_of_the_validation_set(
     made: tuple[Path, dict[str, CandidateArtifacts]], selected: Path, tmp_path: Path
 ) -> None:
     measured: dict[str, float] = {}

@@ -89,7 +89,7 @@ def test_a_column_may_name_the_parts_of_some_rows(how: str) -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(
         DataError,
-        match=r"has 3 rows to learn from, of which validation takes 1 and test takes 1: fewer than two are left",
+        match=r"has 3 rows to train on, of which validation takes 1 and test takes 1: fewer than two are left",
     ):
         parts_of(rows(3), validation=1, test=1)
 

@@ -150,12 +150,12 @@ def test_what_cannot_be_used_is_refused_by_file_and_row(
         (
             rows(1, 1, 1),
             {},
-            "all 3 texts are of one class, '1': there is nothing to tell apart. Add texts of another class.",
+            "all 3 texts are of one class, '1': a classifier needs at least two. Add texts of another class.",
         ),
         (
             rows(1, 2),
             {"names": {"1": "good", "2": "good"}},
-            "all 2 texts are of one class, 'good': there is nothing to tell apart. Add texts of another class.",
+            "all 2 texts are of one class, 'good': a classifier needs at least two. Add texts of another class.",
         ),
         (
             rows("a", "b", "a"),

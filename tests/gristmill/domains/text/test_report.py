@@ -112,8 +112,8 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
     write_document(run["preprocess"] / "summary.json", told)
     assert by_title(run)["Data"].note.endswith(
         "; 7 without text or label were dropped. 1 of the validation set are also in the training set, such as a "
-        "(b there), which makes its score too good. 2,000 of the test set are also in the validation set, such as c "
-        "(d there), which makes its score too good. Copies kept in one set with their originals: 1, such as e (f)."
+        "(b there), so its score is too optimistic. 2,000 of the test set are also in the validation set, such as c "
+        "(d there), so its score is too optimistic. Copies kept in one set with their originals: 1, such as e (f)."
     )
 
 

@@ -140,7 +140,7 @@ def test_the_time_of_a_prediction_is_limited(selected: Any, tmp_path: Path) -> N
 def test_a_quick_network_needs_enough_texts(selected: Any, tmp_path: Path) -> None:
     network = next(one for one in candidates("quick") if one.name == "embedding")
 
-    with pytest.raises(Unsuitable, match=r"^needs 1,000 texts to learn from; there are 80$"):
+    with pytest.raises(Unsuitable, match=r"^needs at least 1,000 training and validation texts; found 80$"):
         fit(network, selected[0], tmp_path / "embedding")
 
 

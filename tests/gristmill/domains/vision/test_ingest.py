@@ -162,7 +162,7 @@ def test_a_photo_of_too_many_pixels_is_left_out(tmp_path: Path) -> None:
     [
         ([], None, "the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files."),
         ([TEXT, PIXEL], None, "none of 2 photos can be used: a/notes.jpg: not a"),
-        (photos({"a": 5}), None, "all 5 photos are of one class, 'a': there is nothing to tell apart"),
+        (photos({"a": 5}), None, "all 5 photos are of one class, 'a': a classifier needs at least two"),
         (
             photos({"a": 5, "b": 1}),
             None,

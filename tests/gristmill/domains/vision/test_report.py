@@ -256,8 +256,8 @@ def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
     said = report.data_section(run).note
 
     assert said.endswith(
-        "1,200 of the test set are also in the training set, such as a.jpg (b.jpg there), which makes its score too "
-        "good."
+        "1,200 of the test set are also in the training set, such as a.jpg (b.jpg there), so its score is too "
+        "optimistic."
     )
 
 

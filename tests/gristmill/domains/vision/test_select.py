@@ -165,7 +165,7 @@ def test_a_single_member_may_be_asked_for_and_latency_is_measured(selected: Any,
 
 
 def test_few_images_can_be_refused(selected: Any, tmp_path: Path) -> None:
-    with pytest.raises(Unsuitable, match="needs 1,000 images to learn from; there are 81"):
+    with pytest.raises(Unsuitable, match="needs at least 1,000 training and validation images; found 81"):
         fit(MODELS["residual"], selected[0], tmp_path / "out", few="refuse")
 
 
