@@ -40,7 +40,7 @@ class Ingest(Settings):
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
         if taken := sorted({*inputs}.intersection(ANSWER_COLUMNS[self.task])):
-            raise ValueError(f"other names than those of predictions: rename {taken[0]!r} in source.prepare")
+            raise ValueError(f"names that predictions do not use: rename {taken[0]!r} in source.prepare")
         return self
 
 
@@ -64,9 +64,9 @@ class Preprocess(Settings):
     @model_validator(mode="after")
     def _fit_together(self) -> "Preprocess":
         if self.time and self.split != "last":
-            raise ValueError('split = "last", since time orders the rows of which the last are taken')
+            raise ValueError('split = "last", because time is set')
         if self.group and self.split == "last":
-            raise ValueError('split = "random" where there is a group: the last rows may share groups with others')
+            raise ValueError('split = "random", because group is set: the last rows may share groups with other rows')
         return self
 
 

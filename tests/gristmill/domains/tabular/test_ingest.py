@@ -81,7 +81,7 @@ def test_classes_are_text_in_natural_order(tmp_path: Path) -> None:
 
 def test_inputs_with_names_of_predictions_are_refused(tmp_path: Path) -> None:
     assert Ingest(target="y", numbers=("set",)).numbers == ("set",)  # which only predictions of classes have
-    with pytest.raises(ValidationError, match=r"other names than those of predictions: rename 'set' in source.prepare"):
+    with pytest.raises(ValidationError, match=r"names that predictions do not use: rename 'set' in source.prepare"):
         Ingest(target="y", task="classification", numbers=("x", "set"))
     with pytest.raises(DataError, match=r"houses.csv: column 'p_a' has the name of the probability of .*'a'"):
         run(tmp_path, "p_a,y\n1,a\n2,b\n", target="y", task="classification", numbers="p_a", categories=[])
