@@ -151,7 +151,7 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     evaluation = read_evaluation({"evaluate": tmp_path, "train": tmp_path})
     assert "'yes' is predicted if its probability is above 0.325." in scores_section(evaluation).note
     (curves,), (sets,) = threshold_sections(evaluation), set_sections(evaluation)
-    assert "the decisions of the model, by the threshold 0.325, and of linear" in curves.note
+    assert "the model at the threshold 0.325, and the baseline linear" in curves.note
     assert "at least 70% of the examples of each class. On the test set, they contain that of 87.5%" in sets.note
     assert [row[:3] for row in sets.tables[0].rows] == [["no", "6", "83.3%"], ["yes", "2", "100.0%"]]
 
