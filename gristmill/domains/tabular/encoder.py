@@ -45,7 +45,7 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
     for at, known in enumerate(layout.categories.values()):
         pieces.append(category_lookup(known, f"category_{at}", "one_hot")(inputs["categories"][:, at]))
     for at, words in enumerate(layout.texts.values()):
-        pieces.append(word_lookup(words, f"words_{at}")(inputs["texts"][:, at]))
+        pieces.append(present_words(inputs["texts"][:, at], words, f"words_{at}"))
     return keras.Model(only(inputs), joined(pieces), name="encoder")
 
 
@@ -64,9 +64,10 @@ def category_lookup(names: list[str], name: str, output_mode: str) -> keras.laye
     return keras.layers.StringLookup(vocabulary=names, oov_token=unknown, output_mode=output_mode, name=name)
 
 
-def word_lookup(words: list[str], name: str) -> keras.layers.TextVectorization:
-    """Return the layer from a text to a column of 0 and 1 for each word, the first for others."""
-    return keras.layers.TextVectorization(vocabulary=words, output_mode="multi_hot", name=name)
+def present_words(text: keras.KerasTensor, words: list[str], name: str) -> keras.KerasTensor:
+    """Return a column of 0 and 1 for each word, the first for others: float32 (batch, words + 1)."""
+    lookup = keras.layers.TextVectorization(vocabulary=words, output_mode="multi_hot", name=name)
+    return ops.cast(lookup(text), "float32")  # the layer gives integers, although Keras infers floats
 
 
 def joined(pieces: list[keras.KerasTensor]) -> keras.KerasTensor:

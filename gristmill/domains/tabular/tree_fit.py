@@ -14,7 +14,15 @@ from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
-from gristmill.domains.tabular.encoder import category_lookup, joined, measures, only, predictor, raw_input, word_lookup
+from gristmill.domains.tabular.encoder import (
+    category_lookup,
+    joined,
+    measures,
+    only,
+    predictor,
+    present_words,
+    raw_input,
+)
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_in_batches
@@ -59,6 +67,9 @@ class _Goal:
         return log_loss(truth.astype(np.int64), found)
 
 
+_Choice = tuple[_Goal, "BoostedTrees"]
+
+
 def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
     """Yield the possible goals: for numbers, with and without logarithms if that is left open."""
     classes = len(data.layout.classes)
@@ -71,28 +82,46 @@ def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
 
 
 def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
-    """Return `rounds` and `logarithm` with the lowest error on training rows that were left out."""
+    """Return `rounds`, `logarithm` and `out_of_fold` with the lowest error on training rows that were left out."""
     data = _sampled(data)
-    rows = data.at("train")
+    choices = list(_choices(data, settings))
+    (goal, chosen), rounds = choices[0], settings.rounds
+    if rounds is None or len(choices) > 1:
+        (goal, chosen), rounds = _best(data, choices)
+    logarithm = goal.scale.logarithm if goal.scale else False
+    return {"rounds": rounds, "logarithm": logarithm, "out_of_fold": chosen.out_of_fold}
+
+
+def _choices(data: Prepared, settings: "BoostedTrees") -> Iterator[_Choice]:
+    """Yield the possible goals, each with the settings of both encodings if rare names make a difference."""
+    encodings = [True, False] if _rare_categories(data, data.at("train")) else [True]
+    for goal in _goals(data, settings):
+        for out_of_fold in encodings if settings.out_of_fold is None else [settings.out_of_fold]:
+            yield goal, settings.model_copy(update={"out_of_fold": out_of_fold})
+
+
+def _best(data: Prepared, choices: Sequence[_Choice]) -> tuple[_Choice, int]:
+    """Return the choice with the lowest error on training rows that were left out, and its number of rounds."""
+    rows, settings = data.at("train"), choices[0][1]
     folds = _folds(data, settings.seed)
-    goals = list(_goals(data, settings))
     inputs = [_features(_without(data, left_out)) for left_out in folds]
     fits = [
         replace(
-            _fit(data, np.setdiff1d(rows, left_out), features, goal, settings, settings.rounds or _MAX_ROUNDS),
+            _fit(data, np.setdiff1d(rows, left_out), features, goal, chosen, settings.rounds or _MAX_ROUNDS),
             validation=(features[left_out], goal.wanted(data)[left_out]),
             validation_weights=data.weights_at(left_out),
         )
-        for goal in goals
+        for goal, chosen in choices
         for left_out, features in zip(folds, inputs, strict=True)
     ]
     found = iter(fit_trees(fits))
-    tried = [[next(found) for _ in folds] for _ in goals]
-    errors = [_mean_error(goal, trees, folds, inputs, data.truth) for goal, trees in zip(goals, tried, strict=True)]
+    tried = [[next(found) for _ in folds] for _ in choices]
+    errors = [
+        _mean_error(goal, trees, folds, inputs, data.truth) for (goal, _), trees in zip(choices, tried, strict=True)
+    ]
     best = int(np.argmin(errors))
     rounds = settings.rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in tried[best]]))))
-    scale = goals[best].scale
-    return {"rounds": rounds, "logarithm": scale.logarithm if scale else False}
+    return choices[best], rounds
 
 
 def _folds(data: Prepared, seed: int) -> list[Positions]:
@@ -159,7 +188,7 @@ def feature_network(data: Prepared) -> keras.Model:
         lookup = category_lookup(names, f"category_{at}", "int")
         features.append(frozen_table(means, f"means_{at}")(lookup(inputs["categories"][:, at])))
     for at, words in enumerate(layout.texts.values()):
-        features.append(word_lookup(words, f"words_{at}")(inputs["texts"][:, at]))
+        features.append(present_words(inputs["texts"][:, at], words, f"words_{at}"))
     return keras.Model(only(inputs), joined(features), name="features")
 
 
@@ -209,7 +238,7 @@ def _fit(
     settings: "BoostedTrees",
     rounds: int,
 ) -> TreeFit:
-    """Return the fit of trees to some rows, with means of names that leave out the row itself."""
+    """Return the fit of trees to some rows, with target-encoded categories as the settings say."""
     options = TreeSettings(
         objective=goal.objective,
         classes=goal.classes if goal.objective == "multiclass" else 1,
@@ -224,7 +253,14 @@ def _fit(
         seed=settings.seed,
     )
     wanted, weights = goal.wanted(data)[rows], data.weights_at(rows)
-    return TreeFit(_out_of_fold_features(data, rows, features), wanted, options, weights=weights)
+    made = _out_of_fold_features(data, rows, features) if settings.out_of_fold else features[rows]
+    return TreeFit(made, wanted, options, weights=weights)
+
+
+def _rare_categories(data: Prepared, rows: Positions) -> list[tuple[int, str]]:
+    """Return place and column of the categories with few rows for each name."""
+    named = enumerate(data.layout.categories.items())
+    return [(at, column) for at, (column, names) in named if len(rows) < _FREQUENT * len(names)]
 
 
 def _out_of_fold_features(
@@ -232,17 +268,16 @@ def _out_of_fold_features(
 ) -> npt.NDArray[np.float32]:
     """Return the features of rows to fit on, with rare names target-encoded on the other folds of these rows.
 
-    Otherwise the encoding of a rare name would reveal the row's own target. The means of frequent names stay as they
+    Otherwise the encoding of a rare name would reveal a part of the row's own target. It also reveals the number of its
+    rows, and is less noisy, so that either may be better: `choose` tries both. The means of frequent names stay as they
     are: differences between folds would be noise that trees fit.
     """
     made, layout, targets = features[rows], data.layout, _targets_of_names(data)
     groups = None if data.groups is None else data.groups[rows]
     learned = LearningSet(np.arange(len(rows)), rows[:0], np.zeros(len(rows), np.int64), groups)
     folds = learned.folds(_SHARE_LEFT_OUT)
-    for at, (column, names) in enumerate(layout.categories.items()):
-        if len(rows) >= _FREQUENT * len(names):
-            continue
-        found = data.table[column].to_numpy(object)[rows]
+    for at, column in _rare_categories(data, rows):
+        names, found = layout.categories[column], data.table[column].to_numpy(object)[rows]
         codes = pd.Index(names).get_indexer(pd.Index(found)) + 1
         for number, target in enumerate(targets):
             place = len(layout.measures) + at * len(targets) + number

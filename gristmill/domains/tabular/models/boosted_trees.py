@@ -23,6 +23,7 @@ class BoostedTrees(Settings):
     loss: Literal["huber", "mae", "mse"] = "huber"  # loss on the standardised target; classes have cross-entropy
     rounds: PositiveInt | None = None  # number of trees in each ensemble
     logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
+    out_of_fold: bool | None = None  # encode categories with few rows per value on other folds than the row's own
     sums: PositiveInt | None = None  # ensembles with different seeds to average; 4 below 2,500 rows, else 1
     learning_rate: PositiveFloat = 0.1  # share of each tree that is added
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
@@ -36,7 +37,8 @@ class BoostedTrees(Settings):
         """Return the settings with the values chosen on the training rows."""
         from gristmill.domains.tabular.tree_fit import choose
 
-        return self if self.rounds and self.logarithm is not None else self.model_copy(update=choose(data, self))
+        is_complete = self.rounds and self.logarithm is not None and self.out_of_fold is not None
+        return self if is_complete else self.model_copy(update=choose(data, self))
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to predictions."""

@@ -13,7 +13,7 @@ from gristmill.domains.tabular.tree_fit import choose, feature_network, name_mea
 from gristmill.training.saved_network import as_tensors, predict_in_batches
 from helpers.small_tables import of_table, prepared
 
-SMALL = BoostedTrees(kind="boosted_trees", rounds=20, logarithm=False, sums=1)
+SMALL = BoostedTrees(kind="boosted_trees", out_of_fold=True, rounds=20, logarithm=False, sums=1)
 
 
 def test_names_have_their_smoothed_mean_target() -> None:
@@ -100,6 +100,19 @@ def test_choices_are_made_on_training_rows_alone() -> None:
     free = BoostedTrees(kind="boosted_trees")
     assert free.tuned(data) == free.tuned(changed)
     assert free.tuned(data).tuned(data) == free.tuned(data)
+
+
+@pytest.mark.parametrize("telling", [False, True])
+def test_rare_names_are_encoded_out_of_fold_where_that_has_the_lower_error(telling: bool) -> None:
+    random = np.random.default_rng(1)
+    names, size = random.integers(0, 150, 600), random.normal(size=600)
+    price = size + telling * 3 * random.normal(size=150)[names] + 0.5 * random.normal(size=600)
+    table = pd.DataFrame({"size": size, "name": [f"name {number}" for number in names], "price": price})
+    data = of_table(table, ["train"] * 600, ["size"], ["name"], "price")
+
+    chosen = choose(data, BoostedTrees(kind="boosted_trees"))
+
+    assert chosen["out_of_fold"] is not telling
 
 
 def test_sums_with_other_seeds_are_averaged() -> None:

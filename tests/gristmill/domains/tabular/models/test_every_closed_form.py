@@ -92,6 +92,19 @@ def test_unknown_names_and_empty_cells_are_predicted(case: Case) -> None:
         assert case[1] or np.abs(made - data.truth.mean()).max() < 6 * data.truth.std()
 
 
+@pytest.mark.parametrize("kind", [kind for kind, classes in CASES if not classes])
+def test_a_table_of_texts_alone_is_predicted(kind: str) -> None:
+    is_red = np.arange(60) % 3 == 0
+    table = pd.DataFrame({"note": np.where(is_red, "a red box", "a blue one"), "price": is_red + np.arange(60) / 100})
+    data = of_table(table, ["train"] * 60, [], [], "price")
+    data = replace(data, layout=replace(data.layout, texts={"note": ["blue", "red"]}))
+
+    made = predict_target(model(kind).fit(data), data.inputs)
+
+    assert np.isfinite(made).all()
+    assert one_of_constants(kind) or made[is_red].min() > made[~is_red].max() + 0.3
+
+
 def test_balanced_classes_raise_the_recall_of_the_rare_one() -> None:
     random = np.random.default_rng(0)
     size = random.normal(size=2_000)
