@@ -92,6 +92,15 @@ FIGURES = (
     ),
     *(
         Figure(
+            f"loss on tables with the preset quick, relative to {rival}",
+            "Tables",
+            rf"^- quick.*Better than {rival} on (\d+) of (\d+).*?losses: ([\d.]*\d)",
+            "better on {} of {}, {} times",
+        )
+        for rival in ("LightGBM", "AutoGluon")
+    ),
+    *(
+        Figure(
             f"{data}, whole process",
             "Growth",
             rf"^\| {data} \|{ANY * 7} ([\d,]+) \| ([\d,]+) \|",

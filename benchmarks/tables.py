@@ -24,7 +24,7 @@ and resume it.
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean, mean
@@ -208,16 +208,17 @@ def difference(found: ByModel, preset: str) -> tuple[float, float] | None:
     return float(pairs.mean()), float(np.sqrt((of_row**2).sum()) / len(pairs))
 
 
-def shown(name: str, found: ByModel) -> Iterator[str]:
-    """Yield the cells of a table's row."""
+def shown(name: str, found: ByModel, models: Collection[str]) -> Iterator[str]:
+    """Yield the cells of a table's row, for some models; those that lack a seed have a dash."""
     yield name
     yield f"{next(of[0]['rows'] for of in found.values() if of):,}"
-    for of in found.values():
+    for of in map(found.__getitem__, models):
         accuracy = f"{mean(one['accuracy'] for one in of):.3f}, " if of and "accuracy" in of[0] else ""
         yield f"{loss(of):.4g}, {accuracy}{mean(one['seconds'] for one in of):.0f} s" if of else "–"
     for preset in PRESETS:
-        by = difference(found, preset)
-        yield f"{by[0]:+.2g} ± {by[1]:.2g}" if by else "–"
+        if preset in models:
+            by = difference(found, preset)
+            yield f"{by[0]:+.2g} ± {by[1]:.2g}" if by else "–"
 
 
 def summaries(every: Mapping[str, ByModel]) -> Iterator[str]:
@@ -227,12 +228,12 @@ def summaries(every: Mapping[str, ByModel]) -> Iterator[str]:
         worse = [f"{name} by {by / error:.1f}" for name, (by, error) in apart.items() if by > error]
         line = (
             f"- {preset}, {len(apart)} of {len(TABLES)} tables: worse than the better of linear model and LightGBM by "
-            f"more than one standard error: {', '.join(worse) or 'none'} (must: none)."
+            f"more than one standard error: {', '.join(worse) or 'none'} (goal: none)."
         )
-        for rival, must in (("LightGBM", " (must: two thirds)"), ("AutoGluon", "")):
+        for rival, goal in (("LightGBM", " (goal: two thirds)"), ("AutoGluon", "")):
             ratios = [loss(every[name][preset]) / loss(of) for name in apart if (of := every[name][rival])]
             if ratios:
-                line += f" Better than {rival} on {sum(ratio < 1 for ratio in ratios)} of {len(ratios)}{must}; "
+                line += f" Better than {rival} on {sum(ratio < 1 for ratio in ratios)} of {len(ratios)}{goal}; "
                 line += f"geometric mean of the ratios of losses: {geometric_mean(ratios):.3f}."
         if apart:
             yield line
@@ -258,8 +259,10 @@ def main() -> None:
                     print(f"{name} {seed} {model}: {value}{found['seconds']:.0f} s", flush=True)
     every = {name: {model: finished(asked.results, name, model, seeds) for model in ALL} for name in TABLES}
     every = {name: found for name, found in every.items() if any(found.values())}
-    columns = ["table", "rows", *ALL, *(f"{preset}: difference" for preset in PRESETS)]
-    lines = [*table(columns, (list(shown(name, found)) for name, found in every.items())), "", *summaries(every)]
+    models = [model for model in ALL if any(found[model] for found in every.values())]
+    columns = ["table", "rows", *models, *(f"{preset}: difference" for preset in PRESETS if preset in models)]
+    cells = (list(shown(name, found, models)) for name, found in every.items())
+    lines = [*table(columns, cells), "", *summaries(every)]
     for one in finished(asked.results, MILLION, PRESETS[0], seeds[:1]):
         costs = f"{one['seconds']:.0f} s (goal 180), {one['peak'] / 1024:.1f} GiB resident (goal 4)"
         lines.append(f"- 1,000,000 rows and 30 columns with the preset quick: {costs}.")
