@@ -61,7 +61,7 @@ def _of_table(data: Data, target: str | None) -> Choice:
         return "vision", f"{photos[0]!r} names photos"
     if sum(bool(_PIXEL.fullmatch(column.name)) for column in columns) > len(columns) / 2:
         return "vision", "a column for each pixel"
-    if requested and requested.is_category and requested.numbers is None:
+    if requested and requested.is_category and (requested.numbers is None or requested.distinct == 2):
         span, why_not = "", f"{target!r} holds classes"
     else:
         span, why_not = _find_series(table)

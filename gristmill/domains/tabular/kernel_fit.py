@@ -111,7 +111,7 @@ def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:
 def _training_rows(data: Prepared) -> npt.NDArray[np.int64]:
     rows = np.flatnonzero(data.parts == "train")
     if len(rows) > MAX_ROWS:
-        raise Unsuitable(f"keeps every training row, at most {MAX_ROWS:,}; the training set has {len(rows):,}")
+        raise Unsuitable(f"keeps every row of training and validation, at most {MAX_ROWS:,}; there are {len(rows):,}")
     return rows
 
 

@@ -52,6 +52,7 @@ def test_regular_times_are_series(tmp_path: Path) -> None:
 def test_a_requested_target_decides(tmp_path: Path) -> None:
     days = {"day": DAYS, "sold": range(60), "late": ["yes", "no"] * 30}
     assert choice(tmp_path, "late", **days) == ("tabular", "'late' holds classes")
+    assert choice(tmp_path, "late", **days | {"late": [1, 0] * 30}) == ("tabular", "'late' holds classes")
     assert choice(tmp_path, "sold", **days)[0] == "timeseries"
     reviews = {"review": [f"{text} {at}" for at, text in enumerate(TALK * 20)], "stars": [1, 2] * 30}
     assert choice(tmp_path, "stars", **reviews)[0] == "text"

@@ -75,7 +75,7 @@ def test_settings_that_are_given_are_kept() -> None:
 
 def test_too_many_rows_are_refused() -> None:
     table = pd.DataFrame({"x": np.arange(3001.0), "y": np.arange(3001.0)})
-    with pytest.raises(Unsuitable, match=r"^keeps every training row, at most 3,000; the training set has 3,001$"):
+    with pytest.raises(Unsuitable, match=r"^keeps every row of training and validation, at most 3,000; there"):
         choose(of_table(table, ["train"] * 3001, ["x"], [], "y"))
 
 
