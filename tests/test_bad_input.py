@@ -163,7 +163,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         pytest.param(
             in_rows(lambda lines: [*lines[:4], "1749-03,71.0", *lines[4:]]),
             [
-                "series.csv rows 4 and 5: both are 1749-03-01 00:00:00 (1 duplicates).",
+                "series.csv rows 4 and 5: both are 1749-03-01 00:00:00 (1 duplicate).",
                 "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts.",
             ],
             id="duplicate dates",

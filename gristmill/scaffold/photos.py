@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gristmill.errors import DataError, short_repr
+from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
@@ -46,8 +46,8 @@ def find_source(data: Data, target: str | None) -> Source:
         apple = any(path.name.lower().endswith(_APPLE) for path in files)
         remedy = "Convert HEIC to JPEG." if apple else f"Or {', '.join(ImageArrays.suffixes)}."
         raise DataError(
-            f"{data.place}: no photo among {len(files):,} files. Expected {', '.join(PHOTOS)} in a folder for each "
-            f"class. {remedy}"
+            f"{data.place}: no photo among {count_of(len(files), 'files')}. Expected {', '.join(PHOTOS)} in a "
+            f"folder for each class. {remedy}"
         )
     if arrays == lists and not any(_holds_pixels(path) for path in lists):
         raise DataError(

@@ -126,7 +126,7 @@ def test_rows_in_disorder_are_mended_as_the_settings_say_and_counted(
     counts = json.loads((folder / "manifest.json").read_text())["counts"]
     assert counts == {"rows": 400, "duplicates": 1, "out_of_order": 1, "converted_to_utc": 343}
     assert json.loads((folder / "summary.json").read_text())["counts"] == counts
-    assert "1 duplicates, 1 out of order, 343 converted to utc" in said.err
+    assert "1 duplicate, 1 out of order, 343 converted to utc" in said.err
     series = pd.read_parquet(folder / "series.parquet")
     assert series["ds"].tolist() == AUTUMN.tz_convert("UTC").tz_localize(None).tolist()
     assert series["sunspots"][29] == value
@@ -138,7 +138,7 @@ def test_rows_in_disorder_are_mended_as_the_settings_say_and_counted(
     [
         (
             disorderly(),
-            "rows 31 and 32: both are 2023-10-21 03:00:00 (1 duplicates). Keep one row for each time, or set",
+            "rows 31 and 32: both are 2023-10-21 03:00:00 (1 duplicate). Keep one row for each time, or set",
         ),
         (
             [f"{time:%Y-%m-%d %H:%M},1" for time in AUTUMN[:100]] + [f"{time.isoformat()},1" for time in AUTUMN[100:]],

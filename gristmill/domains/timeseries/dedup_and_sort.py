@@ -130,7 +130,7 @@ def _duplicates(rows: Observations, again: npt.NDArray[np.bool_], source: Rows) 
     second = int(again.argmax()) + 1
     message = (
         f"{source.where(*sorted(rows.positions[second - 1 : second + 1]))}: both are {rows.times[second]}"
-        f"{rows.of_series(rows.series[second])} ({again.sum()} duplicates). "
+        f"{rows.of_series(rows.series[second])} ({count_of(again.sum(), 'duplicates')}). "
         "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
     )
     repeated = np.append(False, again)

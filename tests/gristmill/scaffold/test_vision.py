@@ -169,7 +169,7 @@ def test_a_class_of_one_photo_is_refused(tmp_path: Path) -> None:
             ["train/cat", "train/dog", "unlabeled/all"],
             "but '*/pets/unlabeled/all', with 4, is not in a part",
         ),
-        ([], "no photo among 1 files"),
+        ([], "no photo among 1 file"),
     ],
 )
 def test_photos_without_classes_are_refused_in_one_line(tmp_path: Path, classes: list[str], said: str) -> None:

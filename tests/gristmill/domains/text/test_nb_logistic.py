@@ -26,7 +26,8 @@ def test_gradient_and_curvature_are_those_of_the_loss() -> None:
     random = np.random.default_rng(0)
     present = matrix(random.random((9, 4)) < 0.5)
     signs, scale = np.where(random.random(9) < 0.5, 1.0, -1.0), random.random(9)
-    problem = nb_logistic._Problem(present, present.T.tocsr(), scale, random.normal(size=4), signs, 0.7)
+    ratio, weights = random.normal(size=4), random.uniform(0.5, 3, 9)
+    problem = nb_logistic._Problem(present, present.T.tocsr(), scale, ratio, signs, weights, 0.7)
     place, step = random.normal(size=5), random.normal(size=5)
 
     assert problem.gradient(place) == pytest.approx(approx_fprime(place, problem.loss), abs=1e-5)

@@ -124,7 +124,7 @@ def test_duplicates_are_refused_with_both_rows_as_they_stand() -> None:
     )
     found, _ = ordered([1, 0, 1, 1], [0, 0, 1, 1])
     with pytest.raises(
-        DataError, match=r"^a.csv rows 2 and 3: both are 2020-01-02 00:00:00 of series 'B' \(1 duplicates\)"
+        DataError, match=r"^a.csv rows 2 and 3: both are 2020-01-02 00:00:00 of series 'B' \(1 duplicate\)"
     ):
         without_duplicates(found, "error", SOURCE)
 

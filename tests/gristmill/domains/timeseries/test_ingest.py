@@ -169,7 +169,7 @@ def test_a_time_off_the_grid_is_refused_with_its_row(run: Run) -> None:
 def test_a_time_that_stands_twice_is_refused_with_both_rows(run: Run) -> None:
     message = refusal(run, numbered([*DAYS[:5], DAYS[3], *DAYS[5:]]))
 
-    assert "rows 5 and 7: both are 2020-02-23 00:00:00 (1 duplicates)" in message
+    assert "rows 5 and 7: both are 2020-02-23 00:00:00 (1 duplicate)" in message
 
 
 @pytest.mark.fault(22)
@@ -365,7 +365,7 @@ def test_the_clock_of_a_zone_makes_an_hourly_series_in_utc(run: Run) -> None:
     hours = pd.date_range("2023-10-28", periods=72, freq="h", tz="Europe/Berlin")
     rows = numbered(hours.strftime("%Y-%m-%d %H:%M"))
 
-    assert "rows 28 and 29: both are 2023-10-29 02:00:00 (1 duplicates)" in refusal(run, rows)
+    assert "rows 28 and 29: both are 2023-10-29 02:00:00 (1 duplicate)" in refusal(run, rows)
     counts, series, _ = run(rows, timezone="Europe/Berlin")
     assert counts == {"rows": 72, "converted_to_utc": 72}
     assert series["ds"].tolist() == hours.tz_convert("UTC").tz_localize(None).tolist()
@@ -407,7 +407,7 @@ def test_errors_of_many_series_name_the_series(tmp_path: Path) -> None:
     lines = ["t,shop,y", *(f"{day},{shop},1" for shop in ("north", "south") for day in DAYS)]
 
     with pytest.raises(
-        DataError, match=r"rows 43 and 82: both are 2020-02-21 00:00:00 of series 'south' \(1 duplicates\)"
+        DataError, match=r"rows 43 and 82: both are 2020-02-21 00:00:00 of series 'south' \(1 duplicate\)"
     ):
         ingested(tmp_path, {"sales.csv": [*lines, f"{DAYS[1]},south,1"]}, series="shop")
     with pytest.raises(
