@@ -52,10 +52,8 @@ def train(
     """
     data = dataset.read(preprocess)
     if isinstance(model, ClosedForm):
-        (fitted, predictions), history = (
-            fit_on_texts(model, data, ingest, train.class_weights is not None),
-            TrainingHistory(),
-        )
+        fitted, predictions = fit_on_texts(model, data, ingest, train.class_weights is not None)
+        history = TrainingHistory()
     else:
         fitted, history, predictions = _train_network(model, train, data, files, arguments)
     write_held_out(data, *predictions, out)
