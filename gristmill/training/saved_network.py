@@ -24,6 +24,7 @@ from gristmill.util import npy_header
 from gristmill.util.timing import fastest
 
 BATCH_ROWS = 1024  # the last digits of a prediction may depend on the rows that share its batch
+_MAX_UNCOMPILED_ROWS = 4 * BATCH_ROWS  # exponential smoothing of series holds 40 KB for each row
 _FUNCTIONS = WeakKeyDictionary[keras.Model, Any]()
 
 
@@ -64,6 +65,17 @@ def predict_in_batches(network: keras.Model, inputs: Any) -> npt.NDArray[np.floa
     predict, rows = _predict_function(network).get_concrete_function(shape), len(keras.tree.flatten(tensors)[0])
     batches = (slice(begin, begin + BATCH_ROWS) for begin in range(0, rows, BATCH_ROWS))
     return np.concatenate([predict(keras.tree.map_structure(itemgetter(batch), tensors)) for batch in batches])
+
+
+def predict_once(network: keras.Model, inputs: Any) -> npt.NDArray[np.float32]:
+    """Return the predictions of a network that is not used again: of few rows without compiling it, which takes longer.
+
+    The last digits may differ from those of `predict_in_batches`.
+    """
+    tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)
+    if len(keras.tree.flatten(tensors)[0]) > _MAX_UNCOMPILED_ROWS:
+        return predict_in_batches(network, tensors)
+    return np.asarray(network(tensors, training=False))
 
 
 def _predict_function(network: keras.Model) -> Any:

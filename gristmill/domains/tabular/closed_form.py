@@ -39,5 +39,5 @@ def fit(model: ClosedForm, data: Prepared) -> tuple[keras.Model, HeldOutPredicti
     return fit_closed_form(
         rows,
         lambda positions: settings.fit(on(positions)),
-        lambda network, positions: predict_target(network, data.inputs_at(positions)),
+        lambda network, positions: predict_target(network, data.inputs_at(positions), once=True),
     )

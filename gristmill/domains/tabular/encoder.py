@@ -12,7 +12,7 @@ from gristmill.domains.tabular.dataset import Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.date_layers import date_parts
 from gristmill.domains.tabular.preprocess import fit_scale, measured
 from gristmill.domains.tabular.target_scale import TargetScale
-from gristmill.training.saved_network import as_tensors, predict_in_batches
+from gristmill.training.saved_network import as_tensors, predict_in_batches, predict_once
 
 Knots = npt.NDArray[np.float64]  # (measures, pieces + 1): ends of the pieces of each standardised number, ascending
 RawInput = dict[str, keras.KerasTensor]
@@ -107,15 +107,19 @@ def predictor(
 
 def encode(inputs: Inputs, layout: Layout, knots: Knots | None = None) -> npt.NDArray[np.float32]:
     """Return encoded rows, (rows, features)."""
-    return predict_in_batches(build_encoder(layout, knots), as_tensors(inputs))
+    return predict_once(build_encoder(layout, knots), as_tensors(inputs))
 
 
-def predict_target(network: keras.Model, inputs: Inputs) -> Values:
-    """Return a published network's predictions: numbers (rows,), or probabilities (rows, classes)."""
+def predict_target(network: keras.Model, inputs: Inputs, once: bool = False) -> Values:
+    """Return a published network's predictions: numbers (rows,), or probabilities (rows, classes).
+
+    `once`: the network is not used again.
+    """
     outputs = network.output_shape[1]
     if not len(inputs):
         return np.empty((0, outputs) if outputs > 1 else 0)
-    predicted: Values = predict_in_batches(network, as_tensors(inputs)).astype(np.float64)
+    predict = predict_once if once else predict_in_batches
+    predicted: Values = predict(network, as_tensors(inputs)).astype(np.float64)
     return predicted if outputs > 1 else predicted[:, 0]
 
 

@@ -73,9 +73,8 @@ def evaluate(
 
     def predict(baseline: Any) -> ByPart:
         fitted, (rows, unseen) = closed_form.fit(baseline, data)
-        predicted = {part: predict_target(fitted, data.inputs_at(at)) for part, at in scored_rows(data).items()}
         unseen, is_validation = unseen[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
-        return predicted | {"validation": unseen[is_validation], HELD_OUT: unseen}
+        return _fitted_predictions(fitted, data) | {"validation": unseen[is_validation], HELD_OUT: unseen}
 
     predicted |= fit_baselines(CLASS_BASELINES if data.layout.classes else BASELINES, tried, predict)
     if microseconds is not None:
@@ -121,14 +120,19 @@ def _score_classes(
 
 def held_out_predictions(folder: Path, data: Prepared) -> ByPart:
     """Return predictions of the rows to score; for the validation set, of a model that was not fitted on it."""
-    network = saved_network.read(folder)
-    predicted = {part: predict_target(network, data.inputs_at(rows)) for part, rows in scored_rows(data).items()}
+    predicted = _fitted_predictions(saved_network.read(folder), data)
     if data.layout.classes:
         predicted["validation"] = validation_probabilities(folder, data.labelled)
         predicted[HELD_OUT] = held_out_probabilities(folder, data.labelled)[1]
     else:
         predicted["validation"] = np.asarray(held_out.read(folder)[data.at("validation")])
     return predicted
+
+
+def _fitted_predictions(network: keras.Model, data: Prepared) -> ByPart:
+    """Return predictions of a fitted model, for the rows to score that are not in the validation set."""
+    rows = {part: at for part, at in scored_rows(data).items() if part != "validation"}
+    return {part: predict_target(network, data.inputs_at(at)) for part, at in rows.items()}
 
 
 def scored_rows(data: Prepared) -> dict[str, Positions]:

@@ -25,7 +25,7 @@ from gristmill.domains.tabular.encoder import (
 )
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
-from gristmill.training.saved_network import as_tensors, predict_in_batches
+from gristmill.training.saved_network import as_tensors, predict_once
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees
 
@@ -161,7 +161,7 @@ def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> kera
     rows = data.at("train")
     goal = next(_goals(data, settings))
     encoder = feature_network(data)
-    features = predict_in_batches(encoder, as_tensors(data.inputs))
+    features = predict_once(encoder, as_tensors(data.inputs))
     sums = settings.sums or (_SUMS_OF_SMALL_TABLE if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)
     first = _fit(data, rows, features, goal, settings, rounds)
     fits = [replace(first, settings=replace(first.settings, seed=settings.seed + number)) for number in range(sums)]
@@ -227,7 +227,7 @@ def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:
 
 
 def _features(data: Prepared) -> npt.NDArray[np.float32]:
-    return predict_in_batches(feature_network(data), as_tensors(data.inputs))
+    return predict_once(feature_network(data), as_tensors(data.inputs))
 
 
 def _fit(

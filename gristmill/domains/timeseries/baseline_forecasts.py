@@ -17,7 +17,7 @@ def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> d
     """Return the forecasts of baselines by name, (windows, horizon, targets); those that do not suit are left out."""
     starts = data.origins(part)
     return {
-        name: by_network(network, data.seen_by(network), starts, eager=True)
+        name: by_network(network, data.seen_by(network), starts, once=True)
         for name, network in baseline_networks(data, part, baselines).items()
     }
 

@@ -29,7 +29,6 @@ PREDICTIONS = "predictions.parquet"  # forecasts of all parts, in the artifact o
 VALIDATION = "validation.parquet"  # held-out forecasts of the validation set, in the artifact of a model
 WINDOWS_PER_CALL = 16_384  # whole batches of a network (`saved_network.py`); bounds the memory of windows
 
-_MAX_EAGER_WINDOWS = 4_096  # exponential smoothing holds 40 KB for each window
 _QUANTILE = "quantile "
 
 
@@ -65,21 +64,15 @@ class Forecasts:
             yield self.windows(slice(begin, begin + WINDOWS_PER_CALL))
 
 
-def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: bool = False) -> Array:
-    """Return the network's output for some origins, (windows, horizon, outputs).
-
-    A network that is used once is called eagerly for few windows, since compiling it would take longer.
-    """
-    from gristmill.training.saved_network import predict_in_batches
+def by_network(network: "keras.Model", data: Prepared, starts: Origins, once: bool = False) -> Array:
+    """Return the network's output for some origins, (windows, horizon, outputs). `once`: it is not used again."""
+    from gristmill.training.saved_network import predict_in_batches, predict_once
 
     if not len(starts):  # Keras does not accept an empty batch
         return np.empty((0, *network.output_shape[1:]))
 
-    def call(window: Any) -> Any:
-        at_once = eager and len(window) <= _MAX_EAGER_WINDOWS
-        return np.asarray(network(window, training=False)) if at_once else predict_in_batches(network, window)
-
-    outputs = [call(data.histories(block)) for block in in_blocks(starts, WINDOWS_PER_CALL)]
+    predict = predict_once if once else predict_in_batches
+    outputs = [predict(network, data.histories(block)) for block in in_blocks(starts, WINDOWS_PER_CALL)]
     return np.concatenate(outputs).astype(np.float64)
 
 

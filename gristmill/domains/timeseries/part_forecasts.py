@@ -95,7 +95,7 @@ def forecasts_of(
             timed = data.seen_by(made_by).histories(starts[:_WINDOWS_TIMED])
             microseconds[name] = saved_network.microseconds_per_row(made_by, timed)
     for name, fitted in baseline_networks(data, part, baselines).items():
-        others[name] = _by(fitted, data, starts, eager=True)
+        others[name] = _by(fitted, data, starts, once=True)
     fitted_later = held_out and (train / VALIDATION).exists()
     return PartForecasts(
         data,
@@ -107,6 +107,6 @@ def forecasts_of(
     )
 
 
-def _by(network: keras.Model, data: Prepared, starts: Origins, eager: bool = False) -> Make:
+def _by(network: keras.Model, data: Prepared, starts: Origins, once: bool = False) -> Make:
     seen = data.seen_by(network)
-    return lambda at: by_network(network, seen, starts[at], eager)
+    return lambda at: by_network(network, seen, starts[at], once)

@@ -82,19 +82,35 @@ def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -
     assert np.array_equal(found, network.predict(inputs, batch_size=1024, verbose=0))
 
 
-def test_a_function_is_compiled_once_for_any_number_of_rows_and_freed_with_its_network() -> None:
+def recording(calls: list[int | None]) -> "keras.Model":
+    """Return a network that returns its inputs and records the number of rows of each call; None while compiling."""
     import keras
 
-    compiled: list[int | None] = []
-
-    class Seen(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    class Recording(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         def call(self, inputs: Any) -> Any:
-            compiled.append(inputs.shape[0])
+            calls.append(inputs.shape[0])
             return inputs
 
     given = keras.Input((6,))
-    network = keras.Model(given, Seen()(given))
-    compiled.clear()
+    network = keras.Model(given, Recording()(given))
+    calls.clear()
+    return network
+
+
+@pytest.mark.parametrize(("rows", "called_with"), [(3, 3), (4096, 4096), (4097, None)])
+def test_a_network_that_is_used_once_is_compiled_for_many_rows_only(rows: int, called_with: int | None) -> None:
+    calls: list[int | None] = []
+    inputs = np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
+
+    found = saved_network.predict_once(recording(calls), inputs)
+
+    assert calls == [called_with]
+    assert np.array_equal(found, inputs)
+
+
+def test_a_function_is_compiled_once_for_any_number_of_rows_and_freed_with_its_network() -> None:
+    compiled: list[int | None] = []
+    network = recording(compiled)
     for rows in (3, 1500, 3, 40):
         saved_network.predict_in_batches(network, np.zeros((rows, 6), np.float32))
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification.held_out import FILE, read_held_out
-from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import fit_temperature, scale_probabilities
 from gristmill.domains.common.ensemble_weights import weighted_average
@@ -19,6 +21,7 @@ from gristmill.settings.selection import Select
 from gristmill.util.table_io import write_table
 
 _MIN_PROBABILITY = 1e-7
+_NOTHING = np.zeros(0, np.int64)
 
 
 def select_classifiers(
@@ -33,45 +36,55 @@ def select_classifiers(
     """Choose among classifiers; return the selection and the temperature of each candidate.
 
     The average is the weighted mean of probabilities or, if `geometric`, of their logarithms, normalised, at a
-    temperature of its own, which is part of those returned. Only examples that all candidates have predicted count.
-    Writes the files of the selection, and the held-out predictions of the chosen average. For `predict_one` see
-    `choose`.
+    temperature of its own, which is part of those returned. Only examples that all candidates have predicted count. If
+    candidates were trained with class weights, their losses are weighted in the same way. Writes the files of the
+    selection, and the held-out predictions of the chosen average. For `predict_one` see `choose`.
 
     Raises:
         WorkError: every candidate failed, or there are no held-out predictions.
     """
-    tables = {name: read_held_out(one.train).set_index("id") for name, one in succeeded(candidates).items()}
-    shared = None
-    for table in tables.values():
-        shared = table.index if shared is None else shared.intersection(table.index, sort=False)
-    if shared is not None and not len(shared):
-        raise WorkError("no example was predicted by all candidates, so none can be chosen. Set preprocess.validation.")
+    tables = _predicted_by_all(succeeded(candidates))
     columns = [f"p_{name}" for name in data.classes]
-    truth = np.zeros(0, np.int64)
-    temperatures, scaled = dict[str, float](), dict[str, Probabilities]()
+    truth = next(iter(tables.values()))["label"].map(data.classes.index).to_numpy(np.int64) if tables else _NOTHING
+    balanced = any(candidates[name].document["settings"]["train"]["class_weights"] for name in tables)
+    weights = balanced_weights(truth, len(columns))[truth] if balanced else np.ones(len(truth))
+    temperatures, averaged = dict[str, float](), dict[str, Probabilities]()
     for name, table in tables.items():
-        rows = table.loc[shared]
-        truth = rows["label"].map(data.classes.index).to_numpy(np.int64)
-        temperatures[name] = fit_temperature(truth, rows[columns].to_numpy(np.float64))
-        scaled[name] = scale_probabilities(rows[columns].to_numpy(np.float64), temperatures[name])
-    averaged = (
-        {name: np.log(np.maximum(one, _MIN_PROBABILITY)) for name, one in scaled.items()} if geometric else scaled
-    )
+        probabilities = table[columns].to_numpy(np.float64)
+        temperatures[name] = fit_temperature(truth, probabilities, weights)
+        scaled = scale_probabilities(probabilities, temperatures[name])
+        averaged[name] = np.log(np.maximum(scaled, _MIN_PROBABILITY)) if geometric else scaled
 
     def loss(average: Probabilities) -> Probabilities:
         of_truth = (softmax(average, axis=1) if geometric else average)[np.arange(len(truth)), truth]
-        return np.asarray(-np.log(np.maximum(of_truth, _MIN_PROBABILITY)))
+        return np.asarray(weights * -np.log(np.maximum(of_truth, _MIN_PROBABILITY)))
 
-    validation = data.rows("validation")["id"]
-    on = "validation" if shared is None or shared.isin(validation).all() else "folds"
-    chosen = choose(candidates, averaged, loss, settings, metric="log loss", on=on, predict_one=predict_one)
+    metric = "balanced log loss" if balanced else "log loss"
+    in_validation = [table.index.isin(data.rows("validation")["id"]).all() for table in tables.values()]
+    on = "validation" if all(in_validation) else "folds"
+    chosen = choose(candidates, averaged, loss, settings, metric=metric, on=on, predict_one=predict_one)
     chosen.write(candidates, out)
     average = weighted_average(averaged, chosen.weights)
     if geometric:  # the mean of logits of different classifiers is less certain than it could be
-        temperature = fit_temperature(truth, softmax(average, axis=1))
+        temperature = fit_temperature(truth, softmax(average, axis=1), weights)
         temperatures = {name: one * temperature for name, one in temperatures.items()}
         chosen = replace(chosen, loss=float(loss(average / temperature).mean()))
         average = softmax(average / temperature, axis=1)
-    rows = tables[next(iter(chosen.weights))].loc[shared]
+    rows = tables[next(iter(chosen.weights))]
     write_table(out / FILE, rows.assign(**dict(zip(columns, average.T, strict=True))).reset_index())
     return chosen, temperatures
+
+
+def _predicted_by_all(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, pd.DataFrame]:
+    """Return the held-out predictions of each candidate, indexed by `id`: the same examples in the same order.
+
+    Raises:
+        WorkError: no example was predicted by all candidates.
+    """
+    tables = {name: read_held_out(one.train).set_index("id") for name, one in candidates.items()}
+    if not tables:
+        return tables
+    shared = reduce(lambda one, other: one.intersection(other, sort=False), (table.index for table in tables.values()))
+    if shared.empty:
+        raise WorkError("no example was predicted by all candidates, so none can be chosen. Set preprocess.validation.")
+    return {name: table.loc[shared] for name, table in tables.items()}

@@ -11,7 +11,7 @@ from keras import ops
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.classification.labelled import Labels, Weights
 from gristmill.domains.common.classification.predictions import Probabilities
 
 _MIN_PROBABILITY = 1e-7  # a float32 cannot hold the distance of a probability to 1 if it is smaller
@@ -19,17 +19,18 @@ _PENALTY = 8.0  # of the squared logarithm; chosen by held-out predictions of te
 _MAX_LOG_TEMPERATURE = 3.0  # a temperature lies between 1/20 and 20
 
 
-def fit_temperature(truth: Labels, probabilities: Probabilities) -> float:
+def fit_temperature(truth: Labels, probabilities: Probabilities, weights: Weights | float = 1.0) -> float:
     """Return the temperature that minimises the log loss of probabilities, (examples, classes), on their labels.
 
-    To the summed loss is added a penalty: 8 times the square of the temperature's logarithm. Among thousands of
-    examples this does not count; of a few that all happen to be right, it keeps the probabilities from certainty.
+    The loss of each example is multiplied by its weight; the mean of the weights is 1. To the summed loss is added a
+    penalty: 8 times the square of the temperature's logarithm. Among thousands of examples this does not count; of a
+    few that all happen to be right, it keeps the probabilities from certainty.
     """
     logarithms, rows = np.log(np.maximum(probabilities, _MIN_PROBABILITY)), np.arange(len(truth))
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logarithms * np.exp(-log_temperature), axis=1)
-        return float(-scaled[rows, truth].sum() + _PENALTY * log_temperature**2)
+        return float(-(weights * scaled[rows, truth]).sum() + _PENALTY * log_temperature**2)
 
     bounds = (-_MAX_LOG_TEMPERATURE, _MAX_LOG_TEMPERATURE)
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

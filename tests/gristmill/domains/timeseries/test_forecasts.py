@@ -86,9 +86,8 @@ def test_of_learned_quantiles_the_median_is_the_forecast() -> None:
     assert np.array_equal(made.by_name[MODEL], quantiles[..., 1])
 
 
-@pytest.mark.parametrize("eager", [True, False])
-def test_an_eager_call_gives_the_same(eager: bool) -> None:
-    assert by_network(NETWORK, DATA, STARTS, eager=eager) == pytest.approx(by_network(NETWORK, DATA, STARTS))
+def test_a_network_that_is_used_once_gives_the_same() -> None:
+    assert by_network(NETWORK, DATA, STARTS, once=True) == pytest.approx(by_network(NETWORK, DATA, STARTS))
 
 
 def test_kept_forecasts_are_read_bit_by_bit(tmp_path: Path) -> None:

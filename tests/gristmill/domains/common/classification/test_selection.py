@@ -13,6 +13,7 @@ from gristmill.domains.common.classification.held_out import read_held_out, writ
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.common.classification.temperature import scale_probabilities
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.text.models.majority import Majority
@@ -21,6 +22,7 @@ from gristmill.settings.selection import Select
 
 CLASSES = ["a", "b", "c"]
 COUNT = 400
+PLAIN = Train()
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 3, COUNT)
@@ -35,13 +37,19 @@ def noisy(noise: float, certainty: float = 1.0, seed: int = 1) -> Any:
 
 
 def candidate(
-    folder: Path, probabilities: Any, positions: Any = range(100, COUNT), failed: Any = None
+    folder: Path,
+    probabilities: Any,
+    positions: Any = range(100, COUNT),
+    failed: Any = None,
+    *,
+    data: LabelledDataset = DATA,
+    train: Train = PLAIN,
 ) -> CandidateArtifacts:
     folder.mkdir()
-    write_candidate({"model": Majority(kind="majority")}, folder, failed)
+    write_candidate({"model": Majority(kind="majority"), "train": train}, folder, failed)
     (folder / "training.json").write_text('{"best_epoch": null}')
     if failed is None:
-        write_held_out(DATA, np.array(positions), probabilities[np.array(positions)], folder)
+        write_held_out(data, np.array(positions), probabilities[np.array(positions)], folder)
     return CandidateArtifacts(folder)
 
 
@@ -87,6 +95,33 @@ def test_folds_over_training_and_validation_set_are_named(tmp_path: Path) -> Non
     )
 
     assert chosen.on == "folds"
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_all_classes_count_equally_if_candidates_were_trained_with_class_weights(
+    tmp_path: Path, balanced: bool
+) -> None:
+    rare = np.arange(COUNT) % 10 == 0
+    data = LabelledDataset(DATA.index.assign(label=rare.astype(int)), ["usual", "rare"])
+    train = Train(class_weights="balanced" if balanced else None)
+    seems_rare = rare ^ (np.arange(COUNT) // 10 % 10 < 3)  # right for 70 % of each class
+    of_rare = {  # probability of the rare class
+        "frequencies": np.where(rare, 0.1, 0.08),  # the lower log loss
+        "balanced": np.where(seems_rare, 0.7, 0.3),  # the lower mean of the classes' log losses
+    }
+    given = {
+        name: candidate(tmp_path / name, np.column_stack([1 - one, one]), data=data, train=train)
+        for name, one in of_rare.items()
+    }
+
+    chosen, _ = select_classifiers(data, given, Select(max_members=1), tmp_path)
+
+    best = "balanced" if balanced else "frequencies"
+    assert (list(chosen.weights), chosen.metric) == ([best], "balanced log loss" if balanced else "log loss")
+    made = read_held_out(tmp_path)
+    losses = -np.log(np.where(made["label"] == "rare", made["p_rare"], made["p_usual"]))
+    of_classes = [losses[made["label"] == name].mean() for name in data.classes]
+    assert chosen.loss == pytest.approx(np.mean(of_classes) if balanced else losses.mean())
 
 
 def test_a_failed_candidate_is_listed_and_the_others_go_on(tmp_path: Path) -> None:
