@@ -78,6 +78,7 @@ class Row:
     published: str  # published scores, quoted from the course
     split: str  # the data behind the published scores
     seeds: int = 3
+    settings: tuple[str, ...] = ()  # as for `--set`, if the pipeline is not run as it is
     code: CourseCode | None = None  # None if it was not run
     note: str = ""  # why our score is worse, if it is
 
@@ -117,7 +118,10 @@ Outcomes = dict[str, dict[str, Outcome]]  # by pipeline and seed
 def read_rows(file: Path = FOLDER / "course.toml") -> list[Row]:
     """Return the networks of the course."""
     rows = tomllib.loads(file.read_text())["rows"]
-    return [Row(**row | ({"code": CourseCode(**row["code"])} if "code" in row else {})) for row in rows]
+    for row in rows:
+        row["settings"] = tuple(row.get("settings", ()))
+        row["code"] = CourseCode(**row["code"]) if "code" in row else None
+    return [Row(**row) for row in rows]
 
 
 def read_outcomes(file: Path = FOLDER / "course.json") -> Outcomes:
@@ -132,11 +136,12 @@ def write_outcomes(outcomes: Outcomes, file: Path = FOLDER / "course.json") -> N
     file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def run(project: Project, row: Row, jobs: int | None) -> dict[str, Outcome]:
+def run(row: Row, jobs: int | None) -> dict[str, Outcome]:
     """Run a row's pipeline with each of its seeds, and return the scores by seed."""
+    project = Project.open(ROOT, {row.pipeline: list(row.settings)})
     pipeline: Any = project.catalogue.pipeline(row.pipeline)
-    first = pipeline.tables["train"].seed
-    trials = [Trial(SweepPoint((), pipeline, row.pipeline), first + at) for at in range(row.seeds)]
+    first, point = pipeline.tables["train"].seed, SweepPoint(row.settings, pipeline, row.pipeline)
+    trials = [Trial(point, first + at) for at in range(row.seeds)]
     scores = project.run_trials(row.pipeline, trials, jobs)
     return {str(trial.seed): Outcome.of(one) for trial, one in zip(trials, scores, strict=True) if one}
 
@@ -207,10 +212,9 @@ def main() -> None:
     rows, outcomes = read_rows(), read_outcomes()
     if unknown := set(asked.names) - {row.pipeline for row in rows}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(row.pipeline for row in rows)}.")
-    project = Project.open(ROOT)
     for row in rows:
         if row.pipeline in asked.names:
-            outcomes[row.pipeline] = outcomes.get(row.pipeline, {}) | run(project, row, asked.jobs)
+            outcomes[row.pipeline] = outcomes.get(row.pipeline, {}) | run(row, asked.jobs)
             write_outcomes(outcomes)
     (ROOT / "docs/course.md").write_text(text(rows, outcomes))
 

@@ -96,6 +96,7 @@ PHOTOS = {
         AUGMENTATION,
         data="rock_paper_scissors",
         splits=ORIGINAL,
+        side=75,  # as in course.toml
         batch=32,
         rate=1e-3,
         classes=3,

@@ -25,7 +25,7 @@ def course(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def row(course: ModuleType, code: list[float] | None = None, note: str = "", pipeline: str = "small") -> Any:
     """Return a row of two seeds, with scores of the course's code."""
     of_code = course.CourseCode(code, 100, "2026-11-25", "TensorFlow 2") if code else None
-    return course.Row(4, "2", "Sunspots by one neuron", pipeline, "15.1", "its own months", 2, of_code, note)
+    return course.Row(4, "2", "Sunspots by one neuron", pipeline, "15.1", "its own months", 2, (), of_code, note)
 
 
 def outcomes(course: ModuleType, *tests: float, higher_is_better: bool = False) -> Any:
@@ -88,13 +88,17 @@ def test_scores_are_kept_for_later_calls(course: ModuleType, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api", "parity_here")
-def test_a_row_is_run_with_each_seed_and_is_a_cache_hit_afterwards(course: ModuleType, project: Path) -> None:
-    opened = Project.open(project)
+def test_a_row_is_run_with_each_seed_and_is_a_cache_hit_afterwards(
+    course: ModuleType, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "ROOT", project)
+    asked, runs = replace(row(course), settings=("train.epochs=1",)), Project.open(project).runs
 
-    ran = course.run(opened, row(course), None)
-    made = [record.id for record in opened.runs.newest_first("small")]
+    ran = course.run(asked, None)
+    made = list(runs.newest_first("small"))
 
     assert list(ran) == ["42", "43"]
     assert {one.metric for one in ran.values()} == {"mae"}
-    assert course.run(opened, row(course), None) == ran
-    assert [record.id for record in opened.runs.newest_first("small")] == made
+    assert {record.settings["train"]["epochs"] for record in made} == {1}
+    assert course.run(asked, None) == ran
+    assert [record.id for record in runs.newest_first("small")] == [record.id for record in made]
