@@ -36,9 +36,15 @@ class HeldOutPredictions(NamedTuple):
 
 
 def fit_closed_form(
-    examples: LearningSet, fit: Callable[[Positions], M], predict: Callable[[M, Positions], Predictions]
+    examples: LearningSet,
+    fit: Callable[[Positions], M],
+    predict: Callable[[M, Positions], Predictions],
+    refit: bool = True,
 ) -> tuple[M, HeldOutPredictions]:
-    """Return the model fitted on training and validation set, and held-out predictions of models fitted on a part."""
+    """Return the model fitted on training and validation set, and held-out predictions of models fitted on a part.
+
+    If not `refit`, and the part is the whole training set, the model that was fitted on it is returned.
+    """
 
     def fitted(positions: Positions) -> M:
         keras.backend.clear_session()  # names of layers must not depend on other work of this process
@@ -46,8 +52,13 @@ def fit_closed_form(
 
     whole = Split(examples.training, examples.validation)
     splits = examples.folds(CLOSED_FORM_FOLDS) if examples.in_folds else [whole]
-    made = [predict(fitted(split.fit), split.predict) for split in splits]
-    return fitted(examples.all), HeldOutPredictions.of(splits, made)
+    made = list[Predictions]()
+    for split in splits:
+        model = fitted(split.fit)
+        made.append(predict(model, split.predict))
+    if refit or examples.in_folds:
+        model = fitted(examples.all)
+    return model, HeldOutPredictions.of(splits, made)
 
 
 def train_networks(

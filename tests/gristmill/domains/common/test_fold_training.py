@@ -34,6 +34,13 @@ def test_a_closed_form_is_fitted_on_all_after_it_has_predicted(examples: Learnin
     assert sorted(honest.positions) == (examples.all if examples is FEW else examples.validation).tolist()
 
 
+@pytest.mark.parametrize(("examples", "learned"), [(FEW, FEW.all), (MANY, MANY.training)])
+def test_without_a_second_fit_the_model_is_that_of_the_training_set(examples: LearningSet, learned: Positions) -> None:
+    model, _ = fit_closed_form(examples, lambda rows: rows, lambda fitted, asked: asked.astype(float), refit=False)
+
+    assert model.tolist() == learned.tolist()
+
+
 def networks(examples: LearningSet, few: str, tmp_path: Path) -> tuple[Any, list[tuple[Split | None, str]]]:
     """Train stand-ins, and return the result and what each was trained on, with the name of its scratch folder."""
     seen: list[tuple[Split | None, str]] = []

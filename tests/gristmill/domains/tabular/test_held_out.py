@@ -55,6 +55,22 @@ def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
     assert predict_target(network, data.inputs) == pytest.approx(data.truth[:75].mean())
 
 
+@pytest.mark.parametrize(("ordered", "learned"), [(False, "train"), (True, "train and validation")])
+def test_with_many_rows_the_validation_set_is_only_learned_if_it_is_later(
+    ordered: bool, learned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepared()
+    data = replace(data, layout=replace(data.layout, ordered=ordered))
+    monkeypatch.setattr(folds, "MIN_EXAMPLES_WITHOUT_FOLDS", 75)
+    monkeypatch.setattr(closed_form, "_MIN_ROWS_WITHOUT_REFIT", 60)
+
+    network, (rows, _) = closed_form.fit(Mean(kind="mean"), data)
+
+    assert rows.tolist() == data.at("validation").tolist()
+    expected = data.truth[np.isin(data.parts, learned.split(" and "))].mean()
+    assert predict_target(network, data.inputs) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("few", "fits", "rows_tuned_on"), [(1000, 6, 75), (75, 2, 60)])
 def test_slow_choices_are_made_once(few: int, fits: int, rows_tuned_on: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the training set, if the validation set must be held out; else on all rows to learn from."""
