@@ -1,5 +1,6 @@
 """Keras layers around the model's network, so that the published network accepts and returns raw values."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import keras
@@ -34,10 +35,9 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
     if names := layout.measures:
         found = measures(inputs, layout)
         empty = ops.isnan(found)
-        filled = ops.where(empty, np.array([layout.median.get(name, 0.0) for name in names], np.float32), found)
         centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in names], name="centre")
         scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in names], name="scale")
-        scaled = scale(centre(filled))  # two steps keep precision if the mean is large
+        scaled = scale(centre(fill_empty(found, layout)))  # two steps keep precision if the mean is large
         pieces.append(scaled if knots is None else _piecewise_linear(scaled, knots))
         if layout.missing:
             marked = [empty[:, at : at + 1] for at, name in enumerate(names) if name in layout.missing]
@@ -54,6 +54,12 @@ def measures(inputs: RawInput, layout: Layout) -> keras.KerasTensor:
     found = [inputs["numbers"]] if layout.numbers else []
     found += [date_parts(inputs["dates"][:, at], f"date_{at}") for at in range(len(layout.dates))]
     return ops.concatenate(found, axis=1) if len(found) > 1 else found[0]
+
+
+def fill_empty(found: keras.KerasTensor, layout: Layout, kept: Collection[str] = ()) -> keras.KerasTensor:
+    """Return measures with the median in place of an empty cell, except for those that are kept."""
+    median = [np.nan if name in kept else layout.median.get(name, 0.0) for name in layout.measures]
+    return ops.where(ops.isnan(found), np.array(median, np.float32), found)
 
 
 def category_lookup(names: list[str], name: str, output_mode: str) -> keras.layers.StringLookup:
@@ -125,10 +131,10 @@ def predict_target(network: keras.Model, inputs: Inputs, once: bool = False) -> 
 
 def standardised(data: Prepared) -> Layout:
     """Return the layout with the scale of the rows to fit on, whatever scale the settings ask for."""
-    layout, rows = data.layout, data.table[data.parts == "train"]
-    found = measured(rows, layout.numbers, layout.dates)
+    layout, train = data.layout, data.at("train")
+    found = measured(data.table.iloc[train], layout.numbers, layout.dates)
     mean, deviation = fit_scale(
-        found if layout.classes else found.assign(**{layout.target: data.truth[data.parts == "train"]}), "standard"
+        found if layout.classes else found.assign(**{layout.target: data.truth[train]}), "standard"
     )
     return replace(layout, mean=mean, deviation=deviation)
 
@@ -140,7 +146,7 @@ def quantile_knots(data: Prepared, layout: Layout, pieces: int) -> Knots | None:
     """
     if not layout.measures:
         return None
-    found = measured(data.table[data.parts == "train"], layout.numbers, layout.dates)
+    found = measured(data.table.iloc[data.at("train")], layout.numbers, layout.dates)
     knots = np.empty((found.shape[1], pieces + 1))
     for row, name in zip(knots, map(str, found), strict=True):
         scaled = (found[name].dropna().to_numpy() - layout.mean[name]) / layout.deviation[name]

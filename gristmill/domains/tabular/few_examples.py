@@ -17,7 +17,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     If `most` is None, write few enough for any network to memorise: a plane passes through all of them.
     """
     data = dataset.read(folders["preprocess"])
-    rows = np.flatnonzero(data.parts == "train")
+    rows = data.at("train")
     rows = rows[evenly_spaced(len(rows), most)] if most else rows[_independent(data, rows)]
     dataset.write(replace(data.only(rows), groups=None), out["preprocess"])
 

@@ -109,7 +109,7 @@ def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:
 
 
 def _training_rows(data: Prepared) -> npt.NDArray[np.int64]:
-    rows = np.flatnonzero(data.parts == "train")
+    rows = data.at("train")
     if len(rows) > MAX_ROWS:
         raise Unsuitable(f"keeps every row of training and validation, at most {MAX_ROWS:,}; there are {len(rows):,}")
     return rows

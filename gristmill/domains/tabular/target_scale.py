@@ -55,7 +55,7 @@ class TargetScale:
 
 def target_scale(data: Prepared, skewed: str) -> TargetScale:
     """Return the scale of a network's target: the layout's, or logarithms of a skewed target if `skewed` is "log"."""
-    target = data.truth[data.parts == "train"]
+    target = data.truth[data.at("train")]
     if skewed == "log" and target.min() > 0 and skewness(target) > _MIN_SKEWNESS:
         return TargetScale.fit(target, logarithm=True)
     return TargetScale.of_layout(data.layout)

@@ -16,6 +16,7 @@ from gristmill.domains.common.folds import LearningSet, Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import (
     category_lookup,
+    fill_empty,
     joined,
     measures,
     only,
@@ -23,6 +24,7 @@ from gristmill.domains.tabular.encoder import (
     present_words,
     raw_input,
 )
+from gristmill.domains.tabular.preprocess import measured
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_once
@@ -180,7 +182,11 @@ def feature_network(data: Prepared) -> keras.Model:
     """
     layout, train = data.layout, data.at("train")
     inputs = raw_input(layout)
-    features = [measures(inputs, layout)] if layout.measures else []
+    features = []
+    if layout.measures:
+        # Trees learn where an empty cell belongs only from rows with empty cells; without any they would take it for 0.
+        empty = measured(data.table.iloc[train], layout.numbers, layout.dates).isna().any()
+        features = [fill_empty(measures(inputs, layout), layout, kept=empty.index[empty])]
     targets = _targets_of_names(data)
     for at, (column, names) in enumerate(layout.categories.items()):
         found = data.table[column].to_numpy(object)[train]

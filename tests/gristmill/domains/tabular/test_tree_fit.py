@@ -123,11 +123,21 @@ def test_sums_with_other_seeds_are_averaged() -> None:
     assert not np.allclose(alone[0], alone[1])
 
 
-def test_a_missing_number_is_predicted() -> None:
-    data = prepared(categories=[])
-    inputs = data.inputs.copy()
-    inputs[:5, 0] = np.nan
-    assert np.isfinite(predict_target(SMALL.fit(data), inputs)).all()
+def test_an_empty_number_is_the_median_unless_rows_to_fit_on_have_empty_ones() -> None:
+    years = np.repeat(np.arange(2010.0, 2020), 12)
+    table = pd.DataFrame({"year": years, "price": 10 * (years - 2010) + 1})
+    asked = np.array([[np.nan], [2015.0]], np.float32)
+
+    def predicted() -> list[float]:
+        data = of_table(table, ["train"] * 120, ["year"], [], "price")
+        data = replace(data, layout=replace(data.layout, median={"year": 2015.0}))
+        return predict_target(SMALL.fit(data), asked).tolist()
+
+    as_empty, as_median = predicted()
+    assert as_empty == as_median
+    table.loc[:9, "year"], table.loc[:9, "price"] = np.nan, 500.0  # far from all others
+    as_empty, as_median = predicted()
+    assert as_empty > 2 * as_median
 
 
 def test_many_rows_are_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
