@@ -138,7 +138,8 @@ class SampledColumn:
 
     @property
     def _is_mostly_numbers(self) -> bool:
-        return bool(self.bad.sum() < _MAX_BAD_SHARE_OF_TARGET * self.unmarked.notna().sum())
+        count = (self.bad & self._parsed.isna()).sum()  # without numbers that are not finite or too large
+        return bool(count < _MAX_BAD_SHARE_OF_TARGET * self.unmarked.notna().sum())
 
     @cached_property
     def _parsed(self) -> "pd.Series[float]":

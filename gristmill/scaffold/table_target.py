@@ -29,7 +29,7 @@ def choose_table_target(table: SampledTable, requested: str | None) -> tuple[Sam
     columns = [*table.columns.values()]
     if requested is not None:
         column = table.column(requested)
-        if column.numbers is None and (column.is_category or column.first_bad is None):
+        if column.numbers is None and choose_task(column).value == "classification":
             _check_classes(table, column)
             return column, "as requested"
         return choose_target(table, requested, set(), first=False)
@@ -43,7 +43,9 @@ def choose_table_target(table: SampledTable, requested: str | None) -> tuple[Sam
 
 
 def choose_task(column: SampledColumn) -> Guess:
-    """Return whether the values of a target are classes or numbers, and why."""
+    """Return whether the values of a target are classes or numbers, but for a few bad cells, and why."""
+    if column.first_bad is not None and (without_bad := choose_task(column.cleaned)).value == "regression":
+        return without_bad
     classes, numbers, counts = column.distinct, column.numbers, as_text(column.cells.dropna()).value_counts()
     found = list_classes({str(name): int(count) for name, count in counts.items()})
     if numbers is None:

@@ -105,6 +105,30 @@ def test_a_target_with_cells_that_are_no_numbers_is_not_replaced_by_another(prop
         proposed(columns, target="rent")
 
 
+@pytest.mark.parametrize(
+    ("target", "cells", "row"),
+    [
+        (None, [*range(40)] * 9 + [*range(36), *["inf"] * 4], 398),
+        ("risk", [*range(40)] * 9 + [*range(36), *["inf"] * 4], 398),
+        ("risk", [7, "4O", *[8, 9] * 99], 3),
+        ("risk", [1.5, "inf"] * 100, 3),
+    ],
+)
+def test_numbers_with_a_few_bad_cells_are_no_classes(
+    proposed: Propose, target: str | None, cells: list[Any], row: int
+) -> None:
+    columns = {"town": ["Ulm", "Bonn", "Kiel", "Ulm"] * (len(cells) // 4), "risk": cells}
+
+    with pytest.raises(DataError, match=f"row {row}, column 'risk': expected a number, found '{cells[row - 2]}'"):
+        proposed(columns, target=target)
+
+
+def test_classes_may_be_numbers_and_words(proposed: Propose) -> None:
+    draft = proposed(COLUMNS | {"stars": [1, 2, 3, 4, 5, "none given"] * 10}, target="stars")
+
+    assert draft.values()["ingest"]["task"] == "classification"
+
+
 def test_what_could_be_no_target_if_it_were_numbers_stops_nothing(proposed: Propose) -> None:
     draft = proposed(
         COLUMNS
