@@ -10,6 +10,7 @@ import pandas as pd
 
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
+from gristmill.util.cell_text import as_texts
 from gristmill.util.toml import toml_key
 
 Where = Callable[[int], str]  # names a position: a row of a file, a photo
@@ -80,8 +81,7 @@ def _broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:
     if rule.missing is not None and empty.mean() > rule.missing:
         yield "missing", empty
     if rule.values is not None:
-        names = cells.convert_dtypes().astype("str")  # an empty cell turns integers of its column into 3.0
-        unknown = ~empty & ~names.isin(rule.values).to_numpy(bool)
+        unknown = ~empty & ~as_texts(cells).isin(rule.values).to_numpy(bool)
         if unknown.any():
             yield "values", unknown
     if {rule.type, rule.min, rule.max} != {None}:

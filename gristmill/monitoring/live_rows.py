@@ -14,6 +14,7 @@ from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import COVERED, DAY, ID, LEVEL, PERIODS, RUN, SCORE, TRUTH, VERSION
 from gristmill.runs.retraining_record import Drift
 from gristmill.runs.scores import Scores
+from gristmill.util.cell_text import as_texts
 
 Values = npt.NDArray[np.float64]
 Owners = npt.NDArray[np.int64]
@@ -138,8 +139,8 @@ class Monitoring:
 
 
 def as_ids(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return ids as text, None for an empty cell; integers that became 3.0 because of empty cells are 3 again."""
-    text = column.convert_dtypes().astype("str").astype(object)
+    """Return ids as text, None for an empty cell."""
+    text = as_texts(column).astype(object)
     return text.where(column.notna() & (text != ""), None)
 
 

@@ -21,6 +21,7 @@ from gristmill.sources.rows import (
     requested_columns,
     unusable_in_file,
 )
+from gristmill.util.cell_text import as_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +116,7 @@ class TableFiles(Files):
         for name in wanted:
             cells = frame[name]
             if name not in numbers:
-                as_text = cells.convert_dtypes().astype("str").mask(cells.isna())
-                columns[name] = cells if cells.dtype.kind == "M" else as_text
+                columns[name] = cells if cells.dtype.kind == "M" else as_texts(cells)
             elif cells.dtype == "str":
                 columns[name] = self.numbers(cells, path)
             else:

@@ -9,6 +9,7 @@ import pandas as pd
 from gristmill.domains.tabular.settings import Ingest
 from gristmill.errors import short_repr
 from gristmill.sources.rows import Rows
+from gristmill.util.cell_text import as_texts
 
 _HOUR, _SIXTY = "([01][0-9]|2[0-3])", "[0-5][0-9]"
 _DATE = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_HOUR}:{_SIXTY}(:{_SIXTY}(\.[0-9]+)?)?(Z|[+-]{_HOUR}:?{_SIXTY})?)?"
@@ -39,8 +40,8 @@ def read_columns(rows: Rows, settings: Ingest) -> pd.DataFrame:
 
 
 def as_text(cells: "pd.Series[Any]") -> "pd.Series[str]":
-    """Return cells as text, "" for an empty one; pandas reads whole numbers next to an empty cell as 3.0."""
-    return cells.convert_dtypes().astype("string").fillna("").astype(object)
+    """Return cells as text, "" for an empty one."""
+    return as_texts(cells).fillna("").astype(object)
 
 
 def are_dates(cells: "pd.Series[str]") -> "pd.Series[bool]":

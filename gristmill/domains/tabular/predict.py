@@ -18,6 +18,7 @@ from gristmill.domains.tabular.settings import Ingest
 from gristmill.export import bundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows, TableSource
+from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import read_document, read_table
 
 
@@ -56,7 +57,7 @@ def predict(
     predicted = model(given)
     shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
-        shown[name] = shown[name].convert_dtypes()  # pandas reads integers next to an empty cell as 3.0
+        shown[name] = as_texts(shown[name])
     classes = signature.get("classes")
     if classes:
         examples = {str(name): shown[name].tolist() for name in shown}

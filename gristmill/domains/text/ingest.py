@@ -22,6 +22,7 @@ from gristmill.errors import DataError, count_of
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import FixedColumns, Rows, TableSource
+from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import write_document, write_table
 
 RESERVED_COLUMNS = ("id", "text", "label", "part", "tokens", "characters", "length")  # written by the stages
@@ -117,10 +118,8 @@ def _renamed(metadata: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column as text; integers that became 3.0 because of empty cells are 3 again."""
-    if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == "str":
-        return column
-    return column.convert_dtypes().astype("str")
+    """Return a column as text; categories keep their order."""
+    return column if isinstance(column.dtype, pd.CategoricalDtype) else as_texts(column)
 
 
 def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, remedy: str) -> Mask:

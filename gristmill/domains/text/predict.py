@@ -19,6 +19,7 @@ from gristmill.export.formats import FORMATS, Predictor
 from gristmill.settings.messages import unknown_name
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.sources.texts.folder import Folder
+from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def checked_texts(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.obj
 
 def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> None:
     """Check that all labels are classes of the model."""
-    labels = rows.frame[ingest.label].convert_dtypes().astype("string")  # empty cells had made 3 a 3.0
+    labels = as_texts(rows.frame[ingest.label])
     labels = labels.where(labels.isna(), labels.map(lambda name: ingest.names.get(name, name), na_action="ignore"))
     unknown = (labels.notna() & (labels != "") & ~labels.isin(list(classes))).to_numpy(bool)
     if unknown.any():

@@ -9,6 +9,7 @@ from gristmill.errors import DataError, short_repr
 from gristmill.sources.packed import read_text
 from gristmill.sources.prepare import TableFiles
 from gristmill.sources.rows import FILE_ROW, MAX_NUMBER, check_columns, convert_rows, requested_columns
+from gristmill.util.cell_text import cell_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +46,8 @@ class Jsonl(TableFiles):
     ) -> "pd.DataFrame":
         """Return the requested columns; a row is a line, counted from 1, and empty lines are left out.
 
-        In text columns, numbers and booleans are written as in JSON, and a missing key, null and "" are missing. In
-        number columns, true is 1, and a missing key, null and NaN are missing.
+        In text columns, 3.0 is `3`, and a missing key, null and "" are missing. In number columns, true is 1, and a
+        missing key, null and NaN are missing.
         """
         import pandas as pd
 
@@ -101,7 +102,7 @@ def _text(cell: Any) -> str | None:
                 raise DataError("half of a surrogate pair. Fix it.") from None
             return cell
         case bool() | int() | float():
-            return json.dumps(cell)
+            return cell_text(cell)
     raise DataError(f"{short_repr(cell)}. Expected text or a number: name another column.")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from gristmill.errors import DataError
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, requested_columns
+from gristmill.util.cell_text import as_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +56,15 @@ class Parquet(TableFiles):
                 _check_types(path, file.schema_arrow, texts, numbers)
                 table = file.read(columns=wanted)
             table = table.cast(pa.schema([_plain(field, numbers) for field in table.schema]), safe=False)
-            for at, name in enumerate(wanted):
-                if name not in numbers:
-                    _check_utf8(path, name, table[name])
-                    table = table.set_column(at, name, _without_floats(table[name]))
+            others = [name for name in wanted if name not in numbers]
+            for name in others:
+                _check_utf8(path, name, table[name])
+            written = [name for name in others if _type_name(table[name].type) in ("numbers", "booleans")]
             frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
         frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
         frame = frame.drop([*skip]) if skip else frame
+        for name in written:
+            frame[name] = as_texts(frame[name])
         for name in numbers:
             check_finite(path, frame[name], frame[name])
         return frame
@@ -127,29 +130,15 @@ def _check_types(path: Path, schema: "pa.Schema", texts: Sequence[str], numbers:
 
 
 def _plain(field: "pa.Field", numbers: Sequence[str]) -> "pa.Field":
-    """Return a field as it is read: float64, plain text, booleans as text, or times, those with a zone in UTC."""
+    """Return a field as it is read: numbers as float64, no dictionaries or decimals, times with a zone in UTC."""
     import pyarrow as pa
 
     type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    if field.name in numbers:
+    if field.name in numbers or pa.types.is_decimal(type_):
         type_ = pa.float64()
     elif pa.types.is_timestamp(type_) and type_.tz:
         type_ = pa.timestamp(type_.unit, "UTC")
-    elif pa.types.is_boolean(type_):
-        type_ = pa.string()
     return field.with_type(type_)
-
-
-def _without_floats(cells: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return floating-point numbers as text, 3 for 3.0 as in a column of integers; NaN is missing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if _type_name(cells.type) != "numbers":
-        return cells
-    numbers = cells if pa.types.is_float32(cells.type) else cells.cast(pa.float64(), safe=False)
-    text = pc.replace_substring_regex(numbers.cast(pa.string()), r"\.0$", "")
-    return pc.if_else(pc.is_nan(numbers), None, text)
 
 
 def _check_utf8(path: Path, name: str, cells: "pa.ChunkedArray") -> None:

@@ -105,6 +105,18 @@ def test_all_reads_of_a_source_that_prepares_once_give_the_same_rows(tmp_path: P
     assert source.preparing_once().whole([*files, code])["y"].tolist() != read["y"].tolist()
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize(("cells", "texts"), [([3.0, 3.5], ["3", "3.5"]), ([True, False], ["true", "false"])])
+def test_values_have_the_same_text_with_and_without_a_function(
+    read: Read, tmp_path: Path, kind: str, cells: list[Any], texts: list[str]
+) -> None:
+    prepared = read("def prepare(frame):\n    return frame\n", kind, pd.DataFrame({"name": cells, "y": [1.0, 2.0]}))
+    source = KINDS[kind].model_validate({"kind": kind, "path": "x"})
+
+    assert prepared.frame["name"].tolist() == texts
+    assert source.read([tmp_path / f"raw.{kind}"], ["name"], []).frame["name"].tolist() == texts
+
+
 def test_times_that_a_function_reads_stay_times(read: Read) -> None:
     rows = read('import pandas as pd\ndef prepare(f):\n    return f.assign(name=pd.Timestamp("2024-03-01"), y=1)\n')
 
