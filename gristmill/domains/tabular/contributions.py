@@ -125,4 +125,4 @@ def _in_words(column: str, cell: float | str) -> str:
         return f"no {column}"
     if isinstance(cell, str):
         return f"{column} {cell if len(cell) <= _MAX_LETTERS else cell[: _MAX_LETTERS - 1] + '…'}"
-    return f"{column} {cell:.6g}" if abs(cell) < 1e6 else f"{column} {cell:.0f}"
+    return f"{column} {cell:.0f}" if 1e6 <= abs(cell) < 1e15 else f"{column} {cell:.6g}"

@@ -41,6 +41,7 @@ class Layout:
     classes: list[str] = field(default_factory=list)  # none if the target is a number
     left_out: dict[str, str] = field(default_factory=dict)  # columns that the model does not read, and why
     ordered: bool = False  # whether later rows validate and test, and rows are in that order
+    group: str | None = None  # column whose rows with the same value stay in one set
 
     @property
     def inputs_by_role(self) -> dict[str, list[str]]:

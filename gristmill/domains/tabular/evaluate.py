@@ -60,7 +60,8 @@ def evaluate(
     Writes `scores.json` and `predictions.parquet`: of numbers, `row` (its position), `part`, `y` and one column per
     model, with at most 10,000 training rows; of classes, that of all classifiers, and also `scores.parquet`,
     `wrong_labels.csv` and `examples.parquet`. With more than one column to predict from, it writes `importance.json`
-    and `partial_dependence.parquet`. The time that each candidate takes for a row is added to `microseconds`.
+    and, unless all are texts, `partial_dependence.parquet`. The time that each candidate takes for a row is added to
+    `microseconds`.
 
     Raises:
         RequestError: a slice is not a category or a column of metadata, the decision does not fit the data, or settings
@@ -87,9 +88,9 @@ def evaluate(
         counts = _score_numbers(data, predicted, train, tried, out)
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
-        names = [feature["feature"] for feature in ranking["features"]]
-        dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
-        write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
+        if names := [one["feature"] for one in ranking["features"] if one["feature"] not in data.layout.texts]:
+            dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
+            write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
     return counts
 
 

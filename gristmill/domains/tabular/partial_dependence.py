@@ -26,16 +26,16 @@ def partial_dependence(
 ) -> pd.DataFrame:
     """Return the mean prediction by `feature` and value: a `number` or, of a category or date, a `name`.
 
-    An empty cell has neither. `predict` returns the predictions of a table's rows. The rows are spread evenly over the
-    test set, and the values of a feature are quantiles or the most frequent names of its training set. Of several
-    classes, there are the mean probabilities of the most frequent ones, by `class`, but of two only that of the second.
-    Texts are left out.
+    `features` are columns other than texts, of which the first eight are shown. An empty cell has neither. `predict`
+    returns the predictions of a table's rows. The rows are spread evenly over the test set, and the values of a feature
+    are quantiles or the most frequent names of its training set. Of several classes, there are the mean probabilities
+    of the most frequent ones, by `class`, but of two only that of the second.
     """
     test = data.table[data.parts == "test"]
     rows, trained = test.iloc[:: -(-len(test) // _MAX_ROWS)], data.table[data.parts == "train"]
     classes, tables = data.layout.classes or [""], []
     shown = [1] if len(classes) == 2 else _most_frequent(data) if data.layout.classes else [0]
-    for feature in [name for name in features if name not in data.layout.texts][:MAX_FEATURES]:
+    for feature in features[:MAX_FEATURES]:
         is_number = feature in data.layout.numbers
         grid = _numbers(trained[feature]) if is_number else _names(trained[feature], feature in data.layout.dates)
         grid += [np.nan if is_number else ""] * bool(trained[feature].isin([np.nan, ""]).any())

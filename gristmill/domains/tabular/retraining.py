@@ -12,6 +12,7 @@ from gristmill.domains.common.classification.predictions import misclassified, r
 from gristmill.domains.common.classification.retraining import contest_of_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
+from gristmill.domains.tabular.ingest import is_empty
 from gristmill.errors import RequestError, short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
@@ -125,12 +126,19 @@ def errors_on_test(rows: pd.DataFrame, layout: Layout, name: str = MODEL) -> Val
 
 
 def _unseen_rows(data: Prepared, known: Prepared) -> Mask:
-    """Return a mask of the challenger's test rows that neither model was trained or selected on, and both predict."""
+    """Return a mask of the challenger's test rows that neither model was trained or selected on, and both predict.
+
+    Nor was a model trained or selected on other rows of their groups.
+    """
     contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
+    tested, learned = data.table[data.parts == "test"], known.table[known.parts != "test"]
     unseen = example_diff.unseen_examples(
         contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
     )
-    return unseen & _predictable(data.table[data.parts == "test"], known.layout)
+    if data.layout.group and data.layout.group in learned:
+        groups = learned[data.layout.group]
+        unseen &= ~tested[data.layout.group].isin(groups[~is_empty(groups)]).to_numpy()
+    return unseen & _predictable(tested, known.layout)
 
 
 def _predictable(rows: pd.DataFrame, layout: Layout) -> Mask:

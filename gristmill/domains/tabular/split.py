@@ -41,7 +41,9 @@ def split(
     given = given.fillna("train").reset_index(drop=True)
     _check_count(given.to_numpy(object), settings)
     if settings.split == "last":
-        return _last(given.to_numpy(object), settings, when), None
+        parts = _last(given.to_numpy(object), settings, when)
+        _check_every_class_is_learned(parts, labels, classes, settings)
+        return parts, None
     groups = _groups(_column(table, "group", settings.group)) if settings.group else None
     if part and groups is not None:
         _check_not_divided(given.to_numpy(object), groups, part, str(settings.group))
@@ -66,6 +68,16 @@ def _last(given: Parts, settings: Preprocess, when: npt.NDArray[np.int64]) -> Pa
             "Set a smaller preprocess.validation or preprocess.test, or use a column with more times."
         )
     return parts
+
+
+def _check_every_class_is_learned(parts: Parts, labels: Labels, classes: list[str], settings: Preprocess) -> None:
+    """Raise a `DataError` if all rows of a class are validation or test rows."""
+    for label in sorted({*range(len(classes))} - {*labels[parts == "train"].tolist()}):
+        raise DataError(
+            f"preprocess.split = 'last': the training set has no row of class {classes[label]!r}, because its "
+            f"{count_of((labels == label).sum(), 'rows')} are among the last. Set a smaller preprocess.validation or "
+            "preprocess.test, merge the class with another in source.prepare, or use another split."
+        )
 
 
 def _sizes(given: Parts, settings: Preprocess) -> dict[str, int]:

@@ -22,7 +22,7 @@ class BoostedTrees(Settings):
     libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
     loss: Literal["huber", "mae", "mse"] = "huber"  # loss on the standardised target; classes have cross-entropy
     rounds: PositiveInt | None = None  # number of trees in each ensemble
-    logarithm: bool | None = None  # learn the logarithm of the target, which must be positive
+    logarithm: bool | None = None  # learn the logarithm of the target, which must not be negative
     out_of_fold: bool | None = None  # encode categories with few rows per value on other folds than the row's own
     sums: PositiveInt | None = None  # ensembles with different seeds to average; 4 below 2,500 rows, else 1
     learning_rate: PositiveFloat = 0.1  # share of each tree that is added

@@ -23,7 +23,7 @@ class Dense(Settings):
     units: Sizes = (32, 16)  # units of each hidden layer, with ReLU; [] for none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the hidden units dropped in each update
     pieces: Annotated[int, Field(ge=0, le=64)] = 0  # parts between quantiles into which numbers are split; 0 for none
-    skewed_target: Literal["raw", "log"] = "raw"  # log: learn the logarithm of a target that is positive and skewed
+    skewed_target: Literal["raw", "log"] = "raw"  # log: learn the logarithm of a target that is skewed and not negative
 
     def build(self, shape: "Shape") -> "keras.Model":
         """Return the network on encoded rows."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gristmill.domains.tabular import dataset
@@ -13,6 +14,7 @@ from gristmill.domains.tabular.evaluate import evaluate, importance_of_columns
 from gristmill.domains.tabular.models.linear import Logistic
 from gristmill.domains.tabular.report import sections
 from gristmill.domains.tabular.settings import Evaluate, Ingest, Preprocess, Train
+from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
@@ -125,6 +127,20 @@ def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Fold
     scores = read_document(tmp_path / "scores.json")
     assert scores["model"] == scores["baselines"]["logistic"]
     assert scores["headline"]["model"] == scores["headline"]["baseline"]
+
+
+def test_texts_have_an_importance_but_no_partial_dependence(run_on: Callable[..., Folders], tmp_path: Path) -> None:
+    file = tmp_path / "films.csv"
+    days, films = np.resize(["warm day", "cold day", "long night"], 40), np.resize(["good film", "bad film"], 40)
+    pd.DataFrame({"day": days, "film": films, "liked": np.resize(["yes", "no"], 40)}).to_csv(file, index=False)
+    meaning = Ingest(target="liked", task="classification", texts=("day", "film"))
+    how = Preprocess(validation=8, test=8), Logistic(kind="logistic"), Train()
+
+    made = run_on(Csv(kind="csv", path="films.csv"), meaning, *how, (file,))
+
+    assert (made["evaluate"] / "importance.json").exists()
+    assert not (made["evaluate"] / "partial_dependence.parquet").exists()
+    assert "Importance of the features" in [section.title for section in sections(made)]
 
 
 def test_a_single_column_is_not_weighed(line: Folders) -> None:

@@ -1,6 +1,7 @@
 """Which rows are new, how the champion fares on them, and who errs least on what nobody was trained on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,20 @@ def test_a_test_part_that_the_champion_learned_from_judges_nothing(mixed: Folder
 
     assert judgeable(mixed, Champion(mixed | {"preprocess": known}, {})) == 0
     assert judgeable(mixed, Champion(mixed, {})) == 14
+
+
+def test_a_test_row_whose_group_the_champion_learned_from_judges_nothing(mixed: Folders, tmp_path: Path) -> None:
+    data, known = dataset.read(mixed["preprocess"]), tmp_path / "preprocess"
+    customers = np.where(np.arange(60) % 2, "", "anna")  # an empty cell is no group
+    grouped = replace(data, table=data.table.assign(customer=customers), layout=replace(data.layout, group="customer"))
+    known.mkdir()
+    dataset.write(grouped, known)
+    folders = mixed | {"preprocess": known}
+
+    unseen = judgeable(folders, Champion(folders, {}))
+
+    assert unseen == int((customers[data.parts == "test"] == "").sum())
+    assert 0 < unseen < 14
 
 
 def test_other_columns_cannot_be_compared(mixed: Folders, ingested: Ingested) -> None:

@@ -38,6 +38,13 @@ def test_rows_of_one_time_are_in_the_later_of_two_sets() -> None:
         parts_of(days[:6], time="day", validation=2, test=1, split="last")
 
 
+def test_a_class_whose_rows_are_all_among_the_last_is_an_error() -> None:
+    labels = [0] * 8 + [1] * 2
+    with pytest.raises(DataError, match=r"the training set has no row of class 'class 1', because its 2 rows are"):
+        parts_of(rows(10), labels=labels, validation=0.2, test=2, split="last")
+    assert set(parts_of(rows(10), labels=labels[::-1], validation=0.2, test=2, split="last")[:2]) == {"train"}
+
+
 @pytest.mark.parametrize("bad", ["5 May", "2020-02-30", "2020-01-10T25:10", "2020-01-10T10:60"])
 def test_a_time_that_cannot_be_read_is_named(bad: str) -> None:
     with pytest.raises(DataError, match=rf"preprocess\.time: column 'day' holds '{bad}' \(2 of 7 cells\)"):

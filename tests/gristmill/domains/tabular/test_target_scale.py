@@ -6,23 +6,27 @@ import pytest
 
 from gristmill.domains.tabular.dataset import Values
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales, skewness, target_scale
+from gristmill.errors import RequestError
 from helpers.small_tables import of_table, prepared
 
 TARGET = np.array([10.0, 20, 40, 80, 1000])
+COUNTS = np.array([0.0, 0, 2, 5, 90])
 
 
+@pytest.mark.parametrize("target", [TARGET, COUNTS])
 @pytest.mark.parametrize("logarithm", [False, True])
-def test_targets_come_back_and_have_mean_0_and_deviation_1(logarithm: bool) -> None:
-    scale = TargetScale.fit(TARGET, logarithm)
-    assert scale.scaled(TARGET).mean() == pytest.approx(0)
-    assert scale.scaled(TARGET).std() == pytest.approx(1)
-    assert scale.restored(scale.scaled(TARGET)) == pytest.approx(TARGET)
+def test_targets_come_back_and_have_mean_0_and_deviation_1(target: Values, logarithm: bool) -> None:
+    scale = TargetScale.fit(target, logarithm)
+    assert scale.scaled(target).mean() == pytest.approx(0, abs=1e-12)
+    assert scale.scaled(target).std() == pytest.approx(1)
+    assert scale.restored(scale.scaled(target)) == pytest.approx(target, abs=1e-9)
 
 
+@pytest.mark.parametrize("target", [TARGET, COUNTS])
 @pytest.mark.parametrize("logarithm", [False, True])
 @pytest.mark.parametrize("clip", [False, True])
-def test_the_graph_restores_what_numpy_restores(logarithm: bool, clip: bool) -> None:
-    scale = TargetScale.fit(TARGET, logarithm, clip)
+def test_the_graph_restores_what_numpy_restores(target: Values, logarithm: bool, clip: bool) -> None:
+    scale = TargetScale.fit(target, logarithm, clip)
     given = keras.Input((1,))
     scaled = np.array([[-3.0], [-1], [0], [2], [9]], np.float32)
     restored = keras.Model(given, scale.restore(given)).predict_on_batch(scaled)
@@ -40,9 +44,13 @@ def test_equal_targets_have_deviation_1() -> None:
     assert TargetScale.fit(np.full(3, 7.0)).scaled(np.array([7.0, 8])).tolist() == [0, 1]
 
 
-def test_logarithms_are_possible_for_positive_targets_only() -> None:
-    assert [scale.logarithm for scale in possible_scales(TARGET)] == [False, True]
-    assert [scale.logarithm for scale in possible_scales(TARGET - 10)] == [False]
+def test_logarithms_are_possible_if_no_target_is_negative() -> None:
+    assert [(scale.logarithm, scale.offset) for scale in possible_scales(TARGET)] == [(False, 0), (True, 0)]
+    assert [(scale.logarithm, scale.offset) for scale in possible_scales(COUNTS)] == [(False, 0), (True, 2)]
+    assert [scale.logarithm for scale in possible_scales(TARGET - 11)] == [False]
+    assert [scale.logarithm for scale in possible_scales(np.zeros(3))] == [False]
+    with pytest.raises(RequestError, match=r"the target has negative values, such as -1\. Leave it out\."):
+        TargetScale.fit(TARGET - 11, logarithm=True)
 
 
 @pytest.mark.parametrize(
