@@ -79,11 +79,21 @@ class Layout:
 class Prepared:
     """Rows ready for training."""
 
-    table: pd.DataFrame  # inputs, target, metadata: in the source's own order and units
+    table: pd.DataFrame  # inputs, target, metadata: in the source's own units, in order of time if they have one
     parts: npt.NDArray[np.str_]  # (rows,): the part of each
     layout: Layout
     groups: npt.NDArray[np.int64] | None = None  # (rows,): number of the group that stays in one set
     balanced: bool = False  # whether rows are weighted so that all classes count equally
+    names: npt.NDArray[np.object_] | None = None  # (rows,): name of each row in the source, as in messages
+
+    @property
+    def ids(self) -> npt.NDArray[Any]:
+        """Name of each row in the source, (rows,); its position in the table if an earlier version wrote the table."""
+        return np.arange(len(self.table)) if self.names is None else self.names
+
+    def positions(self, ids: "pd.Series[Any]") -> npt.NDArray[np.int64]:
+        """Return the positions of the rows with some names."""
+        return np.asarray(pd.Index(self.ids).get_indexer(pd.Index(ids)), np.int64)
 
     @property
     def truth(self) -> Values:
@@ -115,11 +125,11 @@ class Prepared:
 
     @property
     def labelled(self) -> LabelledDataset:
-        """The rows as examples of classes. An example's `id` is the position of its row."""
+        """The rows as examples of classes. An example's `id` is the name of its row in the source."""
         inputs = {role: set(columns) for role, columns in self.layout.inputs_by_role.items()}
         other = {*inputs.get("numbers", ()), *inputs.get("dates", ()), *inputs.get("texts", ()), self.layout.target}
         shown = [name for name in map(str, self.table) if name not in {*other, *_EXAMPLE_COLUMNS}]
-        index = pd.DataFrame({"id": np.arange(len(self.table)), "label": self.labels, "part": self.parts})
+        index = pd.DataFrame({"id": self.ids, "label": self.labels, "part": self.parts})
         return LabelledDataset(pd.concat([index, self.table[shown]], axis=1), self.layout.classes)
 
     def at(self, part: str) -> npt.NDArray[np.int64]:
@@ -129,7 +139,8 @@ class Prepared:
     def only(self, rows: npt.NDArray[np.int64]) -> "Prepared":
         """Return the rows at some positions alone."""
         groups = None if self.groups is None else self.groups[rows]
-        return replace(self, table=self.table.iloc[rows].reset_index(drop=True), parts=self.parts[rows], groups=groups)
+        table, parts = self.table.iloc[rows].reset_index(drop=True), self.parts[rows]
+        return replace(self, table=table, parts=parts, groups=groups, names=self.ids[rows])
 
     def with_split(self, split: Split) -> "Prepared":
         """Return the rows of a split as training and validation set, and all others as the test set."""
@@ -161,7 +172,7 @@ def write(prepared: Prepared, out: Path) -> None:
     """Write `table.parquet`, `parts.parquet` (separate, since the table may have a column `part`), `layout.json`."""
     groups = {} if prepared.groups is None else {"group": prepared.groups}
     write_table(out / "table.parquet", prepared.table)
-    write_table(out / "parts.parquet", pd.DataFrame({"part": prepared.parts} | groups))
+    write_table(out / "parts.parquet", pd.DataFrame({"row": prepared.ids, "part": prepared.parts} | groups))
     write_document(out / "layout.json", asdict(prepared.layout))
 
 
@@ -173,4 +184,5 @@ def read(folder: Path) -> Prepared:
         parts=rows["part"].to_numpy().astype(str),
         layout=Layout(**read_document(folder / "layout.json")),
         groups=rows["group"].to_numpy(np.int64) if "group" in rows else None,
+        names=rows["row"].to_numpy(object) if "row" in rows else None,
     )

@@ -57,7 +57,7 @@ def evaluate(
 
     Predictions of the validation set are those of models that were not fitted on it.
 
-    Writes `scores.json` and `predictions.parquet`: of numbers, `row` (its position), `part`, `y` and one column per
+    Writes `scores.json` and `predictions.parquet`: of numbers, `row` (its name), `part`, `y` and one column per
     model, with at most 10,000 training rows; of classes, that of all classifiers, and also `scores.parquet`,
     `wrong_labels.csv` and `examples.parquet`. With more than one column to predict from, it writes `importance.json`
     and, unless all are texts, `partial_dependence.parquet`. The time that each candidate takes for a row is added to
@@ -99,8 +99,8 @@ def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Can
     rows = scored_rows(data)
     every = np.concatenate(list(rows.values()))
     by_model = {name: np.concatenate([of_part[part] for part in rows]) for name, of_part in predicted.items()}
-    table = pd.DataFrame({"row": every, "part": data.parts[every], "y": data.truth[every], **by_model})
-    predictions = table.sort_values("row", ignore_index=True)
+    table = pd.DataFrame({"row": data.ids[every], "part": data.parts[every], "y": data.truth[every], **by_model})
+    predictions = table.iloc[np.argsort(every)].reset_index(drop=True)
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}
     others = [name for name, one in tried.items() if not one.is_baseline]

@@ -20,22 +20,21 @@ def learning_set(data: Prepared) -> LearningSet:
 
 
 def write(data: Prepared, rows: Positions, predicted: Values, out: Path) -> None:
-    """Write held-out predictions, in the order of the table: `row` and `prediction`.
+    """Write held-out predictions, in the order of the table: `row`, `position` in the table and `prediction`.
 
     Of classes, `id` (the row), `label` and `p_<class>`, as all classifiers write them.
     """
     order = np.argsort(rows)
     rows, predicted = rows[order], predicted[order]
     if not data.layout.classes:
-        write_table(out / FILE, pd.DataFrame({"row": rows, "prediction": predicted}))
+        table = pd.DataFrame({"row": data.ids[rows], "position": rows, "prediction": predicted})
+        write_table(out / FILE, table)
         return
     names = np.array(data.layout.classes, object)
-    probabilities = pd.DataFrame(predicted, columns=[f"p_{name}" for name in names])
-    write_table(
-        out / FILE, pd.concat([pd.DataFrame({"id": rows, "label": names[data.labels[rows]]}), probabilities], axis=1)
-    )
+    table = pd.DataFrame({"id": data.ids[rows], "label": names[data.labels[rows]]})
+    write_table(out / FILE, table.join(pd.DataFrame(predicted, columns=[f"p_{name}" for name in names])))
 
 
 def read(folder: Path) -> "pd.Series[float]":
     """Return the held-out predictions of numbers by the position of the row."""
-    return read_table(folder / FILE).set_index("row")["prediction"]
+    return read_table(folder / FILE).set_index("position")["prediction"]

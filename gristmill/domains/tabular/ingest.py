@@ -23,9 +23,10 @@ def ingest(
 ) -> dict[str, int]:
     """Read the rows and write those with a target.
 
-    Writes `table.parquet` (columns as `columns.py` reads them, each under its own name: inputs, the target, metadata)
-    and `summary.json` (columns, classes, counts, statistics). The schema also applies to rows without a target. Rows
-    that cannot be used are set aside, up to the share `quarantine`, and listed in `quarantine.csv`.
+    Writes `table.parquet` (columns as `columns.py` reads them, each under its own name: inputs, the target, metadata),
+    `rows.parquet` (`row`: the name of each row in the source) and `summary.json` (columns, classes, counts,
+    statistics). The schema also applies to rows without a target. Rows that cannot be used are set aside, up to the
+    share `quarantine`, and listed in `quarantine.csv`.
 
     Raises:
         DataError: a cell cannot be read, no row has a target, an input has the name of a probability, or the rows break
@@ -73,6 +74,7 @@ def _ingest(
     if classes:
         counts["classes"] = len(classes)
     write_table(out / "table.parquet", table)
+    write_table(out / "rows.parquet", pd.DataFrame({"row": rows.ids()})[known])
     roles = {role: getattr(ingest, role) for role in ("numbers", "categories", "dates", "texts")}
     numbers = [*([ingest.target] if is_number else []), *ingest.numbers]
     summary = {

@@ -21,8 +21,6 @@ from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import read_document, read_table
 
-Columns = dict[str, list[str]]  # that a model reads, by the name of its input
-
 
 def predict(
     *,
@@ -48,9 +46,14 @@ def predict(
     columns = {role: taken["columns"] for role, taken in signature["inputs"].items()}
     inputs = [name for names in columns.values() for name in names]
     more = [id_column] if id_column and ingested is None else []
-    found = Rows(read_table(ingested / "table.parquet", inputs)) if ingested else _read(source, paths, columns, more)
-    table = read_columns(replace(found, frame=found.frame[inputs]), ingest)
-    model, given = bundle.load(export), raw_inputs(table, columns)
+    if ingested is None:
+        numbers = columns.get("numbers", [])
+        found = source.read(paths, [*(name for name in inputs if name not in numbers), *more], numbers)
+    else:
+        found = Rows(read_table(ingested / "table.parquet", inputs))
+    rows = replace(found, frame=found.frame[inputs])
+    table, model = read_columns(rows, ingest), bundle.load(export)
+    given = raw_inputs(table, columns)
     predicted = model(given)
     shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
@@ -59,10 +62,8 @@ def predict(
     if classes:
         examples = {str(name): shown[name].tolist() for name in shown}
         answer = predicted_classes(examples, predicted.astype(np.float64), classes, Decision.read(export))
-        explained_output = answer[PREDICTED].map(classes.index).to_numpy()
     else:
         answer = shown.assign(**{PREDICTED: predicted[:, 0]})
-        explained_output = np.zeros(len(answer), np.int64)
     if explain is None:
         return answer
 
@@ -70,19 +71,10 @@ def predict(
         found = model(inputs).astype(np.float64)
         return log_odds(found) if classes else found
 
-    found_contributions = contributions(outputs, given, typical_rows(outputs, _training_rows(explain, columns)))
-    return pd.concat([answer, explanations(table[inputs], *found_contributions, explained_output)], axis=1)
-
-
-def _read(source: TableSource, paths: tuple[Path, ...], columns: Columns, more: list[str]) -> Rows:
-    """Return the columns that the model reads, and more, which are text."""
-    numbers = columns.get("numbers", [])
-    texts = [name for role, names in columns.items() if role != "numbers" for name in names]
-    return source.read(paths, [*texts, *more], numbers)
-
-
-def _training_rows(preprocess: Path, columns: Columns) -> Inputs:
-    """Return training rows, or a sample of many, as the model's input."""
-    trained = dataset.read(preprocess)
+    trained = dataset.read(explain)
     learned = trained.at("train")
-    return raw_inputs(trained.table.iloc[learned[sample_positions(len(learned))]], columns)
+    some = trained.table.iloc[learned[sample_positions(len(learned))]]
+    typical = typical_rows(outputs, raw_inputs(some, columns))
+    chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
+    explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)
+    return pd.concat([answer, explained], axis=1)

@@ -40,22 +40,23 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     """
     table, summary = read_table(ingest / "table.parquet"), read_document(ingest / "summary.json")
     classes, target = summary["classes"], summary["target"]
-    labels = np.zeros(len(table), np.int64)
+    names, labels = read_table(ingest / "rows.parquet")["row"].to_numpy(object), np.zeros(len(table), np.int64)
     if classes:
         labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
         given = table[summary["part"]] if summary["part"] else None
-        check_classes(pd.DataFrame({"label": labels, "part": given}), classes, "row", target=target)
+        check_classes(pd.DataFrame({"id": names, "label": labels, "part": given}), classes, "row", target=target)
     when = np.arange(len(table))
     if preprocess.time:
         when = pd.factorize(times(table, preprocess.time), sort=True)[0]
         order = np.argsort(when, kind="stable")
-        table, labels, when = table.iloc[order].reset_index(drop=True), labels[order], when[order]
+        table, names = table.iloc[order].reset_index(drop=True), names[order]
+        labels, when = labels[order], when[order]
     parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"], when)
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
     _warn_of_copies(train, layout)
-    dataset.write(Prepared(table, parts.astype(str), layout, groups), out)
+    dataset.write(Prepared(table, parts.astype(str), layout, groups, names=names), out)
     counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
     told = {"columns_left_out": len(layout.left_out), "test_rows_also_in_training": _repeated(table, parts, layout)}
     return counts | {name: count for name, count in told.items() if count}

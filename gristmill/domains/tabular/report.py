@@ -44,7 +44,8 @@ def class_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section
 def number_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
     """Yield the sections on the scores of numbers."""
     scores = Scores.read(folders["evaluate"])
-    predictions = read_table(folders["evaluate"] / "predictions.parquet").set_index("row", drop=False)
+    predictions = read_table(folders["evaluate"] / "predictions.parquet")
+    predictions.index = pd.Index(data.positions(predictions["row"]))
     explained = scores.model["test"]["r2"]
     remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
     yield scores_section(scores, METRICS, remark)
@@ -110,8 +111,8 @@ def worst_section(data: Prepared, predictions: pd.DataFrame, best: str, features
     columns = [worst["row"], *(worst[name] for name in ("y", "model", best)), *(values[name] for name in features)]
     headings = ["row", data.layout.target, "prediction", best, *features]
     note = (
-        f"Rows of the test set with the largest absolute errors, and their features{_limited(data)}. Rows are counted "
-        "from 0, without unusable ones."
+        f"Rows of the test set with the largest absolute errors, and their features{_limited(data)}. Rows have their "
+        "numbers in the file: in a CSV file, the header is row 1."
     )
     return Section("Worst rows", note, tables=[Table.of_columns("", headings, map(_cells, columns))])
 

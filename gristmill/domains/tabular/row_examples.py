@@ -17,7 +17,7 @@ _MAX_CHARACTERS = 40  # of a cell
 def write(data: Prepared, test: pd.DataFrame, wrong_labels: pd.DataFrame, out: Path) -> None:
     """Write `examples.parquet`: rows of the test set that the report shows, and likely wrong labels."""
     shown = examples.pick_examples(test, wrong_labels)
-    texts = [_described(data, row) for row in shown["id"]]
+    texts = [_described(data, row) for row in data.positions(shown["id"])]
     write_table(out / examples.FILE, shown.assign(text=texts))
 
 

@@ -433,7 +433,7 @@ def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> N
         ),
         (
             [*["a", "b"] * 99, "a", "c"],
-            "class 'c' of the target 'sick' has one row, but needs one to train on and another to",
+            "class 'c' of the target 'sick' has only row 201, but needs one to train on and another to",
         ),
     ],
 )

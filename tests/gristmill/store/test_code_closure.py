@@ -101,6 +101,7 @@ CLOSURES = {
         "gristmill.sources.rows",
         "gristmill.sources.tables",
         "gristmill.sources.tables.csv",
+        "gristmill.util.cell_text",
         "gristmill.util.toml",
     },
     "preprocess": {

@@ -76,9 +76,9 @@ def quartiles(values: "pd.Series[int]") -> dict[str, float]:
 def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, which: str = "", target: str = "") -> None:
     """Raise a `DataError` if there is a single class, or if a class has too few examples to train and test on.
 
-    The index has columns `label` (position of the class) and `part` (of the source, or missing). `example` is the noun
-    for the message (photo, text), and `which` a suffix that says which examples are counted. `target` is the column of
-    classes in a table.
+    The index has columns `label` (position of the class), `part` (of the source, or missing) and, of a table, `id`.
+    `example` is the noun for the message (photo, text), and `which` a suffix that says which examples are counted.
+    `target` is the column of classes in a table.
     """
     of_target = f" of the target {target!r}" if target else ""
     if len(classes) < 2:
@@ -91,9 +91,12 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, whi
     if target:
         numbers = '; if the target is a number, set ingest.task = "regression"' * (len(classes) > len(index) / 2)
         remedy = f"leave its target empty, or merge the class with another in source.prepare{numbers}"
-    for name, count in count_by_class(index, classes).items():
+    for label, (name, count) in enumerate(count_by_class(index, classes).items()):
         if count < (2 if to_be_split else 1):
+            found = f"{'one' if count else 'no'} {example}{which}"
+            if target:
+                found = f"only {example} {index['id'][index['label'] == label].iloc[0]}"
             raise DataError(
-                f"class {name!r}{of_target} has {'one' if count else 'no'} {example}{which}, but needs one to train on "
-                f"and another to test on. Add {example}s, {remedy}."
+                f"class {name!r}{of_target} has {found}, but needs one to train on and another to test on. Add "
+                f"{example}s, {remedy}."
             )

@@ -105,7 +105,7 @@ def test_a_row_of_the_file_as_json_gets_the_scored_answer(
     lines = pd.read_csv(of_flights[2], dtype={"code": "str"}, keep_default_na=False).to_dict("records")
     model = tf.saved_model.load(classes["export"] / "saved_model").signatures["serving_default"]
     for row, *expected in scored[["id", "p_delayed", "p_diverted", "p_on time"]].to_numpy().tolist():
-        sent = json.loads(json.dumps(lines[int(row)]))
+        sent = json.loads(json.dumps(lines[int(row) - 2]))  # below the header, which is row 1
         cells = {
             role: [[float(sent[name] or "nan") if role == "numbers" else sent[name] for name in one["columns"]]]
             for role, one in taken.items()

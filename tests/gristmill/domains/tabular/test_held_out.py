@@ -24,10 +24,10 @@ def test_predictions_are_kept_in_the_order_of_the_table(tmp_path: Path) -> None:
 
 
 def test_probabilities_are_kept_as_all_classifiers_keep_them(tmp_path: Path) -> None:
-    data = prepared(classes=2)
+    data = replace(prepared(classes=2), names=np.array([f"row {at}" for at in range(90)], object))
     held_out.write(data, np.array([4, 1]), np.array([[0.4, 0.6], [0.9, 0.1]]), tmp_path)
     rows = read_held_out(tmp_path)
-    assert rows["id"].tolist() == [1, 4]
+    assert rows["id"].tolist() == ["row 1", "row 4"]
     assert rows["label"].tolist() == data.table["price"].iloc[[1, 4]].tolist()
     assert rows[["p_0", "p_1"]].to_numpy().tolist() == [[0.9, 0.1], [0.4, 0.6]]
 

@@ -9,9 +9,11 @@ import pytest
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
+from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import preprocess
-from gristmill.domains.tabular.settings import Preprocess
+from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError
+from gristmill.sources.tables.csv import Csv
 from gristmill.util.table_io import write_document, write_table
 
 TABLE = pd.DataFrame({"x": [1.0, 3, 1, 3, 8, 9], "town": ["b", "a", "b", "a", "b", "c"], "y": [2.0, 4, 2, 4, 12, 14]})
@@ -21,6 +23,7 @@ LAST = {"validation": 1, "test": 1, "split": "last"}
 def prepare(folder: Path, table: pd.DataFrame = TABLE, **settings: Any) -> Prepared:
     """Return what preprocess makes of a table whose columns of text are categories, and whose last is the target."""
     write_table(folder / "table.parquet", table)
+    write_table(folder / "rows.parquet", pd.DataFrame({"row": [str(row + 2) for row in range(len(table))]}))
     *columns, target = table.columns
     numbers = [name for name in columns if table[name].dtype == np.float64]
     dates, texts = ([name for name in columns if name.startswith(prefix)] for prefix in ("day", "note"))
@@ -71,8 +74,29 @@ def test_rows_are_put_into_the_order_of_time(tmp_path: Path, days: list[Any]) ->
     table = pd.DataFrame({"x": [0.0, 1, 2, 3], "time": days, "y": [0.0, 1, 2, 3]})
     data = prepare(tmp_path, table, **LAST, time="time")
     assert data.table["y"].tolist() == [1, 2, 3, 0]
+    assert data.ids.tolist() == ["3", "4", "5", "2"]
     assert data.parts.tolist() == ["train", "train", "validation", "test"]
     assert data.layout.ordered
+
+
+def test_rows_are_named_as_in_the_file(tmp_path: Path) -> None:
+    lines = ["day,x,y", *(f"2024-03-{31 - day},{day % 4},{['', 'a', 'b'][day % 3]}" for day in range(21))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    source, roles = Csv(kind="csv", path="rows.csv"), Ingest(target="y", numbers=("x",), metadata=("day",))
+    ingest(
+        source=source,
+        ingest=roles.model_copy(update={"task": "classification"}),
+        out=tmp_path,
+        paths=(tmp_path / "rows.csv",),
+    )
+    (tmp_path / "out").mkdir()
+    preprocess(preprocess=Preprocess(**LAST, time="day"), ingest=tmp_path, out=tmp_path / "out")
+    data = dataset.read(tmp_path / "out")
+
+    for row in data.labelled.index.itertuples():
+        assert lines[int(row.id) - 1] == f"{row.day},{data.table['x'][row.Index]:.0f},{data.layout.classes[row.label]}"
+    assert data.only(np.array([3, 1])).ids.tolist() == data.ids[[3, 1]].tolist()
+    assert data.positions(pd.Series(data.ids[[5, 2]])).tolist() == [5, 2]
 
 
 def test_empty_cells_have_a_median_and_a_mark(tmp_path: Path) -> None:
@@ -164,9 +188,12 @@ def test_a_column_that_holds_the_target_is_warned_of(
         (["a"] * 6, r"all 6 rows are of one class of the target 'y', 'a'"),
         (
             ["a", "b", "b", "b", "b", "b"],
-            r"class 'a' of the target 'y' has one row, .* or merge the class with another in source\.prepare\.",
+            r"class 'a' of the target 'y' has only row 2, .* or merge the class with another in source\.prepare\.",
         ),
-        ([*"abcdef"], r"class 'a' of the target 'y' has one row, .*; if the target is a number, set ingest\.task = "),
+        (
+            [*"abcdef"],
+            r"class 'a' of the target 'y' has only row 2, .*; if the target is a number, set ingest\.task = ",
+        ),
     ],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: list[str], message: str) -> None:
