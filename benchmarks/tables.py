@@ -10,8 +10,8 @@ installed with the other models in an environment of its own. `--rivals` names i
 
 Each seed splits the rows at random, stratified by class, and writes the part of each row into a column that all models
 use: 70 % of the rows train, 10 % validate and 20 % test. The other models are fitted on all rows outside the test set.
-The pipelines are those that `gristmill init` writes, without an edit. Nothing is chosen by the test sets. Columns that
-only identify the rows are left out of the files.
+The pipelines are those that `gristmill init` writes; a run only sets `train.seed`. Nothing is chosen by the test sets.
+Columns that only identify the rows are left out of the files.
 
 Numbers are scored by MAE, classes by log loss and accuracy. Seconds are those of whole processes. The standard error of
 a difference is that of paired losses, clustered by row, since several seeds may test the same row.
