@@ -66,27 +66,20 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
     """Return the columns that can be used, and their encoding, from the rows of the training set.
 
     Raises:
-        DataError: the target is constant, a number varies too little for 32 bits, a column is named like a part of a
-            date, or no column can be used.
+        DataError: the target is constant or varies too little for 32 bits, a column is named like a part of a date, or
+            no column can be used.
     """
     target, classes = summary["target"], summary["classes"]
     _check_names_of_parts(summary["dates"], [*summary["numbers"], target])
     if not classes:
         check_target(train[target])
-    every = [name for role in ("numbers", "categories", "dates", "texts") for name in summary[role]]
-    wordless = {name: "has no words" for name in summary["texts"] if not train[name].str.contains(_WORD).any()}
-    left_out = wordless | {
-        name: why for name in every if (why := why_useless(train[name], name in summary["categories"]))
-    }
-    used = {role: [name for name in summary[role] if name not in left_out] for role in ("numbers", "categories")}
-    dates, texts = ([name for name in summary[role] if name not in left_out] for role in ("dates", "texts"))
-    if len(left_out) == len(every):
+    every = {role: summary[role] for role in ("numbers", "categories", "dates", "texts")}
+    left_out = {name: why for role, names in every.items() for name in names if (why := why_useless(train[name], role))}
+    used = {role: [name for name in names if name not in left_out] for role, names in every.items()}
+    if not any(used.values()):
         reasons = "; ".join(f"{name!r} {why}" for name, why in left_out.items())
         raise DataError(f"no column to predict {target!r} from: {reasons}. Add other columns to the table.")
-    measures = measured(train, used["numbers"], dates)
-    for name in used["numbers"]:
-        if said := why_unresolved(np.asarray(measures[name].dropna(), np.float64)):
-            raise DataError(f"column {name!r} {said}. Subtract a constant from it, or do not use it.")
+    measures = measured(train, used["numbers"], used["dates"])
     scaled = measures if classes else measures.assign(**{target: train[target]})
     mean, deviation = fit_scale(scaled, scale)
     return Layout(
@@ -95,8 +88,8 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
         categories={name: category_names(train[name]) for name in used["categories"]},
         mean=mean,
         deviation=deviation,
-        dates=dates,
-        texts={name: frequent_words(train[name]) for name in texts},
+        dates=used["dates"],
+        texts={name: frequent_words(train[name]) for name in used["texts"]},
         median={str(name): float(value) for name, value in measures.median().items()},
         missing=[str(name) for name in measures if measures[name].isna().any()],
         classes=classes,
@@ -125,18 +118,23 @@ def check_target(values: "pd.Series[float]") -> None:
             f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
         )
     if said := why_unresolved(values.to_numpy()):
-        raise DataError(f"column {values.name!r} {said}. Subtract a constant from it, or do not use it.")
+        raise DataError(
+            f"the target {values.name!r} {said}. Subtract a constant from it in source.prepare, or set another "
+            "ingest.target."
+        )
 
 
-def why_useless(cells: "pd.Series[Any]", is_category: bool) -> str:
-    """Return why nothing can be learned from a column of the training set; empty if something can."""
+def why_useless(cells: "pd.Series[Any]", role: str) -> str:
+    """Return why nothing can be learned from a column of the training set in a role; empty if something can."""
     counts = cells.value_counts(dropna=False)
     if len(counts) == 1:
         value = counts.index[0]
         return "is empty" if value == "" or pd.isna(value) else "has the same value in all training rows"
-    if is_category and counts.iloc[0] < _MIN_COUNT:
+    if role == "categories" and counts.iloc[0] < _MIN_COUNT:
         return "has a different value in each training row"
-    return ""
+    if role == "texts" and not cells.str.contains(_WORD).any():
+        return "has no words"
+    return why_unresolved(cells.dropna().to_numpy(np.float64)) if role == "numbers" else ""
 
 
 def why_unresolved(values: npt.NDArray[Any]) -> str:

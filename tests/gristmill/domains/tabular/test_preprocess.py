@@ -133,11 +133,18 @@ def test_dates_are_numbers_and_texts_are_words(tmp_path: Path) -> None:
 
 
 def test_columns_of_which_nothing_can_be_learned_are_left_out(tmp_path: Path) -> None:
-    useless = {"one": 0.1, "empty": np.nan, "none": "", "id": ["a", "b", "c", "d", "e", "f"]}
+    useless: dict[str, Any] = {
+        "stamp": TABLE["x"] * 1000 + 1.7e9,
+        "one": 0.1,
+        "empty": np.nan,
+        "none": "",
+        "id": ["a", "b", "c", "d", "e", "f"],
+    }
     useless["note"] = ["!!!", "???", "", "- _", "…", "word"]
     layout = prepare(tmp_path, TABLE.assign(**useless)[[*useless, *TABLE]], **LAST).layout
     assert layout.columns == ["x", "town"]
     assert layout.left_out == {
+        "stamp": "varies by 1,000 around 1,700,002,000, where 32-bit numbers are 128 apart",
         "one": "has the same value in all training rows",
         "empty": "is empty",
         "none": "is empty",
@@ -206,8 +213,8 @@ def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: 
     [
         (TABLE.assign(y=[5.0, 5, 5, 5, 5, 6]), r"all 4 values of the target 'y' in the training set are 5"),
         (
-            TABLE.assign(x=[1e9, 1e9 + 1, 1e9, 1e9 + 1, 0, 0]),
-            r"column 'x' varies by 0\.5 around 1,000,000,000, .* 64 apart",
+            TABLE.assign(y=[1e9, 1e9 + 1, 1e9, 1e9 + 1, 0, 0]),
+            r"the target 'y' varies by 0\.5 around 1,000,000,000, .* 64 apart\. .* set another ingest\.target",
         ),
     ],
 )
