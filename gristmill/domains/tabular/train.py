@@ -20,12 +20,14 @@ from gristmill.domains.tabular.encoder import encode, predict_target, quantile_k
 from gristmill.domains.tabular.model_shape import Shape
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.target_scale import TargetScale, target_scale
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, Unsuitable
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, Goal, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
+
+_MAX_CELLS = 500_000_000  # rows x encoded columns, which are in memory during the training: 2 GB
 
 
 def train(
@@ -71,9 +73,19 @@ def train(
 def train_network(
     model: Model, files: Sequence[Path], data: Prepared, settings: Train, arguments: FitArguments
 ) -> tuple[keras.Model, TrainingHistory]:
-    """Return the network trained on the rows of the training set, from raw inputs to predictions, and its history."""
+    """Return the network trained on the rows of the training set, from raw inputs to predictions, and its history.
+
+    Raises:
+        Unsuitable: the encoded rows would take too much memory.
+    """
     data = data.only(np.flatnonzero(data.parts != "test"))
     pieces = getattr(model, "pieces", 0)
+    rows, columns = len(data.table), data.layout.features + max(0, pieces - 1) * len(data.layout.measures)
+    if rows * columns > _MAX_CELLS:
+        raise Unsuitable(
+            f"trains on at most {_MAX_CELLS:,} cells (2 GB); {rows:,} rows of {columns:,} encoded columns have "
+            f"{rows * columns:,}. Leave out categories with many values"
+        )
     knots = quantile_knots(data, data.layout, pieces) if pieces else None
     lessons = _lessons(model, data, settings)
     features, wanted = tf.constant(encode(data.inputs, data.layout, knots)), tf.constant(lessons.wanted)

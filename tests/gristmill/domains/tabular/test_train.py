@@ -14,7 +14,7 @@ from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.train import train
-from gristmill.errors import Diverged, RequestError
+from gristmill.errors import Diverged, RequestError, Unsuitable
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.progress import Epoch
@@ -143,3 +143,13 @@ def test_a_network_of_another_shape_is_refused(fit: Fit, tmp_path: Path) -> None
     message = r"takes \(4,\) and gives \(2,\) for each row; expected it to take \(4,\) and give \(1,\)"
     with pytest.raises(RequestError, match=message):
         fit(**own(tmp_path, body))
+
+
+def test_more_encoded_cells_than_fit_into_memory_are_refused(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.domains.tabular.train._MAX_CELLS", 80)
+    pieces = Dense(kind="dense", units=(4,), pieces=3)
+    fit()
+    with pytest.raises(
+        Unsuitable, match=r"^trains on at most 80 cells .*; 16 rows of 6 encoded columns have 96\. Leave"
+    ):
+        fit("wide", model=pieces)
