@@ -6,11 +6,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.tabular import dataset, serving
-from gristmill.domains.tabular.dataset import Layout, Prepared, Values
+from gristmill.domains.tabular.dataset import Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
@@ -33,6 +34,8 @@ _HOLDS = {
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
     """Write the network in each format, and check that each format reproduces the scored predictions.
 
+    Each must also repeat the network's predictions of rows with empty and unknown cells.
+
     Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference).
 
     Raises:
@@ -48,12 +51,28 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         rows = np.arange(min(len(inputs), _MAX_ROWS_COMPARED))
         unit = 1.0 if data.layout.classes else float(data.truth[data.at("train")].std())
         tolerance = export.tolerance * unit
-        expected = predicted[rows].reshape(len(rows), -1).astype(np.float32)
+        unusual = unusual_rows(data)
+        expected = np.concatenate([predicted[rows], predict_target(network, unusual)]).astype(np.float32)
+        expected = expected.reshape(len(expected), -1)
+        compared = np.concatenate([inputs[rows], unusual])
         decide = decision.labels if data.layout.classes else None
-        difference = check_parity(reload, out, export.formats, inputs[rows], expected, tolerance, decide)
+        difference = check_parity(reload, out, export.formats, compared, expected, tolerance, decide)
     write_document(out / "signature.json", signature(data.layout, export) | decision.as_json())
     write_exported(out, evaluate, parity=difference)
     return {"formats": len(export.formats), "parity_rows": len(rows)}
+
+
+def unusual_rows(data: Prepared) -> Inputs:
+    """Return rows that the test set may lack: with every cell empty, unknown names, and times with an offset."""
+    made, layout = pd.DataFrame(index=range(3)), data.layout
+    for role, columns in layout.inputs_by_role.items():
+        for name in columns:
+            if role == "numbers":
+                made[name] = [np.nan, *[layout.median.get(name, 0.0)] * 2]
+            else:
+                known = str(data.table[name].max())  # an empty text is below all others
+                made[name] = ["", *((known, f"{known[:10]}T23:30+05:30") if role == "dates" else ("(unknown)", known))]
+    return layout.inputs(made)
 
 
 def write_formats(

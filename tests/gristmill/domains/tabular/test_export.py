@@ -13,7 +13,7 @@ import pytest
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.export import export, write_formats
+from gristmill.domains.tabular.export import export, unusual_rows, write_formats
 from gristmill.domains.tabular.settings import Export, Ingest
 from gristmill.errors import ParityError
 from gristmill.export import bundle
@@ -146,6 +146,29 @@ def test_columns_that_the_model_does_not_read_are_not_asked_for(classes: Folders
 def test_a_fresh_process_predicts_the_same(mixed: Folders, tmp_path: Path) -> None:
     export(export=Export(), **{stage: mixed[stage] for stage in ("preprocess", "train", "evaluate")}, out=tmp_path)
     assert json.loads((tmp_path / "scores.json").read_text())["parity"] < 1e-2
+
+
+def test_a_model_that_treats_empty_cells_in_another_way_is_refused(
+    classes: Folders, parity_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row of the test set has an empty cell; the proof has rows of its own for that."""
+    data = dataset.read(classes["preprocess"])
+    empty, unknown, late = (row.tolist() for row in unusual_rows(data))
+    assert np.isnan(empty[0]).all()
+    assert [cells.tolist() for cells in empty[1:]] == [[""], [""], [""]]
+    assert unknown[1].tolist() == ["(unknown)"]
+    assert late[2].tolist() == ["2024-06-28T23:30+05:30"]
+
+    def write(network: keras.Model, *rest: object) -> None:
+        gate = network.input["categories"]
+        changed = network.output + 0.5 * keras.ops.cast(keras.ops.equal(gate, ""), "float32")
+        write_formats(keras.Model(network.input, changed), *rest)
+
+    monkeypatch.setattr("gristmill.domains.tabular.export.write_formats", write)
+    monkeypatch.setattr("gristmill.domains.tabular.export._MAX_ROWS_COMPARED", 1)
+    stages = {stage: classes[stage] for stage in ("preprocess", "train", "evaluate")}
+    with pytest.raises(ParityError, match=r"differs from the scored one by 0\.5"):
+        export(export=Export(formats=("keras",)), **stages, out=tmp_path)
 
 
 def test_what_was_scored_may_be_exported(attempt: Attempt) -> None:
