@@ -40,7 +40,7 @@ class LearningSet:
     validation: Positions
     labels: Labels | None = None
     groups: Groups | None = None
-    ordered: bool = False  # whether the validation set follows the training set in time, so that folds would look ahead
+    ordered: bool = False  # whether examples are in the order of time, so that folds would look ahead
 
     @property
     def all(self) -> Positions:
@@ -49,21 +49,28 @@ class LearningSet:
 
     @property
     def few(self) -> bool:
-        """Whether the validation set alone is too small to compare models."""
-        if self.ordered and len(self.validation):
+        """Whether the validation set alone is too small to compare models, so that folds are better."""
+        if self.ordered:
             return False
         independent = len(self.all) if self.groups is None else len(np.unique(self.groups))
         return independent < MIN_EXAMPLES_WITHOUT_FOLDS
 
     def folds(self, count: int) -> list[Split]:
-        """Return a split for each fold of both sets together; classes have about equal shares in all folds."""
+        """Return a split for each fold of both sets together; classes have about equal shares in all folds.
+
+        In the order of time, the only fold is the last one.
+        """
         every = self.all
-        if self.labels is None:
-            owners = np.random.default_rng(_SEED).permutation(np.arange(len(every)) % count)
-        elif self.groups is None:
+        if self.ordered:
+            first = len(every) - max(1, len(every) // count)
+            return [Split(every[:first], every[first:])]
+        if self.groups is not None:
+            labels = np.zeros(len(every), np.int64) if self.labels is None else self.labels
+            owners = _grouped_folds(labels, self.groups, count)
+        elif self.labels is not None:
             owners = stratified_folds(self.labels, count)
         else:
-            owners = _grouped_folds(self.labels, self.groups, count)
+            owners = np.random.default_rng(_SEED).permutation(np.arange(len(every)) % count)
         return [Split(every[owners != fold], every[owners == fold]) for fold in np.unique(owners)]
 
     @property

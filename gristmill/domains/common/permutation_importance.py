@@ -15,20 +15,15 @@ import numpy.typing as npt
 from gristmill.util.block_bootstrap import confidence_interval
 
 IMPORTANCE_FILE = "importance.json"  # in the artifact of evaluate, if there is more than one feature
+MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 
 _LEVEL = 0.95
 _REPEATS = 5
-_MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 _SEED = 0
 
 Order = npt.NDArray[np.int64]  # positions of examples, (examples,)
 Losses = Callable[[str, Order], npt.NDArray[np.float64]]
 """Return the loss of each example, (examples,), with one feature permuted by the given order of examples."""
-
-
-def sample_positions(count: int) -> Order:
-    """Return the positions of all of `count` examples, or of 2,000 of them, in order."""
-    return np.sort(np.random.default_rng(_SEED).permutation(count)[:_MAX_EXAMPLES])
 
 
 def importance(

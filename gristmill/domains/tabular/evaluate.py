@@ -15,9 +15,9 @@ from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
-from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.common.folds import Positions
-from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
+from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, MAX_EXAMPLES, Order, importance
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.tabular import closed_form, dataset, held_out, row_examples
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
@@ -139,7 +139,7 @@ def _fitted_predictions(network: keras.Model, data: Prepared) -> ByPart:
 def scored_rows(data: Prepared) -> dict[str, Positions]:
     """Return the positions of the rows to score, by part: of many training rows a sample, of classes none."""
     train = data.at("train")[: 0 if data.layout.classes else None]
-    sampled = train[evenly_spaced(len(train), _MAX_TRAINING_ROWS)] if len(train) else train
+    sampled = train[sample_positions(len(train), _MAX_TRAINING_ROWS)]
     return {"train": sampled, "validation": data.at("validation"), "test": data.at("test")}
 
 
@@ -160,7 +160,7 @@ def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any
     if len(columns) < 2:
         return None
     rows = data.at("test")
-    rows = rows[sample_positions(len(rows))]
+    rows = rows[sample_positions(len(rows), MAX_EXAMPLES)]
     table, truth = data.table.iloc[rows], data.truth[rows]
 
     def losses(column: str, order: Order) -> Values:

@@ -1,9 +1,10 @@
 """Models that are linear in encoded columns: ridge regression of a number, logistic regression of classes.
 
 Ridge regression chooses the penalty, and the scale of the target, by the mean absolute error of predictions that leave
-out one row at a time, which it gives without refitting. Sources: Hoerl & Kennard, "Ridge regression", Technometrics
-12(1), 1970; Allen, "The relationship between variable selection and data augmentation and a method for prediction",
-Technometrics 16(1), 1974. Logistic regression is that of all classifiers (`logistic.py`).
+out one row at a time, which it gives without refitting. Of ordered rows, the last fifth is left out. Sources: Hoerl &
+Kennard, "Ridge regression", Technometrics 12(1), 1970; Allen, "The relationship between variable selection and data
+augmentation and a method for prediction", Technometrics 16(1), 1974. Logistic regression is that of all classifiers
+(`logistic.py`).
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.logistic import choose_penalty, solve_logistic
-from gristmill.domains.common.few_examples import evenly_spaced
 from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
 from gristmill.domains.common.folds import LearningSet, Split
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import Knots, build_encoder, encode, predictor, quantile_knots, standardised
+from gristmill.domains.tabular.held_out import sample_training
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
 
@@ -29,7 +29,7 @@ _PENALTIES = (0.0, *(10.0**power for power in range(-6, 5)))  # 0 is ordinary le
 _MIN_GAIN = 0.001  # share of the error that a larger penalty must save
 _RESOLUTION = 1e-6  # singular values of float32 columns that are smaller, relative to the largest, are noise
 _MIN_FREEDOM = 1e-6  # minimum of 1 minus the leverage of a row
-_MAX_CELLS = 20_000_000  # rows x columns to fit; larger tables are sampled evenly
+_MAX_CELLS = 20_000_000  # rows x columns to fit; larger tables are sampled
 _MAX_FACTORS = 50  # encoded columns that are multiplied with each other
 
 Columns = npt.NDArray[np.float64]  # (rows, columns)
@@ -51,25 +51,28 @@ def fit_plane(columns: Columns, data: Prepared, rows: npt.NDArray[np.int64], cli
     Predictions of a number are kept near the range of the training rows if `clip`.
     """
     groups = None if data.groups is None else data.groups[rows]
+    ordered, positions = data.layout.ordered, np.arange(len(rows))
     if not data.layout.classes:
-        return fit_ridge(columns, data.truth[rows], possible_scales(data.truth[rows], clip), groups)
+        learned = LearningSet(positions, positions[:0], None, groups, ordered)
+        folds = learned.folds(CLOSED_FORM_FOLDS) if ordered or groups is not None else []
+        return fit_ridge(columns, data.truth[rows], possible_scales(data.truth[rows], clip), folds)
     labels, classes = data.labels[rows], len(data.layout.classes)
     weights = data.weights_at(rows)
-    penalty, loss = choose_penalty(columns, labels, classes, groups=groups, weights=weights)
+    penalty, loss = choose_penalty(columns, labels, classes, groups=groups, weights=weights, ordered=ordered)
     fitted = solve_logistic(columns, labels, classes, penalty, weights)
     return Plane(fitted.weights, fitted.bias, loss)
 
 
-def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], groups: Groups | None = None) -> Plane:
+def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], splits: Sequence[Split] = ()) -> Plane:
     """Return the function with the lowest error of the possible scales and penalties.
 
-    The error leaves out one row at a time or, with groups, the groups of a fifth of the rows. If several planes fit
+    The error leaves out one row at a time or, with splits, the rows that these predict. If several planes fit
     equally well, the one with the smallest coefficients is taken: a name that was not in the training set counts
     nothing.
     """
     centre = columns.mean(axis=0)
     left, singular, right = _decomposed(columns - centre)
-    folds = None if groups is None else [_Fold.of(columns, split) for split in _group_folds(groups)]
+    folds = [_Fold.of(columns, split) for split in splits if len(split.fit)]
     best = Plane(np.zeros((columns.shape[1], 1)), np.zeros(1), np.inf, scales[0])
     for scale in scales:
         target = scale.scaled(truth)
@@ -80,12 +83,12 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], gr
             if freedom.min() < _MIN_FREEDOM and penalty < _PENALTIES[-1]:  # a row is fitted whatever its target is
                 continue
             if folds:
-                residuals = np.zeros(len(target))
+                residuals = np.full(len(target), np.nan)
                 for fold in folds:
                     residuals[fold.split.predict] = fold.residuals(columns, target, penalty)
             else:
                 residuals = (target - left @ (shrinkage * projected)) / np.maximum(freedom, _MIN_FREEDOM)
-            error = float(np.abs(scale.restored(target - residuals) - truth).mean())
+            error = float(np.nanmean(np.abs(scale.restored(target - residuals) - truth)))
             if error < best.error * (1 - _MIN_GAIN):
                 coefficients = right.T @ (shrinkage / singular * projected)
                 best = Plane(coefficients[:, np.newaxis], np.array([-centre @ coefficients]), error, scale)
@@ -93,7 +96,7 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], gr
 
 
 class _Fold(NamedTuple):
-    """Rows of some groups that are left out, and the decomposition of the others."""
+    """Rows that are left out, and the decomposition of the others."""
 
     split: Split
     centre: Values
@@ -112,11 +115,6 @@ class _Fold(NamedTuple):
         weights = self.singular / (self.singular**2 + penalty) * (self.left.T @ (learned - learned.mean()))
         found: Values = (columns[self.split.predict] - self.centre) @ (self.right.T @ weights) + learned.mean()
         return target[self.split.predict] - found
-
-
-def _group_folds(groups: Groups) -> list[Split]:
-    rows = np.arange(len(groups))
-    return LearningSet(rows, rows[:0], np.zeros(len(rows), np.int64), groups).folds(CLOSED_FORM_FOLDS)
 
 
 def _decomposed(columns: Columns) -> tuple[Columns, Values, Columns]:
@@ -195,9 +193,8 @@ def quadratic(data: Prepared) -> keras.Model:
 
 
 def _training_rows(data: Prepared, columns: int) -> npt.NDArray[np.int64]:
-    """Return the positions of the training rows, or of as many, evenly spaced, as can be fitted with these columns."""
-    rows = data.at("train")
-    return rows[evenly_spaced(len(rows), max(_MAX_CELLS // columns, 1))]
+    """Return the positions of the training rows, or of a sample of as many as can be fitted with these columns."""
+    return sample_training(data, max(_MAX_CELLS // columns, 1))
 
 
 def _encoded(data: Prepared, rows: npt.NDArray[np.int64], layout: Layout, knots: Knots | None = None) -> Columns:

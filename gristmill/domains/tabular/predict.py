@@ -9,7 +9,8 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
-from gristmill.domains.common.permutation_importance import sample_positions
+from gristmill.domains.common.permutation_importance import MAX_EXAMPLES
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
@@ -73,7 +74,7 @@ def predict(
 
     trained = dataset.read(explain)
     learned = trained.at("train")
-    some = trained.table.iloc[learned[sample_positions(len(learned))]]
+    some = trained.table.iloc[learned[sample_positions(len(learned), MAX_EXAMPLES)]]
     typical = typical_rows(outputs, raw_inputs(some, columns))
     chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
     explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)

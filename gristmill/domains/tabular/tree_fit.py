@@ -1,4 +1,4 @@
-"""Boosted trees for tables: features in the graph, the number of rounds by cross-validation, and the network."""
+"""Boosted trees for tables: features in the graph, the number of rounds by held-out rows, and the network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, softmax
 
-from gristmill.domains.common.classification.scores import log_loss
-from gristmill.domains.common.few_examples import evenly_spaced
-from gristmill.domains.common.folds import LearningSet, Positions
+from gristmill.domains.common.classification.scores import log_losses
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import (
     category_lookup,
@@ -24,6 +23,7 @@ from gristmill.domains.tabular.encoder import (
     present_words,
     raw_input,
 )
+from gristmill.domains.tabular.held_out import learning_set, sample_training
 from gristmill.domains.tabular.preprocess import measured
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
 _MAX_ROUNDS, _PATIENCE = 2_000, 40
 _MIN_ROWS_WITHOUT_FOLDS = 2_500  # with fewer, choices are made on five folds, and several sums of trees are averaged
-_MAX_ROWS = 200_000
+_MAX_ROWS = 200_000  # larger tables are sampled
 _SUMS_OF_SMALL_TABLE = 4
 _SHARE_LEFT_OUT = 5  # one in five rows
 _MAX_CLASSES = 10
@@ -59,14 +59,14 @@ class _Goal:
         """Return the target of each row that trees are fitted to, (rows,)."""
         return self.scale.scaled(data.truth) if self.scale else data.labels
 
-    def error(self, raw: npt.NDArray[Any], truth: Values) -> float:
-        """Return the mean absolute error or the log loss of raw scores, (rows, outputs)."""
+    def errors(self, raw: npt.NDArray[Any], truth: Values) -> Values:
+        """Return the absolute error or the log loss of each row, (rows,), by raw scores, (rows, outputs)."""
         scores = raw.astype(np.float64)
         if self.scale:
-            return float(np.abs(self.scale.restored(scores[:, 0]) - truth).mean())
+            return np.asarray(np.abs(self.scale.restored(scores[:, 0]) - truth))
         second = expit(scores[:, 0])
         found = np.column_stack([1 - second, second]) if self.classes == 2 else softmax(scores, axis=1)
-        return log_loss(truth.astype(np.int64), found)
+        return log_losses(truth.astype(np.int64), found)
 
 
 _Choice = tuple[_Goal, "BoostedTrees"]
@@ -85,7 +85,7 @@ def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
 
 def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     """Return `rounds`, `logarithm` and `out_of_fold` with the lowest error on training rows that were left out."""
-    data = _sampled(data)
+    data = data.only(sample_training(data, _MAX_ROWS))
     choices = list(_choices(data, settings))
     (goal, chosen), rounds = choices[0], settings.rounds
     if rounds is None or len(choices) > 1:
@@ -105,7 +105,7 @@ def _choices(data: Prepared, settings: "BoostedTrees") -> Iterator[_Choice]:
 def _best(data: Prepared, choices: Sequence[_Choice]) -> tuple[_Choice, int]:
     """Return the choice with the lowest error on training rows that were left out, and its number of rounds."""
     rows, settings = data.at("train"), choices[0][1]
-    folds = _folds(data, settings.seed)
+    folds = _folds(data)
     inputs = [_features(_without(data, left_out)) for left_out in folds]
     fits = [
         replace(
@@ -118,48 +118,36 @@ def _best(data: Prepared, choices: Sequence[_Choice]) -> tuple[_Choice, int]:
     ]
     found = iter(fit_trees(fits))
     tried = [[next(found) for _ in folds] for _ in choices]
-    errors = [
-        _mean_error(goal, trees, folds, inputs, data.truth) for (goal, _), trees in zip(choices, tried, strict=True)
-    ]
+    errors = [_mean_error(data, goal, trees, folds, inputs) for (goal, _), trees in zip(choices, tried, strict=True)]
     best = int(np.argmin(errors))
     rounds = settings.rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in tried[best]]))))
     return choices[best], rounds
 
 
-def _folds(data: Prepared, seed: int) -> list[Positions]:
-    """Return the rows to leave out, fold by fold; of many rows, or if later rows validate, one fold.
-
-    Rows of a group are in one fold. If later rows validate, the last ones are left out.
-    """
-    rows = data.at("train")
-    if data.layout.ordered:
-        return [rows[-max(1, len(rows) // _SHARE_LEFT_OUT) :]]
-    count = _SHARE_LEFT_OUT if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1
-    if data.groups is not None:
-        grouped = LearningSet(rows, rows[:0], np.zeros(len(rows), np.int64), data.groups[rows])
-        return [split.predict for split in grouped.folds(_SHARE_LEFT_OUT)][:count]
-    fold = np.random.default_rng(seed).permutation(np.arange(len(rows)) % _SHARE_LEFT_OUT)
-    return [rows[fold == number] for number in range(count)]
+def _folds(data: Prepared) -> list[Positions]:
+    """Return the training rows to leave out, fold by fold; of many rows, one fold."""
+    folds = learning_set(data).folds(_SHARE_LEFT_OUT)
+    return [split.predict for split in folds][: 1 if len(data.table) >= _MIN_ROWS_WITHOUT_FOLDS else None]
 
 
 def _mean_error(
+    data: Prepared,
     goal: _Goal,
     fitted: Sequence[Trees],
     folds: Sequence[Positions],
     inputs: Sequence[npt.NDArray[np.float32]],
-    truth: Values,
 ) -> float:
-    """Return the mean error of the trees of each fold on the rows of it, weighted by their number."""
+    """Return the mean error of the trees of each fold on the rows of it, with the weights of the rows."""
     errors = [
-        len(rows) * goal.error(trees.predict(features[rows]), truth[rows])
+        goal.errors(trees.predict(features[rows]), data.truth[rows])
         for trees, rows, features in zip(fitted, folds, inputs, strict=True)
     ]
-    return float(sum(errors) / sum(map(len, folds)))
+    return float(np.average(np.concatenate(errors), weights=data.weights_at(np.concatenate(folds))))
 
 
 def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> keras.Model:
     """Return the network of trees fitted to the training rows."""
-    data = _sampled(data)
+    data = data.only(sample_training(data, _MAX_ROWS))
     rows = data.at("train")
     goal = next(_goals(data, settings))
     encoder = feature_network(data)
@@ -219,12 +207,6 @@ def name_means(found: npt.NDArray[np.object_], target: Values, names: list[str])
     return means
 
 
-def _sampled(data: Prepared) -> Prepared:
-    """Return the training rows, or of many as many as trees are fitted to, evenly spaced."""
-    rows = data.at("train")
-    return data.only(rows[evenly_spaced(len(rows), _MAX_ROWS)])
-
-
 def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:
     """Return the data with some training rows left out."""
     parts = data.parts.copy()
@@ -279,9 +261,7 @@ def _out_of_fold_features(
     are: differences between folds would be noise that trees fit.
     """
     made, layout, targets = features[rows], data.layout, _targets_of_names(data)
-    groups = None if data.groups is None else data.groups[rows]
-    learned = LearningSet(np.arange(len(rows)), rows[:0], np.zeros(len(rows), np.int64), groups)
-    folds = learned.folds(_SHARE_LEFT_OUT)
+    folds = replace(learning_set(data.only(rows)), ordered=False).folds(_SHARE_LEFT_OUT)
     for at, column in _rare_categories(data, rows):
         names, found = layout.categories[column], data.table[column].to_numpy(object)[rows]
         codes = pd.Index(names).get_indexer(pd.Index(found)) + 1

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.common.permutation_importance import Order, importance, sample_positions
+from gristmill.domains.common.permutation_importance import MAX_EXAMPLES, Order, importance
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
 from gristmill.domains.timeseries.score_table import ROOT_METRICS, losses, past_errors
@@ -28,7 +29,7 @@ def importance_of_channels(
     if len(features) < 2:
         return None
     starts = data.origins(part)
-    starts = starts[sample_positions(len(starts))]
+    starts = starts[sample_positions(len(starts), MAX_EXAMPLES)]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
     forecasts = Forecasts(starts, truth)
     units = past_errors(data, part, forecasts)

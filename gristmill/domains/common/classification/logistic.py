@@ -17,13 +17,14 @@ from scipy.special import log_softmax
 from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.folds import LearningSet
+from gristmill.domains.common.sampling import sample_positions
 
 Values = npt.NDArray[np.float64]
 Features = npt.NDArray[Any]  # (examples, features)
 
 PENALTIES = (3e3, 1e3, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)  # on the summed loss, the strongest first
 FOLDS = 5
-MAX_TO_CHOOSE = (3_000, 2_000_000)  # examples and numbers that the penalty is chosen on, of examples taken evenly
+MAX_TO_CHOOSE = (3_000, 2_000_000)  # examples and numbers that the penalty is chosen on
 _MIN_DEVIATION = 0.3  # share of the root mean square of all features' deviations that the smallest is raised to
 _PATIENCE = 2  # weaker penalties that are tried after the best one
 _MAX_ROUNDS = 200  # iterations of L-BFGS
@@ -74,18 +75,20 @@ def choose_penalty(
     penalties: tuple[float, ...] = PENALTIES,
     groups: Groups | None = None,
     weights: Values | None = None,
+    ordered: bool = False,
 ) -> tuple[float, float]:
     """Return the penalty of the lowest log loss over five folds, and that loss per example; groups are in one fold.
 
+    Of ordered examples, only the last fifth is held out. Of many examples, a sample is used.
     With weights of the examples, (examples,), both the fits and the loss are weighted.
     Penalties are tried from the strongest on, each from the solution of the one before, until the loss rises.
     """
     rows, numbers = MAX_TO_CHOOSE
-    every = max(-(-len(labels) // rows), -(-features.size // numbers))
-    features, labels = features[::every], labels[::every]
-    counts = np.ones(len(labels)) if weights is None else weights[::every]
+    some = sample_positions(len(labels), min(rows, max(1, numbers // features.shape[1])), labels)
+    features, labels = features[some], labels[some]
+    counts = np.ones(len(labels)) if weights is None else weights[some]
     positions = np.arange(len(labels))
-    learned = LearningSet(positions, positions[:0], labels, None if groups is None else groups[::every])
+    learned = LearningSet(positions, positions[:0], labels, None if groups is None else groups[some], ordered)
     held_out = [np.isin(positions, split.predict) for split in learned.folds(FOLDS) if len(split.fit)]
     problems = [Problem(features[~held], labels[~held], classes, counts[~held]) for held in held_out]
     losses: list[float] = []
@@ -98,7 +101,7 @@ def choose_penalty(
         losses.append(loss)
         if len(losses) - int(np.argmin(losses)) > _PATIENCE:
             break
-    return penalties[int(np.argmin(losses))], min(losses) / len(labels)
+    return penalties[int(np.argmin(losses))], min(losses) / max(1, int(np.sum(held_out)))
 
 
 class Problem:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class BoostedTrees(Settings):
     """Gradient boosted trees by LightGBM, on numbers and target-encoded categories.
 
-    Values that are not set are chosen by cross-validation on the training rows.
+    Values that are not set are chosen on held-out training rows.
     """
 
     kind: Literal["boosted_trees"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kernel(Settings):
-    """Kernel ridge regression with a Matérn kernel; values that are not set are chosen by leave-one-out validation."""
+    """Kernel ridge regression with a Matérn kernel; values that are not set are chosen on held-out rows."""
 
     kind: Literal["kernel"]
     width: PositiveFloat | None = None  # width of the kernel, in units of the median distance between training rows

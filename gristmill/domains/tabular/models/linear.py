@@ -1,6 +1,6 @@
 """Linear and logistic regression on the columns, on pieces of them, or on their products.
 
-Each chooses its penalty, and whether it learns the logarithm of a number, by cross-validation on the training rows.
+Each chooses its penalty, and whether it learns the logarithm of a number, on held-out training rows.
 """
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal

@@ -66,6 +66,16 @@ def test_few_examples_and_those_without_a_validation_set_are_predicted_in_folds(
     assert (examples.few, examples.in_folds) == (few, in_folds)
 
 
+@pytest.mark.parametrize(("validation", "fitted"), [(0, 16), (6, 21)])
+def test_of_examples_in_the_order_of_time_the_last_fifth_is_predicted(validation: int, fitted: int) -> None:
+    examples = LearningSet(np.arange(20), np.arange(20, 20 + validation), ordered=True)
+    (split,) = examples.folds(5)
+
+    assert split.fit.tolist() == list(range(fitted))
+    assert split.predict.tolist() == list(range(fitted, 20 + validation))
+    assert (examples.few, examples.in_folds) == (False, not validation)
+
+
 def test_examples_of_one_group_count_as_one() -> None:
     training, validation, labels = np.arange(1800), np.arange(1800, 2000), np.zeros(2000, np.int64)
     frames = [LearningSet(training, validation, labels, np.arange(2000) // size) for size in (2, 3)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.common.permutation_importance import importance, sample_positions
+from gristmill.domains.common.permutation_importance import importance
 
 
 def test_the_error_rises_with_what_counts_and_not_with_what_does_not() -> None:
@@ -54,13 +54,3 @@ def test_few_examples_have_no_interval() -> None:
     found = importance(["x"], lambda _, order: 1.0 * order, 4)
 
     assert (found["features"][0]["low"], found["features"][0]["high"]) == (None, None)
-
-
-@pytest.mark.parametrize(("count", "taken"), [(1, 1), (2_000, 2_000), (9_000, 2_000)])
-def test_two_thousand_examples_are_enough(count: int, taken: int) -> None:
-    positions = sample_positions(count)
-
-    assert len(positions) == taken
-    assert (np.diff(positions) > 0).all()
-    assert positions[0] >= 0
-    assert positions[-1] < count

@@ -98,3 +98,12 @@ def test_a_choice_of_slow_settings_does_not_change_what_is_given() -> None:
     model = Kernel(kind="kernel")
     closed_form.fit(model, prepared(40, validation=5))
     assert model.width is None
+
+
+def test_many_training_rows_are_sampled_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    data = prepared()
+    with caplog.at_level("INFO"):
+        assert held_out.sample_training(data, 60).tolist() == data.at("train").tolist()
+        some = held_out.sample_training(data, 20)
+    assert len(set(some) & set(data.at("train"))) == 20
+    assert caplog.messages == ["fitted on a sample of 20 of 60 rows"]

@@ -35,15 +35,17 @@ def test_the_graph_sums_the_kernel_over_the_training_rows() -> None:
     assert made == pytest.approx(scale.restored(np.array(expected)), rel=1e-4)
 
 
-@pytest.mark.parametrize("groups", [None, np.arange(50) // 6])
-def test_the_choice_has_the_lowest_error_of_refits_without_a_row_or_its_group(
-    groups: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("groups", "ordered"), [(None, False), (np.arange(50) // 6, False), (None, True)])
+def test_the_choice_has_the_lowest_error_of_refits_without_a_row_or_its_group_or_the_last_fifth(
+    groups: Any, ordered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel_fit, "_WIDTHS", (1.0, 4.0))
     monkeypatch.setattr(kernel_fit, "_LINEAR", (0.0, 0.5))
     monkeypatch.setattr(kernel_fit, "_PENALTIES", (0.01, 1.0))
     data = replace(prepared(50, validation=10), groups=groups)
-    owners = np.arange(25) if groups is None else groups[:25]
+    data = replace(data, layout=replace(data.layout, ordered=ordered))
+    owners = np.arange(25) // 20 if ordered else np.arange(25) if groups is None else groups[:25]
+    left_out = np.arange(20 if ordered else 0, 25)
     features = encode(data.inputs, standardised(data)).astype(float)[:25]
     truth, unit = data.truth[:25], kernel_fit._median_distance(features)
     errors = {}
@@ -55,11 +57,11 @@ def test_the_choice_has_the_lowest_error_of_refits_without_a_row_or_its_group(
                     scale = TargetScale.fit(truth, logarithm)
                     target = scale.scaled(truth)
                     made = []
-                    for row in range(25):
+                    for row in left_out:
                         kept = owners != owners[row]
                         inner = matrix[np.ix_(kept, kept)] + penalty * np.eye(kept.sum())
                         made.append(matrix[row, kept] @ np.linalg.solve(inner, target[kept]))
-                    error = np.abs(scale.restored(np.array(made)) - truth).mean()
+                    error = np.abs(scale.restored(np.array(made)) - truth[left_out]).mean()
                     errors[Choice(width, linear, penalty, logarithm)] = error
 
     assert choose(data) == min(errors, key=errors.__getitem__)

@@ -1,11 +1,14 @@
 """Planes, pieces and products are fitted in closed form; the graph computes what was fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.folds import LearningSet
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, standardised
-from gristmill.domains.tabular.linear_fit import fit_ridge, linear, piecewise_linear, quadratic
+from gristmill.domains.tabular.linear_fit import fit_plane, fit_ridge, linear, piecewise_linear, quadratic
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
 from helpers.small_tables import of_table, prepared
@@ -77,10 +80,26 @@ def test_a_group_is_left_out_as_a_whole() -> None:
     columns = np.eye(20)[groups] + random.normal(0, 0.01, (200, 20))
     truth = random.normal(size=20)[groups] + 5
     scale = TargetScale.fit(truth, clip=False)
-    alone, grouped = fit_ridge(columns, truth, [scale]), fit_ridge(columns, truth, [scale], groups)
+    splits = LearningSet(np.arange(200), np.arange(0), None, groups).folds(5)
+    alone, grouped = fit_ridge(columns, truth, [scale]), fit_ridge(columns, truth, [scale], splits)
     assert alone.error < 0.1 * truth.std()
     assert grouped.error > 0.5 * truth.std()
     assert np.abs(grouped.coefficients).sum() < 0.5 * np.abs(alone.coefficients).sum()
+
+
+def test_the_penalty_of_ordered_rows_is_the_best_one_for_the_last_fifth() -> None:
+    """A rise that has ended: its slope misleads on the last rows, whatever the rows among the others say."""
+    table = pd.DataFrame({"x": np.arange(50.0), "y": np.minimum(np.arange(50.0), 40) - 100})
+    data = of_table(table, ["train"] * 50, ["x"], [], "y")
+    columns, rows = encode(data.inputs, data.layout).astype(float), np.arange(50)
+    later = replace(data, layout=replace(data.layout, ordered=True))
+
+    weak, strong = (fit_plane(columns, one, rows, clip=False) for one in (data, later))
+
+    assert 0 < strong.coefficients[0, 0] < 0.99 * weak.coefficients[0, 0]
+    fits = [fit_ridge(columns[:40], data.truth[:40], [strong.scale])]
+    left_out = strong.scale.restored(columns[40:] @ fits[0].coefficients[:, 0] + fits[0].intercept)
+    assert strong.error < np.abs(left_out - data.truth[40:]).mean()
 
 
 def test_the_logarithm_is_taken_where_it_fits_better() -> None:

@@ -1,6 +1,7 @@
 """Trees see numbers as they are and names by their rank, for as many rounds as cross-validation chooses."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -83,14 +84,31 @@ def test_the_logarithm_is_tried_for_a_positive_target_only() -> None:
 
 
 def test_rows_left_out_are_whole_groups_or_the_last_rows() -> None:
-    data = prepared(200)
-    grouped = replace(data, groups=np.arange(200) // 10)
-    folds = tree_fit._folds(grouped, 0)
+    data = prepared(200).only(np.arange(170))
+    grouped = replace(data, groups=np.arange(170) // 10)
+    folds = tree_fit._folds(grouped)
     assert sorted(np.concatenate(folds)) == data.at("train").tolist()
     for rows in folds:
         assert not set(grouped.groups[rows]) & set(grouped.groups[np.setdiff1d(data.at("train"), rows)])
-    (last,) = tree_fit._folds(replace(data, layout=replace(data.layout, ordered=True)), 0)
+    (last,) = tree_fit._folds(replace(data, layout=replace(data.layout, ordered=True)))
     assert last.tolist() == list(range(136, 170))
+
+
+def test_rows_left_out_are_not_all_of_a_class() -> None:
+    data = prepared(150, classes=2).only(np.arange(120))
+    data.table["price"] = np.where(np.isin(np.arange(120), [7, 8]), "1", "0").astype(object)
+    assert max(data.labels[rows].sum() for rows in tree_fit._folds(data)) == 1
+
+
+def test_errors_of_choices_have_the_weights_of_balanced_classes() -> None:
+    data = prepared(150, classes=2).only(np.arange(120))
+    data.table["price"] = np.where(np.arange(120) % 12, "0", "1").astype(object)
+    rows, same = np.arange(60), SimpleNamespace(predict=lambda features: np.full((len(features), 1), -np.log(3)))
+    errors = [
+        tree_fit._mean_error(one, next(tree_fit._goals(one, SMALL)), [same], [rows], [np.zeros((120, 1))])
+        for one in (data, replace(data, balanced=True))
+    ]
+    assert errors == pytest.approx([-(11 * np.log(0.75) + np.log(0.25)) / 12, -(np.log(0.75) + np.log(0.25)) / 2])
 
 
 def test_choices_are_made_on_training_rows_alone() -> None:

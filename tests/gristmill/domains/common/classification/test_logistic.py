@@ -16,6 +16,7 @@ from gristmill.domains.common.classification.logistic import (
     mean_loss,
 )
 from gristmill.domains.common.folds import stratified_folds
+from gristmill.domains.common.sampling import sample_positions
 
 
 def separable(examples: int, features: int, classes: int, seed: int = 0) -> tuple[Any, Any]:
@@ -97,12 +98,25 @@ def test_pure_noise_gets_a_strong_penalty() -> None:
     assert choose_penalty(values, np.arange(60) % 2, 2)[0] >= 300
 
 
-def test_of_very_many_examples_some_are_taken_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_examples_some_of_each_class_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     values, labels = separable(100, 5, 2)
-    thinned = choose_penalty(values[::5], labels[::5], 2)
-    for limits in ((20, 10**6), (10**6, 100)):
+    some = sample_positions(100, 50, labels)
+    expected = choose_penalty(values[some], labels[some], 2)
+    for limits in ((50, 10**6), (10**6, 250)):
         monkeypatch.setattr(logistic, "MAX_TO_CHOOSE", limits)
-        assert choose_penalty(values, labels, 2) == thinned
+        assert choose_penalty(values, labels, 2) == expected
+    assert expected[0] < PENALTIES[0]  # every second example is of one class
+
+
+def test_the_penalty_of_ordered_examples_is_the_best_one_for_the_last_fifth() -> None:
+    """The feature tells the labels of the first examples, and the wrong ones of the last."""
+    labels = np.arange(100) % 2
+    values = (labels * np.repeat([1, -1], [80, 20]))[:, np.newaxis] + np.random.default_rng(0).normal(0, 0.3, (100, 1))
+
+    (weak, _), (strong, loss) = (choose_penalty(values, labels, 2, ordered=ordered) for ordered in (False, True))
+
+    assert weak < strong == PENALTIES[0]
+    assert loss == pytest.approx(np.log(2), rel=0.2)
 
 
 def test_a_feature_that_never_or_hardly_changes_does_no_harm() -> None:

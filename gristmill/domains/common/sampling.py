@@ -1,0 +1,24 @@
+"""Samples of examples, for work whose cost grows with their number."""
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.folds import Positions
+
+_SEED = 0
+
+
+def sample_positions(count: int, most: int, labels: Labels | None = None) -> Positions:
+    """Return at most `most` positions among `count` examples, drawn at random, ascending.
+
+    Classes keep their shares, and each has an example if `most` allows it.
+    """
+    if count <= most:
+        return np.arange(count)
+    order = np.random.default_rng(_SEED).permutation(count)
+    if labels is None:
+        return np.sort(order[:most])
+    by_class = pd.Series(labels[order]).groupby(labels[order])
+    shares = (by_class.cumcount() / by_class.transform("size")).to_numpy()  # 0 for the first example of each class
+    return np.sort(order[np.argsort(shares, kind="stable")[:most]])

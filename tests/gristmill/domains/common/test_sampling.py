@@ -1,0 +1,25 @@
+"""Samples are drawn at random, keep the order of examples, and have an example of each class."""
+
+import numpy as np
+import pytest
+
+from gristmill.domains.common.sampling import sample_positions
+
+
+@pytest.mark.parametrize(("count", "taken"), [(0, 0), (1, 1), (2_000, 2_000), (9_000, 2_000)])
+def test_a_sample_is_in_order_and_has_its_size(count: int, taken: int) -> None:
+    positions = sample_positions(count, 2_000)
+
+    assert len(positions) == taken
+    assert (np.diff(positions) > 0).all()
+    assert set(positions) <= set(range(count))
+
+
+def test_the_order_of_examples_and_rare_classes_are_no_obstacle() -> None:
+    labels = np.arange(6_000) % 2
+    labels[4_321] = 2
+
+    taken = labels[sample_positions(6_000, 1_000, labels)]
+
+    assert np.bincount(taken).tolist() in ([499, 500, 1], [500, 499, 1])
+    assert 400 < (sample_positions(6_000, 1_000) % 2).sum() < 600
