@@ -41,9 +41,11 @@ course's code was rewritten, trained on the same examples and scored on the same
 from the course's own split. The best baseline is the one that is best on the test set. Seconds are the training
 time of one network on a machine with other work.
 
-A row is *not run* if its data or weights were missing. `gristmill run NAME --set source.download=true` fetches
-the data of `horses_or_humans` and `rock_paper_scissors`. `sign_mnist` reads Kaggle's two tables,
-`sign_mnist_train.csv` and `sign_mnist_test.csv`. `benchmarks/course_table.py` writes this page."""
+A row is *not run* if its data or weights were missing. `sign_mnist` reads Kaggle's two tables,
+`sign_mnist_train.csv` and `sign_mnist_test.csv`. The data of two rows differ from the original. `horses_or_humans`
+has its training images alone, and is tested with figures that it does not learn from. `rock_paper_scissors` has
+28 pixels a side. With `--set source.download=true`, both run on the original data. `benchmarks/course_table.py`
+writes this page."""
 HEADINGS = [
     "week",
     "network",
