@@ -44,11 +44,16 @@ def split(
         parts = _last(given.to_numpy(object), settings, when)
         _check_every_class_is_learned(parts, labels, classes, settings)
         return parts, None
-    groups = _groups(_column(table, "group", settings.group)) if settings.group else None
+    groups, kept = None, ""
+    if settings.group:
+        groups = _groups(_column(table, "group", settings.group))
+        count = count_of((np.unique(groups) < len(table)).sum(), "values")  # numbers of rows without a group are higher
+        kept = f"preprocess.group: column {settings.group!r} has {count}, and the rows of a value stay in one set"
     if part and groups is not None:
         _check_not_divided(given.to_numpy(object), groups, part, str(settings.group))
     index = pd.DataFrame({"label": labels, "part": given})
-    return by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups), groups
+    sizes = settings.validation, settings.test
+    return by_class.split(index, classes, *sizes, settings.seed, groups, "row", kept), groups
 
 
 def _last(given: Parts, settings: Preprocess, when: npt.NDArray[np.int64]) -> Parts:

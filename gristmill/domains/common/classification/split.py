@@ -16,7 +16,14 @@ Parts = npt.NDArray[np.object_]  # (examples,): name of the part
 
 
 def split(
-    index: pd.DataFrame, classes: Sequence[str], validation: Part, test: Part, seed: int, groups: Groups | None = None
+    index: pd.DataFrame,
+    classes: Sequence[str],
+    validation: Part,
+    test: Part,
+    seed: int,
+    groups: Groups | None = None,
+    example: str = "example",
+    kept: str = "copies and groups stay in one set, and they are few and large",
 ) -> Parts:
     """Return the part of each example.
 
@@ -24,6 +31,7 @@ def split(
     examples, class by class: a number in proportion to the classes, or a share of each class, at least one example.
     The draw depends only on the seed and the examples of the class. The index has columns `label` and `part` (of the
     source, or missing). Examples of one group are drawn together, so the numbers can differ from those wanted.
+    `example` is the noun for messages, and `kept` says what stays in one set.
 
     Raises:
         DataError: a class is left without an example to train on, or nothing to test on.
@@ -34,7 +42,7 @@ def split(
     wanted = {part: size for part, size in sizes.items() if not (given == part).any()}
     _check_sizes(wanted)
     parts = given.to_numpy(object, copy=True)
-    drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes)
+    drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes, example)
     pool = np.flatnonzero(parts == "train")
     grouped = pool[:0] if groups is None else pool[with_others(groups[pool])]
     if groups is not None and len(grouped):
@@ -56,16 +64,16 @@ def split(
         sets = np.array(["train", *drawn], object)
         owners = (parts[pool, np.newaxis] == sets).argmax(axis=1)
         parts[pool] = sets[fill_empty_sets(owners, labels[pool], groups[pool], counts_wanted)]
-        _check_left(parts, labels, classes)
+        _check_left(parts, labels, classes, example, kept)
     return parts
 
 
-def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) -> dict[str, Counts]:
+def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str], example: str) -> dict[str, Counts]:
     """Return the number of examples that each part takes from the pool, by class."""
     if not pool.all():
         name = classes[int(np.argmin(pool))]
         raise DataError(
-            f"class {name!r} has no example in the source's training set. Add some, or leave the class out."
+            f"class {name!r} has no {example} in the source's training set. Add some, or leave the class out."
         )
     left, drawn = pool, {}
     for part, size in wanted.items():
@@ -75,8 +83,8 @@ def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) 
         label = int(np.argmin(left))
         taken = " and ".join(f"{part} takes {counts[label]}" for part, counts in drawn.items())
         raise DataError(
-            f"class {classes[label]!r} has {count_of(pool[label], 'examples')} to draw from, but {taken}: none is left "
-            "to train on. Add examples, or set smaller parts in the table 'preprocess'."
+            f"class {classes[label]!r} has {count_of(pool[label], f'{example}s')} to draw from, but {taken}: none is "
+            f"left to train on. Add {example}s, or set smaller parts in the table 'preprocess'."
         )
     return drawn
 
@@ -91,13 +99,14 @@ def _allocate(pool: Counts, left: Counts, size: Part) -> Counts:
     return counts
 
 
-def _check_left(parts: Parts, labels: Labels, classes: Sequence[str]) -> None:
+def _check_left(parts: Parts, labels: Labels, classes: Sequence[str], example: str, kept: str) -> None:
     without = set(range(len(classes))) - set(labels[parts == "train"].tolist())
-    lack = f"training example of class {classes[min(without)]!r}" if without else "test example"
+    lack = f"training {example}" if without else f"test {example}"
+    lack += f" of class {classes[min(without)]!r}" if without and len(classes) > 1 else ""
     if without or not (parts == "test").any():
         raise DataError(
-            f"copies and groups stay in one set, and they are so few and large that no {lack} is left. Add examples, "
-            "leave preprocess.group out, or let the source name the parts."
+            f"{kept}: no {lack} is left. Add {example}s of other groups, leave preprocess.group out, or let the source "
+            "name the parts."
         )
 
 

@@ -109,6 +109,31 @@ def test_an_unknown_column_is_named_with_the_nearest() -> None:
         times(table, "custmer")
 
 
+@pytest.mark.parametrize(
+    ("customers", "labels", "said"),
+    [
+        (
+            ["a"] * 9,
+            None,
+            "has 1 value, and the rows of a value stay in one set: no test row is left. Add rows of other",
+        ),
+        (["a", *"b" * 8], [0, *[1] * 8], "has 2 values, and .*: no test row is left"),
+    ],
+)
+def test_too_few_groups_are_told_with_their_column(customers: list[str], labels: Any, said: str) -> None:
+    table = pd.DataFrame({"customer": customers})
+    with pytest.raises(DataError, match=f"^preprocess.group: column 'customer' {said}"):
+        parts_of(table, labels=labels, group="customer")
+    with pytest.raises(DataError, match=r": no training row (of class 'class 1' )?is left\."):
+        parts_of(table, labels=labels, group="customer", validation=0, test=0.75)
+
+
+def test_a_class_without_a_row_to_train_on_is_told() -> None:
+    table = pd.DataFrame({"set": ["", "", "", "test", "test", "test"]})
+    with pytest.raises(DataError, match=r"^class 'class 1' has no row in the source's training set\."):
+        parts_of(table, "set", labels=[0, 0, 0, 1, 1, 0], validation=0)
+
+
 def test_a_group_in_several_named_sets_is_refused() -> None:
     table = pd.DataFrame(
         {"set": ["test", "train", "train", "train"] * 5, "customer": [*"abcd", *"abca"] * 2 + [*"efgh"]}
