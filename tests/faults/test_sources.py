@@ -187,7 +187,7 @@ HEADER = "{file}: no rows. Expected at least one."
         ("line", "", EMPTY),
         ("line", "x,y\n", HEADER),
         ("line", "x,y\n1,2\n", "the table has 1 row to train on, of which validation takes 0 and test takes 4"),
-        ("line", "x,y\n" + "1,\n" * 20, "{file}: the target 'y' is empty in all 20 rows. Fill it."),
+        ("line", "x,y\n" + "1,\n" * 20, "{file}: the target 'y' is empty in all 20 rows. Fill it, or name another"),
         ("line", "x,y\n" + "1,7\n2,7\n" * 9, "all 14 values of the target 'y' in the training set are 7: there is"),
         ("films", "", EMPTY),
         ("films", "x,y\n", HEADER),

@@ -55,7 +55,7 @@ def test_sets_of_a_number_are_refused_before_the_training(tmp_path: Path) -> Non
     (tmp_path / "pipelines.toml").write_text(TOML)
     project = Project.open(tmp_path, {"line": ["evaluate.coverage=0.9"]})
 
-    with pytest.raises(RequestError, match=r"evaluate\.coverage: is for classes, but the target is a number"):
+    with pytest.raises(RequestError, match=r"evaluate\.coverage = 0\.9 is for classes, but the target is a number"):
         project.run("line")
 
     assert list(next(project.runs.newest_first("line")).stages) == ["ingest", "preprocess"]

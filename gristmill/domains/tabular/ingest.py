@@ -65,7 +65,10 @@ def _ingest(
         by_class = {name: int((every[ingest.target] == name).sum()) for name in classes}
         check_violations(class_violations(by_class, schema.classes), schema)
     if not known.any():
-        raise DataError(f"{rows.name}: the target {ingest.target!r} is empty in all {len(known):,} rows. Fill it.")
+        raise DataError(
+            f"{rows.name}: the target {ingest.target!r} is empty in all {len(known):,} rows. Fill it, or name another "
+            "column in ingest.target."
+        )
     if ingest.part:
         _check_parts(rows, every[ingest.part], ingest.part)
     table = every[list(dict.fromkeys([*inputs, ingest.target, *every]))][known]

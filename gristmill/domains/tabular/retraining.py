@@ -176,8 +176,8 @@ def _check_readable(ingest: Path, layout: Layout) -> None:
         if (now := summary.get(what, [])) != (known := getattr(layout, what)):
             raise record.incomparable_error(f"the champion's {what} are {known}, those of the data {now}")
     for role, columns in layout.inputs_by_role.items():
-        if not set(columns) <= set(summary.get(role, [])):
-            raise record.incomparable_error(f"the champion's {role} are {columns}, those of the data {summary[role]}")
+        if not set(columns) <= set(now := summary.get(role, [])):
+            raise record.incomparable_error(f"the champion's {role} are {columns}, those of the data {now}")
 
 
 def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
 from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import write_document, write_table
+from gristmill.util.toml import toml_value
 
 ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
@@ -40,7 +41,9 @@ def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
     if not data.classes:
         for name, value in settings:
             if value:
-                raise RequestError(f"evaluate.{name}: is for classes, but the target is a number. Leave it out.")
+                raise RequestError(
+                    f"evaluate.{name} = {toml_value(value)} is for classes, but the target is a number. Leave it out."
+                )
     for name in settings.slices:
         if name in RESERVED:
             raise RequestError(
@@ -50,8 +53,8 @@ def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
             raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
     if settings.threshold is not None and len(data.classes) != 2:
         raise RequestError(
-            f"evaluate.threshold = {settings.threshold!r}: needs two classes; the data has {len(data.classes)}. Leave "
-            "it out: the most probable class is predicted."
+            f"evaluate.threshold = {toml_value(settings.threshold)} needs two classes, but the data has "
+            f"{len(data.classes)}. Leave it out: the most probable class is predicted."
         )
     if settings.coverage is not None and (bad := [name for name in data.classes if "|" in name]):
         raise RequestError(

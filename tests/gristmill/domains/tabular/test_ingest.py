@@ -43,7 +43,9 @@ def test_empty_cells_are_kept_and_rows_without_a_target_are_counted(tmp_path: Pa
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_a_table_without_a_target_is_refused(tmp_path: Path, task: str) -> None:
-    with pytest.raises(DataError, match=r"houses\.csv: the target 'price' is empty in all 2 rows\. Fill it\."):
+    with pytest.raises(
+        DataError, match=r"houses\.csv: the target 'price' is empty in all 2 rows\. Fill it, or name another"
+    ):
         run(tmp_path, "town,area,price\nUlm,1,\nBonn,2,\n", task=task)
 
 

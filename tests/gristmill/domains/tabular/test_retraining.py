@@ -1,5 +1,6 @@
 """Which rows are new, how the champion fares on them, and who errs least on what nobody was trained on."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_document, read_table, write_document
 
 Folders = dict[str, Path]
 Houses = tuple[Csv, Ingest, Path]
@@ -186,6 +187,15 @@ def test_other_columns_cannot_be_compared(mixed: Folders, ingested: Ingested) ->
             "the champion's numbers are ['area', 'rooms of it'], those of the data ['area']: champion and challenger "
             "cannot be compared. Run the pipeline, look at its scores, and promote that run: gristmill promote NAME."
         )
+
+
+def test_a_role_that_an_older_table_lacks_has_no_columns(mixed: Folders, tmp_path: Path) -> None:
+    summary = read_document(mixed["ingest"] / "summary.json")
+    write_document(tmp_path / "summary.json", {name: value for name, value in summary.items() if name != "categories"})
+    shutil.copy(mixed["ingest"] / "table.parquet", tmp_path)
+
+    with pytest.raises(RequestError, match=r"the champion's categories are \['part'\], those of the data \[\]:"):
+        drift(tmp_path, Champion(mixed, {}))
 
 
 def test_classes_are_judged_by_their_error_rate(classes: Folders) -> None:

@@ -243,11 +243,15 @@ def test_a_number_needs_no_held_out_predictions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("classes", "settings", "message"),
     [
-        (["a", "b", "c"], Evaluate(threshold="f1"), "evaluate.threshold = 'f1': needs two classes; the data has 3."),
+        (["a", "b", "c"], Evaluate(threshold="f1"), 'evaluate.threshold = "f1" needs two classes, but the data has 3.'),
         (["a", "b"], Evaluate(slices=("shop",)), "evaluate.slices: unknown column 'shop'"),
         (["a", "b"], Evaluate(slices=("part",)), "evaluate.slices: 'part' is a name that the scores use themselves."),
         (["a", "b|c"], Evaluate(coverage=0.9), "evaluate.coverage: the class 'b|c' contains '|', which separates"),
-        ([], Evaluate(coverage=0.9), "evaluate.coverage: is for classes, but the target is a number. Leave it out."),
+        (
+            [],
+            Evaluate(coverage=0.9),
+            "evaluate.coverage = 0.9 is for classes, but the target is a number. Leave it out.",
+        ),
     ],
 )
 def test_settings_must_fit_the_data(classes: list[str], settings: Evaluate, message: str) -> None:
