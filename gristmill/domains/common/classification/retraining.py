@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.labelled import TOGETHER
 from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
@@ -137,13 +138,20 @@ class ClassifierRetraining:
         return np.asarray((predicted != examples.labels).astype(np.float64))
 
     def _unseen(self, challenger: Folders, champion: Champion) -> IngestedExamples:
+        """Return test examples that neither model was trained or selected on, nor on their copies or groups."""
         now, before = self._comparable(challenger["ingest"], champion.folders)
         tested = now.part(challenger["preprocess"], "test")
-        learned = (
+        own, known = (
             ingested.part(folders["preprocess"], "train", "validation").contents
             for ingested, folders in ((now, challenger), (before, champion.folders))
         )
-        return replace(tested, rows=tested.rows[example_diff.unseen_examples(tested.contents, *learned)])
+        unseen = example_diff.unseen_examples(tested.contents, own, known)
+        index = read_table(challenger["preprocess"] / "index.parquet")
+        if TOGETHER in index:
+            group = index.set_index("id")[TOGETHER]
+            groups_known = group[now.rows["id"][now.contents.isin(known)].unique()]
+            unseen &= ~group[tested.rows["id"]].isin(groups_known).to_numpy()
+        return replace(tested, rows=tested.rows[unseen])
 
     def _comparable(self, ingest: Path, champion: Folders) -> tuple[IngestedExamples, IngestedExamples]:
         """Return current examples and those of the champion, which must have the same classes."""

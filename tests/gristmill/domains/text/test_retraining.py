@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.classification.labelled import TOGETHER
 from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.text import dataset
 from gristmill.domains.text.export import export
@@ -159,6 +160,21 @@ def test_a_test_part_that_the_champion_learned_from_judges_nothing(
     write_table(tmp_path / "index.parquet", index.assign(part=part))
     assert judgeable(champion, Champion(champion | {"preprocess": tmp_path}, {})) == 0
     assert judgeable(champion, Champion(champion, {})) == 40
+
+
+def test_a_test_text_in_a_group_that_the_champion_learned_from_judges_nothing(
+    champion: Folders, challenger: Folders, tmp_path: Path
+) -> None:
+    judged = judgeable(challenger, Champion(champion, {}))
+    index = read_table(challenger["preprocess"] / "index.parquet")
+    known = read_table(champion["preprocess"] / "index.parquet").query("part == 'train'")["id"].iloc[0]
+    is_new, tested = index["id"].str.startswith("1/"), index["part"] == "test"
+    one = index.index[is_new & tested][0]  # written by the author of a text that the champion was trained on
+    groups = np.arange(len(index))
+    groups[one] = groups[index.index[index["id"] == known][0]]
+    write_table(tmp_path / "index.parquet", index.assign(**{TOGETHER: groups}))
+
+    assert judgeable(challenger | {"preprocess": tmp_path}, Champion(champion, {})) == judged - 1
 
 
 def test_other_classes_cannot_be_compared(champion: Folders, challenger: Folders, tmp_path: Path) -> None:
