@@ -117,17 +117,23 @@ def describe_copies(
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Return which examples are together or in two parts, for `summary.json`, and their counts for the artifact.
 
-    The index has columns `id` and `part`; content and column are those of `examples_together`. `noun` names examples.
+    The index has columns `id`, `label` and `part`; content and column are those of `examples_together`. `noun` names
+    examples.
     """
-    rows = index[["id", "part"]].assign(content=content)
+    rows = index[["id", "label", "part"]].assign(content=content)
     copies = rows[rows.duplicated(["part", "content"])]
     first = rows.drop_duplicates(["part", "content"]).set_index(["part", "content"])["id"]
-    pairs = [[id_, first[part, same]] for id_, part, same in copies.head(_MAX_PAIRS_LISTED).itertuples(index=False)]
+    listed = copies[["id", "part", "content"]].head(_MAX_PAIRS_LISTED)
+    pairs = [[id_, first[part, same]] for id_, part, same in listed.itertuples(index=False)]
     summary: dict[str, Any] = {
         "repeated": find_duplicates(index, content),
         "copies": {"count": len(copies), "pairs": pairs},
     }
-    counts = {"duplicates kept in one set": len(copies)}
+    disputed = rows[rows.groupby("content")["label"].transform("nunique") > 1]
+    if len(disputed):
+        ids = disputed.groupby("content", sort=False)["id"].agg(list)
+        summary["disputed"] = {"count": len(disputed), "ids": ids.head(_MAX_PAIRS_LISTED).tolist()}
+    counts = {"duplicates kept in one set": len(copies), "copies with different labels": len(disputed)}
     counts |= {f"{one['part']}_{noun}_also_in_{one['also_in']}": one["count"] for one in summary["repeated"]}
     if column is not None:
         values = index[column].replace("", None)

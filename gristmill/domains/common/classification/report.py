@@ -223,6 +223,11 @@ def duplicates_note(summary: dict[str, Any]) -> str:
     if copies["count"]:
         named = ", ".join(f"{id_} ({first})" for id_, first in copies["pairs"])
         said.append(f" Copies kept in one set with their originals: {copies['count']:,}, such as {named}.")
+    if disputed := summary.get("disputed"):
+        named = "; ".join(", ".join(map(str, ids)) for ids in disputed["ids"])
+        said.append(
+            f" Copies with different labels, of which at least one is wrong: {disputed['count']:,}, such as {named}."
+        )
     return "".join(said)
 
 

@@ -180,6 +180,18 @@ def test_the_tokens_are_a_table_of_lists(tmp_path: Path) -> None:
     ]
 
 
+def test_copies_with_different_labels_are_counted_and_named(tmp_path: Path) -> None:
+    texts = reviews(12)
+    texts.loc[[4, 9], "text"] = texts["text"][1]
+    texts.loc[[1, 4, 9], "label"] = [0, 0, 1]
+
+    _, counts = preprocessed(texts, tmp_path)
+
+    assert counts["copies with different labels"] == 3
+    found = read_document(tmp_path / "out/summary.json")["disputed"]
+    assert (found["count"], [sorted(ids) for ids in found["ids"]]) == (3, [["row 1", "row 4", "row 9"]])
+
+
 def test_texts_without_a_token_to_train_on_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the training texts contain no token with "):
         preprocessed(reviews(10).assign(text=["?" * at for at in range(1, 11)]), tmp_path)
