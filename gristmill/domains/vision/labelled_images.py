@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from gristmill.domains.common.classification.labelled import Labels, Weights, balanced_weights
+from gristmill.domains.common.classification.duplicates import Groups
+from gristmill.domains.common.classification.labelled import TOGETHER, Labels, Weights, balanced_weights
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.vision.dataset import Features, Layout, Pixels, Prepared
 
@@ -47,8 +49,12 @@ class LabelledImages:
     @property
     def labels(self) -> Labels:
         """Labels of the images, (images,)."""
-        labels: Labels = np.concatenate([self.data.labels(part) for part in self.parts])[self.positions]
-        return labels
+        return self._column("label")
+
+    @property
+    def groups(self) -> Groups | None:
+        """Groups of images that stay in one fold, (images,), if there are any."""
+        return self._column(TOGETHER) if TOGETHER in self.data.index else None
 
     @property
     def weights(self) -> Weights | None:
@@ -86,6 +92,11 @@ class LabelledImages:
                 found.append(self.data.stored_features(part)[chosen])
             begin = end
         return np.concatenate(found)
+
+    def _column(self, name: str) -> Labels:
+        """Return a column of numbers of the index, (images,)."""
+        rows = pd.concat([self.data.rows(part)[name] for part in self.parts])
+        return np.asarray(rows.to_numpy(np.int64)[self.positions])
 
     def _between(self, begin: int, end: int) -> Positions:
         """Return which of the images from `begin` up to `end` are chosen, counted from `begin`."""

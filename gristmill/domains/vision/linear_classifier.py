@@ -4,10 +4,11 @@ import keras
 import numpy as np
 
 from gristmill.domains.common.classification.logistic import fit_logistic
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.predictions import HEAD
 
-_MAX_IMAGES, _MAX_NUMBERS = 20_000, 6_000_000  # images, and features of all, that are fitted on; taken evenly
+_MAX_IMAGES, _MAX_NUMBERS = 20_000, 6_000_000  # images, and features of all, that are fitted on
 
 
 def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
@@ -15,11 +16,10 @@ def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
 
     The featuriser takes float pixels, 0 to 255, and gives features (batch, features).
     """
-    numbers = len(images) * featuriser.output_shape[1]
-    every = max(-(-len(images) // _MAX_IMAGES), -(-numbers // _MAX_NUMBERS))
-    some = images.take(np.arange(0, len(images), every))
+    most = min(_MAX_IMAGES, max(1, _MAX_NUMBERS // featuriser.output_shape[1]))
+    some = images.take(sample_positions(len(images), most, images.labels))
     classes = len(images.layout.classes)
-    fitted = fit_logistic(some.features(featuriser), some.labels, classes, weights=some.weights)
+    fitted = fit_logistic(some.features(featuriser), some.labels, classes, groups=some.groups, weights=some.weights)
     head = keras.layers.Dense(classes, activation="softmax", trainable=False, name=HEAD)
     network = classifier(featuriser, head)
     head.set_weights([fitted.weights.astype(np.float32), fitted.bias.astype(np.float32)])

@@ -47,15 +47,16 @@ def fit_logistic(
     labels: Labels,
     classes: int,
     penalties: tuple[float, ...] = PENALTIES,
+    groups: Groups | None = None,
     weights: Values | None = None,
 ) -> LinearClassifier:
     """Fit a classifier of raw features, with the penalty of the lowest log loss in cross-validation.
 
-    `weights` are those of the examples, (examples,).
+    `groups` and `weights` are those of the examples, (examples,).
     """
     penalty = penalties[0]
     if len(penalties) > 1:
-        penalty, _ = choose_penalty(features, labels, classes, penalties, weights=weights)
+        penalty, _ = choose_penalty(features, labels, classes, penalties, groups, weights)
     return solve_logistic(features, labels, classes, penalty, weights)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gristmill.domains.common.classification.labelled import TOGETHER
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.vision import linear_classifier
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.models.linear import Histograms, LinearPixels
@@ -64,14 +66,29 @@ def test_gradients_do_not_see_colours(tmp_path: Path) -> None:
     assert right["gradients"] < 0.6
 
 
-def test_of_very_many_images_some_are_taken_from_all_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_penalty_is_chosen_on_images_of_other_groups(tmp_path: Path) -> None:
+    """Copies of noise tell nothing about other noise."""
+    random = np.random.default_rng(0)
+    scenes = random.integers(0, 256, (90, 8, 8, 1), np.uint8)
+    labels = np.arange(90) % 2
+    train = (scenes[:60].repeat(8, axis=0), labels[:60].repeat(8).tolist())
+    data = write_prepared(tmp_path, {"train": train, "test": (scenes[60:], labels[60:].tolist())}, ["a", "b"])
+    data.index[TOGETHER] = [*np.arange(60).repeat(8), *range(60, 90)]
+
+    network = LinearPixels(kind="linear_pixels").fit(LabelledImages.of(data, "train"))
+
+    assert network.predict_on_batch(data.pixels("test"))[:, 0] == pytest.approx(0.5, abs=0.2)
+
+
+def test_of_very_many_images_a_random_sample_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = write_prepared(tmp_path / "all", {"train": spotted(60, 3)}, ["a", "b", "c"])
-    pixels = data.pixels("train")[::4]
-    some = write_prepared(tmp_path / "some", {"train": (pixels, data.labels("train")[::4].tolist())}, ["a", "b", "c"])
+    chosen = sample_positions(60, 45, data.labels("train"))
+    pixels = data.pixels("train")[chosen]
+    some = write_prepared(tmp_path / "some", {"train": (pixels, data.labels("train")[chosen].tolist())}, list("abc"))
     model = LinearPixels(kind="linear_pixels", side=2)
     expected = model.fit(LabelledImages.of(some, "train")).predict_on_batch(pixels)
 
-    monkeypatch.setattr(linear_classifier, "_MAX_NUMBERS", 60)  # 15 images of 4 features
+    monkeypatch.setattr(linear_classifier, "_MAX_NUMBERS", 180)  # 45 images of 4 features
 
     found = model.fit(LabelledImages.of(data, "train")).predict_on_batch(pixels)
     assert found == pytest.approx(expected, abs=1e-6)
