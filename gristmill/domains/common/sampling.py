@@ -1,18 +1,18 @@
 """Samples of examples, for work whose cost grows with their number."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import Labels
-from gristmill.domains.common.folds import Positions
+Positions = npt.NDArray[np.int64]
 
 _SEED = 0
 
 
-def sample_positions(count: int, most: int, labels: Labels | None = None) -> Positions:
+def sample_positions(count: int, most: int, labels: npt.NDArray[np.int64] | None = None) -> Positions:
     """Return at most `most` positions among `count` examples, drawn at random, ascending.
 
-    Classes keep their shares, and each has an example if `most` allows it.
+    With `labels`, (count,), classes keep their shares, and each has an example if `most` allows it.
     """
     if count <= most:
         return np.arange(count)

@@ -159,6 +159,7 @@ CLOSURES = {
         "gristmill.domains.common.candidates",
         "gristmill.domains.common.ensemble_weights",
         "gristmill.domains.common.permutation_importance",
+        "gristmill.domains.common.sampling",
         "gristmill.domains.common.selection",
         "gristmill.domains.timeseries.anomalies",
         "gristmill.domains.timeseries.backtest_scores",
