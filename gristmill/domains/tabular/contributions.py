@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.predictions import MIN_PROBABILITY
 from gristmill.domains.tabular.dataset import Inputs, Values
 from gristmill.monitoring.prediction_columns import BECAUSE
 from gristmill.settings.messages import format_numbers
@@ -33,14 +34,13 @@ Predict = Callable[[Inputs], Values]  # from the network's input for some rows t
 _MAX_ORDERS = 100  # and as many training rows; each takes up to one prediction per column
 _MAX_ROWS_AT_ONCE, _MAX_CELLS_AT_ONCE = 16, 20_000_000
 _MAX_REASONS, _MAX_LETTERS = 3, 40  # of the column `because`
-_MIN_PROBABILITY = 1e-7  # what float32 tells from 0 and 1
 _SEED = 0
 
 
 def log_odds(probabilities: Values) -> Values:
     """Return the logarithm of the odds of each class, (rows, classes): 0 for a probability of one half."""
     others = probabilities.sum(axis=1, keepdims=True) - probabilities
-    odds: Values = np.maximum(probabilities, _MIN_PROBABILITY) / np.maximum(others, _MIN_PROBABILITY)
+    odds: Values = np.maximum(probabilities, MIN_PROBABILITY) / np.maximum(others, MIN_PROBABILITY)
     return np.log(odds)
 
 

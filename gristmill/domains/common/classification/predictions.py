@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Probabilities = npt.NDArray[np.float64]  # (examples, classes)
 
+MIN_PROBABILITY = 1e-7  # before a logarithm, lower ones are raised to it: float32 cannot hold their distance to 1
+
 _BASELINE_PREFIX = "predicted by "  # no other column begins with it
 
 

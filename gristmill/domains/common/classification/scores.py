@@ -12,12 +12,12 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.classification.predictions import MIN_PROBABILITY
 
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 BINS = 15  # of confidence, as in Guo et al.
-_MIN_PROBABILITY = 1e-7  # lower ones are raised to it: one certain error would make the log loss infinite
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
@@ -33,7 +33,7 @@ def log_loss(truth: Labels, probabilities: Values) -> float:
 def log_losses(truth: Labels, probabilities: Values) -> Values:
     """Return the negative logarithm of the true class's probability, (examples,)."""
     of_truth = probabilities[np.arange(len(truth)), truth]
-    return -np.log(np.clip(of_truth, _MIN_PROBABILITY, 1))
+    return -np.log(np.clip(of_truth, MIN_PROBABILITY, 1))
 
 
 def brier(truth: Labels, probabilities: Values) -> float:

@@ -12,7 +12,8 @@ from scipy.special import softmax
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
-from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.classification.predictions import MIN_PROBABILITY, Probabilities
+from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.temperature import fit_temperature, scale_probabilities
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import Call, Selection, choose
@@ -20,7 +21,6 @@ from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
 from gristmill.util.table_io import write_table
 
-_MIN_PROBABILITY = 1e-7
 _NOTHING = np.zeros(0, np.int64)
 
 
@@ -53,11 +53,10 @@ def select_classifiers(
         probabilities = table[columns].to_numpy(np.float64)
         temperatures[name] = fit_temperature(truth, probabilities, weights)
         scaled = scale_probabilities(probabilities, temperatures[name])
-        averaged[name] = np.log(np.maximum(scaled, _MIN_PROBABILITY)) if geometric else scaled
+        averaged[name] = np.log(np.maximum(scaled, MIN_PROBABILITY)) if geometric else scaled
 
     def loss(average: Probabilities) -> Probabilities:
-        of_truth = (softmax(average, axis=1) if geometric else average)[np.arange(len(truth)), truth]
-        return np.asarray(weights * -np.log(np.maximum(of_truth, _MIN_PROBABILITY)))
+        return np.asarray(weights * log_losses(truth, softmax(average, axis=1) if geometric else average))
 
     metric = "balanced log loss" if balanced else "log loss"
     in_validation = [table.index.isin(data.rows("validation")["id"]).all() for table in tables.values()]

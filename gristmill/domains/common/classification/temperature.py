@@ -12,9 +12,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from gristmill.domains.common.classification.labelled import Labels, Weights
-from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.classification.predictions import MIN_PROBABILITY, Probabilities
 
-_MIN_PROBABILITY = 1e-7  # a float32 cannot hold the distance of a probability to 1 if it is smaller
 _PENALTY = 8.0  # of the squared logarithm; chosen by held-out predictions of ten tables
 _MAX_LOG_TEMPERATURE = 3.0  # a temperature lies between 1/20 and 20
 
@@ -26,7 +25,7 @@ def fit_temperature(truth: Labels, probabilities: Probabilities, weights: Weight
     penalty: 8 times the square of the temperature's logarithm. Among thousands of examples this does not count; of a
     few that all happen to be right, it keeps the probabilities from certainty.
     """
-    logarithms, rows = np.log(np.maximum(probabilities, _MIN_PROBABILITY)), np.arange(len(truth))
+    logarithms, rows = np.log(np.maximum(probabilities, MIN_PROBABILITY)), np.arange(len(truth))
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logarithms * np.exp(-log_temperature), axis=1)
@@ -38,7 +37,7 @@ def fit_temperature(truth: Labels, probabilities: Probabilities, weights: Weight
 
 def scale_probabilities(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Return probabilities, (examples, classes), at a temperature."""
-    return np.asarray(np.exp(log_softmax(np.log(np.maximum(probabilities, _MIN_PROBABILITY)) / temperature, 1)))
+    return np.asarray(np.exp(log_softmax(np.log(np.maximum(probabilities, MIN_PROBABILITY)) / temperature, 1)))
 
 
 def scale_network(network: keras.Model, temperature: float) -> keras.Model:
@@ -57,4 +56,4 @@ def scale_in_graph(probabilities: keras.KerasTensor, temperature: float) -> kera
 
 def scaled_logits(probabilities: keras.KerasTensor, temperature: float) -> keras.KerasTensor:
     """Return logits of probabilities at a temperature, (batch, classes): their logarithms up to a constant."""
-    return ops.log(ops.maximum(probabilities, _MIN_PROBABILITY)) / temperature
+    return ops.log(ops.maximum(probabilities, MIN_PROBABILITY)) / temperature
