@@ -9,16 +9,24 @@ Positions = npt.NDArray[np.int64]
 _SEED = 0
 
 
-def sample_positions(count: int, most: int, labels: npt.NDArray[np.int64] | None = None) -> Positions:
+def sample_positions(
+    count: int,
+    most: int,
+    labels: npt.NDArray[np.int64] | None = None,
+    sizes: npt.NDArray[np.int64] | None = None,
+) -> Positions:
     """Return at most `most` positions among `count` examples, drawn at random, ascending.
 
-    With `labels`, (count,), classes keep their shares, and each has an example if `most` allows it.
+    With `labels`, (count,), classes keep their shares, and each has an example if `most` allows it. With `sizes`,
+    (count,), such as characters, their sum is at most `most`, unless one example alone is larger.
     """
-    if count <= most:
+    sizes = np.ones(count, np.int64) if sizes is None else sizes
+    if sizes.sum() <= most:
         return np.arange(count)
     order = np.random.default_rng(_SEED).permutation(count)
-    if labels is None:
-        return np.sort(order[:most])
-    by_class = pd.Series(labels[order]).groupby(labels[order])
-    shares = (by_class.cumcount() / by_class.transform("size")).to_numpy()  # 0 for the first example of each class
-    return np.sort(order[np.argsort(shares, kind="stable")[:most]])
+    if labels is not None:
+        by_class = pd.Series(labels[order]).groupby(labels[order])
+        shares = (by_class.cumcount() / by_class.transform("size")).to_numpy()  # 0 for the first example of each class
+        order = order[np.argsort(shares, kind="stable")]
+    fitting = int(np.searchsorted(np.cumsum(sizes[order]), most, side="right"))
+    return np.sort(order[: max(1, fitting)])

@@ -19,7 +19,7 @@ from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
-from gristmill.domains.text.token_rules import batches_of
+from gristmill.domains.text.token_rules import batches_of, sample_texts
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.errors import DataError, Unsuitable
 
@@ -43,7 +43,7 @@ class _Graph:
 
 def fit_words(data: LabelledTexts, settings: "NbLinear") -> TextClassifier:
     """Return the classifier on n-grams of words."""
-    data, orders = _evenly(data, settings.max_characters), range(1, settings.longest + 1)
+    data, orders = _sampled(data, settings.max_characters), range(1, settings.longest + 1)
     tokenizer, sequences = _encoded(data.texts, TokenSettings(vocabulary=settings.vocabulary, punctuation="separate"))
     base, sequences = len(tokenizer.tokens) + 1, sequences.cut(MAX_TOKENS, "post")
     families = itertools.chain(
@@ -66,7 +66,7 @@ def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifie
 
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
-    data, orders = _evenly(data, settings.max_characters), range(settings.shortest, settings.longest + 1)
+    data, orders = _sampled(data, settings.max_characters), range(settings.shortest, settings.longest + 1)
     fitted, _ = _encoded(data.texts, TokenSettings(level="character", vocabulary=settings.vocabulary))
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
@@ -113,10 +113,10 @@ def _frequent(present: csr_array, min_texts: int) -> tuple[Keys, csr_array]:
     return frequent, present[:, frequent]
 
 
-def _evenly(data: LabelledTexts, most: int) -> LabelledTexts:
-    """Return every n-th text of data that has more than `most` characters."""
-    every = max(1, -(-sum(map(len, data.texts)) // most))
-    return replace(data, texts=data.texts[::every], labels=data.labels[::every])
+def _sampled(data: LabelledTexts, characters: int) -> LabelledTexts:
+    """Return a sample of data that has more characters."""
+    some = sample_texts(data.texts, characters, data.labels)
+    return replace(data, texts=[data.texts[at] for at in some], labels=data.labels[some])
 
 
 def _encoded(texts: Sequence[str], tokens: TokenSettings) -> tuple[Tokenizer, Sequences]:

@@ -10,7 +10,6 @@ SentencePiece's own rule. Where they are, decoding restores a text exactly.
 """
 
 import io
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from gristmill.domains.text.special_tokens import PADDING, SPECIAL, UNKNOWN
-from gristmill.domains.text.token_rules import Rules, vocabulary
+from gristmill.domains.text.token_rules import Rules, sample_texts, vocabulary
 from gristmill.errors import DataError, GristmillError, RequestError
 from gristmill.util.extras import require_extra
 
@@ -31,7 +30,7 @@ _EXACT: dict[str, Any] = {
     "add_dummy_prefix": False,
     "user_defined_symbols": ["\n"],
 }
-_MAX_CHARACTERS = 8_000_000  # limit for fitting; of longer data, every n-th text is used
+_MAX_CHARACTERS = 8_000_000  # limit for fitting; longer data is sampled
 _LOG_ERRORS_ONLY = 2
 _MIN_SENTENCE_LENGTH = 10  # bytes; SentencePiece's lower limit for its option max_sentence_length
 
@@ -75,8 +74,8 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
     require_extra("preprocess.level: 'subword'", "subwords")
     import sentencepiece
 
-    used = texts[:: math.ceil(sum(map(len, texts)) / _MAX_CHARACTERS)]
-    cased = [text.decode() for text in rules.cased(tf.constant(list(used), tf.string)).numpy()]
+    used = [texts[at] for at in sample_texts(texts, _MAX_CHARACTERS)]
+    cased = [text.decode() for text in rules.cased(tf.constant(used, tf.string)).numpy()]
     written = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(

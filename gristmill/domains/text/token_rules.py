@@ -1,16 +1,21 @@
 """Rules and token counts that all levels of tokens share."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from gristmill.domains.common.sampling import Positions, sample_positions
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.errors import DataError, short_repr
+
+logger = logging.getLogger(__name__)
 
 _MIN_TOKENS = 2  # one token alone cannot distinguish texts
 _MAX_BATCH_TEXTS, _MAX_BATCH_CHARACTERS = 1024, 1 << 20
@@ -68,6 +73,14 @@ def batches_of(texts: Sequence[str]) -> tf.data.Dataset:
     every = tf.constant(list(texts), tf.string)
     bounds = tf.data.Dataset.from_tensor_slices((begins, np.append(begins, len(texts))[1:]))
     return bounds.map(lambda begin, end: every[begin:end])
+
+
+def sample_texts(texts: Sequence[str], characters: int, labels: npt.NDArray[np.int64] | None = None) -> Positions:
+    """Return the positions of texts to fit on: of more than so many characters a sample, which the log tells of."""
+    some = sample_positions(len(texts), characters, labels, np.array([len(text) for text in texts], np.int64))
+    if len(some) < len(texts):
+        logger.info("fitted on a sample of %s of %s texts", f"{len(some):,}", f"{len(texts):,}")
+    return some
 
 
 def vocabulary(tokens: Sequence[str], size: int, rules: Rules) -> list[str]:

@@ -12,9 +12,9 @@ from scipy.special import softmax
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
-from gristmill.domains.common.classification.predictions import MIN_PROBABILITY, Probabilities
+from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.scores import log_losses
-from gristmill.domains.common.classification.temperature import fit_temperature, scale_probabilities
+from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.errors import WorkError
@@ -52,8 +52,8 @@ def select_classifiers(
     for name, table in tables.items():
         probabilities = table[columns].to_numpy(np.float64)
         temperatures[name] = fit_temperature(truth, probabilities, weights)
-        scaled = scale_probabilities(probabilities, temperatures[name])
-        averaged[name] = np.log(np.maximum(scaled, MIN_PROBABILITY)) if geometric else scaled
+        scaled = scale_logarithms(probabilities, temperatures[name])
+        averaged[name] = scaled if geometric else np.exp(scaled)
 
     def loss(average: Probabilities) -> Probabilities:
         return np.asarray(weights * log_losses(truth, softmax(average, axis=1) if geometric else average))

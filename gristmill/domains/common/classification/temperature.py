@@ -37,7 +37,12 @@ def fit_temperature(truth: Labels, probabilities: Probabilities, weights: Weight
 
 def scale_probabilities(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Return probabilities, (examples, classes), at a temperature."""
-    return np.asarray(np.exp(log_softmax(np.log(np.maximum(probabilities, MIN_PROBABILITY)) / temperature, 1)))
+    return np.asarray(np.exp(scale_logarithms(probabilities, temperature)))
+
+
+def scale_logarithms(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Return the logarithms of probabilities, (examples, classes), at a temperature."""
+    return np.asarray(log_softmax(np.log(np.maximum(probabilities, MIN_PROBABILITY)) / temperature, axis=1))
 
 
 def scale_network(network: keras.Model, temperature: float) -> keras.Model:

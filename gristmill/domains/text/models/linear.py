@@ -25,7 +25,7 @@ class NbLinear(Settings):
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
     decay: PositiveFloat = 1.0  # penalty on the squared weights
-    max_characters: PositiveInt = 50_000_000  # maximum to fit on, in 1 GiB; longer data is sampled evenly
+    max_characters: PositiveInt = 50_000_000  # maximum to fit on, in 1 GiB; longer data is sampled by class
 
     @property
     def baseline(self) -> bool:
@@ -49,7 +49,7 @@ class CharNgrams(Settings):
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
     decay: PositiveFloat = 10.0  # penalty on the squared weights
-    max_characters: PositiveInt = 15_000_000  # maximum to fit on, in 1 GiB; longer data is sampled evenly
+    max_characters: PositiveInt = 15_000_000  # maximum to fit on, in 1 GiB; longer data is sampled by class
 
     @field_validator("longest")
     @classmethod

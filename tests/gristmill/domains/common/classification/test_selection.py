@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,10 @@ from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.common.classification.temperature import scale_probabilities
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.text.models.majority import Majority
+from gristmill.domains.text.special_tokens import SPECIAL
+from gristmill.domains.text.text_classifier import Padding, TextClassifier, TextModel
+from gristmill.domains.text.token_rules import Rules
+from gristmill.domains.text.words import Words
 from gristmill.errors import Diverged, WorkError
 from gristmill.settings.selection import Select
 
@@ -76,6 +81,29 @@ def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_p
     document = read_selection(tmp_path)
     assert document is not None
     assert [one["name"] for one in document["members"]] == list(chosen.weights)
+
+
+def test_an_average_of_texts_is_scored_as_it_is_exported(tmp_path: Path) -> None:
+    made = {"first": noisy(1.0, certainty=0.4), "second": noisy(1.0, certainty=0.4, seed=2)}
+    for unlikely in made.values():
+        unlikely[150:160] = 1e-4
+        unlikely[np.arange(150, 160), LABELS[150:160]] = 1 - 2e-4
+    given = {name: candidate(tmp_path / name, probabilities) for name, probabilities in made.items()}
+    tokenizer = Words([*SPECIAL, *INDEX["id"]], Rules("word", True, "strip", False))
+
+    chosen, temperatures = select_classifiers(DATA, given, Select(), tmp_path, geometric=True)
+
+    members = []
+    for name, weight in chosen.weights.items():
+        tokens = keras.Input((1,), dtype="int32")
+        looked_up = keras.layers.Embedding(COUNT + 2, 3, weights=[np.vstack([np.ones((2, 3)), made[name]])])(tokens)
+        network = keras.Model(tokens, looked_up[:, 0])
+        members.append(TextModel(tokenizer, Padding(1), network, weight, temperatures[name]))
+    rows = read_held_out(tmp_path)
+    exported = TextClassifier(tuple(members)).probabilities(rows["id"].tolist())
+    assert len(members) == 2
+    assert 1e-30 < exported.min() < 1e-10
+    assert rows[[f"p_{name}" for name in CLASSES]].to_numpy() == pytest.approx(exported, rel=1e-4, abs=0)
 
 
 def test_only_examples_that_all_predicted_count(tmp_path: Path) -> None:

@@ -189,12 +189,16 @@ def test_texts_of_one_class_alone_get_that_class(kind: Any) -> None:
 
 
 @each_kind
-def test_of_very_many_texts_some_are_taken_from_all_over(kind: Any) -> None:
-    labels = np.array([0, 1, 1, 0, 1, 1, 1, 1, 1, 0])  # each third one: 0, 0, 1, 0
+def test_a_sample_of_very_many_texts_is_as_large_as_allowed_and_of_all_classes(
+    kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["a b", "c d"] * 200  # sorted or alternating classes are usual in files
 
-    made = kind.model_copy(update={"max_characters": 12}).fit(LabelledTexts(["a b"] * 10, labels, 2))
+    with caplog.at_level("INFO", "gristmill"):
+        made = kind.model_copy(update={"max_characters": 1197}).fit(LabelledTexts(texts, np.arange(400) % 2, 2))
 
-    assert made.probabilities(["a b"])[0] == pytest.approx([0.75, 0.25], abs=0.05)
+    assert made.probabilities(["a b", "c d"])[:, 1] == pytest.approx([0, 1], abs=0.2)
+    assert [line.getMessage() for line in caplog.records] == ["fitted on a sample of 399 of 400 texts"]
 
 
 @each_kind
