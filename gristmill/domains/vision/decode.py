@@ -42,7 +42,7 @@ class Header:
     width: int
     height: int
     format: str
-    thumbnail: bytes = field(default=bytes(near_copies.SIDE**2), compare=False, repr=False)
+    thumbnail: bytes = field(default=bytes(3 * near_copies.SIDE**2), compare=False, repr=False)
 
 
 def check_photo(encoded: bytes, max_pixels: int) -> Header:
@@ -61,7 +61,7 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
         form, box = str(image.format), reduced and reduced[1]
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
         size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
-        return Header(*size, form, near_copies.thumbnail(_convert_channels(image, channels=1), box, orientation))
+        return Header(*size, form, near_copies.thumbnail(_convert_channels(image, channels=3), box, orientation))
 
 
 def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":

@@ -1,7 +1,7 @@
 """Find exact and near copies of photos: files saved again, resized, or slightly brighter or darker.
 
-Photos are compared by grey thumbnails at equal mean and contrast. Copies that are cropped, turned or mirrored are not
-found. Successive frames of a film count as copies.
+Photos are compared by thumbnails at equal mean and contrast, first in grey, then in colour if both have colours. Copies
+that are cropped, turned or mirrored are not found. Successive frames of a film count as copies.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ DRAFT_SIDE = 8 * SIDE  # pixels that a JPEG is reduced to at most; with fewer, i
 # Root mean square of the differences of two thumbnails in units of their contrast. JPEGs of quality 75, photos of half
 # the size and those 5 % brighter stay below it. Of 70,000 digits no two do, of 70,000 pieces of clothing 212.
 _MAX_DISTANCE = 0.05
+_MAX_COLOUR_DISTANCE = 2  # times that of grey; JPEG stores colours less exactly
 _MIN_CONTRAST = 4.0  # standard deviation in grey levels of 255; a flatter thumbnail shows too little to compare
 _COMPONENTS = 12  # principal components by which candidates are searched; fewer find more of them, more search longer
 _MAX_CANDIDATES = 20_000_000  # pairs, of 16 bytes
@@ -26,15 +27,16 @@ _MAX_SHARE = 0.25  # of all photos: if more are like each other, the camera did 
 _ATTEMPTS = 5  # each at half the distance
 _MAX_ALIKE = 10  # photos that may be alike whatever their share
 _SAMPLE = 2_000  # thumbnails
-_BLOCK = 100_000  # pairs
+_BLOCK = 10_000  # pairs
+_GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
-Thumbnails = npt.NDArray[np.uint8]  # (photos, SIDE * SIDE)
+Thumbnails = npt.NDArray[np.uint8]  # (photos, SIDE * SIDE, 3)
 Vectors = npt.NDArray[np.float32]  # (photos, SIDE * SIDE + 1)
 
 
-def thumbnail(grey: Image.Image, box: tuple[float, float, float, float] | None, orientation: int) -> bytes:
-    """Return the upright thumbnail of a box of a grey image, row by row; the orientation is that of EXIF."""
-    small = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
+def thumbnail(image: Image.Image, box: tuple[float, float, float, float] | None, orientation: int) -> bytes:
+    """Return the upright thumbnail of a box of an RGB image, row by row; the orientation is that of EXIF."""
+    small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
     small.getexif()[ExifTags.Base.Orientation] = orientation
     return ImageOps.exif_transpose(small).tobytes()
 
@@ -44,17 +46,19 @@ def number_pictures(hashes: Sequence[str], thumbnails: Sequence[bytes]) -> Group
 
     `hashes` are those of the photos' bytes.
     """
-    pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, SIDE * SIDE)
-    telling = ~pd.Series(list(thumbnails)).duplicated() & (pixels.std(axis=1) >= _MIN_CONTRAST)
-    distinct = np.flatnonzero(telling)
-    groups = distinct[_group_similar(pixels[distinct])].tolist()
-    first = {thumbnails[at]: group for at, group in zip(distinct.tolist(), groups, strict=True)}
-    alike = np.array([first.get(one, at) for at, one in enumerate(thumbnails)], np.int64)
-    return merge_groups(pd.factorize(np.array(hashes, object))[0], alike)
+    files = pd.factorize(np.array(hashes, object))[0]
+    looks, distinct = pd.factorize(np.array(thumbnails, object))
+    pixels = np.frombuffer(b"".join(distinct), np.uint8).reshape(-1, SIDE * SIDE, 3)
+    counts = np.bincount(looks[~pd.Series(files).duplicated()])  # of different files
+    most = max(_MAX_ALIKE, int(_MAX_SHARE * counts.sum()))
+    telling = np.flatnonzero((_grey(pixels).std(axis=1) >= _MIN_CONTRAST) & (counts <= most))
+    groups: Groups = np.full(len(pixels), -1)
+    groups[telling] = _group_similar(pixels[telling], counts[telling], most)
+    return merge_groups(files, np.where(groups[looks] < 0, len(pixels) + np.arange(len(looks)), groups[looks]))
 
 
-def _group_similar(thumbnails: Thumbnails) -> Groups:
-    """Return the group of each of some different thumbnails."""
+def _group_similar(thumbnails: Thumbnails, counts: npt.NDArray[np.int64], most: int) -> Groups:
+    """Return the group of each of some different thumbnails, which so many files have; `most` files may be alike."""
     from scipy.spatial import KDTree
 
     groups: Groups = np.arange(len(thumbnails))
@@ -68,20 +72,37 @@ def _group_similar(thumbnails: Thumbnails) -> Groups:
         if (candidates.mean() - 1) * len(vectors) / 2 > _MAX_CANDIDATES:
             continue
         pairs = tree.query_pairs(distance, output_type="ndarray")
-        blocks = [block.T for block in np.array_split(pairs, 1 + len(pairs) // _BLOCK)]
-        distances = [np.linalg.norm(vectors[one] - vectors[other], axis=1) for one, other in blocks]
-        found = groups_of_pairs(len(vectors), pairs[np.concatenate(distances) <= distance])
-        if np.bincount(found).max() <= max(_MAX_ALIKE, _MAX_SHARE * len(vectors)):
+        blocks = np.array_split(pairs, 1 + len(pairs) // _BLOCK)
+        alike = [block[np.linalg.norm(np.subtract(*vectors[block.T]), axis=1) <= distance] for block in blocks]
+        copies = [block[_colour_distances(thumbnails[block.T]) <= _MAX_COLOUR_DISTANCE * distance] for block in alike]
+        found = groups_of_pairs(len(vectors), np.concatenate(copies))
+        if np.bincount(found, counts).max() <= most:
             return found
     return groups
 
 
 def _vectors(thumbnails: Thumbnails) -> Vectors:
-    """Return vectors whose distance is the root mean square difference of thumbnails at equal mean and contrast.
+    """Return vectors whose distance is the root mean square difference of grey thumbnails at equal mean and contrast.
 
     The mean counts a little, as black and white are no copies of one another.
     """
-    pixels = thumbnails.astype(np.float32)
-    mean, contrast = pixels.mean(axis=1, keepdims=True), pixels.std(axis=1, keepdims=True)
-    vectors: Vectors = np.hstack([(pixels - mean) / (contrast * SIDE), mean / 255])
+    grey = _grey(thumbnails)
+    mean, contrast = grey.mean(axis=1, keepdims=True), grey.std(axis=1, keepdims=True)
+    vectors: Vectors = np.hstack([(grey - mean) / (contrast * SIDE), mean / 255])
     return vectors
+
+
+def _colour_distances(pairs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the root mean square differences of the colours of pairs of thumbnails, (2, pairs, SIDE * SIDE, 3).
+
+    They are in units of the contrast in grey, and 0 if one of the two is grey.
+    """
+    grey = _grey(pairs)
+    colours = (pairs - grey[..., np.newaxis]) / grey.std(axis=-1)[..., np.newaxis, np.newaxis]
+    distances = np.sqrt((np.square(colours[0] - colours[1]) @ np.array(_GREY, np.float32)).mean(axis=-1))
+    return np.asarray(distances * (np.ptp(pairs, axis=-1).any(axis=-1)).all(axis=0))
+
+
+def _grey(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the grey levels of thumbnails, (..., SIDE * SIDE)."""
+    return np.asarray(sum(np.float32(weight) * thumbnails[..., at] for at, weight in enumerate(_GREY)))

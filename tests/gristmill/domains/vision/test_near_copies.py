@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageDraw
 
 from gristmill.domains.vision import near_copies
 from gristmill.domains.vision.decode import check_photo
@@ -45,7 +45,7 @@ def test_a_picture_saved_again_is_the_same_picture(copy: bytes) -> None:
 
 
 def test_a_copy_of_a_copy_is_the_same_picture() -> None:
-    pixels = np.array(noise(SIDE, SIDE, channels=1))
+    pixels = np.array(noise(SIDE, SIDE))
     steps = [np.clip(pixels + 2.0 * step, 0, 255).astype(np.uint8).tobytes() for step in range(6)]
 
     assert number_pictures(list("abcdef"), steps) == pytest.approx([0] * 6)
@@ -57,8 +57,29 @@ def test_pictures_of_one_shade_are_equal_only_if_their_files_are() -> None:
     assert numbers(encoded(white), encoded(shaded), encoded(white, "BMP"), encoded(white)) == [0, 1, 2, 0]
 
 
+def disc(colour: tuple[int, int, int], side: int = 64) -> Image.Image:
+    """Return a disc; red and green ones of these colours look alike in grey."""
+    image = Image.new("RGB", (side, side), "white")
+    ImageDraw.Draw(image).ellipse([side // 8, side // 4, side // 2, side * 5 // 8], fill=colour)
+    return image
+
+
+def test_things_of_different_colours_are_different_pictures() -> None:
+    red, green = disc((200, 0, 0)), disc((0, 102, 0))
+    again = [encoded(one, "JPEG", quality=75) for one in (red, green)]
+
+    assert numbers(encoded(red), encoded(green), *again) == [0, 1, 0, 1]
+
+
+def test_files_whose_thumbnails_are_equal_are_not_all_one_picture() -> None:
+    """A camera that does not move, and a thing that is too small for a thumbnail."""
+    look = noise(SIDE, SIDE).tobytes()
+
+    assert number_pictures([*map(str, range(30)), "7"], [look] * 31).tolist() == [*range(30), 7]
+
+
 def test_frames_of_a_fixed_camera_are_not_all_one_picture() -> None:
-    scene, random = np.array(noise(SIDE, SIDE, channels=1), float), np.random.default_rng(0)
+    scene, random = np.array(noise(SIDE, SIDE), float), np.random.default_rng(0)
     frames = [np.clip(scene + random.normal(0, 1, scene.shape), 0, 255).astype(np.uint8).tobytes() for _ in range(60)]
 
     found = number_pictures([str(at) for at in range(61)], [*frames, frames[7]])
