@@ -32,7 +32,7 @@ def find_source(data: Data, target: str | None) -> Source:
     problem = why_no_classes(photos) if photos else ""
     if photos and not problem:
         check_no_target(target, "the folders name the classes")
-        return folder_guesses(data, photos), data.files(Folder.suffixes)
+        return folder_guesses(data, photos, nested=True), data.files(Folder.suffixes)
     if len(lists) == 1 and (listing := _find_listing(data, lists[0], target)):
         return listing
     if photos:

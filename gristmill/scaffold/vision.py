@@ -43,7 +43,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     check_classes(photos.assign(label=photos["label"].map(classes.index)), classes, "photo", " that can be read")
     size = _size(photos)
     count = len(photos)
-    preprocess = _preprocess(photos, size)
+    preprocess = [*_preprocess(photos, size), *_group(photos, values.get("subfolders"))]
     learned, read = round((1 - TEST_SHARE) * count), Preprocess.model_validate(values_of(preprocess))
     tables = {
         "source": guesses,
@@ -56,7 +56,7 @@ def propose(data: Data, target: str | None) -> Proposal:
 
 
 def _read_photos(source: ImageSource, paths: tuple[Path, ...]) -> tuple[pd.DataFrame, list[str]]:
-    """Return label, part, height, width and mode of the readable photos, and the errors of the others."""
+    """Return label, part, height, width, mode and subfolder of the readable photos, and the errors of the others."""
     rows, broken = [], []
     for photo in source.photos(paths):
         try:
@@ -65,8 +65,9 @@ def _read_photos(source: ImageSource, paths: tuple[Path, ...]) -> tuple[pd.DataF
             broken.append(f"{photo.id}: {error}")
             continue
         with Image.open(io.BytesIO(photo.encoded)) as image:
-            rows.append((photo.label, photo.part, header.height, header.width, image.mode))
-    photos = pd.DataFrame(rows, columns=["label", "part", "height", "width", "mode"])
+            subfolder = next(iter(photo.metadata.values()), None)
+            rows.append((photo.label, photo.part, header.height, header.width, image.mode, subfolder))
+    photos = pd.DataFrame(rows, columns=["label", "part", "height", "width", "mode", "subfolder"])
     photos["part"] = pd.Series([row[1] for row in rows], dtype="str")
     return photos, broken
 
@@ -104,6 +105,13 @@ def _preprocess(photos: pd.DataFrame, size: tuple[int, int]) -> list[Guess]:
     if set(photos["mode"]) <= _GREY_MODES:
         guesses.append(Guess("channels", 1, "all photos are grey"))
     return guesses + part_guesses(set(photos["part"]))
+
+
+def _group(photos: pd.DataFrame, column: str | None) -> list[Guess]:
+    """Return the group of the photos in subfolders, unless a subfolder is in several parts of the source."""
+    if not column or (photos.groupby("subfolder")["part"].nunique() > 1).any():
+        return []
+    return [Guess("group", column, "photos in subfolders of one name, as of one person, stay in one set")]
 
 
 def _range(sides: "pd.Series[int]") -> str:

@@ -73,6 +73,33 @@ def test_folders_above_the_classes_name_the_parts(tmp_path: Path) -> None:
     assert draft.values()["preprocess"].keys() == {"size", "test"}  # a test set is drawn, a validation set there
 
 
+def test_folders_that_repeat_below_others_are_groups(tmp_path: Path) -> None:
+    people = ("ann", "bob", "eve")
+    write_photos(tmp_path / "faces", *(f"{face}/{name}" for face in ("smile", "neutral") for name in people))
+    draft = proposed(tmp_path / "faces", tmp_path)
+
+    assert draft.values()["source"] == {"kind": "folder", "path": "faces", "subfolders": "subfolder"}
+    assert draft.values()["preprocess"]["group"] == "subfolder"
+    assert draft.summary == "faces: 24 photos: 12 'neutral', 12 'smile'"
+    assert "'ann' is in 'neutral' and 'smile'" in str(draft.tables["source"])
+
+
+def test_classes_that_repeat_in_more_folders_than_there_are_classes_stay_classes(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", *(f"{day}/{name}" for day in ("mon", "tue", "wed") for name in ("cat", "dog")))
+
+    assert proposed(tmp_path / "pets", tmp_path).values()["source"] == {"kind": "folder", "path": "pets"}
+
+
+def test_groups_that_the_parts_divide_are_not_kept_together(tmp_path: Path) -> None:
+    folders = [f"{part}/{face}/{name}" for part in ("train", "test") for face in "ab" for name in ("ann", "bob", "eve")]
+    write_photos(tmp_path / "faces", *folders)
+    draft = proposed(tmp_path / "faces", tmp_path)
+
+    assert draft.values()["source"]["subfolders"] == "subfolder"
+    assert draft.values()["source"]["parts"]
+    assert "group" not in draft.values()["preprocess"]
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_one_part_alone_is_cut_into_all(tmp_path: Path, part: str) -> None:
     write_photos(tmp_path / "pets" / part, "cat", "dog")
