@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gristmill.domains.vision.pretrained_files import weights_at_hand
+from gristmill.domains.vision.settings import Augment
 
 _Point = dict[str, dict[str, Any]]
 
@@ -62,12 +63,13 @@ def _networks(preset: str, photos: bool, colour: bool) -> list[_Point]:
     return found
 
 
-def _frozen(preset: str) -> list[_Point]:
+def _frozen(preset: str, mirror: bool) -> list[_Point]:
     """Return frozen bases whose weights are on this machine."""
     weights = weights_at_hand()
     ranked = [base for base in _PREFERRED if base in weights] + sorted(set(weights) - set(_PREFERRED))
     return [
-        {"model": {"kind": "frozen", "base": base, "weights": weights[base]}} for base in ranked[: _MAX_BASES[preset]]
+        {"model": {"kind": "frozen", "base": base, "weights": weights[base], "mirror": mirror}}
+        for base in ranked[: _MAX_BASES[preset]]
     ]
 
 
@@ -75,8 +77,13 @@ def _candidates(preset: str, tables: Mapping[str, Any]) -> list[_Point]:
     preprocess = tables["preprocess"]
     photos = min(preprocess.size) >= MIN_SIDE_OF_PHOTOS
     colour = preprocess.channels == 3
-    frozen = _frozen(preset) if photos else []
-    return [*_LINEAR, *([_COLOURS] if colour else []), *frozen, *_networks(preset, photos, colour)]
+    augment = tables.get("augment", Augment())
+    mirror = augment.horizontal_flip or "horizontal_flip" not in augment.model_fields_set
+    frozen = _frozen(preset, mirror) if photos else []
+    networks = _networks(preset, photos, colour)
+    for point in networks if not mirror else []:
+        point["augment"] = {name: value for name, value in point["augment"].items() if name not in _FLIPS}
+    return [*_LINEAR, *([_COLOURS] if colour else []), *frozen, *networks]
 
 
 def _of(preset: str) -> Callable[[Mapping[str, Any]], list[_Point]]:

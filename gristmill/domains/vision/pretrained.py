@@ -102,10 +102,11 @@ def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "f
     return keras.Model(image, pool(maps), name="base")
 
 
-def mirrored_featuriser(base: keras.Model, image: tuple[int, int, int]) -> keras.Model:
-    """Return the network from pixels of any size, in colour or grey, to the scaled mean features of both directions.
+def scaled_featuriser(base: keras.Model, image: tuple[int, int, int], mirror: bool) -> keras.Model:
+    """Return the network from pixels of any size, in colour or grey, to scaled features.
 
-    The mean of the base's features of the image and of its mirror image goes through a root and is scaled to length 1.
+    The base's features, or with `mirror` their mean over image and mirror image, go through a root and are scaled to
+    length 1.
     """
     height, width, _ = base.input_shape[1:]
     pixels = seen = keras.Input(image, name="image")
@@ -113,7 +114,7 @@ def mirrored_featuriser(base: keras.Model, image: tuple[int, int, int]) -> keras
         seen = keras.layers.Resizing(height, width)(seen)
     if image[2] == 1:
         seen = keras.layers.Concatenate()([seen] * 3)
-    features = (base(seen) + base(ops.flip(seen, axis=2))) / 2
+    features = (base(seen) + base(ops.flip(seen, axis=2))) / 2 if mirror else base(seen)
     rooted = features / ops.sqrt(ops.abs(features) + _LINEAR_BELOW)
     return keras.Model(pixels, keras.layers.UnitNormalization()(rooted), name="base")
 

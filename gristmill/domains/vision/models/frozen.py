@@ -1,9 +1,9 @@
 """Logistic regression on the features of a pretrained network, which is not trained.
 
-The maps are averaged over the image and its mirror image, then go through a root and are scaled to length 1 (Perronnin,
-Sánchez & Mensink, "Improving the Fisher kernel for large-scale image classification", ECCV 2010). Images are seen a
-little larger than those that the base was trained on (Touvron et al., "Fixing the train-test resolution discrepancy",
-NeurIPS 2019).
+The maps are averaged over the image and, unless `mirror` is off, its mirror image. Then they go through a root and are
+scaled to length 1 (Perronnin, Sánchez & Mensink, "Improving the Fisher kernel for large-scale image classification",
+ECCV 2010). Images are seen a little larger than those that the base was trained on (Touvron et al., "Fixing the
+train-test resolution discrepancy", NeurIPS 2019).
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +26,7 @@ class Frozen(Pretrained):
 
     kind: Literal["frozen"]
     side: PositiveInt = 288  # pixels to which the shorter side of a smaller image is enlarged
+    mirror: bool = True  # average the features with those of the mirror image; turn it off if left and right differ
 
     def fit(self, data: "LabelledImages") -> "keras.Model":
         """Return the classifier of pixels.
@@ -49,4 +50,4 @@ class Frozen(Pretrained):
             network = pretrained.cut(network, cut)
         pretrained.freeze(network, None)
         base = pretrained.featuriser(network, BASES[self.base], "average")
-        return pretrained.mirrored_featuriser(base, shape.image)
+        return pretrained.scaled_featuriser(base, shape.image, self.mirror)

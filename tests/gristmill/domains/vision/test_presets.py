@@ -22,10 +22,12 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def candidates(preset: Any, size: int = 64, channels: Any = 3, **train: Any) -> dict[str, Any]:
+def candidates(
+    preset: Any, size: int = 64, channels: Any = 3, augment: Augment | None = None, **train: Any
+) -> dict[str, Any]:
     tables: Any = {
         "preprocess": Preprocess(size=size, channels=channels),
-        "augment": Augment(),
+        "augment": augment or Augment(),
         "train": Train(**train),
     }
     found = candidates_of("vision", tables | {"model": Auto(kind="auto", preset=preset)})
@@ -73,6 +75,17 @@ def test_only_photos_are_mirrored_and_only_colours_are_cut_out(
 
     assert (augment.horizontal_flip, augment.cutout) == changed
     assert augment.average_flips == augment.horizontal_flip
+
+
+@pytest.mark.parametrize("preset", ["quick", "good"])
+def test_without_mirroring_nothing_sees_a_mirror_image(preset: str, weights: Path) -> None:
+    (weights / "mobilenet_1_0_224_tf_no_top.h5").touch()
+    found = candidates(preset, augment=Augment(horizontal_flip=False))
+
+    assert not any(tables["augment"].average_flips or tables["augment"].horizontal_flip for tables in found.values())
+    assert not found["frozen"]["model"].mirror
+    assert found["residual"]["augment"].zoom
+    assert candidates(preset)["frozen"]["model"].mirror
 
 
 def test_few_images_are_not_for_networks_of_the_quick_preset(weights: Path) -> None:
