@@ -90,9 +90,13 @@ class _Window:
 
 
 def _reads_stepwise(network: keras.Model) -> bool:
-    """Return whether a network is a chain of layers that read tokens from left to right."""
+    """Return whether a network is a chain of layers that read tokens from left to right, and predicts after each.
+
+    One that predicts after the last token alone is scored on the beginnings of lines, of which states would know more.
+    """
     layers = network.layers
     known = all(isinstance(layer, (*_RECURRENT, *_PER_TOKEN, *_ONLY_IN_TRAINING)) for layer in layers)
+    known = known and all(getattr(layer, "return_sequences", True) for layer in layers)
     return known and all(_follows(layer, before) for before, layer in pairwise(layers))
 
 

@@ -9,8 +9,9 @@ the network starts from), `next` (tokens, `position` from 0 on, and the numbers 
 `decode` (tokens to text). `probabilities` takes tokens (batch, n) and returns those of the next token, (batch,
 vocabulary).
 
-Each token is generated from half a window of tokens before it to a whole window, as in the scores. A recurrent network
-reads half a window, and then each new token once: its states are kept. N-grams read the window again for each token.
+Each token is generated from as many tokens before it as in the scores: from half a window to a whole one, or from all
+tokens of a line up to the longest prefix. A recurrent network of windows reads half a window, and then each new token
+once: its states are kept. Other networks read all these tokens again for each new one.
 
 A token is drawn from the predicted probabilities at a temperature, from the `top_k` most probable ones if that is above
 0, and of those from the fewest with a total probability of `top_p` (Holtzman et al., "The curious case of neural text
@@ -78,7 +79,8 @@ class Writer:
 
     def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
         """Return the `block` tokens that follow tokens, (n,), the first as the generated token number `position`."""
-        seen = tokens[-(self._length // 2 + 1) :]
+        of_windows = len(self._network.output_shape) == 3
+        seen = tokens[-(self._length // 2 + 1) :] if of_windows else tokens[-self._length :]
         made = tf.TensorArray(tf.int32, self.block)
 
         def step(at: tf.Tensor, token: tf.Tensor, states: States, made: tf.TensorArray) -> tuple[Any, ...]:

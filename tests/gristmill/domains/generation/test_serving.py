@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.serving import Sampling, Writer, draw_token
 
 SHARES = [0.0, 0.0, 0.5, 0.25, 0.15, 0.1]  # of tokens; the first two are padding and unknown
@@ -67,6 +69,24 @@ def test_a_seed_draws_the_same_and_another_one_does_not() -> None:
     assert tokens(50) == tokens(50)
     assert tokens(50) != tokens(50, seed=2)
     assert len(set(tokens(50))) > 1
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_each_token_after_a_prefix_is_the_likeliest_of_the_probabilities_that_are_scored(bidirectional: bool) -> None:
+    keras.utils.set_random_seed(7)
+    shape = Shape(vocabulary=30, length=6, after_each=False)
+    network = Gru(kind="gru", dimensions=8, recurrent=(12,), bidirectional=bidirectional).build(shape)
+    for variable in network.trainable_variables:
+        variable.assign(4 * variable)
+    tokenizer: Any = SimpleNamespace(tokens=["", "[UNK]", "a"])
+    writer = Writer(network, tokenizer, length=6)
+    sampling = Sampling(temperature=0.0, top_k=0, top_p=1.0, seed=1)
+    likeliest = tf.function(lambda tokens: tf.argmax(writer.probabilities(tokens)[0, 2:]) + 2, reduce_retracing=True)
+    for text in np.random.default_rng(0).integers(2, 30, (4, 5)).tolist():
+        for _ in range(3):
+            for token in writer.next(tf.constant(text), tf.constant(0), sampling).numpy().tolist():
+                assert token == likeliest(tf.constant([text]))
+                text.append(token)
 
 
 @pytest.mark.parametrize(("tokens", "start"), [(["", "[UNK]", "a", "\n"], 3), (["", "[UNK]", "a"], 1)])
