@@ -64,7 +64,7 @@ class Prepared(LabelledDataset, TokenFolder):
     folder: Path
     layout: Layout
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """Shape of a network for these texts, with the pretrained vectors of their vocabulary."""
         return Shape(self.layout.vocabulary, self.layout.length, len(self.classes), vectors.read(self.folder))

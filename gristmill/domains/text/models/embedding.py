@@ -1,6 +1,6 @@
 """Embedding of the tokens, and of neighbouring pairs of them, pooled over the text."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -18,7 +18,7 @@ class Embedding(Settings):
     """
 
     kind: Literal["embedding"]
-    dimensions: PositiveInt = 16  # dimensions of the embedding; with `preprocess.vectors`, theirs
+    dimensions: PositiveInt = 16  # dimensions of the embedding; with `preprocess.vectors`, those of pairs alone
     freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     pooling: Literal["flatten", "average", "max"] = "average"  # keep every position, or pool over the text
     pairs: NonNegativeInt = 0  # vectors that pairs of neighbouring tokens share by a hash; 0 to ignore pairs
@@ -32,14 +32,19 @@ class Embedding(Settings):
 
         from gristmill.domains.text.layers import embedded, hashed_pairs, head, pooled
 
-        flat = self.pooling == "flatten"
-        tokens = keras.Input((shape.length if flat else None,), dtype="int32", name="tokens")
-        features = embedded(tokens, shape, self.dimensions, self.freeze_vectors)
-        seen = tokens
+        tokens = keras.Input((shape.length if self.pooling == "flatten" else None,), dtype="int32", name="tokens")
+        parts: list[Any] = [(embedded(tokens, shape, self.dimensions, self.freeze_vectors), tokens)]
         if self.pairs:
             hashed = hashed_pairs(tokens, self.pairs)
-            of_pairs = layers.Embedding(self.pairs + 1, features.shape[-1])(hashed)
-            features, seen = ops.concatenate([features, of_pairs], 1), ops.concatenate([tokens, hashed], 1)
-        features = layers.Dropout(self.dropout)(features)
-        features = layers.Flatten()(features) if self.pooling == "flatten" else pooled(features, seen, self.pooling)
+            parts.append((layers.Embedding(self.pairs + 1, self.dimensions)(hashed), hashed))
+            if parts[0][0].shape[-1] == self.dimensions:  # not so of pretrained vectors with other dimensions
+                parts = [tuple(ops.concatenate(both, 1) for both in zip(*parts, strict=True))]
+        made = []
+        for features, seen in parts:
+            features = layers.Dropout(self.dropout)(features)
+            if self.pooling == "flatten":
+                made.append(layers.Flatten()(features))
+            else:
+                made.append(pooled(features, seen, self.pooling))
+        features = ops.concatenate(made, 1) if len(made) > 1 else made[0]
         return keras.Model(tokens, head(features, self.units, self.dropout, shape.outputs), name="embedding")

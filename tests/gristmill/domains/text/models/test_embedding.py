@@ -1,5 +1,7 @@
 """The embedding model's network, flattened and pooled."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -33,6 +35,29 @@ def test_pairs_have_vectors_of_their_own_so_the_order_of_words_counts() -> None:
     every = np.stack(np.meshgrid(np.arange(2, 202), np.arange(2, 202))).reshape(2, -1).T.astype(np.int32)
     counts = np.bincount(np.asarray(hashed_pairs(every, 1000))[:, 0], minlength=1001)[1:]
     assert (counts.min(), counts.max()) == pytest.approx((40, 40), abs=30)  # 40,000 pairs are spread evenly
+
+
+@pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
+def test_pairs_next_to_wider_pretrained_vectors_keep_the_dimensions_of_the_model(pooling: Any) -> None:
+    vectors = np.random.default_rng(0).normal(size=(30, 50)).astype(np.float32)
+    model = Embedding(kind="embedding", dimensions=3, pairs=100, units=(), pooling=pooling)
+    network = model.build(Shape(30, 7, 4, vectors))
+    pairs, weights, bias = network.get_weights()[1:]
+    hashed = np.asarray(hashed_pairs(TOKENS, 100))
+
+    of_each = [vectors[TOKENS], pairs[hashed][:, :-1]]  # no pair begins with the last token
+    if pooling == "flatten":
+        features = np.concatenate([of_each[0].reshape(4, -1), pairs[hashed].reshape(4, -1)], axis=1)
+    else:
+        known = [np.ones(TOKENS.shape, bool), hashed[:, :-1] > 0]
+        how = {"average": np.mean, "max": np.max}[pooling]
+        rows = [
+            [how(row[seen], axis=0) for row, seen in zip(*one, strict=True)] for one in zip(of_each, known, strict=True)
+        ]
+        features = np.concatenate(rows, axis=1)
+
+    assert pairs.shape == (101, 3)
+    assert np.asarray(network(TOKENS)) == pytest.approx(features @ weights + bias, abs=1e-5)
 
 
 def test_averaged_and_without_dense_layers_it_is_linear_in_the_counts_of_tokens() -> None:
