@@ -1,6 +1,7 @@
 """Preprocess: texts split into parts and tokenized (`dataset.py`)."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def preprocess(
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    summary, found = describe_copies(rows, texts, preprocess.group, "texts")
+    summary, found = describe_copies(rows, _comparable(texts), preprocess.group, "texts")
     by_part = _by_part(tokens, layout)
     counts = {f"{part}_texts": count for part, count in layout.counts.items()}
     counts |= {"vocabulary": layout.vocabulary}
@@ -122,7 +123,7 @@ def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[s
     names = pq.read_schema(ingest / "texts.parquet").names
     rows = read_table(ingest / "texts.parquet", [name for name in names if name != "text"])
     classes = read_document(ingest / "summary.json")["classes"]
-    groups = examples_together(rows, _texts(ingest), preprocess.group)
+    groups = examples_together(rows, _comparable(_texts(ingest)), preprocess.group)
     parts = split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
     rows = rows.assign(part=parts, **({TOGETHER: groups} if with_others(groups).any() else {}))
     return pd.concat([rows[rows["part"] == part] for part in PARTS]), classes
@@ -130,6 +131,11 @@ def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[s
 
 def _texts(ingest: Path) -> "pd.Series[str]":
     return read_table(ingest / "texts.parquet", ["text"])["text"]
+
+
+def _comparable(texts: "pd.Series[str]") -> "pd.Series[str]":
+    """Return texts such that copies are equal, whatever their capitals, white space and encoding of accents."""
+    return texts.map(lambda text: " ".join(unicodedata.normalize("NFC", text.casefold()).split()))
 
 
 def _length(lengths: npt.NDArray[np.int64], length: Length) -> int:

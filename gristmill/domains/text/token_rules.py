@@ -36,7 +36,11 @@ class Rules:
         return cls(settings.level, settings.lower, settings.punctuation, lines)
 
     def cased(self, texts: tf.Tensor) -> tf.Tensor:
-        """Return texts in lower case, in all alphabets, where `lower` is set."""
+        """Return texts in lower case, in all alphabets, where `lower` is set.
+
+        Unicode is not normalised, since no operation of TensorFlow's core can: "é" as one character (NFC) and as two
+        (NFD) are different tokens, except of subwords, which SentencePiece normalises.
+        """
         if not self.lower:
             return texts
         whole = tf.strings.regex_replace(texts, r"\x00", " ")  # TensorFlow would drop the rest of the text otherwise

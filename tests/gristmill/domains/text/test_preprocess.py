@@ -129,8 +129,8 @@ def test_unknown_cut_and_empty_texts_are_counted_by_part(tmp_path: Path) -> None
 
 def test_equal_texts_of_two_parts_are_counted_and_named(tmp_path: Path) -> None:
     texts = reviews(12).assign(part=["train"] * 8 + ["test"] * 4)
-    texts.loc[[9, 10], "text"] = texts["text"][3], texts["text"][0]
-    texts.loc[11, "text"] = texts["text"][1].upper()  # the same words, but not the same text
+    texts.loc[[0, 1], "text"] = "Un café, Straße", "a b"
+    texts.loc[[9, 10, 11], "text"] = texts["text"][3], "UN CAFE\N{COMBINING ACUTE ACCENT},\tSTRASSE\n", "ab"
 
     _, counts = preprocessed(texts, tmp_path, validation=0)
 
