@@ -14,7 +14,7 @@ from gristmill.sources.packed import open_unpacked
 Vectors = npt.NDArray[np.float32]  # (vocabulary, dimensions)
 
 _FILE = "vectors.npy"
-_REMEDY = 'Expected one word and its numbers on each line, as GloVe and fastText write ".txt" and ".vec" files.'
+_REMEDY = "Expected one word and its numbers on each line, separated by spaces, as in files of GloVe and fastText."
 
 
 def read_file(file: Path, tokens: Sequence[str]) -> tuple[Vectors, int]:
@@ -25,11 +25,12 @@ def read_file(file: Path, tokens: Sequence[str]) -> tuple[Vectors, int]:
 
     Raises:
         DataError: a line has more or fewer numbers than the first, or a vector that is no sequence of finite numbers;
-            or the file has none of the tokens.
+            or the file has none of the tokens, or another number of words than its header announces.
     """
     ids = {token.encode(): number for number, token in enumerate(tokens) if number >= len(SPECIAL)}
+    lowered = {token.lower() for token in ids}  # of ASCII letters, which is enough to notice other capitals
     with open_unpacked(file) as lines:
-        vectors, found = np.zeros((len(tokens), 0), np.float32), set[int]()
+        vectors, found, cased = np.zeros((len(tokens), 0), np.float32), set[int](), ""
         for number, word, values in _rows(file, lines):
             if not vectors.shape[1]:
                 vectors = np.zeros((len(tokens), values.count(b" ") + 1), np.float32)
@@ -38,11 +39,13 @@ def read_file(file: Path, tokens: Sequence[str]) -> tuple[Vectors, int]:
             if at is not None and at not in found:
                 vectors[at] = _parse(file, number, values)
                 found.add(at)
+            elif not found and not cased and word.lower() in lowered:
+                cased = word.decode(errors="replace")
     if not found:
-        raise DataError(
-            f"{file}: has a vector of none of the {len(ids):,} tokens of the vocabulary. Set preprocess.vectors to a "
-            "file of words in the language of the texts."
-        )
+        remedy = ". Set preprocess.vectors to a file of words in the language of the texts."
+        if cased:
+            remedy = f", but of {cased}. Set preprocess.lower = {'false' if cased.lower() in tokens else 'true'}."
+        raise DataError(f"{file}: has a vector of none of the {len(ids):,} tokens of the vocabulary{remedy}")
     return vectors, len(found)
 
 
@@ -59,22 +62,26 @@ def read(folder: Path) -> Vectors | None:
 
 def _rows(file: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield number, word and values of each line; words that contain spaces, which no token does, are left out."""
-    dimensions = 0
+    dimensions, words, announced, where = 0, 0, None, "on the lines before"
     for number, line in enumerate(lines, 1):
         word, _, values = line.strip().partition(b" ")
-        if number == 1 and word.isdigit() and values.isdigit():  # number of words and of dimensions
+        if number == 1 and word.isdigit() and values.isdigit():
+            announced, dimensions, where = int(word), int(values), "announced on line 1"
             continue
         if not word and not values:
             continue
+        words += 1
         count = values.count(b" ") + bool(values)
         dimensions = dimensions or count
         if count > dimensions and not _is_number(values.partition(b" ")[0]):
             continue
-        if count != dimensions or not count:
-            raise DataError(
-                f"{file} line {number}: {count} values after the word, but {dimensions} on the lines before. {_REMEDY}"
-            )
+        if count != dimensions or not count or b"\t" in word:
+            found = f"{count or 'no'} values after the word" + f", but {dimensions} {where}" * bool(dimensions)
+            found = "separated by tabs" if b"\t" in word else found
+            raise DataError(f"{file} line {number}: {found}. {_REMEDY}")
         yield number, word, values
+    if announced not in (None, words):
+        raise DataError(f"{file}: has {words:,} words, but line 1 announces {announced:,}. Fetch the file again.")
 
 
 def _parse(file: Path, number: int, values: bytes) -> list[float]:

@@ -37,11 +37,15 @@ def test_the_vectors_of_the_tokens_are_read_with_or_without_a_header(
     ("lines", "message"),
     [
         (["the 1 2", "good 1"], "line 2: 1 values after the word, but 2 on the lines before"),
-        (["3 2", "the 1 2", "a 1 2 3"], "line 3: 3 values after the word, but 2 on the lines before"),
+        (["2 2", "the 1 2", "a 1 2 3"], "line 3: 3 values after the word, but 2 announced on line 1"),
+        (["2 3", "the 1 2", "a 1 2"], "line 2: 2 values after the word, but 3 announced on line 1"),
+        (["3 2", "the 1 2", "good 1 2"], "has 2 words, but line 1 announces 3. Fetch the file again"),
+        (["the\t1\t2", "good\t1\t2"], "line 1: separated by tabs. Expected one word and its numbers on each line"),
         (["the 1 2", "good 1 x"], "line 2: 'x' is not a finite number"),
         (["good 1 nan"], "line 1: 'nan' is not a finite number"),
-        (["good"], "line 1: 0 values after the word"),
-        (["the 1 2"], "a vector of none of the 3 tokens"),
+        (["good"], "line 1: no values after the word"),
+        (["the 1 2"], "a vector of none of the 3 tokens of the vocabulary. Set preprocess.vectors to a file of words"),
+        (["Good 1 2"], r"none of the 3 tokens .*, but of Good. Set preprocess.lower = false"),
         ([], "a vector of none of the 3 tokens"),
     ],
 )
