@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification import split as by_class
-from gristmill.domains.common.classification.duplicates import Groups
+from gristmill.domains.common.classification.duplicates import Groups, number_groups
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.tabular.columns import are_dates
 from gristmill.domains.tabular.settings import Preprocess
@@ -46,11 +46,10 @@ def split(
         return parts, None
     groups, kept = None, ""
     if settings.group:
-        groups = _groups(_column(table, "group", settings.group))
+        cells, named_by = _column(table, "group", settings.group), f"column {part!r} names (ingest.part)"
+        groups = number_groups(cells.reset_index(drop=True), given, settings.group, named_by)
         count = count_of((np.unique(groups) < len(table)).sum(), "values")  # numbers of rows without a group are higher
         kept = f"preprocess.group: column {settings.group!r} has {count}, and the rows of a value stay in one set"
-    if part and groups is not None:
-        _check_not_divided(given.to_numpy(object), groups, part, str(settings.group))
     index = pd.DataFrame({"label": labels, "part": given})
     sizes = settings.validation, settings.test
     return by_class.split(index, classes, *sizes, settings.seed, groups, "row", kept), groups
@@ -125,24 +124,6 @@ def times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
         )
     microseconds = text.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)  # with nanoseconds, years end at 2262
     return pd.to_datetime(microseconds, format="ISO8601", utc=True)
-
-
-def _groups(cells: "pd.Series[Any]") -> Groups:
-    """Return the number of the group of each row; an empty cell belongs to no group."""
-    filled = (cells != "") & cells.notna()
-    numbers = pd.factorize(cells)[0]
-    return np.where(filled, numbers, len(cells) + np.arange(len(cells)))
-
-
-def _check_not_divided(given: Parts, groups: Groups, part: str, group: str) -> None:
-    """Raise a `DataError` if rows of one group are in several of the sets that a column names."""
-    count = int((pd.Series(given).groupby(groups).nunique() > 1).sum())
-    if count:
-        raise DataError(
-            f"{count_of(count, 'values')} of preprocess.group, column {group!r}, found in several of the sets that "
-            f"column {part!r} names (ingest.part). Leave out one of the two settings, or name the same set for all "
-            "rows of a value."
-        )
 
 
 def _column(table: pd.DataFrame, setting: str, name: str) -> "pd.Series[Any]":

@@ -1,6 +1,6 @@
 """Groups of examples that stay in one set or fold: copies of one example, or all examples of one person or scene.
 
-Where the source's own parts share copies or groups, these are reported, because that inflates the score of a part.
+Where the source's own parts share copies, these are reported, because that inflates the score of a part.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import Labels
-from gristmill.errors import RequestError
+from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.settings.messages import unknown_name
 
 Groups = npt.NDArray[np.int64]  # (examples,): number of the group
@@ -96,10 +96,9 @@ def _first_members(groups: Groups) -> Groups:
 def examples_together(index: pd.DataFrame, content: "pd.Series[Any]", column: str | None) -> Groups:
     """Return the groups of examples that stay in one set: of equal content, or of equal value in a column.
 
-    An empty cell of the column belongs to no group.
-
     Raises:
         RequestError: the index has no such column.
+        DataError: a value of the column is in several of the source's own parts.
     """
     contents = pd.factorize(content)[0]
     if column is None:
@@ -107,9 +106,26 @@ def examples_together(index: pd.DataFrame, content: "pd.Series[Any]", column: st
     if column not in index:
         metadata = [str(name) for name in index if name not in ("id", "label", "part")]
         raise RequestError(f"preprocess.group: {unknown_name('column', column, metadata)} Name it in the metadata.")
-    values = index[column].replace("", None)
-    numbers = pd.factorize(values)[0]
-    return merge_groups(contents, np.where(values.isna(), len(index) + np.arange(len(index)), numbers))
+    groups = number_groups(index[column], index["part"].fillna("train"), column, "the source names")
+    return merge_groups(contents, groups)
+
+
+def number_groups(cells: "pd.Series[Any]", parts: "pd.Series[str]", column: str, named_by: str) -> Groups:
+    """Return the number of the group of each example, by the cells of a column; an empty cell belongs to no group.
+
+    Raises:
+        DataError: a value is in several of the parts, which were given; the message says by what.
+    """
+    values = cells.replace("", None)
+    sets = parts.groupby(values).nunique()
+    divided = sets.index[sets > 1]
+    if len(divided):
+        raise DataError(
+            f"preprocess.group: {count_of(len(divided), 'values')} of column {column!r}, such as "
+            f"{short_repr(divided[0])}, found in several of the sets that {named_by}. Leave preprocess.group out, name "
+            "one set for all examples of a value, or let the sets be drawn."
+        )
+    return np.where(values.isna(), len(values) + np.arange(len(values)), pd.factorize(values)[0])
 
 
 def describe_copies(
@@ -136,13 +152,7 @@ def describe_copies(
     counts = {"duplicates kept in one set": len(copies), "copies with different labels": len(disputed)}
     counts |= {f"{one['part']}_{noun}_also_in_{one['also_in']}": one["count"] for one in summary["repeated"]}
     if column is not None:
-        values = index[column].replace("", None)
-        counts[f"groups by {column}"] = values.nunique()
-        summary["groups"] = {"column": column, "shared": find_duplicates(index, values)}
-        counts |= {
-            f"{one['part']} {noun} of a {column} in {one['also_in']}": one["count"]
-            for one in summary["groups"]["shared"]
-        }
+        counts[f"groups by {column}"] = index[column].replace("", None).nunique()
     return summary, {name: count for name, count in counts.items() if count}
 
 

@@ -216,10 +216,8 @@ def counts_table(data: LabelledDataset) -> Table:
 
 
 def duplicates_note(summary: dict[str, Any]) -> str:
-    """Return sentences on copies and groups, from the summary of preprocess."""
-    copies, groups = summary["copies"], summary.get("groups", {"shared": []})
-    said = [_shared_note(overlap, "are also in") for overlap in summary["repeated"]]
-    said += [_shared_note(overlap, f"are of a {groups['column']} that is also in") for overlap in groups["shared"]]
+    """Return sentences on copies, from the summary of preprocess."""
+    copies, said = summary["copies"], [_shared_note(overlap) for overlap in summary["repeated"]]
     if copies["count"]:
         named = ", ".join(f"{id_} ({first})" for id_, first in copies["pairs"])
         said.append(f" Copies kept in one set with their originals: {copies['count']:,}, such as {named}.")
@@ -231,9 +229,9 @@ def duplicates_note(summary: dict[str, Any]) -> str:
     return "".join(said)
 
 
-def _shared_note(overlap: dict[str, Any], are: str) -> str:
+def _shared_note(overlap: dict[str, Any]) -> str:
     return (
-        f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set {are} the "
+        f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set are also in the "
         f"{PART_NAMES[overlap['also_in']]} set, such as "
         f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), so its score is too optimistic."
     )

@@ -138,9 +138,8 @@ def test_a_group_in_several_named_sets_is_refused() -> None:
     table = pd.DataFrame(
         {"set": ["test", "train", "train", "train"] * 5, "customer": [*"abcd", *"abca"] * 2 + [*"efgh"]}
     )
-    with pytest.raises(
-        DataError, match=r"^1 value of preprocess\.group, column 'customer', found in several of the sets"
-    ):
+    found = "1 value of column 'customer', such as 'a', found in several of the sets that column 'set' names"
+    with pytest.raises(DataError, match=rf"^preprocess\.group: {found}"):
         parts_of(table, "set", group="customer")
 
 

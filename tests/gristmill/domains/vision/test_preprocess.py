@@ -135,22 +135,19 @@ def test_copies_and_groups_stay_in_one_part_and_in_one_fold(tmp_path: Path) -> N
     assert read_document(tmp_path / "out/summary.json") == {
         "repeated": [],
         "copies": {"count": 1, "pairs": [sorted(("again", given[5].id), key=list(index.index).index)[::-1]]},
-        "groups": {"column": "person", "shared": []},
     }
     rows = learning_rows(data)
     for fold in learning_set(data).folds(3):
         assert set(rows["person"][fold.fit]) & set(rows["person"][fold.predict]) <= {""}
 
 
-def test_groups_that_the_sources_own_parts_share_are_counted(tmp_path: Path) -> None:
+def test_groups_that_the_sources_own_parts_share_are_refused(tmp_path: Path) -> None:
     given = [*photos({"a": 4, "b": 4}, "train", person="Ann"), *photos({"a": 3, "b": 3}, "test", person="Ann")]
     ingested(tmp_path / "ingest", given)
-    (tmp_path / "out").mkdir()
-    settings = Preprocess(size=(6, 6), validation=0, group="person")
 
-    counts = preprocess.preprocess(preprocess=settings, ingest=tmp_path / "ingest", out=tmp_path / "out")
-
-    assert counts["test images of a person in train"] == 6
+    found = r"1 value of column 'person', such as 'Ann', found in several of the sets that the source names\."
+    with pytest.raises(DataError, match=rf"^preprocess\.group: {found}"):
+        preprocess.chunks(preprocess=Preprocess(size=(6, 6), group="person"), ingest=tmp_path / "ingest")
     with pytest.raises(RequestError, match=r"preprocess.group: unknown column 'persn'. Did you mean 'person'\?"):
         preprocess.chunks(preprocess=Preprocess(size=(6, 6), group="persn"), ingest=tmp_path / "ingest")
 
