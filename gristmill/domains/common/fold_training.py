@@ -71,12 +71,14 @@ def train_networks(
     the first.
 
     Raises:
-        Unsuitable: there are fewer than 1,000 examples, and `few_examples` is "refuse".
+        Unsuitable: there are fewer than 1,000 examples or groups of them, and `few_examples` is "refuse".
     """
-    if len(examples.all) < MIN_EXAMPLES_WITHOUT_FOLDS and few_examples == "refuse":
-        raise Unsuitable(
-            f"needs at least {MIN_EXAMPLES_WITHOUT_FOLDS:,} training and validation {noun}; found {len(examples.all):,}"
+    count, independent = len(examples.all), examples.independent
+    if independent < MIN_EXAMPLES_WITHOUT_FOLDS and few_examples == "refuse":
+        found = (
+            f"{count:,}" if independent == count else f"{count:,} in {independent:,} groups, which count as one each"
         )
+        raise Unsuitable(f"needs at least {MIN_EXAMPLES_WITHOUT_FOLDS:,} training and validation {noun}; found {found}")
     if not examples.few or few_examples == "train":
         network, history, made = train(None, arguments)
         return network, history, HeldOutPredictions(examples.validation, made)

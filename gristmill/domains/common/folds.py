@@ -50,10 +50,12 @@ class LearningSet:
     @property
     def few(self) -> bool:
         """Whether the validation set alone is too small to compare models, so that folds are better."""
-        if self.ordered:
-            return False
-        independent = len(self.all) if self.groups is None else len(np.unique(self.groups))
-        return independent < MIN_EXAMPLES_WITHOUT_FOLDS
+        return not self.ordered and self.independent < MIN_EXAMPLES_WITHOUT_FOLDS
+
+    @property
+    def independent(self) -> int:
+        """Number of examples; those of a group count as one."""
+        return len(self.all) if self.groups is None else len(np.unique(self.groups))
 
     def folds(self, count: int) -> list[Split]:
         """Return a split for each fold of both sets together; classes have about equal shares in all folds.

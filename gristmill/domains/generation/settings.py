@@ -41,7 +41,7 @@ class Preprocess(TokenSettings):
 class Train(Fit):
     """Training of the network."""
 
-    steps_per_epoch: PositiveInt | None = None  # updates per epoch; by default, all examples once
+    steps_per_epoch: PositiveInt | None = None  # updates per epoch, at most; by default, all examples once
 
 
 class Evaluate(Settings):

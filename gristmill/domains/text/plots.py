@@ -32,7 +32,7 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
             shares = np.full(len(tokens), 1 / len(tokens))
             label = PART_NAMES[part]
             axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=label, linewidth=1.4)
-    if cut <= end:
+    if cut <= end and cut < index["tokens"].max():
         axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"truncated at {cut:,}")
     axes.set_xlabel("tokens per text")
     axes.set_ylabel("share of texts")

@@ -77,9 +77,10 @@ def keywords_section(evaluated: Path, classes: list[str]) -> Section:
 def data_section(data: Prepared, summary: dict[str, Any], dropped: int) -> Section:
     """Return the number of texts by class and part, their lengths, and texts shared by two parts."""
     layout, index = data.layout, data.index
+    truncated = f", truncated at {layout.length:,}" if any(summary["cut"].values()) else ""
     note = (
         f"{len(index):,} texts of {len(layout.classes)} classes, with a median of {index['tokens'].median():,.0f} "
-        f"tokens, truncated at {layout.length:,}; "
+        f"tokens{truncated}; "
         + (f"{dropped:,} without text or label were dropped." if dropped else "none was dropped.")
         + report.duplicates_note(summary)
     )

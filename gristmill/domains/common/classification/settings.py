@@ -18,7 +18,7 @@ class Train(TrainOnExamples):
     class_weights: Literal["balanced"] | None = None  # weight examples so that all classes count equally; omit for none
     stop_accuracy: Share | None = None  # ends training after an epoch with at least this training accuracy
     stop_loss: PositiveFloat | None = None  # ends training after an epoch with at most this training loss
-    steps_per_epoch: PositiveInt | None = None  # updates per epoch; if omitted, an epoch shows all examples once
+    steps_per_epoch: PositiveInt | None = None  # updates per epoch, at most; an epoch shows no example twice
 
 
 class Evaluate(Settings):

@@ -1,5 +1,6 @@
 """Each example is predicted by a model that was not fitted on it, whatever the model is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,6 @@ def test_of_few_examples_three_networks_are_averaged(tmp_path: Path, monkeypatch
 def test_few_examples_can_be_refused(tmp_path: Path) -> None:
     with pytest.raises(Unsuitable, match=r"^needs at least 1,000 training and validation texts; found 26$"):
         networks(FEW, "refuse", tmp_path)
+    grouped = replace(MANY, groups=np.arange(1100) // 2)
+    with pytest.raises(Unsuitable, match=r"found 1,100 in 550 groups, which count as one each$"):
+        networks(grouped, "refuse", tmp_path)

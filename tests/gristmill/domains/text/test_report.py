@@ -109,13 +109,14 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
         {"part": "test", "also_in": "validation", "count": 2000, "pairs": [["c", "d"]]},
     ]
     told["copies"] = {"count": 1, "pairs": [["e", "f"]]}
+    told["cut"] = dict.fromkeys(told["cut"], 0)
     told["disputed"] = {"count": 5, "ids": [["g", "h"], ["i", "j", "k"]]}
     write_document(run["preprocess"] / "summary.json", told)
     assert by_title(run)["Data"].note.endswith(
-        "; 7 without text or label were dropped. 1 of the validation set are also in the training set, such as a "
-        "(b there), so its score is too optimistic. 2,000 of the test set are also in the validation set, such as c "
-        "(d there), so its score is too optimistic. Copies kept in one set with their originals: 1, such as e (f). "
-        "Copies with different labels, of which at least one is wrong: 5, such as g, h; i, j, k."
+        " a median of 6 tokens; 7 without text or label were dropped. 1 of the validation set are also in the training "
+        "set, such as a (b there), so its score is too optimistic. 2,000 of the test set are also in the validation "
+        "set, such as c (d there), so its score is too optimistic. Copies kept in one set with their originals: 1, "
+        "such as e (f). Copies with different labels, of which at least one is wrong: 5, such as g, h; i, j, k."
     )
 
 
