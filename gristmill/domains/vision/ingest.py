@@ -51,7 +51,7 @@ def ingest(
                 continue
             record = shards.serialise(id=photo.id.encode(), image=photo.encoded, label=photo.label.encode())
             rows.append(_row(photo, header, writer.add(record)))
-    _check_usable(skipped, len(rows), ingest.corrupt)
+    check_usable(skipped, len(rows), ingest.corrupt)
     classes = source.class_names(paths) or sorted({row["label"] for row in rows})
     if unknown := sorted({row["label"] for row in rows} - set(classes)):
         raise DataError(
@@ -115,7 +115,8 @@ def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[s
     return columns | metadata
 
 
-def _check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:
+def check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:
+    """Raise a `DataError` if more than a share of all photos were skipped; each has its `id` and a `reason`."""
     if not kept and not skipped:
         raise DataError("the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files.")
     count = kept + len(skipped)

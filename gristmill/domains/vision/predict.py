@@ -1,5 +1,6 @@
 """Predict: the classes of photos, by an exported bundle."""
 
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,26 +20,36 @@ from gristmill.util.table_io import read_document, read_table
 
 SUFFIXES = PHOTOS  # of the files to predict in a folder
 
+logger = logging.getLogger(__name__)
+
 _BATCH = 64  # photos in memory at a time
 
 
 def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: Path | None = None) -> pd.DataFrame:
     """Return one row per file: `file`, `predicted`, `probability` of that class, `set`, and `p_<class>` of each class.
 
-    Photos come from `paths`, or from the ingest artifact `ingested`.
+    Photos come from `paths`, or from the ingest artifact `ingested`. A file that is not an image, or is broken, has no
+    class; the log reports how many those are.
 
     Raises:
-        DataError: a file is not an image, or is broken.
+        DataError: more files than `ingest.corrupt` allows are unusable.
     """
-    layout = exported_layout(export)
-    photos: Iterator[Pixels]
+    from gristmill.domains.vision.ingest import check_usable  # imports TensorFlow
+
+    layout, skipped = exported_layout(export), list[dict[str, str]]()
     if ingested is None:
         names = [str(path) for path in paths]
-        photos = (_read(path, layout, ingest.max_pixels) for path in paths)
+        found = classify(export, _readable(paths, layout, ingest.max_pixels, skipped))
+        check_usable(skipped, len(found), ingest.corrupt)
     else:
         index = read_table(ingested / "index.parquet")
-        names, photos = index["id"].tolist(), decode_ingested(ingested, index, layout)
-    return predicted_classes({"file": names}, classify(export, photos), layout.classes, Decision.read(export))
+        names, found = index["id"].tolist(), classify(export, decode_ingested(ingested, index, layout))
+    probabilities = np.full((len(names), len(layout.classes)), np.nan, found.dtype)
+    probabilities[~np.isin(names, [photo["id"] for photo in skipped])] = found
+    if skipped:
+        first = "{id}: {reason}".format_map(skipped[0])
+        logger.warning("%d of %d photos cannot be used and get no class: %s", len(skipped), len(names), first)
+    return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(export))
 
 
 def exported_layout(export: Path) -> Layout:
@@ -50,18 +61,22 @@ def exported_layout(export: Path) -> Layout:
 
 def classify(export: Path, photos: Iterator[Pixels]) -> Probabilities:
     """Return the probabilities of photos, one by one in the model's layout, by a bundle: (photos, classes)."""
-    model, probabilities = bundle.load(export), []
+    model, probabilities = bundle.load(export), [np.empty((0, len(exported_layout(export).classes)), np.float32)]
     while batch := list(islice(photos, _BATCH)):
         probabilities.append(model(np.stack(batch)))
     return np.concatenate(probabilities)
 
 
-def _read(path: Path, layout: Layout, max_pixels: int) -> Pixels:
-    try:
-        encoded = path.read_bytes()
-        check_photo(encoded, max_pixels)
-        return decode_photo(encoded, layout)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}). Fix its permissions, or leave it out.") from None
-    except DataError as error:
-        raise DataError(f"{path}: {error}. Fix it or leave it out.") from None
+def _readable(
+    paths: tuple[Path, ...], layout: Layout, max_pixels: int, skipped: list[dict[str, str]]
+) -> Iterator[Pixels]:
+    """Yield the pixels of the files that can be used, and add the others to `skipped`."""
+    for path in paths:
+        try:
+            encoded = path.read_bytes()
+            check_photo(encoded, max_pixels)
+            yield decode_photo(encoded, layout)
+        except OSError as error:
+            skipped.append({"id": str(path), "reason": f"cannot be read ({error.strerror})"})
+        except DataError as error:
+            skipped.append({"id": str(path), "reason": str(error)})

@@ -1,6 +1,7 @@
 """What photos show, file by file."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,12 +93,24 @@ def test_a_turned_photo_is_seen_upright(ask: Ask, tmp_path: Path, photos: list[b
 @pytest.mark.parametrize(
     ("content", "wrong"), [(b"", "empty"), (b"not an image", "not a JPEG"), (None, "truncated or corrupt")]
 )
-def test_a_file_that_is_no_sound_image_is_named(
-    ask: Ask, files: tuple[Path, ...], photos: list[bytes], content: bytes | None, wrong: str
+def test_a_file_that_is_no_sound_image_has_no_class(
+    ask: Ask,
+    files: tuple[Path, ...],
+    photos: list[bytes],
+    content: bytes | None,
+    wrong: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    whole = ask(*files)
     files[7].write_bytes(photos[7][: len(photos[7]) // 2] if content is None else content)
 
-    with pytest.raises(DataError, match=rf"07\.jpg: .*{wrong}.*Fix it or leave it out\."):
+    made = ask(*files, ingest=Ingest(corrupt=0.1))
+
+    assert made.iloc[7].isna().tolist() == [False] + [True] * 5
+    pd.testing.assert_frame_equal(made.drop(7), whole.drop(7), rtol=1e-5)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert re.search(rf"^1 of 12 photos cannot be used and get no class: .*07\.jpg: .*{wrong}", said)
+    with pytest.raises(DataError, match=rf"^1 of 12 photos .* ingest.corrupt = 0.01 allows: .*07\.jpg: .*{wrong}"):
         ask(*files)
 
 
