@@ -30,6 +30,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # an animation counts a
 _FILTER = Image.Resampling.BILINEAR
 _DRAFT_FACTOR = 3  # a JPEG is decoded at 3 times the target size or more; below that, its reduction would be visible
 _SIZE_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
+FAINT = 1 << 12  # of 65,536 levels
 _FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
 # Errors of Pillow for broken files.
 _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
@@ -37,12 +38,13 @@ _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError
 
 @dataclass(frozen=True)
 class Header:
-    """Size (turned upright), format and thumbnail of a photo."""
+    """Size (turned upright), format and thumbnail of a photo, and whether it uses few of its 16 bits."""
 
     width: int
     height: int
     format: str
     thumbnail: bytes = field(default=bytes(3 * near_copies.SIDE**2), compare=False, repr=False)
+    faint: bool = False  # of 16 bits with values of 12 bits or less, so that it is nearly black
 
 
 def check_photo(encoded: bytes, max_pixels: int) -> Header:
@@ -61,7 +63,9 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
         form, box = str(image.format), reduced and reduced[1]
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
         size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
-        return Header(*size, form, near_copies.thumbnail(_convert_channels(image, channels=3), box, orientation))
+        faint = image.mode.startswith("I;16") and int(np.asarray(image).max()) < FAINT
+        thumbnail = near_copies.thumbnail(_convert_channels(image, channels=3), box, orientation)
+        return Header(*size, form, thumbnail, faint)
 
 
 def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":

@@ -1,6 +1,7 @@
 """Ingest: the photos of a source, unchanged, in shards; unreadable photos are counted and left out."""
 
 import hashlib
+import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,9 +16,11 @@ from gristmill.domains.common.classification.labelled import check_classes, coun
 from gristmill.domains.vision import decode, near_copies, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
-from gristmill.errors import DataError, short_repr
+from gristmill.errors import DataError, count_of, short_repr
 from gristmill.sources.photo import ImageSource, Photo
 from gristmill.util.table_io import write_document, write_table
+
+logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 64 << 20
 PREFIX = "source_"  # prefix of source metadata columns whose names ingest uses itself
@@ -44,6 +47,7 @@ def ingest(
     """
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
+    faint: list[str] = []
     with shards.open_shards(out, SHARD_BYTES) as writer:
         for photo, header in _checked(source.photos(paths), ingest.max_pixels):
             if isinstance(header, str):
@@ -51,7 +55,14 @@ def ingest(
                 continue
             record = shards.serialise(id=photo.id.encode(), image=photo.encoded, label=photo.label.encode())
             rows.append(_row(photo, header, writer.add(record)))
+            faint += [photo.id] * header.faint
     check_usable(skipped, len(rows), ingest.corrupt)
+    if faint:
+        logger.warning(
+            "%s of 16 bits with all values below %d, which are nearly black, such as %s. If a camera of 10 or 12 bits "
+            "made them, multiply the values by 64 or 16, and save them again.",
+            *(count_of(len(faint), "photos"), decode.FAINT, faint[0]),
+        )
     classes = source.class_names(paths) or sorted({row["label"] for row in rows})
     if unknown := sorted({row["label"] for row in rows} - set(classes)):
         raise DataError(

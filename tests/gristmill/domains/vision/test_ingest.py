@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image
@@ -78,6 +79,18 @@ def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
         "place": ["garden", None, None, None],
         "camera": [None, "old", None, None],
     }
+
+
+@pytest.mark.parametrize(("brightest", "warned"), [(4095, 1), (65535, 0)])
+def test_photos_that_use_few_of_their_16_bits_are_reported(
+    brightest: int, warned: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = np.linspace(0, brightest, 64).astype(np.uint16).reshape(8, 8)
+
+    ingested(tmp_path / "out", [*photos({"a": 2, "b": 2}), Photo("scan", encoded(Image.fromarray(pixels)), "a")])
+
+    said = "1 photo of 16 bits with all values below 4096, which are nearly black, such as scan."
+    assert [record.getMessage().startswith(said) for record in caplog.records] == [True] * warned
 
 
 def test_a_column_of_the_source_named_as_one_of_ingests_own_is_called_otherwise(tmp_path: Path) -> None:
