@@ -26,7 +26,8 @@ _IMAGE = "image -> probabilities, classes (their names, in the same order) and l
 _ENCODED = (
     "encoded -> the same, from the bytes of JPEG, PNG, WebP, BMP or GIF files, resized like training photos; a "
     "probability may differ by a few hundredths from that of `image`. A JPEG is turned upright by its EXIF "
-    "orientation; the orientation of other files and the palette of a BMP are ignored: turn or convert these first"
+    "orientation. Turn other files that have one, and convert a BMP with a palette or transparency, a GIF with "
+    "transparency, and a PNG with a transparent colour instead of an alpha channel"
 )
 _MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED = 1000, 64 << 20
 

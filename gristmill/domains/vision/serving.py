@@ -7,8 +7,9 @@ predicted name (batch,).
 TensorFlow decodes the images, while `decode.py` uses Pillow, with the same filter: pixels differ by at most one level
 of 255. A JPEG of six times the network's size or more differs by up to 30 levels at an edge, and by one row where it is
 padded, since Pillow decodes it at a smaller size. With nine small networks and 100 photos at 64 pixels, probabilities
-differed by at most 0.07, and 1 of 900 labels differed. The palette of a BMP is ignored, and so is the EXIF orientation
-of all files but JPEG.
+differed by at most 0.07, and 1 of 900 labels differed. TensorFlow ignores the palette of a BMP, the
+transparency of a GIF, a transparent colour of a PNG without alpha, and the EXIF orientation of all files but JPEG;
+Pillow ignores the transparency of a BMP.
 """
 
 from pathlib import Path
