@@ -15,6 +15,7 @@ class Photo:
     label: str  # name of the class
     part: str | None = None  # train, validation or test, where the source says
     metadata: Mapping[str, str] = field(default_factory=dict)  # further columns of the source, to slice scores by
+    sha256: str = ""  # of the content, if `encoded` was made of it here and depends on the version of Pillow
 
 
 class ImageSource(Protocol):

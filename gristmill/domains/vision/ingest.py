@@ -37,9 +37,9 @@ def ingest(
     Writes
     - `photos-*.tfrecord`: examples of `id`, `image` (the original bytes) and `label` (name of the class).
     - `index.parquet`, one row per photo in the order of the shards: `id`, `label` (position of the class), `part` (of
-      the source, or missing), `width` and `height` (upright), `format`, `sha256` (of the bytes), `picture` (its number,
-      equal for exact and near copies: `near_copies.py`), position (`shard`, `offset`, `size`), and the source's
-      metadata. Metadata with one of these names gets the prefix `source_`.
+      the source, or missing), `width` and `height` (upright), `format`, `sha256` (of the bytes, or of an array),
+      `picture` (its number, equal for exact and near copies: `near_copies.py`), position (`shard`, `offset`, `size`),
+      and the source's metadata. Metadata with one of these names gets the prefix `source_`.
     - `summary.json`: classes, counts, photos left out with reasons, and quartiles of the sizes.
 
     Raises:
@@ -114,7 +114,7 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
 def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[str, Any]:
     labels = {"id": photo.id, "label": photo.label, "part": photo.part}
     size = {"width": header.width, "height": header.height, "format": header.format}
-    content = {"sha256": hashlib.sha256(photo.encoded).hexdigest(), "picture": header.thumbnail}
+    content = {"sha256": photo.sha256 or hashlib.sha256(photo.encoded).hexdigest(), "picture": header.thumbnail}
     columns = {**labels, **size, **content, **vars(position)}
     metadata = {f"{PREFIX}{name}" if name in columns else name: value for name, value in photo.metadata.items()}
     if len(metadata) != len(photo.metadata):

@@ -1,5 +1,6 @@
 """Images in arrays: idx files such as those of MNIST, NumPy's .npz and .npy, and tables of pixels."""
 
+import hashlib
 import io
 import math
 import re
@@ -80,7 +81,8 @@ class ImageArrays(Files):
                     )
                 for position, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
                     name = self._name(label, f"{pair.labels.where}, position {position}")
-                    yield Photo(f"{pair.images.id}/{position}", _as_png(image), name, pair.part)
+                    sha256 = hashlib.sha256(f"{image.shape} ".encode() + image.tobytes()).hexdigest()
+                    yield Photo(f"{pair.images.id}/{position}", _as_png(image), name, pair.part, sha256=sha256)
 
     def class_names(self, paths: Sequence[Path]) -> list[str]:
         """Return the names that are set, or the labels found, in the order of the numbers."""

@@ -61,13 +61,14 @@ def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
         Photo("1", encoded(noise(4, 6)), "b", "train", {"place": "garden"}),
         Photo("2", encoded(noise(4, 6), "JPEG", exif=exif), "a", None, {"camera": "old"}),
         Photo("3", encoded(noise(5, 5), "GIF"), "a", "test"),
-        Photo("4", encoded(noise(3, 9), "WEBP"), "b", "test"),
+        Photo("4", encoded(noise(3, 9), "WEBP"), "b", "test", sha256="of pixels"),
     ]
 
     ingested(tmp_path / "out", given)
 
     index = read_table(tmp_path / "out/index.parquet")
-    assert index["sha256"].tolist() == [hashlib.sha256(photo.encoded).hexdigest() for photo in given]
+    hashes = [hashlib.sha256(photo.encoded).hexdigest() for photo in given[:3]]
+    assert index["sha256"].tolist() == [*hashes, "of pixels"]
     told = index.drop(columns=["sha256", "picture", "shard", "offset", "size"]).astype(object)
     assert told.where(index.notna(), None).to_dict("list") == {
         "id": ["1", "2", "3", "4"],

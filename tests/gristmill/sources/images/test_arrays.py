@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gristmill.errors import DataError
+from gristmill.sources.images import arrays
 from gristmill.sources.images.arrays import ImageArrays
 from gristmill.sources.photo import Photo
 
@@ -97,6 +98,19 @@ def test_an_archive_without_an_array_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{tmp_path}/digits.zip: no array in it. Expected files .npz, .npy, ubyte, ubyte.gz, .csv."
     ).replace(f"{tmp_path}/", "")
+
+
+def test_an_image_is_identified_by_shape_and_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [photo.sha256 for photo in photos(npz(tmp_path, images=GREY, labels=LABELS))]
+    monkeypatch.setattr(arrays, "_as_png", lambda image: b"as another version of Pillow encodes it")
+
+    again, reshaped = (
+        [photo.sha256 for photo in photos(npz(tmp_path, images=images, labels=LABELS))]
+        for images in (np.asfortranarray(GREY), GREY.reshape(5, 3, 4))
+    )
+
+    assert again == before
+    assert len({*before, *reshaped}) == 10
 
 
 def test_images_and_labels_of_no_part(tmp_path: Path) -> None:
