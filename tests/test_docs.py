@@ -63,7 +63,6 @@ BEFORE = {
         PROMOTE_WITH.format("visitors", "model.l2=0.2"),
     ],
     "reference/tabular.md": ["gristmill run hello_line", "gristmill run flats"],
-    "reference/generation.md": ["gristmill run songs"],
     "reference/text.md": ["gristmill run letters"],
 }
 """Commands to run before those of a page."""

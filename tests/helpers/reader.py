@@ -150,4 +150,3 @@ def write_stand_ins(folder: Path) -> None:
     shutil.copyfile(folder / "letters.csv", folder / "new.csv")
     (folder / "inbox").mkdir()
     (folder / "inbox/first.txt").write_text(praise)
-    (folder / "songs.txt").write_text("O Romeo, wherefore art thou Romeo?\nDeny thy father and refuse thy name.\n" * 30)
