@@ -75,10 +75,9 @@ def train_networks(
     """
     count, independent = len(examples.all), examples.independent
     if independent < MIN_EXAMPLES_WITHOUT_FOLDS and few_examples == "refuse":
-        found = (
-            f"{count:,}" if independent == count else f"{count:,} in {independent:,} groups, which count as one each"
-        )
-        raise Unsuitable(f"needs at least {MIN_EXAMPLES_WITHOUT_FOLDS:,} training and validation {noun}; found {found}")
+        groups = f" in {independent:,} groups, which count as one each" * (count >= MIN_EXAMPLES_WITHOUT_FOLDS)
+        needed = f"needs at least {MIN_EXAMPLES_WITHOUT_FOLDS:,} training and validation {noun}"
+        raise Unsuitable(f"{needed}; found {count:,}{groups}")
     if not examples.few or few_examples == "train":
         network, history, made = train(None, arguments)
         return network, history, HeldOutPredictions(examples.validation, made)
