@@ -7,7 +7,7 @@ augmentation and a method for prediction", Technometrics 16(1), 1974. Logistic r
 (`logistic.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
+from scipy.linalg import solve
 
 from gristmill.domains.common.classification.logistic import choose_penalty, solve_logistic
 from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
@@ -70,67 +71,86 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], sp
     equally well, the one with the smallest coefficients is taken: a name that was not in the training set counts
     nothing.
     """
-    centre = columns.mean(axis=0)
-    left, singular, right = _decomposed(columns - centre)
-    folds = [_Fold.of(columns, split) for split in splits if len(split.fit)]
-    best = Plane(np.zeros((columns.shape[1], 1)), np.zeros(1), np.inf, scales[0])
+    folds = [(split, _Decomposed.of(columns[split.fit])) for split in splits if len(split.fit)]
+    whole = None if folds else _Decomposed.of(columns)
+    left = None if whole is None else (columns - whole.centre) @ whole.right.T / whole.singular
+    lowest, best = np.inf, (scales[0], _PENALTIES[-1])
     for scale in scales:
         target = scale.scaled(truth)
-        projected = left.T @ target
-        for penalty in _PENALTIES:
-            shrinkage = singular**2 / (singular**2 + penalty)
-            freedom = 1 - 1 / len(truth) - left**2 @ shrinkage
-            if freedom.min() < _MIN_FREEDOM and penalty < _PENALTIES[-1]:  # a row is fitted whatever its target is
-                continue
-            if folds:
-                residuals = np.full(len(target), np.nan)
-                for fold in folds:
-                    residuals[fold.split.predict] = fold.residuals(columns, target, penalty)
-            else:
-                residuals = (target - left @ (shrinkage * projected)) / np.maximum(freedom, _MIN_FREEDOM)
+        if whole is None or left is None:
+            tried = _errors_by_folds(columns, target, folds)
+        else:
+            tried = _errors_by_row(left, target, whole)
+        for penalty, residuals in tried:
             error = float(np.nanmean(np.abs(scale.restored(target - residuals) - truth)))
-            if error < best.error * (1 - _MIN_GAIN):
-                coefficients = right.T @ (shrinkage / singular * projected)
-                best = Plane(coefficients[:, np.newaxis], np.array([-centre @ coefficients]), error, scale)
-    return best
+            if error < lowest * (1 - _MIN_GAIN):
+                lowest, best = error, (scale, penalty)
+    scale, penalty = best
+    centre, target = columns.mean(axis=0), scale.scaled(truth)
+    products = columns.T @ (target - target.mean())
+    if whole is None and penalty and len(columns) >= columns.shape[1]:  # faster than another decomposition
+        centred = columns - centre
+        found = solve(centred.T @ centred + penalty * np.eye(len(centre)), products, assume_a="pos")
+    else:
+        found = (whole or _Decomposed.of(columns)).coefficients(products, penalty)
+    return Plane(found[:, np.newaxis], np.array([-centre @ found]), lowest, scale)
 
 
-class _Fold(NamedTuple):
-    """Rows that are left out, and the decomposition of the others."""
+class _Decomposed(NamedTuple):
+    """Singular values and right vectors of centred columns, from which the fits with all penalties follow."""
 
-    split: Split
     centre: Values
-    left: Columns
-    singular: Values
-    right: Columns
+    singular: Values  # without those that are noise
+    right: Columns  # (singular values, columns)
 
     @classmethod
-    def of(cls, columns: Columns, split: Split) -> "_Fold":
-        centre = columns[split.fit].mean(axis=0)
-        return cls(split, centre, *_decomposed(columns[split.fit] - centre))
+    def of(cls, columns: Columns) -> "_Decomposed":
+        """Decompose columns, (rows, columns).
 
-    def residuals(self, columns: Columns, target: Values, penalty: float) -> Values:
-        """Return the errors of the rows that are left out, by a fit with a penalty."""
-        learned = target[self.split.fit]
-        weights = self.singular / (self.singular**2 + penalty) * (self.left.T @ (learned - learned.mean()))
-        found: Values = (columns[self.split.predict] - self.centre) @ (self.right.T @ weights) + learned.mean()
-        return target[self.split.predict] - found
-
-
-def _decomposed(columns: Columns) -> tuple[Columns, Values, Columns]:
-    """Return the singular value decomposition of columns, without singular values that are noise.
-
-    With more rows than columns it comes from the columns' products with each other, which is several times as fast and
-    as exact as is needed: these lose half of the digits of float64, but the columns were float32.
-    """
-    if len(columns) < columns.shape[1]:
-        left, singular, right = np.linalg.svd(columns, full_matrices=False)
+        With more rows than columns, their products with each other are decomposed, which is several times as fast and
+        as exact as is needed: these lose half of the digits of float64, but the columns were float32.
+        """
+        centre = columns.mean(axis=0)
+        centred = columns - centre
+        if len(columns) < columns.shape[1]:
+            _, singular, right = np.linalg.svd(centred, full_matrices=False)
+        else:
+            squares, vectors = np.linalg.eigh(centred.T @ centred)
+            singular, right = np.sqrt(np.maximum(squares, 0)), vectors.T
         kept = singular > singular.max(initial=0) * _RESOLUTION
-        return left[:, kept], singular[kept], right[kept]
-    squares, vectors = np.linalg.eigh(columns.T @ columns)
-    kept = squares > squares.max(initial=0) * _RESOLUTION**2
-    singular, vectors = np.sqrt(squares[kept]), vectors[:, kept]
-    return columns @ vectors / singular, singular, vectors.T
+        return cls(centre, singular[kept], right[kept])
+
+    def coefficients(self, products: Values, penalty: float) -> Values:
+        """Return the coefficients, given the columns' products with the target, whose mean is 0: (columns,)."""
+        found: Values = self.right.T @ (self.right @ products / (self.singular**2 + penalty))
+        return found
+
+
+def _errors_by_row(left: Columns, target: Values, whole: _Decomposed) -> Iterator[tuple[float, Values]]:
+    """Yield penalties, and for each row the error of a fit without it; `left` has the left vectors, (rows, values)."""
+    projected, squares = left.T @ target, left**2
+    for penalty in _PENALTIES:
+        shrinkage = whole.singular**2 / (whole.singular**2 + penalty)
+        freedom = 1 - 1 / len(target) - squares @ shrinkage
+        if freedom.min() < _MIN_FREEDOM and penalty < _PENALTIES[-1]:  # a row is fitted whatever its target is
+            continue
+        yield penalty, (target - left @ (shrinkage * projected)) / np.maximum(freedom, _MIN_FREEDOM)
+
+
+def _errors_by_folds(
+    columns: Columns, target: Values, folds: Sequence[tuple[Split, _Decomposed]]
+) -> Iterator[tuple[float, Values]]:
+    """Yield penalties, and the error of each row that a fold leaves out, NaN for others."""
+    means = [target[split.fit].mean() for split, _ in folds]
+    products = [
+        columns[split.fit].T @ (target[split.fit] - mean) for (split, _), mean in zip(folds, means, strict=True)
+    ]
+    for penalty in _PENALTIES:
+        errors = np.full(len(target), np.nan)
+        for (split, fold), mean, product in zip(folds, means, products, strict=True):
+            found = (columns[split.predict] - fold.centre) @ fold.coefficients(product, penalty) + mean
+            errors[split.predict] = target[split.predict] - found
+        yield penalty, errors
 
 
 def linear(data: Prepared) -> keras.Model:
@@ -142,21 +162,31 @@ def linear(data: Prepared) -> keras.Model:
     return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
 
 
-def piecewise_linear(data: Prepared, choices: Sequence[int]) -> keras.Model:
-    """Return the network of a sum of piecewise linear functions, with the best of several numbers of pieces.
+def choose_pieces(data: Prepared, choices: Sequence[int]) -> int:
+    """Return the number of pieces with the lowest error on training rows that were left out.
 
     A number that gives more than half as many columns as there are rows is only tried if it is the first.
     """
     layout = standardised(data)
-    fits: list[tuple[Plane, Knots | None]] = []
-    for pieces in choices:
-        knots = quantile_knots(data, layout, pieces)
+    errors = {choices[0]: _fit_pieces(data, layout, choices[0])[0].error}
+    for pieces in choices[1:] if layout.measures else ():
         width = layout.features + (pieces - 1) * len(layout.measures)
-        rows = _training_rows(data, width)
-        if fits and (2 * width > len(rows) or knots is None):
-            continue
-        fits.append((fit_plane(_encoded(data, rows, layout, knots), data, rows), knots))
-    found, knots = min(fits, key=lambda fit: fit[0].error)
+        if 2 * width <= len(_training_rows(data, width)):
+            errors[pieces] = _fit_pieces(data, layout, pieces)[0].error
+    return min(errors, key=lambda pieces: errors[pieces])
+
+
+def _fit_pieces(data: Prepared, layout: Layout, pieces: int) -> tuple[Plane, Knots | None]:
+    """Return the sum of piecewise linear functions with so many pieces, and their knots; None without numbers."""
+    knots = quantile_knots(data, layout, pieces)
+    rows = _training_rows(data, layout.features + (pieces - 1) * len(layout.measures))
+    return fit_plane(_encoded(data, rows, layout, knots), data, rows), knots
+
+
+def piecewise_linear(data: Prepared, pieces: int) -> keras.Model:
+    """Return the network of a sum of piecewise linear functions."""
+    layout = standardised(data)
+    found, knots = _fit_pieces(data, layout, pieces)
     encoder = build_encoder(layout, knots)
     return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
 

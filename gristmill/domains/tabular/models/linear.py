@@ -52,11 +52,19 @@ class PiecewiseLinear(Settings):
         tuple[Annotated[int, Field(ge=2, le=64)], ...], Field(strict=False, min_length=1)
     ] = (4, 8, 16)
 
+    def tuned(self, data: "Prepared") -> "PiecewiseLinear":
+        """Return the settings with the number of pieces that is best for the training rows."""
+        from gristmill.domains.tabular.linear_fit import choose_pieces
+
+        if len(self.pieces) == 1:
+            return self
+        return self.model_copy(update={"pieces": (choose_pieces(data, self.pieces),)})
+
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the sum."""
         from gristmill.domains.tabular.linear_fit import piecewise_linear
 
-        return piecewise_linear(data, self.pieces)
+        return piecewise_linear(data, self.tuned(data).pieces[0])
 
 
 class Quadratic(Settings):

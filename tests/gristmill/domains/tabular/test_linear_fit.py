@@ -8,7 +8,14 @@ import pytest
 
 from gristmill.domains.common.folds import LearningSet
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, standardised
-from gristmill.domains.tabular.linear_fit import fit_plane, fit_ridge, linear, piecewise_linear, quadratic
+from gristmill.domains.tabular.linear_fit import (
+    choose_pieces,
+    fit_plane,
+    fit_ridge,
+    linear,
+    piecewise_linear,
+    quadratic,
+)
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
 from helpers.small_tables import of_table, prepared
@@ -118,9 +125,16 @@ def test_columns_without_variation_give_the_mean() -> None:
 def test_pieces_follow_a_bent_line_and_continue_its_ends() -> None:
     x = list(np.linspace(0, 10, 41))
     data = line([*x, 12, -2], [*(abs(value - 5) for value in x), 0, 0], trained=41)
-    made = predict_target(piecewise_linear(data, (4, 8)), data.inputs)
+    made = predict_target(piecewise_linear(data, 4), data.inputs)
     assert made[:41] == pytest.approx(data.truth[:41], abs=0.02)
     assert made[41:] == pytest.approx([5.5, 5.5], abs=0.02)  # held by the range of the targets
+
+
+def test_the_number_of_pieces_is_that_of_the_lowest_error_unless_there_are_too_few_rows() -> None:
+    x = np.linspace(0, 16, 65)
+    data = line(list(x), list(np.abs(x - 2)), trained=65)  # the bend is between the first and the second of 8 pieces
+    assert choose_pieces(data, (4, 8)) == 8
+    assert choose_pieces(data, (4, 40)) == 4
 
 
 def test_pieces_are_0_below_1_above_and_linear_within() -> None:
