@@ -118,8 +118,10 @@ def _best(data: Prepared, choices: Sequence[_Choice]) -> tuple[_Choice, int]:
     ]
     found = iter(fit_trees(fits))
     tried = [[next(found) for _ in folds] for _ in choices]
-    errors = [_mean_error(data, goal, trees, folds, inputs) for (goal, _), trees in zip(choices, tried, strict=True)]
-    best = int(np.argmin(errors))
+    best = 0
+    if len(choices) > 1:
+        pairs = zip(choices, tried, strict=True)
+        best = int(np.argmin([_mean_error(data, goal, trees, folds, inputs) for (goal, _), trees in pairs]))
     rounds = settings.rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in tried[best]]))))
     return choices[best], rounds
 
