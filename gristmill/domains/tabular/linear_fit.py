@@ -167,6 +167,8 @@ def choose_pieces(data: Prepared, choices: Sequence[int]) -> int:
 
     A number that gives more than half as many columns as there are rows is only tried if it is the first.
     """
+    if len(choices) == 1:
+        return choices[0]
     layout = standardised(data)
     errors = {choices[0]: _fit_pieces(data, layout, choices[0])[0].error}
     for pieces in choices[1:] if layout.measures else ():

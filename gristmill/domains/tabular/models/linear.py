@@ -53,18 +53,22 @@ class PiecewiseLinear(Settings):
     ] = (4, 8, 16)
 
     def tuned(self, data: "Prepared") -> "PiecewiseLinear":
-        """Return the settings with the number of pieces that is best for the training rows."""
+        """Return the settings with the number of pieces that is best for the training rows.
+
+        With few rows, each fold makes its own choice, so that no choice knows the rows to predict.
+        """
+        from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
         from gristmill.domains.tabular.linear_fit import choose_pieces
 
-        if len(self.pieces) == 1:
+        if len(self.pieces) == 1 or len(data.at("train")) < MIN_EXAMPLES_WITHOUT_FOLDS:
             return self
         return self.model_copy(update={"pieces": (choose_pieces(data, self.pieces),)})
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the sum."""
-        from gristmill.domains.tabular.linear_fit import piecewise_linear
+        from gristmill.domains.tabular.linear_fit import choose_pieces, piecewise_linear
 
-        return piecewise_linear(data, self.tuned(data).pieces[0])
+        return piecewise_linear(data, choose_pieces(data, self.pieces))
 
 
 class Quadratic(Settings):
