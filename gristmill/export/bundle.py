@@ -1,7 +1,8 @@
 """The bundle of exported models: written in each format, then checked against the scored predictions.
 
 `export_network` writes the formats (`formats.py`). `check_parity` loads each in a fresh process, which has run none of
-the training code, and compares its predictions with the scored ones.
+the training code, and compares its predictions with the scored ones. The same process replays the samples of the export
+kit (`kit.py`).
 """
 
 import json
@@ -17,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.errors import ParityError
+from gristmill.export import kit
 from gristmill.export.formats import FORMATS, LABELLED, Predictor
+from gristmill.export.sample import Sample
 from gristmill.settings.messages import format_number
 from gristmill.training.keras_backend import import_keras
 from gristmill.training.named_arrays import count_bytes, join_arrays, split_arrays
@@ -33,6 +36,7 @@ Inputs = npt.NDArray[Any]  # (rows, …): numbers, or texts as objects; or of se
 Decide = Callable[[Inputs], Inputs]  # from probabilities, (rows, classes), to positions of classes, (rows,)
 Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder of inputs and predictions
 
+_ANSWERS = "answers.json"  # of the kit, in the folder of inputs and predictions
 _MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
 
 
@@ -50,17 +54,22 @@ def check_parity(
     scored: Inputs,
     tolerance: float,
     decide: Decide | None = None,
+    sample: Sample | None = None,
 ) -> float:
     """Load every format by `reload` of `fresh_process`, and return the largest difference from the scored predictions.
 
     Inputs are the raw ones of the scored rows; the tolerance is the largest difference allowed. With `decide`, the
-    label of a SavedModel must be the class that its probabilities decide.
+    label of a SavedModel must be the class that its probabilities decide. With a `sample`, a bundle with a SavedModel
+    gets the export kit, whose files must reproduce the scored predictions too.
 
     Raises:
         ParityError: the predictions differ; the message names the format and the difference.
     """
     with TemporaryDirectory() as folder:
         write_inputs(inputs, Path(folder))
+        has_kit = sample is not None and (bundle / kit.SAVED_MODEL).is_dir()
+        if sample and has_kit:
+            kit.write(bundle, sample, required_modules(bundle))
         loaded = {form: LABELLED if decide and form == "saved_model" else form for form in formats}
         reload(bundle, loaded.values(), Path(folder))
         largest = 0.0
@@ -81,6 +90,10 @@ def check_parity(
                     "all their weights."
                 )
             largest = max(largest, difference)
+        if sample and has_kit:
+            answers = read_document(Path(folder, _ANSWERS))
+            largest = max(largest, kit.check(answers, sample, tolerance, decide))
+            write_document(bundle / kit.RESPONSE, sample.answer(answers[kit.REQUEST]))
     return largest
 
 
@@ -107,7 +120,7 @@ def _difference(predicted: Inputs, scored: Inputs) -> float:
 def fresh_process() -> Iterator[Reload]:
     """Start a Python process that loads TensorFlow while the block still writes; yield a function to use it once.
 
-    The process writes its predictions to `folder/<format>.npy`.
+    The process runs `reproduce`.
     """
     line, environment = module_command("gristmill.export.bundle")
     pipe = subprocess.PIPE
@@ -147,6 +160,18 @@ def read_inputs(folder: Path) -> Inputs:
     )
 
 
+def reproduce(bundle: Path, formats: Iterable[str], folder: Path) -> None:
+    """Predict the inputs in a folder with each format, and replay the kit of a bundle that has one.
+
+    Writes the predictions to `folder/<format>.npy`, and the kit's answers to `folder/answers.json`.
+    """
+    with kit.models_loaded_once():
+        for form in formats:
+            np.save(folder / f"{form}.npy", load(bundle, form)(read_inputs(folder)), allow_pickle=False)
+        if (bundle / kit.REQUEST).exists():
+            write_document(folder / _ANSWERS, kit.replay(bundle))
+
+
 def load(bundle: Path, form: str = "") -> Predictor:
     """Return a function from raw inputs to predictions by a format, or the first, of a bundle with verified hashes.
 
@@ -159,15 +184,21 @@ def load(bundle: Path, form: str = "") -> Predictor:
 
 
 def import_required_ops(bundle: Path) -> None:
-    """Import the package whose operations the bundle's graph uses, as `needs` in its signature says.
+    """Import the package whose operations the bundle's graph uses.
 
     Raises:
         RequestError: it is not installed.
     """
-    signature = bundle / "signature.json"
-    if signature.exists() and "tensorflow_text" in read_document(signature).get("needs", []):
+    if "tensorflow_text" in required_modules(bundle):
         require_extra("the model's graph", "subwords")
         import tensorflow_text  # noqa: F401  # the import registers its operations with TensorFlow
+
+
+def required_modules(bundle: Path) -> list[str]:
+    """Return the modules that a program must import before it loads the bundle, as `needs` in its signature says."""
+    signature = bundle / "signature.json"
+    modules: list[str] = read_document(signature).get("needs", []) if signature.exists() else []
+    return modules
 
 
 def predict_in_blocks(predict: Predictor) -> Predictor:
@@ -183,6 +214,4 @@ def predict_in_blocks(predict: Predictor) -> Predictor:
 if __name__ == "__main__":
     import_keras()
     _bundle, _folder, *_formats = json.load(sys.stdin)
-    for _form in _formats:
-        _predicted = load(Path(_bundle), _form)(read_inputs(Path(_folder)))
-        np.save(Path(_folder, f"{_form}.npy"), _predicted, allow_pickle=False)
+    reproduce(Path(_bundle), _formats, Path(_folder))

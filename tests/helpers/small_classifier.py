@@ -14,6 +14,7 @@ from gristmill.domains.vision.dataset import Layout, Pixels, read, write_layout
 from gristmill.domains.vision.settings import Export
 from gristmill.util.table_io import write_document, write_table
 from helpers.small_photos import photo
+from helpers.support import SCORES_OF_CLASSES
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +51,7 @@ def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) ->
         folders["evaluate"] / "predictions.parquet",
         prediction_rows(data, "test", probabilities_of(network, data, "test")),
     )
-    write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})
+    write_document(folders["evaluate"] / "scores.json", SCORES_OF_CLASSES)
     return folders
 
 

@@ -18,7 +18,7 @@ from gristmill.domains.text.models.recurrent import Lstm
 from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
 from gristmill.util.table_io import write_document, write_table
-from helpers.support import here
+from helpers.support import SCORES_OF_CLASSES, here
 
 if TYPE_CHECKING:
     import keras
@@ -80,7 +80,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     TextClassifier.of(data.tokenizer(), padding, network).write(folders["train"])
     made = network.predict_on_batch(data.sequences("test").padded(data.layout.length, data.layout.pad))
     write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
-    write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})
+    write_document(folders["evaluate"] / "scores.json", SCORES_OF_CLASSES)
     for name in ("vecs.tsv", "meta.tsv"):
         (folders["evaluate"] / name).write_text(f"of {name}\n")
     return folders

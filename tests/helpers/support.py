@@ -8,30 +8,38 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from conftest import ROOT, SMALL
 from gristmill import keys
 from gristmill.cli.app import main
 from gristmill.config.stages import STAGES
-from gristmill.export import bundle
+from gristmill.export import bundle, kit
 from gristmill.maintenance import local
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record
+from gristmill.runs.scores import summarise
 from gristmill.store.store import Store
 
 STAGE_NAMES = [
     stage.name for stage in STAGES["timeseries"] if not (stage.axes or stage.when)
 ]  # of a pipeline that asks for neither backtest nor refit
 MONTHS = 300  # of the small project's series
+SCORES_OF_CLASSES = summarise(  # a whole `scores.json` for folders that were not made by evaluate
+    {name: {"test": {"accuracy": score}} for name, score in (("model", 0.5), ("majority", 0.25))},
+    "accuracy",
+    ["accuracy"],
+    higher_is_better=True,
+)
+CARD = "README.md"
+KIT = {CARD, kit.REQUEST, kit.RESPONSE, kit.EXAMPLE}  # files beside a SavedModel that show how to use it
 
 
 @dataclass(frozen=True)
@@ -179,15 +187,8 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
     main()
 
 
-def reload_here(exported: Path, formats: Iterable[str], folder: Path) -> None:
-    """Reload the models in this process, and predict what `write_inputs` wrote."""
-    for form in formats:
-        predicted = bundle.load(exported, form)(bundle.read_inputs(folder))
-        np.save(folder / f"{form}.npy", predicted, allow_pickle=False)
-
-
 @contextmanager
-def here(reload: bundle.Reload = reload_here) -> Iterator[bundle.Reload]:
+def here(reload: bundle.Reload = bundle.reproduce) -> Iterator[bundle.Reload]:
     """Stand in for `bundle.fresh_process`, which takes seconds to start."""
     yield reload
 

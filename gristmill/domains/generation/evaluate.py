@@ -47,8 +47,8 @@ def evaluate(
     their scores choose nothing. The time that each one takes for a token is added to `microseconds`.
 
     Writes `scores.json`; `bits.parquet`, the mean bits of each 1,000 tokens by model; `samples.parquet`
-    (`temperature`, `prompt`, `text`); `layers.parquet`; `proof.npy`, probabilities of the next token, float32
-    (sequences, vocabulary), that an exported model must reproduce.
+    (`temperature`, `seed`, `tokens`, `prompt`, `text`); `layers.parquet`; `proof.npy`, probabilities of the next token,
+    float32 (sequences, vocabulary), that an exported model must reproduce.
 
     Raises:
         RequestError: the prompt contains no token.
@@ -147,7 +147,10 @@ def bits(part: str, outcomes: Outcomes) -> pd.DataFrame:
 
 
 def samples(writer: Writer, data: Prepared, settings: Evaluate) -> pd.DataFrame:
-    """Return a generated text at each temperature: `temperature`, `prompt`, `text` including the prompt."""
+    """Return a generated text at each temperature: `temperature`, `seed`, `tokens`, `prompt`, `text` with the prompt.
+
+    `tokens` is the number of generated ones.
+    """
     prompt = tf.constant(settings.prompt) if settings.prompt else writer.decode(tf.constant(beginning(data)))
     if not tf.size(writer.encode(prompt)):
         raise RequestError(
@@ -160,7 +163,8 @@ def samples(writer: Writer, data: Prepared, settings: Evaluate) -> pd.DataFrame:
 
     compiled = tf.function(generate)
     texts = [compiled(tf.constant(temperature)).numpy().decode() for temperature in settings.temperatures]
-    return pd.DataFrame({"temperature": settings.temperatures, "prompt": prompt.numpy().decode(), "text": texts})
+    drawn = {"temperature": settings.temperatures, "seed": settings.seed, "tokens": settings.sample}
+    return pd.DataFrame({**drawn, "prompt": prompt.numpy().decode(), "text": texts})
 
 
 def beginning(data: Prepared) -> TokenIds:

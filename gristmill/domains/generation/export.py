@@ -7,17 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.generation import dataset, serving
-from gristmill.domains.generation.dataset import Layout
+from gristmill.domains.generation.dataset import PARTS, Layout
 from gristmill.domains.generation.predictions import parity_sequences
 from gristmill.domains.generation.settings import Export
 from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
-from gristmill.export import bundle
+from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
-from gristmill.runs.scores import write_exported
+from gristmill.export.sample import Sample
+from gristmill.runs.scores import MODEL, Scores, write_exported
 from gristmill.training import saved_network
-from gristmill.util.table_io import write_document
+from gristmill.util.table_io import read_table, write_document
 
+_MAX_SAMPLE_TOKENS = 20  # of the sample request
 _FORMAT = "saved_model"  # the only format that can contain a tokenizer
 _SIGNATURES = {
     "serving_default": "prompt, length (tokens), temperature (0: most probable token), top_k (0: all), top_p (1: all) "
@@ -32,7 +34,8 @@ _SIGNATURES = {
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
     """Write network, tokenizer and sampling as one SavedModel, and check that it reproduces the scored predictions.
 
-    Writes `saved_model/`, `signature.json` and `scores.json`, with the parity difference.
+    Writes `saved_model/`, `signature.json`, `scores.json` with the parity difference, the export kit, and the model
+    card.
 
     Raises:
         ParityError: the reloaded model's predictions differ.
@@ -46,9 +49,52 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         check_same_as_scored(predicted, scored, export.tolerance)
         serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORMAT].path)
         write_document(out / "signature.json", signature(data.layout, tokenizer))  # read when the model is loaded
-        parity = check_parity(reload, out, ["next_token"], sequences, scored, export.tolerance)
+        parity = check_parity(
+            reload, out, ["next_token"], sequences, scored, export.tolerance, sample=sample_of(evaluate)
+        )
     write_exported(out, evaluate, parity=parity)
+    model_card.write(out, facts(data.layout, network.count_params(), evaluate), train)
     return {"formats": 1, "parity_sequences": len(sequences)}
+
+
+def sample_of(evaluate: Path) -> Sample:
+    """Return a request for the beginning of the first text that evaluate has generated."""
+    drawn = read_table(evaluate / "samples.parquet").iloc[0]
+    numbers = {
+        "length": np.int32(min(drawn["tokens"], _MAX_SAMPLE_TOKENS)),
+        "temperature": np.float32(drawn["temperature"]),
+        "top_k": np.int32(0),
+        "top_p": np.float32(1),
+        "seed": np.int64(drawn["seed"]),
+    }
+    inputs = {"prompt": np.array([drawn["prompt"]], object), **{name: np.asarray(one) for name, one in numbers.items()}}
+    return Sample({"serving_default": inputs}, np.array([drawn["text"]], object), by_row=False)
+
+
+def facts(layout: Layout, parameters: int, evaluate: Path) -> model_card.Facts:
+    """Return the facts of the model card."""
+    scores, bits = Scores.read(evaluate), read_table(evaluate / "bits.parquet", part="test")[MODEL].to_numpy()
+    whole = bits[:-1]  # the last row has fewer tokens than the others
+    in_bits = scores.metric.startswith("bits") and len(whole) > 0
+    return model_card.Facts(
+        title=f"Continuation of texts, {layout.level} by {layout.level}",
+        task="text-generation",
+        use=f"Continues a prompt by {layout.level}s that it draws from its vocabulary of {layout.vocabulary:,}.",
+        parameters=parameters,
+        data=["The parts follow each other in the text."],
+        parts={
+            part: {"tokens": f"{layout.tokens[part]:,}", "characters": f"{layout.characters[part]:,}"}
+            for part in PARTS
+            if layout.tokens[part]
+        },
+        limits=[
+            f"It sees up to {layout.length:,} {layout.level}s before the next one.",
+            "It imitates the style of the training set. What it writes is not true, and may repeat that text.",
+        ],
+        losses=whole * (scores.headline.model / whole.mean())
+        if in_bits
+        else np.empty(0),  # in the unit of the headline
+    )
 
 
 def signature(layout: Layout, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -8,17 +8,21 @@ import keras
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.tabular import dataset, serving
-from gristmill.domains.tabular.dataset import Inputs, Layout, Prepared, Values
+from gristmill.domains.tabular.dataset import PARTS, Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
-from gristmill.export import bundle
+from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.export.formats import FORMATS
+from gristmill.export.sample import Sample, pick_rows
 from gristmill.runs.scores import MODEL, write_exported
+from gristmill.settings.messages import format_numbers
 from gristmill.training import saved_network
+from gristmill.training.named_arrays import split_arrays
 from gristmill.training.saved_network import BATCH_ROWS
 from gristmill.util.table_io import read_table, write_document
 
@@ -37,7 +41,8 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 
     Each must also repeat the network's predictions of rows with empty and unknown cells.
 
-    Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference).
+    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference), the export kit
+    and the model card.
 
     Raises:
         ParityError: the predictions of a reloaded model differ.
@@ -56,9 +61,13 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         expected = expected.reshape(len(expected), -1)
         compared = np.concatenate([inputs, unusual])
         decide = decision.labels if data.layout.classes else None
-        difference = check_parity(reload, out, export.formats, compared, expected, tolerance, decide)
+        rows = pick_rows(inputs)
+        given = dict(zip(data.layout.inputs_by_role, split_arrays(inputs[rows]).values(), strict=True))
+        sample = Sample({"serving_default": given}, expected[rows])
+        difference = check_parity(reload, out, export.formats, compared, expected, tolerance, decide, sample)
     write_document(out / "signature.json", signature(data.layout, export) | decision.as_json())
     write_exported(out, evaluate, parity=difference)
+    model_card.write(out, facts(data, network, evaluate), train)
     return {"formats": len(export.formats), "parity_rows": len(inputs)}
 
 
@@ -83,6 +92,36 @@ def write_formats(
         serving.write(network, classes, decision, out / FORMATS["saved_model"].path)
         formats = [form for form in formats if form != "saved_model"]
     export_network(network, formats, out)
+
+
+def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Facts:
+    """Return the facts of the model card."""
+    layout = data.layout
+    inputs = [f"{role}: {', '.join(f'`{name}`' for name in names)}" for role, names in layout.inputs_by_role.items()]
+    use = f"Predicts `{layout.target}` of a row from its {'; '.join(inputs)}."
+    notes = []
+    if layout.ordered:
+        notes.append("Rows are in the order of time; later ones validate and test.")
+    if layout.group:
+        notes.append(f"Rows with the same `{layout.group}` are in one part.")
+    limits = ["An unknown category counts as any other unknown one, and an empty number as the median."]
+    if layout.classes:
+        task, size = "tabular-classification", network.count_params()
+        return class_facts(
+            data.labelled, evaluate, noun="rows", task=task, use=use, parameters=size, notes=notes, limits=limits
+        )
+    trained, truth = data.truth[data.at("train")], data.truth[data.at("test")]
+    low, high = format_numbers([trained.min(), trained.max()])
+    return model_card.Facts(
+        title=f"Prediction of {layout.target}",
+        task="tabular-regression",
+        use=use,
+        parameters=network.count_params(),
+        data=notes,
+        parts={part: {"rows": f"{len(rows):,}"} for part in PARTS if len(rows := data.at(part))},
+        limits=[*limits, f"In the training set, `{layout.target}` is between {low} and {high}."],
+        losses=np.abs(scored_on_test(data, evaluate) - truth),
+    )
 
 
 def scored_on_test(data: Prepared, evaluate: Path) -> Values:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.common.few_examples import evenly_spaced
@@ -15,9 +16,10 @@ from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.tokenizer import NEEDS
-from gristmill.export import bundle
+from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
+from gristmill.export.sample import Sample, pick_rows
 from gristmill.runs.scores import write_exported
 from gristmill.util.table_io import write_document
 
@@ -34,8 +36,9 @@ _SIGNATURE = (
 def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
     """Write the networks and their tokenizers as one SavedModel, and check that it reproduces the scored predictions.
 
-    Writes `saved_model/`, `signature.json`, `scores.json` with the parity difference and, for a network with an
-    embedding, `vecs.tsv` and `meta.tsv`. The reloaded model is given the raw texts of `ingest`.
+    Writes `saved_model/`, `signature.json`, `scores.json` with the parity difference, the export kit, the model card
+    and, for a network with an embedding, `vecs.tsv` and `meta.tsv`. The reloaded model is given the raw texts of
+    `ingest`.
 
     Raises:
         ParityError: the reloaded model's predictions differ.
@@ -50,11 +53,30 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         serving.write(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
         described = signature(classifier, data.classes) | decision.as_json()
         write_document(out / "signature.json", described)  # read when the model is loaded
-        parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance, decision.labels)
+        texts = texts[rows]
+        few = pick_rows(texts)
+        sample = Sample({"serving_default": {"text": texts[few]}}, scored[few])
+        parity = check_parity(reload, out, [FORMAT], texts, scored, export.tolerance, decision.labels, sample)
     write_exported(out, evaluate, parity=parity)
     for name in _PROJECTOR_FILES:
         if (evaluate / name).exists():
             shutil.copyfile(evaluate / name, out / name)
+    level, length = described["level"], described["length"]
+    facts = class_facts(
+        data,
+        evaluate,
+        noun="texts",
+        task="text-classification",
+        use="Classifies texts.",
+        parameters=classifier.parameters,
+        notes=[],
+        limits=[
+            f"It reads up to {length:,} {level}s of a text.",
+            "It was trained on the words of the training set; `known` in the answer counts the known ones of a text. "
+            "A prediction without any means nothing.",
+        ],
+    )
+    model_card.write(out, facts, train)
     return {"formats": 1, "parity_texts": len(rows)}
 
 

@@ -1,5 +1,6 @@
 """Export: write the tested network as a bundle, and verify its predictions in a fresh process."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import AFTER_THE_END, FORECAST, Prepared
+from gristmill.domains.timeseries.dataset import AFTER_THE_END, FORECAST, PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
@@ -18,10 +19,12 @@ from gristmill.domains.timeseries.forecasts import (
 )
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE, restored, with_quantiles
 from gristmill.domains.timeseries.settings import Export
-from gristmill.export import bundle
+from gristmill.errors import count_of
+from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
+from gristmill.export.sample import Sample, pick_rows
 from gristmill.keys import digest_of_file
-from gristmill.runs.scores import MODEL, write_exported
+from gristmill.runs.scores import FILE, MODEL, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
@@ -33,8 +36,9 @@ def export(
 ) -> dict[str, int]:
     """Write the network in each format, and check that each format repeats the scored predictions.
 
-    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, if known
-    columns do not prevent it, `forecast.parquet`: the forecast of the first series after the end of the data. A network
+    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference), the export kit,
+    the model card and, if known columns do not prevent it, `forecast.parquet`: the forecast of the first series after
+    the end of the data. A network
     without quantiles gets those that evaluate calibrated. A refit network is exported with the scores and the
     calibration of the tested network; it is compared with its own predictions.
 
@@ -58,9 +62,10 @@ def export(
         if refit is None:
             outputs = split_exported(predicted, levels, len(data.layout.targets))
             _check_scored(*outputs, levels, evaluate, tolerance)
-        difference = check_parity(
-            reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
-        )
+        histories, expected = data.histories(starts), predicted.astype(np.float32)
+        rows = pick_rows(histories)
+        sample = Sample({"serving_default": {"history": histories[rows]}}, expected[rows])
+        difference = check_parity(reload, out, export.formats, histories, expected, tolerance, sample=sample)
     if (preprocess / AFTER_THE_END).exists():
         after = read_table(preprocess / AFTER_THE_END)
         write_table(out / FORECAST, forecast_after_the_end(network, data.only(slice(0, 1)), levels, after))
@@ -69,6 +74,12 @@ def export(
     write_document(out / "signature.json", told)
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
+    losses = np.empty(0)
+    if refit is None and len(starts) == len(data.origins("test")):
+        points, _ = split_exported(predicted, levels, len(data.layout.targets))
+        losses = np.abs(points - data.targets(starts)).mean(axis=(1, 2))
+    known = facts(data, network.count_params(), past, levels, losses, evaluate, refit is not None)
+    model_card.write(out, known, exported)
     return {"formats": len(export.formats), "parity_windows": len(starts)}
 
 
@@ -145,3 +156,59 @@ def signature(
         "quantiles": levels,
         "formats": list(settings.formats),
     }
+
+
+def facts(
+    data: Prepared,
+    parameters: int,
+    past: int,
+    levels: list[float] | None,
+    losses: Array,
+    evaluate: Path,
+    refit: bool,
+) -> model_card.Facts:
+    """Return the facts of the model card; `losses` are the absolute errors of the windows of the test set."""
+    layout, horizon = data.layout, data.layout.horizon
+    targets = ", ".join(layout.targets)
+    columns = [f"Further inputs: {', '.join(layout.inputs)}."] if layout.inputs else []
+    if layout.known:
+        columns.append(f"Columns that must be known {horizon} steps ahead: {', '.join(layout.known)}.")
+    if refit:
+        columns.append("After the test, the model was trained again on all data; the scores are those before that.")
+    tested = read_document(evaluate / FILE)["model"]["test"]
+    intervals = []
+    if levels and tested.get("coverage") is not None:
+        intervals = [
+            f"Each forecast has quantiles. {levels[-1] - levels[0]:.0%} of the values should be between the quantiles "
+            f"{levels[0]:g} and {levels[-1]:g}; on the test set, {tested['coverage']:.1%} were."
+        ]
+    return model_card.Facts(
+        title=f"Forecast of {targets}",
+        task="time-series-forecasting",
+        use=f"Forecasts the next {horizon} values of {targets} from the last {layout.history}, at the frequency "
+        f"`{layout.frequency}`.",
+        parameters=parameters,
+        data=[
+            f"{count_of(len(data.ids), 'series')} with {len(data.times):,} observations.",
+            *columns,
+            "The parts follow each other in time.",
+        ],
+        parts=dict(_parts(data)),
+        limits=[
+            f"It needs at least {past} values at the same frequency, without gaps, and forecasts {horizon} steps.",
+            "Forecasts assume that the series continues to behave as in the training set.",
+        ],
+        intervals=intervals,
+        losses=losses,
+        block=horizon,
+    )
+
+
+def _parts(data: Prepared) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the number of observations of each part that is not empty, and its first and last time."""
+    for part in PARTS:
+        begin, end = data.part(part)[np.diff(data.part(part))[:, 0] > 0].T
+        if len(begin):
+            first, last = data.times[begin].min(), data.times[end - 1].max()
+            from_to = {"from": str(first).removesuffix(" 00:00:00"), "to": str(last).removesuffix(" 00:00:00")}
+            yield part, {"observations": f"{(end - begin).sum():,}"} | from_to

@@ -6,16 +6,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, scored_probabilities
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
-from gristmill.domains.vision.dataset import Layout, Prepared
+from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
 from gristmill.domains.vision.settings import Export
-from gristmill.export import bundle
+from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network, predict_in_blocks
 from gristmill.export.formats import FORMATS
+from gristmill.export.sample import Sample, pick_rows
 from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import write_document
@@ -36,7 +39,8 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     """Write the network in each format, and check that each format reproduces the scored predictions.
 
     Writes the requested formats (`saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite`,
-    `model.onnx`), `signature.json`, and `scores.json` with the parity difference and scores of the quantised network.
+    `model.onnx`), `signature.json`, `scores.json` with the parity difference and scores of the quantised network, the
+    export kit, and the model card.
 
     Raises:
         ParityError: the predictions of a reloaded model differ.
@@ -51,10 +55,12 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
         write_formats(network, layout, decision, export.formats, out)
         checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
-        parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels)
+        sample = sample_of(pixels, scored_rows)
+        parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels, sample)
     quantized = {QUANTIZED: quantized_scores(out, data, scored, decision)} if "lite" in export.formats else {}
     write_document(out / "signature.json", signature(layout, export.formats) | decision.as_json())
     write_exported(out, evaluate, parity=parity, **quantized)
+    model_card.write(out, facts(data, network, evaluate, export.formats), train)
     return {"formats": len(export.formats), "parity_images": len(pixels)}
 
 
@@ -64,6 +70,30 @@ def write_formats(network: keras.Model, layout: Layout, decision: Decision, form
         serving.write(network, layout, decision, out / FORMATS["saved_model"].path)
     others = [form for form in formats if form != "saved_model"]
     export_network(network, [*others, QUANTIZED] if "lite" in formats else others, out)
+
+
+def facts(data: Prepared, network: keras.Model, evaluate: Path, formats: Sequence[str]) -> model_card.Facts:
+    """Return the facts of the model card."""
+    layout = data.layout
+    size = f"{layout.width} x {layout.height} pixels"
+    files = "`signatures` in `signature.json` says which image files must be converted before they are sent."
+    return class_facts(
+        data,
+        evaluate,
+        noun="images",
+        task="image-classification",
+        use=f"Classifies {'grey' if layout.channels == 1 else 'RGB'} images of {size}.",
+        parameters=network.count_params(),
+        notes=[f"Photos were resized to {size} (`{layout.fit}`)."],
+        limits=[files if "saved_model" in formats else f"Images must be resized to {size} before."],
+    )
+
+
+def sample_of(pixels: Pixels, scored: Probabilities) -> Sample:
+    """Return a sample of images as PNG files and, for the warm-up, as pixels too."""
+    rows = pick_rows(pixels)
+    files = np.array([tf.io.encode_png(image).numpy() for image in pixels[rows]], object)
+    return Sample({"serving_bytes": {"encoded": files}, "serving_default": {"image": pixels[rows]}}, scored[rows])
 
 
 def quantized_scores(out: Path, data: Prepared, scored: Probabilities, decision: Decision) -> dict[str, float]:

@@ -210,6 +210,10 @@ CLOSURES = {
         "gristmill.export",
         "gristmill.export.bundle",
         "gristmill.export.formats",
+        "gristmill.export.kit",
+        "gristmill.export.model_card",
+        "gristmill.export.sample",
+        "gristmill.export.warmup",
         "gristmill.keys",
         "gristmill.runs",
         "gristmill.runs.scores",
@@ -218,6 +222,7 @@ CLOSURES = {
         "gristmill.training.named_arrays",
         "gristmill.training.saved_network",
         "gristmill.training.tf_disk_errors",
+        "gristmill.util.block_bootstrap",  # intervals of scores in the model card
         "gristmill.util.extras",
         "gristmill.util.gc_freeze",
         "gristmill.util.npy_header",

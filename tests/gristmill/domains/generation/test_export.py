@@ -17,7 +17,7 @@ from gristmill.domains.generation.settings import Export, Preprocess
 from gristmill.errors import ParityError, RequestError
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_writers import EVALUATE, LENGTH, Folders, run
-from helpers.support import heard, said
+from helpers.support import KIT, heard, said
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_writers"]
 
@@ -51,7 +51,7 @@ def served(bundle: Path, prompts: list[str], **numbers: Any) -> list[str]:
 
 
 def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path, written: Folders) -> None:
-    assert {path.name for path in characters.iterdir()} == {"saved_model", "scores.json", "signature.json"}
+    assert {path.name for path in characters.iterdir()} == {"saved_model", "scores.json", "signature.json", *KIT}
     scores = read_document(characters / "scores.json")
     assert 0 <= scores.pop("parity") <= 1e-4
     assert scores == read_document(written["evaluate"] / "scores.json")

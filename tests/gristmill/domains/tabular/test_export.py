@@ -21,6 +21,7 @@ from gristmill.export.formats import LABELLED
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.support import KIT
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -48,7 +49,7 @@ def attempt(line: Folders, tmp_path: Path, parity_here: None) -> Attempt:
 
 def test_a_bundle_says_what_its_model_takes_and_gives(mixed: Folders) -> None:
     names = {path.name for path in mixed["export"].iterdir()}
-    assert names == {"model.keras", "saved_model", "scores.json", "signature.json"}
+    assert names == {"model.keras", "saved_model", "scores.json", "signature.json", *KIT}
     signature = read_document(mixed["export"] / "signature.json")
     numbers, categories = signature["inputs"]["numbers"], signature["inputs"]["categories"]
     assert (numbers["dtype"], numbers["shape"]) == ("float32", [None, 2])

@@ -31,7 +31,7 @@ from helpers.small_judged_texts import (
     run_to_evaluate,
     texts_of,
 )
-from helpers.support import here, reload_here
+from helpers.support import KIT, here
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_judged_texts"]
 
@@ -65,6 +65,7 @@ def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bun
         "signature.json",
         "vecs.tsv",
         "meta.tsv",
+        *KIT,
     }
     assert (bundled["export"] / "vecs.tsv").read_text() == "of vecs.tsv\n"
     told = read_document(bundled["export"] / "signature.json")
@@ -126,7 +127,7 @@ def test_a_network_without_an_embedding_has_nothing_to_project(judged: Folders, 
 
     exported(judged | {"evaluate": bare}, out)
 
-    assert {path.name for path in out.iterdir()} == {"saved_model", "scores.json", "signature.json"}
+    assert {path.name for path in out.iterdir()} == {"saved_model", "scores.json", "signature.json", *KIT}
 
 
 def test_probabilities_that_are_not_the_networks_are_refused(attempt: Attempt, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crooked(folder: Path, formats: Iterable[str], scratch: Path) -> None:
-        reload_here(folder, formats, scratch)
+        bundle.reproduce(folder, formats, scratch)
         np.save(scratch / "labelled.npy", np.roll(np.load(scratch / "labelled.npy"), 1, axis=0))
 
     monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))

@@ -21,7 +21,7 @@ from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_runs import CUT, Folders, assembled, run_stages, with_bundle, with_refit
-from helpers.support import here, reload_here
+from helpers.support import KIT, here
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
 
@@ -68,6 +68,7 @@ def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Fold
         "saved_model",
         "scores.json",
         "signature.json",
+        *KIT,
     }
     assert read_document(exported["export"] / "signature.json") == {
         "input": {
@@ -181,7 +182,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
     attempt: Tampered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crooked(exported: Path, formats: Iterable[str], folder: Path) -> None:
-        reload_here(exported, formats, folder)
+        bundle.reproduce(exported, formats, folder)
         made = np.load(folder / "keras.npy")
         np.save(folder / "keras.npy", made + 1)
 

@@ -16,7 +16,7 @@ from gristmill.export import bundle
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_classifier import CLASSES, Folders
-from helpers.support import here, reload_here
+from helpers.support import CARD, KIT, here
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_classifier"]
 
@@ -50,6 +50,7 @@ def test_a_bundle_holds_every_format_the_signature_and_the_scores(bundled: Folde
         "saved_model",
         "scores.json",
         "signature.json",
+        *KIT,
     }
     told = read_document(bundled["export"] / "signature.json")
     signatures = told.pop("signatures")
@@ -118,7 +119,7 @@ def test_a_quantised_file_is_smaller(bundled: Folders) -> None:
 def test_only_what_is_asked_for_is_written(attempt: Attempt) -> None:
     out = attempt()
 
-    assert {path.name for path in out.iterdir()} == {"model.keras", "scores.json", "signature.json"}
+    assert {path.name for path in out.iterdir()} == {"model.keras", "scores.json", "signature.json", CARD}
     assert "signatures" not in read_document(out / "signature.json")
     assert "lite_quantized" not in read_document(out / "scores.json")
 
@@ -149,7 +150,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
     attempt: Attempt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crooked(exported: Path, formats: Iterable[str], folder: Path) -> None:
-        reload_here(exported, formats, folder)
+        bundle.reproduce(exported, formats, folder)
         made = np.load(folder / "keras.npy")
         np.save(folder / "keras.npy", np.roll(made, 1, axis=0))
 

@@ -1,0 +1,67 @@
+"""Facts of a classifier for its model card."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset, count_by_class
+from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.export.model_card import Facts
+from gristmill.runs.scores import FILE
+from gristmill.util.table_io import read_document
+
+_MAX_CLASSES = 12  # in a title or a table
+
+
+def class_facts(
+    data: LabelledDataset,
+    evaluate: Path,
+    *,
+    noun: str,
+    task: str,
+    use: str,
+    parameters: int,
+    notes: Sequence[str],
+    limits: Sequence[str],
+) -> Facts:
+    """Return the facts of a classifier of examples called `noun`, with notes on its data and limits of its domain."""
+    classes, counts = data.classes, {}
+    for part in PARTS:
+        if len(rows := data.rows(part)):
+            by_class = count_by_class(rows, classes) if len(classes) <= _MAX_CLASSES else {}
+            counts[part] = {noun: f"{len(rows):,}"} | {name: f"{count:,}" for name, count in by_class.items()}
+    return Facts(
+        title=f"Classifier of {noun}: {_listed(classes)}",
+        task=task,
+        use=f"{use} The classes are {_listed(classes)}.",
+        parameters=parameters,
+        data=[*notes, f"Number of {noun} in each part{', and in each class' * (len(classes) <= _MAX_CLASSES)}:"],
+        parts=counts,
+        limits=[f"It gives one of the {len(classes)} classes to everything, also to what belongs to none.", *limits],
+        intervals=[*_decision(Decision.read(evaluate), classes, evaluate)],
+        losses=1 - misclassified(read_predictions(evaluate, "test")),
+    )
+
+
+def _listed(classes: Sequence[str]) -> str:
+    """Return the names of the classes, or their number and the first ones."""
+    if len(classes) <= _MAX_CLASSES:
+        return ", ".join(classes)
+    return f"{', '.join(classes[:3])} and {len(classes) - 3} others"
+
+
+def _decision(decision: Decision, classes: Sequence[str], evaluate: Path) -> list[str]:
+    """Return sentences on how probabilities decide."""
+    sentences = []
+    if decision.threshold is not None:
+        sentences.append(f"The label is {classes[1]} if its probability is above {decision.threshold:.4g}.")
+    if decision.coverage is not None:
+        measured = read_document(evaluate / FILE)["model"]["test"].get("coverage")
+        found = "" if measured is None or np.isnan(measured) else f"; on the test set, {measured:.1%} did"
+        sentences.append(
+            "All classes whose probability reaches `decision.set_limits` of `signature.json` form a set. "
+            f"{decision.coverage:.0%} of the sets should contain the true class{found}."
+        )
+    return sentences
