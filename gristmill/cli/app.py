@@ -223,7 +223,7 @@ def help(  # noqa: A001 - the name of the command
 for _command in (
     *(init.init, schema.schema, check.check),
     *(ls, plan, run.run, show, runs, run.compare, run.report, sweep),
-    *(models.predict, models.generate, monitor.monitor, monitor.truth),
+    *(models.predict, models.generate, models.export, monitor.monitor, monitor.truth),
     *(retrain, models.models, versions.diff, models.promote, models.rollback),
     *(operations.schedule, operations.deploy, operations.updated),
     *(upkeep.verify, upkeep.gc, upkeep.doctor, help),

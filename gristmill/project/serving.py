@@ -168,6 +168,21 @@ class Models:
         generate = domain_module(domain, "generate").generate
         return cast("Iterator[str]", generate(export=export, prompt=prompt, **options))
 
+    def export(self, name: str, to: str | Path, version: int | None = None) -> Path:
+        """Copy the SavedModel of the champion, or of a version, to the folder `to/<number>`, and return that folder.
+
+        This is the form that TensorFlow Serving watches. A folder that already holds this model is not changed.
+        """
+        from gristmill.registry.numbered_folder import copy_saved_model
+
+        self._pull(name)
+        found = self.registry.champion(name) if version is None else self.registry.version(name, version)
+        if found is None:
+            raise RequestError(
+                f"pipeline {name!r} has no champion, whose number the folder gets. Run: gristmill promote {name}."
+            )
+        return copy_saved_model(self.registry, found, Path(to))
+
     def monitor(self, name: str) -> "pd.DataFrame":
         """Return how good a pipeline's logged predictions were: `by`, `group`, `predicted`, `scored`, score, coverage.
 

@@ -29,7 +29,7 @@ NOT_RUN = {
     "prefect server start": "goes on until it is interrupted; tests/test_deployed.py starts one",
     "prefect worker start": "goes on until it is interrupted; tests/test_deployed.py starts one",
     "gristmill doctor --notify": "sends a message; test_message_receiver.py does",
-    "curl": "needs a server at a known address; `gristmill updated` emits the same event",
+    "curl": "needs a server at a known address; the pages do the same by `gristmill updated` and in Python",
     "docker run": "needs Docker; tests/helpers/rest.py answers in its place",
     "psql": "needs a Postgres server",
     "export PREFECT_SERVER_DATABASE_CONNECTION_URL": "needs a Postgres server",

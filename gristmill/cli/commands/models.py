@@ -1,4 +1,4 @@
-"""The commands on a pipeline's models: `models`, `promote`, `rollback`, `predict`, `generate`."""
+"""The commands on a pipeline's models: `models`, `promote`, `rollback`, `predict`, `generate`, `export`."""
 
 import itertools
 import json
@@ -157,6 +157,23 @@ def generate(
         pieces = Project.open().generate(name, prompt, version, **options)
         first = [*itertools.islice(pieces, 1)]  # loads the model
     output.show_text(itertools.chain(first, pieces))
+
+
+def export(
+    name: Name,
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FOLDER", help="Folder that TensorFlow Serving watches for this model.")
+    ],
+    version: ByVersion = None,
+) -> None:
+    """Copy the champion's SavedModel to FOLDER/NUMBER, the form that TensorFlow Serving loads.
+
+    The number is that of the version. The folder appears when it is complete. If it already holds this model, it is not
+    changed.
+    """
+    with progress_bar.working("bundle", "reading"):
+        folder = Project.open().export(name, to, version)
+    typer.echo(f"{name}: v{folder.name} is in {folder}")
 
 
 def _show(promotion: Promotion) -> None:
