@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.commands import check, init, models, monitor, operations, run, schema, upkeep, versions
+from gristmill.cli.commands import check, init, models, monitor, operations, run, schema, serve, upkeep, versions
 from gristmill.cli.help import GROUPS, examples_text, group_of, summary_of
 from gristmill.cli.options import AsOf, Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
@@ -223,7 +223,7 @@ def help(  # noqa: A001 - the name of the command
 for _command in (
     *(init.init, schema.schema, check.check),
     *(ls, plan, run.run, show, runs, run.compare, run.report, sweep),
-    *(models.predict, models.generate, models.export, monitor.monitor, monitor.truth),
+    *(models.predict, models.generate, serve.serve, models.export, monitor.monitor, monitor.truth),
     *(retrain, models.models, versions.diff, models.promote, models.rollback),
     *(operations.schedule, operations.deploy, operations.updated),
     *(upkeep.verify, upkeep.gc, upkeep.doctor, help),

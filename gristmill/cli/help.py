@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "gristmill predict flats --input new.csv --explain --output explained.csv",
         ),
         "generate": ('gristmill generate sonnets --prompt "Shall I" --length 200',),
+        "serve": ("gristmill serve shop", "gristmill serve shop birds --host 0.0.0.0 --port 80"),
         "export": ("gristmill export shop --to models/shop",),
         "monitor": ("gristmill monitor shop",),
         "truth": ("gristmill truth offers --file sold.csv",),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 from zipfile import is_zipfile
 
 from gristmill.util.extras import require_extra
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 Predictor = Callable[["Array"], "Array"]
+Outputs = Callable[["Array"], dict[str, "Array"]]  # from raw inputs to the outputs of a model, by name
 
 _LITE, _ONNX = ("export.formats: 'lite'", "lite"), ("export.formats: 'onnx'", "onnx")
 
@@ -46,18 +48,18 @@ def load_saved_model(path: Path, signature: str = "serving_default") -> Predicto
 
     The signature `serving_bytes` gets each image, uint8, encoded as a PNG.
     """
-    outputs = _saved_model(path, signature)
-    return lambda inputs: next(one for one in outputs(inputs).values() if one.dtype.is_floating).numpy()
+    outputs = outputs_of(open_saved_model(path), signature)
+    return lambda inputs: next(one for one in outputs(inputs).values() if one.dtype.kind == "f")
 
 
 def load_labelled(path: Path) -> Predictor:
     """Return the predictor of a classifier's probabilities, followed by the position of its label, or -1."""
-    outputs = _saved_model(path, "serving_default")
+    outputs = outputs_of(open_saved_model(path), "serving_default")
 
     def predict(inputs: "Array") -> "Array":
         import numpy as np
 
-        made = {name: output.numpy() for name, output in outputs(inputs).items()}
+        made = outputs(inputs)
         is_label = made["classes"] == made["label"][:, np.newaxis]
         labels = np.where(is_label.any(axis=1), is_label.argmax(axis=1), -1)
         return np.column_stack([made["probabilities"], labels.astype(np.float32)])
@@ -65,21 +67,47 @@ def load_labelled(path: Path) -> Predictor:
     return predict
 
 
-def _saved_model(path: Path, signature: str) -> Callable[["Array"], dict[str, Any]]:
-    """Return the function from raw inputs to the tensors of a signature, by name."""
-    import tensorflow as tf
+def load_known_tokens(path: Path) -> Predictor:
+    """Return the predictor of a text classifier's probabilities, followed by the number of known tokens."""
+    outputs = outputs_of(open_saved_model(path), "serving_default")
 
-    from gristmill.training.saved_network import as_tensors
+    def predict(inputs: "Array") -> "Array":
+        import numpy as np
 
-    loaded = tf.saved_model.load(path)
-
-    def predict(inputs: "Array") -> Any:
-        encoded = signature == "serving_bytes"
-        given = tf.stack([tf.io.encode_png(image) for image in inputs]) if encoded else as_tensors(inputs)
-        call = loaded.signatures[signature]
-        return call(**given) if isinstance(given, dict) else call(given)
+        made = outputs(inputs)
+        return np.column_stack([made["probabilities"].astype(np.float64), made["known"]])
 
     return predict
+
+
+def open_saved_model(path: Path) -> Any:
+    """Return a SavedModel as TensorFlow loads it: the same object for the same path while one is in use."""
+    import tensorflow as tf
+
+    loaded = _open.get(path)
+    if loaded is None:
+        loaded = _open[path] = tf.saved_model.load(path)
+    return loaded
+
+
+def outputs_of(loaded: Any, signature: str) -> Outputs:
+    """Return the function from raw inputs to the outputs of a signature of a loaded SavedModel, by name."""
+
+    def call(inputs: "Array") -> dict[str, "Array"]:
+        import tensorflow as tf
+
+        from gristmill.training.saved_network import as_tensors
+
+        pixels = signature == "serving_bytes" and inputs.dtype.kind == "u"
+        given = tf.stack([tf.io.encode_png(image) for image in inputs]) if pixels else as_tensors(inputs)
+        function = loaded.signatures[signature]
+        made = function(**given) if isinstance(given, dict) else function(given)
+        return {name: output.numpy() for name, output in made.items()}
+
+    return call
+
+
+_open: WeakValueDictionary[Path, Any] = WeakValueDictionary()
 
 
 def write_keras(network: "keras.Model", path: Path) -> None:
@@ -146,9 +174,11 @@ def load_onnx(path: Path) -> Predictor:
 
 
 LABELLED = "labelled"  # a SavedModel with its label
+KNOWN_TOKENS = "known_tokens"  # a SavedModel of texts with the number of known tokens
 FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, load_saved_model),
     LABELLED: Format("saved_model", write_saved_model, load_labelled),
+    KNOWN_TOKENS: Format("saved_model", write_saved_model, load_known_tokens),
     "serving_bytes": Format("saved_model", write_saved_model, partial(load_saved_model, signature="serving_bytes")),
     "next_token": Format("saved_model", write_saved_model, partial(load_saved_model, signature="probabilities")),
     "keras": Format("model.keras", write_keras, load_keras),

@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_LINE_ROWS = 10_000  # larger batches are written as Parquet at once
 _MAX_FILE_BYTES = 4 << 20  # if its own file is larger, a process rolls all files of lines
-_MAX_LINES = 500  # the same if it has so many lines
 _MAX_FILES = 64  # the same if there are more files
 _MONTH = timedelta(days=31)
 
@@ -224,10 +223,9 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 def _is_large(path: Path) -> bool:
     try:
-        content = path.read_bytes()
+        return path.stat().st_size > _MAX_FILE_BYTES
     except FileNotFoundError:
         return False
-    return len(content) > _MAX_FILE_BYTES or content.count(b"\n") >= _MAX_LINES
 
 
 def _changed(path: Path) -> float:

@@ -1,14 +1,17 @@
 """Predict with a model that serves: from files, one text or the pipeline's source; log what is monitored."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from gristmill.config.catalogue import Catalogue, restore_settings
 from gristmill.config.tables import domain_module
 from gristmill.errors import CorruptArtifact, DataError, RequestError
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
 from gristmill.project.monitoring import log_answer
 from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
@@ -24,30 +27,73 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Predictor:
-    """A version or the model of a run, with the settings of its run and the options of one call."""
+Options = Mapping[str, int | str | Path]
 
-    def __init__(
-        self, catalogue: Catalogue, served: Version | Record, export: Path, options: Mapping[str, int | str | Path]
-    ) -> None:
-        self._catalogue, self._served, self._export, self._options = catalogue, served, export, options
+
+class Predictor:
+    """A version or the model of a run, with the settings of its run."""
+
+    def __init__(self, catalogue: Catalogue, served: Version | Record, bundle: LoadedBundle) -> None:
+        self._catalogue, self._served, self._bundle = catalogue, served, bundle
         self._pipeline = catalogue.pipeline(served.pipeline)  # with the current settings
         self._tables = restore_settings(served.domain, served.settings)
-        self._domain = domain_module(served.domain, "predict")
-        self._suffixes: tuple[str, ...] | None = getattr(self._domain, "SUFFIXES", None)
-        self._parameters = inspect.signature(self._domain.predict).parameters
-        if unknown := sorted(options.keys() - self._parameters.keys()):
-            raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not have this option. Leave it out.")
+
+    @cached_property
+    def _domain(self) -> Any:
+        return domain_module(self._served.domain, "predict")
+
+    @cached_property
+    def _parameters(self) -> Collection[str]:
+        return inspect.signature(self._domain.predict).parameters.keys()
+
+    @property
+    def _suffixes(self) -> tuple[str, ...] | None:
+        return getattr(self._domain, "SUFFIXES", None)
+
+    @property
+    def ingest(self) -> Any:
+        """The table `ingest` of the model's run, a class of its domain."""
+        return self._tables["ingest"]
+
+    @property
+    def id_column(self) -> str | None:
+        """The column that identifies the rows of predictions that are logged, if there is one."""
+        return self._pipeline.monitor.id if self._pipeline.monitor else None
+
+    def predict(
+        self, place: str | None, options: Options = MappingProxyType({}), below: Path | None = None
+    ) -> "pd.DataFrame":
+        """Predict from a file or folder, from the text in the options, or from the pipeline's source.
+
+        Names of files in the answer are relative to the folder `below`, if one is given.
+
+        Raises:
+            RequestError: the domain does not have one of the options.
+        """
+        if unknown := sorted(options.keys() - self._parameters):
+            domain = self._served.domain
+            raise RequestError(f"--{unknown[0]}: a {domain} pipeline does not have this option. Leave it out.")
         if options.get("explain"):
-            self._options = {**options, "explain": self._preprocessed()}
-
-    def predict(self, place: str | None) -> "pd.DataFrame":
-        """Predict from a file or folder, from the text in the options, or from the pipeline's source."""
+            options = {**options, "explain": self._preprocessed()}
         if place:
-            return self._from_place(place)
-        return self._answer(self._tables["source"]) if "text" in self._options else self._from_source()
+            return self._from_place(place, options, below)
+        if "text" in options:
+            return self._answer(options, self._tables["source"])
+        return self._from_source(options)
 
-    def _from_place(self, place: str) -> "pd.DataFrame":
+    def log_tensors(self, body: bytes, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+        """Log the rows of a call of the SavedModel, if the pipeline is monitored.
+
+        Windows of time series are not logged: they have no times.
+
+        Raises:
+            StoreError: they cannot be logged, so they must not be answered.
+        """
+        if self._pipeline.monitor and (answer := getattr(self._domain, "answer_of_tensors", None)):
+            rows = answer(self._bundle, inputs, outputs)
+            log_answer(self._catalogue.store, self._pipeline, self._served, rows, text=body.decode(errors="replace"))
+
+    def _from_place(self, place: str, options: Options, below: Path | None) -> "pd.DataFrame":
         source, suffixes = self._tables["source"], self._suffixes
         if suffixes is None:
             source = reader_of(place, source, self._pipeline.name, getattr(self._domain, "PLAIN", False))
@@ -58,9 +104,9 @@ class Predictor:
             paths = (*paths, *known_data.code_files(self._catalogue, source, self._served))
         except DataError as error:  # here the request is wrong, not the pipeline's data
             raise RequestError(str(error)) from None
-        return self._answer(source, paths)
+        return self._answer(options, source, paths, below=below)
 
-    def _from_source(self) -> "pd.DataFrame":
+    def _from_source(self, options: Options) -> "pd.DataFrame":
         source, store = self._tables["source"], self._catalogue.store
         pipeline = known_data.with_ingest_of(self._pipeline, self._served, self._tables["ingest"])
         with TemporaryDirectory() as folder:
@@ -68,14 +114,14 @@ class Predictor:
                 code = known_data.code_files(self._catalogue, source, self._served)
                 paths = (*known_data.source_files(self._catalogue, pipeline, self._suffixes), *code)
                 if not hasattr(self._domain, "read_source"):
-                    return self._answer(source, paths)
+                    return self._answer(options, source, paths)
                 data = Path(folder)
                 ingest = pipeline.tables["ingest"]
-                self._domain.read_source(source=source, ingest=ingest, paths=paths, export=self._export, out=data)
+                self._domain.read_source(source=source, ingest=ingest, paths=paths, export=self._bundle.path, out=data)
                 check_lost_rows(self._catalogue, pipeline, data)
             except DataError as error:
                 data = known_data.last_good_data(store, pipeline, self._served, error)
-            return self._answer(source, ingested=data)
+            return self._answer(options, source, ingested=data)
 
     def _preprocessed(self) -> Path:
         """Return the folder of the data that the model was trained on."""
@@ -87,26 +133,34 @@ class Predictor:
                 f"out, or run again: gristmill run {self._pipeline.name}."
             ) from None
 
-    def _answer(self, source: Settings, paths: tuple[Path, ...] = (), ingested: Path | None = None) -> "pd.DataFrame":
+    def _answer(
+        self,
+        options: Options,
+        source: Settings,
+        paths: tuple[Path, ...] = (),
+        ingested: Path | None = None,
+        below: Path | None = None,
+    ) -> "pd.DataFrame":
         """Predict from files, ingested data or the text; if monitored, log the predictions before returning them."""
-        monitor = self._pipeline.monitor
         source = source.preparing_once() if isinstance(source, TableFiles) else source
         with TemporaryDirectory() as scratch:
             known = {
                 "source": source,
                 "ingest": known_data.refusing_unusable_rows(self._tables["ingest"]),
                 "preprocess": self._tables["preprocess"],
-                "export": self._export,
+                "bundle": self._bundle,
                 "scratch": Path(scratch),
-                "id_column": monitor.id if monitor else None,
+                "id_column": self.id_column,
             } | ({} if ingested is None else {"ingested": ingested})
             needed = {name: value for name, value in known.items() if name in self._parameters}
-            answer: pd.DataFrame = self._domain.predict(**needed, **self._options, paths=paths)
+            answer: pd.DataFrame = self._domain.predict(**needed, **options, paths=paths)
+        if below and "file" in answer:
+            answer["file"] = [Path(file).relative_to(below).as_posix() for file in answer["file"]]
         rows = rows_to_predict(source, paths) if PREDICTED in answer else None
         if rows is not None and "id" in answer and "id" in rows:
             answer["id"] = rows["id"]  # instead of the numbers of the rows
-        if monitor:
-            text = str(self._options["text"]) if "text" in self._options else None
+        if self._pipeline.monitor:
+            text = str(options["text"]) if "text" in options else None
             logged = answer.columns[: position_of_reasons(answer)]
             log_answer(self._catalogue.store, self._pipeline, self._served, answer[logged], paths, ingested, text)
         return answer if rows is None else with_columns(answer, rows)

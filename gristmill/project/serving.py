@@ -143,10 +143,11 @@ class Models:
                 f"{name} is a generation pipeline, whose model generates text. Run: gristmill generate {name}."
             )
         import_keras()
+        from gristmill.export.loaded_bundle import LoadedBundle
         from gristmill.project.predictor import Predictor  # late: pandas takes a while to load
 
         progress.report_work("predict", logged=False)
-        answer = Predictor(self.catalogue, served, export, given).predict(place)
+        answer = Predictor(self.catalogue, served, LoadedBundle(export)).predict(place, given)
         answer.attrs["model"] = self._describe(served)
         logger.info("%-10s %s", "model", answer.attrs["model"])
         return answer
@@ -164,9 +165,11 @@ class Models:
             )
         _, export = self.served(name, version)
         import_keras()
+        from gristmill.export.loaded_bundle import LoadedBundle
+
         progress.report_work("model", "loading", logged=False)
         generate = domain_module(domain, "generate").generate
-        return cast("Iterator[str]", generate(export=export, prompt=prompt, **options))
+        return cast("Iterator[str]", generate(bundle=LoadedBundle(export), prompt=prompt, **options))
 
     def export(self, name: str, to: str | Path, version: int | None = None) -> Path:
         """Copy the SavedModel of the champion, or of a version, to the folder `to/<number>`, and return that folder.

@@ -1,32 +1,22 @@
 """The commands on a pipeline's models: `models`, `promote`, `rollback`, `predict`, `generate`, `export`."""
 
 import itertools
-import json
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
 from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of
 from gristmill.errors import RequestError
+from gristmill.project.prediction_formats import Format, encode
 from gristmill.project.project import Project
 from gristmill.registry.promotions import Promotion
 from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Format(StrEnum):
-    """Format of predictions; the values are the suffixes of its files."""
-
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
 
 
 def models(name: Name, as_json: Json = False) -> None:
@@ -189,46 +179,11 @@ def _writer(path: Path | None, form: Format | None) -> Callable[["pd.DataFrame"]
     if path is None and form is Format.PARQUET:
         raise RequestError("--format parquet: cannot be printed. Add --output FILE.")
     if path is None:
-        return output.show_frame if form is None else lambda frame: output.show_bytes(_encoded(frame, form))
+        return output.show_frame if form is None else lambda frame: output.show_bytes(encode(frame, form))
     suffix = path.suffix.removeprefix(".").lower()
     if form is None and suffix not in [*Format]:
         known = ", ".join(f".{known}" for known in Format)
         raise RequestError(f"--output {path}: unknown kind of file. Use one of {known}, or add --format.")
     if not path.absolute().parent.is_dir():
         raise RequestError(f"--output {path}: no folder {path.absolute().parent}. Create it first.")
-    return lambda frame: write_atomically(path, _encoded(frame, form or Format(suffix)))
-
-
-def _encoded(frame: "pd.DataFrame", form: Format) -> bytes:
-    match form:
-        case Format.PARQUET:
-            return _as_parquet(frame)
-        case Format.CSV:
-            return frame.to_csv(index=False).encode()
-        case Format.JSON | Format.JSONL:
-            rows = _json_rows(frame)
-            return (
-                "\n".join(map(json.dumps, rows)) if form is Format.JSONL else json.dumps(rows, indent=2)
-            ).encode() + b"\n"
-
-
-def _as_parquet(frame: "pd.DataFrame") -> bytes:
-    import pyarrow as pa
-
-    try:
-        return frame.to_parquet(index=False)
-    except pa.ArrowException as error:  # a column of a JSON Lines file that holds text and numbers
-        raise RequestError(f"--format parquet: {error.args[0]}. Use csv, json or jsonl.") from None
-
-
-def _json_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return rows as JSON values in full precision: times as text, missing values as None."""
-    import pandas as pd
-
-    columns: dict[Any, pd.Series[Any]] = {}
-    for name, column in frame.items():
-        values = column.astype("float64") if column.dtype == "float32" else column
-        values = values.map(lambda time: time.isoformat(), na_action="ignore") if column.dtype.kind == "M" else values
-        columns[name] = values.astype(object).where(column.notna(), None)
-    rows: list[Any] = pd.DataFrame(columns).to_dict("records")
-    return rows
+    return lambda frame: write_atomically(path, encode(frame, form or Format(suffix)))

@@ -3,16 +3,13 @@
 import logging
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr
-from gristmill.export.bundle import import_required_ops
-from gristmill.export.formats import FORMATS
-from gristmill.util.table_io import read_document
+from gristmill.export.loaded_bundle import LoadedBundle
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +18,7 @@ _MAX_CHARACTERS_LISTED = 10
 
 def generate(
     *,
-    export: Path,
+    bundle: LoadedBundle,
     prompt: str = "",
     length: int = 400,
     temperature: float = 0.8,
@@ -32,7 +29,7 @@ def generate(
     """Yield the prompt, then its continuation piece by piece.
 
     Args:
-        export: folder of the verified bundle.
+        bundle: the verified bundle.
         prompt: text to continue.
         length: number of tokens to generate.
         temperature: below 1, probable tokens are drawn more often than predicted; at 0, always the most probable one.
@@ -44,9 +41,7 @@ def generate(
         RequestError: a number is out of range, or the prompt contains no token.
     """
     check_options(length, temperature, top_k, top_p, seed)
-    signature: dict[str, Any] = read_document(export / "signature.json")
-    import_required_ops(export)
-    model = tf.saved_model.load(export / FORMATS["saved_model"].path)
+    signature, model = bundle.signature, bundle.saved_model
     encoded = model.signatures["encode"](prompt=tf.constant(prompt))
     if signature["needs_prompt"] and not len(encoded["tokens"]):
         raise RequestError(

@@ -1,8 +1,8 @@
 """Predict: the target of the rows of a file, by an exported bundle."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,12 @@ from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
 from gristmill.domains.tabular.settings import Ingest
-from gristmill.export import bundle
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows, TableSource
+from gristmill.training.named_arrays import Array
 from gristmill.util.cell_text import as_texts
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_table
 
 
 def predict(
@@ -28,7 +29,7 @@ def predict(
     source: TableSource,
     ingest: Ingest,
     paths: tuple[Path, ...],
-    export: Path,
+    bundle: LoadedBundle,
     ingested: Path | None = None,
     id_column: str | None = None,
     explain: Path | None = None,
@@ -43,7 +44,7 @@ def predict(
     Raises:
         DataError: a file cannot be read.
     """
-    signature: dict[str, Any] = read_document(export / "signature.json")
+    signature = bundle.signature
     columns = {role: taken["columns"] for role, taken in signature["inputs"].items()}
     inputs = [name for names in columns.values() for name in names]
     more = [id_column] if id_column and ingested is None else []
@@ -53,20 +54,17 @@ def predict(
     else:
         found = Rows(read_table(ingested / "table.parquet", inputs))
     rows = replace(found, frame=found.frame[inputs])
-    table, model = read_columns(rows, ingest), bundle.load(export)
+    table, model = read_columns(rows, ingest), bundle.predictor()
     given = raw_inputs(table, columns)
     predicted = model(given)
     shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
         shown[name] = as_texts(shown[name])
-    classes = signature.get("classes")
-    if classes:
-        examples = {str(name): shown[name].tolist() for name in shown}
-        answer = predicted_classes(examples, predicted.astype(np.float64), classes, Decision.read(export))
-    else:
-        answer = shown.assign(**{PREDICTED: predicted[:, 0]})
+    answer = _answer(bundle, shown, predicted)
     if explain is None:
         return answer
+
+    classes = signature.get("classes")
 
     def outputs(inputs: Inputs) -> Values:
         found = model(inputs).astype(np.float64)
@@ -79,3 +77,22 @@ def predict(
     chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
     explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)
     return pd.concat([answer, explained], axis=1)
+
+
+def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> pd.DataFrame:
+    """Return the rows of a call of the SavedModel as `predict` would, without a column that identifies them."""
+    columns = {role: taken["columns"] for role, taken in bundle.signature["inputs"].items()}
+    shown = pd.DataFrame(
+        {name: inputs[role][:, at] for role, names in columns.items() for at, name in enumerate(names)}
+    )
+    found = outputs["probabilities"] if bundle.signature.get("classes") else next(iter(outputs.values()))
+    return _answer(bundle, shown, found)
+
+
+def _answer(bundle: LoadedBundle, shown: pd.DataFrame, predicted: Array) -> pd.DataFrame:
+    """Return rows with their predictions: a number, or a class and the probability of each class."""
+    classes = bundle.signature.get("classes")
+    if not classes:
+        return shown.assign(**{PREDICTED: predicted[:, 0]})
+    examples = {str(name): shown[name].tolist() for name in shown}
+    return predicted_classes(examples, predicted.astype(np.float64), classes, Decision.read(bundle.path))

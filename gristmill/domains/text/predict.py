@@ -3,24 +3,25 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.predictions import predicted_classes
+from gristmill.domains.common.classification.predictions import answer_of_tensors, predicted_classes
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_of
-from gristmill.export import bundle
-from gristmill.export.formats import FORMATS, Predictor
+from gristmill.export.formats import KNOWN_TOKENS
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.messages import unknown_name
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.sources.texts.folder import Folder
 from gristmill.util.cell_text import as_texts
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_table
+
+__all__ = ["answer_of_tensors", "predict"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def predict(
     source: TableSource,
     ingest: Ingest,
     paths: tuple[Path, ...],
-    export: Path,
+    bundle: LoadedBundle,
     ingested: Path | None = None,
     text: str | None = None,
     id_column: str | None = None,
@@ -53,7 +54,7 @@ def predict(
         DataError: a file cannot be read, a text is empty or too long, or a label is unknown to the model.
         RequestError: `text` is empty.
     """
-    signature: dict[str, Any] = read_document(export / "signature.json")
+    classes = bundle.signature["classes"]
     if text is not None:
         if not text.strip():
             raise RequestError("--text is empty. Give a text to classify.")
@@ -63,10 +64,10 @@ def predict(
         texts = table["text"].to_numpy(object)
         identifiers = {"file" if isinstance(source, Folder) else "id": table["id"].tolist()}
     else:
-        texts, identifiers = read_texts(source, ingest, paths, signature["classes"], id_column)
+        texts, identifiers = read_texts(source, ingest, paths, classes, id_column)
     present = np.array([value is not None for value in texts])
-    probabilities = np.full((len(present), len(signature["classes"])), np.nan)
-    classify, whole = load_classifier(export, signature["formats"][0]), texts[present]
+    probabilities = np.full((len(present), len(classes)), np.nan)
+    classify, whole = bundle.predictor(KNOWN_TOKENS), texts[present]
     results = np.concatenate(
         [classify(whole[begin : begin + _BATCH_SIZE]) for begin in range(0, len(whole), _BATCH_SIZE)]
     )
@@ -75,21 +76,7 @@ def predict(
         logger.warning("%d of %d texts contain no known token; ignore their predictions", unknown, len(whole))
     if empty := int((~present).sum()):
         logger.warning("%d of %d rows have no text and get no label", empty, len(present))
-    return predicted_classes(identifiers, probabilities, signature["classes"], Decision.read(export))
-
-
-def load_classifier(export: Path, form: str) -> Predictor:
-    """Return a function from texts to the probabilities of the classes and, last, the number of known tokens."""
-    import tensorflow as tf
-
-    bundle.import_required_ops(export)
-    model = tf.saved_model.load(export / FORMATS[form].path)  # must live as long as its signature
-
-    def classify(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
-        answer = model.signatures["serving_default"](tf.constant(texts.tolist()))
-        return np.column_stack([answer["probabilities"].numpy().astype(np.float64), answer["known"].numpy()])
-
-    return bundle.predict_in_blocks(classify)
+    return predicted_classes(identifiers, probabilities, classes, Decision.read(bundle.path))
 
 
 def read_texts(

@@ -14,7 +14,7 @@ from gristmill.domains.timeseries import ingest as ingestion
 from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError, count_of
-from gristmill.export import bundle
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.rows import TableSource
 from gristmill.util.table_io import read_document, read_table
 
@@ -31,7 +31,7 @@ def predict(
     ingest: Ingest,
     preprocess: Preprocess,
     paths: tuple[Path, ...],
-    export: Path,
+    bundle: LoadedBundle,
     scratch: Path,
     ingested: Path | None = None,
     steps: int | None = None,
@@ -51,14 +51,14 @@ def predict(
         DataError: a file cannot be read, all series are too short, or values of known columns are missing.
         RequestError: the model does not accept this history.
     """
-    signature = read_document(export / "signature.json")
+    signature = bundle.signature
     seen, least = signature["history"], signature.get("past", signature["history"])
     if history not in (None, seen, least):
         if not signature["any_length"]:
             raise RequestError(f"--history {history}: this model reads a fixed number of values. Omit the option.")
         seen = least = history
     if ingested is None:
-        read_source(source=source, ingest=ingest, paths=paths, export=export, out=scratch)
+        read_source(source=source, ingest=ingest, paths=paths, export=bundle.path, out=scratch)
     folder = ingested or scratch
     found, expected = read_document(folder / "summary.json")["frequency"], signature["frequency"]
     if found != expected:
@@ -70,7 +70,7 @@ def predict(
     horizon, steps = signature["horizon"], steps or signature["horizon"]
     times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
     known = _known_columns(signature, preprocess, folder, ends, times)
-    forecasts = _forecasts(export, signature, ends, known, times, steps)
+    forecasts = _forecasts(bundle, ends, known, times, steps)
     return forecasts if ingest.series else forecasts.drop(columns="unique_id")
 
 
@@ -180,11 +180,10 @@ def _check_known(wanted: pd.DataFrame, future: pd.DataFrame) -> None:
     )
 
 
-def _forecasts(
-    export: Path, signature: dict[str, Any], ends: LastRows, known: Values, times: pd.Index, steps: int
-) -> pd.DataFrame:
+def _forecasts(bundle: LoadedBundle, ends: LastRows, known: Values, times: pd.Index, steps: int) -> pd.DataFrame:
     """Return the forecasts of the steps after the last rows of all series."""
-    model, levels = bundle.load(export, signature["formats"][0]), signature["quantiles"]
+    model, signature = bundle.predictor(), bundle.signature
+    levels = signature["quantiles"]
     targets, horizon, seen, count = signature["targets"], signature["horizon"], ends.seen, len(ends.names)
     values = ends.by_series(ends.rows[[*targets, *signature["inputs"]]])
     rounded = len(times) // count

@@ -9,23 +9,27 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.predictions import Probabilities, predicted_classes
+from gristmill.domains.common.classification.predictions import Probabilities, answer_of_tensors, predicted_classes
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
-from gristmill.export import bundle
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.images.folder import PHOTOS
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_table
 
 SUFFIXES = PHOTOS  # of the files to predict in a folder
+
+__all__ = ["answer_of_tensors", "predict"]
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 64  # photos in memory at a time
 
 
-def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: Path | None = None) -> pd.DataFrame:
+def predict(
+    *, ingest: Ingest, paths: tuple[Path, ...], bundle: LoadedBundle, ingested: Path | None = None
+) -> pd.DataFrame:
     """Return one row per file: `file`, `predicted`, `probability` of that class, `set`, and `p_<class>` of each class.
 
     Photos come from `paths`, or from the ingest artifact `ingested`. A file that is not an image, or is broken, has no
@@ -36,32 +40,32 @@ def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: 
     """
     from gristmill.domains.vision.ingest import check_usable  # imports TensorFlow
 
-    layout, skipped = exported_layout(export), list[dict[str, str]]()
+    layout, skipped = exported_layout(bundle), list[dict[str, str]]()
     if ingested is None:
         names = [str(path) for path in paths]
-        found = classify(export, _readable(paths, layout, ingest.max_pixels, skipped))
+        found = classify(bundle, _readable(paths, layout, ingest.max_pixels, skipped))
         check_usable(skipped, len(found), ingest.corrupt)
     else:
         index = read_table(ingested / "index.parquet")
-        names, found = index["id"].tolist(), classify(export, decode_ingested(ingested, index, layout))
+        names, found = index["id"].tolist(), classify(bundle, decode_ingested(ingested, index, layout))
     probabilities = np.full((len(names), len(layout.classes)), np.nan, found.dtype)
     probabilities[~np.isin(names, [photo["id"] for photo in skipped])] = found
     if skipped:
         first = "{id}: {reason}".format_map(skipped[0])
         logger.warning("%d of %d photos cannot be used and get no class: %s", len(skipped), len(names), first)
-    return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(export))
+    return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(bundle.path))
 
 
-def exported_layout(export: Path) -> Layout:
+def exported_layout(bundle: LoadedBundle) -> Layout:
     """Return the layout of the images that an exported model takes."""
-    signature = read_document(export / "signature.json")
+    signature = bundle.signature
     height, width = signature["size"]
     return Layout(height, width, signature["channels"], "raw", signature["fit"], signature["classes"], counts={})
 
 
-def classify(export: Path, photos: Iterator[Pixels]) -> Probabilities:
+def classify(bundle: LoadedBundle, photos: Iterator[Pixels]) -> Probabilities:
     """Return the probabilities of photos, one by one in the model's layout, by a bundle: (photos, classes)."""
-    model, probabilities = bundle.load(export), [np.empty((0, len(exported_layout(export).classes)), np.float32)]
+    model, probabilities = bundle.predictor(), [np.empty((0, len(bundle.signature["classes"])), np.float32)]
     while batch := list(islice(photos, _BATCH)):
         probabilities.append(model(np.stack(batch)))
     return np.concatenate(probabilities)

@@ -190,7 +190,7 @@ def test_many_files_and_a_large_one_are_rolled_by_the_next_prediction(
         patch.setattr(prediction_log, "_MAX_FILE_BYTES", 10)
         add(log, 3)
     assert len(list(folder_of(store).glob("*.parquet"))) == 2
-    monkeypatch.setattr(prediction_log, "_MAX_LINES", 2)
+    monkeypatch.setattr(prediction_log, "_MAX_FILE_BYTES", 300)
     add(log, 4)
     add(log, 5)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table
@@ -83,6 +84,12 @@ def predicted_classes(
     rows = pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
     rows.loc[np.isnan(probabilities[:, 0]), rows.columns.intersection([PREDICTED, "set"])] = None
     return rows
+
+
+def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the classes of a call of the SavedModel as `predict` would, without names of the examples."""
+    probabilities = outputs["probabilities"].astype(np.float64)
+    return predicted_classes({}, probabilities, bundle.signature["classes"], Decision.read(bundle.path))
 
 
 def probability_of(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:

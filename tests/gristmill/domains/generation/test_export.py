@@ -15,6 +15,7 @@ from gristmill.domains.generation.export import export
 from gristmill.domains.generation.generate import generate
 from gristmill.domains.generation.settings import Export, Preprocess
 from gristmill.errors import ParityError, RequestError
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_writers import EVALUATE, LENGTH, Folders, run
 from helpers.support import KIT, heard, said
@@ -65,7 +66,7 @@ def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path,
 def test_pieces_are_what_the_model_serves_at_once(level: str, request: pytest.FixtureRequest) -> None:
     bundle: Path = request.getfixturevalue(level)
 
-    pieces = list(generate(export=bundle, prompt="the cat", **NUMBERS))
+    pieces = list(generate(bundle=LoadedBundle(bundle), prompt="the cat", **NUMBERS))
 
     assert len(pieces) == 1 + math.ceil(NUMBERS["length"] / (LENGTH - LENGTH // 2))
     assert served(bundle, ["the cat"]) == ["".join(pieces)]
@@ -89,14 +90,14 @@ def test_the_samples_of_evaluate_are_what_the_bundle_writes(characters: Path, wr
 
 
 def test_an_empty_prompt_begins_a_text_where_line_ends_are_tokens(characters: Path) -> None:
-    after_a_line = "".join(generate(export=characters, prompt="\n", **NUMBERS))
+    after_a_line = "".join(generate(bundle=LoadedBundle(characters), prompt="\n", **NUMBERS))
 
-    assert "".join(generate(export=characters, prompt="", **NUMBERS)) == after_a_line.removeprefix("\n")
+    assert "".join(generate(bundle=LoadedBundle(characters), prompt="", **NUMBERS)) == after_a_line.removeprefix("\n")
 
 
 def test_an_empty_prompt_is_refused_where_the_model_goes_on_from_a_word(words: Path) -> None:
     with pytest.raises(RequestError) as refused:
-        generate(export=words, prompt=" ?")
+        generate(bundle=LoadedBundle(words), prompt=" ?")
 
     assert str(refused.value) == (
         "--prompt ' ?' contains no word, and this model needs at least one. Give it the beginning of a text."
@@ -124,7 +125,7 @@ def test_an_empty_prompt_is_refused_where_the_model_goes_on_from_a_word(words: P
 )
 def test_a_number_out_of_its_range_is_refused(characters: Path, numbers: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as refused:
-        generate(export=characters, prompt="a", **numbers)
+        generate(bundle=LoadedBundle(characters), prompt="a", **numbers)
 
     assert str(refused.value) == message
 
@@ -133,8 +134,8 @@ def test_what_the_model_does_not_know_of_a_prompt_is_told(
     characters: Path, words: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with heard(caplog):
-        assert "".join(generate(export=characters, prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
-        generate(export=words, prompt="the zebra sat", **NUMBERS)
+        assert "".join(generate(bundle=LoadedBundle(characters), prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
+        generate(bundle=LoadedBundle(words), prompt="the zebra sat", **NUMBERS)
 
     assert said(caplog) == [
         "--prompt: the model does not know the characters 'Z', 'é' and reads them as unknown tokens",
@@ -150,7 +151,7 @@ def test_a_prompt_comes_back_as_it_was_given(level: str, prompt: str, request: p
 
     assert first.startswith(prompt)
     assert len(first) > len(prompt)
-    assert first == "".join(generate(export=bundle, prompt=prompt, **NUMBERS))
+    assert first == "".join(generate(bundle=LoadedBundle(bundle), prompt=prompt, **NUMBERS))
     assert second.startswith("the cat")
 
 
@@ -180,7 +181,9 @@ def test_a_model_of_subwords_is_proved_and_writes_in_a_fresh_process(tmp_path: P
     script = (
         "import pathlib, sys\n"
         "from gristmill.domains.generation.generate import generate\n"
-        "sys.stdout.write(''.join(generate(export=pathlib.Path(sys.argv[1]), prompt='the cat', length=9, seed=4)))\n"
+        "from gristmill.export.loaded_bundle import LoadedBundle\n"
+        "bundle = LoadedBundle(pathlib.Path(sys.argv[1]))\n"
+        "sys.stdout.write(''.join(generate(bundle=bundle, prompt='the cat', length=9, seed=4)))\n"
     )
 
     exported(folders, out)
@@ -188,4 +191,4 @@ def test_a_model_of_subwords_is_proved_and_writes_in_a_fresh_process(tmp_path: P
 
     assert read_document(out / "signature.json")["needs"] == ["tensorflow_text"]
     assert read_document(out / "scores.json")["parity"] <= 1e-4
-    assert done.stdout == "".join(generate(export=out, prompt="the cat", length=9, seed=4))
+    assert done.stdout == "".join(generate(bundle=LoadedBundle(out), prompt="the cat", length=9, seed=4))

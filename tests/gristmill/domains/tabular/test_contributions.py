@@ -11,6 +11,7 @@ from gristmill.domains.tabular.contributions import contributions, explanations,
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
 from gristmill.domains.tabular.predict import predict
 from gristmill.domains.tabular.settings import Ingest
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
 
 COLUMNS = {"numbers": ["area", "rooms"], "categories": ["town"]}
@@ -125,7 +126,8 @@ def test_the_strongest_contributions_are_in_words() -> None:
 def test_the_bundle_explains_what_it_predicts(mixed: dict[str, Path], of_houses: tuple[Csv, Ingest, Path]) -> None:
     source, ingest, file = of_houses
 
-    made = predict(source=source, ingest=ingest, paths=(file,), export=mixed["export"], explain=mixed["preprocess"])
+    bundle = LoadedBundle(mixed["export"])
+    made = predict(source=source, ingest=ingest, paths=(file,), bundle=bundle, explain=mixed["preprocess"])
 
     explained = made.filter(like="contribution_")
     assert explained.columns.tolist() == [f"contribution_{name}" for name in ("area", "rooms of it", "part")]

@@ -8,6 +8,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.monitoring import live_rows
 from gristmill.domains.tabular.predict import predict
 from gristmill.domains.tabular.settings import Ingest
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.live_rows import score_table
 from gristmill.monitoring.prediction_columns import ANSWERED, ID, RUN, TRUTH, VERSION
 from gristmill.runs.retraining_record import Champion
@@ -19,7 +20,8 @@ def test_empty_cells_of_a_category_are_no_drift_and_a_group(
 ) -> None:
     source, meaning, file = of_flights
     known = dataset.read(classes["preprocess"])
-    answer = predict(source=source, ingest=meaning, paths=(file,), export=classes["export"])[known.parts == "train"]
+    bundle = LoadedBundle(classes["export"])
+    answer = predict(source=source, ingest=meaning, paths=(file,), bundle=bundle)[known.parts == "train"]
     ids = answer.index.astype(str)
     own = {ID: ids, RUN: "run", VERSION: 1, ANSWERED: pd.Timestamp("2026-01-01", tz="UTC")}
     log = answer.rename(columns={"predicted": "state"}).assign(**own)

@@ -11,6 +11,7 @@ import pytest
 
 from gristmill.domains.tabular.predict import predict
 from gristmill.domains.tabular.settings import Ingest
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.util.table_io import read_table
@@ -27,7 +28,7 @@ def ask(mixed: Folders, of_houses: tuple[Csv, Ingest, Path], tmp_path: Path) -> 
     def call(rows: str | None = None) -> pd.DataFrame:
         file = tmp_path / "rows.csv"
         file.write_text(rows or houses.read_text())
-        return predict(source=source, ingest=meaning, paths=(file,), export=mixed["export"])
+        return predict(source=source, ingest=meaning, paths=(file,), bundle=LoadedBundle(mixed["export"]))
 
     return call
 
@@ -62,7 +63,7 @@ def test_classes_are_predicted_with_their_probabilities(
     source, meaning, _ = of_flights
     file = tmp_path / "rows.csv"
     file.write_text("note,gate,day,late\nclear sky,A,2024-06-05,60\nHeavy fog!,Z,2024-05-01,0\n,,,\n")
-    made = predict(source=source, ingest=meaning, paths=(file,), export=classes["export"])
+    made = predict(source=source, ingest=meaning, paths=(file,), bundle=LoadedBundle(classes["export"]))
     names = ["late", "gate", "day", "note", "predicted", "probability", "p_delayed", "p_diverted", "p_on time"]
     assert made.columns.tolist() == names
     assert made["predicted"].tolist()[:2] == ["delayed", "diverted"]
@@ -95,6 +96,6 @@ def test_the_courses_first_networks_predict_what_they_predict_in_the_course(
 
     run = run_on(source, meaning, cut, *learning)
 
-    made = predict(source=source, ingest=meaning, paths=(), export=run["export"])
+    made = predict(source=source, ingest=meaning, paths=(), bundle=LoadedBundle(run["export"]))
     assert made["x"].tolist() == list(x)
     assert low < made["predicted"].iloc[-1] < high

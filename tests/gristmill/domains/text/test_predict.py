@@ -14,6 +14,7 @@ from gristmill.domains.text import predict as prediction
 from gristmill.domains.text.predict import predict
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.project.project import Project
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
@@ -36,7 +37,9 @@ def ask(bundled: Folders) -> Ask:
     """Return a function that predicts from files, or from a text."""
 
     def call(*paths: Path, source: Any = CSV, ingest: Ingest | None = None, text: str | None = None) -> pd.DataFrame:
-        return predict(source=source, ingest=ingest or Ingest(), paths=paths, export=bundled["export"], text=text)
+        return predict(
+            source=source, ingest=ingest or Ingest(), paths=paths, bundle=LoadedBundle(bundled["export"]), text=text
+        )
 
     return call
 

@@ -16,6 +16,7 @@ from gristmill.domains.vision.export import export
 from gristmill.domains.vision.predict import SUFFIXES, predict
 from gristmill.domains.vision.settings import Export, Ingest
 from gristmill.errors import DataError
+from gristmill.export.loaded_bundle import LoadedBundle
 from helpers.small_classifier import CLASSES, LAYOUT, Folders, small_network
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_classifier"]
@@ -45,7 +46,7 @@ def ask(keras_bundle: Path) -> Ask:
     """Return a function that predicts from files."""
 
     def call(*paths: Path, ingest: Ingest | None = None, **asked: int) -> pd.DataFrame:
-        return predict(ingest=ingest or Ingest(), paths=paths, export=keras_bundle, **asked)
+        return predict(ingest=ingest or Ingest(), paths=paths, bundle=LoadedBundle(keras_bundle), **asked)
 
     return call
 

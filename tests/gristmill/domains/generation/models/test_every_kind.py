@@ -17,6 +17,7 @@ from gristmill.domains.generation.settings import Export, Preprocess, Train
 from gristmill.domains.generation.train import train
 from gristmill.errors import RequestError
 from gristmill.export import bundle
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
@@ -105,7 +106,7 @@ def test_counts_are_fitted_and_exported_as_networks_are(kind: str, tmp_path: Pat
     assert counts == {"parameters": saved_network.read(folders["train"]).count_params()}
     assert exported == {"formats": 1, "parity_sequences": 64}
     assert read_document(folders["export"] / "scores.json")["parity"] < 1e-6
-    text = "".join(generate(export=folders["export"], prompt="the ", length=20, temperature=0.0))
+    text = "".join(generate(bundle=LoadedBundle(folders["export"]), prompt="the ", length=20, temperature=0.0))
     assert (text[:4], len(text)) == ("the ", 24)
     assert model.baseline
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from gristmill.cli import output
-from gristmill.cli.commands.models import Format, _encoded
 from gristmill.errors import RequestError
+from gristmill.project.prediction_formats import Format, encode
 
 FRAME = pd.DataFrame(
     {
@@ -24,7 +24,7 @@ FRAME = pd.DataFrame(
 
 @pytest.mark.parametrize("form", Format)
 def test_values_are_those_of_the_frame(form: Format) -> None:
-    content = _encoded(FRAME, form)
+    content = encode(FRAME, form)
 
     match form:
         case Format.PARQUET:
@@ -48,4 +48,4 @@ def test_printed_predictions_are_rounded_and_inputs_are_not(capsys: pytest.Captu
 
 def test_a_column_of_texts_and_numbers_is_not_written_as_parquet() -> None:
     with pytest.raises(RequestError, match=r"^--format parquet: Could not convert .* Use csv, json or jsonl\.$"):
-        _encoded(FRAME.assign(rooms=[3, "s"]), Format.PARQUET)
+        encode(FRAME.assign(rooms=[3, "s"]), Format.PARQUET)

@@ -1,0 +1,151 @@
+"""Answers of a model to the bodies of requests. These functions block, so a server calls them in threads."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from gristmill.config.tables import domain_module
+from gristmill.errors import RequestError, short_repr
+from gristmill.model_server import tensorflow_serving
+from gristmill.model_server.champions import ServedModel
+from gristmill.model_server.request_body import read_content, write_content
+from gristmill.settings.messages import did_you_mean
+from gristmill.training.named_arrays import Array, join_arrays
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER_PREFIX = "gristmill-request-"  # of the temporary folder with the file of a request
+MAX_TOKENS = 10_000  # that one request generates
+
+_OPTIONS: dict[str, dict[str, type]] = {
+    "timeseries": {"steps": int, "history": int},
+    "tabular": {"explain": bool},
+    "generation": {"prompt": str, "length": int, "temperature": float, "top_k": int, "top_p": float, "seed": int},
+}  # of `/predict`, by domain, with their types
+_MAX_STEPS = 100_000
+
+
+def predict(
+    model: ServedModel, body: bytes, file: str, content_type: str, query: Mapping[str, str]
+) -> "pd.DataFrame | str":
+    """Answer a request to `/predict`: with a table or, of a model that generates text, with a text.
+
+    Without a body, a forecast continues the pipeline's own data.
+
+    Raises:
+        RequestError: the request is wrong.
+        WorkError: it has unusable data, or its prediction cannot be logged.
+    """
+    content = read_content(body, file, content_type, text_column(model))
+    options = _options(model, {**query, **content.options})
+    if model.domain == "generation":
+        return _generated(model, content.data, options)
+    if not content.data and model.domain != "timeseries":
+        raise RequestError("the body is empty. Expected rows as JSON, or a file.")
+    if not content.data:
+        return model.predictor.predict(None, options)
+    with TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
+        path = write_content(content, Path(folder))
+        return model.predictor.predict(str(path), options, below=Path(folder))
+
+
+def call(model: ServedModel, body: bytes) -> dict[str, Any]:
+    """Answer a request as TensorFlow Serving does.
+
+    Raises:
+        RequestError: the body is wrong, or the model has no SavedModel.
+        StoreError: the prediction cannot be logged.
+    """
+    signatures = saved_model_of(model).signatures
+    name, tensors, form = tensorflow_serving.read_body(body, signatures)
+    outputs = _outputs(model, name, tensors, tensorflow_serving.specs_of(signatures[name]))
+    model.predictor.log_tensors(body, tensors, outputs)
+    return tensorflow_serving.write_body(outputs, form)
+
+
+def saved_model_of(model: ServedModel) -> Any:
+    """Return the SavedModel of a bundle; raise `RequestError` if it has none."""
+    formats = model.bundle.signature["formats"]
+    if "saved_model" not in formats:
+        raise RequestError(
+            f"{model.pipeline} {model.name} has no SavedModel, but {', '.join(formats)}. Use /predict, or add "
+            "'saved_model' to export.formats and run the pipeline again."
+        )
+    return model.bundle.saved_model
+
+
+def _outputs(
+    model: ServedModel, name: str, tensors: dict[str, Array], specs: tensorflow_serving.Specs
+) -> Mapping[str, Array]:
+    """Call a signature; if all inputs are rows, together with concurrent calls."""
+    import tensorflow as tf  # late, so that the server can listen before it is loaded
+
+    try:
+        if all(spec.shape[:1] == (None,) for spec in specs.values()):
+            return model.bundle.outputs(name)(join_arrays(tensors))
+        given = {
+            key: tf.constant(value.tolist(), tf.string) if value.dtype == object else tf.constant(value)
+            for key, value in tensors.items()
+        }
+        made = model.bundle.saved_model.signatures[name](**given)
+        return {key: value.numpy() for key, value in made.items()}
+    except tf.errors.InvalidArgumentError as error:  # such as bytes that are no image
+        raise RequestError(f"the model cannot read these inputs: {_first_line(error.message)}") from None
+
+
+def _first_line(message: str) -> str:
+    return re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]", "", message.strip().splitlines()[0]).strip()
+
+
+def text_column(model: ServedModel) -> str | None:
+    """Return the column of texts that a pipeline classifies; None in other domains."""
+    return model.predictor.ingest.text if model.domain == "text" else None
+
+
+def options_of(domain: str) -> Mapping[str, type]:
+    """Return the options of `/predict` for a domain, by name, with their types."""
+    return _OPTIONS.get(domain, {})
+
+
+def _options(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a request in their types."""
+    known, found = options_of(model.domain), {}
+    for name, value in given.items():
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise RequestError(f"unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {listed}.")
+        found[name] = _typed(name, value, known[name])
+    for name, most in (("steps", _MAX_STEPS), ("history", _MAX_STEPS), ("length", MAX_TOKENS)):
+        if name in found and not 1 <= found[name] <= most:
+            raise RequestError(f"{name}: expected 1 to {most:,}. Received: {found[name]}.")
+    return {name: value for name, value in found.items() if value is not False}
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    """Return a value of JSON or of the address in the type of an option."""
+    if kind is bool and value in (True, False, "true", "false"):
+        return value in (True, "true")
+    if kind is str and isinstance(value, str):
+        return value
+    if kind in (int, float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+            if kind is float or number == int(number):
+                return kind(number)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    expected = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[kind]
+    raise RequestError(f"{name}: expected {expected}. Received: {short_repr(value)}.")
+
+
+def _generated(model: ServedModel, data: bytes, options: Mapping[str, Any]) -> str:
+    if data and "prompt" in options:
+        raise RequestError("prompt: cannot be combined with a text as the body. Use one of them.")
+    generate = domain_module("generation", "generate").generate
+    length = options.get("length", inspect.signature(generate).parameters["length"].default)
+    prompt = options.get("prompt", "") or data.decode(errors="replace")
+    return "".join(generate(bundle=model.bundle, **{**options, "prompt": prompt, "length": length}))

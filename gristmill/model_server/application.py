@@ -1,0 +1,285 @@
+"""The HTTP application: addresses, limits, and errors as answers.
+
+    POST /predict/NAME[/FILE]            rows, a file, a text or a photo
+    POST /v1/models/NAME:predict         tensors, as TensorFlow Serving speaks it; also …/versions/N:predict
+    GET  /v1/models/NAME[/metadata]      state and signatures, likewise
+    GET  /health/live, /health/ready     for the platform that runs the server
+    GET  /metrics                        for Prometheus
+    GET  /docs, /openapi.json            for people and for clients
+
+Every answer of a model names its version. An error is an object with one line, `error`.
+"""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from gristmill.errors import CorruptArtifact, DataError, GristmillError, RequestError, StoreError
+from gristmill.model_server import answers, openapi, tensorflow_serving
+from gristmill.model_server.champions import Champions, ServedModel
+from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.request_warnings import RequestWarnings
+from gristmill.project.prediction_formats import Format, encode, json_rows
+from gristmill.settings.messages import did_you_mean
+
+logger = logging.getLogger(__name__)
+
+_THREADS = 16  # that answer requests; others wait
+_HTML_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one request."""
+
+    bytes: int = 32 << 20  # of its body
+    seconds: float = 60.0  # until it is answered
+
+
+class Refused(Exception):
+    """A request that is refused with a status of HTTP and one line."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class ModelServer:
+    """Handlers of all addresses."""
+
+    def __init__(
+        self, champions: Champions, metrics: RequestMetrics, limits: Limits, hosts: frozenset[str] = frozenset()
+    ) -> None:
+        self._champions, self._metrics, self._limits, self._hosts = champions, metrics, limits, hosts
+        self.warnings = RequestWarnings()
+        self._threads: anyio.CapacityLimiter | None = None  # of the event loop
+
+    def application(self, **options: Any) -> Starlette:
+        """Return the application; `options` are those of Starlette."""
+        post, get = ["POST", "PUT"], ["GET"]
+        routes = [
+            Route("/predict", self._measured("predict", self.predict), methods=post),
+            Route("/predict/{name}", self._measured("predict", self.predict), methods=post),
+            Route("/predict/{name}/{file:path}", self._measured("predict", self.predict), methods=post),
+            Route("/v1/models/{name}/versions/{version}:predict", self._measured("call", self.call), methods=post),
+            Route("/v1/models/{name}:predict", self._measured("call", self.call), methods=post),
+            Route("/v1/models/{name}/metadata", self._answered(self.metadata), methods=get),
+            Route("/v1/models/{name}/versions/{version}/metadata", self._answered(self.metadata), methods=get),
+            Route("/v1/models/{name}", self._answered(self.state), methods=get),
+            Route("/v1/models/{name}/versions/{version}", self._answered(self.state), methods=get),
+            Route("/health/live", self.live, methods=get),
+            Route("/health/ready", self.ready, methods=get),
+            Route("/metrics", self.show_metrics, methods=get),
+            Route("/openapi.json", self._answered(self.show_openapi), methods=get),
+            Route("/docs", self._answered(self.show_docs), methods=get),
+            Route("/", self._answered(self.show_docs), methods=get),
+        ]
+        handlers = {HTTPException: _unknown_address, Exception: _bug}
+        return Starlette(routes=routes, exception_handlers=handlers, **options)  # type: ignore[arg-type]
+
+    async def predict(self, request: Request, model: ServedModel) -> Response:
+        """Predict rows, a file, a text or a photo as they are."""
+        body = await self._body(request)
+        file, kind = request.path_params.get("file", ""), request.headers.get("content-type", "")
+        return await self._in_thread(partial(self._predicted, model, body, file, kind, request))
+
+    async def call(self, request: Request, model: ServedModel) -> Response:
+        """Answer as TensorFlow Serving does."""
+        body = await self._body(request)
+
+        def answer() -> Response:
+            found = answers.call(model, body)
+            return _json(found | _origin(model), model)
+
+        return await self._in_thread(answer)
+
+    async def state(self, request: Request) -> Response:
+        """Return the state of a model as TensorFlow Serving does."""
+        model = self._model(request)
+        status = {"error_code": "OK", "error_message": ""}
+        state = {"version": str(model.version or 0), "state": "AVAILABLE", "status": status}
+        return _json({"model_version_status": [state]} | _origin(model), model)
+
+    async def metadata(self, request: Request) -> Response:
+        """Return the signatures of a model."""
+        model = self._model(request)
+        found = tensorflow_serving.metadata(answers.saved_model_of(model).signatures)
+        spec = {"name": model.pipeline, "signature_name": "", "version": str(model.version or 0)}
+        return _json({"model_spec": spec, "metadata": {"signature_def": {"signature_def": found}}}, model)
+
+    async def live(self, request: Request) -> Response:
+        """Say that the process answers."""
+        return _json({"status": "live"})
+
+    async def ready(self, request: Request) -> Response:
+        """Say whether all models are loaded."""
+        missing = self._champions.missing
+        found = {name: _origin(model) for name in self._champions.pipelines if (model := self._champions.get(name))}
+        if missing:
+            return _json({"status": "loading", "loading": missing, "models": found}, status=503)
+        return _json({"status": "ready", "models": found})
+
+    async def show_metrics(self, request: Request) -> Response:
+        """Return the metrics in the text format of Prometheus."""
+        return PlainTextResponse(self._metrics.as_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def show_openapi(self, request: Request) -> Response:
+        """Return the description of all addresses with the columns of each pipeline."""
+        return _json(openapi.document(self._loaded()))
+
+    async def show_docs(self, request: Request) -> Response:
+        """Return the page on which people try the models."""
+        page = openapi.page(self._loaded(), str(request.base_url).rstrip("/"))
+        return HTMLResponse(page, headers={"Content-Security-Policy": _HTML_POLICY})
+
+    def _predicted(self, model: ServedModel, body: bytes, file: str, kind: str, request: Request) -> Response:
+        with self.warnings.collected() as warnings:
+            found = answers.predict(model, body, file, kind, request.query_params)
+        if isinstance(found, str):
+            return _json(_origin(model) | {"text": found, "warnings": warnings}, model)
+        if "text/csv" in request.headers.get("accept", ""):
+            return Response(encode(found, Format.CSV), media_type="text/csv", headers=_headers(model))
+        return _json(_origin(model) | {"predictions": json_rows(found), "warnings": warnings}, model)
+
+    def _loaded(self) -> list[ServedModel]:
+        if self._champions.missing:
+            raise Refused(503, f"the model of {self._champions.missing[0]} is being loaded. Try again.")
+        return [model for name in self._champions.pipelines if (model := self._champions.get(name))]
+
+    def _model(self, request: Request) -> ServedModel:
+        """Return the model that a request names; of a single pipeline, the name may be left out."""
+        known = self._champions.pipelines
+        name = request.path_params.get("name") or (known[0] if len(known) == 1 else "")
+        if name not in known:
+            listed = ", ".join(known)
+            raise Refused(404, f"no pipeline {name!r} is served.{did_you_mean(name, known)} Served: {listed}.")
+        model = self._champions.get(name)
+        if model is None:
+            raise Refused(503, f"the model of {name} is being loaded. Try again.")
+        version = request.path_params.get("version")
+        if version is not None and version != str(model.version or 0):
+            raise Refused(404, f"{name}: version {version!r} does not serve; {model.name} does.")
+        return model
+
+    async def _body(self, request: Request) -> bytes:
+        """Return the body of a request."""
+        most, announced = self._limits.bytes, request.headers.get("content-length", "")
+        too_large = Refused(413, f"the body: expected at most {most:,} bytes.")
+        if announced.isdigit() and int(announced) > most:
+            raise too_large
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                raise too_large
+        return bytes(body)
+
+    async def _in_thread(self, answer: Callable[[], Response]) -> Response:
+        if self._threads is None:
+            self._threads = anyio.CapacityLimiter(_THREADS)
+        return await run_sync(answer, limiter=self._threads, abandon_on_cancel=True)
+
+    def _measured(self, endpoint: str, handler: Callable[[Request, ServedModel], Awaitable[Response]]) -> Handler:
+        """Return a handler that answers errors and counts requests; a request has one model until it is answered."""
+
+        async def handle(request: Request) -> Response:
+            begin, name = time.perf_counter(), ""
+            try:
+                self._check_origin(request)
+                model = self._model(request)
+                name = model.pipeline
+                with anyio.fail_after(self._limits.seconds):
+                    response = await handler(request, model)
+            except (Refused, GristmillError, TimeoutError, ClientDisconnect) as error:
+                response = _error(error, self._limits, self._champions.get(name))
+            self._metrics.requests.labels(name, endpoint, response.status_code).inc()
+            self._metrics.seconds.labels(name, endpoint).observe(time.perf_counter() - begin)
+            return response
+
+        return handle
+
+    def _answered(self, handler: Handler) -> Handler:
+        """Return a handler that answers errors."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                self._check_origin(request)
+                return await handler(request)
+            except (Refused, GristmillError) as error:
+                return _error(error, self._limits)
+
+        return handle
+
+    def _check_origin(self, request: Request) -> None:
+        """Refuse requests of other web pages in a browser on this machine, and names that resolve to it."""
+        host = request.headers.get("host", "")
+        if self._hosts and re.sub(r":\d+$", "", host) not in self._hosts:
+            raise Refused(403, f"Host {host!r}: this server answers requests to {', '.join(sorted(self._hosts))} only.")
+        origin = request.headers.get("origin")
+        if origin and origin.partition("://")[2] != host:
+            raise Refused(403, f"Origin {origin!r}: pages of other servers are refused.")
+
+
+def _origin(model: ServedModel) -> dict[str, Any]:
+    return {"pipeline": model.pipeline, "version": model.version, "run": model.run}
+
+
+def _headers(model: ServedModel | None) -> dict[str, str]:
+    return {"Gristmill-Version": str(model.version or 0), "Gristmill-Run": model.run} if model else {}
+
+
+def _json(content: Any, model: ServedModel | None = None, status: int = 200) -> Response:
+    text = json.dumps(content, ensure_ascii=False)
+    return Response(text, status, _headers(model), "application/json")
+
+
+def _error(error: Exception, limits: Limits, model: ServedModel | None = None) -> Response:
+    """Return the answer to a request that failed."""
+    if isinstance(error, Refused):
+        status = error.status
+    elif isinstance(error, TimeoutError):
+        status, error = 504, TimeoutError(f"not answered within {limits.seconds:g} seconds.")
+    elif isinstance(error, RequestError | DataError):
+        status = 400
+    elif isinstance(error, StoreError | CorruptArtifact):
+        status = 503
+        logger.error("%s", error)
+    else:
+        status = 400 if isinstance(error, ClientDisconnect) else 500
+    return _json({"error": _line(error) or "the request ended early."}, model, status)
+
+
+def _line(error: Exception) -> str:
+    """Return a message in one line, without the folder of the request's file, and with fields instead of options."""
+    line = re.sub(rf"\S*/{answers.FOLDER_PREFIX}\w+/", "", " ".join(str(error).split()))
+    return line.replace("--input ", "").replace("--", "")
+
+
+async def _unknown_address(request: Request, error: HTTPException) -> Response:
+    allowed = (error.headers or {}).get("Allow")
+    remedy = f"Use {allowed}." if allowed else "See /docs."
+    return _json(
+        {"error": f"{request.method} {request.url.path}: {error.detail.lower()}. {remedy}"}, None, error.status_code
+    )
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    return _json({"error": "an internal error; the log of the server has its cause."}, None, 500)

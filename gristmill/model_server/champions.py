@@ -1,0 +1,144 @@
+"""The champions that a server uses: each is loaded when it is promoted, and replaces the one before it at once.
+
+A request uses one model from its beginning to its end. While a new champion is loaded, the one before it answers. If
+it cannot be loaded, a warning is logged, and the one before it stays.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from gristmill.errors import GristmillError
+from gristmill.export.loaded_bundle import LoadedBundle
+from gristmill.model_server.batching import Batcher
+from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.project.predictor import Predictor
+from gristmill.project.serving import Models
+from gristmill.registry.version import Version
+from gristmill.runs.records import Record
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_CHECKS, _SECONDS_BETWEEN_REMOTE_CHECKS = 1.0, 3.0  # of a local and of a shared store
+_SECONDS_BEFORE_RETRY = 30.0  # after a champion could not be loaded
+_MAX_MODELS_KEPT = 2  # of each pipeline: the champion and the one before it, to which a rollback returns
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A loaded model of a pipeline."""
+
+    pipeline: str
+    domain: str
+    version: int | None  # None for the model of a run that was not promoted
+    run: str  # the run that made it
+    bundle: LoadedBundle
+    predictor: Predictor
+
+    @property
+    def name(self) -> str:
+        """Return its name for people: `v3`, or `run 20261129T…`."""
+        return f"v{self.version}" if self.version else f"run {self.run}"
+
+
+class Champions:
+    """The models of some pipelines, kept up to date by a thread."""
+
+    def __init__(self, models: Models, pipelines: list[str], metrics: RequestMetrics) -> None:
+        self.pipelines = pipelines
+        self._models, self._metrics = models, metrics
+        self._serving: dict[str, ServedModel] = {}
+        self._kept: dict[str, OrderedDict[Path, ServedModel]] = {name: OrderedDict() for name in pipelines}
+        self._followed: dict[str, int | None] = {}  # the champion of the last check, by pipeline
+        self._retry_at = dict.fromkeys(pipelines, 0.0)
+        self._stopped = threading.Event()
+
+    def get(self, pipeline: str) -> ServedModel | None:
+        """Return the model that serves a pipeline; None before it is loaded."""
+        return self._serving.get(pipeline)
+
+    @property
+    def missing(self) -> list[str]:
+        """Return the pipelines whose model is not loaded yet."""
+        return [name for name in self.pipelines if name not in self._serving]
+
+    def load_all(self) -> None:
+        """Load the model of each pipeline.
+
+        Raises:
+            GristmillError: one of them has no model, or it cannot be loaded.
+        """
+        for name in self.pipelines:
+            self._followed[name] = self._promoted(name)
+            self._serve(name)
+
+    def follow(self) -> threading.Thread:
+        """Start the thread that loads new champions; it ends after `stop`."""
+        thread = threading.Thread(target=self._follow, name="champions", daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+
+    def check(self) -> None:
+        """Load the champions that were promoted since the last check."""
+        for name in self.pipelines:
+            if time.monotonic() < self._retry_at[name]:
+                continue
+            try:
+                champion = self._promoted(name)
+                if champion != self._followed[name]:
+                    self._serve(name)
+                    self._followed[name] = champion
+            except (GristmillError, OSError) as error:
+                self._retry_at[name] = time.monotonic() + _SECONDS_BEFORE_RETRY
+                self._metrics.load_failures.labels(name).inc()
+                logger.warning("%s: %s stays in use: %s", name, self._serving[name].name, error)
+
+    def _follow(self) -> None:
+        seconds = _SECONDS_BETWEEN_REMOTE_CHECKS if self._models.store.remote else _SECONDS_BETWEEN_CHECKS
+        while not self._stopped.wait(seconds):
+            self.check()
+
+    def _promoted(self, name: str) -> int | None:
+        """Return the number of the version that was last promoted, on this machine or another."""
+        self._models.registry.pull(name)
+        return self._models.registry.promoted(name)
+
+    def _serve(self, name: str) -> None:
+        """Serve the champion of a pipeline or, before the first promotion, the model of its last run."""
+        served, folder = self._models.served(name)
+        kept = self._kept[name]
+        model = kept.get(folder)
+        if model is None or model.version != _version(served):
+            model = kept[folder] = self._loaded(served, folder)
+        kept.move_to_end(folder)
+        while len(kept) > _MAX_MODELS_KEPT:
+            kept.popitem(last=False)
+        before = self._serving.get(name)
+        self._serving[name] = model
+        self._metrics.version.labels(name).set(model.version or 0)
+        if before:
+            logger.info("%s: %s replaces %s", name, model.name, before.name)
+
+    def _loaded(self, served: Version | Record, folder: Path) -> ServedModel:
+        """Load a verified bundle, so that no request waits for it."""
+        wrap = partial(Batcher, observe=self._metrics.batch_rows.labels(served.pipeline).observe)
+        bundle = LoadedBundle(folder, wrap)
+        run = served.run if isinstance(served, Version) else served.id
+        predictor = Predictor(self._models.catalogue, served, bundle)
+        if "saved_model" in bundle.signature["formats"]:
+            _ = bundle.saved_model
+        else:
+            bundle.predictor()
+        return ServedModel(served.pipeline, served.domain, _version(served), run, bundle, predictor)
+
+
+def _version(served: Version | Record) -> int | None:
+    return served.number if isinstance(served, Version) else None

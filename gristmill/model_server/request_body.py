@@ -1,0 +1,146 @@
+"""Bodies of `/predict`: rows as JSON, or a file as it is; both become a file that `predict` reads.
+
+The kind of a file is that of its name, or of its content type, or is seen from its first bytes.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gristmill.errors import RequestError, short_repr
+from gristmill.model_server.tensorflow_serving import parse_json
+
+MAX_ROWS = 100_000  # of one request
+
+_ROWS = "rows"
+_JSON = "application/json"
+_SUFFIXES = {
+    _JSON: ".json",
+    "text/csv": ".csv",
+    "text/tab-separated-values": ".tsv",
+    "text/plain": ".txt",
+    "application/x-ndjson": ".jsonl",
+    "application/jsonl": ".jsonl",
+    "application/vnd.apache.parquet": ".parquet",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/webp": ".webp",
+}
+_FIRST_BYTES = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"PAR1": ".parquet",
+    b"{": ".json",
+    b"[": ".json",
+}
+_ANY_TYPE = ("", "application/x-www-form-urlencoded", "application/octet-stream")  # curl sends the second one
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a request asks to predict: a file, or nothing but options."""
+
+    name: str = ""  # of the file
+    data: bytes = b""
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the answer, beside the rows
+
+
+def read_content(body: bytes, file: str, content_type: str, column: str | None) -> Content:
+    """Return what a request asks to predict.
+
+    Args:
+        body: the body as it was sent.
+        file: name of the file in the address, if there is one.
+        content_type: the header of this name.
+        column: column of a row that is only a text, if the pipeline classifies texts.
+
+    Raises:
+        RequestError: the kind of the body is unknown, or it has no rows.
+    """
+    if not body:
+        return Content()
+    name = PurePosixPath(file).name
+    suffix = PurePosixPath(name).suffix.lower() or _suffix(body, content_type)
+    if suffix != ".json":
+        _check_suffix(name or "the body", suffix)
+        return Content(name or f"body{suffix}", body)
+    content = parse_json(body)
+    options = {key: value for key, value in content.items() if key != _ROWS} if isinstance(content, dict) else {}
+    if isinstance(content, dict) and _ROWS not in content:
+        return Content(options=options)
+    rows = content[_ROWS] if isinstance(content, dict) else content
+    lines = "".join(f"{json.dumps(row)}\n" for row in _checked(rows, column))
+    return Content("rows.jsonl", lines.encode(), options)
+
+
+def _suffix(body: bytes, content_type: str) -> str:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in _SUFFIXES:
+        return _SUFFIXES[kind]
+    start = body.lstrip()[:8]
+    found = next((suffix for first, suffix in _FIRST_BYTES.items() if start.startswith(first)), None)
+    if kind not in _ANY_TYPE or found is None:
+        raise RequestError(
+            f"Content-Type {short_repr(kind)}: expected one of {', '.join(_SUFFIXES)}. Or add the name of the file to "
+            "the address, such as /predict/NAME/new.csv."
+        )
+    return found
+
+
+def _check_suffix(name: str, suffix: str) -> None:
+    if suffix not in _SUFFIXES.values() and suffix != ".jpeg":
+        known = ", ".join(dict.fromkeys(_SUFFIXES.values()))
+        raise RequestError(f"{name}: files named *{suffix} are not accepted. Expected one of {known}.")
+
+
+def _checked(rows: Any, column: str | None) -> Iterator[dict[str, Any]]:
+    if isinstance(rows, dict):
+        rows = [rows]
+    if not isinstance(rows, list) or not rows:
+        raise RequestError(f"{_ROWS}: expected a list of rows. Received: {short_repr(rows)}.")
+    if len(rows) > MAX_ROWS:
+        raise RequestError(f"{_ROWS}: expected at most {MAX_ROWS:,} rows. Received: {len(rows):,}.")
+    for at, row in enumerate(rows):
+        if column and isinstance(row, str):
+            yield {column: row}
+            continue
+        if not isinstance(row, dict):
+            raise RequestError(
+                f"{_ROWS}[{at}]: expected an object with a value for each column. Received: {short_repr(row)}."
+            )
+        for name, value in row.items():
+            if isinstance(value, dict | list):
+                where, received = f"{_ROWS}[{at}].{short_repr(name)}", short_repr(value)
+                raise RequestError(f"{where}: expected a number, a text or null. Received: {received}.")
+        yield row
+
+
+def write_content(content: Content, folder: Path) -> Path:
+    """Write the file of a request into a folder.
+
+    Raises:
+        RequestError: it is a Parquet file of too many rows.
+    """
+    path = folder / content.name
+    path.write_bytes(content.data)
+    if path.suffix == ".parquet":
+        _check_parquet(path)
+    return path
+
+
+def _check_parquet(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise RequestError(f"{path.name}: not a Parquet file ({error}).") from None
+    if rows > MAX_ROWS:
+        raise RequestError(f"{path.name}: expected at most {MAX_ROWS:,} rows. Found: {rows:,}.")

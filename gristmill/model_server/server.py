@@ -1,0 +1,90 @@
+"""Run the HTTP server of some pipelines in this process until it is interrupted."""
+
+import logging
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from gristmill.errors import GristmillError, RequestError
+from gristmill.model_server.application import Limits, ModelServer
+from gristmill.model_server.champions import Champions
+from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.project.serving import Models
+from gristmill.training.keras_backend import import_keras
+
+logger = logging.getLogger(__name__)
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_MAX_CONNECTIONS = 512  # further requests get 503
+_KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front of a server keep a connection
+
+
+def serve(
+    models: Models, pipelines: list[str], host: str, port: int, limits: Limits, ready: Callable[[str, Champions], None]
+) -> None:
+    """Serve the champions of some pipelines until SIGINT or SIGTERM; requests that have begun are answered.
+
+    The server listens at once, and loads the models meanwhile. `ready` is called with the server's address when all are
+    loaded. Port 0 is any free port.
+
+    Raises:
+        RequestError: the address cannot be used.
+        GristmillError: a model cannot be loaded.
+    """
+    metrics = RequestMetrics()
+    champions = Champions(models, pipelines, metrics)
+    listening = _listen(host, port)
+    address = f"http://{_name(host)}:{listening.getsockname()[1]}"
+    hosts = _LOOPBACK if _name(host) in _LOOPBACK else frozenset[str]()
+    handlers = ModelServer(champions, metrics, limits, hosts)
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            import_keras()
+            champions.load_all()
+            ready(address, champions)
+            champions.follow()
+        except (GristmillError, OSError) as error:
+            failed.append(error)
+            server.should_exit = True
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        threading.Thread(target=load, name="loading", daemon=True).start()
+        yield
+        champions.stop()
+
+    handlers.warnings.install()
+    config = uvicorn.Config(
+        handlers.application(lifespan=lifespan),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(limits.seconds) + 1,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    if failed:
+        raise failed[0]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise RequestError(f"--host {host} --port {port}: cannot be used ({error}). Choose others.") from None
+    return listening
+
+
+def _name(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

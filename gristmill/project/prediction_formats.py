@@ -1,0 +1,63 @@
+"""Formats of predictions: the table that `predict` returns, as the bytes of a file."""
+
+import json
+import math
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from gristmill.errors import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Format(StrEnum):
+    """Format of predictions; the values are the suffixes of its files."""
+
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+def encode(frame: "pd.DataFrame", form: Format) -> bytes:
+    """Return predictions as the content of a file.
+
+    Raises:
+        RequestError: a column cannot be written as Parquet.
+    """
+    match form:
+        case Format.PARQUET:
+            return _as_parquet(frame)
+        case Format.CSV:
+            return frame.to_csv(index=False).encode()
+        case Format.JSON | Format.JSONL:
+            rows = json_rows(frame)
+            return (
+                "\n".join(map(json.dumps, rows)) if form is Format.JSONL else json.dumps(rows, indent=2)
+            ).encode() + b"\n"
+
+
+def _as_parquet(frame: "pd.DataFrame") -> bytes:
+    import pyarrow as pa
+
+    try:
+        return frame.to_parquet(index=False)
+    except pa.ArrowException as error:  # a column of a JSON Lines file that holds text and numbers
+        raise RequestError(f"--format parquet: {error.args[0]}. Use csv, json or jsonl.") from None
+
+
+def json_rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return rows as JSON values in full precision: times as text, what is missing or not finite as None."""
+    import pandas as pd
+
+    columns: dict[Any, pd.Series[Any]] = {}
+    for name, column in frame.items():
+        values = column.astype("float64") if column.dtype == "float32" else column
+        values = values.map(lambda time: time.isoformat(), na_action="ignore") if column.dtype.kind == "M" else values
+        known = column.notna()
+        if column.dtype.kind == "f":
+            known &= ~column.isin([math.inf, -math.inf])
+        columns[name] = values.astype(object).where(known, None)
+    rows: list[Any] = pd.DataFrame(columns).to_dict("records")
+    return rows
