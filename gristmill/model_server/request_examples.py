@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from gristmill.export.kit import REQUEST
 from gristmill.model_server.answers import text_column
 from gristmill.model_server.champions import ServedModel
+from gristmill.util.table_io import read_document
 
 _MAX_NAMES_LISTED = 8
 _TYPES = {"numbers": "number", "categories": "string", "dates": "string", "texts": "string"}
@@ -26,7 +28,7 @@ def columns_of(model: ServedModel) -> list[Column]:
     signature = model.bundle.signature
     match model.domain:
         case "tabular":
-            return [*_identifier(model), *_of_table(signature)]
+            return [*_identifier(model), *_of_table(signature, _sample(model))]
         case "timeseries":
             return _of_series(model, signature)
         case "text":
@@ -43,10 +45,17 @@ def example_of(model: ServedModel) -> dict[str, Any] | None:
     return {"rows": [{column.name: column.example for column in columns_of(model)}]}
 
 
-def _of_table(signature: dict[str, Any]) -> list[Column]:
+def _sample(model: ServedModel) -> dict[str, Any]:
+    """Return the inputs of a test row by name, from the sample request of the bundle; empty if it has none."""
+    path = model.bundle.path / REQUEST
+    rows = read_document(path).get("instances", []) if path.exists() else []
+    return rows[0] if rows and isinstance(rows[0], dict) else {}
+
+
+def _of_table(signature: dict[str, Any], sample: dict[str, Any]) -> list[Column]:
     known, found = signature.get("names", {}), []
     for role, taken in signature["inputs"].items():
-        for name in taken["columns"]:
+        for at, name in enumerate(taken["columns"]):
             names = known.get(name, [])
             listed = ", ".join(names[:_MAX_NAMES_LISTED]) + ", …" * (len(names) > _MAX_NAMES_LISTED)
             about = {
@@ -56,6 +65,8 @@ def _of_table(signature: dict[str, Any]) -> list[Column]:
                 "texts": "text",
             }[role]
             example = {"numbers": 1.0, "categories": names[0] if names else "", "dates": _DATE, "texts": _TEXT}[role]
+            if role in sample:
+                example = sample[role][at]
             found.append(Column(name, _TYPES[role], about, example))
     return found
 

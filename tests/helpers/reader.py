@@ -24,6 +24,7 @@ NOT_RUN = {
     "make run": "sets up a virtual environment; `gristmill run co2` is run",
     "pip install": "changes the environment; test_wheel.py runs the wheel",
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
+    "gristmill serve": "goes on until it is interrupted; tests/faults/test_model_server.py runs it",
     "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=": "a Prefect server of its own; tests/test_deployed.py starts one",
     "prefect server start": "goes on until it is interrupted; tests/test_deployed.py starts one",
