@@ -93,7 +93,7 @@ def check_parity(
         if sample and has_kit:
             answers = read_document(Path(folder, _ANSWERS))
             largest = max(largest, kit.check(answers, sample, tolerance, decide))
-            write_document(bundle / kit.RESPONSE, sample.answer(answers[kit.REQUEST]))
+            kit.write_body(bundle / kit.RESPONSE, sample.answer(answers[kit.REQUEST]))
     return largest
 
 

@@ -11,6 +11,7 @@ scored.
 
 import contextlib
 import io
+import json
 import runpy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -24,7 +25,7 @@ from gristmill.errors import ParityError
 from gristmill.export import warmup
 from gristmill.export.sample import Sample, from_json
 from gristmill.settings.messages import format_number
-from gristmill.util.table_io import read_document, write_document
+from gristmill.util.table_io import read_document
 
 REQUEST, RESPONSE, EXAMPLE = "sample_request.json", "sample_response.json", "example.py"
 SAVED_MODEL = "saved_model"
@@ -33,7 +34,7 @@ Outputs = dict[str, Any]  # of a signature by name, as nested lists
 
 _EXAMPLE = '''"""Run {request} through the model, as TensorFlow Serving does, and print the answer.
 
-Python needs only the package {package}.
+It needs only the Python package {package}.
 """
 
 {imports}
@@ -58,9 +59,14 @@ _COLUMNS = 'inputs = {name: tf.constant(value, types[name]) for name, value in r
 def write(bundle: Path, sample: Sample, needs: Sequence[str] = ()) -> None:
     """Write the kit of a bundle without the answer; `needs` are modules that its graph needs."""
     request = sample.request()
-    write_document(bundle / REQUEST, request)
+    write_body(bundle / REQUEST, request)
     (bundle / EXAMPLE).write_text(example(request, needs), encoding="utf-8")
     warmup.write(bundle / SAVED_MODEL, sample.inputs)
+
+
+def write_body(path: Path, body: Mapping[str, Any]) -> None:
+    """Write the body of a request or an answer in one line: indented, each number would have its own."""
+    path.write_text(f"{json.dumps(body, ensure_ascii=False)}\n", encoding="utf-8")
 
 
 def example(request: Mapping[str, Any], needs: Sequence[str]) -> str:
@@ -72,7 +78,7 @@ def example(request: Mapping[str, Any], needs: Sequence[str]) -> str:
     return _EXAMPLE.format(
         request=REQUEST,
         model=SAVED_MODEL,
-        package=" and ".join(["tensorflow", *(module.replace("_", "-") for module in needs)]),
+        package=" and the package ".join(["tensorflow", *(module.replace("_", "-") for module in needs)]),
         imports="\n".join([*standard, "import tensorflow as tf", *operations]),
         inputs=(_FILES if of_files else _ROWS) if row else _COLUMNS,
     )

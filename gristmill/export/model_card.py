@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from gristmill.util.table_io import read_document
 FILE = "README.md"
 
 _LEVEL = 0.95  # of the interval of the headline score
+_MIN_LOSSES = 10  # for an interval
 _CONTENTS = {
     kit.SAVED_MODEL: "TensorFlow SavedModel, with preprocessing",
     f"{kit.SAVED_MODEL}/{warmup.FILE}": "requests that TensorFlow Serving sends when it loads the model",
@@ -56,7 +58,7 @@ class Facts:
     limits: Sequence[str]  # sentences on what the model is not fit for
     intervals: Sequence[str] = ()  # sentences on prediction intervals or sets of classes
     losses: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0))  # on each example of the test set, in order
-    block: int = 1  # number of successive examples that may depend on each other
+    block: int = 0  # number of successive examples that may depend on each other; 0 if none do
 
 
 def write(bundle: Path, facts: Facts, train: Path) -> None:
@@ -98,8 +100,10 @@ def _network(scores: Scores, facts: Facts) -> str:
     """Return a sentence on what the model consists of."""
     size = f"has {facts.parameters:,} parameters"
     if chosen := scores.selected:
+        compared_on = f"the {chosen.on}{' set' * (chosen.on == 'validation')}"
         return (
-            f"The model {size} and consists of {chosen.name}, chosen from {chosen.tried} candidates on the {chosen.on}."
+            f"The model {size}. It consists of {chosen.name}, chosen from {chosen.tried} candidates by their scores on "
+            f"{compared_on}."
         )
     return f"The model {size}."
 
@@ -142,19 +146,30 @@ def _score_lines(scores: Scores, facts: Facts) -> Iterator[str]:
     if interval := _interval(scores, facts):
         low, high = format_numbers(interval)
         yield (
-            f"The {_LEVEL:.0%} interval of `{scores.metric}` on the test set is {low} to {high} (bootstrap of "
-            f"{len(facts.losses):,} examples)."
+            f"The {_LEVEL:.0%} interval of `{scores.metric}` on the test set is {low} to {high}, from "
+            f"{len(facts.losses):,} errors."
         )
     yield from facts.intervals
 
 
 def _interval(scores: Scores, facts: Facts) -> tuple[float, float] | None:
     """Return an interval of the headline score; None if it is not the mean of the losses, or there are too few."""
-    if not len(facts.losses) or not math.isclose(
-        facts.losses.mean(), scores.headline.model, rel_tol=1e-4, abs_tol=1e-6
-    ):
+    losses, headline = facts.losses.astype(np.float64), scores.headline.model
+    if len(losses) < _MIN_LOSSES or not math.isclose(losses.mean(), headline, rel_tol=1e-4, abs_tol=1e-6):
         return None
-    return confidence_interval(facts.losses.astype(np.float64), _LEVEL, facts.block)
+    return confidence_interval(losses, _LEVEL, facts.block) if facts.block else _independent_interval(losses)
+
+
+def _independent_interval(losses: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return an interval of the mean of independent values: Wilson's of a share, otherwise by its standard error."""
+    mean, count, z = float(losses.mean()), len(losses), NormalDist().inv_cdf((1 + _LEVEL) / 2)
+    if set(np.unique(losses)) <= {0.0, 1.0}:
+        shrink = 1 + z**2 / count
+        middle = (mean + z**2 / (2 * count)) / shrink
+        half = z / shrink * math.sqrt(mean * (1 - mean) / count + (z / (2 * count)) ** 2)
+        return max(0.0, middle - half), min(1.0, middle + half)
+    half = z * float(losses.std(ddof=1)) / math.sqrt(count)
+    return mean - half, mean + half
 
 
 def _limits(scores: Scores, facts: Facts, has_sample: bool) -> Iterator[str]:

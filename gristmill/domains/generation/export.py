@@ -94,6 +94,7 @@ def facts(layout: Layout, parameters: int, evaluate: Path) -> model_card.Facts:
         losses=whole * (scores.headline.model / whole.mean())
         if in_bits
         else np.empty(0),  # in the unit of the headline
+        block=1,
     )
 
 

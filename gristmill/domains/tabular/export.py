@@ -104,11 +104,20 @@ def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Fa
         notes.append("Rows are in the order of time; later ones validate and test.")
     if layout.group:
         notes.append(f"Rows with the same `{layout.group}` are in one part.")
+    block = int(layout.ordered)  # neighbours in time may have similar errors
     limits = ["An unknown category counts as any other unknown one, and an empty number as the median."]
     if layout.classes:
-        task, size = "tabular-classification", network.count_params()
         return class_facts(
-            data.labelled, evaluate, noun="rows", task=task, use=use, parameters=size, notes=notes, limits=limits
+            data.labelled,
+            evaluate,
+            title=f"Prediction of {layout.target}",
+            noun="rows",
+            task="tabular-classification",
+            use=use,
+            parameters=network.count_params(),
+            notes=notes,
+            limits=limits,
+            block=block,
         )
     trained, truth = data.truth[data.at("train")], data.truth[data.at("test")]
     low, high = format_numbers([trained.min(), trained.max()])
@@ -121,6 +130,7 @@ def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Fa
         parts={part: {"rows": f"{len(rows):,}"} for part in PARTS if len(rows := data.at(part))},
         limits=[*limits, f"In the training set, `{layout.target}` is between {low} and {high}."],
         losses=np.abs(scored_on_test(data, evaluate) - truth),
+        block=block,
     )
 
 

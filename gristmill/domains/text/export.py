@@ -65,6 +65,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     facts = class_facts(
         data,
         evaluate,
+        title="Classifier of texts",
         noun="texts",
         task="text-classification",
         use="Classifies texts.",
@@ -72,8 +73,8 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         notes=[],
         limits=[
             f"It reads up to {length:,} {level}s of a text.",
-            "It was trained on the words of the training set; `known` in the answer counts the known ones of a text. "
-            "A prediction without any means nothing.",
+            "`known` in the answer is the number of tokens of a text that are in the vocabulary. If it is 0, the "
+            "prediction means nothing.",
         ],
     )
     model_card.write(out, facts, train)

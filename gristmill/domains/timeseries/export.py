@@ -185,7 +185,7 @@ def facts(
     return model_card.Facts(
         title=f"Forecast of {targets}",
         task="time-series-forecasting",
-        use=f"Forecasts the next {horizon} values of {targets} from the last {layout.history}, at the frequency "
+        use=f"Forecasts the next {horizon} values of {targets} from the last {layout.history:,}, at the frequency "
         f"`{layout.frequency}`.",
         parameters=parameters,
         data=[

@@ -80,12 +80,13 @@ def facts(data: Prepared, network: keras.Model, evaluate: Path, formats: Sequenc
     return class_facts(
         data,
         evaluate,
+        title="Classifier of images",
         noun="images",
         task="image-classification",
         use=f"Classifies {'grey' if layout.channels == 1 else 'RGB'} images of {size}.",
         parameters=network.count_params(),
         notes=[f"Photos were resized to {size} (`{layout.fit}`)."],
-        limits=[files if "saved_model" in formats else f"Images must be resized to {size} before."],
+        limits=[files if "saved_model" in formats else f"Resize images to {size} before you send them."],
     )
 
 

@@ -1,5 +1,6 @@
 """A model card says what a stranger must know, and hubs can read its metadata."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,27 @@ def test_there_is_no_interval_of_something_else(tmp_path: Path, losses: np.ndarr
     facts = Facts(**vars(FACTS) | {"losses": losses})
 
     assert "interval of" not in written(tmp_path, facts)[1]
+
+
+@pytest.mark.parametrize(
+    ("score", "losses", "block", "low", "high"),
+    [
+        (1.0, np.ones(50), 0, 0.929, 1.0),  # Wilson: 50 / (50 + 1.96²)
+        (0.5, np.repeat([0.0, 1.0], 50), 0, 0.404, 0.596),
+        (2.0, np.tile([1.0, 3.0], 50), 0, 1.803, 2.197),  # 1.96 standard errors of 0.1005
+        (2.0, np.repeat([1.0, 3.0], 50), 5, 1.6, 2.4),  # neighbours are alike: wider
+    ],
+)
+def test_the_interval_of_the_headline(
+    tmp_path: Path, score: float, losses: np.ndarray, block: int, low: float, high: float
+) -> None:
+    facts = Facts(**vars(FACTS) | {"losses": losses, "block": block})
+
+    _, text = written(tmp_path, facts, headline={"metric": "mae", "model": score, "baseline": 3.0})
+
+    found = re.search(r"interval of `mae` on the test set is (\S+) to (\S+), from", text)
+    assert found
+    assert [float(bound) for bound in found.groups()] == pytest.approx([low, high], abs=0.001 if block == 0 else 0.15)
 
 
 def test_a_model_that_loses_to_a_baseline_says_so(tmp_path: Path) -> None:

@@ -19,21 +19,26 @@ def class_facts(
     data: LabelledDataset,
     evaluate: Path,
     *,
+    title: str,
     noun: str,
     task: str,
     use: str,
     parameters: int,
     notes: Sequence[str],
     limits: Sequence[str],
+    block: int = 0,
 ) -> Facts:
-    """Return the facts of a classifier of examples called `noun`, with notes on its data and limits of its domain."""
+    """Return the facts of a classifier of examples called `noun`, with notes on its data and limits of its domain.
+
+    The names of the classes follow the title.
+    """
     classes, counts = data.classes, {}
     for part in PARTS:
         if len(rows := data.rows(part)):
             by_class = count_by_class(rows, classes) if len(classes) <= _MAX_CLASSES else {}
             counts[part] = {noun: f"{len(rows):,}"} | {name: f"{count:,}" for name, count in by_class.items()}
     return Facts(
-        title=f"Classifier of {noun}: {_listed(classes)}",
+        title=f"{title}: {_listed(classes)}",
         task=task,
         use=f"{use} The classes are {_listed(classes)}.",
         parameters=parameters,
@@ -42,6 +47,7 @@ def class_facts(
         limits=[f"It gives one of the {len(classes)} classes to everything, also to what belongs to none.", *limits],
         intervals=[*_decision(Decision.read(evaluate), classes, evaluate)],
         losses=1 - misclassified(read_predictions(evaluate, "test")),
+        block=block,
     )
 
 
