@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from starlette.applications import Starlette
@@ -70,7 +70,8 @@ def serve(
         timeout_graceful_shutdown=int(limits.seconds) + 1,
     )
     server = uvicorn.Server(config)
-    server.run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it once more
+        server.run(sockets=[listening])
     if failed:
         raise failed[0]
 

@@ -75,8 +75,10 @@ class Browser:
         assert "result" in answer, f"{method}: {answer['error']['message']}"
         return dict(answer["result"])
 
-    def open(self, page: Path, width: int, scheme: Literal["light", "dark"] = "light", media: str = "screen") -> None:
-        """Open a page in a window of this many pixels, a phone's where it is narrow, and wait until it is loaded."""
+    def open(
+        self, page: Path | str, width: int, scheme: Literal["light", "dark"] = "light", media: str = "screen"
+    ) -> None:
+        """Open a file or an address in a window of some pixels, narrow ones of a phone, and wait until it is loaded."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
@@ -84,7 +86,7 @@ class Browser:
             "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
         )
         self._events.clear()
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=page.as_uri() if isinstance(page, Path) else page)
         while not self._happened("Page.loadEventFired"):
             self._events.append(self._receive())
 

@@ -15,7 +15,9 @@ from gristmill.model_server import answers
 from gristmill.model_server.application import Limits
 from gristmill.project.prediction_formats import json_rows
 from gristmill.project.project import Project
+from helpers.browser import NAMES, executable, running
 from helpers.model_servers import Served, served
+from helpers.support import wait_until
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.slow
@@ -356,3 +358,19 @@ def test_an_answer_is_logged_before_it_is_given(houses: Served, monkeypatch: pyt
     answer = houses.client.post("/predict/houses", json=[HOUSE])
     assert (answer.status_code, answer.json()) == (503, {"error": "the disk is full. Free some space."})
     assert isinstance(houses.project.prediction_log("houses").read(), pd.DataFrame)
+
+
+def test_a_browser_shows_the_page_and_sends_a_request(houses: Served, tmp_path: Path) -> None:
+    command = executable()
+    if command is None:
+        pytest.skip(f"needs a browser on PATH, one of {', '.join(NAMES)}")
+    with running(command, tmp_path / "profile") as browser:
+        for width in (1280, 390):
+            browser.open(f"{houses.client.base_url}/docs", width)
+            assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert "rooms" in browser.evaluate("document.querySelector('table').textContent")
+        browser.evaluate("document.querySelector('button').click() ?? true")
+        answer = "document.querySelector('.answer').textContent"
+        wait_until(lambda: browser.evaluate(answer).startswith("200"), "the answer")
+        assert '"predicted"' in browser.evaluate(answer)
+        assert browser.complaints() == []
