@@ -4,6 +4,7 @@
 # make faults test every fault of tests/faults/README.md with all repetitions, and print a scoreboard
 # make audit  compare the locked versions with the known vulnerabilities of OSV; fails if OSV cannot be reached
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
+# make ci     lint, test and test-slow in one pool of jobs: what CI runs
 # make docs   build the documentation in docs/_build/html
 # make bench  run the benchmarks that take about ten minutes together; they write benchmarks/results.md
 # make competitions  compare with published models on the M1, M3 and tourism competitions; ARGS=--write updates benchmarks/results.md
@@ -14,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code makes the second run start faster
 
-.PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
+.PHONY: run ci test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
 
 run: .venv/installed
 	$(BIN)/gristmill run co2
@@ -44,6 +45,10 @@ slow-flows:
 
 slow-processes:
 	$(BIN)/pytest -m slow $(PROCESSES)
+
+# The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
+ci: .venv/installed-dev
+	$(MAKE) --no-print-directory --jobs=3 lint slow-processes slow-units slow-flows test-stages test-rest
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests
