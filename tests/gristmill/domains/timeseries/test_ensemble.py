@@ -153,13 +153,20 @@ def test_every_format_repeats_the_forecasts(form: str, tmp_path: Path) -> None:
         assert predict(windows(steps)) == pytest.approx(forecast, rel=1e-5, abs=1e-5)
 
 
+@cache
+def spread() -> Any:
+    """Return a network of the quantiles around the average of the members that are exported in no time."""
+    factors = np.sort(np.random.default_rng(0).normal(size=(3, 2, 5)), axis=-1)
+    smooth = Intervals((0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), (False, False), 30)
+    intervals = replace(smooth, rough=replace(smooth, factors=2 * factors, ratios=(True, False)))
+    quick = [(network, WEIGHTS[name]) for name, network in members().items() if name != "ets"]
+    return with_quantiles(average(quick, prepared().layout), intervals)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
 def test_every_format_repeats_the_quantiles(form: str, tmp_path: Path) -> None:
-    chosen, factors = FORMATS[form], np.sort(np.random.default_rng(0).normal(size=(3, 2, 5)), axis=-1)
-    smooth = Intervals((0.1, 0.3, 0.5, 0.7, 0.9), factors, np.array([0.1, 0.2]), 24, (True, False), (False, False), 30)
-    intervals = replace(smooth, rough=replace(smooth, factors=2 * factors, ratios=(True, False)))
-    network = with_quantiles(ensemble(), intervals)
+    chosen, network = FORMATS[form], spread()
     history = network.input_shape[1]
     longer = ((0, 0), (history - ensemble().input_shape[1], 0), (0, 0))
     inputs = [np.pad(windows(steps), longer, constant_values=np.nan) for steps in (None, 30, 7)]

@@ -16,7 +16,7 @@ from gristmill.errors import Unsuitable
 from gristmill.settings.custom_code import CustomCode
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
-from helpers.small_runs import CUT, Predict, assembled, run_stages, with_bundle
+from helpers.small_runs import CUT, Folders, Predict, assembled, run_stages, with_bundle
 
 pytest_plugins = ["helpers.small_runs"]
 
@@ -86,25 +86,18 @@ def test_a_network_shows_how_much_it_sees() -> None:
     ids=["longer", "shorter", "any length"],
 )
 def test_it_is_evaluated_exported_and_forecasts_from_its_own_history(
-    model: Any, tmp_path: Any, source: Csv, meaning: Ingest, series_file: Any, forecast: Predict
+    model: Any, tmp_path: Any, source: Csv, meaning: Ingest, series_file: Any, solved: Folders, forecast: Predict
 ) -> None:
     """A network of any length sees as much in use as it did in training."""
-    settings = Train(epochs=2)
-    folders = run_stages(tmp_path, source, meaning, series_file, CUT, model, settings)
+    folders = run_stages(tmp_path, source, meaning, series_file, CUT, model, Train(epochs=2))
     network = saved_network.read(folders["train"])
-    usual = run_stages(_made(tmp_path / "usual"), source, meaning, series_file, CUT, Linear(kind="linear"), settings)
 
     made = with_bundle(folders, Export(formats=("keras",)))
 
     assert network.input_shape == (None, model.history, 1)
     rows = read_predictions(folders["evaluate"], "test")
-    assert rows["ds"].tolist() == read_predictions(usual["evaluate"], "test")["ds"].tolist()
+    assert rows["ds"].tolist() == read_predictions(solved["evaluate"], "test")["ds"].tolist()
     table = pd.read_csv(series_file)
     found = forecast(made, table.tail(model.history))["sunspots"]
     values = table["sunspots"].to_numpy(np.float32)[np.newaxis, -model.history :, np.newaxis]
     assert found.to_numpy() == pytest.approx(np.asarray(network(values))[0, :, 0], rel=1e-4)
-
-
-def _made(folder: Any) -> Any:
-    folder.mkdir()
-    return folder

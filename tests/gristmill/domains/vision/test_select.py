@@ -7,16 +7,17 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.common import fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.vision import dataset, few_examples
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.features import features
+from gristmill.domains.vision.models.cnn import Cnn
 from gristmill.domains.vision.models.frozen import Frozen
 from gristmill.domains.vision.models.linear import Histograms, LinearPixels
 from gristmill.domains.vision.models.majority import Majority
-from gristmill.domains.vision.models.residual import Residual
 from gristmill.domains.vision.models.transfer import Transfer
 from gristmill.domains.vision.select import select
 from gristmill.domains.vision.settings import Augment, Evaluate, Export, Train
@@ -38,7 +39,7 @@ MODELS: dict[str, Any] = {
     "majority": Majority(kind="majority"),
     "linear_pixels": LinearPixels(kind="linear_pixels"),
     "histograms": Histograms(kind="histograms", features="gradients"),
-    "residual": Residual(kind="residual", width=4),
+    "cnn": Cnn(kind="cnn", filters=(4,), units=()),
 }
 
 Folders = dict[str, Path]
@@ -104,12 +105,12 @@ def test_held_out_predictions_are_those_of_a_fit_without_them(selected: Any) -> 
 
 
 def test_a_network_is_the_average_of_those_of_three_folds(selected: Any) -> None:
-    network = saved_network.read(selected[1]["residual"].train)
+    network = saved_network.read(selected[1]["cnn"].train)
 
     folds = [layer for layer in network.layers if hasattr(layer, "layers")]
     assert [layer.name for layer in folds] == ["member_0", "member_1", "member_2"]
     assert not np.array_equal(folds[0].get_weights()[0], folds[1].get_weights()[0])
-    assert not list(selected[1]["residual"].train.glob("fold*"))
+    assert not list(selected[1]["cnn"].train.glob("fold*"))
 
 
 def test_the_selected_average_is_scored_with_all_candidates(selected: Any) -> None:
@@ -117,7 +118,7 @@ def test_the_selected_average_is_scored_with_all_candidates(selected: Any) -> No
     written = read_document(folders["evaluate"] / "scores.json")
 
     assert set(written["baselines"]) == {"majority", "linear_pixels"}
-    assert set(written["candidates"]) == {"histograms", "residual"}
+    assert set(written["candidates"]) == {"histograms", "cnn"}
     assert written["selected"]["on"] == "folds"
     assert "linear_pixels" in written["selected"]["members"]
     assert written["model"]["test"]["accuracy"] > 0.9
@@ -166,10 +167,17 @@ def test_a_single_member_may_be_asked_for_and_latency_is_measured(selected: Any,
 
 def test_few_images_can_be_refused(selected: Any, tmp_path: Path) -> None:
     with pytest.raises(Unsuitable, match="needs at least 1,000 training and validation images; found 81"):
-        fit(MODELS["residual"], selected[0], tmp_path / "out", few="refuse")
+        fit(MODELS["cnn"], selected[0], tmp_path / "out", few="refuse")
 
 
-def test_a_frozen_base_is_fitted_and_scored_on_stored_features(tmp_path: Path) -> None:
+@pytest.fixture
+def two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit two folds only: each builds its base once more."""
+    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
+    monkeypatch.setattr(fold_training, "NETWORK_FOLDS", 2)
+
+
+def test_a_frozen_base_is_fitted_and_scored_on_stored_features(two_folds: None, tmp_path: Path) -> None:
     folders = {"preprocess": tmp_path / "data"}
     parts = {"train": coloured(45), "validation": coloured(15, seed=1), "test": coloured(12, seed=2)}
     write_prepared(folders["preprocess"], parts, CLASSES)
@@ -196,7 +204,7 @@ def test_a_frozen_base_is_fitted_and_scored_on_stored_features(tmp_path: Path) -
     assert first[columns].to_numpy() == pytest.approx(second[columns].to_numpy(), abs=1e-4)
 
 
-def test_an_average_of_heads_is_scored_on_pixels(tmp_path: Path) -> None:
+def test_an_average_of_heads_is_scored_on_pixels(two_folds: None, tmp_path: Path) -> None:
     folders = {"preprocess": tmp_path / "data"}
     parts = {"train": coloured(40), "validation": coloured(12, seed=1), "test": coloured(10, seed=2)}
     write_prepared(folders["preprocess"], parts, CLASSES)
