@@ -5,10 +5,12 @@ Skipped where there is no browser. Sections of the domains come from the small r
 
 import importlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 
@@ -90,6 +92,9 @@ WORDS = """[...document.querySelectorAll('body *')].filter(
 DRAWN = "element.closest('svg') ? Math.hypot(element.getScreenCTM().a, element.getScreenCTM().b) : 1"
 SIZES = f"{WORDS}.map(element => [element.closest('svg') ? 'svg' : 'page', \
     parseFloat(getComputedStyle(element).fontSize) * ({DRAWN}), element.textContent.trim().slice(0, 40)])"
+BOXES = """[...document.querySelectorAll('svg, svg image')].map(picture => picture.getBoundingClientRect())
+    .map(box => [box.width, box.height])"""
+GROUND = "getComputedStyle(document.body).backgroundColor"
 FITS = "document.documentElement.scrollWidth === document.documentElement.clientWidth"
 INKS = f"{WORDS}.map(element => [getComputedStyle(element)[element.closest('svg') ? 'fill' : 'color'], \
     element.textContent.trim().slice(0, 40)])"
@@ -158,16 +163,48 @@ def _places(project: Project) -> list[LeaderboardEntry]:
     ]
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A page as a window shows it."""
+
+    page: Path
+    asked: list[str]  # addresses
+    complaints: list[str]
+    fits: bool  # it does not scroll sideways
+    ground: str  # colour
+    sizes: list[Any]
+    inks: list[Any]
+    boxes: list[list[float]]  # width and height of each picture
+
+
+Look = Callable[..., Sequence[Shown]]
+
+
+@pytest.fixture(scope="module")
+def look(browser: Browser, pages: Sequence[Path]) -> Look:
+    """Return a function that gives all pages as a window of some width shows them, each opened once."""
+
+    def shown(page: Path, width: int, scheme: Scheme) -> Shown:
+        browser.open(page, width, scheme)
+        found = [browser.evaluate(question) for question in (FITS, GROUND, SIZES, INKS, BOXES)]
+        return Shown(page, browser.requests(), browser.complaints(), *found)
+
+    @cache
+    def all_shown(width: int, scheme: Scheme) -> Sequence[Shown]:
+        return [shown(page, width, scheme) for page in pages]
+
+    return lambda width, scheme="light": all_shown(width, scheme)
+
+
 @pytest.fixture(params=WIDTHS)
 def width(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-def test_a_page_asks_for_nothing_but_itself_and_logs_no_complaint(browser: Browser, pages: Sequence[Path]) -> None:
-    for page in pages:
-        browser.open(page, 1280)
-        asked = [address for address in browser.requests() if not address.startswith("data:image/")]
-        assert (page.name, asked, browser.complaints()) == (page.name, [page.as_uri()], [])
+def test_a_page_asks_for_nothing_but_itself_and_logs_no_complaint(look: Look) -> None:
+    for shown in look(1280):
+        asked = [address for address in shown.asked if not address.startswith("data:image/")]
+        assert (shown.page.name, asked, shown.complaints) == (shown.page.name, [shown.page.as_uri()], [])
 
 
 def test_a_browser_notices_what_a_page_asks_for_and_logs(browser: Browser, tmp_path: Path) -> None:
@@ -181,50 +218,41 @@ def test_a_browser_notices_what_a_page_asks_for_and_logs(browser: Browser, tmp_p
     assert all(words in told for words in ("broken", "nothing is not defined", "ERR_FILE_NOT_FOUND"))
 
 
-def test_no_page_scrolls_sideways(browser: Browser, pages: Sequence[Path], width: int) -> None:
-    for page in pages:
-        browser.open(page, width)
-        assert (page.name, browser.evaluate(FITS)) == (page.name, True)
+def test_no_page_scrolls_sideways(look: Look, width: int) -> None:
+    assert [shown.page.name for shown in look(width) if not shown.fits] == []
 
 
-def test_words_are_large_enough_to_read(browser: Browser, pages: Sequence[Path], width: int) -> None:
+def test_words_are_large_enough_to_read(look: Look, width: int) -> None:
     least = {"page": 14, "svg": 9}  # pixels on the screen
-    for page in pages:
-        browser.open(page, width)
-        sizes = browser.evaluate(SIZES)
-        assert (page.name, [found for found in sizes if found[1] < least[found[0]] - 0.01]) == (page.name, [])
-        assert len(sizes) > 10
+    for shown in look(width):
+        small = [found for found in shown.sizes if found[1] < least[found[0]] - 0.01]
+        assert (shown.page.name, small) == (shown.page.name, [])
+        assert len(shown.sizes) > 10
 
 
 @pytest.mark.parametrize("scheme", get_args(Scheme))
-def test_words_stand_out_from_the_page(browser: Browser, pages: Sequence[Path], scheme: Scheme) -> None:
-    for page in pages:
-        browser.open(page, 1280, scheme)
-        ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (_luminance(ground) < 0.1) == (scheme == "dark")
-        inks = browser.evaluate(INKS)
-        faint = [found for found in inks if _contrast(found[0], ground) < 4.5 and found[0] != "rgb(255, 255, 255)"]
-        assert (page.name, faint) == (page.name, [])  # white is on the blue of a matrix
+def test_words_stand_out_from_the_page(look: Look, scheme: Scheme) -> None:
+    for shown in look(1280, scheme):
+        assert (_luminance(shown.ground) < 0.1) == (scheme == "dark")
+        faint = [
+            found
+            for found in shown.inks
+            if _contrast(found[0], shown.ground) < 4.5 and found[0] != "rgb(255, 255, 255)"
+        ]
+        assert (shown.page.name, faint) == (shown.page.name, [])  # white is on the blue of a matrix
 
 
-def test_every_picture_is_there(browser: Browser, pages: Sequence[Path], width: int) -> None:
-    drawn = {}
-    for page in pages:
-        browser.open(page, width)
-        boxes = browser.evaluate(
-            "[...document.querySelectorAll('svg, svg image')].map(picture => picture.getBoundingClientRect())"
-            ".map(box => [box.width, box.height])"
-        )
-        assert all(across > 0 and down > 0 for across, down in boxes), page.name
-        drawn[page.stem] = len(boxes)
+def test_every_picture_is_there(look: Look, width: int) -> None:
+    for shown in look(width):
+        assert all(across > 0 and down > 0 for across, down in shown.boxes), shown.page.name
     without = {"long", "small.compare"}  # the small model has no learning curve
-    assert {name for name, count in drawn.items() if count == 0} == without
+    assert {shown.page.stem for shown in look(width) if not shown.boxes} == without
 
 
 def test_paper_is_light_and_cuts_nothing_off(browser: Browser, pages: Sequence[Path]) -> None:
     for page in pages:
         browser.open(page, PAPER, "dark", media="print")
-        assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert browser.evaluate(GROUND) == "rgb(255, 255, 255)"
         if page.stem != "long":  # whose forty columns no paper is wide enough for
             assert (page.name, browser.evaluate(FITS)) == (page.name, True)
 
