@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,16 +44,25 @@ def reason_not_to_run(command: Command) -> str:
     return next((reason for start, reason in NOT_RUN.items() if command.line.startswith(start)), "")
 
 
-class Reader:
-    """Follows a page in a folder."""
+Done = dict[tuple[str, ...], tuple[Path, str]]
+"""By all that was done in a folder that held only samples: a copy of it, and what the last command printed."""
 
-    def __init__(self, folder: Path, forked: Forked, api: str) -> None:
+ON_TWO_PAGES = "gristmill run co2"  # by README.md and a tutorial, after the same commands
+
+
+class Reader:
+    """Follows a page in a folder; a long command that another page has run after the same beginning is not repeated."""
+
+    def __init__(self, folder: Path, forked: Forked, api: str, done: Done | None = None) -> None:
         self._forked, self._api = forked, api
         self._start = self._folder = folder
         self._names: dict[str, Any] = {"__name__": "page"}
+        self._done, self._so_far = done, tuple[str, ...]()
 
     def follow(self, block: Block) -> Iterator[str]:
         """Save a block and run its Python or its commands; yield differences between shown and printed output."""
+        if block.file or block.language == "python":
+            self._so_far += (block.text,)
         if block.file:
             file = self._folder / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +88,22 @@ class Reader:
             yield "\n".join([f"$ {command.line}", *found, "in", printed])
 
     def run(self, command: Command) -> tuple[int | None, str]:
-        """Run a command to its end; return its exit status and what it printed."""
+        """Run a command to its end, or take what another page made; return its exit status and what it printed."""
+        self._so_far += (command.line,)
+        if self._done is None or command.line != ON_TWO_PAGES:
+            return self._run(command)
+        if self._so_far in self._done:
+            kept, printed = self._done[self._so_far]
+            shutil.copytree(kept, self._start, symlinks=True, dirs_exist_ok=True)
+            return 0, printed
+        status, printed = self._run(command)
+        if status == 0:
+            kept = Path(tempfile.mkdtemp(dir=self._start.parent))
+            shutil.copytree(self._start, kept, symlinks=True, dirs_exist_ok=True)
+            self._done[self._so_far] = kept, printed
+        return status, printed
+
+    def _run(self, command: Command) -> tuple[int | None, str]:
         _shorten(self._folder)
         words = command.words
         if words[0] == "cd":
