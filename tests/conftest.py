@@ -120,8 +120,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a Prefect server on loopback, with its own database, for the whole session."""
-    os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
     from gristmill.prefect_runtime.server import ensure_api
+    from helpers.servers import make_prefect_home
+
+    os.environ["PREFECT_HOME"] = str(make_prefect_home(tmp_path_factory.mktemp("prefect")))
 
     return ensure_api()
 

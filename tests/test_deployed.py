@@ -21,7 +21,7 @@ import pytest
 
 from conftest import ROOT, SMALL
 from gristmill.util.processes import is_running
-from helpers.servers import answers
+from helpers.servers import answers, make_prefect_home
 from helpers.site import GRISTMILL, PATIENCE, Site, site_started, verdicts
 from helpers.support import wait_until
 from helpers.webhook import TABLE, Webhook, webhook_started
@@ -61,7 +61,7 @@ def build(shape, name):
     return keras.Model(window, lags[:, -1:] + change)
 '''
 
-SCHEDULES = {"clock": 'interval = "40 seconds"', "told": "on_event = true", "lost": "on_event = true"}
+SCHEDULES = {"clock": 'interval = "60 seconds"', "told": "on_event = true", "lost": "on_event = true"}
 ROWS = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
 
 
@@ -88,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
         assert site.gristmill("deploy").splitlines() == [
             f"wrote {site.project / 'prefect.yaml'}",
             "deployed 3 pipelines; 3 of them are retrained automatically",
-            "clock-retrain every 40 seconds",
+            "clock-retrain every 60 seconds",
             "told-retrain when its data is updated",
             "lost-retrain when its data is updated",
             "start a worker to run them: prefect worker start --pool gristmill",
@@ -185,7 +185,7 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
 @pytest.mark.fault(30)
 def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path) -> None:
     (project / "pipelines.toml").write_text(f'{SMALL}\n[pipelines.small.schedule]\ninterval = "10 seconds"\n')
-    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PREFECT_HOME": str(make_prefect_home(project / "prefect")), "PYTHONPATH": str(ROOT)}
     environment.pop("PREFECT_API_URL", None)
     with (project / "out").open("wb") as out:
         process = subprocess.Popen([sys.executable, "-P", "-c", GRISTMILL, "schedule"], env=environment, stdout=out)
@@ -211,7 +211,7 @@ def test_updated_finds_the_schedule_of_its_store_and_ctrl_c_ends_all_of_it(proje
     (project / "series.csv").rename(project / "small.csv")
     (project / "held.py").write_text(HELD)
     (project / "small.hold").touch()
-    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PREFECT_HOME": str(make_prefect_home(project / "prefect")), "PYTHONPATH": str(ROOT)}
     for name in ("PREFECT_API_URL", "PREFECT_LOGGING_LEVEL"):
         environment.pop(name, None)
     announced, log = project / "data/store/schedule.json", project / "out"

@@ -19,7 +19,7 @@ from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from gristmill.util.processes import is_running
 from helpers.scoreboard import Fault
-from helpers.servers import answers
+from helpers.servers import answers, make_prefect_home
 from helpers.support import (
     STAGE_NAMES,
     Command,
@@ -62,7 +62,7 @@ main()
 """
 """The command, which hears SIGINT: a shell's background jobs, and so their children, are born deaf to it."""
 
-LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 40\nbatch_size = 2")
+LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 24\nbatch_size = 2")
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
 
@@ -196,7 +196,7 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     (project / "err").unlink()
     assert forked.run(project, "run", "small") == 0
 
-    assert f"resuming after epoch {reached} of 40" in (project / "err").read_text().splitlines()
+    assert f"resuming after epoch {reached} of 24" in (project / "err").read_text().splitlines()
     assert weights_of(project / "data/store") == weights_of(uninterrupted / "data/store")
     last = records(project)[-1]
     assert (last.outcome, made(last)) == ("succeeded", {"train", "evaluate", "export"})
@@ -267,7 +267,7 @@ def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_
     uninterrupted, store = tmp_path_factory.mktemp("uninterrupted"), project / "data/store"
     schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\n'
     for folder in (uninterrupted, project):
-        write_project(folder, LONG.replace("epochs = 40", "epochs = 12") + schedule + ANY_MODEL)
+        write_project(folder, LONG.replace("epochs = 24", "epochs = 12") + schedule + ANY_MODEL)
     assert forked.run(uninterrupted, "retrain", "small") == 0, (uninterrupted / "err").read_text()
 
     first = start_schedule(project)
@@ -306,7 +306,7 @@ def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_
 
 def start_schedule(project: Path) -> "subprocess.Popen[bytes]":
     """Start `gristmill schedule` in a project, with a Prefect server of its own."""
-    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PREFECT_HOME": str(make_prefect_home(project / "prefect")), "PYTHONPATH": str(ROOT)}
     for name in ("PREFECT_API_URL", "PREFECT_LOGGING_LEVEL"):
         environment.pop(name, None)
     with (project / "out").open("wb") as out, (project / "err").open("wb") as err:

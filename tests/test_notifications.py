@@ -16,6 +16,7 @@ from gristmill.errors import DataError
 from gristmill.project.project import Project
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.util.processes import is_running
+from helpers.servers import make_prefect_home
 from helpers.support import Command, edit, wait_until
 from helpers.webhook import TABLE, Webhook
 
@@ -117,7 +118,7 @@ interval = "5 seconds"
 @contextmanager
 def scheduled(project: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `gristmill schedule` in a project; at the end it is interrupted, unless it was killed."""
-    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PREFECT_HOME": str(make_prefect_home(project / "prefect")), "PYTHONPATH": str(ROOT)}
     environment.pop("PREFECT_API_URL", None)
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from gristmill.cli.app import main; main()"

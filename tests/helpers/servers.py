@@ -1,19 +1,31 @@
-"""A Prefect server of a test's own, to be stopped, killed and held by its id, and processes that use it."""
+"""A Prefect server of a test's own, to be stopped, killed and held by its id, and processes that use it.
 
+Creating a database takes a server five seconds. An empty one is kept under `.pytest_cache/prefect` and copied by tests.
+"""
+
+import fcntl
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from conftest import ROOT
 from gristmill.prefect_runtime import server
 from gristmill.util.processes import module_command
 from helpers.support import wait_until
+
+KEPT = ROOT / ".pytest_cache/prefect"
+DATABASE = "prefect.db"
 
 
 @dataclass
@@ -36,9 +48,38 @@ def answers(api: str) -> bool:
         return False
 
 
+def make_prefect_home(folder: Path) -> Path:
+    """Give a folder the empty database of a Prefect server, unless it has one, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / DATABASE).exists():
+        shutil.copyfile(_empty_database(), folder / DATABASE)
+    return folder
+
+
+def _empty_database() -> Path:
+    """Return the kept database; the first of several sessions creates it."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    kept = KEPT / f"{version('prefect')}.db"
+    with (KEPT / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=KEPT) as home:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with _serving_from(Path(home)):
+                pass
+            with closing(sqlite3.connect(Path(home) / DATABASE)) as database:
+                database.execute("pragma wal_checkpoint(truncate)")  # all in one file
+            (Path(home) / DATABASE).rename(kept)
+    return kept
+
+
 @contextmanager
 def serving(home: Path) -> Iterator[Server]:
     """Start a Prefect server with its own database and wait until it answers; at the end it is killed."""
+    with _serving_from(make_prefect_home(home)) as started:
+        yield started
+
+
+@contextmanager
+def _serving_from(home: Path) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
         process = subprocess.Popen(

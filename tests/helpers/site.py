@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from conftest import ROOT
-from helpers.servers import answers
+from helpers.servers import answers, make_prefect_home
 from helpers.webhook import Webhook
 
 # A worker stops itself by SIGINT, which background jobs of a shell and their children ignore by default.
@@ -171,6 +171,7 @@ def site_started(folder: Path, webhook: Webhook, pipelines: tuple[str, ...]) -> 
         probe.bind(("127.0.0.1", 0))
         site = Site(folder, probe.getsockname()[1], webhook, pipelines)
     site.project.mkdir(parents=True)
+    make_prefect_home(folder / "prefect")
     try:
         yield site
     finally:

@@ -24,6 +24,7 @@ from gristmill.errors import WorkError
 from gristmill.prefect_runtime import server
 from gristmill.util.processes import is_running
 from helpers.scoreboard import Fault
+from helpers.servers import make_prefect_home
 from helpers.support import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -311,7 +312,11 @@ def parent(tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
     process = subprocess.Popen(
         [sys.executable, "-c", CODE],
         env=os.environ
-        | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "prefect"), "HTTP_PROXY": "http://127.0.0.1:9"},
+        | {
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_HOME": str(make_prefect_home(tmp_path / "prefect")),
+            "HTTP_PROXY": "http://127.0.0.1:9",
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

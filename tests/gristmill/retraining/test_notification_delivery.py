@@ -16,6 +16,7 @@ from gristmill.errors import StoreError
 from gristmill.retraining import notification_delivery as delivery
 from gristmill.retraining.notification_delivery import deliver, expect_messages, messages_about
 from gristmill.runs.records import Record, Runs
+from helpers.servers import make_prefect_home
 from helpers.support import edit, heard, said, wait_until
 from helpers.webhook import SECRET, TABLE, Webhook
 
@@ -144,7 +145,7 @@ with messages_about(catalogue, run, "run"):
 def run_to_kill(project: Path) -> Iterator[str]:
     """Start a process with a run, yield the run's ID, and kill the process."""
     line = [sys.executable, "-P", "-c", KILLED, str(project)]
-    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PREFECT_HOME": str(make_prefect_home(project / "prefect")), "PYTHONPATH": str(ROOT)}
     environment.pop("PREFECT_API_URL", None)
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
