@@ -344,11 +344,24 @@ for path in paths:
 """
 
 
+SIZES = {
+    "bidirectional": ", units = [3]",
+    "conv": ", filters = [4]",
+    "conv_lstm": ", filters = 4, units = [3], dense = [3]",
+    "dense": ", units = [4]",
+    "gru": ", units = [3]",
+    "lstm": ", units = [3]",
+    "multiscale": ", units = [4]",
+    "rnn": ", units = [3]",
+}
+"""Settings of small networks, in TOML."""
+
+
 @pytest.fixture(scope="module")
 def every_kind(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Result:
     """A run with a candidate of every kind, all of them members of the exported average."""
     folder, names = tmp_path_factory.mktemp("every"), kinds("gristmill.domains.timeseries.models")
-    listed = ", ".join(f'"{name}"' for name in names)
+    listed = ", ".join(f'{{ model = {{ kind = "{name}"{SIZES.get(name, "")} }} }}' for name in names)
     weights = "\n".join(f"{name} = 1.0" for name in names)
     model = f'kind = "auto"\npreset = "none"\ncandidates = [{listed}]\n\n[pipelines.small.train]\nepochs = 1\n'
     toml = SMALL.replace('kind = "linear"', model + f"\n[pipelines.small.select.weights]\n{weights}\n")
