@@ -1,15 +1,10 @@
-"""Training that is killed anywhere ends with the very weights of one that was not.
-
-The killed trainings are processes of their own that run this file as a script.
-"""
+"""Training that is killed anywhere ends with the very weights of one that was not."""
 
 import itertools
 import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +19,7 @@ import pytest
 from gristmill.errors import Diverged, RequestError
 from gristmill.settings.base import Fit
 from gristmill.training.progress import Epoch
+from helpers.support import Forked
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +28,8 @@ if TYPE_CHECKING:
     from gristmill.training.history import TrainingHistory
     from gristmill.training.learning_rate import Loss
 
-ROOT = Path(__file__).parents[3]
+pytest_plugins = ["helpers.end_to_end"]
+
 PATIENCE: dict[str, Any] = {"epochs": 8, "patience": 3}  # the validation loss soon rises
 FIND: dict[str, Any] = {"learning_rate": "find"}
 STEPS = 3
@@ -187,11 +184,11 @@ def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_a_process(folder: Path, *how: str) -> int:
+def in_a_process(forked: Forked, folder: Path, *how: str) -> int | None:
     """Train in a process of its own as `killed` does, and return how it ended."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, __file__, str(folder), *how]
-    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+    process = forked.call(killed, folder, *how)
+    process.join(300)
+    return process.exitcode
 
 
 @dataclass(frozen=True)
@@ -246,14 +243,14 @@ def interrupt_after(number: int) -> Callable[[Epoch], None]:
 
 @pytest.mark.fault(2)
 @pytest.mark.slow
-def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path, forked: Forked) -> None:
     unbroken, seen = Trained.now(tmp_path / "unbroken", recurrent), list[int]()
     checkpoints = tmp_path / "killed"
 
-    assert in_a_process(checkpoints, "in checkpoint 3") == -signal.SIGKILL
+    assert in_a_process(forked, checkpoints, "in checkpoint 3") == -signal.SIGKILL
     assert sorted(path.name for path in checkpoints.glob("epoch-*")) == ["epoch-000001", "epoch-000002"]
     assert len(list(checkpoints.glob(".epoch-3.*"))) == 1  # written, but not published
-    assert in_a_process(checkpoints, "after epoch 3") == -signal.SIGKILL
+    assert in_a_process(forked, checkpoints, "after epoch 3") == -signal.SIGKILL
     assert sorted(path.name for path in checkpoints.glob("epoch-*")) == ["epoch-000002", "epoch-000003"]
     network, history = train(checkpoints, recurrent, lambda epoch: seen.append(epoch.number))
 
@@ -264,11 +261,11 @@ def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_pa
 
 @pytest.mark.fault(2)
 @pytest.mark.slow
-def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, stopped: Trained) -> None:
+def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, forked: Forked, stopped: Trained) -> None:
     seen: list[int] = []
     best, last = stopped.history.best_epoch, len(stopped.history.curve("loss"))
 
-    assert in_a_process(tmp_path, f"after epoch {best + 1}", "with patience") == -signal.SIGKILL
+    assert in_a_process(forked, tmp_path, f"after epoch {best + 1}", "with patience") == -signal.SIGKILL
     network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **PATIENCE)
 
     assert seen == list(range(best + 2, last + 1))
@@ -467,9 +464,9 @@ def test_a_rate_that_is_found_trains_like_the_same_rate_given(tmp_path: Path, fo
 
 @pytest.mark.slow
 def test_a_search_cut_off_before_the_first_checkpoint_is_done_again_to_the_same_end(
-    tmp_path: Path, found: Trained
+    tmp_path: Path, forked: Forked, found: Trained
 ) -> None:
-    assert in_a_process(tmp_path, "in checkpoint 1", "find") == -signal.SIGKILL
+    assert in_a_process(forked, tmp_path, "in checkpoint 1", "find") == -signal.SIGKILL
     assert list(tmp_path.glob("epoch-*")) == []
 
     network, history = train(tmp_path, **FIND)
@@ -611,7 +608,3 @@ def killed(folder: Path, moment: str, how: str = "") -> None:
             train(folder, plain, on_epoch, **{"with patience": PATIENCE, "find": FIND}[how])
         else:
             train(folder, recurrent, on_epoch)
-
-
-if __name__ == "__main__":
-    killed(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,13 +1,8 @@
-"""Train publishes a network from tokens to probabilities; killed and begun again, the same one.
-
-The killed training is a process of its own that runs this file as a script.
-"""
+"""Train publishes a network from tokens to probabilities; killed and begun again, the same one."""
 
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +23,10 @@ from gristmill.training import saved_network
 from gristmill.training.outputs import check_network_shape
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
+from helpers.support import Forked
 
-ROOT = Path(__file__).parents[4]
+pytest_plugins = ["helpers.end_to_end"]
+
 
 MAX = Embedding(kind="embedding", dimensions=8, pooling="max", units=())
 FLAT = Embedding(kind="embedding", dimensions=8, pooling="flatten", units=(8,))
@@ -194,12 +191,11 @@ def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path, forked: Forked) -> None:
     unbroken, _ = run(tmp_path / "unbroken", RECURRENT, epochs=4)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    command = [sys.executable, __file__, str(tmp_path / "killed")]
-    ended = subprocess.run(command, env=environment, capture_output=True, check=False).returncode
-    assert ended == -signal.SIGKILL
+    process = forked.call(train_and_die, tmp_path / "killed")
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
     (tmp_path / "killed" / "trained").rmdir()  # nothing was published
     seen: list[int] = []
 
@@ -216,6 +212,6 @@ def die(epoch: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def train_and_die(folder: Path) -> None:
     with patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0):
-        run(Path(sys.argv[1]), RECURRENT, on_epoch=die, epochs=4)
+        run(folder, RECURRENT, on_epoch=die, epochs=4)
