@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from conftest import ROOT
 from gristmill.model_server.application import Limits, ModelServer
 from gristmill.model_server.champions import Champions
 from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.server import listen
 from gristmill.project.project import Project
 from helpers.support import wait_until
 
@@ -49,7 +49,7 @@ def served(project: Project, *names: str, limits: Limits = Limits()) -> Iterator
     handlers = ModelServer(champions, metrics, limits, frozenset({"127.0.0.1", "localhost"}))
     handlers.warnings.install()
     server = uvicorn.Server(uvicorn.Config(handlers.application(), log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with listen("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
