@@ -19,6 +19,7 @@ NAMES = {
     "generation": "Generation",
     "tabular": "Tabular",
 }
+TOP_LEVEL = "It is at the top level, like `[defaults]`."
 FLOAT32 = 1e38  # a larger bound only limits the type, so readers need not see it
 OPENING = """\
 # Settings
@@ -56,8 +57,8 @@ def page() -> str:
     }
     parts = [OPENING, "## Shared\n", section("defaults", definitions["Defaults"], definitions)]
     parts += [
-        section(name.lower(), definitions[name], definitions, "It is at the top level, like `[defaults]`.")
-        for name in ("Runner", "Notify")
+        section(title, definitions[title.split(",")[0].capitalize()], definitions, TOP_LEVEL)
+        for title in ("runner", "notify", "deploy, for all pipelines")
     ]
     parts += [section(headings[name], definitions[name], definitions, _whose(uses[name])) for name in shared]
     for domain, heading in NAMES.items():

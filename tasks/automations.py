@@ -16,6 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from gristmill.config.deployments import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
 from gristmill.prefect_runtime.message_receiver import unknown_block
 from gristmill.runs.retraining_record import RetrainingVerdict
+from tasks.deployment_changes import Change, difference_lines, differing
 
 MAX_SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 MAX_TIME_WITHOUT_WORKER = timedelta(minutes=10)  # before somebody is notified
@@ -27,6 +28,12 @@ _END_EVENTS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in _END_
 
 
 def end_silent_runs(client: SyncPrefectClient) -> None:
+    """Create or update the automation of `plan_silent_runs`."""
+    if change := plan_silent_runs(client):
+        change.apply(client)
+
+
+def plan_silent_runs(client: SyncPrefectClient) -> Change | None:
     """Mark runs of gristmill as crashed if they stop sending heartbeats; other flows are not affected."""
     seconds = MAX_SILENCE.seconds
     trigger = _silence_trigger(
@@ -39,10 +46,10 @@ def end_silent_runs(client: SyncPrefectClient) -> None:
     message = f"No heartbeat for {seconds} s: its process has ended."
     action = ChangeFlowRunState(state=StateType.CRASHED, message=message)
     description = f"A run of gristmill's without a heartbeat for {seconds} s ends Crashed."
-    _apply(client, "gristmill: silent runs", description, trigger, action)
+    return _plan(client, "gristmill: silent runs", description, trigger, action)
 
 
-def watch_for_late_runs(client: SyncPrefectClient, pool: str, block: str | None = None) -> None:
+def plan_late_runs(client: SyncPrefectClient, pool: str, block: str | None = None) -> Change | None:
     """Report runs that are late because a work pool has had no worker for a while; the runs are kept.
 
     Without a notification block, only Prefect's page reports them.
@@ -56,29 +63,37 @@ def watch_for_late_runs(client: SyncPrefectClient, pool: str, block: str | None 
     )
     action = _notification(client, block, pool) if block else DoNothing()
     description = f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one."
-    _apply(client, f"gristmill: late runs in {pool}", description, trigger, action)
+    return _plan(client, f"gristmill: late runs in {pool}", description, trigger, action)
 
 
 def _silence_trigger(**values: Any) -> EventTrigger:
     return EventTrigger(for_each={"prefect.resource.id"}, posture=Posture.Proactive, threshold=1, **values)
 
 
-def _apply(client: SyncPrefectClient, name: str, description: str, trigger: EventTrigger, action: ActionTypes) -> None:
-    """Create or update an automation; an update would reset its counts, so it is skipped if nothing changes.
+def _plan(
+    client: SyncPrefectClient, name: str, description: str, trigger: EventTrigger, action: ActionTypes
+) -> Change | None:
+    """Return the creation or update of an automation; an update would reset its counts, so none if nothing changes.
 
     The user's changes are kept: whether it is enabled, and its actions if the default has none.
     """
     wanted = AutomationCore(name=name, description=description, trigger=trigger, actions=[action])
     found = client.read_automations_by_name(name)
     if not found:
-        client.create_automation(wanted)
-        return
+        return Change(f"+ automation {name}", [], lambda client: client.create_automation(wanted))
     kept: dict[str, Any] = {"enabled": found[0].enabled}
     if wanted.actions == [DoNothing()]:
         kept["actions"] = _values(found[0])["actions"]
     updated = AutomationCore.model_validate(_values(wanted) | kept)
-    if updated != AutomationCore.model_validate(_values(found[0])):
-        client.update_automation(found[0].id, updated)
+    before = AutomationCore.model_validate(_values(found[0]))
+    if updated == before:
+        return None
+    lines = [
+        line
+        for field, value in differing(_values(updated), _values(before)).items()
+        for line in difference_lines(field, _values(before)[field], value)
+    ]
+    return Change(f"~ automation {name}", lines, lambda client: client.update_automation(found[0].id, updated))
 
 
 def _values(automation: Automation | AutomationCore) -> dict[str, Any]:

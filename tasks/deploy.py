@@ -1,69 +1,227 @@
-"""Deploy a project to a Prefect server: its work pool, automations and deployments."""
+"""Deploy a project to a Prefect server: its work pool, automations and deployments.
 
-import logging
-import re
-import subprocess
-from pathlib import Path
-from subprocess import PIPE
-from tempfile import TemporaryFile
+Only what differs is changed, and only what gristmill has made.
+"""
 
-import yaml
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from httpx import HTTPStatusError, codes
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.flows import Flow
 
-from gristmill.config.deployments import PREFECT_FILE
-from gristmill.errors import WorkError
+from gristmill.config.catalogue import Catalogue
+from gristmill.config.deployments import TAG, is_own, project_deployments, read_prefect_yaml
+from gristmill.config.stages import STAGES
+from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
-from gristmill.util.processes import module_command
-from tasks.automations import end_silent_runs, watch_for_late_runs
+from gristmill.prefect_runtime.entrypoints import import_own
+from tasks.automations import plan_late_runs, plan_silent_runs
+from tasks.deployment_changes import Change, difference_lines, differing
+from tasks.deployment_schedules import create_trigger, kept_schedules, new_schedules, plan_schedule, plan_trigger
 
-logger = logging.getLogger(__name__)
-
-_DEPLOYMENT_STARTS = re.compile(r"\W*Deploying (?!all flows)")  # in the output of Prefect's command
+_DEPLOYMENTS_PER_REQUEST = 200  # more are refused
 
 
-def deploy(root: Path, pool: str, block: str | None = None) -> None:
-    """Create work pool and automations, and apply a project's `prefect.yaml` with Prefect's own command.
+class Plan(NamedTuple):
+    """Changes that make a server's deployments those of a project."""
 
-    `block` is a notification block, `TYPE/NAME`, that gets a message about late runs.
+    changes: list[Change]
+    unchanged: int  # number of deployments
+    notes: list[str]  # about what is kept
+
+    def apply(self) -> None:
+        """Make the changes; raise `WorkError` if the server rejects one."""
+        with get_client(sync_client=True) as client:
+            for change in self.changes:
+                with one_line_api_errors(), _rejections(change):
+                    change.apply(client)
+
+
+def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
+    """Compare a project with the server; nothing is changed.
 
     Raises:
-        RequestError: there is no such block.
-        WorkError: the server rejects it.
+        RequestError: the server has a deployment or work pool of the same name that does not fit, or it does not have
+            the notification block.
+        WorkError: the server rejects a request.
     """
+    pool = pool or catalogue.deploy.pool
+    block = catalogue.notify.block if catalogue.notify else None
+    default_pull = _default_pull(catalogue)
+    deployed: list[tuple[UUID | None, Change | None]] = []
+    notes: list[str] = []
     with one_line_api_errors(), get_client(sync_client=True) as client:
-        create_pool(client, pool)
-        end_silent_runs(client)
-        watch_for_late_runs(client, pool, block)
-    _apply(root)
+        first = [_plan_pool(client, catalogue, pool), plan_silent_runs(client), plan_late_runs(client, pool, block)]
+        for entry in project_deployments(catalogue, pool):
+            flow = _flow(entry)
+            name = f"{flow.name}/{entry['name']}"
+            found = _read(client, name)
+            wanted = _fields(entry, _schema(flow, catalogue, entry), default_pull)
+            if found is None:
+                deployed.append((None, _creation(flow, entry, wanted)))
+                continue
+            deployed.append((found.id, _update(client, name, found, entry, wanted)))
+            notes += [f"kept: schedule of {name}, {each}" for each in kept_schedules(found, entry)]
+        notes += _gone(client, {known for known, _ in deployed if known})
+    changes = [change for change in [*first, *(change for _, change in deployed)] if change]
+    return Plan(changes, sum(change is None for _, change in deployed), notes)
 
 
-def create_pool(client: SyncPrefectClient, name: str) -> None:
-    """Create a work pool of type process, unless one of this name exists."""
+def _default_pull(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return the pull steps that somebody has added to `prefect.yaml`, or the one that enters the project's folder."""
+    added = read_prefect_yaml(catalogue.root).get("pull")
+    enter = {"prefect.deployments.steps.set_working_directory": {"directory": str(catalogue.root)}}
+    return [added] if isinstance(added, dict) and added else added or [enter]
+
+
+def _plan_pool(client: SyncPrefectClient, catalogue: Catalogue, name: str) -> Change | None:
+    """Return the creation of the work pool, unless it exists; its template is never changed."""
+    deploy = catalogue.deploy
     try:
-        client.read_work_pool(name)
+        found = client.read_work_pool(name).type
     except ObjectNotFound:
-        client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+        created = WorkPoolCreate(name=name, type=deploy.type)
+        return Change(f"+ work pool {name} (type {deploy.type})", [], lambda client: client.create_work_pool(created))
+    if "type" in deploy.model_fields_set and found != deploy.type:
+        raise RequestError(
+            f"[deploy] type: the work pool {name} exists and has the type {found!r}, not {deploy.type!r}. "
+            "Correct type, or name another work pool."
+        )
+    return None
 
 
-def _apply(root: Path) -> None:
-    """Run Prefect's command, which takes about a second per deployment, and log its progress."""
-    total = len(yaml.safe_load((root / PREFECT_FILE).read_text())["deployments"])
-    started, last = 0, ""
-    line, environment = module_command("prefect", "--no-prompt", "deploy", "--all")
-    environment["PYTHONUNBUFFERED"] = "1"
-    with (
-        TemporaryFile("w+") as errors,
-        subprocess.Popen(line, cwd=root, env=environment, stdout=PIPE, stderr=errors, text=True) as process,
-    ):
-        for output in process.stdout or ():
-            last = output.strip() or last
-            if _DEPLOYMENT_STARTS.match(output):
-                started += 1
-                if started % max(1, total // 10) == 0:
-                    logger.info("deploying  %d of %d", started, total)
-        if process.wait():
-            errors.seek(0)
-            lines = [stripped for text in errors if (stripped := text.strip())]
-            raise WorkError(f"prefect deploy --all failed: {[last, *lines][-1]}")
+def _flow(entry: Mapping[str, Any]) -> Flow[..., Any]:
+    name = entry["entrypoint"].rpartition(".")[2]
+    flow: Flow[..., Any] = getattr(import_own(f"flows.{name}"), name)
+    return flow
+
+
+def _read(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:
+    """Return a deployment of gristmill, or None; raise `RequestError` if another program has made it."""
+    try:
+        found = client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        return None
+    if not is_own(found.entrypoint, found.tags):
+        raise RequestError(
+            f"the server has a deployment {name} that gristmill did not make (entrypoint {found.entrypoint}). "
+            "Rename the pipeline, or delete the deployment."
+        )
+    return found
+
+
+def _schema(flow: Flow[..., Any], catalogue: Catalogue, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a flow's parameters; pipelines and stages are choices in the form of a run.
+
+    A retraining is of its own pipeline only, because its deployment limits it to one at a time.
+    """
+    schema: dict[str, Any] = flow.parameters.model_dump(mode="json", exclude_unset=True)
+    fields = schema["properties"]
+    same_domain = [each.name for each in catalogue.pipelines.values() if each.domain == flow.name]
+    fields["pipeline"]["enum"] = same_domain or [entry["parameters"]["pipeline"]]
+    for option in fields.get("refresh", {}).get("anyOf", []):
+        if option["type"] == "string":
+            option["enum"] = list(dict.fromkeys(stage.name for stage in STAGES[flow.name]))
+    return schema
+
+
+def _fields(entry: Mapping[str, Any], schema: dict[str, Any], default_pull: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a deployment that come from the project, as the server names them."""
+    fields = {name: entry[name] for name in ("description", "tags", "entrypoint", "parameters")}
+    fields["work_pool_name"] = entry["work_pool"]["name"]
+    fields["job_variables"] = entry["work_pool"]["job_variables"]
+    fields["pull_steps"] = entry.get("pull", default_pull)
+    fields["parameter_openapi_schema"] = schema
+    if limit := entry.get("concurrency_limit"):
+        fields["concurrency_limit"] = limit["limit"]
+        fields["concurrency_options"] = {"collision_strategy": limit["collision_strategy"]}
+    return fields
+
+
+def _found_fields(deployment: DeploymentResponse) -> dict[str, Any]:
+    names = ("description", "tags", "entrypoint", "parameters", "work_pool_name", "job_variables", "pull_steps")
+    fields = {name: getattr(deployment, name) for name in (*names, "parameter_openapi_schema")}
+    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
+    fields["concurrency_limit"] = limit.limit if limit else None
+    fields["concurrency_options"] = {"collision_strategy": options.collision_strategy.value} if options else None
+    return fields
+
+
+def _creation(flow: Flow[..., Any], entry: Mapping[str, Any], wanted: dict[str, Any]) -> Change:
+    def create(client: SyncPrefectClient) -> None:
+        flow_id, schedules = client.create_flow_from_name(flow.name), new_schedules(entry)
+        made = client.create_deployment(
+            flow_id, entry["name"], schedules=schedules, enforce_parameter_schema=True, **wanted
+        )
+        for trigger in entry["triggers"]:
+            create_trigger(client, made, trigger)
+
+    return Change(f"+ deployment {flow.name}/{entry['name']}", [], create)
+
+
+def _update(
+    client: SyncPrefectClient,
+    name: str,
+    deployment: DeploymentResponse,
+    entry: Mapping[str, Any],
+    wanted: dict[str, Any],
+) -> Change | None:
+    """Return the change of a deployment, if it differs; tags and parameters that somebody has added are kept."""
+    found = _found_fields(deployment)
+    wanted = wanted | {
+        "tags": [*found["tags"], *(tag for tag in wanted["tags"] if tag not in found["tags"])],
+        "parameters": found["parameters"] | wanted["parameters"],
+    }
+    fields = differing(wanted, found)
+    lines = [line for field, value in fields.items() for line in difference_lines(field, found[field], value)]
+    others = [*filter(None, (plan_schedule(deployment, entry), plan_trigger(client, deployment, entry)))]
+
+    def update(client: SyncPrefectClient) -> None:
+        if fields:
+            client.update_deployment(deployment.id, DeploymentUpdate(**fields))
+        for change in others:
+            change.apply(client)
+
+    lines += [change.text for change in others]
+    return Change(f"~ deployment {name}", lines, update) if lines else None
+
+
+def _gone(client: SyncPrefectClient, known: set[UUID]) -> Iterator[str]:
+    """Yield a note on each deployment of gristmill that is not of this project."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+    read, offset = _DEPLOYMENTS_PER_REQUEST, 0
+    while read == _DEPLOYMENTS_PER_REQUEST:
+        page = client.read_deployments(deployment_filter=tagged, limit=_DEPLOYMENTS_PER_REQUEST, offset=offset)
+        read, offset = len(page), offset + len(page)
+        for each in page:
+            if each.id not in known and is_own(each.entrypoint, each.tags) and each.work_pool_name:
+                name = f"{client.read_flow(each.flow_id).name}/{each.name}"
+                yield (
+                    f"kept: deployment {name}, whose pipeline is not in pipelines.toml. If no other project uses it: "
+                    f"prefect deployment delete {name}"
+                )
+
+
+@contextmanager
+def _rejections(change: Change) -> Iterator[None]:
+    """Turn the server's objection to a change, such as a job variable that its work pool lacks, into a `WorkError`."""
+    try:
+        yield
+    except ObjectAlreadyExists as error:  # the client's name for every conflict
+        raise WorkError(f"{change.text.lstrip('+~ ')}: the server refuses it. {_detail(error.http_exc)}") from None
+    except HTTPStatusError as error:
+        if error.response.status_code not in (codes.CONFLICT, codes.UNPROCESSABLE_ENTITY):
+            raise
+        raise WorkError(f"{change.text.lstrip('+~ ')}: the server refuses it. {_detail(error)}") from None
+
+
+def _detail(error: Any) -> str:
+    """Return the first line of what the server says."""
+    return str(error.response.json().get("detail", "See its log.")).partition("\n")[0]

@@ -87,6 +87,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
         site.start_server()
         assert site.gristmill("deploy").splitlines() == [
             f"wrote {site.project / 'prefect.yaml'}",
+            "+ work pool gristmill (type process)",
+            "+ automation gristmill: silent runs",
+            "+ automation gristmill: late runs in gristmill",
+            *(
+                f"+ deployment {each}"
+                for name in SCHEDULES
+                for each in (f"timeseries/{name}", f"retrain/{name}-retrain")
+            ),
             "deployed 3 pipelines; 3 of them are retrained automatically",
             "clock-retrain every 60 seconds",
             "told-retrain when its data is updated",

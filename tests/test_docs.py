@@ -13,10 +13,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from conftest import ROOT
 from gristmill.config import catalogue
@@ -158,13 +160,21 @@ def test_no_command_stands_where_it_is_not_run(page: str) -> None:
 @pytest.mark.slow
 def test_the_options_of_what_is_not_run_exist() -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for command in (command for page in WRITTEN for command in _commands(page) if reason_not_to_run(command)):
+    not_run = [command for page in WRITTEN for command in _commands(page) if reason_not_to_run(command)]
+    for command in (*not_run, *_workflow_commands()):
         words = [*itertools.dropwhile(lambda word: "=" in word, command.words)]  # variables stand before a program
         if words[0] == "make":
             assert words[1] in targets
         if words[0] in ("gristmill", "prefect"):
             told = _help([*itertools.takewhile(lambda word: not word.startswith("-"), words)])
             assert [word for word in words if word.startswith("--") and word not in told] == [], command.line
+
+
+def _workflow_commands() -> Iterator[Command]:
+    """Yield the commands of the workflows for GitHub that pages show."""
+    for block in (block for page in WRITTEN for block in blocks(page) if block.language == "yaml"):
+        for job in yaml.safe_load(block.text)["jobs"].values():
+            yield from (Command(step["run"], ()) for step in job["steps"] if "run" in step)
 
 
 def _help(words: list[str]) -> str:
@@ -244,7 +254,7 @@ def _write(raw: dict[str, Any], file: Path) -> None:
     lines = []
     for name, pipeline in raw.get("pipelines", {}).items():
         lines += [f"[pipelines.{name}]", *(f"{key} = {toml_value(value)}" for key, value in pipeline.items())]
-    for table in raw.keys() & {"defaults", "notify", "runner"}:
+    for table in raw.keys() & {"defaults", "deploy", "notify", "runner"}:
         lines += [f"[{table}]", *(f"{key} = {toml_value(value)}" for key, value in raw[table].items())]
     file.write_text("\n".join(lines) + "\n")
 

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from gristmill.config.tables import is_table, read_table, schema_of, tables_of
 from gristmill.config.toml_lines import invalid_toml, with_line
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, columns
+from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
@@ -27,8 +28,14 @@ from gristmill.util.urls import redact
 
 PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
-_TABLES = ("defaults", "runner", "notify", "pipelines")  # of the file
-_COMMON_KEYS = ("domain", "description", "sweep", "freshness")  # of every pipeline, besides its domain's tables
+_TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
+_COMMON_KEYS = (
+    "domain",
+    "description",
+    "sweep",
+    "freshness",
+    "deploy",
+)  # of every pipeline, besides its domain's tables
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
@@ -56,6 +63,7 @@ class Pipeline:
     sweep: Sweep | None = None  # settings that `gristmill sweep` tries in place of these
     monitor: Monitor | None = None  # how its predictions are logged, if they are; not one of the tables of a run
     freshness: Freshness | None = None  # how old its data may be; not one of the tables of a run either
+    job_variables: Mapping[str, Any] = field(default_factory=dict)  # of its deployments, besides those of [deploy]
     overrides: tuple[str, ...] = ()  # assignments of `--set` that changed the settings of the file
 
     @property
@@ -84,6 +92,7 @@ class Catalogue:
     deny: tuple[str, ...] = ()  # patterns of columns that no pipeline may name
     runner: Runner = SEQUENTIAL
     notify: Notify | None = None  # who gets messages about runs
+    deploy: Deploy = field(default_factory=Deploy)  # where workers find the project
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name; raise `RequestError` if there is none."""
@@ -149,6 +158,7 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     if "runner" in raw:
         runner = validate_table(Runner, raw["runner"], f"{PIPELINES_FILE} [runner]", problems) or runner
     notify = validate_table(Notify, raw["notify"], f"{PIPELINES_FILE} [notify]", problems) if "notify" in raw else None
+    deploy = validate_table(Deploy, raw.get("deploy", {}), f"{PIPELINES_FILE} [deploy]", problems)
     tables = raw.get("pipelines", {})
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
     valid = [pipeline for name, table in tables.items() if (pipeline := _pipeline(name, table, problems))]
@@ -156,13 +166,13 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
         problems.extend(_denied_columns(pipeline, defaults.deny if defaults else ()))
     pipelines = {each.name: _with_schema(each, root, changes.get(each.name, ()), problems) for each in valid}
     problems.extend(orphan_schemas(root, tables))
-    if problems or defaults is None:
+    if problems or defaults is None or deploy is None:
         raise InvalidSettings(problems)
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
     store = open_store(root, defaults.store, defaults.cache, defaults.cache_gb)
-    return Catalogue(root, store, defaults.keep_runs, pipelines, defaults.deny, runner, notify)
+    return Catalogue(root, store, defaults.keep_runs, pipelines, defaults.deny, runner, notify, deploy)
 
 
 def find_project_folder() -> Path:
@@ -213,13 +223,16 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     freshness, place = None, f"{where[:-1]}.freshness]"
     if "freshness" in table and is_table(table["freshness"], place, problems):
         freshness = validate_table(Freshness, table["freshness"], place, problems)
+    deploy, place = None, f"{where[:-1]}.deploy]"
+    if is_table(table.get("deploy", {}), place, problems):
+        deploy = validate_table(JobVariables, table.get("deploy", {}), place, problems)
     schedule: Any = tables.get("schedule")
     if schedule and schedule.on_error and monitor is None:
         text = f"true needs logged predictions. Add a table [pipelines.{name}.monitor]."
         problems.append(Problem(f"{where[:-1]}.schedule]", text, "on_error", "on_error"))
-    if len(problems) > before:
+    if len(problems) > before or deploy is None:
         return None
-    return Pipeline(name, domain, description, tables, sweep, monitor, freshness)
+    return Pipeline(name, domain, description, tables, sweep, monitor, freshness, deploy.job_variables)
 
 
 def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:

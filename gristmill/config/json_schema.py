@@ -18,6 +18,7 @@ from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import Choice, offers_models, tables_of
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.file_tables import Defaults, Notify, Runner
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.schedule import Freshness, Monitor
@@ -38,7 +39,7 @@ def schema() -> dict[str, Any]:
     choices = {
         domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Auto, Defaults, Freshness, Monitor, Notify, Runner, Sweep]
+    classes: list[type[Settings]] = [Auto, Defaults, Deploy, Freshness, JobVariables, Monitor, Notify, Runner, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -52,6 +53,7 @@ def schema() -> dict[str, Any]:
             "defaults": references[Defaults, "validation"],
             "runner": references[Runner, "validation"],
             "notify": references[Notify, "validation"],
+            "deploy": references[Deploy, "validation"],
             "pipelines": {"type": "object", "additionalProperties": {"oneOf": pipelines}},
         },
         "additionalProperties": False,
@@ -82,6 +84,7 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
             "description": {"type": "string"},
             "sweep": {**references[Sweep, "validation"], "propertyNames": {"enum": [*Sweep.model_fields, *tables]}},
             "freshness": references[Freshness, "validation"],
+            "deploy": references[JobVariables, "validation"],
             **({"monitor": references[Monitor, "validation"]} if domain in MONITORED_DOMAINS else {}),
             **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
         },

@@ -20,9 +20,14 @@ def find_secret(text: str) -> str | None:
             return "a user or a password"
         for parameter in re.split("[?#&;]", rest)[1:]:  # in the query and in the fragment
             name, equals, _ = parameter.partition("=")
-            if equals and _SECRET.search(unquote(name)):
+            if equals and is_secret_name(unquote(name)):
                 return f"the parameter {unquote(name)!r}"
     return None
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a parameter or variable of this name usually holds a secret."""
+    return bool(_SECRET.search(name))
 
 
 def redact(value: Any) -> Any:

@@ -32,6 +32,7 @@ NOT_RUN = {
     "prefect worker start": "goes on until it is interrupted; tests/test_deployed.py starts one",
     "gristmill doctor --notify": "sends a message; test_message_receiver.py does",
     "curl": "needs a server at a known address; the pages do the same by `gristmill updated` and in Python",
+    "docker build": "needs Docker; tests/gristmill/config/test_dockerfile.py follows the steps in a folder",
     "docker run": "needs Docker; tests/helpers/rest.py answers in its place",
     "psql": "needs a Postgres server",
     "export PREFECT_SERVER_DATABASE_CONNECTION_URL": "needs a Postgres server",

@@ -10,13 +10,18 @@ from prefect.events.actions import CancelFlowRun, ChangeFlowRunState, DoNothing
 from prefect.events.schemas.automations import AutomationCore
 
 from gristmill.errors import RequestError
-from tasks.automations import end_silent_runs, watch_for_late_runs
+from tasks.automations import end_silent_runs, plan_late_runs
 
 
 @pytest.fixture
 def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
     with get_client(sync_client=True) as client:
         yield client
+
+
+def watch_for_late_runs(client: SyncPrefectClient, pool: str, block: str | None = None) -> None:
+    if change := plan_late_runs(client, pool, block):
+        change.apply(client)
 
 
 def raw(client: SyncPrefectClient) -> list[dict[str, Any]]:

@@ -1,14 +1,22 @@
-"""A project on a Prefect server: its work pool, and what is said where Prefect's command refuses."""
+"""A project on a Prefect server: what differs is planned and changed, and what others have made is kept."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
 
-from gristmill.config.deployments import PREFECT_FILE, entrypoint
-from gristmill.errors import WorkError
-from tasks.deploy import create_pool, deploy
+from conftest import SMALL
+from gristmill.config import catalogue
+from gristmill.config.deployments import trigger_name
+from gristmill.errors import RequestError, WorkError
+from tasks.deploy import Plan, plan
+from tasks.deployment_changes import difference_lines
+
+NAME = "deployed"  # a pipeline of these tests only, because they share the server
 
 
 @pytest.fixture
@@ -17,29 +25,129 @@ def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
         yield client
 
 
-def test_a_work_pool_is_made_once_and_one_that_is_there_is_let_alone(client: SyncPrefectClient) -> None:
-    create_pool(client, "once")
-    first = client.read_work_pool("once")
-    create_pool(client, "once")
-    assert (first.type, client.read_work_pool("once")) == ("process", first)
+def planned(project: Path, schedule: str = "", deploy: str = "", name: str = NAME) -> Plan:
+    """Return the plan for the small pipeline under a name, with lines in its schedule and tables for its deployment."""
+    schedule = f"\n[pipelines.{name}.schedule]\n{schedule}\n"
+    (project / "pipelines.toml").write_text(SMALL.replace("pipelines.small", f"pipelines.{name}") + schedule + deploy)
+    return plan(catalogue.load(project))
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("client")
-def test_it_is_told_how_far_prefect_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    names = "".join(
-        f"- {{name: small{n}, entrypoint: {entrypoint('timeseries')}, work_pool: {{name: gristmill}}}}\n"
-        for n in (1, 2)
+def texts(found: Plan) -> list[str]:
+    return [line for change in found.changes for line in str(change).splitlines() if "automation" not in line]
+
+
+def test_a_project_is_created_once_and_later_only_what_differs_is_changed(
+    project: Path, client: SyncPrefectClient
+) -> None:
+    pool = '\n[deploy]\npool = "diff"\n'
+    created = planned(project, 'cron = "0 6 * * 1"\non_event = true', pool)
+    retrain = f"retrain/{NAME}-retrain"
+    assert texts(created) == [
+        "+ work pool diff (type process)",
+        f"+ deployment timeseries/{NAME}",
+        f"+ deployment {retrain}",
+    ]
+    created.apply()
+    assert client.read_work_pool("diff").type == "process"
+    made = client.read_deployment_by_name(retrain)
+    assert made.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(project)}}]
+    assert made.parameter_openapi_schema
+    assert made.parameter_openapi_schema["properties"]["pipeline"]["enum"] == [NAME]
+    assert made.global_concurrency_limit
+    assert made.global_concurrency_limit.limit == 1
+    assert [(each.slug, each.active) for each in made.schedules] == [("gristmill", True)]
+    assert len(client.read_automations_by_name(trigger_name(NAME))) == 1
+
+    again = planned(project, 'cron = "0 6 * * 1"\non_event = true', pool)
+    assert (again.changes, again.unchanged) == ([], 2)
+
+    deploy = (
+        f'{pool}job_variables = {{ env = {{ PLACE = "here" }} }}\n[pipelines.{NAME}.deploy]\njob_variables.cpu = 4\n'
     )
-    (tmp_path / PREFECT_FILE).write_text(f"deployments:\n{names}")
-    with caplog.at_level("INFO", "tasks.deploy"):
-        deploy(tmp_path, "gristmill")
-    assert caplog.messages == ["deploying  1 of 2", "deploying  2 of 2"]
+    changed = planned(project, 'interval = "6 hours"', deploy)
+    assert texts(changed) == [
+        f"~ deployment timeseries/{NAME}",
+        '    job_variables.env.PLACE: none -> "here"',
+        "    job_variables.cpu: none -> 4",
+        f"~ deployment {retrain}",
+        f'    description: "Retrains the pipeline {NAME}, by cron 0 6 * * 1 (UTC) and… -> '
+        f'"Retrains the pipeline {NAME}, every 6 hours. A few years …',
+        '    job_variables.env.PLACE: none -> "here"',
+        "    job_variables.cpu: none -> 4",
+        "    schedule: cron 0 6 * * 1 (UTC) -> interval 6:00:00",
+        "    on_event: true -> false",
+    ]
+    changed.apply()
+    assert (planned(project, 'interval = "6 hours"', deploy).changes) == []
+    assert client.read_automations_by_name(trigger_name(NAME)) == []
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("client")
-def test_what_prefect_says_of_a_failure_is_told(tmp_path: Path) -> None:
-    (tmp_path / PREFECT_FILE).write_text("deployments:\n- {name: lost, entrypoint: nowhere.at_all}\n")
-    with pytest.raises(WorkError, match=r"^prefect deploy --all failed: .*nowhere"):
-        deploy(tmp_path, "gristmill")
+def test_what_somebody_has_added_on_the_server_is_kept(project: Path, client: SyncPrefectClient) -> None:
+    name = "kept"
+    planned(project, 'cron = "0 6 * * 1"', name=name).apply()
+    made = client.read_deployment_by_name(f"retrain/{name}-retrain")
+    nightly = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 1 * * *", timezone="UTC"), active=False)
+    client.create_deployment_schedules(made.id, [nightly])
+    client.update_deployment_schedule(made.id, made.schedules[0].id, active=False)
+    client.pause_deployment(made.id)
+    own = {"tags": [*made.tags, "team-a"], "parameters": made.parameters | {"overrides": ["train.seed=2"]}}
+    client.update_deployment(made.id, DeploymentUpdate(**own))
+
+    changed = planned(project, 'cron = "0 7 * * 1"', name=name)
+    assert f"kept: schedule of retrain/{name}-retrain, cron 0 1 * * * (UTC)" in changed.notes
+    changed.apply()
+
+    kept: Any = client.read_deployment_by_name(f"retrain/{name}-retrain")
+    clocks = {(each.slug, each.schedule.cron, each.active) for each in kept.schedules}
+    assert clocks == {("gristmill", "0 7 * * 1", False), (None, "0 1 * * *", False)}
+    assert (kept.paused, kept.tags, kept.parameters) == (True, own["tags"], own["parameters"])
+
+    gone = planned(project, name="other")
+    assert (
+        f"kept: deployment retrain/{name}-retrain, whose pipeline is not in pipelines.toml. If no other project uses "
+        f"it: prefect deployment delete retrain/{name}-retrain"
+    ) in gone.notes
+
+
+def test_a_schedule_of_an_earlier_version_becomes_the_one_of_this_version(
+    project: Path, client: SyncPrefectClient
+) -> None:
+    planned(project, name="earlier").apply()
+    made = client.read_deployment_by_name("retrain/earlier-retrain")
+    client.create_deployment_schedules(made.id, [(CronSchedule(cron="0 6 * * 1", timezone="UTC"), True)])
+    planned(project, 'cron = "0 6 * * 1"', name="earlier").apply()
+    (schedule,) = client.read_deployment_schedules(made.id)
+    assert schedule.slug == "gristmill"
+
+
+def test_what_gristmill_did_not_make_is_refused(project: Path, client: SyncPrefectClient) -> None:
+    flow = client.create_flow_from_name("timeseries")
+    client.create_deployment(flow, "theirs", entrypoint="theirs.py:flow")
+    with pytest.raises(RequestError, match=r"^the server has a deployment timeseries/theirs that gristmill did not"):
+        planned(project, name="theirs")
+    client.create_work_pool(WorkPoolCreate(name="typed", type="docker"))
+    pool = '\n[deploy]\npool = "typed"\n'
+    assert "work pool typed" not in "".join(texts(planned(project, deploy=pool, name="other")))
+    with pytest.raises(RequestError, match=r"the work pool typed exists and has the type 'docker', not 'process'"):
+        planned(project, deploy=f'{pool}type = "process"\n', name="other")
+
+
+def test_what_the_server_says_of_a_refusal_is_told(project: Path, client: SyncPrefectClient) -> None:
+    template = {
+        "job_configuration": {"cpu": "{{ cpu }}"},
+        "variables": {"type": "object", "properties": {"cpu": {"type": "integer"}}},
+    }
+    client.create_work_pool(WorkPoolCreate(name="strict", type="process", base_job_template=template))
+    refused = planned(project, deploy='\n[deploy]\npool = "strict"\njob_variables = { cpu = "much" }\n', name="refused")
+    with pytest.raises(
+        WorkError, match=r"^deployment timeseries/refused: the server refuses it. .*'much' is not valid"
+    ):
+        refused.apply()
+
+
+def test_a_secret_that_somebody_has_set_on_the_server_is_not_printed() -> None:
+    found = {"env": {"API_TOKEN": "S3CRET", "URL": "https://me:S3CRET@example.org"}}
+    assert list(difference_lines("job_variables", found, {"env": {}})) == [
+        "job_variables.env.API_TOKEN: … -> none",
+        'job_variables.env.URL: "https://…" -> none',
+    ]

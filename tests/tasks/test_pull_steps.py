@@ -1,8 +1,9 @@
-"""A project that a worker fetches from git for each run: its store is not in the copy, which is thrown away."""
+"""A worker that fetches the project for each run: its store is not in the copy, which is thrown away."""
 
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,20 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
+from prefect.deployments.steps import pull_from_remote_storage
 
-from conftest import ROOT
+from conftest import ROOT, SMALL
+from gristmill import Project
 from gristmill.config import catalogue
-from gristmill.config.deployments import PREFECT_FILE, prefect_yaml
 from gristmill.runs.records import Runs
-from gristmill.store.store import Store
-from tasks.deploy import deploy
+from gristmill.store.remote.remote import Remote
+from gristmill.store.remote.shared_store import SharedStore
+from tasks.deploy import plan
 from tasks.deployed_runs import _FETCHING_STEPS
 
-POOL = "fetching"
-Fetched = Callable[[dict[str, str]], State[Any]]
+pytest_plugins = ["helpers.shared_store"]
+
+Worked = Callable[..., State[Any]]
 
 
 @pytest.fixture
@@ -30,22 +34,40 @@ def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
 
 
 @pytest.fixture
-def fetched(project: Path, client: SyncPrefectClient, prefect_api: str) -> Fetched:
-    """Run the pipeline small by a worker that clones its project, with more variables, and return how the run ended."""
-    pull = f"pull:\n- prefect.deployments.steps.git_clone: {{repository: '{project.as_uri()}', branch: main}}\n"
-    (project / PREFECT_FILE).write_text(prefect_yaml(catalogue.load(project), POOL) + pull)
+def worked(
+    project: Path, client: SyncPrefectClient, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
+) -> Worked:
+    """Run the pipeline small by a worker in an empty folder that clones its project; return how the run ended."""
+    deploy = f"\n[deploy]\npool = 'fetching'\ngit = {{ url = '{project.as_uri()}', branch = 'main' }}\n"
+    (project / "pipelines.toml").write_text(SMALL + deploy)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "a project"]):
         subprocess.run([*git, *words], cwd=project, check=True)
-    deploy(project, POOL)
+    plan(catalogue.load(project)).apply()
+    empty = tmp_path_factory.mktemp("empty")
 
-    def run(variables: dict[str, str]) -> State[Any]:
+    def run(**variables: str) -> State[Any]:
         made = client.create_flow_run_from_deployment(client.read_deployment_by_name("timeseries/small").id)
-        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--run-once", "--install-policy", "never"]
+        worker = [
+            "worker",
+            "start",
+            "--pool",
+            "fetching",
+            "--type",
+            "process",
+            "--run-once",
+            "--install-policy",
+            "never",
+        ]
         here = {"PREFECT_API_URL": prefect_api, "PYTHONPATH": str(ROOT)}
         subprocess.run(
-            [sys.executable, "-P", "-m", "prefect", *worker], env=os.environ | here | variables, timeout=300, check=True
+            [sys.executable, "-P", "-m", "prefect", *worker],
+            cwd=empty,
+            env=os.environ | here | variables,
+            timeout=300,
+            check=True,
         )
+        assert list(empty.iterdir()) == []
         return client.read_flow_run(made.id).state or pytest.fail("the run has no state")
 
     return run
@@ -68,10 +90,10 @@ def test_pull_steps_that_fetch_a_project_are_known_by_name(step: str, fetches: b
 
 
 @pytest.mark.slow
-def test_a_store_in_a_clone_is_refused_and_one_outside_of_it_keeps_the_model(
-    fetched: Fetched, tmp_path_factory: pytest.TempPathFactory
+def test_a_worker_in_an_empty_folder_with_git_and_a_bucket_makes_equal_artifacts(
+    project: Path, worked: Worked, shared: str, tmp_path: Path
 ) -> None:
-    lost = fetched({})
+    lost = worked()
     assert lost.is_failed()
     assert lost.message is not None
     assert (
@@ -79,10 +101,40 @@ def test_a_store_in_a_clone_is_refused_and_one_outside_of_it_keeps_the_model(
         "prefect.deployments.steps.git_clone has made, and would be lost with it. Set GRISTMILL_STORE where the worker"
     ) in lost.message
 
-    outside = tmp_path_factory.mktemp("outside")
-    kept = fetched({"GRISTMILL_STORE": str(outside)})
-    assert kept.is_completed(), kept.message
-    store = Store(outside)
-    record = Runs(store).latest("small", "succeeded")
-    assert record
-    assert (store.open_verified(record.references["export"]).path / "model.keras").exists()
+    made = worked(GRISTMILL_STORE=shared)
+
+    assert made.is_completed(), made.message
+    store = SharedStore(tmp_path / "cache", Remote(shared))
+    runs = Runs(store)
+    runs.pull("small")
+    there = runs.latest("small", "succeeded")
+    here = Project.open(project).run("small").record
+    assert there
+    made_there, made_here = there.references, here.references
+    exported = [
+        store.open_verified(made_there.pop("export")),
+        Project.open(project).store.open_verified(made_here.pop("export")),
+    ]
+    assert made_there == made_here
+    assert _keras_files(exported[0].path) == _keras_files(exported[1].path)
+
+
+def _keras_files(bundle: Path) -> dict[str, int]:
+    """Return the checksums of the files in a Keras model, without the one that holds the time at which it was saved."""
+    with zipfile.ZipFile(bundle / "model.keras") as archive:
+        return {each.filename: each.CRC for each in archive.infolist() if each.filename != "metadata.json"}
+
+
+def test_prefect_copies_a_project_from_a_bucket(
+    project: Path, shared: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step of `[deploy] bucket` is Prefect's own and needs no credentials besides those in the environment."""
+    import asyncio
+
+    from fsspec.core import url_to_fs
+
+    file_system, folder = url_to_fs(shared)
+    file_system.put(str(project / "pipelines.toml"), f"{folder}/pipelines.toml")
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+    pulled = asyncio.run(pull_from_remote_storage(shared))
+    assert (Path(pulled["directory"]) / "pipelines.toml").read_text() == SMALL

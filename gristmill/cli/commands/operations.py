@@ -9,7 +9,8 @@ from gristmill.cli import progress_bar
 from gristmill.cli.options import Name, pipelines_argument
 from gristmill.config import deployments
 from gristmill.config.catalogue import Catalogue, Pipeline, load
-from gristmill.errors import RequestError
+from gristmill.config.dockerfile import write_dockerfile
+from gristmill.errors import RequestError, count_of
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
@@ -21,28 +22,57 @@ logger = logging.getLogger(__name__)
 
 
 def deploy(
-    pool: Annotated[str, typer.Option(help="Name of the Prefect work pool.")] = deployments.DEFAULT_WORK_POOL,
+    pool: Annotated[
+        str | None, typer.Option(help="Name of the Prefect work pool. By default, pool of the table [deploy].")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would change on the server, and change nothing.")
+    ] = False,
     write_only: Annotated[
         bool, typer.Option("--write-only", help="Write the file without contacting a server.")
     ] = False,
+    dockerfile: Annotated[
+        bool, typer.Option("--dockerfile", help="Write a Dockerfile of the project, and nothing else.")
+    ] = False,
 ) -> None:
-    """Write prefect.yaml and apply it to the Prefect server at PREFECT_API_URL."""
+    """Write prefect.yaml, compare it with the Prefect server at PREFECT_API_URL, and change what differs."""
     catalogue = load()
-    file = catalogue.root / deployments.PREFECT_FILE
-    write_atomically(file, deployments.prefect_yaml(catalogue, pool))
-    typer.echo(f"wrote {file}")
-    if write_only:
+    if dockerfile:
+        for path in write_dockerfile(catalogue):
+            typer.echo(f"wrote {path}")
         return
+    if not dry_run:
+        _write_prefect_file(catalogue, pool)
+        if write_only:
+            return
     with progress_bar.working():
         url = ensure_named_api("deploy")
-    logger.info("applying it to %s", url)
-    block = catalogue.notify.block if catalogue.notify else None
-    import_own("tasks.deploy").deploy(catalogue.root, pool, block)
+        logger.info("comparing with %s", url)
+        plan = import_own("tasks.deploy").plan(catalogue, pool)
+    for line in (*plan.changes, *plan.notes):
+        typer.echo(str(line))
+    if dry_run or not plan.changes:
+        todo = (
+            f"{count_of(len(plan.changes), 'changes')}, not made (--dry-run)" if plan.changes else "nothing to change"
+        )
+        typer.echo(f"{todo}; up to date: {count_of(plan.unchanged, 'deployments')}")
+        return
+    logger.info("applying %s", count_of(len(plan.changes), "changes"))
+    with progress_bar.working():
+        plan.apply()
     scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
     typer.echo(f"deployed {len(catalogue.pipelines)} pipelines; {len(scheduled)} of them are retrained automatically")
     for pipeline in scheduled:
         typer.echo(_line(pipeline))
-    typer.echo(f"start a worker to run them: prefect worker start --pool {pool}")
+    typer.echo(f"start a worker to run them: prefect worker start --pool {pool or catalogue.deploy.pool}")
+
+
+def _write_prefect_file(catalogue: Catalogue, pool: str | None) -> None:
+    file, content = catalogue.root / deployments.PREFECT_FILE, deployments.prefect_yaml(catalogue, pool)
+    if file.exists() and file.read_text(encoding="utf-8") == content:
+        return
+    write_atomically(file, content)
+    typer.echo(f"wrote {file}")
 
 
 def schedule(

@@ -121,8 +121,10 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
         ("defaults = 3", "defaults: expected a table. Received: 3."),
         ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
         ("[pipelines.a]", "[pipelines.a] domain: missing. Known: generation, tabular, text, timeseries, vision"),
-        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, notify, pipelines, run"),
+        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, deploy, notify, pipeli"),
         ("[notify]", "[notify] expected either url_env or block."),
+        ("deploy = 3", "deploy: expected a table. Received: 3."),
+        ("[deploy]\npol = 'a'", "[deploy] unknown key 'pol'. Did you mean 'pool'? Known: "),
         ("[notify]\nurl_env = 'A'\nblock = 'a/b'", "[notify] expected either url_env or block."),
         (
             "[defaults]\nstoer = 'x'",

@@ -20,6 +20,7 @@ from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.file_tables import Defaults, Notify, Runner
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.schedule import Freshness, Monitor
@@ -49,6 +50,8 @@ CLASSES = [
     *tables_within(Monitor),
     *tables_within(Runner),
     *tables_within(Notify),
+    *tables_within(Deploy),
+    *tables_within(JobVariables),
     *tables_within(Sweep),
     *tables_within(Axes),
     *tables_within(Auto),

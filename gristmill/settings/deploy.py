@@ -1,0 +1,109 @@
+"""The tables `[deploy]` and `[pipelines.NAME.deploy]`: where workers of a Prefect server find the project."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gristmill.settings.base import Settings
+from gristmill.util.urls import find_secret, is_secret_name
+
+_REFERENCE = re.compile(r"\s*\{\{.*\}\}\s*")  # Prefect fills it in where the run starts
+_SSH_USER = re.compile(r"^ssh://[\w.-]+@")  # names the user of the server, such as git, and is no secret
+
+
+def _check_git_url(url: str) -> str:
+    if secret := find_secret(_SSH_USER.sub("ssh://", url)):
+        raise ValueError(f"a URL without {secret}; set credentials to a block, such as github-credentials/shop")
+    if not url or url.startswith("-"):
+        raise ValueError("a URL such as https://github.com/me/shop.git or git@github.com:me/shop.git")
+    return url
+
+
+def _check_bucket(url: str) -> str:
+    if secret := find_secret(url):
+        raise ValueError(f"a URL without {secret}; set credentials where the worker starts, such as AWS_ACCESS_KEY_ID")
+    scheme, found, place = url.partition("://")
+    if not found or scheme in ("http", "https", "file", "local") or not place.strip("/"):
+        raise ValueError("the URL of a folder in a bucket, such as s3://bucket/prefix")
+    return url
+
+
+def _check_block(block: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", block):
+        raise ValueError('a block of Prefect, TYPE/NAME, such as "github-credentials/shop" or "secret/token"')
+    return block
+
+
+def _check_json(variables: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(variables, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("texts, numbers, booleans, arrays and tables of them, but no dates and no nan") from None
+    return variables
+
+
+Variables = Annotated[dict[str, Any], AfterValidator(_check_json)]
+
+
+class JobVariables(Settings):
+    """Variables of the work pool for the runs of one pipeline."""
+
+    job_variables: Variables = Field(default_factory=dict)  # added to those of [deploy], such as { cpu = 4 }
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> Self:
+        """Check the table as a whole: such an error does not print what it holds, maybe a secret."""
+        for name, value in _texts(self.job_variables):
+            if is_secret_name(name) and not _REFERENCE.fullmatch(value):
+                raise ValueError(
+                    f"no secret in job_variables {name}, but a reference to a block of Prefect: "
+                    '"{{ prefect.blocks.secret.NAME }}"'
+                )
+            if secret := find_secret(value):
+                raise ValueError(f"no URL with {secret} in job_variables {name}")
+        return self
+
+
+class Git(Settings):
+    """A git repository that holds the project in its root folder."""
+
+    url: Annotated[str, AfterValidator(_check_git_url)]  # URL to clone, such as "https://github.com/me/shop.git"
+    branch: str | None = None  # branch to clone; the default branch if not set
+    credentials: Annotated[str, AfterValidator(_check_block)] | None = (
+        None  # block TYPE/NAME, "secret/NAME" for a token
+    )
+
+
+class Deploy(JobVariables):
+    """Workers of a Prefect server. Without git, bucket and image, they work in the folder that was deployed."""
+
+    pool: str = "gristmill"  # work pool; --pool overrides it
+    type: str = "process"  # type of the work pool if it does not exist yet: process, docker, kubernetes, …
+    git: Git | None = None  # repository from which each run clones the project
+    bucket: Annotated[str, AfterValidator(_check_bucket)] | None = None  # folder from which each run copies the project
+    image: str | None = None  # image of the containers that the pool starts; it holds the project unless git or bucket
+    job_variables: Variables = Field(
+        default_factory=dict
+    )  # variables of the work pool for all runs, such as { env = { GRISTMILL_DATA = "/data" } }
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if self.git and self.bucket:
+            raise ValueError("either git or bucket")
+        if self.image and self.type == "process":
+            raise ValueError('a type of work pool that starts containers with image, such as type = "docker"')
+        if self.image and "image" in self.job_variables:
+            raise ValueError("either image or job_variables image")
+        return self
+
+
+def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name and value of every text, also in nested tables."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _texts(value)
+        elif isinstance(value, str):
+            yield name, value
