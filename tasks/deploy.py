@@ -24,7 +24,14 @@ from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.entrypoints import import_own
 from tasks.automations import plan_late_runs, plan_silent_runs
 from tasks.deployment_changes import Change, difference_lines, differing
-from tasks.deployment_schedules import create_trigger, kept_schedules, new_schedules, plan_schedule, plan_trigger
+from tasks.deployment_schedules import (
+    create_scheduled_runs,
+    create_trigger,
+    kept_schedules,
+    new_schedules,
+    plan_schedule,
+    plan_trigger,
+)
 
 _DEPLOYMENTS_PER_REQUEST = 200  # more are refused
 
@@ -162,6 +169,7 @@ def _creation(flow: Flow[..., Any], entry: Mapping[str, Any], wanted: dict[str, 
         )
         for trigger in entry["triggers"]:
             create_trigger(client, made, trigger)
+        create_scheduled_runs(client, made, entry)
 
     return Change(f"+ deployment {flow.name}/{entry['name']}", [], create)
 
@@ -188,6 +196,7 @@ def _update(
             client.update_deployment(deployment.id, DeploymentUpdate(**fields))
         for change in others:
             change.apply(client)
+        create_scheduled_runs(client, deployment.id, entry)
 
     lines += [change.text for change in others]
     return Change(f"~ deployment {name}", lines, update) if lines else None

@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.events import Event, Resource, emit_event, get_events_client
 from prefect.flows import Flow
@@ -29,6 +30,7 @@ from gristmill.config.deployments import DATA_UPDATED_EVENT, RUN_ENDED_EVENT, TA
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.api_errors import best_effort, one_line_api_errors
 
+_RUNS_TO_NAME = 10  # of a schedule; Prefect creates three ahead, or those of an hour
 _RESTART = "restart"  # tag of a run that is started because the process of another was killed
 _FETCHING_STEPS = re.compile(r"(.*\.)?(a?git_clone|pull_\w+)")  # of Prefect and its integrations
 
@@ -78,6 +80,25 @@ def cancel_waiting_runs() -> None:
         for run in client.read_flow_runs(flow_run_filter=waiting):
             if run.parameters == own.parameters:
                 client.set_flow_run_state(run.id, Cancelled(message=f"The run {own.id} reads the same data."))
+        name_scheduled_runs(client, own.deployment_id, own.name)
+
+
+def name_scheduled_runs(client: SyncPrefectClient, deployment: UUID, name: str) -> None:
+    """Name the next runs that a schedule has created.
+
+    Prefect gives them random names, and a flow names its run when it starts. Runs that a trigger creates get their name
+    only then.
+    """
+    scheduled = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+    )
+    coming = client.read_flow_runs(
+        flow_run_filter=scheduled, sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC, limit=_RUNS_TO_NAME
+    )
+    for run in coming:
+        if run.name != name:
+            client.update_flow_run(run.id, name=name)
 
 
 def check_store_outlasts_run(catalogue: Catalogue) -> None:

@@ -16,6 +16,7 @@ from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, Inter
 from prefect.events import DeploymentEventTrigger
 
 from gristmill.config.deployments import SCHEDULE_SLUG, trigger_name
+from tasks.deployed_runs import name_scheduled_runs
 from tasks.deployment_changes import Change
 
 
@@ -70,6 +71,13 @@ def plan_trigger(client: SyncPrefectClient, deployment: DeploymentResponse, entr
             create_trigger(client, deployment.id, entry["triggers"][0])
 
     return Change(f"on_event: {'true -> false' if found else 'false -> true'}", [], change)
+
+
+def create_scheduled_runs(client: SyncPrefectClient, deployment: UUID, entry: Mapping[str, Any]) -> None:
+    """Let the server create the next runs of a schedule now, in place of some seconds later, and name them."""
+    if entry["schedules"]:
+        client.request("POST", "/deployments/{id}/schedule", path_params={"id": deployment}, json={})
+        name_scheduled_runs(client, deployment, f"retrain {entry['parameters']['pipeline']}")
 
 
 def _own_schedule(deployment: DeploymentResponse, entry: Mapping[str, Any]) -> DeploymentSchedule | None:

@@ -2,7 +2,6 @@
 
 import base64
 import logging
-import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -18,6 +17,7 @@ from gristmill.settings import messages
 from gristmill.store.artifact import Artifact
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
+from tasks.report_link import artifact_key
 from tasks.run import Run
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class EpochProgress:
         loss = messages.format_number(epoch.loss)
         text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {loss}"
         if self._artifact is None:
-            created = create_progress_artifact(done, key=_artifact_key(self._pipeline, "training"), description=text)
+            created = create_progress_artifact(done, key=artifact_key(self._pipeline, "training"), description=text)
             self._artifact = cast(UUID, created)  # a coroutine only in an event loop, and tasks are not async
         else:
             update_progress_artifact(self._artifact, done, description=text)
@@ -85,9 +85,4 @@ def _table(metrics: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _create_markdown(run: Run, what: str, lines: list[str], description: str | None) -> None:
     with best_effort():
-        create_markdown_artifact("\n".join(lines), key=_artifact_key(run.pipeline.name, what), description=description)
-
-
-def _artifact_key(pipeline: str, what: str) -> str:
-    """Return a key that Prefect accepts: lower-case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{pipeline}-{what}".lower()).strip("-")
+        create_markdown_artifact("\n".join(lines), key=artifact_key(run.pipeline.name, what), description=description)

@@ -29,6 +29,7 @@ from gristmill.training.keras_backend import set_threads
 from gristmill.util import extras
 from gristmill.workers.pool import concurrency
 from tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
+from tasks.report_link import link_report
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,8 @@ def recorded_run(
         yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
         stages = Runs(store).read(pipeline, run.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
+    if is_deployed():
+        link_report(Runs(store).read(pipeline, run.id), settings.description, store)
     try:
         evict(store)
     except StoreError as error:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import PrefectHTTPStatusError
 
 from conftest import SMALL
 from gristmill.config import catalogue
@@ -36,6 +39,12 @@ def texts(found: Plan) -> list[str]:
     return [line for change in found.changes for line in str(change).splitlines() if "automation" not in line]
 
 
+def coming(client: SyncPrefectClient, deployment: DeploymentResponse) -> set[str]:
+    """Return the names of the runs that the schedule of a deployment has created."""
+    only = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]))
+    return {run.name for run in client.read_flow_runs(flow_run_filter=only)}
+
+
 def test_a_project_is_created_once_and_later_only_what_differs_is_changed(
     project: Path, client: SyncPrefectClient
 ) -> None:
@@ -57,6 +66,7 @@ def test_a_project_is_created_once_and_later_only_what_differs_is_changed(
     assert made.global_concurrency_limit.limit == 1
     assert [(each.slug, each.active) for each in made.schedules] == [("gristmill", True)]
     assert len(client.read_automations_by_name(trigger_name(NAME))) == 1
+    assert coming(client, made) == {f"retrain {NAME}"}
 
     again = planned(project, 'cron = "0 6 * * 1"\non_event = true', pool)
     assert (again.changes, again.unchanged) == ([], 2)
@@ -80,6 +90,24 @@ def test_a_project_is_created_once_and_later_only_what_differs_is_changed(
     changed.apply()
     assert (planned(project, 'interval = "6 hours"', deploy).changes) == []
     assert client.read_automations_by_name(trigger_name(NAME)) == []
+    assert coming(client, made) == {f"retrain {NAME}"}
+
+
+def test_the_form_of_a_run_offers_pipelines_and_stages_and_the_server_refuses_others(
+    project: Path, client: SyncPrefectClient
+) -> None:
+    planned(project, name="form").apply()
+    made = client.read_deployment_by_name("timeseries/form")
+    assert made.parameter_openapi_schema
+    fields = made.parameter_openapi_schema["properties"]
+    assert (fields["pipeline"]["enum"], fields["pipeline"]["type"]) == (["form"], "string")
+    stages, _ = fields["refresh"]["anyOf"]
+    assert stages["enum"] == ["ingest", "preprocess", "train", "backtest", "select", "evaluate", "refit", "export"]
+    assert [option["type"] for option in fields["jobs"]["anyOf"]] == ["integer", "null"]
+    assert [option["type"] for option in fields["budget"]["anyOf"]] == ["number", "null"]
+    for parameters in ({"pipeline": "other"}, {"refresh": "tarin"}, {"jobs": "two"}):
+        with pytest.raises(PrefectHTTPStatusError, match="409 Conflict"):
+            client.create_flow_run_from_deployment(made.id, parameters=parameters)
 
 
 def test_what_somebody_has_added_on_the_server_is_kept(project: Path, client: SyncPrefectClient) -> None:

@@ -1,5 +1,6 @@
 """A worker that fetches the project for each run: its store is not in the copy, which is thrown away."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.core import url_to_fs
+from prefect.artifacts import Artifact as PrefectArtifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.deployments.steps import pull_from_remote_storage
@@ -104,6 +107,12 @@ def test_a_worker_in_an_empty_folder_with_git_and_a_bucket_makes_equal_artifacts
     made = worked(GRISTMILL_STORE=shared)
 
     assert made.is_completed(), made.message
+    link = PrefectArtifact.get("small-report")
+    assert link
+    assert link.data == f"[report on small]({shared}/reports/small.html)"
+    file_system, report = url_to_fs(f"{shared}/reports/small.html")
+    assert b"A few years of sunspots" in file_system.cat_file(report)
+
     store = SharedStore(tmp_path / "cache", Remote(shared))
     runs = Runs(store)
     runs.pull("small")
@@ -129,10 +138,6 @@ def test_prefect_copies_a_project_from_a_bucket(
     project: Path, shared: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step of `[deploy] bucket` is Prefect's own and needs no credentials besides those in the environment."""
-    import asyncio
-
-    from fsspec.core import url_to_fs
-
     file_system, folder = url_to_fs(shared)
     file_system.put(str(project / "pipelines.toml"), f"{folder}/pipelines.toml")
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))

@@ -1,0 +1,47 @@
+"""A link to the report of a deployed run: only for new scores, and an error does not fail the run."""
+
+from pathlib import Path
+
+import pytest
+
+from gristmill.errors import StoreError
+from gristmill.runs.records import Record, StageRecord
+from gristmill.store.store import Store
+from tasks import report_link as module
+
+
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The URLs and keys of the links that are created; nothing is rendered."""
+    created: list[tuple[str, str]] = []
+    monkeypatch.setattr(module, "write_report", lambda record, description, store: store.root / "reports/a_b.html")
+    monkeypatch.setattr(
+        module, "create_link_artifact", lambda link, text, key, description: created.append((link, key))
+    )
+    return created
+
+
+def evaluated(cached: bool) -> Record:
+    stage = StageRecord(reference={"stage": "evaluate", "key": "k", "digest": "d"}, cached=cached, seconds=1)
+    return Record.model_construct(pipeline="a_b", stages={"evaluate": stage})
+
+
+def test_new_scores_lead_to_a_link_and_old_ones_do_not(links: list[tuple[str, str]], tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    module.link_report(evaluated(cached=True), "", store)
+    module.link_report(Record.model_construct(pipeline="a_b", stages={}), "", store)
+    assert links == []
+    module.link_report(evaluated(cached=False), "", store)
+    assert links == [((tmp_path / "reports/a_b.html").as_uri(), "a-b-report")]
+
+
+def test_a_report_that_cannot_be_rendered_is_logged(
+    links: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> Path:
+        raise StoreError("the disk is full.")
+
+    monkeypatch.setattr(module, "write_report", fails)
+    module.link_report(evaluated(cached=False), "", Store(tmp_path))
+    assert caplog.messages == ["the disk is full. The report was not rendered."]
+    assert links == []
