@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fsspec.core import url_to_fs
 from prefect.artifacts import Artifact as PrefectArtifact
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.deployments.steps import pull_from_remote_storage
@@ -42,11 +43,16 @@ def worked(
 ) -> Worked:
     """Run the pipeline small by a worker in an empty folder that clones its project; return how the run ended."""
     deploy = f"\n[deploy]\npool = 'fetching'\ngit = {{ url = '{project.as_uri()}', branch = 'main' }}\n"
+    deploy += "[pipelines.small.deploy.job_variables.env]\nGRISTMILL_CACHE = '{{ prefect.blocks.secret.cache }}'\n"
+    cache = tmp_path_factory.mktemp("cache")
+    Secret(value=str(cache)).save("cache", overwrite=True)
     (project / "pipelines.toml").write_text(SMALL + deploy)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "a project"]):
         subprocess.run([*git, *words], cwd=project, check=True)
     plan(catalogue.load(project)).apply()
+    variables = client.read_deployment_by_name("timeseries/small").job_variables
+    assert variables["env"]["GRISTMILL_CACHE"] == "{{ prefect.blocks.secret.cache }}"  # and not its value
     empty = tmp_path_factory.mktemp("empty")
 
     def run(**variables: str) -> State[Any]:
@@ -71,6 +77,7 @@ def worked(
             check=True,
         )
         assert list(empty.iterdir()) == []
+        assert bool(list(cache.iterdir())) is ("GRISTMILL_STORE" in variables)  # the secret was filled in
         return client.read_flow_run(made.id).state or pytest.fail("the run has no state")
 
     return run
