@@ -2,16 +2,20 @@
 
 import inspect
 import re
-from collections.abc import Mapping
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.tables import domain_module
 from gristmill.errors import RequestError, short_repr
 from gristmill.model_server import tensorflow_serving
 from gristmill.model_server.champions import ServedModel
-from gristmill.model_server.request_body import read_content, write_content
+from gristmill.model_server.request_body import MAX_ROWS, read_content
 from gristmill.settings.messages import did_you_mean
 from gristmill.training.named_arrays import Array, join_arrays
 
@@ -26,35 +30,55 @@ _OPTIONS: dict[str, dict[str, type]] = {
     "tabular": {"explain": bool},
     "generation": {"prompt": str, "length": int, "temperature": float, "top_k": int, "top_p": float, "seed": int},
 }  # of `/predict`, by domain, with their types
-_MAX_STEPS = 100_000
+_MAX_STEPS = 1_000  # of a forecast, beyond the horizon each takes as long as a whole one
+_MAX_HISTORY = 100_000
+
+Check = Callable[[], None]  # raises TimeoutError if nobody waits for the answer any more
 
 
-def predict(
-    model: ServedModel, body: bytes, file: str, content_type: str, query: Mapping[str, str]
-) -> "pd.DataFrame | str":
+@dataclass(frozen=True)
+class Asked:
+    """A request to `/predict`."""
+
+    body: bytes
+    file: str  # name in the address, if there is one
+    content_type: str
+    query: Mapping[str, str]
+
+
+def predict(model: ServedModel, asked: Asked, check: Check) -> "pd.DataFrame | str":
     """Answer a request to `/predict`: with a table or, of a model that generates text, with a text.
 
-    Without a body, a forecast continues the pipeline's own data.
+    Without a body, a forecast continues the pipeline's own data. `check` is called before the answer is logged.
 
     Raises:
         RequestError: the request is wrong.
         WorkError: it has unusable data, or its prediction cannot be logged.
     """
-    content = read_content(body, file, content_type, text_column(model))
-    options = _options(model, {**query, **content.options})
+    content = read_content(asked.body, asked.file, asked.content_type, text_column(model))
+    options = _options(model, {**asked.query, **content.options})
     if model.domain == "generation":
         return _generated(model, content.data, options)
     if not content.data and model.domain != "timeseries":
         raise RequestError("the body is empty. Expected rows as JSON, or a file.")
     if not content.data:
-        return model.predictor.predict(None, options)
+        return model.predictor.predict(None, options, before_logging=check)
     with TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
-        path = write_content(content, Path(folder))
-        return model.predictor.predict(str(path), options, below=Path(folder))
+        path = Path(folder) / content.name
+        path.write_bytes(content.data)
+        return model.predictor.predict(str(path), options, below=Path(folder), before_logging=check)
 
 
-def call(model: ServedModel, body: bytes) -> dict[str, Any]:
-    """Answer a request as TensorFlow Serving does.
+def remove_old_folders(seconds: float) -> None:
+    """Remove folders of requests that a killed server has left; those of other servers are younger than `seconds`."""
+    for folder in Path(gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < time.time() - seconds:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def call(model: ServedModel, body: bytes, check: Check) -> dict[str, Any]:
+    """Answer a request as TensorFlow Serving does; `check` is called before the answer is logged.
 
     Raises:
         RequestError: the body is wrong, or the model has no SavedModel.
@@ -62,7 +86,10 @@ def call(model: ServedModel, body: bytes) -> dict[str, Any]:
     """
     signatures = saved_model_of(model).signatures
     name, tensors, form = tensorflow_serving.read_body(body, signatures)
+    _check_sizes(tensors)
+    model.predictor.check_tensors(tensors)
     outputs = _outputs(model, name, tensors, tensorflow_serving.specs_of(signatures[name]))
+    check()
     model.predictor.log_tensors(body, tensors, outputs)
     return tensorflow_serving.write_body(outputs, form)
 
@@ -76,6 +103,14 @@ def saved_model_of(model: ServedModel) -> Any:
             "'saved_model' to export.formats and run the pipeline again."
         )
     return model.bundle.saved_model
+
+
+def _check_sizes(tensors: Mapping[str, Array]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.ndim and len(tensor) > MAX_ROWS:
+            raise RequestError(f"{name}: expected at most {MAX_ROWS:,} rows. Received: {len(tensor):,}.")
+        if name == "length" and tensor.ndim == 0 and not 1 <= tensor <= MAX_TOKENS:
+            raise RequestError(f"length: expected 1 to {MAX_TOKENS:,}. Received: {tensor}.")
 
 
 def _outputs(
@@ -119,7 +154,7 @@ def _options(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
             listed = ", ".join(known) or "none"
             raise RequestError(f"unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {listed}.")
         found[name] = _typed(name, value, known[name])
-    for name, most in (("steps", _MAX_STEPS), ("history", _MAX_STEPS), ("length", MAX_TOKENS)):
+    for name, most in (("steps", _MAX_STEPS), ("history", _MAX_HISTORY), ("length", MAX_TOKENS)):
         if name in found and not 1 <= found[name] <= most:
             raise RequestError(f"{name}: expected 1 to {most:,}. Received: {found[name]}.")
     return {name: value for name, value in found.items() if value is not False}
@@ -131,13 +166,10 @@ def _typed(name: str, value: Any, kind: type) -> Any:
         return value in (True, "true")
     if kind is str and isinstance(value, str):
         return value
-    if kind in (int, float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-            if kind is float or number == int(number):
-                return kind(number)
-        except (TypeError, ValueError, OverflowError):
-            pass
+    if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            if kind is float or not isinstance(value, float) or value.is_integer():
+                return kind(value)
     expected = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[kind]
     raise RequestError(f"{name}: expected {expected}. Received: {short_repr(value)}.")
 

@@ -10,8 +10,10 @@
 Every answer of a model names its version. An error is an object with one line, `error`.
 """
 
+import asyncio
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +32,7 @@ from starlette.routing import Route
 from gristmill.errors import CorruptArtifact, DataError, GristmillError, RequestError, StoreError
 from gristmill.model_server import answers, openapi, tensorflow_serving
 from gristmill.model_server.champions import Champions, ServedModel
+from gristmill.model_server.request_body import ROWS_FILE
 from gristmill.model_server.request_metrics import RequestMetrics
 from gristmill.model_server.request_warnings import RequestWarnings
 from gristmill.project.prediction_formats import Format, encode, json_rows
@@ -37,7 +40,8 @@ from gristmill.settings.messages import did_you_mean
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 16  # that answer requests; others wait
+_MAX_THREADS = 16  # that answer requests; others wait
+_MAX_REQUESTS = 128  # that wait or are answered; others are refused, since their bodies are in memory
 _HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 )
@@ -59,6 +63,7 @@ class Refused(Exception):
         self.status = status
 
 
+Check = answers.Check
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -68,8 +73,10 @@ class ModelServer:
     def __init__(
         self, champions: Champions, metrics: RequestMetrics, limits: Limits, hosts: frozenset[str] = frozenset()
     ) -> None:
+        """`hosts` are the names, in lower case, by which clients may call the server; all if there are none."""
         self._champions, self._metrics, self._limits, self._hosts = champions, metrics, limits, hosts
         self.warnings = RequestWarnings()
+        self._requests = 0  # that wait or are answered
         self._threads: anyio.CapacityLimiter | None = None  # of the event loop
 
     def application(self, **options: Any) -> Starlette:
@@ -98,16 +105,17 @@ class ModelServer:
     async def predict(self, request: Request, model: ServedModel) -> Response:
         """Predict rows, a file, a text or a photo as they are."""
         body = await self._body(request)
-        file, kind = request.path_params.get("file", ""), request.headers.get("content-type", "")
-        return await self._in_thread(partial(self._predicted, model, body, file, kind, request))
+        kind = request.headers.get("content-type", "")
+        asked = answers.Asked(body, request.path_params.get("file", ""), kind, request.query_params)
+        form = Format.CSV if _prefers_csv(request.headers.get("accept", "")) else Format.JSON
+        return await self._in_thread(partial(self._predicted, model, asked, form))
 
     async def call(self, request: Request, model: ServedModel) -> Response:
         """Answer as TensorFlow Serving does."""
         body = await self._body(request)
 
-        def answer() -> Response:
-            found = answers.call(model, body)
-            return _json(found | _origin(model), model)
+        def answer(check: Check) -> Response:
+            return _json(answers.call(model, body, check) | _origin(model), model)
 
         return await self._in_thread(answer)
 
@@ -135,6 +143,8 @@ class ModelServer:
         found = {name: _origin(model) for name in self._champions.pipelines if (model := self._champions.get(name))}
         if missing:
             return _json({"status": "loading", "loading": missing, "models": found}, status=503)
+        if not self._champions.is_following:
+            return _json({"status": "no longer follows promotions; restart it", "models": found}, status=503)
         return _json({"status": "ready", "models": found})
 
     async def show_metrics(self, request: Request) -> Response:
@@ -150,14 +160,15 @@ class ModelServer:
         page = openapi.page(self._loaded(), str(request.base_url).rstrip("/"))
         return HTMLResponse(page, headers={"Content-Security-Policy": _HTML_POLICY})
 
-    def _predicted(self, model: ServedModel, body: bytes, file: str, kind: str, request: Request) -> Response:
+    def _predicted(self, model: ServedModel, asked: answers.Asked, form: Format, check: Check) -> Response:
         with self.warnings.collected() as warnings:
-            found = answers.predict(model, body, file, kind, request.query_params)
+            found = answers.predict(model, asked, check)
         if isinstance(found, str):
-            return _json(_origin(model) | {"text": found, "warnings": warnings}, model)
-        if "text/csv" in request.headers.get("accept", ""):
-            return Response(encode(found, Format.CSV), media_type="text/csv", headers=_headers(model))
-        return _json(_origin(model) | {"predictions": json_rows(found), "warnings": warnings}, model)
+            return _json(_origin(model) | {"text": found, "warnings": list(map(_in_fields, warnings))}, model)
+        if form is Format.CSV:
+            return Response(encode(found, form), media_type="text/csv", headers=_headers(model))
+        answer = {"predictions": json_rows(found), "warnings": list(map(_in_fields, warnings))}
+        return _json(_origin(model) | answer, model)
 
     def _loaded(self) -> list[ServedModel]:
         if self._champions.missing:
@@ -192,27 +203,58 @@ class ModelServer:
                 raise too_large
         return bytes(body)
 
-    async def _in_thread(self, answer: Callable[[], Response]) -> Response:
+    async def _in_thread(self, answer: Callable[[Check], Response]) -> Response:
+        """Answer in a thread; it gets a function that raises `TimeoutError` if nobody waits for the answer any more.
+
+        A thread cannot be stopped, so it keeps its place until it ends, also after its request has timed out.
+        """
         if self._threads is None:
-            self._threads = anyio.CapacityLimiter(_THREADS)
-        return await run_sync(answer, limiter=self._threads, abandon_on_cancel=True)
+            self._threads = anyio.CapacityLimiter(_MAX_THREADS)
+        threads, place, loop = self._threads, object(), asyncio.get_running_loop()
+        deadline = time.monotonic() + self._limits.seconds
+
+        def check() -> None:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+
+        def work() -> Response:
+            try:
+                return answer(check)
+            finally:
+                loop.call_soon_threadsafe(threads.release_on_behalf_of, place)
+
+        await threads.acquire_on_behalf_of(place)
+        return await run_sync(work, limiter=anyio.CapacityLimiter(math.inf), abandon_on_cancel=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether threads still work for requests."""
+        return self._threads is not None and self._threads.borrowed_tokens > 0
 
     def _measured(self, endpoint: str, handler: Callable[[Request, ServedModel], Awaitable[Response]]) -> Handler:
         """Return a handler that answers errors and counts requests; a request has one model until it is answered."""
 
         async def handle(request: Request) -> Response:
-            begin, name = time.perf_counter(), ""
+            begin, status, model = time.perf_counter(), 500, None
+            self._requests += 1
             try:
                 self._check_origin(request)
                 model = self._model(request)
-                name = model.pipeline
+                if self._requests > _MAX_REQUESTS:
+                    raise Refused(503, f"{_MAX_REQUESTS} requests are being answered. Try again.")
                 with anyio.fail_after(self._limits.seconds):
                     response = await handler(request, model)
+                status = response.status_code
+                return response
             except (Refused, GristmillError, TimeoutError, ClientDisconnect) as error:
-                response = _error(error, self._limits, self._champions.get(name))
-            self._metrics.requests.labels(name, endpoint, response.status_code).inc()
-            self._metrics.seconds.labels(name, endpoint).observe(time.perf_counter() - begin)
-            return response
+                response = _error(error, self._limits, model)
+                status = response.status_code
+                return response
+            finally:
+                self._requests -= 1
+                name = model.pipeline if model else ""
+                self._metrics.requests.labels(name, endpoint, status).inc()
+                self._metrics.seconds.labels(name, endpoint).observe(time.perf_counter() - begin)
 
         return handle
 
@@ -229,13 +271,26 @@ class ModelServer:
         return handle
 
     def _check_origin(self, request: Request) -> None:
-        """Refuse requests of other web pages in a browser on this machine, and names that resolve to it."""
-        host = request.headers.get("host", "")
-        if self._hosts and re.sub(r":\d+$", "", host) not in self._hosts:
-            raise Refused(403, f"Host {host!r}: this server answers requests to {', '.join(sorted(self._hosts))} only.")
-        origin = request.headers.get("origin")
-        if origin and origin.partition("://")[2] != host:
-            raise Refused(403, f"Origin {origin!r}: pages of other servers are refused.")
+        """Refuse requests of other web pages in a browser, also under a name that they let resolve to this machine."""
+        host = request.headers.get("host", "").lower()
+        if self._hosts and _without_port(host) not in self._hosts:
+            raise Refused(
+                403, f"Host {host!r}: the server answers to {', '.join(sorted(self._hosts))}. Add --allow-host."
+            )
+        origin = request.headers.get("origin", "").lower()
+        page = origin.partition("://")[2]
+        if origin and page != host and _without_port(page) not in self._hosts:
+            raise Refused(403, f"Origin {origin!r}: pages of other servers are refused. Add --allow-host.")
+
+
+def _without_port(host: str) -> str:
+    return re.sub(r":\d+$", "", host)
+
+
+def _prefers_csv(accept: str) -> bool:
+    """Return whether a header `Accept` names CSV before JSON."""
+    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
+    return "text/csv" in kinds and "application/json" not in kinds[: kinds.index("text/csv")]
 
 
 def _origin(model: ServedModel) -> dict[str, Any]:
@@ -247,8 +302,20 @@ def _headers(model: ServedModel | None) -> dict[str, str]:
 
 
 def _json(content: Any, model: ServedModel | None = None, status: int = 200) -> Response:
-    text = json.dumps(content, ensure_ascii=False)
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # a cell that is infinite; JSON has no such number
+        text = json.dumps(_finite(content), ensure_ascii=False)
     return Response(text, status, _headers(model), "application/json")
+
+
+def _finite(content: Any) -> Any:
+    """Return a value of JSON with null for each number that is not finite."""
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _error(error: Exception, limits: Limits, model: ServedModel | None = None) -> Response:
@@ -264,13 +331,21 @@ def _error(error: Exception, limits: Limits, model: ServedModel | None = None) -
         logger.error("%s", error)
     else:
         status = 400 if isinstance(error, ClientDisconnect) else 500
-    return _json({"error": _line(error) or "the request ended early."}, model, status)
+    line = " ".join(str(error).split())
+    return _json({"error": _in_fields(line) or "the request ended early."}, model, status)
 
 
-def _line(error: Exception) -> str:
-    """Return a message in one line, without the folder of the request's file, and with fields instead of options."""
-    line = re.sub(rf"\S*/{answers.FOLDER_PREFIX}\w+/", "", " ".join(str(error).split()))
-    return line.replace("--input ", "").replace("--", "")
+def _in_fields(message: str) -> str:
+    """Return a message of the command with fields instead of options and of the rows of a file."""
+    message = re.sub(rf"\S*/{answers.FOLDER_PREFIX}\w+/", "", message)
+    message = re.sub(r"^--input ", "", message)
+    message = re.sub(r"^--([a-z-]+)", lambda found: found[1].replace("-", "_"), message)
+    message = re.sub(
+        rf"^{ROWS_FILE} row (\d+)(?:, column '([^']*)')?",
+        lambda found: f"rows[{int(found[1]) - 1}]{f'.{found[2]}' if found[2] else ''}",
+        message,
+    )
+    return re.sub(rf"^{ROWS_FILE}\b", "rows", message)
 
 
 async def _unknown_address(request: Request, error: HTTPException) -> Response:

@@ -53,9 +53,9 @@ class Champions:
         self._models, self._metrics = models, metrics
         self._serving: dict[str, ServedModel] = {}
         self._kept: dict[str, OrderedDict[Path, ServedModel]] = {name: OrderedDict() for name in pipelines}
-        self._followed: dict[str, int | None] = {}  # the champion of the last check, by pipeline
-        self._retry_at = dict.fromkeys(pipelines, 0.0)
+        self._retries: dict[str, tuple[int, float]] = {}  # by pipeline: a champion that failed, and when to try again
         self._stopped = threading.Event()
+        self._following: threading.Thread | None = None
 
     def get(self, pipeline: str) -> ServedModel | None:
         """Return the model that serves a pipeline; None before it is loaded."""
@@ -73,14 +73,18 @@ class Champions:
             GristmillError: one of them has no model, or it cannot be loaded.
         """
         for name in self.pipelines:
-            self._followed[name] = self._promoted(name)
-            self._serve(name)
+            self._serve(name, None)
 
     def follow(self) -> threading.Thread:
         """Start the thread that loads new champions; it ends after `stop`."""
-        thread = threading.Thread(target=self._follow, name="champions", daemon=True)
-        thread.start()
-        return thread
+        self._following = threading.Thread(target=self._follow, name="champions", daemon=True)
+        self._following.start()
+        return self._following
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the thread that loads new champions runs, or was never started."""
+        return self._following is None or self._following.is_alive()
 
     def stop(self) -> None:
         """End the thread."""
@@ -89,15 +93,16 @@ class Champions:
     def check(self) -> None:
         """Load the champions that were promoted since the last check."""
         for name in self.pipelines:
-            if time.monotonic() < self._retry_at[name]:
-                continue
+            number, now = None, time.monotonic()
             try:
-                champion = self._promoted(name)
-                if champion != self._followed[name]:
-                    self._serve(name)
-                    self._followed[name] = champion
+                number = self._promoted(name)
+                failed, retry_at = self._retries.get(name, (None, 0.0))
+                if number in (None, self._serving[name].version) or (number == failed and now < retry_at):
+                    continue
+                self._serve(name, number)
             except (GristmillError, OSError) as error:
-                self._retry_at[name] = time.monotonic() + _SECONDS_BEFORE_RETRY
+                if number is not None:
+                    self._retries[name] = number, now + _SECONDS_BEFORE_RETRY
                 self._metrics.load_failures.labels(name).inc()
                 logger.warning("%s: %s stays in use: %s", name, self._serving[name].name, error)
 
@@ -111,9 +116,9 @@ class Champions:
         self._models.registry.pull(name)
         return self._models.registry.promoted(name)
 
-    def _serve(self, name: str) -> None:
-        """Serve the champion of a pipeline or, before the first promotion, the model of its last run."""
-        served, folder = self._models.served(name)
+    def _serve(self, name: str, number: int | None) -> None:
+        """Serve a version of a pipeline; without a number the champion or, without one, the model of its last run."""
+        served, folder = self._models.served(name, number)
         kept = self._kept[name]
         model = kept.get(folder)
         if model is None or model.version != _version(served):
@@ -133,9 +138,11 @@ class Champions:
         bundle = LoadedBundle(folder, wrap)
         run = served.run if isinstance(served, Version) else served.id
         predictor = Predictor(self._models.catalogue, served, bundle)
-        if "saved_model" in bundle.signature["formats"]:
-            _ = bundle.saved_model
-        else:
+        from gristmill.training.saved_network import translate_load_errors  # late: it imports TensorFlow
+
+        with translate_load_errors(folder, "export"):
+            if "saved_model" in bundle.signature["formats"]:
+                _ = bundle.saved_model
             bundle.predictor()
         return ServedModel(served.pipeline, served.domain, _version(served), run, bundle, predictor)
 

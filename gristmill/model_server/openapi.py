@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from importlib import metadata
+from shlex import quote
 from typing import Any
 
 from gristmill.model_server.answers import options_of
@@ -18,6 +19,12 @@ _ORIGIN = {
     "run": {"type": "string", "description": "the run that made the model"},
 }
 
+_OPERATIONS = {
+    "/health/live": "Whether the process answers",
+    "/health/ready": "Whether all models are loaded",
+    "/metrics": "Metrics in the text format of Prometheus",
+}
+
 
 def document(models: Sequence[ServedModel]) -> dict[str, Any]:
     """Return the OpenAPI document of the server.
@@ -27,12 +34,11 @@ def document(models: Sequence[ServedModel]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for model in models:
         paths[f"/predict/{model.pipeline}"] = {"post": _predict(model)}
-        paths[f"/v1/models/{model.pipeline}:predict"] = {"post": _call(model)}
         paths[f"/v1/models/{model.pipeline}"] = {"get": _get(f"State of {model.pipeline}")}
-    for path, about in (
-        ("/health/live", "Whether the process answers"),
-        ("/health/ready", "Whether all models are loaded"),
-    ):
+        if "saved_model" in model.bundle.signature["formats"]:
+            paths[f"/v1/models/{model.pipeline}:predict"] = {"post": _call(model)}
+            paths[f"/v1/models/{model.pipeline}/metadata"] = {"get": _get(f"Signatures of {model.pipeline}")}
+    for path, about in _OPERATIONS.items():
         paths[path] = {"get": _get(about)}
     info = {"title": "gristmill", "version": metadata.version("gristmill"), "description": "Predictions of champions."}
     return {"openapi": "3.1.0", "info": info, "paths": paths}
@@ -59,7 +65,9 @@ def command(model: ServedModel, address: str) -> str:
     if model.domain == "vision":
         return f"curl -T photo.jpg {url}/"
     example = example_of(model)
-    return f"curl -X POST {url}" if example is None else f"curl {url} -d '{json.dumps(example, ensure_ascii=False)}'"
+    return (
+        f"curl -X POST {url}" if example is None else f"curl {url} -d {quote(json.dumps(example, ensure_ascii=False))}"
+    )
 
 
 def _predict(model: ServedModel) -> dict[str, Any]:
@@ -91,8 +99,10 @@ def _call(model: ServedModel) -> dict[str, Any]:
 
 def _kinds(model: ServedModel) -> list[str]:
     if model.domain == "vision":
-        return ["image/jpeg", "image/png"]
-    return ["text/plain"] if model.domain == "generation" else ["text/csv", "application/x-ndjson"]
+        return ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"]
+    if model.domain == "generation":
+        return ["text/plain"]
+    return ["text/csv", "application/x-ndjson", *(["text/plain"] if model.domain == "text" else [])]
 
 
 def _body(model: ServedModel) -> dict[str, Any]:
@@ -100,7 +110,9 @@ def _body(model: ServedModel) -> dict[str, Any]:
     columns = columns_of(model)
     if not columns:
         return {"type": "object", "properties": options}
-    row = {"type": "object", "properties": {column.name: _schema(column) for column in columns}}
+    names = [column.name for column in columns]
+    row: dict[str, Any] = {"type": "object", "properties": dict(zip(names, map(_schema, columns), strict=True))}
+    row |= {"required": names}
     return {"type": "object", "properties": {"rows": {"type": "array", "items": row}} | options}
 
 
@@ -118,8 +130,18 @@ def _post(
     found = {"application/json": {"schema": {"type": "object", "properties": answer}}}
     wrong = {"description": "Error", "content": {"application/json": {"schema": _ERROR}}}
     responses = {"200": {"description": "Answer", "content": found}, "4XX": wrong, "5XX": wrong}
-    return {"summary": about, "parameters": list(parameters), "requestBody": body, "responses": responses}
+    return {
+        "summary": about,
+        "operationId": _identifier(about),
+        "parameters": list(parameters),
+        "requestBody": body,
+        "responses": responses,
+    }
 
 
 def _get(about: str) -> dict[str, Any]:
-    return {"summary": about, "responses": {"200": {"description": "Answer"}}}
+    return {"summary": about, "operationId": _identifier(about), "responses": {"200": {"description": "Answer"}}}
+
+
+def _identifier(about: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in about.lower())

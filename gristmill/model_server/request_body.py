@@ -6,7 +6,7 @@ The kind of a file is that of its name, or of its content type, or is seen from 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from gristmill.errors import RequestError, short_repr
@@ -14,7 +14,10 @@ from gristmill.model_server.tensorflow_serving import parse_json
 
 MAX_ROWS = 100_000  # of one request
 
+ROWS_FILE = "rows.jsonl"  # file of the rows that a request has as JSON
+
 _ROWS = "rows"
+_MAX_NAME = 200  # bytes
 _JSON = "application/json"
 _SUFFIXES = {
     _JSON: ".json",
@@ -23,7 +26,6 @@ _SUFFIXES = {
     "text/plain": ".txt",
     "application/x-ndjson": ".jsonl",
     "application/jsonl": ".jsonl",
-    "application/vnd.apache.parquet": ".parquet",
     "image/jpeg": ".jpg",
     "image/png": ".png",
     "image/gif": ".gif",
@@ -35,10 +37,11 @@ _FIRST_BYTES = {
     b"\x89PNG": ".png",
     b"GIF8": ".gif",
     b"BM": ".bmp",
-    b"PAR1": ".parquet",
+    b"RIFF": ".webp",
     b"{": ".json",
     b"[": ".json",
 }
+_PHOTOS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _ANY_TYPE = ("", "application/x-www-form-urlencoded", "application/octet-stream")  # curl sends the second one
 
 
@@ -65,18 +68,32 @@ def read_content(body: bytes, file: str, content_type: str, column: str | None) 
     """
     if not body:
         return Content()
-    name = PurePosixPath(file).name
+    name = _checked_name(file)
     suffix = PurePosixPath(name).suffix.lower() or _suffix(body, content_type)
-    if suffix != ".json":
-        _check_suffix(name or "the body", suffix)
-        return Content(name or f"body{suffix}", body)
-    content = parse_json(body)
-    options = {key: value for key, value in content.items() if key != _ROWS} if isinstance(content, dict) else {}
-    if isinstance(content, dict) and _ROWS not in content:
+    if suffix == ".json":
+        return _from_json(parse_json(body), column)
+    _check_suffix(name or "the body", suffix)
+    if body.count(b"\n") > MAX_ROWS and suffix not in _PHOTOS:
+        raise RequestError(f"{name or 'the body'}: expected at most {MAX_ROWS:,} lines.")
+    return Content(f"{PurePosixPath(name or 'body').stem}{suffix}", body)
+
+
+def _from_json(content: Any, column: str | None) -> Content:
+    if not isinstance(content, dict):
+        content = {_ROWS: content}
+    options = {key: value for key, value in content.items() if key != _ROWS}
+    if _ROWS not in content:
         return Content(options=options)
-    rows = content[_ROWS] if isinstance(content, dict) else content
-    lines = "".join(f"{json.dumps(row)}\n" for row in _checked(rows, column))
-    return Content("rows.jsonl", lines.encode(), options)
+    lines = "".join(f"{json.dumps(row)}\n" for row in _checked(content[_ROWS], column))
+    return Content(ROWS_FILE, lines.encode(), options)
+
+
+def _checked_name(file: str) -> str:
+    """Return the name of a file in an address, without folders; it becomes a name in a folder of the request."""
+    name = PurePosixPath(file).name
+    if name in (".", "..") or not name.isprintable() or len(name.encode(errors="replace")) > _MAX_NAME:
+        raise RequestError(f"{short_repr(name)} is not a name of a file. Use one such as new.csv.")
+    return name
 
 
 def _suffix(body: bytes, content_type: str) -> str:
@@ -116,31 +133,6 @@ def _checked(rows: Any, column: str | None) -> Iterator[dict[str, Any]]:
             )
         for name, value in row.items():
             if isinstance(value, dict | list):
-                where, received = f"{_ROWS}[{at}].{short_repr(name)}", short_repr(value)
+                where, received = f"{_ROWS}[{at}].{name[:_MAX_NAME]}", short_repr(value)
                 raise RequestError(f"{where}: expected a number, a text or null. Received: {received}.")
         yield row
-
-
-def write_content(content: Content, folder: Path) -> Path:
-    """Write the file of a request into a folder.
-
-    Raises:
-        RequestError: it is a Parquet file of too many rows.
-    """
-    path = folder / content.name
-    path.write_bytes(content.data)
-    if path.suffix == ".parquet":
-        _check_parquet(path)
-    return path
-
-
-def _check_parquet(path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.read_metadata(path).num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise RequestError(f"{path.name}: not a Parquet file ({error}).") from None
-    if rows > MAX_ROWS:
-        raise RequestError(f"{path.name}: expected at most {MAX_ROWS:,} rows. Found: {rows:,}.")

@@ -1,15 +1,18 @@
 """Run the HTTP server of some pipelines in this process until it is interrupted."""
 
 import logging
+import os
 import socket
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 
-from gristmill.errors import GristmillError, RequestError
+from gristmill.errors import GristmillError, RequestError, WorkError
+from gristmill.model_server.answers import remove_old_folders
 from gristmill.model_server.application import Limits, ModelServer
 from gristmill.model_server.champions import Champions
 from gristmill.model_server.request_metrics import RequestMetrics
@@ -19,17 +22,23 @@ from gristmill.training.keras_backend import import_keras
 logger = logging.getLogger(__name__)
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_MAX_CONNECTIONS = 512  # further requests get 503
+_SECONDS_OLD = 3600  # folders of requests that are older were left by a killed server
 _KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front of a server keep a connection
 
 
 def serve(
-    models: Models, pipelines: list[str], host: str, port: int, limits: Limits, ready: Callable[[str, Champions], None]
+    models: Models,
+    pipelines: list[str],
+    host: str,
+    port: int,
+    limits: Limits,
+    ready: Callable[[str, Champions], None],
+    allowed: Collection[str] = (),
 ) -> None:
     """Serve the champions of some pipelines until SIGINT or SIGTERM; requests that have begun are answered.
 
     The server listens at once, and loads the models meanwhile. `ready` is called with the server's address when all are
-    loaded. Port 0 is any free port.
+    loaded. Port 0 is any free port. `allowed` are further names by which clients may call the server.
 
     Raises:
         RequestError: the address cannot be used.
@@ -39,19 +48,21 @@ def serve(
     champions = Champions(models, pipelines, metrics)
     listening = listen(host, port)
     address = f"http://{_name(host)}:{listening.getsockname()[1]}"
-    hosts = _LOOPBACK if _name(host) in _LOOPBACK else frozenset[str]()
+    is_local = _name(host) in _LOOPBACK
+    hosts = frozenset({*_LOOPBACK, *(name.lower() for name in allowed)} if is_local or allowed else ())
     handlers = ModelServer(champions, metrics, limits, hosts)
-    failed: list[BaseException] = []
+    failed: list[GristmillError | OSError] = []
 
     def load() -> None:
         try:
             import_keras()
             champions.load_all()
-            ready(address, champions)
             champions.follow()
+            ready(address, champions)
         except (GristmillError, OSError) as error:
             failed.append(error)
-            server.should_exit = True
+        finally:  # also after an error of the program, whose traceback is printed
+            server.should_exit |= bool(failed or champions.missing)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -60,20 +71,28 @@ def serve(
         champions.stop()
 
     handlers.warnings.install()
+    remove_old_folders(max(_SECONDS_OLD, 2 * limits.seconds))
     config = uvicorn.Config(
         handlers.application(lifespan=lifespan),
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(limits.seconds) + 1,
     )
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it once more
+    interrupted = False
+    try:
         server.run(sockets=[listening])
+    except KeyboardInterrupt:  # uvicorn raises the signal that ended it once more
+        interrupted = True
     if failed:
         raise failed[0]
+    if champions.missing and not interrupted:
+        raise WorkError(f"the model of {champions.missing[0]} could not be loaded.")
+    if handlers.is_busy:  # a thread cannot be stopped, and nobody waits for its answer any more
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,19 @@ def parse_json(body: bytes) -> Any:
     """Return the content of a body.
 
     Raises:
-        RequestError: it is not JSON.
+        RequestError: it is not JSON, or has a text that is no Unicode.
     """
     try:
-        return json.loads(body)
+        content = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise RequestError(
+            "the body has a surrogate without its pair, such as \\ud800, which is no character."
+        ) from None
     except (ValueError, RecursionError) as error:  # a number of many digits is a ValueError, too
         raise RequestError(f"the body is not JSON: {error}.") from None
+    return content
 
 
 def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str, Array], str]:
@@ -69,7 +77,7 @@ def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str
     if unknown := sorted(content.keys() - {*_FORMS, "signature_name"}):
         known = (*_FORMS, "signature_name")
         raise RequestError(f"unknown field {short_repr(unknown[0])}.{did_you_mean(unknown[0], known)}")
-    name = content.get("signature_name", "serving_default")
+    name = content.get("signature_name") or "serving_default"
     if not isinstance(name, str) or name not in signatures:
         listed = ", ".join(sorted(map(str, signatures)))
         raise RequestError(f"signature_name: the model has no signature {short_repr(name)}. Known: {listed}.")
@@ -80,7 +88,10 @@ def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str
         )
     specs = specs_of(signatures[name])
     read = _from_instances if given[0] == "instances" else _from_inputs
-    return name, read(content[given[0]], specs), given[0]
+    try:
+        return name, read(content[given[0]], specs), given[0]
+    except RecursionError:
+        raise RequestError(f"{given[0]}: lists in too many lists.") from None
 
 
 def write_body(outputs: Mapping[str, Array], form: str) -> dict[str, Any]:
@@ -209,38 +220,35 @@ def _decoded(value: Any, where: str) -> Any:
 
 def _numbers(value: Any, dtype: "np.dtype[Any]", where: str) -> Array:
     try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
+        array = np.array(value, object)  # any other type would first copy texts, each as wide as the longest one
+    except ValueError:
         raise RequestError(f"{where}: expected lists of equal lengths.") from None
-    if array.dtype == object and dtype.kind == "f":  # null among numbers
-        array = _with_missing(array, where)
-    is_number = array.dtype.kind in ("iuf" if dtype.kind == "f" else "iu" if dtype.kind in "iu" else "b")
-    if not is_number and not (array.size == 0 and array.dtype.kind == "f"):
-        raise RequestError(f"{where}: expected {_name_of(dtype)}. Received: {_first_odd(value, dtype)}.")
+    kinds = {type(item) for item in array.ravel()}
+    allowed: set[type] = {int}
+    if dtype.kind in "fb":
+        allowed = {int, float, NoneType} if dtype.kind == "f" else {bool}
+    if odd := kinds - allowed:
+        if list in odd:
+            raise RequestError(f"{where}: expected lists of equal lengths.")
+        raise RequestError(f"{where}: expected {_name_of(dtype)}. Received: {_first_odd(value, allowed)}.")
+    if NoneType in kinds:
+        array = np.where(array == None, math.nan, array)  # noqa: E711 - for each item
     if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
         if array.min() < limits.min or array.max() > limits.max:
             raise RequestError(f"{where}: expected integers from {limits.min} to {limits.max}.")
-    with np.errstate(over="ignore"):
-        return array.astype(dtype)
-
-
-def _with_missing(array: Array, where: str) -> Array:
-    for item in array.ravel():
-        if item is not None and (isinstance(item, bool) or not isinstance(item, int | float)):
-            raise RequestError(f"{where}: expected numbers. Received: {_kind(item)}.")
     try:
-        return np.array([math.nan if item is None else float(item) for item in array.ravel()]).reshape(array.shape)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64).astype(dtype) if dtype.kind == "f" else array.astype(dtype)
     except OverflowError:
         raise RequestError(f"{where}: a number is too large.") from None
 
 
-def _first_odd(value: Any, dtype: "np.dtype[Any]") -> str:
-    """Return the kind of the first value that is not a number of a type."""
+def _first_odd(value: Any, allowed: set[type]) -> str:
+    """Return the first value in nested lists that has none of the allowed types."""
     if isinstance(value, list):
-        return next((odd for one in value if (odd := _first_odd(one, dtype))), "")
-    wanted = bool if dtype.kind == "b" else int if dtype.kind in "iu" else (int, float)
-    return "" if isinstance(value, wanted) and isinstance(value, bool) == (dtype.kind == "b") else _kind(value)
+        return next((odd for one in value if (odd := _first_odd(one, allowed))), "")
+    return "" if type(value) in allowed else _kind(value)
 
 
 def _name_of(dtype: "np.dtype[Any]") -> str:
@@ -261,8 +269,8 @@ def _as_json(array: Array) -> list[Any]:
     if array.dtype == object:
         flat = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in array.ravel()]
         array = np.array(flat, object).reshape(array.shape)
-    elif array.dtype.kind == "f" and not np.isfinite(array).all():
-        flat = [value if math.isfinite(value) else None for value in array.ravel().tolist()]
+    elif array.dtype.kind == "f":  # with the digits of a float32, as in the sample answer of a bundle
+        flat = [float(str(value)) if math.isfinite(value) else None for value in array.ravel()]
         array = np.array(flat, object).reshape(array.shape)
     found: list[Any] = array.tolist()
     return found

@@ -1,7 +1,8 @@
 """Predict with a model that serves: from files, one text or the pipeline's source; log what is monitored."""
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,19 @@ if TYPE_CHECKING:
 
 
 Options = Mapping[str, int | str | Path]
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Options of one prediction, the folder that names of files are relative to, and what is called before logging."""
+
+    options: Options
+    below: Path | None
+    before_logging: Callable[[], None]
 
 
 class Predictor:
@@ -61,11 +75,17 @@ class Predictor:
         return self._pipeline.monitor.id if self._pipeline.monitor else None
 
     def predict(
-        self, place: str | None, options: Options = MappingProxyType({}), below: Path | None = None
+        self,
+        place: str | None,
+        options: Options = MappingProxyType({}),
+        *,
+        below: Path | None = None,
+        before_logging: Callable[[], None] = _nothing,
     ) -> "pd.DataFrame":
         """Predict from a file or folder, from the text in the options, or from the pipeline's source.
 
-        Names of files in the answer are relative to the folder `below`, if one is given.
+        Names of files in the answer are relative to the folder `below`, if one is given. `before_logging` may raise an
+        error if the answer is no longer wanted.
 
         Raises:
             RequestError: the domain does not have one of the options.
@@ -75,11 +95,19 @@ class Predictor:
             raise RequestError(f"--{unknown[0]}: a {domain} pipeline does not have this option. Leave it out.")
         if options.get("explain"):
             options = {**options, "explain": self._preprocessed()}
+        call = _Call(options, below, before_logging)
         if place:
-            return self._from_place(place, options, below)
-        if "text" in options:
-            return self._answer(options, self._tables["source"])
-        return self._from_source(options)
+            return self._from_place(place, call)
+        return self._answer(call, self._tables["source"]) if "text" in options else self._from_source(call)
+
+    def check_tensors(self, inputs: Mapping[str, Any]) -> None:
+        """Check inputs of the SavedModel that its graph would accept at any cost, such as huge photos.
+
+        Raises:
+            RequestError: one of them is refused.
+        """
+        if check := getattr(self._domain, "check_tensors", None):
+            check(self.ingest, inputs)
 
     def log_tensors(self, body: bytes, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Log the rows of a call of the SavedModel, if the pipeline is monitored.
@@ -93,7 +121,7 @@ class Predictor:
             rows = answer(self._bundle, inputs, outputs)
             log_answer(self._catalogue.store, self._pipeline, self._served, rows, text=body.decode(errors="replace"))
 
-    def _from_place(self, place: str, options: Options, below: Path | None) -> "pd.DataFrame":
+    def _from_place(self, place: str, call: _Call) -> "pd.DataFrame":
         source, suffixes = self._tables["source"], self._suffixes
         if suffixes is None:
             source = reader_of(place, source, self._pipeline.name, getattr(self._domain, "PLAIN", False))
@@ -104,9 +132,9 @@ class Predictor:
             paths = (*paths, *known_data.code_files(self._catalogue, source, self._served))
         except DataError as error:  # here the request is wrong, not the pipeline's data
             raise RequestError(str(error)) from None
-        return self._answer(options, source, paths, below=below)
+        return self._answer(call, source, paths)
 
-    def _from_source(self, options: Options) -> "pd.DataFrame":
+    def _from_source(self, call: _Call) -> "pd.DataFrame":
         source, store = self._tables["source"], self._catalogue.store
         pipeline = known_data.with_ingest_of(self._pipeline, self._served, self._tables["ingest"])
         with TemporaryDirectory() as folder:
@@ -114,14 +142,14 @@ class Predictor:
                 code = known_data.code_files(self._catalogue, source, self._served)
                 paths = (*known_data.source_files(self._catalogue, pipeline, self._suffixes), *code)
                 if not hasattr(self._domain, "read_source"):
-                    return self._answer(options, source, paths)
+                    return self._answer(call, source, paths)
                 data = Path(folder)
                 ingest = pipeline.tables["ingest"]
                 self._domain.read_source(source=source, ingest=ingest, paths=paths, export=self._bundle.path, out=data)
                 check_lost_rows(self._catalogue, pipeline, data)
             except DataError as error:
                 data = known_data.last_good_data(store, pipeline, self._served, error)
-            return self._answer(options, source, ingested=data)
+            return self._answer(call, source, ingested=data)
 
     def _preprocessed(self) -> Path:
         """Return the folder of the data that the model was trained on."""
@@ -134,12 +162,7 @@ class Predictor:
             ) from None
 
     def _answer(
-        self,
-        options: Options,
-        source: Settings,
-        paths: tuple[Path, ...] = (),
-        ingested: Path | None = None,
-        below: Path | None = None,
+        self, call: _Call, source: Settings, paths: tuple[Path, ...] = (), ingested: Path | None = None
     ) -> "pd.DataFrame":
         """Predict from files, ingested data or the text; if monitored, log the predictions before returning them."""
         source = source.preparing_once() if isinstance(source, TableFiles) else source
@@ -153,14 +176,15 @@ class Predictor:
                 "id_column": self.id_column,
             } | ({} if ingested is None else {"ingested": ingested})
             needed = {name: value for name, value in known.items() if name in self._parameters}
-            answer: pd.DataFrame = self._domain.predict(**needed, **options, paths=paths)
-        if below and "file" in answer:
-            answer["file"] = [Path(file).relative_to(below).as_posix() for file in answer["file"]]
+            answer: pd.DataFrame = self._domain.predict(**needed, **call.options, paths=paths)
+        if call.below and "file" in answer:
+            answer["file"] = [Path(file).relative_to(call.below).as_posix() for file in answer["file"]]
         rows = rows_to_predict(source, paths) if PREDICTED in answer else None
         if rows is not None and "id" in answer and "id" in rows:
             answer["id"] = rows["id"]  # instead of the numbers of the rows
+        call.before_logging()
         if self._pipeline.monitor:
-            text = str(options["text"]) if "text" in options else None
+            text = str(call.options["text"]) if "text" in call.options else None
             logged = answer.columns[: position_of_reasons(answer)]
             log_answer(self._catalogue.store, self._pipeline, self._served, answer[logged], paths, ingested, text)
         return answer if rows is None else with_columns(answer, rows)

@@ -13,20 +13,27 @@ if TYPE_CHECKING:
 
 
 def serve(
-    names: Annotated[list[str], pipelines_argument("Names of pipelines.", "NAME...")],
+    names: Annotated[list[str], pipelines_argument("Names of pipelines.")],
     host: Annotated[
-        str, typer.Option(help="Address to listen on. By default, only this machine can connect.")
+        str, typer.Option(help="Address to listen on. The default accepts connections from this machine only.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 means any free port.")] = 8501,
-    max_mb: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum size of a request, in MiB.")] = 32,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Host name by which clients call the server. Can be repeated."),
+    ] = None,
+    max_mb: Annotated[
+        int, typer.Option(min=1, max=1024, metavar="N", help="Maximum size of a request body, in MiB.")
+    ] = 32,
     timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Maximum duration of a request, in seconds.")
+        float,
+        typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Seconds before a request fails with status 504."),
     ] = 60.0,
 ) -> None:
-    """Serve champions over HTTP until you interrupt it.
+    """Start an HTTP server for the champions of one or more pipelines.
 
-    A promotion or rollback takes effect within seconds. Before the first promotion, the last successful run's model
-    serves.
+    Press Ctrl-C to stop it. It follows promotions and rollbacks within seconds. If no version is promoted yet, the
+    model of the last successful run is used.
     """
     project = Project.open()
     with progress_bar.working("bundle", "reading"):
@@ -35,11 +42,12 @@ def serve(
         from gristmill.model_server.application import Limits
         from gristmill.model_server.server import serve
 
-    serve(project, list(dict.fromkeys(names)), host, port, Limits(max_mb << 20, timeout), _show)
+    limits = Limits(max_mb << 20, timeout)
+    serve(project, list(dict.fromkeys(names)), host, port, limits, _show, allow_host or ())
 
 
 def _show(address: str, champions: "Champions") -> None:
-    width = max(map(len, champions.pipelines))
+    width = max(map(len, [*champions.pipelines, "docs"]))
     for name in champions.pipelines:
         if model := champions.get(name):
             console.write(f"{name:<{width}}  {model.name}  {address}/predict/{name}")

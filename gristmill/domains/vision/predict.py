@@ -1,9 +1,10 @@
 """Predict: the classes of photos, by an exported bundle."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,14 @@ from gristmill.domains.common.classification.predictions import Probabilities, a
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
 from gristmill.domains.vision.settings import Ingest
-from gristmill.errors import DataError
+from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.images.folder import PHOTOS
 from gristmill.util.table_io import read_table
 
 SUFFIXES = PHOTOS  # of the files to predict in a folder
 
-__all__ = ["answer_of_tensors", "predict"]
+__all__ = ["answer_of_tensors", "check_tensors", "predict"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,20 @@ def predict(
         first = "{id}: {reason}".format_map(skipped[0])
         logger.warning("%d of %d photos cannot be used and get no class: %s", len(skipped), len(names), first)
     return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(bundle.path))
+
+
+def check_tensors(ingest: Ingest, inputs: Mapping[str, Any]) -> None:
+    """Check encoded photos that are sent to the SavedModel, which has no limit on their pixels.
+
+    Raises:
+        RequestError: a photo is broken, or has more than `ingest.max_pixels`.
+    """
+    for name, values in inputs.items():
+        for at, encoded in enumerate(values if values.dtype == object else ()):
+            try:
+                check_photo(encoded if isinstance(encoded, bytes) else str(encoded).encode(), ingest.max_pixels)
+            except DataError as error:
+                raise RequestError(f"instances[{at}].{name}: {error}") from None
 
 
 def exported_layout(bundle: LoadedBundle) -> Layout:
