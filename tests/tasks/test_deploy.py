@@ -24,8 +24,13 @@ NAME = "deployed"  # a pipeline of these tests only, because they share the serv
 
 @pytest.fixture
 def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
+    """A client of the session's server, which later tests find without the deployments and their scheduled runs."""
     with get_client(sync_client=True) as client:
+        before = {each.id for each in client.read_deployments()}
         yield client
+        for deployment in client.read_deployments():
+            if deployment.id not in before:
+                client.delete_deployment(deployment.id)
 
 
 def planned(project: Path, schedule: str = "", deploy: str = "", name: str = NAME) -> Plan:
