@@ -193,13 +193,23 @@ def _update(
 
     def update(client: SyncPrefectClient) -> None:
         if fields:
-            client.update_deployment(deployment.id, DeploymentUpdate(**fields))
+            client.update_deployment(deployment.id, DeploymentUpdate(**_with_pool(fields, wanted, deployment)))
         for change in others:
             change.apply(client)
-        create_scheduled_runs(client, deployment.id, entry)
+        if not deployment.paused:  # the server would create runs all the same
+            create_scheduled_runs(client, deployment.id, entry)
 
     lines += [change.text for change in others]
     return Change(f"~ deployment {name}", lines, update) if lines else None
+
+
+def _with_pool(fields: dict[str, Any], wanted: Mapping[str, Any], deployment: DeploymentResponse) -> dict[str, Any]:
+    """Return the fields to change, with the work pool if there are job variables: the server checks them only then."""
+    if "job_variables" not in fields:
+        return fields
+    pool = wanted["work_pool_name"]
+    queue = {"work_queue_name": deployment.work_queue_name} if pool == deployment.work_pool_name else {}
+    return fields | {"work_pool_name": pool} | queue  # a pool alone would reset the queue
 
 
 def _gone(client: SyncPrefectClient, known: set[UUID]) -> Iterator[str]:
@@ -233,4 +243,9 @@ def _rejections(change: Change) -> Iterator[None]:
 
 def _detail(error: Any) -> str:
     """Return the first line of what the server says."""
-    return str(error.response.json().get("detail", "See its log.")).partition("\n")[0]
+    try:
+        answer = error.response.json()
+    except ValueError:  # a proxy's page
+        return "See its log."
+    reasons = "; ".join(str(each.get("msg")) for each in answer.get("exception_detail", []))
+    return str(answer.get("detail") or reasons or "See its log.").partition("\n")[0]

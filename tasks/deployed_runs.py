@@ -7,6 +7,7 @@ such as from git, the store must not be in the copy.
 import asyncio
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from prefect.flows import Flow
 from prefect.states import Cancelled
 
 from gristmill.config.catalogue import Catalogue
-from gristmill.config.deployments import DATA_UPDATED_EVENT, RUN_ENDED_EVENT, TAG, pipeline_resource
+from gristmill.config.deployments import DATA_UPDATED_EVENT, IMAGE_FOLDER, RUN_ENDED_EVENT, TAG, pipeline_resource
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.api_errors import best_effort, one_line_api_errors
 
@@ -97,7 +98,7 @@ def name_scheduled_runs(client: SyncPrefectClient, deployment: UUID, name: str) 
         flow_run_filter=scheduled, sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC, limit=_RUNS_TO_NAME
     )
     for run in coming:
-        if run.name != name:
+        if run.auto_scheduled and run.name != name:
             client.update_flow_run(run.id, name=name)
 
 
@@ -110,12 +111,23 @@ def check_store_outlasts_run(catalogue: Catalogue) -> None:
     store, project = catalogue.store, catalogue.root
     if store.remote or not store.root.resolve().is_relative_to(project.resolve()):
         return
+    if project == Path(IMAGE_FOLDER) and not _is_mounted(store.root, project):
+        raise WorkError(
+            f"{store.root}: this store is in the container, and would be lost with it. Mount a folder there, or set "
+            "[defaults] store to a URL such as s3://bucket/prefix."
+        )
     if step := _fetching_step():
         raise WorkError(
             f"{store.root}: this store is in the copy of the project that the deployment's pull step {step} has made, "
             "and would be lost with it. Set GRISTMILL_STORE where the worker starts to the absolute path of a folder "
             "outside of the copy, or [defaults] store to a URL such as s3://bucket/prefix."
         )
+
+
+def _is_mounted(folder: Path, project: Path) -> bool:
+    """Return whether a folder below the project, or one above it, is a mount of the container."""
+    folders = [folder, *folder.parents]
+    return any(each.is_mount() for each in folders[: folders.index(project) + 1])
 
 
 def _fetching_step() -> str | None:

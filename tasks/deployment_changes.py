@@ -12,9 +12,9 @@ _MAX_VALUE_LENGTH = 60  # characters
 
 
 class Change(NamedTuple):
-    """Something to create or change on the server, or to delete there."""
+    """Something to create or change on the server, or a part of a change of a deployment."""
 
-    text: str  # begins with + or ~
+    text: str  # a whole change begins with + or ~
     details: Sequence[str]
     apply: Callable[[SyncPrefectClient], object]
 
@@ -29,6 +29,11 @@ def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, 
 
 def difference_lines(name: str, found: Any, wanted: Any) -> Iterator[str]:
     """Yield a line for each difference of two values: `job_variables.cpu: 2 -> 4`."""
+    found, wanted = (dict(enumerate(value)) if isinstance(value, list) else value for value in (found, wanted))
+    if isinstance(found, Mapping) and wanted is None:
+        wanted = {}
+    if isinstance(wanted, Mapping) and found is None:
+        found = {}
     if isinstance(found, Mapping) and isinstance(wanted, Mapping):
         for key in [*found, *(key for key in wanted if key not in found)]:
             if found.get(key) != wanted.get(key):

@@ -5,7 +5,7 @@ import re
 
 from prefect.artifacts import create_link_artifact
 
-from gristmill.errors import CorruptArtifact, StoreError
+from gristmill.errors import GristmillError
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.reports.run import write_report
 from gristmill.runs.records import Record
@@ -21,7 +21,7 @@ def link_report(record: Record, description: str, store: Store) -> None:
         return
     try:
         link = _published_report(record, description, store)
-    except (CorruptArtifact, StoreError) as error:
+    except (GristmillError, OSError) as error:
         logger.warning("%s The report was not rendered.", error)
         return
     with best_effort():

@@ -86,7 +86,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
             (site.project / f"{name}.csv").write_text("\n".join(ROWS[:301]) + "\n")
         site.start_server()
         assert site.gristmill("deploy").splitlines() == [
-            f"wrote {site.project / 'prefect.yaml'}",
             "+ work pool gristmill (type process)",
             "+ automation gristmill: silent runs",
             "+ automation gristmill: late runs in gristmill",
@@ -95,6 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
                 for name in SCHEDULES
                 for each in (f"timeseries/{name}", f"retrain/{name}-retrain")
             ),
+            f"wrote {site.project / 'prefect.yaml'}",
             "deployed 3 pipelines; 3 of them are retrained automatically",
             "clock-retrain every 60 seconds",
             "told-retrain when its data is updated",

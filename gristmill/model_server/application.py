@@ -15,6 +15,7 @@ import json
 import logging
 import math
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -217,14 +218,21 @@ class ModelServer:
             if time.monotonic() > deadline:
                 raise TimeoutError
 
+        begun = threading.Event()
+
         def work() -> Response:
+            begun.set()
             try:
                 return answer(check)
             finally:
                 loop.call_soon_threadsafe(threads.release_on_behalf_of, place)
 
         await threads.acquire_on_behalf_of(place)
-        return await run_sync(work, limiter=anyio.CapacityLimiter(math.inf), abandon_on_cancel=True)
+        try:
+            return await run_sync(work, limiter=anyio.CapacityLimiter(math.inf), abandon_on_cancel=True)
+        finally:
+            if not begun.is_set():  # the deadline has passed before the thread got the work
+                threads.release_on_behalf_of(place)
 
     @property
     def is_busy(self) -> bool:

@@ -51,7 +51,7 @@ class Content:
 
     name: str = ""  # of the file
     data: bytes = b""
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the answer, beside the rows
+    options: Mapping[str, Any] = field(default_factory=dict)  # in addition to the rows
 
 
 def read_content(body: bytes, file: str, content_type: str, column: str | None) -> Content:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gristmill.settings.base import Settings
 from gristmill.util.urls import find_secret, is_secret_name
 
-_REFERENCE = re.compile(r"\s*\{\{.*\}\}\s*")  # Prefect fills it in where the run starts
+_REFERENCE = re.compile(r"\s*\{\{\s*prefect\.(blocks|variables)\.[\w.-]+\s*\}\}\s*")  # Prefect fills it in
 _SSH_USER = re.compile(r"^ssh://[\w.-]+@")  # names the user of the server, such as git, and is no secret
 
 
@@ -57,7 +57,7 @@ class JobVariables(Settings):
     def _check_secrets(self) -> Self:
         """Check the table as a whole: such an error does not print what it holds, maybe a secret."""
         for name, value in _texts(self.job_variables):
-            if is_secret_name(name) and not _REFERENCE.fullmatch(value):
+            if is_secret_name(name) and not value.startswith("/") and not _REFERENCE.fullmatch(value):
                 raise ValueError(
                     f"no secret in job_variables {name}, but a reference to a block of Prefect: "
                     '"{{ prefect.blocks.secret.NAME }}"'
@@ -80,11 +80,13 @@ class Git(Settings):
 class Deploy(JobVariables):
     """Workers of a Prefect server. Without git, bucket and image, they work in the folder that was deployed."""
 
-    pool: str = "gristmill"  # work pool; --pool overrides it
+    pool: Annotated[str, Field(min_length=1)] = "gristmill"  # work pool; --pool overrides it
     type: str = "process"  # type of the work pool if it does not exist yet: process, docker, kubernetes, …
     git: Git | None = None  # repository from which each run clones the project
     bucket: Annotated[str, AfterValidator(_check_bucket)] | None = None  # folder from which each run copies the project
-    image: str | None = None  # image of the containers that the pool starts; it holds the project unless git or bucket
+    image: Annotated[str, Field(min_length=1)] | None = (
+        None  # image of the containers that the pool starts; it holds the project unless git or bucket
+    )
     job_variables: Variables = Field(
         default_factory=dict
     )  # variables of the work pool for all runs, such as { env = { GRISTMILL_DATA = "/data" } }
@@ -101,9 +103,12 @@ class Deploy(JobVariables):
 
 
 def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the name and value of every text, also in nested tables."""
+    """Yield the name and value of every text and number, also in nested tables and arrays."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _texts(value)
-        elif isinstance(value, str):
-            yield name, value
+        elif isinstance(value, list):
+            for item in value:
+                yield from _texts({name: item})
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield name, str(value)

@@ -19,7 +19,7 @@ def test_only_due_runs_with_the_same_parameters_are_cancelled_and_coming_ones_ar
         FlowRun(flow_id=uuid4(), deployment_id=uuid4(), parameters=parameters, name="retrain small")
         for parameters in ({"pipeline": "small"}, {"pipeline": "small"}, custom)
     )
-    coming = FlowRun(flow_id=uuid4(), name="bold-fox")
+    coming = FlowRun(flow_id=uuid4(), name="bold-fox", auto_scheduled=True)
     cancelled: list[UUID] = []
     named: list[tuple[UUID, str]] = []
     client: Any = SimpleNamespace(

@@ -36,21 +36,24 @@ def deploy(
     ] = False,
 ) -> None:
     """Write prefect.yaml, compare it with the Prefect server at PREFECT_API_URL, and change what differs."""
+    if dry_run + write_only + dockerfile > 1:
+        raise RequestError("deploy: use one of --dry-run, --write-only and --dockerfile.")
     catalogue = load()
     if dockerfile:
         for path in write_dockerfile(catalogue):
             typer.echo(f"wrote {path}")
         return
-    if not dry_run:
+    if write_only:
         _write_prefect_file(catalogue, pool)
-        if write_only:
-            return
+        return
     with progress_bar.working():
         url = ensure_named_api("deploy")
         logger.info("comparing with %s", url)
         plan = import_own("tasks.deploy").plan(catalogue, pool)
     for line in (*plan.changes, *plan.notes):
         typer.echo(str(line))
+    if not dry_run:
+        _write_prefect_file(catalogue, pool)
     if dry_run or not plan.changes:
         todo = (
             f"{count_of(len(plan.changes), 'changes')}, not made (--dry-run)" if plan.changes else "nothing to change"

@@ -20,7 +20,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 means any free port.")] = 8501,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Host name by which clients call the server. Can be repeated."),
+        typer.Option(metavar="NAME", help="Host name by which clients call the server."),
     ] = None,
     max_mb: Annotated[
         int, typer.Option(min=1, max=1024, metavar="N", help="Maximum size of a request body, in MiB.")

@@ -16,6 +16,7 @@ from gristmill.config.dockerfile import DOCKERFILE, IGNORED, write_dockerfile
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 
+WHEEL = f'pip install --no-cache-dir --no-deps --no-index --find-links wheels "gristmill=={version("gristmill")}"'
 LOCKED = "numpy==2.0.0 \\\n    --hash=sha256:abc\n"
 
 
@@ -52,7 +53,9 @@ def test_the_image_holds_the_project_but_neither_its_store_nor_secrets(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     (project / "requirements.lock").write_text(LOCKED)
-    for name in (".env", "data/store/artifacts/a", ".git/config", "sub/.env.local", "sub/code.py", "key.pem"):
+    (project / ".dockerignore").write_text("private\n.dockerignore\n")
+    names = ["private/a", "wheels/gristmill.whl", ".env", "data/store/artifacts/a", ".git/config", "sub/.env.local"]
+    for name in (*names, "sub/code.py", "key.pem"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("S3CRET")
     assert write_dockerfile(catalogue.load(project)) == [project / DOCKERFILE, project / IGNORED]
@@ -60,10 +63,10 @@ def test_the_image_holds_the_project_but_neither_its_store_nor_secrets(
     installs = [command for command in built(project, image) if command.startswith("pip ")]
     assert installs == [
         "pip install --no-cache-dir --require-hashes -r requirements.lock",
-        f'pip install --no-cache-dir --no-deps "gristmill=={version("gristmill")}"',
+        WHEEL,
     ]
     found = {path.relative_to(image / "project").as_posix() for path in image.rglob("*") if path.is_file()}
-    assert found == {"pipelines.toml", "requirements.lock", "series.csv", "sub/code.py"}
+    assert found == {"pipelines.toml", "requirements.lock", "series.csv", "sub/code.py", "wheels/gristmill.whl"}
     copied = Project.open(image / "project")  # it is a whole project, with a plan
     assert [each.name for each in copied.catalogue.pipelines.values()] == ["small"]
     assert {step.state for step in copied.plan("small")} == {"run", "depends"}
@@ -75,8 +78,10 @@ def test_the_steps_come_from_the_lock_and_end_as_another_user_than_root(project:
     assert found[0] == ("FROM", f"python:{sys.version_info.major}.{sys.version_info.minor}-slim")
     assert found[-1] == ("USER", "gristmill")
     installs = [words for step, words in found if step == "RUN" and words.startswith("pip")]
-    assert installs == [f'pip install --no-cache-dir "gristmill=={version("gristmill")}"']  # without a lock
-    (project / "requirements.lock").write_text(f"{LOCKED}gristmill==0.1 \\\n    --hash=sha256:abc\n")
+    assert installs == [WHEEL, f'pip install --no-cache-dir "gristmill=={version("gristmill")}"']  # without a lock
+    (project / "requirements.lock").write_text(
+        f"{LOCKED}gristmill-extra==1\ngristmill==0.1 \\\n    --hash=sha256:abc\n"
+    )
     write_dockerfile(catalogue.load(project))
     installs = [words for step, words in steps(project) if step == "RUN" and words.startswith("pip")]
     assert installs == ["pip install --no-cache-dir --require-hashes -r requirements.lock"]
