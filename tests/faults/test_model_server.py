@@ -128,7 +128,7 @@ def test_no_answer_fails_or_is_mixed_while_champions_change(houses: Path, comman
                 elif project.champion("houses") != serving:
                     project.rollback("houses")
                 if number % 7 == 6:  # each version in turn
-                    wait_until(lambda: versions[-1] == serving, "the champion to serve")  # noqa: B023 - of this turn
+                    wait_until(lambda: versions[-1:] == [serving], "the champion to serve")  # noqa: B023 - of this turn
         finally:
             ended.set()
             for client in clients:

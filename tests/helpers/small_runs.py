@@ -14,6 +14,7 @@ import pytest
 from gristmill.domains.timeseries.dataset import Layout, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.domains.timeseries.split import min_past, split_all, split_each
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.base import Settings
 from gristmill.sources.tables.csv import Csv
 from gristmill.util.table_io import write_document, write_table
@@ -230,7 +231,7 @@ def forecast(tmp_path: Path) -> Predict:
             ingest=ingest,
             preprocess=preprocess,
             paths=(path,),
-            export=run["export"],
+            bundle=LoadedBundle(run["export"]),
             scratch=scratch,
             **asked,
         )
