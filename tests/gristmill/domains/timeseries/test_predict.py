@@ -17,6 +17,7 @@ from gristmill.domains.timeseries.settings import Export, Harmonics, Ingest, Pre
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
 from gristmill.export.formats import Predictor
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_document
@@ -287,10 +288,10 @@ def test_all_series_are_forecast_in_one_batch_as_each_by_itself(
     early = (rows["shop"] == "south") & (rows["day"] >= "2024-03-18")
     rows.loc[early, ["sales", "returns", "price"]] = np.nan  # the series end on different days
     alone = [forecast(several, rows[rows["shop"] == shop], SALES, SALES_CUT, steps=5) for shop in ("north", "south")]
-    load = bundle.load
+    predictor = LoadedBundle.predictor
 
-    def counted(export: Path, form: str) -> Predictor:
-        model = load(export, form)
+    def counted(loaded: LoadedBundle, form: str = "") -> Predictor:
+        model = predictor(loaded, form)
 
         def predict(inputs: Any) -> Any:
             batches.append(len(inputs))
@@ -298,7 +299,7 @@ def test_all_series_are_forecast_in_one_batch_as_each_by_itself(
 
         return predict
 
-    monkeypatch.setattr(bundle, "load", counted)
+    monkeypatch.setattr(LoadedBundle, "predictor", counted)
 
     made = forecast(several, rows, SALES, SALES_CUT, steps=5)
 
