@@ -13,6 +13,7 @@ from conftest import SMALL
 from gristmill import keys
 from gristmill.cli.console import out
 from gristmill.export import bundle
+from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Git, Version
@@ -634,10 +635,10 @@ def test_the_champion_writes_and_each_version_when_asked(
         'preprocess = { length = 10 }\nmodel = { kind = "gru" }\n'
     )
 
-    def told(export: Path, prompt: str, **options: float) -> Iterator[str]:
+    def told(bundle: LoadedBundle, prompt: str, **options: float) -> Iterator[str]:
         assert options == {"length": 400, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 42}
         yield prompt
-        yield (export / "model.txt").read_text()
+        yield (bundle.path / "model.txt").read_text()
 
     monkeypatch.setattr(generate, "generate", told)
     opened = Project.open()
