@@ -11,14 +11,13 @@ Every answer of a model names its version. An error is an object with one line, 
 """
 
 import asyncio
-import json
 import logging
 import math
 import re
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -30,12 +29,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from gristmill.errors import CorruptArtifact, DataError, GristmillError, RequestError, StoreError
+from gristmill.errors import GristmillError
 from gristmill.model_server import answers, openapi, tensorflow_serving
 from gristmill.model_server.champions import Champions, ServedModel
-from gristmill.model_server.request_body import ROWS_FILE
 from gristmill.model_server.request_metrics import RequestMetrics
 from gristmill.model_server.request_warnings import RequestWarnings
+from gristmill.model_server.responses import (
+    Limits,
+    Refused,
+    as_json,
+    error_response,
+    headers,
+    in_fields,
+    internal_error,
+    origin,
+    unknown_address,
+)
 from gristmill.project.prediction_formats import Format, encode, json_rows
 from gristmill.settings.messages import did_you_mean
 
@@ -46,22 +55,6 @@ _MAX_REQUESTS = 128  # that wait or are answered; others are refused, since thei
 _HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one request."""
-
-    bytes: int = 32 << 20  # of its body
-    seconds: float = 60.0  # until it is answered
-
-
-class Refused(Exception):
-    """A request that is refused with a status of HTTP and one line."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 Check = answers.Check
@@ -100,8 +93,8 @@ class ModelServer:
             Route("/docs", self._answered(self.show_docs), methods=get),
             Route("/", self._answered(self.show_docs), methods=get),
         ]
-        handlers = {HTTPException: _unknown_address, Exception: _bug}
-        return Starlette(routes=routes, exception_handlers=handlers, **options)  # type: ignore[arg-type]
+        handlers: dict[Any, Any] = {HTTPException: unknown_address, Exception: internal_error}
+        return Starlette(routes=routes, exception_handlers=handlers, **options)
 
     async def predict(self, request: Request, model: ServedModel) -> Response:
         """Predict rows, a file, a text or a photo as they are."""
@@ -116,7 +109,7 @@ class ModelServer:
         body = await self._body(request)
 
         def answer(check: Check) -> Response:
-            return _json(answers.call(model, body, check) | _origin(model), model)
+            return as_json(answers.call(model, body, check) | origin(model), model)
 
         return await self._in_thread(answer)
 
@@ -125,28 +118,28 @@ class ModelServer:
         model = self._model(request)
         status = {"error_code": "OK", "error_message": ""}
         state = {"version": str(model.version or 0), "state": "AVAILABLE", "status": status}
-        return _json({"model_version_status": [state]} | _origin(model), model)
+        return as_json({"model_version_status": [state]} | origin(model), model)
 
     async def metadata(self, request: Request) -> Response:
         """Return the signatures of a model."""
         model = self._model(request)
         found = tensorflow_serving.metadata(answers.saved_model_of(model).signatures)
         spec = {"name": model.pipeline, "signature_name": "", "version": str(model.version or 0)}
-        return _json({"model_spec": spec, "metadata": {"signature_def": {"signature_def": found}}}, model)
+        return as_json({"model_spec": spec, "metadata": {"signature_def": {"signature_def": found}}}, model)
 
     async def live(self, request: Request) -> Response:
         """Say that the process answers."""
-        return _json({"status": "live"})
+        return as_json({"status": "live"})
 
     async def ready(self, request: Request) -> Response:
         """Say whether all models are loaded."""
         missing = self._champions.missing
-        found = {name: _origin(model) for name in self._champions.pipelines if (model := self._champions.get(name))}
+        found = {name: origin(model) for name in self._champions.pipelines if (model := self._champions.get(name))}
         if missing:
-            return _json({"status": "loading", "loading": missing, "models": found}, status=503)
+            return as_json({"status": "loading", "loading": missing, "models": found}, status=503)
         if not self._champions.is_following:
-            return _json({"status": "no longer follows promotions; restart it", "models": found}, status=503)
-        return _json({"status": "ready", "models": found})
+            return as_json({"status": "no longer follows promotions; restart it", "models": found}, status=503)
+        return as_json({"status": "ready", "models": found})
 
     async def show_metrics(self, request: Request) -> Response:
         """Return the metrics in the text format of Prometheus."""
@@ -154,7 +147,7 @@ class ModelServer:
 
     async def show_openapi(self, request: Request) -> Response:
         """Return the description of all addresses with the columns of each pipeline."""
-        return _json(openapi.document(self._loaded()))
+        return as_json(openapi.document(self._loaded()))
 
     async def show_docs(self, request: Request) -> Response:
         """Return the page on which people try the models."""
@@ -165,11 +158,11 @@ class ModelServer:
         with self.warnings.collected() as warnings:
             found = answers.predict(model, asked, check)
         if isinstance(found, str):
-            return _json(_origin(model) | {"text": found, "warnings": list(map(_in_fields, warnings))}, model)
+            return as_json(origin(model) | {"text": found, "warnings": list(map(in_fields, warnings))}, model)
         if form is Format.CSV:
-            return Response(encode(found, form), media_type="text/csv", headers=_headers(model))
-        answer = {"predictions": json_rows(found), "warnings": list(map(_in_fields, warnings))}
-        return _json(_origin(model) | answer, model)
+            return Response(encode(found, form), media_type="text/csv", headers=headers(model))
+        answer = {"predictions": json_rows(found), "warnings": list(map(in_fields, warnings))}
+        return as_json(origin(model) | answer, model)
 
     def _loaded(self) -> list[ServedModel]:
         if self._champions.missing:
@@ -220,19 +213,23 @@ class ModelServer:
 
         begun = threading.Event()
 
+        def release() -> None:
+            with suppress(RuntimeError):  # released already
+                threads.release_on_behalf_of(place)
+
         def work() -> Response:
             begun.set()
             try:
                 return answer(check)
             finally:
-                loop.call_soon_threadsafe(threads.release_on_behalf_of, place)
+                loop.call_soon_threadsafe(release)
 
         await threads.acquire_on_behalf_of(place)
         try:
             return await run_sync(work, limiter=anyio.CapacityLimiter(math.inf), abandon_on_cancel=True)
         finally:
             if not begun.is_set():  # the deadline has passed before the thread got the work
-                threads.release_on_behalf_of(place)
+                release()
 
     @property
     def is_busy(self) -> bool:
@@ -255,7 +252,7 @@ class ModelServer:
                 status = response.status_code
                 return response
             except (Refused, GristmillError, TimeoutError, ClientDisconnect) as error:
-                response = _error(error, self._limits, model)
+                response = error_response(error, self._limits, model)
                 status = response.status_code
                 return response
             finally:
@@ -274,7 +271,7 @@ class ModelServer:
                 self._check_origin(request)
                 return await handler(request)
             except (Refused, GristmillError) as error:
-                return _error(error, self._limits)
+                return error_response(error, self._limits)
 
         return handle
 
@@ -285,10 +282,10 @@ class ModelServer:
             raise Refused(
                 403, f"Host {host!r}: the server answers to {', '.join(sorted(self._hosts))}. Add --allow-host."
             )
-        origin = request.headers.get("origin", "").lower()
-        page = origin.partition("://")[2]
-        if origin and page != host and _without_port(page) not in self._hosts:
-            raise Refused(403, f"Origin {origin!r}: pages of other servers are refused. Add --allow-host.")
+        sender = request.headers.get("origin", "").lower()
+        page = sender.partition("://")[2]
+        if sender and page != host and _without_port(page) not in self._hosts:
+            raise Refused(403, f"Origin {sender!r}: pages of other servers are refused. Add --allow-host.")
 
 
 def _without_port(host: str) -> str:
@@ -299,70 +296,3 @@ def _prefers_csv(accept: str) -> bool:
     """Return whether a header `Accept` names CSV before JSON."""
     kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
     return "text/csv" in kinds and "application/json" not in kinds[: kinds.index("text/csv")]
-
-
-def _origin(model: ServedModel) -> dict[str, Any]:
-    return {"pipeline": model.pipeline, "version": model.version, "run": model.run}
-
-
-def _headers(model: ServedModel | None) -> dict[str, str]:
-    return {"Gristmill-Version": str(model.version or 0), "Gristmill-Run": model.run} if model else {}
-
-
-def _json(content: Any, model: ServedModel | None = None, status: int = 200) -> Response:
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    except ValueError:  # a cell that is infinite; JSON has no such number
-        text = json.dumps(_finite(content), ensure_ascii=False)
-    return Response(text, status, _headers(model), "application/json")
-
-
-def _finite(content: Any) -> Any:
-    """Return a value of JSON with null for each number that is not finite."""
-    if isinstance(content, dict):
-        return {name: _finite(value) for name, value in content.items()}
-    if isinstance(content, list):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _error(error: Exception, limits: Limits, model: ServedModel | None = None) -> Response:
-    """Return the answer to a request that failed."""
-    if isinstance(error, Refused):
-        status = error.status
-    elif isinstance(error, TimeoutError):
-        status, error = 504, TimeoutError(f"not answered within {limits.seconds:g} seconds.")
-    elif isinstance(error, RequestError | DataError):
-        status = 400
-    elif isinstance(error, StoreError | CorruptArtifact):
-        status = 503
-        logger.error("%s", error)
-    else:
-        status = 400 if isinstance(error, ClientDisconnect) else 500
-    line = " ".join(str(error).split())
-    return _json({"error": _in_fields(line) or "the request ended early."}, model, status)
-
-
-def _in_fields(message: str) -> str:
-    """Return a message of the command with fields instead of options and of the rows of a file."""
-    message = re.sub(rf"\S*/{answers.FOLDER_PREFIX}\w+/", "", message)
-    message = re.sub(r"^--input ", "", message)
-    message = re.sub(r"^--([a-z-]+)", lambda found: found[1].replace("-", "_"), message)
-    message = re.sub(
-        rf"^{ROWS_FILE} row (\d+)(?:, column '([^']*)')?",
-        lambda found: f"rows[{int(found[1]) - 1}]{f'.{found[2]}' if found[2] else ''}",
-        message,
-    )
-    return re.sub(rf"^{ROWS_FILE}\b", "rows", message)
-
-
-async def _unknown_address(request: Request, error: HTTPException) -> Response:
-    allowed = (error.headers or {}).get("Allow")
-    remedy = f"Use {allowed}." if allowed else "See /docs."
-    return _json(
-        {"error": f"{request.method} {request.url.path}: {error.detail.lower()}. {remedy}"}, None, error.status_code
-    )
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    return _json({"error": "an internal error; the log of the server has its cause."}, None, 500)

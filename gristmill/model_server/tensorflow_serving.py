@@ -232,7 +232,8 @@ def _numbers(value: Any, dtype: "np.dtype[Any]", where: str) -> Array:
             raise RequestError(f"{where}: expected lists of equal lengths.")
         raise RequestError(f"{where}: expected {_name_of(dtype)}. Received: {_first_odd(value, allowed)}.")
     if NoneType in kinds:
-        array = np.where(array == None, math.nan, array)  # noqa: E711 - for each item
+        present = [math.nan if item is None else item for item in array.ravel()]
+        array = np.array(present, object).reshape(array.shape)
     if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
         if array.min() < limits.min or array.max() > limits.max:

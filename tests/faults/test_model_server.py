@@ -75,7 +75,7 @@ def test_every_answered_prediction_is_logged_once_when_the_server_is_killed(hous
             clients = [threading.Thread(target=ask, args=(process.address, path)) for path in paths]
             for client in clients:
                 client.start()
-            wait_until(lambda: len(answered) > before, "an answer")  # noqa: B023 - of this kill
+            wait_until(lambda least=before: len(answered) > least, "an answer")
             time.sleep(random.uniform(0, 0.3))
             if kill < KILLS - 1:
                 process.process.kill()
@@ -128,7 +128,7 @@ def test_no_answer_fails_or_is_mixed_while_champions_change(houses: Path, comman
                 elif project.champion("houses") != serving:
                     project.rollback("houses")
                 if number % 7 == 6:  # each version in turn
-                    wait_until(lambda: versions[-1:] == [serving], "the champion to serve")  # noqa: B023 - of this turn
+                    wait_until(lambda number=serving: versions[-1:] == [number], "the champion to serve")
         finally:
             ended.set()
             for client in clients:

@@ -16,12 +16,15 @@ import httpx
 import uvicorn
 
 from conftest import ROOT
-from gristmill.model_server.application import Limits, ModelServer
+from gristmill.model_server.application import ModelServer
 from gristmill.model_server.champions import Champions
 from gristmill.model_server.request_metrics import RequestMetrics
+from gristmill.model_server.responses import Limits
 from gristmill.model_server.server import listen
 from gristmill.project.project import Project
 from helpers.support import wait_until
+
+LIMITS = Limits()  # the default ones
 
 
 @dataclass
@@ -41,7 +44,7 @@ class Served:
 
 
 @contextmanager
-def served(project: Project, *names: str, limits: Limits = Limits()) -> Iterator[Served]:  # noqa: B008 - frozen
+def served(project: Project, *names: str, limits: Limits = LIMITS) -> Iterator[Served]:
     """Serve pipelines of a project in a thread of this process; champions are followed only by `champions.check`."""
     metrics = RequestMetrics()
     champions = Champions(project, list(names), metrics)

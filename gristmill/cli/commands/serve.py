@@ -39,7 +39,7 @@ def serve(
     with progress_bar.working("bundle", "reading"):
         for name in names:
             project.served(name)  # before the server starts: each has a model
-        from gristmill.model_server.application import Limits
+        from gristmill.model_server.responses import Limits
         from gristmill.model_server.server import serve
 
     limits = Limits(max_mb << 20, timeout)

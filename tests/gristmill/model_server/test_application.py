@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from gristmill.model_server import answers
-from gristmill.model_server.application import Limits
 from gristmill.model_server.champions import ServedModel
+from gristmill.model_server.responses import Limits
 from gristmill.project.prediction_formats import json_rows
 from gristmill.project.project import Project
 from helpers.browser import NAMES, executable, running
