@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
@@ -26,16 +26,12 @@ from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.urls import redact
 
+S = TypeVar("S", bound=Settings)
+
 PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
-_COMMON_KEYS = (
-    "domain",
-    "description",
-    "sweep",
-    "freshness",
-    "deploy",
-)  # of every pipeline, besides its domain's tables
+_COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besides the tables of a domain
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
@@ -220,19 +216,24 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     monitor = None
     if "monitor" in table and domain in MONITORED_DOMAINS:
         monitor = _monitor(domain, table["monitor"], tables.get("ingest"), f"{where[:-1]}.monitor]", problems)
-    freshness, place = None, f"{where[:-1]}.freshness]"
-    if "freshness" in table and is_table(table["freshness"], place, problems):
-        freshness = validate_table(Freshness, table["freshness"], place, problems)
-    deploy, place = None, f"{where[:-1]}.deploy]"
-    if is_table(table.get("deploy", {}), place, problems):
-        deploy = validate_table(JobVariables, table.get("deploy", {}), place, problems)
+    freshness = _optional(Freshness, table, "freshness", where, problems)
+    deploy = _optional(JobVariables, table, "deploy", where, problems)
     schedule: Any = tables.get("schedule")
     if schedule and schedule.on_error and monitor is None:
         text = f"true needs logged predictions. Add a table [pipelines.{name}.monitor]."
         problems.append(Problem(f"{where[:-1]}.schedule]", text, "on_error", "on_error"))
-    if len(problems) > before or deploy is None:
+    if len(problems) > before:
         return None
-    return Pipeline(name, domain, description, tables, sweep, monitor, freshness, deploy.job_variables)
+    variables = deploy.job_variables if deploy else {}
+    return Pipeline(name, domain, description, tables, sweep, monitor, freshness, variables)
+
+
+def _optional(kind: type[S], table: Mapping[str, Any], name: str, where: str, problems: list[Problem]) -> S | None:
+    """Return a table that a pipeline may have; None without it, or if it is invalid."""
+    place = f"{where[:-1]}.{name}]"
+    if name not in table or not is_table(table[name], place, problems):
+        return None
+    return validate_table(kind, table[name], place, problems)
 
 
 def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:

@@ -49,34 +49,20 @@ def _toml(folder: Path) -> str:
     return (folder / "pipelines.toml").read_text()
 
 
-@pytest.fixture(scope="module")
-def houses(copies: Callable[[str], Project]) -> Iterator[Served]:
-    with served(copies("tabular"), "houses") as running:
-        yield running
+def server_of(domain: str, *names: str) -> Any:
+    """Return the fixture of a server of pipelines in a copy of a domain's project."""
+
+    @pytest.fixture(scope="module")
+    def running(copies: Callable[[str], Project]) -> Iterator[Served]:
+        with served(copies(domain), *names) as found:
+            yield found
+
+    return running
 
 
-@pytest.fixture(scope="module")
-def series(copies: Callable[[str], Project]) -> Iterator[Served]:
-    with served(copies("timeseries"), "small") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def films(copies: Callable[[str], Project]) -> Iterator[Served]:
-    with served(copies("text"), "films") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shapes(copies: Callable[[str], Project]) -> Iterator[Served]:
-    with served(copies("vision"), "shapes") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def letters(copies: Callable[[str], Project]) -> Iterator[Served]:
-    with served(copies("generation"), "letters", "lines") as running:
-        yield running
+houses, series = server_of("tabular", "houses"), server_of("timeseries", "small")
+films, shapes = server_of("text", "films"), server_of("vision", "shapes")
+letters = server_of("generation", "letters", "lines")
 
 
 def test_rows_of_a_table_get_the_predictions_of_the_command_and_are_logged(houses: Served, tmp_path: Path) -> None:
