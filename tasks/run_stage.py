@@ -50,7 +50,9 @@ class _Read:
         artifacts = {name: inputs[name]["digest"] for name in stage.inputs}
         digests = plan.digests_of(data, catalogue.store) | artifacts
         memo = catalogue.store.memo
-        return cls(run.pipeline, data, digests, read_modules(memo), read_imported(catalogue.root, tables, memo))
+        imported = read_imported(catalogue.root, tables, memo)
+        starts = [*plan.starts_of(run.pipeline, stage), *imported.modules]
+        return cls(run.pipeline, data, digests, read_modules(memo, starts=starts), imported)
 
     def identity(self, stage: Stage) -> Identity:
         """Return the identity of the stage's result, or of a chunk's that reads the same."""

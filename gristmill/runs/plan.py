@@ -47,7 +47,13 @@ def plan(
     no further stages.
     """
     memo, stages = catalogue.store.memo, stages_of(pipeline.domain, pipeline.tables)
-    modules, imported = read_modules(memo), dict[tuple[str, ...], Imported]()  # by the files of own code of a stage
+    imported = dict[tuple[str, ...], Imported]()  # by the files of own code of a stage
+    for stage in stages:
+        if (files := _own_files(stage)) not in imported:
+            imported[files] = read_imported(catalogue.root, stage.settings.values(), memo)
+    starts = [name for stage in stages for name in starts_of(pipeline, stage)]
+    named = [name for one in imported.values() for name in one.modules]
+    modules = read_modules(memo, starts=[*starts, *named])
     steps: dict[str, Step] = {}
     failed: set[str] = set()
     for stage in stages:
@@ -57,11 +63,7 @@ def plan(
             steps[stage.label] = Step(stage.label, "run", "requested by --refresh")
             continue
         inputs = tuple(name for name in stage.inputs if name in steps and steps[name].state != "untried")
-        tables = stage.settings.values()
-        files = tuple(code.file for table in tables for _, code in code_of(table))
-        if files not in imported:
-            imported[files] = read_imported(catalogue.root, tables, memo)
-        step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported[files], steps)
+        step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported[_own_files(stage)], steps)
         if stage.candidate in untried and step.artifact is None:
             step = Step(stage.label, "untried", "the budget ended before it was tried")
             earlier = [one.label for one in stages if one.candidate == stage.candidate and one.label in steps]
@@ -88,6 +90,17 @@ def untried_candidates(pipeline: Pipeline, store: Store, budget: float | None = 
     return last.untried
 
 
+def _own_files(stage: Stage) -> tuple[str, ...]:
+    """Return the files of the user's own code that a stage names."""
+    return tuple(code.file for table in stage.settings.values() for _, code in code_of(table))
+
+
+def starts_of(pipeline: Pipeline, stage: Stage) -> list[str]:
+    """Return the modules that the code closure of a stage starts from."""
+    kinds = (type(one).__module__ for table in stage.settings.values() for one in with_nested(table))
+    return [module_of(pipeline.domain, stage.name), *kinds]
+
+
 def identity_of(
     pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], modules: Mapping[str, Module], imported: Imported
 ) -> Identity:
@@ -98,15 +111,13 @@ def identity_of(
     """
     tables = stage.settings.values()
     external = imported if any(code for table in tables for code in code_of(table)) else NO_IMPORTS
-    kinds = (type(one).__module__ for table in tables for one in with_nested(table))
-    starts = [module_of(pipeline.domain, stage.name), *kinds]
     settings = {name: _relevant_values(stage, name, table) for name, table in stage.settings.items()}
     libraries = keys.library_versions(stage.libraries, extras.libraries_of(tables))
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return keys.identify(
         stage.name,
-        code={**code_closure(starts, modules, external.modules), **external.code},
+        code={**code_closure(starts_of(pipeline, stage), modules, external.modules), **external.code},
         settings=settings,
         inputs=inputs,
         libraries={**external.libraries, **libraries},

@@ -53,16 +53,32 @@ class Module:
     """A module of the package, as read from disk."""
 
     digest: str  # of its normalised source
-    imports: frozenset[str]  # modules of the package that it imports, and their packages
+    imports: frozenset[str]  # modules that it imports, and their packages; modules outside every closure are left out
 
 
-def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
-    """Return every module of a package by its dotted name; files with an unchanged stat are not read again."""
+def read_modules(memo: StatCache, package: Path = PACKAGE, starts: Iterable[str] | None = None) -> dict[str, Module]:
+    """Return the modules of a package that `starts` can reach by import, or all modules, by their dotted names.
+
+    Files with an unchanged stat are not read again. To parse all files takes a second, longer than a small first run
+    should wait.
+    """
     files = _files_of(package)
-    read = memo.recall(package.parent, files.values(), partial(read_source, package.parent, ()), READER_VERSION)
+
+    def inside(read: Mapping[str, Any]) -> Iterator[str]:
+        return (name for name in read["imports"] if name in files and not _is_outside(name))
+
+    first = files if starts is None else {name for start in starts for name in _with_parents(start)}
+    read = memo.recall(
+        package.parent,
+        [files[name] for name in first if name in files],
+        partial(read_source, package.parent, ()),
+        READER_VERSION,
+        lambda read: (files[name] for name in inside(read)),
+    )
     return {
-        name: Module(read[file]["digest"], frozenset(files.keys() & read[file]["imports"]))
+        name: Module(read[file]["digest"], frozenset(inside(read[file])))
         for name, file in files.items()
+        if file in read
     }
 
 

@@ -157,20 +157,31 @@ class StatCache:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def recall(self, folder: Path, names: Iterable[str], work: Callable[[Path], Any], version: str) -> dict[str, Any]:
+    def recall(
+        self,
+        folder: Path,
+        names: Iterable[str],
+        work: Callable[[Path], Any],
+        version: str,
+        follow: Callable[[Any], Iterable[str]] = lambda _: (),
+    ) -> dict[str, Any]:
         """Return the result of `work` for each named file below `folder`, computed only if the file's stat changed.
 
         `work` computes a JSON value from a file's content and from nothing else; results of another `version` of it are
-        not used. `FileNotFoundError` is raised if a file does not exist.
+        not used. `follow` returns further names, given a result. `FileNotFoundError` is raised if a file does not
+        exist.
         """
         path = self._root / f"{keys.digest_of([version, str(folder)])[:32]}.json"
         cached = _load(path)
         newest_cacheable = time.time_ns() - _MIN_AGE_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
-        for name in names:
-            stat = stat_of(f"{folder}/{name}")
-            before, value = cached.get(name, (None, None))
-            fresh[name] = (stat, value if before == stat else work(folder / name))
+        waiting = list(names)
+        for name in waiting:
+            if name not in fresh:
+                stat = stat_of(f"{folder}/{name}")
+                before, value = cached.get(name, (None, None))
+                fresh[name] = (stat, value if before == stat else work(folder / name))
+                waiting.extend(follow(fresh[name][1]))
         cacheable = {name: [stat, value] for name, (stat, value) in fresh.items() if stat[2] < newest_cacheable}
         if any(cached.get(name) != entry for name, entry in cacheable.items()):
             # The cache only saves work, so a store that cannot be written to is no reason to stop.

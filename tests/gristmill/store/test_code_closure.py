@@ -445,6 +445,12 @@ class TestMemory:
         assert parsed[3:] == ["x = 2"]
         assert [name for name in before if before[name] != after[name]] == ["gristmill.b"]
 
+    def test_only_modules_within_reach_are_parsed(self, tmp_path: Path, parsed: list[str]) -> None:
+        package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1", "c": "x = 2"}), StatCache(tmp_path)
+        near = read_modules(memo, package, ["gristmill.a", "keras.layers"])
+        assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
+        assert near == {name: found for name, found in read_modules(memo, package).items() if name != "gristmill.c"}
+
     def test_an_edit_with_the_old_size_and_time_counts(self, tmp_path: Path) -> None:
         package, memo = write(tmp_path, {"a": "x = 1\n"}), StatCache(tmp_path / "memo")
         before, stat = read_modules(memo, package), (package / "a.py").stat()
