@@ -27,7 +27,7 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
             refresh: a stage to run again even on a cache hit.
             project: folder of `pipelines.toml`; default: found from the current folder upward.
             jobs: blocks of a backtest, or chunks of a stage, at a time; default: as [runner] says.
-            budget: seconds after which no further candidate is started, with `model.kind = "auto"`.
+            budget: seconds in which the run should end, with `model.kind = "auto"`.
         """
         given, command = overrides or [], None if overrides else "run"  # no messages about settings that are tried
         with recorded_run(pipeline, given, refresh, project, jobs=jobs, budget=budget, command=command) as run:

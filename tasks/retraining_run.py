@@ -1,7 +1,6 @@
 """Run of a retraining: one at a time for each pipeline, within the time of its schedule; its artifacts and record."""
 
 import logging
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +19,9 @@ from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from tasks.deployed_runs import cancel_waiting_runs
 from tasks.run import References, Run, recorded_run
+from tasks.time_limit import TimeIsUp, time_limit
 
 logger = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_ATTEMPTS = 60  # to stop a block; repeated, because another library's callback may lose the exception
 
 
 @contextmanager
@@ -58,26 +56,6 @@ def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
     logger.info("waiting    for another retraining of %s to end", pipeline)
     with store.lock(key):
         yield
-
-
-class TimeIsUp(BaseException):
-    """The time limit of a block has passed; not an `Exception`, so code that handles errors does not catch it."""
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeIsUp` in the block after some seconds; only in the main thread, as soon as Python code runs there."""
-
-    def stop(*_: object) -> None:
-        raise TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, _SECONDS_BETWEEN_ATTEMPTS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

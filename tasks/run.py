@@ -1,6 +1,8 @@
 """Run of a pipeline: its settings, and its record from start to end."""
 
+import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +20,7 @@ from gristmill.config.tables import domain_module
 from gristmill.errors import StoreError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.prefect_runtime.launch import launched
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import messages_about
@@ -33,6 +36,11 @@ from tasks.report_link import link_report
 
 logger = logging.getLogger(__name__)
 
+_MAX_RUNS_TIMED = 20  # records to read the seconds of stages from
+_STARTS_PER_END = 2.5  # selection, evaluation and export of small data, relative to the start of a run
+_MIN_SHARE, _MIN_SECONDS = 0.2, 15.0  # of the budget for them, after a fast start
+_REPORT = 1.1  # the report and the end of the process add a tenth
+
 References = Mapping[str, Reference]  # artifacts by the label of their stage
 
 P = ParamSpec("P")
@@ -47,8 +55,9 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to run again even on a cache hit
-    budget: float | None = None  # seconds from `started` on, after which no further candidate is started
-    started: float = 0.0  # monotonic time
+    budget: float | None = None  # seconds from `requested` on, within which the run should end
+    requested: float = 0.0  # monotonic time
+    started: float = 0.0  # monotonic time: Prefect and TensorFlow are loaded
     left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
@@ -58,9 +67,35 @@ class Run:
         return stage.chunked and self.jobs != 1 and self.catalogue.runner.address is not None
 
     @property
-    def over_budget(self) -> bool:
-        """Whether the budget has ended."""
-        return self.budget is not None and time.monotonic() - self.started > self.budget
+    def seconds_left(self) -> float:
+        """Seconds in which candidates can be fitted, so that the run ends within its budget; negative after them."""
+        if self.budget is None:
+            return math.inf
+        return self.requested + self.budget - self._seconds_after_fits - time.monotonic()
+
+    def seconds_for(self, stage: Stage) -> float:
+        """Return the seconds after which a stage is stopped if it fits a candidate, but not a cheap baseline."""
+        return self.seconds_left if stage.candidate and not stage.is_baseline else math.inf
+
+    @cached_property
+    def last_seconds(self) -> dict[str, float]:
+        """Seconds that each stage took when one of the last runs made it, by label."""
+        last = list(itertools.islice(self.runs.newest_first(self.pipeline.name), _MAX_RUNS_TIMED))
+        return {
+            label: stage.seconds
+            for record in reversed(last)
+            for label, stage in record.stages.items()
+            if not stage.cached
+        }
+
+    @cached_property
+    def _seconds_after_fits(self) -> float:
+        """Seconds for the stages after the candidates and for the report, as far as they can be predicted."""
+        after = ("select", "evaluate", "refit", "export")
+        known = [self.last_seconds[label] for label in after if label in self.last_seconds]
+        budget = self.budget or 0
+        guess = max(_STARTS_PER_END * (self.started - self.requested), min(_MIN_SHARE * budget, _MIN_SECONDS))
+        return _REPORT * sum(known) if known else guess
 
     @property
     def store(self) -> Store:
@@ -119,10 +154,11 @@ def recorded_run(
 ) -> Iterator[Run]:
     """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`.
 
-    `budget` is in seconds; after it, no further candidate is started. `command` is the one that starts such runs, if
-    messages are sent about them.
+    `budget` is in seconds, from the time on at which this process was asked for the run. `command` is the one that
+    starts such runs, if messages are sent about them.
     """
     started = time.monotonic()
+    requested = launched.get(started)
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
     check_store_outlasts_run(catalogue)
@@ -131,7 +167,7 @@ def recorded_run(
         if is_deployed():  # a command has asked before
             refresh_urls(settings.tables.values(), store)
         jobs = concurrency(catalogue.runner, jobs)
-        yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
+        yield Run(run.id, catalogue, settings, refresh, budget, requested, started, jobs=jobs)
         stages = Runs(store).read(pipeline, run.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     if is_deployed():

@@ -27,6 +27,7 @@ from gristmill.util.files import ChangeDetector
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.core import call_core, core_arguments, input_folders
 from tasks.run import References, Run
+from tasks.time_limit import BudgetEnded, time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ def make(
 ) -> tuple[Artifact, bool]:
     """Return the artifact of a stage, or of the chunk requested by another process, and whether it was a cache hit.
 
-    The run's record is not changed. For the other arguments see `produce`.
+    The run's record is not changed. `BudgetEnded` is raised if a candidate takes too long. For the other arguments
+    see `produce`.
     """
     chunk = requested.chunk if requested else None
     stage, store = run.stages[label], run.store
@@ -112,7 +114,8 @@ def make(
         check_loaded(read.imported.files)
         with store.draft(identity) as draft:
             make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
-            call_core(run.pipeline.domain, stage, draft, identity, arguments, folders, make_chunks)
+            with time_limit(run.seconds_for(stage), BudgetEnded):
+                call_core(run.pipeline.domain, stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
             if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != read.data:
                 raise SourceChanged(f"{', '.join(read.data)}: files were added or removed meanwhile. Run again.")

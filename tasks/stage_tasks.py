@@ -1,10 +1,14 @@
 """Prefect tasks of all stages, and a function that runs the stages of any domain up to a given one."""
 
+import logging
+import math
+import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
 
 from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
@@ -14,10 +18,16 @@ from gristmill.runs.plan import FAILED
 from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
+from gristmill.training.progress import Epoch
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run import References, Run, stage_task
 from tasks.run_stage import identity_of, is_made, produce, record_stage
+from tasks.time_limit import BudgetEnded, time_limit
+
+logger = logging.getLogger(__name__)
+
+_ENDS = ("patience", "stop_accuracy", "stop_loss")  # settings with which a training can end early
 
 Made = dict[str, Reference]  # by the label of the stage; a flow has a Cached state, which a task gets as its reference
 
@@ -29,14 +39,41 @@ async def _source_has_changed(task: object, task_run: TaskRun, state: State) -> 
 
 @stage_task("{label} {run.pipeline.name}")
 def _work(run: Run, label: str, inputs: References) -> Reference:
-    """Return the artifact of a stage, from the store or made now."""
-    resumable = run.stages[label].resumable
-    callbacks = {"on_epoch": EpochProgress(run.pipeline.name)} if resumable else {}
+    """Return the artifact of a stage, from the store or made now; a Stopped state if the budget ends before it is."""
+    stage = run.stages[label]
+    callbacks = {"on_epoch": _EpochCallback(run, stage)} if stage.resumable else {}
     on_new = {"evaluate": show_scores, "ingest": _check_source}.get(label)
-    made = produce(run, label, inputs, on_new=on_new, **callbacks)
+    try:
+        made = produce(run, label, inputs, on_new=on_new, **callbacks)
+    except BudgetEnded:
+        logger.info("%-10s stopped, because the budget ends", label)
+        return cast(Reference, Completed(name="Stopped", message=f"the budget has no time for {label}"))
     if label == "ingest":
         check_lost_rows(run.catalogue, run.pipeline, run.record().references[label])
     return made
+
+
+class _EpochCallback:
+    """Callback of a training that reports each epoch, and stops a training that would end after the budget.
+
+    The time of its further epochs is predicted, unless it can end early.
+    """
+
+    def __init__(self, run: Run, stage: Stage) -> None:
+        self._run, self._stage, self._report = run, stage, EpochProgress(run.pipeline.name)
+        train = stage.settings.get("train")
+        self._may_end_early = any(getattr(train, name, None) is not None for name in _ENDS)
+        self._first = math.inf, 0.0  # number and time of the first epoch of a training, of which a fold may have one
+
+    def __call__(self, epoch: Epoch) -> None:
+        self._report(epoch)
+        (number, ended), now = self._first, time.monotonic()
+        if epoch.number <= number:
+            self._first = epoch.number, now
+        elif not self._may_end_early:
+            rest = (now - ended) / (epoch.number - number) * (epoch.of - epoch.number)
+            if rest > self._run.seconds_for(self._stage):
+                raise BudgetEnded
 
 
 def _check_source(run: Run, _: Artifact) -> None:
@@ -65,9 +102,8 @@ def preprocess(run: Run, made: Made) -> Made:
 def train(run: Run, made: Made) -> Made:
     """Fit the model, or every candidate, and forecast the blocks of its backtest.
 
-    After the end of the budget, only baselines are started, because they are cheap. Other candidates are used if all
-    their artifacts are in the cache. A candidate that the run leaves out is never used. A candidate whose training
-    failed is not fitted to the blocks.
+    A candidate that cannot end within the budget is not started, or is stopped, unless all its artifacts are in the
+    cache, or it is a baseline, which is cheap. A candidate that the run leaves out is never used.
     """
     _check_evaluate(run)
     _check_blocks(run)
@@ -76,18 +112,11 @@ def train(run: Run, made: Made) -> Made:
     for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
         stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
         fitting = _run_of_candidate(run, stages)
-        if fitting is None:
+        fitted = fitting and _fit_candidate(fitting, stages, made)
+        if fitted:
+            found |= fitted
+        else:
             untried.append(candidate)
-            continue
-        for name in dict.fromkeys(stage.name for stage in stages):
-            points = [stage for stage in stages if stage.name == name]
-            if len(points) > 1 and fitting.jobs != 1:
-                found |= _made_by_workers(fitting, [stage.label for stage in points])
-            for stage in points:
-                if stage.label not in found:
-                    found[stage.label] = _task(name)(fitting, stage.label, _inputs(stage, made | found))
-            if name == "train" and run.has_failed(run.record().references[points[0].label]):
-                break
     if not found:
         raise WorkError(
             f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Use a larger "
@@ -95,6 +124,32 @@ def train(run: Run, made: Made) -> Made:
         )
     if run.budget is not None or untried:
         run.update_record(budget=run.budget, untried=untried)
+    return found
+
+
+def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
+    """Return the artifacts of a candidate, or None if the budget ended before all were made.
+
+    A candidate whose training failed is not fitted to the blocks of the backtest.
+    """
+    found: Made = {}
+    for name in dict.fromkeys(stage.name for stage in stages):
+        points = [stage for stage in stages if stage.name == name]
+        try:
+            if len(points) > 1 and run.jobs != 1:
+                with time_limit(run.seconds_for(points[0]), BudgetEnded):
+                    found |= _made_by_workers(run, [stage.label for stage in points])
+            for stage in points:
+                if stage.label not in found:
+                    found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
+                    if stage.label not in run.record().stages:
+                        raise BudgetEnded
+        except BudgetEnded:
+            finished, own = run.record().stages, [stage.label for stage in stages]
+            run.update_record(stages={label: finished[label] for label in finished if label not in own})
+            return None
+        if name == "train" and run.has_failed(run.record().references[points[0].label]):
+            break
     return found
 
 
@@ -144,12 +199,16 @@ def _inputs(stage: Stage, made: Made) -> References:
 
 
 def _run_of_candidate(run: Run, stages: list[Stage]) -> Run | None:
-    """Return the run that makes the stages of a candidate, without `--refresh` after the budget; None to skip them."""
+    """Return the run that makes the stages of a candidate; None to skip them.
+
+    After the budget, or if the candidate took longer the last time than the budget allows, the cache is used even with
+    `--refresh`.
+    """
     if stages[0].candidate in run.left_out:
         return None
-    if not run.over_budget or getattr(stages[0].settings["model"], "baseline", False):
+    if stages[0].is_baseline or run.seconds_left > sum(run.last_seconds.get(stage.label, 0.0) for stage in stages):
         return run
-    cached = replace(run, refresh=None)
+    cached = replace(run, refresh=None, budget=None)
     return cached if _all_made(cached, stages) else None
 
 

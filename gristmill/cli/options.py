@@ -80,7 +80,7 @@ Budget = Annotated[
     typer.Option(
         metavar="TIME",
         parser=seconds_of,
-        help="Start no other candidate of an auto model after this time, such as 2m. A later run tries the rest.",
+        help="Time for the run of an auto model, such as 2m. A later run tries candidates for which it was too short.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

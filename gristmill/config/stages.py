@@ -42,6 +42,11 @@ class Stage:
         numbers = "/".join(str(number + 1) for number in self.point.values())
         return " ".join(filter(None, (self.name, self.candidate, numbers)))
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it fits a cheap model to compare others with."""
+        return self.fits and bool(getattr(self.settings["model"], "baseline", False))
+
     def chunk(self, number: int) -> "Stage":
         """Return one chunk of the work as a point; only the stage itself reads its artifact."""
         return replace(self, function="chunk", point={"number": number}, chunked=False)

@@ -1,8 +1,10 @@
 """Launch flows from this process: check their requirements, then load Prefect, which takes a second."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue
@@ -16,6 +18,8 @@ from gristmill.util import extras
 from gristmill.util.urls import strip_credentials
 
 QUIET = "CRITICAL"  # Prefect's log level; gristmill reports errors itself, in one line
+
+launched: ContextVar[float] = ContextVar("launched")  # monotonic time at which a flow of this process was requested
 
 _lost_callbacks: list[Callable[[WorkError], object]] = []
 
@@ -45,6 +49,7 @@ def launch(
     Raises:
         GristmillError: the work failed.
     """
+    begun = time.monotonic()
     for name in names:
         check_requirements(catalogue, name)
     catalogue.store.check_writable()
@@ -54,6 +59,7 @@ def launch(
     from gristmill.prefect_runtime.api_errors import is_from_api, one_line_api_errors
     from gristmill.prefect_runtime.server import tag_runs, watch_api
 
+    token = launched.set(begun)
     try:
         with one_line_api_errors(url), watch_api(url, _api_lost) if _lost_callbacks else nullcontext(), tag_runs(url):
             return run(project=str(catalogue.root), **parameters)
@@ -61,6 +67,8 @@ def launch(
         if not is_from_api(error, url):
             raise
         raise _api_lost(url, str(error)) from None
+    finally:
+        launched.reset(token)
 
 
 def check_requirements(catalogue: Catalogue, name: str) -> None:

@@ -65,7 +65,7 @@ def plan(
         inputs = tuple(name for name in stage.inputs if name in steps and steps[name].state != "untried")
         step = _step(catalogue, pipeline, replace(stage, inputs=inputs), modules, imported[_own_files(stage)], steps)
         if stage.candidate in untried and step.artifact is None:
-            step = Step(stage.label, "untried", "the budget ended before it was tried")
+            step = Step(stage.label, "untried", "the budget had no time for it")
             earlier = [one.label for one in stages if one.candidate == stage.candidate and one.label in steps]
             steps |= {label: replace(step, stage=label) for label in earlier}  # as a run leaves it out as a whole
         if stage.name == "train" and step.artifact and FAILED in step.artifact.counts:
@@ -80,7 +80,7 @@ def is_fresh(steps: list[Step]) -> bool:
 
 
 def untried_candidates(pipeline: Pipeline, store: Store, budget: float | None = None) -> list[str]:
-    """Return the candidates that the pipeline's last run did not try, because its budget had ended.
+    """Return the candidates that the pipeline's last run did not try, or stopped, because of its budget.
 
     With a larger `budget`, in seconds, than that run had, none is returned.
     """

@@ -63,8 +63,8 @@ class Record(BaseModel):
     pid: int
     process: str = ""  # `process_identity`: a later process may have the same pid
     retraining: Retraining | None = None
-    budget: float | None = None  # seconds after which no further candidate was started
-    untried: list[str] = []  # candidates that were not started
+    budget: float | None = None  # seconds in which it should have ended
+    untried: list[str] = []  # candidates that were not started, or stopped
     trial: bool = False  # whether this is a trial of a sweep, which ends with scores and exports no model
     restarts: bool = False  # whether the program that started it starts it once more if its process is killed
 

@@ -151,7 +151,13 @@ class _Process:
             process = self._running
             with suppress(BrokenPipeError):  # the process has ended; its status is read below
                 print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
-            if not cast(IO[str], process.stdout).readline():
+            try:
+                answer = cast(IO[str], process.stdout).readline()
+            except BaseException:  # a time limit: the next request would read the answer to this one
+                process.kill()
+                process.wait()
+                raise
+            if not answer:
                 errors = cast(IO[str], process.stderr).read()
                 process.wait()  # closing its input first would end it by a signal, and hide its status
                 process.communicate()

@@ -1,0 +1,84 @@
+"""Time that a run has left for candidates."""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gristmill.training.progress import Epoch
+from tasks import run as module
+from tasks import stage_tasks
+from tasks.run import Run
+from tasks.time_limit import BudgetEnded
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Function that sets the clock."""
+    clock = SimpleNamespace(time=0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.time))
+    monkeypatch.setattr(stage_tasks, "time", SimpleNamespace(monotonic=lambda: clock.time))
+    return lambda seconds: setattr(clock, "time", seconds)
+
+
+def run_with(
+    monkeypatch: pytest.MonkeyPatch, *records: dict[str, tuple[float, bool]], budget: float | None = 60.0
+) -> Run:
+    """Return a run that was requested at 100 and started at 104; the records have seconds and `cached` by stage."""
+    newest = [
+        SimpleNamespace(
+            stages={
+                label: SimpleNamespace(seconds=seconds, cached=cached) for label, (seconds, cached) in record.items()
+            }
+        )
+        for record in records
+    ]
+    monkeypatch.setattr(Run, "runs", SimpleNamespace(newest_first=lambda name: iter(newest)))
+    anything: Any = SimpleNamespace(name="small")
+    return Run("id", anything, anything, None, budget, 100.0, 104.0)
+
+
+def test_the_first_run_keeps_time_for_the_stages_after_its_candidates(
+    monkeypatch: pytest.MonkeyPatch, now: Callable[[float], None]
+) -> None:
+    now(110)
+    assert run_with(monkeypatch).seconds_left == 60 - 10 - 0.2 * 60
+    assert run_with(monkeypatch, budget=20).seconds_left == 20 - 10 - 2.5 * (104 - 100)
+    assert run_with(monkeypatch, budget=600).seconds_left == 600 - 10 - 15
+    assert run_with(monkeypatch, budget=None).seconds_left == math.inf
+
+
+def test_later_runs_know_the_seconds_of_stages_that_were_made(
+    monkeypatch: pytest.MonkeyPatch, now: Callable[[float], None]
+) -> None:
+    now(110)
+    newer = {"train theta": (7.0, False), "select": (0.0, True), "export": (5.0, False)}
+    run = run_with(monkeypatch, newer, {"train theta": (9.0, False), "select": (2.0, False)})
+
+    assert run.last_seconds == {"train theta": 7, "select": 2, "export": 5}
+    assert run.seconds_left == pytest.approx(60 - 10 - 1.1 * 7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "last"), [({}, 7, 7), ({}, 8, 2), ({"patience": 3}, 8, 8), ({"stop_loss": 0.1}, 8, 8)]
+)
+def test_a_training_whose_epochs_would_take_too_long_is_stopped_unless_it_may_end_early(
+    monkeypatch: pytest.MonkeyPatch,
+    now: Callable[[float], None],
+    settings: dict[str, Any],
+    epochs: int,
+    last: int,
+) -> None:
+    """The budget leaves 48 seconds, and each epoch takes 6.5."""
+    stage: Any = SimpleNamespace(settings={"train": SimpleNamespace(**settings)}, candidate="gru", is_baseline=False)
+    on_epoch, ended = stage_tasks._EpochCallback(run_with(monkeypatch), stage), 0
+    with suppress(BudgetEnded):
+        for number in range(1, epochs + 1):
+            ended = number
+            now(100 + 6.5 * number)
+            on_epoch(Epoch(number, epochs, 1.0, None))
+
+    assert ended == last
