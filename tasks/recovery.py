@@ -1,11 +1,12 @@
-"""Steps of a recovery: compare simple forecasters with a champion that an alarm is about (`retraining/recovery.py`)."""
+"""Steps of a recovery: compare simple forecasters with a champion that an alarm is about (`retraining/recovery.py`).
+
+Modules that load NumPy are imported late, as in `retraining.py`.
+"""
 
 import logging
 from dataclasses import replace
 
 from gristmill.config.candidates import candidates_of
-from gristmill.retraining.gate import judge_contest
-from gristmill.retraining.recovery import clearly_better, rows_to_compare
 from gristmill.runs.retraining_record import CHALLENGER, Retraining
 from gristmill.settings.selection import Select
 from gristmill.training import progress
@@ -22,6 +23,8 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
         return None
     if run.registry.hold(run.pipeline.name):
         return None
+    from gristmill.retraining.recovery import rows_to_compare
+
     records = run.runs.newest_first(run.pipeline.name)
     earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
     rows = rows_to_compare(found, earlier, run.pipeline.gate)
@@ -38,6 +41,9 @@ def with_only(run: Run, candidate: str) -> Run:
 @stage_task("look for a recovery of {run.pipeline.name}")
 def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
     """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
+    from gristmill.retraining.gate import judge_contest
+    from gristmill.retraining.recovery import clearly_better
+
     progress.report_work("recovery")
     champion = champion_data(run, run.champion) if run.champion else None
     first_step, contest = (

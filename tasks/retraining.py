@@ -1,20 +1,21 @@
-"""Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote."""
+"""Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote.
+
+Modules that load NumPy are imported late: a run first sets the number of threads, which NumPy reads when it is loaded.
+"""
 
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
 from gristmill.config.deployments import pipeline_resource
 from gristmill.prefect_runtime.api_errors import best_effort
-from gristmill.project.monitoring import error_alarm
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
-from gristmill.retraining.gate import Contest, best_baseline, judge_contest, keeps_recipe, with_winner
 from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.source_checks import silent_since
@@ -33,6 +34,9 @@ from tasks.retraining_run import (
     version_folders,
 )
 from tasks.run import References, Run, stage_task
+
+if TYPE_CHECKING:
+    from gristmill.retraining.gate import Contest
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,8 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
 
 def _predictions_erred(run: Run, ingested: Path) -> bool:
     """Return whether the logged predictions of the champion are clearly worse than its test error."""
+    from gristmill.project.monitoring import error_alarm
+
     alarm = error_alarm(Models(run.catalogue), run.pipeline.name, ingested) if run.champion else None
     if run.champion and alarm:
         _raise_alarms(run, run.champion, [alarm])
@@ -94,7 +100,7 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
 
     Return None if the new selection has the same weights, or if the recipe is unknown or cannot be fitted any more.
     """
-    from gristmill.domains.common.selection import read_leaderboard  # late: pandas takes a while to load
+    from gristmill.domains.common.selection import read_leaderboard
 
     recipe = recipe_of(run.champion, run.pipeline)
     if not recipe:
@@ -137,6 +143,8 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     `refitted` are the artifacts of the champion's recipe, fitted on the same data. If it is better than the new
     selection, it is the challenger.
     """
+    from gristmill.retraining.gate import best_baseline, judge_contest, keeps_recipe, with_winner
+
     progress.report_work("judge")
     challenger, champion = artifact_folders(run, made), champion_data(run, run.champion) if run.champion else None
     contest = run.domain_module("retraining").contest(challenger, champion)
@@ -161,9 +169,9 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     return record_retraining(run, found)
 
 
-def _with_baseline_drift(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
+def _with_baseline_drift(run: Run, found: Retraining, contest: "Contest", best: str | None) -> Retraining:
     """Return the retraining with an alarm if the champion is clearly worse than the best baseline."""
-    from gristmill.retraining.drift import baseline_drift  # late: scipy.stats and pandas take a second to load
+    from gristmill.retraining.drift import baseline_drift
 
     sign = baseline_drift(contest, best)
     if run.champion is None or found.drift is None or sign is None:

@@ -134,9 +134,10 @@ def test_the_champions_recipe_serves_again_after_a_fit_on_new_data(retrain: Retr
     Project.open(tmp_path).run("play")
     Project.open(tmp_path).promote("play")
     with (
-        patch("tasks.retraining.keeps_recipe", lambda *_: True),
+        patch("gristmill.retraining.gate.keeps_recipe", lambda *_: True),
         patch(
-            "tasks.retraining.judge_contest", lambda *given: judge_contest(*given).model_copy(update={"promoted": True})
+            "gristmill.retraining.gate.judge_contest",
+            lambda *given: judge_contest(*given).model_copy(update={"promoted": True}),
         ),
     ):
         found = retrain(300)
