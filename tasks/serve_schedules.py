@@ -26,6 +26,8 @@ from gristmill.util.processes import PARENT_VARIABLE
 from tasks.automations import end_silent_runs
 from tasks.deployed_runs import restart
 
+_SECONDS_BETWEEN_POLLS = 2  # of a temporary server; by default 10, for which a run that an event starts would wait
+
 
 def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int, own_api: str | None = None) -> None:
     """Retrain pipelines by their schedules until interrupted, up to `limit` at a time.
@@ -43,7 +45,7 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
     runs = Runs(catalogue.store)
     with one_line_api_errors(), get_client(sync_client=True) as client:
         end_silent_runs(client)
-        runner = Runner(limit=limit)
+        runner = Runner(limit=limit, query_seconds=_SECONDS_BETWEEN_POLLS if own_api else None)
         for pipeline in pipelines:
             added: Any = runner.add_deployment(_runner_deployment(retraining_deployment(pipeline)))
             if killed := _killed_retraining(runs.newest_first(pipeline.name)):

@@ -34,8 +34,8 @@ class Runner:
 
     served: list["Runner"]
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, query_seconds: float | None) -> None:
+        self.limit, self.query_seconds = limit, query_seconds
         self.deployments: dict[str, RunnerDeployment] = {}
 
     def add_deployment(self, deployment: RunnerDeployment) -> str:
@@ -161,6 +161,7 @@ def test_a_retraining_that_was_killed_on_another_machine_is_not_started_here(
 def test_a_temporary_server_is_announced_while_the_schedules_are_served(project: Path, own_api: str | None) -> None:
     runner = serve(project, own_api)
 
+    assert runner.query_seconds == (2 if own_api else None)
     if own_api:
         assert runner.announced
         assert (runner.announced.api, runner.announced.pipelines) == (API, list(SCHEDULES))
