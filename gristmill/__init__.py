@@ -1,16 +1,17 @@
 """gristmill: pipelines that turn raw data into trained, tested and exported TensorFlow models, with cached results."""
 
-from typing import TYPE_CHECKING, Any
-
 from gristmill.util import process_start  # noqa: F401 (records the start time before other modules are loaded)
 
+TYPE_CHECKING = False  # `typing` takes longer to import than a command with a known answer
 if TYPE_CHECKING:
+    from typing import Any
+
     from gristmill.project.project import Project
 
 __all__ = ["Project"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import `Project` on first use: few of the modules that import this package need it."""
     if name != "Project":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from gristmill import keys
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import URL_SCHEMES
+from gristmill.util.audit_events import looked_at
 from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
@@ -146,6 +147,7 @@ def _package_folders(name: str, needed_by: str) -> list[Path]:
 
 def _files_at(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the file itself, the files below the folder, or those that match the pattern; sorted."""
+    looked_at(folder / name)
     with contextlib.suppress(OSError):  # the name is too long or the folder is not readable: no such file
         if (folder / name).is_file():
             return [folder / name]

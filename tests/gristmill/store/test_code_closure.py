@@ -75,6 +75,7 @@ TRAINING = {
     "gristmill.training.saved_network",
     "gristmill.training.seeds",
     "gristmill.training.tensorboard",  # only writes logs, but takes part in every epoch
+    "gristmill.util.audit_events",
     "gristmill.util.files",  # flushes and renames checkpoints
     "gristmill.util.npy_header",
     "gristmill.util.sealed_json",  # reveals damaged checkpoints
