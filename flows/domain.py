@@ -5,7 +5,7 @@ from typing import Any
 from prefect import Flow, flow
 
 from tasks.run import recorded_run
-from tasks.stage_tasks import evaluate, export, ingest, preprocess, refit, select, train
+from tasks.stage_tasks import evaluate, export, ingest, preprocess, proof_ahead, refit, select, train
 
 
 def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
@@ -35,9 +35,10 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
             made |= preprocess(run, made)
             made |= train(run, made)
             made |= select(run, made)
-            made |= evaluate(run, made)
-            made |= refit(run, made)
-            made |= export(run, made)
+            with proof_ahead(run):
+                made |= evaluate(run, made)
+                made |= refit(run, made)
+                made |= export(run, made)
         return run.record().model_dump(mode="json")
 
     name = module.rpartition(".")[2]

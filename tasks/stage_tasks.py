@@ -3,6 +3,8 @@
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,6 +14,7 @@ from prefect.states import Completed
 
 from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
+from gristmill.export.bundle import fresh_process_ahead
 from gristmill.retraining.known_data import locate_source
 from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.plan import FAILED
@@ -174,6 +177,18 @@ def export(run: Run, made: Made) -> Made:
 
 
 _STEPS = (preprocess, train, select, evaluate, refit, export)
+
+
+@contextmanager
+def proof_ahead(run: Run) -> Iterator[None]:
+    """Start the process that verifies the export, if a model was trained: it loads TensorFlow during the evaluation.
+
+    It does not wait for a refit, which may take hours.
+    """
+    recorded = run.record().stages
+    trained = any(run.stages[label].name == "train" and not stage.cached for label, stage in recorded.items())
+    with fresh_process_ahead() if trained and "refit" not in run.stages else nullcontext():
+        yield
 
 
 def run_up_to(last: str, run: Run, made: Made) -> Made:

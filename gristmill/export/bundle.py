@@ -39,6 +39,8 @@ Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder 
 _ANSWERS = "answers.json"  # of the kit, in the folder of inputs and predictions
 _MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
 
+_ahead: list[Reload] = []  # of a process that no export uses yet
+
 
 def export_network(network: "keras.Model", formats: Iterable[str], out: Path) -> None:
     """Write the network below `out` in each format."""
@@ -120,14 +122,17 @@ def _difference(predicted: Inputs, scored: Inputs) -> float:
 def fresh_process() -> Iterator[Reload]:
     """Start a Python process that loads TensorFlow while the block still writes; yield a function to use it once.
 
-    The process runs `reproduce`.
+    The process runs `reproduce`. It may have been started by `fresh_process_ahead`.
     """
+    if _ahead:
+        yield _ahead.pop()
+        return
     line, environment = module_command("gristmill.export.bundle")
     pipe = subprocess.PIPE
     with subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
 
         def reload(bundle: Path, formats: Iterable[str], folder: Path) -> None:
-            _, errors = process.communicate(json.dumps([str(bundle), str(folder), *formats]))
+            _, errors = process.communicate(f"{json.dumps([str(bundle), str(folder), *formats])}\n")
             if process.returncode != 0:
                 message = (errors.strip().splitlines() or ["no message"])[-1]
                 exited = f"in a fresh process (exit {process.returncode}): {message}"
@@ -137,6 +142,17 @@ def fresh_process() -> Iterator[Reload]:
             yield reload
         finally:
             process.kill()
+
+
+@contextmanager
+def fresh_process_ahead() -> Iterator[None]:
+    """Start the process for the next `fresh_process` within the block; at the end of the block it is ended."""
+    with fresh_process() as reload:
+        _ahead.append(reload)
+        try:
+            yield
+        finally:
+            _ahead.clear()
 
 
 def write_inputs(inputs: Inputs, folder: Path) -> None:
@@ -213,5 +229,5 @@ def predict_in_blocks(predict: Predictor) -> Predictor:
 
 if __name__ == "__main__":
     import_keras()
-    _bundle, _folder, *_formats = json.load(sys.stdin)
+    _bundle, _folder, *_formats = json.loads(sys.stdin.readline())
     reproduce(Path(_bundle), _formats, Path(_folder))

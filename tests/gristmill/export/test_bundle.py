@@ -50,6 +50,15 @@ def test_a_process_that_is_not_asked_is_gone_at_the_end() -> None:
         reload(Path("bundle"), ("keras",), Path("folder"))
 
 
+def test_a_process_started_ahead_is_used_once_and_gone_at_the_end() -> None:
+    with bundle.fresh_process_ahead(), bundle.fresh_process() as reload, bundle.fresh_process() as another:
+        assert another is not reload
+
+    with pytest.raises(ValueError, match="closed file"):
+        reload(Path("bundle"), ("keras",), Path("folder"))
+    assert not bundle._ahead
+
+
 def test_only_the_formats_asked_for_are_written(tmp_path: Path, network: "keras.Model", exported: Path) -> None:
     bundle.export_network(network, ("keras",), tmp_path)
 

@@ -1,0 +1,26 @@
+"""Steps of a flow: when the process that verifies the export starts."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gristmill.export import bundle
+from helpers.support import here
+from tasks.stage_tasks import proof_ahead
+
+
+@pytest.mark.parametrize(
+    ("cached", "more", "ahead"), [(False, (), True), (True, (), False), (False, ("refit",), False)]
+)
+def test_the_proof_starts_before_the_evaluation_of_a_model_that_was_trained(
+    monkeypatch: pytest.MonkeyPatch, cached: bool, more: tuple[str, ...], ahead: bool
+) -> None:
+    monkeypatch.setattr(bundle, "fresh_process", here)
+    stages = {name: SimpleNamespace(name=name) for name in ("train", *more)}
+    recorded = SimpleNamespace(stages={"train": SimpleNamespace(cached=cached)})
+    run: Any = SimpleNamespace(stages=stages, record=lambda: recorded)
+
+    with proof_ahead(run):
+        assert bool(bundle._ahead) is ahead
+    assert not bundle._ahead
