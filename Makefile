@@ -6,7 +6,7 @@
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
 # make ci     lint, test and test-slow in one pool of jobs: what CI runs
 # make docs   build the documentation in docs/_build/html
-# make bench  run the benchmarks that take about ten minutes together; they write benchmarks/results.md
+# make bench  run the benchmarks that take about ten minutes together; they write benchmarks/results.md and add to history.jsonl
 # make competitions  compare with published models on the M1, M3 and tourism competitions; ARGS=--write updates benchmarks/results.md
 # make dist   build the wheel and the source distribution, and write a first project from each of them in an empty folder
 # make clean  remove the virtual environment and caches; the store (data/store) stays
@@ -66,7 +66,7 @@ lint: .venv/installed-dev docs
 
 # Run this on an idle machine. DVC and Metaflow are installed from the package index, or left out.
 bench: .venv/installed-dev
-	for name in nothing_to_do overhead windows peers glance; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
+	for name in nothing_to_do overhead windows peers glance history; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
 # The data comes from a package, which is installed in its own environment because this project does not depend on it.
 COMPETITIONS := benchmarks/competitions

@@ -134,12 +134,12 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
-        f"Measured {date.today()} on {os.cpu_count()} cores of {_processor()}, {memory:.0f} GiB, {platform.system()}, "
+        f"Measured {date.today()} on {os.cpu_count()} cores of {processor()}, {memory:.0f} GiB, {platform.system()}, "
         f"Python {platform.python_version()}, {versions}; load {_LOAD:.1f} when it began."
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the name of the processor if the system has it."""
     place = Path("/proc/cpuinfo")
     told = re.search(r"^model name\s*: (.*)$", place.read_text(), re.MULTILINE) if place.exists() else None

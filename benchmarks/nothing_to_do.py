@@ -2,20 +2,24 @@
 
     benchmarks/nothing_to_do.py [--rounds 5] [--write]
 
-`gristmill run` and `gristmill ls` are compared with Python that does nothing, and with Python that only imports
-Prefect.
+`gristmill run`, `gristmill ls` and shell completion are compared with Python that does nothing, and with Python that
+only imports Prefect. Their answers are known from the round before, except in an environment that changes each time.
 """
 
 import statistics
 import sys
+import time
 from functools import partial
 
-from measuring import GRISTMILL, arguments, in_turn, process, table, tell
+from measuring import GRISTMILL, Process, arguments, in_turn, process, table, tell
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
     "gristmill run sunspots": [GRISTMILL, "run", "sunspots"],
+    "gristmill run sunspots, no known answer": [GRISTMILL, "run", "sunspots"],
     "gristmill ls": [GRISTMILL, "ls"],
+    "gristmill ls, no known answer": [GRISTMILL, "ls"],
+    "completion of gristmill run sun": [GRISTMILL],
     "python -c 'import prefect'": [sys.executable, "-c", "import prefect"],
 }
 AVOIDED = ("prefect", "tensorflow", "keras", "pandas", "numpy", "pyarrow")
@@ -28,12 +32,21 @@ main()
 """
 
 
+def measured(name: str) -> Process:
+    """Run a command in the environment that its name tells."""
+    completion = {"_GRISTMILL_COMPLETE": "complete_bash", "COMP_WORDS": "gristmill run sun", "COMP_CWORD": "2"}
+    unknown = {"GRISTMILL_DATA": str(time.time_ns())}  # another environment, in which the answer is not known
+    environment = completion if name.startswith("completion") else unknown if "no known" in name else {}
+    return process(COMMANDS[name], **environment)
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     process(COMMANDS["gristmill run sunspots"])  # makes all artifacts fresh
-    ways = {name: partial(process, command) for name, command in COMMANDS.items()}
+    time.sleep(2)  # answers that depend on younger files are not kept
+    ways = {name: partial(measured, name) for name in COMMANDS}
     found = in_turn(ways, asked.rounds + 1)  # the first round compiles byte code and is left out
     rows = []
     for name, made in found.items():

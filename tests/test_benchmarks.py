@@ -128,6 +128,20 @@ def test_the_glance_is_that_of_the_sections() -> None:
     assert glance.replaced(text, glance.HEADING, lines) == text
 
 
+def test_the_history_compares_ratios_of_the_results() -> None:
+    history = importlib.import_module("history")
+    text = (FOLDER / "results.md").read_text()
+    now = history.ratios(text)
+    assert set(now) == set(history.RATIOS)
+    assert all(0 < ratio < 10 for ratio in now.values())
+
+    slower = history.ratios(re.sub(r"(\| `gristmill ls` \|) [\d.]+", r"\1 9.0", text))
+    assert {what for what, *_, word in history.compared(slower, now) if word == "slower"} == {
+        "ls, to importing Prefect"
+    }
+    assert not any(row[-1] for row in history.compared(now, {}))
+
+
 def test_the_memory_of_all_processes_of_a_tree_is_added_up() -> None:
     held = "x = b'x' * (100 << 20)"
     child = f"{held}; print('ready', flush=True); input()"
