@@ -2,9 +2,12 @@
 
 WIDTH = "UNITS = {units}\n"
 
-WORK = ''' import json from pathlib import Path
+WORK = '''
+import json
+from pathlib import Path
 
-import numpy as np import pandas as pd
+import numpy as np
+import pandas as pd
 
 
 def prepare():

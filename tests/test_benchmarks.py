@@ -1,5 +1,6 @@
 """The benchmarks: every script starts, results.md is rewritten with care, and the README's figures stand in it."""
 
+import ast
 import importlib
 import re
 import subprocess
@@ -51,6 +52,12 @@ def test_every_script_starts() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines() == [*map(str, SCRIPTS)]
+
+
+def test_programs_of_the_compared_tools_are_python() -> None:
+    projects = importlib.import_module("peers_projects")
+    for source in (projects.WIDTH, projects.WORK, projects.METAFLOW, projects.MODEL):
+        ast.parse(source)
 
 
 def passages(readme: str) -> list[str]:
