@@ -3,6 +3,8 @@
 LiteRT and ONNX need extras of the package (`util/extras.py`), which are imported where they are used.
 """
 
+import json
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
-from zipfile import is_zipfile
+from zipfile import ZipFile, ZipInfo, is_zipfile
 
+from gristmill.export import saved_model
 from gristmill.util.extras import require_extra
 
 if TYPE_CHECKING:
@@ -37,10 +40,7 @@ class Format:
 
 def write_saved_model(network: "keras.Model", path: Path) -> None:
     """Write a SavedModel with the signature `serving_default`."""
-    from gristmill.training.tf_disk_errors import translate_tf_disk_errors
-
-    with translate_tf_disk_errors(path):
-        network.export(path, format="tf_saved_model", verbose=False)
+    saved_model.write(path, {"serving_default": (network, saved_model.input_specs(network))}, [network])
 
 
 def load_saved_model(path: Path, signature: str = "serving_default") -> Predictor:
@@ -111,8 +111,21 @@ _open: WeakValueDictionary[Path, Any] = WeakValueDictionary()
 
 
 def write_keras(network: "keras.Model", path: Path) -> None:
-    """Write a `.keras` file."""
+    """Write a `.keras` file without the time at which it is written."""
     network.save(path)
+    saved = path.rename(path.with_suffix(".tmp"))
+    with ZipFile(saved) as archive, ZipFile(path, "w") as written:
+        for entry in archive.infolist():
+            copied = ZipInfo(entry.filename)  # from 1980
+            copied.file_size = entry.file_size
+            with archive.open(entry) as source, written.open(copied, "w") as target:
+                if entry.filename == "metadata.json":
+                    kept = json.load(source)
+                    del kept["date_saved"]
+                    target.write(json.dumps(kept).encode())
+                else:
+                    shutil.copyfileobj(source, target)
+    saved.unlink()
 
 
 def load_keras(path: Path) -> Predictor:

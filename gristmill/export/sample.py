@@ -45,7 +45,7 @@ class Sample:
 
     def answer(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of an answer, given the outputs as nested lists."""
-        values = {name: as_json(output) for name, output in outputs.items()}
+        values = {name: as_json(outputs[name]) for name in sorted(outputs)}
         (only, *others) = values.values()
         if not self.by_row:
             return {"outputs": values if others else only}

@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,19 +125,7 @@ def test_a_worker_in_an_empty_folder_with_git_and_a_bucket_makes_equal_artifacts
     there = runs.latest("small", "succeeded")
     here = Project.open(project).run("small").record
     assert there
-    made_there, made_here = there.references, here.references
-    exported = [
-        store.open_verified(made_there.pop("export")),
-        Project.open(project).store.open_verified(made_here.pop("export")),
-    ]
-    assert made_there == made_here
-    assert _keras_files(exported[0].path) == _keras_files(exported[1].path)
-
-
-def _keras_files(bundle: Path) -> dict[str, int]:
-    """Return the checksums of the files in a Keras model, without the one that holds the time at which it was saved."""
-    with zipfile.ZipFile(bundle / "model.keras") as archive:
-        return {each.filename: each.CRC for each in archive.infolist() if each.filename != "metadata.json"}
+    assert there.references == here.references
 
 
 def test_prefect_copies_a_project_from_a_bucket(

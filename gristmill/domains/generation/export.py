@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -41,6 +42,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         ParityError: the reloaded model's predictions differ.
     """
     with bundle.fresh_process() as reload:
+        keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, network = dataset.read(preprocess), saved_network.read(train)
         tokenizer = data.tokenizer()
         sequences = parity_sequences(data.token_stream(), data.layout.length)

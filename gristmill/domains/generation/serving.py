@@ -27,7 +27,7 @@ import tensorflow as tf
 from gristmill.domains.generation.recurrence import States, stepper_of
 from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer
-from gristmill.training.tf_disk_errors import translate_tf_disk_errors
+from gristmill.export import saved_model
 
 _MIN_TEMPERATURE = 1e-6  # below it the most probable token is chosen
 
@@ -159,17 +159,12 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path)
     tokens = tf.TensorSpec((None,), tf.int32, name="tokens")
     types = {"temperature": tf.float32, "top_k": tf.int32, "top_p": tf.float32, "seed": tf.int64}
     sampling = [tf.TensorSpec((), dtype, name=name) for name, dtype in types.items()]
-    archive = keras.export.ExportArchive()
-    for resource in (network, *tokenizer.trackables):
-        archive.track(resource)
-    archive.add_endpoint("serving_default", serve, [prompts, tf.TensorSpec((), tf.int32, name="length"), *sampling])
-    archive.add_endpoint("next", step, [tokens, tf.TensorSpec((), tf.int32, name="position"), *sampling])
-    archive.add_endpoint("encode", encode, [prompt])
-    archive.add_endpoint("decode", lambda tokens: {"text": writer.decode(tokens)}, [tokens])
-    archive.add_endpoint(
-        "probabilities",
-        lambda tokens: {"probabilities": writer.probabilities(tokens)},
-        [tf.TensorSpec((None, None), tf.int32, name="tokens")],
-    )
-    with translate_tf_disk_errors(folder):
-        archive.write_out(folder, verbose=False)
+    rows = tf.TensorSpec((None, None), tf.int32, name="tokens")
+    endpoints: dict[str, saved_model.Endpoint] = {
+        "serving_default": (serve, [prompts, tf.TensorSpec((), tf.int32, name="length"), *sampling]),
+        "next": (step, [tokens, tf.TensorSpec((), tf.int32, name="position"), *sampling]),
+        "encode": (encode, [prompt]),
+        "decode": (lambda tokens: {"text": writer.decode(tokens)}, [tokens]),
+        "probabilities": (lambda tokens: {"probabilities": writer.probabilities(tokens)}, [rows]),
+    }
+    saved_model.write(folder, endpoints, [network, *tokenizer.trackables])

@@ -48,6 +48,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         ParityError: the predictions of a reloaded model differ.
     """
     with bundle.fresh_process() as reload:
+        keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, network = dataset.read(preprocess), saved_network.read(train)
         inputs = data.inputs_at(data.at("test")[:_MAX_ROWS_COMPARED])
         predicted = predict_target(network, inputs)

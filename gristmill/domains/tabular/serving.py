@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.serving import answer_in_graph
-from gristmill.training.tf_disk_errors import translate_tf_disk_errors
+from gristmill.export import saved_model
 
 
 def write(network: keras.Model, classes: Sequence[str], decision: Decision, folder: Path) -> None:
@@ -22,9 +22,4 @@ def write(network: keras.Model, classes: Sequence[str], decision: Decision, fold
     def serve(rows: Any) -> dict[str, tf.Tensor]:
         return answer_in_graph(network(rows, training=False), classes, decision)
 
-    taken = keras.tree.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype, name=one.name), network.input)
-    archive = keras.export.ExportArchive()
-    archive.track(network)
-    archive.add_endpoint("serving_default", serve, [taken])
-    with translate_tf_disk_errors(folder):
-        archive.write_out(folder, verbose=False)
+    saved_model.write(folder, {"serving_default": (serve, saved_model.input_specs(network))}, [network])

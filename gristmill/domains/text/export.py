@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -44,6 +45,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         ParityError: the reloaded model's predictions differ.
     """
     with bundle.fresh_process() as reload:
+        keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, classifier = dataset.read(preprocess), text_classifier.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)

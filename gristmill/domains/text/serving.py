@@ -10,13 +10,12 @@ tokens is meaningless.
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.text.text_classifier import TextClassifier
-from gristmill.training.tf_disk_errors import translate_tf_disk_errors
+from gristmill.export import saved_model
 
 
 def write(classifier: TextClassifier, classes: Sequence[str], decision: Decision, folder: Path) -> None:
@@ -26,9 +25,5 @@ def write(classifier: TextClassifier, classes: Sequence[str], decision: Decision
         probabilities, known = classifier.classify(texts)
         return answer_in_graph(probabilities, classes, decision) | {"known": known}
 
-    archive = keras.export.ExportArchive()
-    for resource in classifier.trackables:
-        archive.track(resource)
-    archive.add_endpoint("serving_default", serve, [tf.TensorSpec((None,), tf.string, name="text")])
-    with translate_tf_disk_errors(folder):
-        archive.write_out(folder, verbose=False)
+    texts = tf.TensorSpec((None,), tf.string, name="text")
+    saved_model.write(folder, {"serving_default": (serve, [texts])}, classifier.trackables)

@@ -31,7 +31,7 @@ NEEDS = {"subword": ["tensorflow_text"]}  # modules that a program imports befor
 class Tokenizer(Protocol):
     """A fitted tokenizer.
 
-    A SavedModel that uses it must track its `trackables`: `archive.track(resource)` for each.
+    A SavedModel that uses it must be given its `trackables` as resources.
     """
 
     rules: Rules

@@ -46,6 +46,7 @@ def export(
         ParityError: the predictions of a reloaded model differ.
     """
     with bundle.fresh_process() as reload:
+        keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, training = dataset.read(preprocess), read_document(train / "training.json")
         exported = refit or train
         network, levels = saved_network.read(exported), training["quantiles"]

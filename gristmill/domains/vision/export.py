@@ -47,6 +47,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         RequestError: the extra that a format needs is not installed.
     """
     with bundle.fresh_process() as reload:
+        keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, network = dataset.read(preprocess), saved_network.read(train)
         layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
         decision = Decision.read(evaluate)

@@ -21,7 +21,7 @@ from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.exif import read_orientation, turn_upright
-from gristmill.training.tf_disk_errors import translate_tf_disk_errors
+from gristmill.export import saved_model
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
@@ -36,12 +36,11 @@ def write(network: keras.Model, layout: Layout, decision: Decision, folder: Path
     def of_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         return of_pixels(tf.map_fn(lambda one: read_image(one, layout), encoded, fn_output_signature=image))
 
-    archive = keras.export.ExportArchive()
-    archive.track(network)
-    archive.add_endpoint("serving_default", of_pixels, [tf.TensorSpec((None, *image.shape), tf.uint8, name="image")])
-    archive.add_endpoint("serving_bytes", of_bytes, [tf.TensorSpec((None,), tf.string, name="encoded")])
-    with translate_tf_disk_errors(folder):
-        archive.write_out(folder, verbose=False)
+    endpoints: dict[str, saved_model.Endpoint] = {
+        "serving_default": (of_pixels, [tf.TensorSpec((None, *image.shape), tf.uint8, name="image")]),
+        "serving_bytes": (of_bytes, [tf.TensorSpec((None,), tf.string, name="encoded")]),
+    }
+    saved_model.write(folder, endpoints, [network])
 
 
 def read_image(encoded: tf.Tensor, layout: Layout) -> tf.Tensor:

@@ -1,10 +1,13 @@
 """A bundle is proved equal, in a fresh process, to what was scored."""
 
+import json
 import os
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -64,6 +67,17 @@ def test_only_the_formats_asked_for_are_written(tmp_path: Path, network: "keras.
 
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
     assert sorted(path.name for path in exported.iterdir()) == ["model.keras", "saved_model"]
+
+
+def test_a_keras_file_does_not_depend_on_the_time_at_which_it_is_written(
+    tmp_path: Path, network: "keras.Model", exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    bundle.export_network(network, ("keras",), tmp_path)
+
+    assert (tmp_path / "model.keras").read_bytes() == (exported / "model.keras").read_bytes()
+    with ZipFile(tmp_path / "model.keras") as archive:
+        assert list(json.loads(archive.read("metadata.json"))) == ["keras_version"]
 
 
 @pytest.mark.slow

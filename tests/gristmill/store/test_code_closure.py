@@ -214,6 +214,7 @@ CLOSURES = {
         "gristmill.export.kit",
         "gristmill.export.model_card",
         "gristmill.export.sample",
+        "gristmill.export.saved_model",
         "gristmill.export.warmup",
         "gristmill.keys",
         "gristmill.runs",

@@ -1,0 +1,113 @@
+"""SavedModel whose files are equal for equal models, whichever process writes them.
+
+Keras's `ExportArchive` writes each variable twice, once in the order of addresses in memory. TensorFlow numbers
+functions by what the process has done before, and writes a random number into `fingerprint.pb`, which is optional.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Endpoint = tuple[Callable[..., Any], Sequence[Any]]  # a function of tensors, and the specs of its arguments
+
+_GIVEN_NAME = "_user_specified_name"
+_TABLE = b"key_value_init"
+
+
+def write(folder: Path, endpoints: Mapping[str, Endpoint], resources: Iterable[Any]) -> None:
+    """Write a SavedModel with a signature for each endpoint; `resources` are the networks and tables that they use."""
+    import tensorflow as tf
+
+    from gristmill.training.tf_disk_errors import translate_tf_disk_errors
+
+    model = tf.Module()
+    model.resources = [part for resource in resources for part in _parts(resource)]
+    signatures = {
+        name: tf.function(function, input_signature=specs, autograph=False)
+        for name, (function, specs) in endpoints.items()
+    }
+    with translate_tf_disk_errors(folder):
+        tf.saved_model.save(model, str(folder), signatures=signatures)
+    (folder / "fingerprint.pb").unlink()
+    _number_functions(folder / "saved_model.pb")
+
+
+def input_specs(network: Any) -> list[Any]:
+    """Return the specs of a network's argument; the names of its inputs become those of the signature."""
+    import keras
+    import tensorflow as tf
+
+    given = network.inputs[0] if isinstance(network, keras.Sequential) else network.input
+    return [keras.tree.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype, name=one.name), given)]
+
+
+def _parts(resource: Any) -> Iterator[Any]:
+    """Yield the variables and tables of a network, or a table itself."""
+    import tensorflow as tf
+
+    yield from (variable.value for variable in getattr(resource, "variables", ()))
+    for each in tf.train.TrackableView(resource).descendants():
+        if isinstance(each, tf.saved_model.experimental.TrackableResource):
+            yield each
+
+
+def _number_functions(path: Path) -> None:
+    """Number the functions of a SavedModel from 0 on, in the order in which they were traced."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow.core.protobuf.saved_object_graph_pb2 import SavedObjectGraph
+
+    saved = SavedModel.FromString(path.read_bytes())
+    (graph,) = saved.meta_graphs
+    functions, objects = graph.graph_def.library.function, graph.object_graph_def
+    names = _renumbered([function.signature.name for function in functions])
+    for function in functions:
+        _forget_numbers(function)
+        function.signature.name = names[function.signature.name]
+    functions.sort(key=lambda function: function.signature.name)
+    nodes = [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
+    _number_tables([node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"])
+    for node in nodes:
+        for value in node.attr.values():
+            for called in [value.func] if value.HasField("func") else value.list.func:
+                called.name = names[called.name]
+    for each in objects.nodes:
+        if each.HasField("function"):
+            each.function.concrete_functions[:] = [names[name] for name in each.function.concrete_functions]
+        elif each.HasField("bare_concrete_function"):
+            bare = each.bare_concrete_function
+            bare.concrete_function_name = names[bare.concrete_function_name]
+    concrete = {names[name]: function for name, function in objects.concrete_functions.items()}
+    renamed = SavedObjectGraph(concrete_functions=concrete)
+    objects.ClearField("concrete_functions")
+    objects.MergeFrom(renamed)
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def _renumbered(names: Sequence[str]) -> dict[str, str]:
+    """Return the new name of each function; names without a number stay."""
+    split = sorted((int(found[2]), found[1], name) for name in names if (found := re.fullmatch(r"(.*_)(\d+)", name)))
+    return {name: name for name in names} | {name: f"{stem}{at}" for at, (_, stem, name) in enumerate(split)}
+
+
+def _forget_numbers(function: Any) -> None:
+    """Remove the numbers of captured tensors, of arguments that a loop ignores, and of the initialiser of a table."""
+    from google.protobuf import text_format
+
+    for argument in function.signature.input_arg:
+        argument.name = argument.name.replace(function.signature.name, "unused")
+    for attributes in function.arg_attr.values():
+        if _GIVEN_NAME in attributes.attr and attributes.attr[_GIVEN_NAME].s.isdigit():
+            del attributes.attr[_GIVEN_NAME]
+    if _TABLE in function.SerializeToString():  # a short function: the names of its nodes hold the number
+        text = text_format.MessageToString(function)
+        function.Clear()
+        text_format.Parse(re.sub(rf"{_TABLE.decode()}\d+", _TABLE.decode(), text), function)
+
+
+def _number_tables(shared: list[Any]) -> None:
+    """Number the names of tables, of which each has its own, from 0 on."""
+    numbers = sorted({int(name.s) for name in shared if name.s.isdigit()})
+    for name in shared:
+        if name.s.isdigit():
+            name.s = b"%d" % numbers.index(int(name.s))
