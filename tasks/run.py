@@ -37,7 +37,7 @@ from tasks.report_link import link_report
 logger = logging.getLogger(__name__)
 
 _MAX_RUNS_TIMED = 20  # records to read the seconds of stages from
-_STARTS_PER_END = 2.5  # selection, evaluation and export of small data, relative to the start of a run
+_STARTS_PER_END = 3.0  # selection, evaluation and export of small data, relative to the start of a run
 _MIN_SHARE, _MIN_SECONDS = 0.2, 15.0  # of the budget for them, after a fast start
 _REPORT = 1.1  # the report and the end of the process add a tenth
 

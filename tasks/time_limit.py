@@ -2,6 +2,7 @@
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SECONDS_BETWEEN_ATTEMPTS = 60  # to stop a block; repeated, because another library's callback may lose the exception
-_SECONDS_OF_IMPORT = 0.2  # before the next attempt, if a module is being imported
+_SECONDS_TO_RETRY = 0.2  # if a module is being imported, or the exception was lost in a finalizer
 _SOON = 1e-3  # seconds; a timer of 0 would be none
 
 
@@ -35,10 +36,17 @@ def time_limit(seconds: float, error: type[TimeIsUp] = TimeIsUp) -> Iterator[Non
 
     def stop(_: int, frame: FrameType | None) -> None:
         if _imports(frame):
-            signal.setitimer(signal.ITIMER_REAL, _SECONDS_OF_IMPORT, _SECONDS_BETWEEN_ATTEMPTS)
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
         else:
             raise error
 
+    def retry(lost: "sys.UnraisableHookArgs") -> None:
+        if isinstance(lost.exc_value, error):
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
+        else:
+            hook(lost)
+
+    hook, sys.unraisablehook = sys.unraisablehook, retry
     before, begun = signal.signal(signal.SIGALRM, stop), time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, max(seconds, _SOON), _SECONDS_BETWEEN_ATTEMPTS)
     try:
@@ -46,6 +54,7 @@ def time_limit(seconds: float, error: type[TimeIsUp] = TimeIsUp) -> Iterator[Non
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = hook
         if around:
             left = max(around - (time.monotonic() - begun), _SOON)
             signal.setitimer(signal.ITIMER_REAL, left, _SECONDS_BETWEEN_ATTEMPTS)

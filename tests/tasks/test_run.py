@@ -46,7 +46,7 @@ def test_the_first_run_keeps_time_for_the_stages_after_its_candidates(
 ) -> None:
     now(110)
     assert run_with(monkeypatch).seconds_left == 60 - 10 - 0.2 * 60
-    assert run_with(monkeypatch, budget=20).seconds_left == 20 - 10 - 2.5 * (104 - 100)
+    assert run_with(monkeypatch, budget=20).seconds_left == 20 - 10 - 3 * (104 - 100)
     assert run_with(monkeypatch, budget=600).seconds_left == 600 - 10 - 15
     assert run_with(monkeypatch, budget=None).seconds_left == math.inf
 

@@ -64,3 +64,19 @@ def test_an_import_is_finished_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         work()
 
     assert sys.modules.pop("slow_to_import")
+
+
+def test_a_finalizer_does_not_swallow_the_exception() -> None:
+    class Slow:
+        def __del__(self) -> None:
+            time.sleep(0.05)
+
+    def work() -> None:
+        Slow()
+        time.sleep(30)
+
+    hook = sys.unraisablehook
+    with pytest.raises(TimeIsUp), time_limit(0.01):
+        work()
+
+    assert sys.unraisablehook is hook
