@@ -17,8 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from conftest import ROOT
 from gristmill.prefect_runtime import server
 from gristmill.util.processes import module_command
@@ -42,10 +40,7 @@ class Server:
 
 def answers(api: str) -> bool:
     """Whether a Prefect API answers."""
-    try:
-        return httpx.get(f"{api}/health", timeout=10).is_success
-    except httpx.TransportError:
-        return False
+    return not server._find_problem(api)
 
 
 def make_prefect_home(folder: Path) -> Path:

@@ -37,6 +37,7 @@ class Site:
     port: int
     webhook: Webhook
     pipelines: tuple[str, ...]
+    client: httpx.Client
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -97,7 +98,7 @@ class Site:
     def post(self, path: str, **body: Any) -> Any:
         """Return what the server answers, asked again while its SQLite is busy, as Prefect's own client does."""
         for _ in range(60):
-            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
+            answer = self.client.post(f"{self.api}/{path}", json=body)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(1)
@@ -132,9 +133,10 @@ class Site:
         """Wait until a condition holds; the error names the folder of the logs."""
         deadline = time.monotonic() + PATIENCE
         while not holds():
-            states = {name: self.states(name) for name in self.pipelines} if answers(self.api) else "no server"
-            assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}: {states}, logs in {self.folder}"
-            time.sleep(0.3)
+            if time.monotonic() > deadline:
+                states = {name: self.states(name) for name in self.pipelines} if answers(self.api) else "no server"
+                raise AssertionError(f"waited {PATIENCE} s for {what}: {states}, logs in {self.folder}")
+            time.sleep(0.5)
 
     def wait_for(self, pipeline: str, holds: Callable[[list[str]], bool], what: str) -> None:
         self.wait(lambda: holds(self.states(pipeline)), f"{pipeline}: {what}")
@@ -169,11 +171,13 @@ def site_started(folder: Path, webhook: Webhook, pipelines: tuple[str, ...]) -> 
     """Yield a project folder with a port for its server; the programs that were started end with the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        site = Site(folder, probe.getsockname()[1], webhook, pipelines)
-    site.project.mkdir(parents=True)
+        port = probe.getsockname()[1]
     make_prefect_home(folder / "prefect")
-    try:
-        yield site
-    finally:
-        for name in list(site.running)[::-1]:
-            site.stop(name)
+    with httpx.Client(timeout=60) as client:
+        site = Site(folder, port, webhook, pipelines, client)
+        site.project.mkdir(parents=True)
+        try:
+            yield site
+        finally:
+            for name in list(site.running)[::-1]:
+                site.stop(name)

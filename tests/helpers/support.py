@@ -122,11 +122,19 @@ def assert_all_whole(store: Path) -> None:
 
 
 def wait_until(holds: Callable[[], bool], what: str, bound: float = 120) -> None:
-    """Look every few milliseconds whether something holds; fail after `bound` seconds."""
+    """Check again and again whether something holds, at most a tenth of the time; fail after `bound` seconds."""
     deadline = time.monotonic() + bound
-    while not holds():
+    while not _holds_or_pause(holds):
         assert time.monotonic() < deadline, f"waited {bound} s for {what}"
-        time.sleep(0.005)
+
+
+def _holds_or_pause(holds: Callable[[], bool]) -> bool:
+    """Return whether something holds; otherwise pause, the longer the more CPU time the check took."""
+    began = time.process_time()
+    if holds():
+        return True
+    time.sleep(max(0.01, 10 * (time.process_time() - began)))
+    return False
 
 
 def nothing() -> None:
