@@ -4,6 +4,7 @@ Prefect delays the state changes of scheduled runs for 15 minutes before trigger
 creation event that it does not emit. So no automation here relies on state changes alone.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from gristmill.config.deployments import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
 from gristmill.prefect_runtime.message_receiver import unknown_block
 from gristmill.runs.retraining_record import RetrainingVerdict
-from tasks.deployment_changes import Change, difference_lines, differing
+from tasks.deployment_changes import Change, create_automation, difference_lines, differing
 
 MAX_SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 MAX_TIME_WITHOUT_WORKER = timedelta(minutes=10)  # before somebody is notified
@@ -63,7 +64,18 @@ def plan_late_runs(client: SyncPrefectClient, pool: str, block: str | None = Non
     )
     action = _notification(client, block, pool) if block else DoNothing()
     description = f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one."
-    return _plan(client, f"gristmill: late runs in {pool}", description, trigger, action)
+    return _plan(client, _late_runs(pool), description, trigger, action)
+
+
+def plan_unused(client: SyncPrefectClient, pool: str) -> Change | None:
+    """Delete the automation of a work pool that no deployment of gristmill uses any more."""
+    if not (found := client.read_automations_by_name(_late_runs(pool))):
+        return None
+    return Change(f"- automation {_late_runs(pool)}", [], lambda client: client.delete_automation(found[0].id))
+
+
+def _late_runs(pool: str) -> str:
+    return f"gristmill: late runs in {pool}"
 
 
 def _silence_trigger(**values: Any) -> EventTrigger:
@@ -75,15 +87,14 @@ def _plan(
 ) -> Change | None:
     """Return the creation or update of an automation; an update would reset its counts, so none if nothing changes.
 
-    The user's changes are kept: whether it is enabled, and its actions if the default has none.
+    The user's changes are kept: whether it is enabled, and further actions.
     """
     wanted = AutomationCore(name=name, description=description, trigger=trigger, actions=[action])
     found = client.read_automations_by_name(name)
     if not found:
-        return Change(f"+ automation {name}", [], lambda client: client.create_automation(wanted))
-    kept: dict[str, Any] = {"enabled": found[0].enabled}
-    if wanted.actions == [DoNothing()]:
-        kept["actions"] = _values(found[0])["actions"]
+        return Change(f"+ automation {name}", [], lambda client: create_automation(client, wanted))
+    actions = [each.model_dump(mode="json") for each in _actions(action, found[0].actions)]
+    kept = {"enabled": found[0].enabled, "actions": actions}
     updated = AutomationCore.model_validate(_values(wanted) | kept)
     before = AutomationCore.model_validate(_values(found[0]))
     if updated == before:
@@ -94,6 +105,14 @@ def _plan(
         for line in difference_lines(field, _values(before)[field], value)
     ]
     return Change(f"~ automation {name}", lines, lambda client: client.update_automation(found[0].id, updated))
+
+
+def _actions(wanted: ActionTypes, found: Sequence[Any]) -> list[Any]:
+    """Return the actions of an automation that exists: the first one of our kind is renewed, and others are kept."""
+    if isinstance(wanted, DoNothing):
+        return [*found]
+    own = next((each for each in found if type(each) is type(wanted)), None)
+    return [wanted, *(each for each in found if each is not own and not isinstance(each, DoNothing))]
 
 
 def _values(automation: Automation | AutomationCore) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from gristmill.config.stages import STAGES
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.entrypoints import import_own
-from tasks.automations import plan_late_runs, plan_silent_runs
+from tasks.automations import plan_late_runs, plan_silent_runs, plan_unused
 from tasks.deployment_changes import Change, difference_lines, differing
 from tasks.deployment_schedules import (
     create_scheduled_runs,
@@ -62,7 +62,7 @@ def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
     pool = pool or catalogue.deploy.pool
     block = catalogue.notify.block if catalogue.notify else None
     default_pull = _default_pull(catalogue)
-    deployed: list[tuple[UUID | None, Change | None]] = []
+    deployed: list[tuple[DeploymentResponse | None, Change | None]] = []
     notes: list[str] = []
     with one_line_api_errors(), get_client(sync_client=True) as client:
         first = [_plan_pool(client, catalogue, pool), plan_silent_runs(client), plan_late_runs(client, pool, block)]
@@ -74,10 +74,15 @@ def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
             if found is None:
                 deployed.append((None, _creation(flow, entry, wanted)))
                 continue
-            deployed.append((found.id, _update(client, name, found, entry, wanted)))
+            deployed.append((found, _update(client, name, found, entry, wanted)))
             notes += [f"kept: schedule of {name}, {each}" for each in kept_schedules(found, entry)]
-        notes += _gone(client, {known for known, _ in deployed if known})
-    changes = [change for change in [*first, *(change for _, change in deployed)] if change]
+        known = [found for found, _ in deployed if found]
+        others = list(_others(client, {each.id for each in known}))
+        notes += [_kept(client, each) for each in others]
+        used = {pool, *(each.work_pool_name for each in others)}
+        unused = sorted({each.work_pool_name for each in known if each.work_pool_name} - used)
+        last = [plan_unused(client, each) for each in unused]
+    changes = [change for change in [*first, *(change for _, change in deployed), *last] if change]
     return Plan(changes, sum(change is None for _, change in deployed), notes)
 
 
@@ -212,8 +217,8 @@ def _with_pool(fields: dict[str, Any], wanted: Mapping[str, Any], deployment: De
     return fields | {"work_pool_name": pool} | queue  # a pool alone would reset the queue
 
 
-def _gone(client: SyncPrefectClient, known: set[UUID]) -> Iterator[str]:
-    """Yield a note on each deployment of gristmill that is not of this project."""
+def _others(client: SyncPrefectClient, known: set[UUID]) -> Iterator[DeploymentResponse]:
+    """Yield the deployments of gristmill that are not of this project."""
     tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
     read, offset = _DEPLOYMENTS_PER_REQUEST, 0
     while read == _DEPLOYMENTS_PER_REQUEST:
@@ -221,11 +226,16 @@ def _gone(client: SyncPrefectClient, known: set[UUID]) -> Iterator[str]:
         read, offset = len(page), offset + len(page)
         for each in page:
             if each.id not in known and is_own(each.entrypoint, each.tags) and each.work_pool_name:
-                name = f"{client.read_flow(each.flow_id).name}/{each.name}"
-                yield (
-                    f"kept: deployment {name}, whose pipeline is not in pipelines.toml. If no other project uses it: "
-                    f"prefect deployment delete {name}"
-                )
+                yield each
+
+
+def _kept(client: SyncPrefectClient, deployment: DeploymentResponse) -> str:
+    """Return a note on a deployment that is not of this project."""
+    name = f"{client.read_flow(deployment.flow_id).name}/{deployment.name}"
+    return (
+        f"kept: deployment {name}, whose pipeline is not in pipelines.toml. If no other project uses it: "
+        f"prefect deployment delete {name}"
+    )
 
 
 @contextmanager
@@ -234,11 +244,11 @@ def _rejections(change: Change) -> Iterator[None]:
     try:
         yield
     except ObjectAlreadyExists as error:  # the client's name for every conflict
-        raise WorkError(f"{change.text.lstrip('+~ ')}: the server refuses it. {_detail(error.http_exc)}") from None
+        raise WorkError(f"{change.text.lstrip('+~- ')}: the server refuses it. {_detail(error.http_exc)}") from None
     except HTTPStatusError as error:
         if error.response.status_code not in (codes.CONFLICT, codes.UNPROCESSABLE_ENTITY):
             raise
-        raise WorkError(f"{change.text.lstrip('+~ ')}: the server refuses it. {_detail(error)}") from None
+        raise WorkError(f"{change.text.lstrip('+~- ')}: the server refuses it. {_detail(error)}") from None
 
 
 def _detail(error: Any) -> str:

@@ -4,7 +4,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from httpx import codes
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import PrefectHTTPStatusError
 
 from gristmill.util.urls import is_secret_name, redact
 
@@ -14,12 +17,23 @@ _MAX_VALUE_LENGTH = 60  # characters
 class Change(NamedTuple):
     """Something to create or change on the server, or a part of a change of a deployment."""
 
-    text: str  # a whole change begins with + or ~
+    text: str  # a whole change begins with +, ~ or -
     details: Sequence[str]
     apply: Callable[[SyncPrefectClient], object]
 
     def __str__(self) -> str:
         return "\n".join([self.text, *(f"    {line}" for line in self.details)])
+
+
+def create_automation(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+    """Create an automation; of those that two deploys create at the same moment, the one with the lowest id is kept."""
+    client.create_automation(wanted)
+    for each in sorted(client.read_automations_by_name(wanted.name), key=lambda one: one.id)[1:]:
+        try:
+            client.delete_automation(each.id)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != codes.NOT_FOUND:  # the other deploy has deleted it
+                raise
 
 
 def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:

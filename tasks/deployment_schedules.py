@@ -17,7 +17,7 @@ from prefect.events import DeploymentEventTrigger
 
 from gristmill.config.deployments import SCHEDULE_SLUG, trigger_name
 from tasks.deployed_runs import name_scheduled_runs
-from tasks.deployment_changes import Change
+from tasks.deployment_changes import Change, create_automation
 
 
 def new_schedules(entry: Mapping[str, Any]) -> list[DeploymentScheduleCreate]:
@@ -29,7 +29,7 @@ def create_trigger(client: SyncPrefectClient, deployment: UUID, trigger: Mapping
     """Create the automation of a trigger in `prefect.yaml`; Prefect deletes it with its deployment."""
     created = DeploymentEventTrigger.model_validate(trigger)
     created.set_deployment_id(deployment)
-    client.create_automation(created.as_automation())
+    create_automation(client, created.as_automation())
 
 
 def plan_schedule(deployment: DeploymentResponse, entry: Mapping[str, Any]) -> Change | None:

@@ -71,6 +71,28 @@ def test_what_somebody_made_of_it_is_kept_and_the_rest_renewed(client: SyncPrefe
     assert kept.description == "The work pool kept has had no worker for 10 minutes. Its runs wait for one."
 
 
+def test_actions_that_somebody_has_added_are_kept_and_the_own_one_is_renewed(client: SyncPrefectClient) -> None:
+    end_silent_runs(client)
+    (made,) = client.read_automations_by_name("gristmill: silent runs")
+    (own,) = made.actions
+    values = made.model_dump(mode="json", exclude={"id", "owner_resource"})
+    changed = [{"type": "cancel-flow-run"}, own.model_dump(mode="json") | {"message": "old"}]
+    client.update_automation(made.id, AutomationCore.model_validate(values | {"actions": changed}))
+    end_silent_runs(client)
+    (kept,) = client.read_automations_by_name("gristmill: silent runs")
+    assert kept.actions == [own, CancelFlowRun()]
+    client.update_automation(made.id, AutomationCore.model_validate(values))
+
+
+def test_of_two_deploys_at_once_one_automation_remains(client: SyncPrefectClient) -> None:
+    first, second = (plan_late_runs(client, "twice") for _ in range(2))
+    assert first
+    assert second
+    first.apply(client)
+    second.apply(client)
+    assert len(client.read_automations_by_name("gristmill: late runs in twice")) == 1
+
+
 def test_a_block_is_told(client: SyncPrefectClient) -> None:
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 

@@ -97,6 +97,12 @@ def test_a_project_is_created_once_and_later_only_what_differs_is_changed(
     assert client.read_automations_by_name(trigger_name(NAME)) == []
     assert coming(client, made) == {f"retrain {NAME}"}
 
+    moved = planned(project, 'interval = "6 hours"', deploy.replace('"diff"', '"other"'))
+    assert str(moved.changes[-1]) == "- automation gristmill: late runs in diff"
+    moved.apply()
+    assert client.read_automations_by_name("gristmill: late runs in diff") == []
+    assert len(client.read_automations_by_name("gristmill: late runs in other")) == 1
+
 
 def test_the_form_of_a_run_offers_pipelines_and_stages_and_the_server_refuses_others(
     project: Path, client: SyncPrefectClient
