@@ -17,6 +17,7 @@ from gristmill.training import saved_network, tree_process, trees
 from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.tree_network import paths_of, tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
+from tasks.time_limit import TimeIsUp, time_limit
 
 ROWS, WIDTH = 600, 5
 SMALL = TreeSettings(rounds=30, learning_rate=0.2, leaves=12, depth=5, min_rows=5)
@@ -222,6 +223,17 @@ def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.Mon
         for name, values in vars(fit_trees([given])[0]).items():
             assert np.array_equal(values, expected[name]), name
     trees._process.end()
+
+
+def test_a_fit_that_was_stopped_leaves_no_answer_to_the_next_one() -> None:
+    given = TreeFit(*rows(), SMALL)
+    (expected,) = fit_trees([given])
+    with pytest.raises(TimeIsUp), time_limit(0.1):
+        fit_trees([dataclasses.replace(given, settings=dataclasses.replace(SMALL, rounds=100_000))])
+
+    (again,) = fit_trees([given])
+
+    assert np.array_equal(again.values, expected.values)
 
 
 def test_arrays_are_read_as_they_were_written(fitted: tuple[TreeFit, Trees], tmp_path: Path) -> None:
