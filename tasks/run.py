@@ -37,8 +37,7 @@ from tasks.report_link import link_report
 logger = logging.getLogger(__name__)
 
 _MAX_RUNS_TIMED = 20  # records to read the seconds of stages from
-_STARTS_PER_END = 3.0  # selection, evaluation and export of small data, relative to the start of a run
-_MIN_SHARE, _MIN_SECONDS = 0.2, 15.0  # of the budget for them, after a fast start
+_SHARE, _MAX_SHARE = 0.2, 15.0  # of the budget, and seconds, to keep in addition to the time of a start
 _REPORT = 1.1  # the report and the end of the process add a tenth
 
 References = Mapping[str, Reference]  # artifacts by the label of their stage
@@ -90,12 +89,13 @@ class Run:
 
     @cached_property
     def _seconds_after_fits(self) -> float:
-        """Seconds for the stages after the candidates and for the report, as far as they can be predicted."""
-        after = ("select", "evaluate", "refit", "export")
-        known = [self.last_seconds[label] for label in after if label in self.last_seconds]
-        budget = self.budget or 0
-        guess = max(_STARTS_PER_END * (self.started - self.requested), min(_MIN_SHARE * budget, _MIN_SECONDS))
-        return _REPORT * sum(known) if known else guess
+        """Seconds to keep for the stages after the candidates and for the report.
+
+        The last run may have had fewer candidates to evaluate, so it can only raise the estimate.
+        """
+        last = sum(self.last_seconds.get(label, 0.0) for label in ("select", "evaluate", "refit", "export"))
+        start = self.started - self.requested  # export loads the libraries once more
+        return max(_REPORT * last, start + min(_SHARE * (self.budget or 0), _MAX_SHARE))
 
     @property
     def store(self) -> Store:
