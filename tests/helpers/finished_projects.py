@@ -1,4 +1,4 @@
-"""One finished project per domain: run once by the real command, kept under `.pytest_cache/projects`, copied by tests.
+"""One finished project per domain: run once by the command, kept under `.pytest_cache/projects`, copied by tests.
 
 A kept project lies in a folder named by the digest of all that its artifacts depend on: `gristmill`, `flows`, `tasks`,
 the source of the tests that write it, and the installed packages. Two sessions that start at once build it once.
@@ -68,6 +68,15 @@ model = { kind = "lstm", dimensions = 4, recurrent = [8], bidirectional = true }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
 evaluate = { order = 3, temperatures = [0.8], sample = 5, prompt = "the cat" }
 """
+
+RUN = """
+from contextlib import nullcontext
+from gristmill.cli.app import main
+from gristmill.export import bundle
+bundle.fresh_process = lambda: nullcontext(bundle.reproduce)
+main()
+"""
+"""The command, which reloads its models in the same process: another one would load TensorFlow too."""
 
 KINDS = {
     "dull": ["dreadful", "boring", "clumsy", "stale"],
@@ -151,7 +160,7 @@ def _build(domain: str, project: Path, api: str) -> None:
     write, pipelines = DOMAINS[domain]
     write(project)
     done = subprocess.run(
-        [sys.executable, "-m", "gristmill", "--quiet", "run", *pipelines],
+        [sys.executable, "-P", "-c", RUN, "--quiet", "run", *pipelines],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": api},
         capture_output=True,

@@ -23,6 +23,8 @@ from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 from helpers.small_writers import EVALUATE, LENGTH, write_prepared
 
+pytest_plugins = ["helpers.end_to_end"]
+
 PACKAGE = "gristmill.domains.generation.models"
 KINDS = [kind for kind in kinds(PACKAGE) if hasattr(settings_of(kind, PACKAGE), "build")]
 COUNTS = [kind for kind in kinds(PACKAGE) if kind not in KINDS]
@@ -89,9 +91,9 @@ def test_an_exported_network_gives_the_same_logits(kind: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "bigram")) for kind in COUNTS])
-def test_counts_are_fitted_and_exported_as_networks_are(kind: str, tmp_path: Path) -> None:
+def test_counts_are_fitted_and_exported_as_networks_are(kind: str, tmp_path: Path, parity_here: None) -> None:
     """The served probabilities of the next token are the ones that evaluate scored."""
-    model: Any = settings_of(kind, PACKAGE).model_validate({"kind": kind})
+    model: Any = settings_of(kind, PACKAGE).model_validate({"kind": kind} | ({"order": 3} if kind == "ngram" else {}))
     folders = {stage: tmp_path / stage for stage in ("preprocess", "train", "evaluate", "export")}
     for folder in folders.values():
         folder.mkdir()
