@@ -54,7 +54,7 @@ def code(tmp_path: Path) -> Path:
     """A copy of the three packages, to be edited."""
     folder = tmp_path / "code"
     for package in ("gristmill", "flows", "tasks"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package)
     return folder
 
 
