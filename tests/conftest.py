@@ -73,7 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the scoreboard where it is asked for."""
+    """Keep the scoreboard where it is asked for; collect no garbage while tests are collected, for they stay."""
+    gc.disable()
     # Prefect closes all logging handlers when it is imported, and the one of absl, which TensorFlow brings, then closes
     # its stream unless that is the process's own. Created here, it would otherwise hold the one that pytest captures.
     absl.logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
@@ -92,6 +93,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Prepare the process for the tests that were selected."""
+    gc.freeze()
+    gc.enable()
     if any("prefect_api" in getattr(item, "fixturenames", ()) for item in session.items):
         import prefect.main  # noqa: F401  # replaces the root logger's handlers: not while a test captures logs
 
