@@ -28,7 +28,7 @@ SWEPT = f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0, 10.0]\n"
 LONG = '{ kind = "dense", units = [4] }'
 CUT = f"""{SMALL}
 [pipelines.small.train]
-epochs = 150
+epochs = 60
 batch_size = 4
 
 [pipelines.small.sweep]
@@ -220,7 +220,7 @@ def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_agai
     assert len(records(project)) == len(before) + 2
     assert all(set(paths) <= set(published(store, name)) for name, paths in finished.items())
     assert not list(store.glob("scratch/*"))
-    wait_until(lambda: f"resuming after epoch {reached} of 150" in page(prefect_api), "Prefect's page to tell of it")
+    wait_until(lambda: f"resuming after epoch {reached} of 60" in page(prefect_api), "Prefect's page to tell of it")
 
 
 def page(api: str) -> str:
