@@ -1,14 +1,15 @@
 """A source whose level shifts: alarm, message, recovery, rollback and hold, with a real Prefect server and worker."""
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from helpers.site import Site, site_started
+from helpers.support import Command
 from helpers.webhook import TABLE, webhook_started
 
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.slow
 
 PIPELINE = f"""{TABLE}
@@ -58,23 +59,27 @@ def retrain(site: Site) -> str:
     return site.verdicts("visits")[-1][0]
 
 
-def predicted(site: Site) -> float:
+def predicted(command: Command) -> float:
     """Return the mean of the forecast that is served and logged."""
-    lines = site.gristmill("predict", "visits").splitlines()
+    lines = command("predict", "visits").out.splitlines()
     at = lines[0].split(",").index("visits")
     return float(np.mean([float(line.split(",")[at]) for line in lines[1:]]))
 
 
-def live_error(site: Site, version: str) -> float:
+def live_error(command: Command, version: str) -> float:
     """Return the error of the logged predictions of a version."""
-    groups = json.loads(site.gristmill("monitor", "visits", "--json"))["groups"]
+    groups = command("monitor", "visits", "--json").json["groups"]
     return float(next(group["mae"] for group in groups if (group["by"], group["group"]) == ("version", version)))
 
 
 @pytest.mark.fault(30)
-def test_a_shift_is_reported_and_recovered_from_and_a_rollback_is_kept(site: Site) -> None:
+def test_a_shift_is_reported_and_recovered_from_and_a_rollback_is_kept(
+    site: Site, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPS_URL", site.webhook.url)
+    monkeypatch.chdir(site.project)  # of the commands that are run in this process
     assert retrain(site) == "promoted"
-    assert abs(predicted(site) - 100) < 40
+    assert abs(predicted(command) - 100) < 40
 
     # The level shifts: too few days for an ordinary judgement, but the alarm lets a simple forecaster take over.
     write_days(site, NORMAL + ARRIVAL)
@@ -83,7 +88,7 @@ def test_a_shift_is_reported_and_recovered_from_and_a_rollback_is_kept(site: Sit
         arrivals += 1
         assert arrivals <= 2, site.log("visits")
         write_days(site, NORMAL + arrivals * ARRIVAL)
-    assert abs(predicted(site) - 100 - SHIFT) < 40
+    assert abs(predicted(command) - 100 - SHIFT) < 40
     assert any(line.startswith("recovery ") for line in site.log("visits"))
     told = ["visits: version 1 promoted", "visits: drift", "visits: version 2 promoted"]
     site.wait(lambda: len(site.webhook.subjects) >= len(told), "the messages")
@@ -92,13 +97,13 @@ def test_a_shift_is_reported_and_recovered_from_and_a_rollback_is_kept(site: Sit
     # The predictions of both versions are scored when their days have come.
     write_days(site, NORMAL + (arrivals + 1) * ARRIVAL)
     retrain(site)
-    assert live_error(site, "v1") > 0.8 * SHIFT
-    assert live_error(site, "v2") < 0.2 * SHIFT
+    assert live_error(command, "v1") > 0.8 * SHIFT
+    assert live_error(command, "v2") < 0.2 * SHIFT
 
     # Somebody goes back and holds: the next retraining does not replace what was chosen by hand.
     site.gristmill("rollback", "visits")
-    assert abs(predicted(site) - 100) < SHIFT / 2
+    assert abs(predicted(command) - 100) < SHIFT / 2
     site.gristmill("promote", "visits", "1", "--hold")
     write_days(site, NORMAL + (arrivals + 4) * ARRIVAL)
     assert retrain(site) == "waiting"
-    assert abs(predicted(site) - 100) < SHIFT / 2
+    assert abs(predicted(command) - 100) < SHIFT / 2
