@@ -1,6 +1,5 @@
-"""The command `check`: whether a pipeline's network learns, and its ML Test Score."""
+"""The command `check`: whether a pipeline's network learns, and trains reproducibly."""
 
-import itertools
 import logging
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,11 @@ from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
-    from gristmill.checks.evidence import Evidence
-    from gristmill.checks.ml_test_score import ScoredTest
     from gristmill.checks.overfit_check import TrainStage
 
 
 def check(name: Name, as_json: Json = False) -> None:
-    """Check that a pipeline's network learns and trains reproducibly, and show its ML Test Score.
+    """Check that a pipeline's network learns and trains reproducibly.
 
     It trains for a few seconds on the preprocessed data of the last run, and saves nothing. The exit status is 1 if the
     network cannot overfit a few examples, or if a second training gives a different result.
@@ -34,24 +31,16 @@ def check(name: Name, as_json: Json = False) -> None:
         stage = _train_stage(project, project.catalogue.pipeline(name))
         import_keras()
     logging.getLogger("gristmill.training.fit").setLevel(logging.WARNING)  # its messages are about trainings to keep
-    from gristmill.checks import evidence, ml_test_score, overfit_check
+    from gristmill.checks import overfit_check
 
     with progress_bar.working():
         progress.report_work("check")
         checks = list(overfit_check.checks(stage))
-        gathered = evidence.gather(project.catalogue, name, checks)
-    tests = ml_test_score.run_tests(gathered)
-    points = ml_test_score.points(tests)
     if as_json:
-        shown = [
-            {"section": test.section, "number": test.number, "title": test.title, **vars(test.result)} for test in tests
-        ]
-        document = {"pipeline": name, "checks": [vars(one) for one in checks], "tests": shown, "points": points}
-        output.show_json(document | {"score": min(points.values())})
+        output.show_json({"pipeline": name, "checks": [vars(one) for one in checks]})
     else:
-        for check_ in checks:
-            _show(check_.verdict, check_.name, check_.measured)
-        _show_tests(gathered, tests, points)
+        for one in checks:
+            typer.echo(f"{one.verdict:14}  {one.name}\n{'':16}{one.measured}")
     raise typer.Exit(1 if any(one.required and one.verdict == "failed" for one in checks) else 0)
 
 
@@ -76,31 +65,3 @@ def _train_stage(project: Project, pipeline: Pipeline) -> "TrainStage":
     return TrainStage(
         pipeline.domain, dict(stage.settings), folders, tuple(file for found in located for file in found.files)
     )
-
-
-def _show_tests(evidence: "Evidence", tests: "list[ScoredTest]", points: dict[str, int]) -> None:
-    """Print the 28 tests by section, how many pass, and how the paper describes the score."""
-    from gristmill.checks import ml_test_score
-
-    typer.echo("\nML Test Score (Breck et al. 2017) of this pipeline")
-    if evidence.last_run and not evidence.last_run.fresh:
-        typer.echo(
-            f"Its last run, {evidence.last_run.record.id}, is not up to date: gristmill plan {evidence.pipeline.name} "
-            "says why."
-        )
-    for section, found in itertools.groupby(tests, lambda test: test.section):
-        typer.echo(f"\n{section}")
-        for test in found:
-            _show(test.result.verdict, f"{test.number} {test.title}", test.result.details)
-    by_hand = sum(test.result.verdict == "by hand" for test in tests)
-    score = min(points.values())
-    sections = ", ".join(f"{section} {count}" for section, count in points.items())
-    typer.echo(f"\n{sum(points.values())} of {len(tests)} pass automatically, {by_hand} are by hand")
-    typer.echo(
-        f"score {score}, the lowest of {sections}: {ml_test_score.meaning(score)}. "
-        "A test that a person does and documents counts half a point more."
-    )
-
-
-def _show(verdict: str, title: str, details: str) -> None:
-    typer.echo(f"{verdict:14}  {title}\n{'':16}{details}")
