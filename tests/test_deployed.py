@@ -61,7 +61,7 @@ def build(shape, name):
     return keras.Model(window, lags[:, -1:] + change)
 '''
 
-SCHEDULES = {"clock": 'interval = "60 seconds"', "told": "on_event = true", "lost": "on_event = true"}
+SCHEDULES = {"clock": 'interval = "90 seconds"', "told": "on_event = true", "lost": "on_event = true"}
 ROWS = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
 
 
@@ -96,7 +96,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
             ),
             f"wrote {site.project / 'prefect.yaml'}",
             "deployed 3 pipelines; 3 of them are retrained automatically",
-            "clock-retrain every 60 seconds",
+            "clock-retrain every 90 seconds",
             "told-retrain when its data is updated",
             "lost-retrain when its data is updated",
             "start a worker to run them: prefect worker start --pool gristmill",
