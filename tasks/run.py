@@ -78,13 +78,15 @@ class Run:
 
     @cached_property
     def last_seconds(self) -> dict[str, float]:
-        """Seconds that each stage took when one of the last runs made it, by label."""
+        """Seconds that each stage took when one of the last runs made it with equal tables, by label."""
         last = list(itertools.islice(self.runs.newest_first(self.pipeline.name), _MAX_RUNS_TIMED))
+        settings = self.pipeline.values()
         return {
-            label: stage.seconds
+            label: record.stages[label].seconds
             for record in reversed(last)
-            for label, stage in record.stages.items()
-            if not stage.cached
+            for label, stage in self.stages.items()
+            if label in record.stages and not record.stages[label].cached
+            if all(record.settings.get(table) == settings.get(table) for table in stage.tables)
         }
 
     @cached_property

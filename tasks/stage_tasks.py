@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -221,10 +222,19 @@ def _run_of_candidate(run: Run, stages: list[Stage]) -> Run | None:
     """
     if stages[0].candidate in run.left_out:
         return None
-    if stages[0].is_baseline or run.seconds_left > sum(run.last_seconds.get(stage.label, 0.0) for stage in stages):
+    if stages[0].is_baseline or run.seconds_left > _last_seconds(run, stages):
         return run
     cached = replace(run, refresh=None, budget=None)
     return cached if _all_made(cached, stages) else None
+
+
+def _last_seconds(run: Run, stages: list[Stage]) -> float:
+    """Return the seconds that a candidate took the last time, if workers share the blocks of its backtest."""
+    points = Counter(stage.name for stage in stages)
+    return sum(
+        run.last_seconds.get(stage.label, 0.0) / min(run.jobs or points[stage.name], points[stage.name])
+        for stage in stages
+    )
 
 
 def _all_made(run: Run, stages: list[Stage]) -> bool:

@@ -5,12 +5,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SECONDS_BETWEEN_ATTEMPTS = 60  # to stop a block; repeated, because another library's callback may lose the exception
-_SECONDS_TO_RETRY = 0.2  # if a module is being imported, or the exception was lost in a finalizer
+_SECONDS_TO_RETRY = 0.2  # if a module is being imported, a block ends, or the exception was lost in a finalizer
 _SOON = 1e-3  # seconds; a timer of 0 would be none
 
 
@@ -26,38 +26,81 @@ class BudgetEnded(TimeIsUp):
 def time_limit(seconds: float, error: type[TimeIsUp] = TimeIsUp) -> Iterator[None]:
     """Raise an error in the block after some seconds, as soon as Python code runs that does not import a module.
 
-    There is no limit outside the main thread, which is the only one that Python can stop. A limit around this one
-    remains in force.
+    A block that swallows the error, or makes another one of it, raises it at its end. There is no limit outside the
+    main thread, which is the only one that Python can stop. A limit around this one remains in force.
     """
-    around = signal.getitimer(signal.ITIMER_REAL)[0]
-    if seconds == math.inf or 0 < around <= seconds or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    around, before = signal.getitimer(signal.ITIMER_REAL)[0], signal.getsignal(signal.SIGALRM)
+    if seconds == math.inf or 0 < around <= seconds:
+        with _raising_swallowed(before):
+            yield
+        return
+    hook, begun = sys.unraisablehook, time.monotonic()
+    limit = _Limit(error, hook)
+    try:
+        sys.unraisablehook = limit.retry
+        signal.signal(signal.SIGALRM, limit)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, _SOON), _SECONDS_BETWEEN_ATTEMPTS)
+        with _raising_swallowed(limit):
+            yield
+    finally:
+        limit.over, sys.unraisablehook = True, hook
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:  # also after Ctrl-C
+            try:
+                signal.signal(signal.SIGALRM, before)
+            finally:
+                if around:
+                    left = max(around - (time.monotonic() - begun), _SOON)
+                    signal.setitimer(signal.ITIMER_REAL, left, _SECONDS_BETWEEN_ATTEMPTS)
 
-    def stop(_: int, frame: FrameType | None) -> None:
-        if _imports(frame):
+
+class _Limit:
+    """Limit of one block, and the handler of its alarm."""
+
+    def __init__(self, error: type[TimeIsUp], hook: "Callable[[sys.UnraisableHookArgs], object]") -> None:
+        self.error, self._hook = error, hook
+        self.fired = self.over = False
+
+    def __call__(self, _: int, frame: FrameType | None) -> None:
+        if self.over:
+            return
+        if _leaves_block(frame) or _imports(frame):
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
         else:
-            raise error
+            self.fired = True
+            raise self.error
 
-    def retry(lost: "sys.UnraisableHookArgs") -> None:
-        if isinstance(lost.exc_value, error):
+    def retry(self, lost: "sys.UnraisableHookArgs") -> None:
+        """Try again to stop the block if a finalizer has lost the error."""
+        if isinstance(lost.exc_value, self.error):
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
         else:
-            hook(lost)
+            self._hook(lost)
 
-    hook, sys.unraisablehook = sys.unraisablehook, retry
-    before, begun = signal.signal(signal.SIGALRM, stop), time.monotonic()
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, _SOON), _SECONDS_BETWEEN_ATTEMPTS)
+
+@contextmanager
+def _raising_swallowed(limit: object) -> Iterator[None]:
+    """Raise the error of a limit at the end of the block if it was raised before, but did not leave the block."""
     try:
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        sys.unraisablehook = hook
-        if around:
-            left = max(around - (time.monotonic() - begun), _SOON)
-            signal.setitimer(signal.ITIMER_REAL, left, _SECONDS_BETWEEN_ATTEMPTS)
+    except Exception as error:
+        if isinstance(limit, _Limit) and limit.fired:
+            raise limit.error from error
+        raise
+    if isinstance(limit, _Limit) and limit.fired:
+        raise limit.error
+
+
+def _leaves_block(frame: FrameType | None) -> bool:
+    """Return whether a block begins or ends; an error just before its clean-up would skip that."""
+    return frame is not None and frame.f_code.co_filename in _FILES_OF_CONTEXTS
+
+
+_FILES_OF_CONTEXTS = {function.__code__.co_filename for function in (contextmanager, _leaves_block)}
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -99,7 +99,7 @@ class Schedule(Settings):
     min_new: PositiveInt = 1  # minimum number of rows not yet judged; with fewer, no retraining starts
     on_error: bool = False  # one new row is enough if logged predictions are clearly worse than the test error
     max_age: Duration | None = None  # maximum age of the champion; beyond it, one new row starts a retraining
-    budget: Duration | None = None  # time in which a retraining of an auto model fits candidates
+    budget: Duration | None = None  # time for a retraining of an auto model; candidates get what other stages leave
     timeout: Duration | None = None  # time after which a retraining is stopped as failed; the next one resumes it
 
     @model_validator(mode="after")

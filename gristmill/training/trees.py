@@ -149,13 +149,13 @@ class _Process:
             if self._running is None or self._running.poll() is not None:
                 self._running = self._start()
             process = self._running
-            with suppress(BrokenPipeError):  # the process has ended; its status is read below
-                print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
             try:
+                with suppress(BrokenPipeError):  # the process has ended; its status is read below
+                    print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
                 answer = cast(IO[str], process.stdout).readline()
-            except BaseException:  # a time limit: the next request would read the answer to this one
+            except BaseException:  # a time limit: the next request would follow half of this one, or read its answer
                 process.kill()
-                process.wait()
+                process.communicate()
                 raise
             if not answer:
                 errors = cast(IO[str], process.stderr).read()

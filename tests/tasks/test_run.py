@@ -14,6 +14,8 @@ from tasks import stage_tasks
 from tasks.run import Run
 from tasks.time_limit import BudgetEnded
 
+STAGES = {"train theta": ("model", "train"), "select": ("select",), "export": ("export",)}  # and their tables
+
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
@@ -25,19 +27,28 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def run_with(
-    monkeypatch: pytest.MonkeyPatch, *records: dict[str, tuple[float, bool]], budget: float | None = 60.0
+    monkeypatch: pytest.MonkeyPatch,
+    *records: dict[str, tuple[float, bool]],
+    budget: float | None = 60.0,
+    **settings: Any,
 ) -> Run:
-    """Return a run that was requested at 100 and started at 104; the records have seconds and `cached` by stage."""
+    """Return a run that was requested at 100 and started at 104; the records have seconds and `cached` by stage.
+
+    Their settings are the pipeline's, and `settings`.
+    """
     newest = [
         SimpleNamespace(
             stages={
                 label: SimpleNamespace(seconds=seconds, cached=cached) for label, (seconds, cached) in record.items()
-            }
+            },
+            settings={"train": {"epochs": 5}} | settings,
         )
         for record in records
     ]
     monkeypatch.setattr(Run, "runs", SimpleNamespace(newest_first=lambda name: iter(newest)))
-    anything: Any = SimpleNamespace(name="small")
+    stages = {name: SimpleNamespace(tables=tables) for name, tables in STAGES.items()}
+    monkeypatch.setattr(Run, "stages", stages)
+    anything: Any = SimpleNamespace(name="small", values=lambda: {"train": {"epochs": 5}})
     return Run("id", anything, anything, None, budget, 100.0, 104.0)
 
 
@@ -59,6 +70,26 @@ def test_later_runs_know_the_seconds_of_stages_that_were_made(
 
     assert run.last_seconds == {"train theta": 7, "select": 2, "export": 25}
     assert run.seconds_left == pytest.approx(60 - 10 - 1.1 * 27)
+
+
+def test_records_of_other_settings_and_stages_that_the_pipeline_no_longer_has_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, now: Callable[[float], None]
+) -> None:
+    now(110)
+    record = {"train theta": (500.0, False), "refit": (500.0, False), "export": (25.0, False)}
+    run = run_with(monkeypatch, record, train={"epochs": 500})
+
+    assert run.last_seconds == {"export": 25}
+    assert run.seconds_left == pytest.approx(60 - 10 - 1.1 * 25)
+
+
+@pytest.mark.parametrize(("jobs", "seconds"), [(1, 34), (2, 19), (8, 14), (None, 14)])
+def test_workers_share_the_blocks_of_a_candidate(jobs: int | None, seconds: float) -> None:
+    labels = ["train", "backtest 1", "backtest 2", "backtest 3"]
+    stages: Any = [SimpleNamespace(name=label.split()[0], label=label) for label in labels]
+    run: Any = SimpleNamespace(jobs=jobs, last_seconds=dict(zip(labels, [4.0, 9.0, 10.0, 11.0], strict=True)))
+
+    assert stage_tasks._last_seconds(run, stages) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """Limit to the time of a block."""
 
+import math
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gristmill.errors import RequestError
 from tasks import time_limit as module
 from tasks.time_limit import TimeIsUp, time_limit
 
@@ -29,6 +33,76 @@ def test_a_block_ends_after_its_time_even_if_it_swallows_the_first_exception(mon
     assert reached == ["after the first"]
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("becomes", [None, RequestError("of the user's code")])
+def test_a_swallowed_exception_is_raised_at_the_end_of_the_block(becomes: RequestError | None, around: bool) -> None:
+    """It is that of a limit around the block, too, so that the block's result is not used."""
+    before, reached = signal.getsignal(signal.SIGALRM), []
+
+    def work() -> None:
+        with time_limit(math.inf) if around else nullcontext():
+            with suppress(BaseException):
+                time.sleep(30)
+            if becomes:
+                raise becomes
+        reached.append("after the inner block")
+
+    with pytest.raises(TimeIsUp) as raised, time_limit(0.01):
+        work()
+
+    assert raised.value.__cause__ is becomes
+    assert bool(reached) == (not around and becomes is None)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_an_alarm_does_not_interrupt_the_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, hook, set_timer = signal.getsignal(signal.SIGALRM), sys.unraisablehook, signal.setitimer
+
+    def alarm(which: int, *seconds: float) -> None:
+        set_timer(which, *seconds)
+        if seconds == (0,):
+            signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(signal, "setitimer", alarm)
+    with time_limit(30):
+        pass
+
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert sys.unraisablehook is hook
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_ctrl_c_in_the_clean_up_leaves_no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, hook, set_timer = signal.getsignal(signal.SIGALRM), sys.unraisablehook, signal.setitimer
+
+    def interrupted(which: int, *seconds: float) -> None:
+        set_timer(which, *seconds)
+        if seconds == (0,):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(signal, "setitimer", interrupted)
+    with pytest.raises(KeyboardInterrupt), time_limit(30):
+        pass
+
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert sys.unraisablehook is hook
+
+
+def test_an_alarm_between_the_block_and_its_clean_up_waits() -> None:
+    frames = []
+
+    @contextmanager
+    def other() -> Iterator[None]:
+        frames.append(sys._getframe(1))  # of `__enter__`
+        yield
+
+    with time_limit(30):
+        with other():
+            handler: Any = signal.getsignal(signal.SIGALRM)
+        handler(signal.SIGALRM, *frames)
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
 
 
 def test_a_block_that_is_fast_enough_leaves_no_alarm() -> None:

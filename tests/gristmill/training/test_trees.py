@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -234,6 +235,26 @@ def test_a_fit_that_was_stopped_leaves_no_answer_to_the_next_one() -> None:
     (again,) = fit_trees([given])
 
     assert np.array_equal(again.values, expected.values)
+
+
+def test_a_stop_within_a_request_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    def write(_: str) -> None:
+        raise TimeIsUp
+
+    process: Any = SimpleNamespace(
+        poll=lambda: None,
+        stdin=SimpleNamespace(write=write),
+        kill=lambda: ended.append("killed"),
+        communicate=lambda: ended.append("closed"),
+    )
+    fitting = trees._Process()
+    monkeypatch.setattr(fitting, "_running", process)
+    with pytest.raises(TimeIsUp):
+        fitting.run([])
+
+    assert ended == ["killed", "closed"]
 
 
 def test_arrays_are_read_as_they_were_written(fitted: tuple[TreeFit, Trees], tmp_path: Path) -> None:
