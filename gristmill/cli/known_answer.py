@@ -25,15 +25,18 @@ def print_known_answer(path: str) -> bool:
     try:
         sys.stdout.write(answer)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of the output has exited, such as `head`
-        os._exit(1)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # the reader of the output has exited, such as `head`
+            sys.stderr.write(f"error: {error}\n")
+            sys.stderr.flush()
+        os._exit(1)  # without another attempt to write
     return True
 
 
 def answer_file() -> str | None:
     """Return the file for the answer to this process's command; None if it is not one that only reads."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    if command not in _COMMANDS and _COMPLETION not in os.environ:
+    if (command not in _COMMANDS and _COMPLETION not in os.environ) or None in (sys.stdout, sys.stderr):
         return None
     try:
         folder = os.getcwd()
@@ -81,12 +84,12 @@ def _read(path: str) -> str | None:
     if seal != digest_of(content):
         return None
     looked_at, _, answer = content.partition("\n\n")
-    used = []
+    store, used = os.path.dirname(os.path.dirname(path)), []
     for line in looked_at.split("\n"):
         stat, _, name = line.partition("\t")
         if stat != stat_of(name):
             return None
-        if name.endswith(_MANIFEST):
+        if name.endswith(_MANIFEST) and name.startswith(store):
             used.append(name.removesuffix(_MANIFEST))
     try:
         for folder in used:  # as `Store.note_use` does, so that `gc` keeps the artifact during a run

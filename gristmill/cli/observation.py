@@ -17,7 +17,7 @@ from gristmill.util.audit_events import DEPENDS_ON_MORE, LOOKED_AT
 from gristmill.util.files import write_atomically
 from gristmill.util.process_start import STARTED_NS
 
-_LISTED = ("os.listdir", "os.scandir", LOOKED_AT)
+_LISTED = ("os.listdir", "os.scandir", "pathlib.Path.glob", "pathlib.Path.rglob", LOOKED_AT)
 _UNREPEATABLE = ("os.fork", "os.posix_spawn", "socket.connect", "sqlite3.connect", "subprocess.Popen", DEPENDS_ON_MORE)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _LIBRARIES_OF_SYSTEM = "/etc/ld.so.cache"  # changes when one of them is installed; Linux

@@ -22,13 +22,14 @@ from urllib.parse import unquote
 from gristmill import keys
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import URL_SCHEMES
-from gristmill.util.audit_events import looked_at
+from gristmill.util.audit_events import depends_on_more, looked_at
 from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
 LATEST = "latest.json"  # in the folder of a URL with `refresh`: what is known of its last content
 
 _PACKAGE = "package://"
+_NAME_AFTER_MAGIC = re.compile(r"[*?\[].*/[^*?\[]+(/|$)")  # as in "*/series.csv"
 _MAX_NAME_LENGTH = 100  # of a file's name that is taken from a URL
 _DEFAULT_NAME = "file"  # for a URL without a name
 
@@ -154,8 +155,10 @@ def _files_at(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
         if (folder / name).is_dir():
             return sorted(_files_below(folder / name, suffixes))
         if glob.has_magic(name):
+            if _NAME_AFTER_MAGIC.search(name):
+                depends_on_more()  # folders without that name, which `glob` does not report
             matches = glob.glob(name, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
-            return sorted(path for match in matches if (path := folder / match).is_file())
+            return sorted(path for match in matches if _is_file(path := folder / match))
     return []
 
 
@@ -163,8 +166,13 @@ def _files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     for inner, folders, names in os.walk(folder, onerror=_stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and name.lower().endswith(suffixes) and Path(inner, name).is_file():
+            if not name.startswith(".") and name.lower().endswith(suffixes) and _is_file(Path(inner, name)):
                 yield Path(inner, name)
+
+
+def _is_file(path: Path) -> bool:
+    looked_at(path)  # it may be a link whose target appears later
+    return path.is_file()
 
 
 def _stop(error: OSError) -> None:

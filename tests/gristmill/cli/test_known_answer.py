@@ -1,5 +1,6 @@
 """Known answers: the same as the normal path's after any edit, or none."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +114,40 @@ def test_a_known_answer_is_that_of_the_normal_path_after_random_edits(
     assert repeated > 0
 
 
+def test_what_a_source_does_not_read_yet_is_noticed_when_it_appears(
+    finished: Path, known: Answer, normal: Answer
+) -> None:
+    file, series = finished / "pipelines.toml", finished / "series.csv"
+    file.write_text(file.read_text().replace('path = "series.csv"', 'path = "series"'))
+    folder = finished / "series"
+    folder.mkdir()
+    shutil.copy(series, folder / "first.csv")
+    (folder / "second.csv").symlink_to(finished / "later.csv")
+    expected = normal("plan", "small")
+    assert known("plan", "small") == expected
+
+    shutil.copy(series, finished / "later.csv")
+    assert known("plan", "small") is None
+
+    normal("plan", "small")
+    (finished / "schemas").mkdir()
+    (finished / "schemas/typo.toml").write_text("")
+    assert known("plan", "small") is None
+
+
+def test_the_answer_of_a_pattern_with_a_name_after_a_wildcard_is_not_kept(
+    finished: Path, words: Callable[..., str], normal: Answer
+) -> None:
+    file = finished / "pipelines.toml"
+    file.write_text(file.read_text().replace('path = "series.csv"', 'path = "s*/series.csv"'))
+    (finished / "station").mkdir()
+    shutil.copy(finished / "series.csv", finished / "station")
+
+    normal("plan", "small")
+
+    assert not Path(words("plan", "small")).exists()
+
+
 def test_another_environment_folder_or_terminal_has_another_answer(
     finished: Path, words: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +185,20 @@ def test_an_answer_that_depends_on_the_time_or_on_a_process_is_not_kept(
     normal("ls")
 
     assert not Path(words("ls")).exists()
+
+
+@pytest.mark.slow
+def test_closed_and_full_outputs_are_as_on_the_normal_path(finished: Path, gristmill: Callable[..., Any]) -> None:
+    command = f"{sys.executable} -m gristmill ls"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    time.sleep(2.1)  # younger files may change without a trace
+
+    def shell(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(line, shell=True, env=environment, capture_output=True, text=True, check=False)  # noqa: S602
+
+    assert shell(command).returncode == 0
+    assert shell(f"{command} 2>&-").returncode == 0
+    assert shell(f"{command} > /dev/full").stderr.startswith("error: [Errno 28]")
 
 
 @pytest.mark.slow
