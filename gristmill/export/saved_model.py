@@ -11,7 +11,7 @@ from typing import Any
 
 Endpoint = tuple[Callable[..., Any], Sequence[Any]]  # a function of tensors, and the specs of its arguments
 
-_GIVEN_NAME = "_user_specified_name"
+_GIVEN_NAME, _GRADIENT = "_user_specified_name", "_gradient_op_type"
 _TABLE = b"key_value_init"
 
 
@@ -28,7 +28,8 @@ def write(folder: Path, endpoints: Mapping[str, Endpoint], resources: Iterable[A
         for name, (function, specs) in endpoints.items()
     }
     with translate_tf_disk_errors(folder):
-        tf.saved_model.save(model, str(folder), signatures=signatures)
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody trains what is exported
+        tf.saved_model.save(model, str(folder), signatures=signatures, options=options)
     (folder / "fingerprint.pb").unlink()
     _number_functions(folder / "saved_model.pb")
 
@@ -43,12 +44,14 @@ def input_specs(network: Any) -> list[Any]:
 
 
 def _parts(resource: Any) -> Iterator[Any]:
-    """Yield the variables and tables of a network, or a table itself."""
+    """Yield the variables of Keras and of TensorFlow, and the tables, of a network; or a table itself."""
     import tensorflow as tf
 
-    yield from (variable.value for variable in getattr(resource, "variables", ()))
+    known = [variable.value for variable in getattr(resource, "variables", ())]
+    yield from known
     for each in tf.train.TrackableView(resource).descendants():
-        if isinstance(each, tf.saved_model.experimental.TrackableResource):
+        is_new = isinstance(each, tf.Variable) and not any(each is one for one in known)
+        if is_new or isinstance(each, tf.saved_model.experimental.TrackableResource):
             yield each
 
 
@@ -68,6 +71,7 @@ def _number_functions(path: Path) -> None:
     nodes = [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
     _number_tables([node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"])
     for node in nodes:
+        node.attr.pop(_GRADIENT, None)
         for value in node.attr.values():
             for called in [value.func] if value.HasField("func") else value.list.func:
                 called.name = names[called.name]

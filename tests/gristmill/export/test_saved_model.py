@@ -30,3 +30,30 @@ def test_equal_networks_with_tables_and_loops_make_equal_files(tmp_path: Path) -
     assert contents[0] == contents[1]
     loaded = tf.saved_model.load(tmp_path / "second").signatures["serving_default"]
     assert loaded(words=WORDS)["output_0"].numpy() == pytest.approx(network(WORDS).numpy(), abs=1e-6)
+
+
+class Scaled(keras.layers.Layer):
+    """A layer with a variable of TensorFlow instead of Keras."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = tf.Variable(2.0, trainable=False)
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        return values * self.scale
+
+
+def test_activations_with_gradients_of_their_own_and_plain_variables_are_written(tmp_path: Path) -> None:
+    contents = []
+    for name in ("first", "second"):
+        keras.utils.set_random_seed(1)
+        keras.backend.clear_session()
+        layers = [keras.layers.Dense(4, activation="silu"), Scaled()]
+        network = keras.Sequential([keras.Input((8,), name="numbers"), *layers])
+        saved_model.write(tmp_path / name, {"serving_default": (network, saved_model.input_specs(network))}, [network])
+        contents.append((tmp_path / name / "saved_model.pb").read_bytes())
+
+    assert contents[0] == contents[1]
+    loaded = tf.saved_model.load(tmp_path / "first").signatures["serving_default"]
+    given = tf.ones((3, 8))
+    assert loaded(numbers=given)["output_0"].numpy() == pytest.approx(network(given).numpy(), abs=1e-6)
