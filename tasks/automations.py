@@ -108,11 +108,16 @@ def _plan(
 
 
 def _actions(wanted: ActionTypes, found: Sequence[Any]) -> list[Any]:
-    """Return the actions of an automation that exists: the first one of our kind is renewed, and others are kept."""
+    """Return the actions of an automation that exists: ours is renewed, and others are kept."""
     if isinstance(wanted, DoNothing):
         return [*found]
-    own = next((each for each in found if type(each) is type(wanted)), None)
+    own = next((each for each in found if _identity(each) == _identity(wanted)), None)
     return [wanted, *(each for each in found if each is not own and not isinstance(each, DoNothing))]
+
+
+def _identity(action: Any) -> tuple[type, str | None]:
+    """Return what stays the same of an action of ours: its kind, and the subject of a message."""
+    return type(action), getattr(action, "subject", None)
 
 
 def _values(automation: Automation | AutomationCore) -> dict[str, Any]:
