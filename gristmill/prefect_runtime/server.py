@@ -176,7 +176,7 @@ def _find_problem(url: str) -> str:
     """Return why there is no working Prefect API at `url`; empty if there is one."""
     import httpx
 
-    encrypted = url.startswith("https")  # loading certificates takes longer than the request
+    encrypted = url.lower().startswith("https")  # loading certificates takes longer than the request
     try:
         httpx.get(f"{url}/health", timeout=10, verify=encrypted).raise_for_status().json()
     except httpx.HTTPError as error:
