@@ -533,7 +533,7 @@ def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(pro
 
 
 @pytest.mark.slow
-def test_a_damaged_champion_is_followed_by_a_new_one(project: Path, retrain: Retrain) -> None:
+def test_a_damaged_champion_is_exported_again_and_serves(project: Path, retrain: Retrain) -> None:
     retrain(300, "preprocess.history=1")
     second = retrain(330)
     assert told(second)[0] == "promoted"
@@ -544,8 +544,8 @@ def test_a_damaged_champion_is_followed_by_a_new_one(project: Path, retrain: Ret
     again = Project.open(project).retrain("small")
 
     assert again.retraining is not None
-    assert (again.retraining.champion, told(again)[0], again.retraining.version) == (1, "promoted", 3)
+    assert (again.retraining.champion, told(again)[0], again.retraining.version) == (1, "promoted", 2)
     champion = registry(project).champion("small", verified=True)
     assert champion is not None
-    assert champion.number == 3
+    assert champion.number == 2
     assert [stage for stage, done in again.stages.items() if not done.cached] == ["export"]
