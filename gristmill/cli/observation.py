@@ -48,8 +48,10 @@ def observed(path: str) -> Iterator[None]:
 
 @functools.cache
 def _listen() -> None:
+    hearing = _hearing  # at the end of the process, names of modules are gone
+
     def hear(event: str, given: tuple[Any, ...]) -> None:
-        for looks in _hearing:
+        for looks in hearing:
             looks.hear(event, given)
 
     sys.addaudithook(hear)
