@@ -15,7 +15,6 @@ from prefect.states import Completed
 
 from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
-from gristmill.export.bundle import fresh_process_ahead
 from gristmill.retraining.known_data import locate_source
 from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.plan import FAILED
@@ -186,6 +185,8 @@ def proof_ahead(run: Run) -> Iterator[None]:
 
     It does not wait for a refit, which may take hours.
     """
+    from gristmill.export.bundle import fresh_process_ahead  # late: it loads NumPy, whose threads the run has set
+
     recorded = run.record().stages
     trained = any(run.stages[label].name == "train" and not stage.cached for label, stage in recorded.items())
     with fresh_process_ahead() if trained and "refit" not in run.stages else nullcontext():
