@@ -22,7 +22,7 @@ from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import DataChanges
-from helpers.support import edit
+from helpers.support import edit, wait_until
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")
@@ -298,12 +298,17 @@ def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_
 def test_one_retraining_at_a_time(project: Path, retrain: Retrain, caplog: pytest.LogCaptureFixture) -> None:
     lock = Project.open(project).catalogue.store.lock("retrain-small")
     lock.__enter__()
-    threading.Timer(1, lock.__exit__, [None, None, None]).start()
+    waiting = "waiting    for another retraining of small to end"
+
+    def release_once_it_waits() -> None:
+        wait_until(lambda: waiting in caplog.messages, "the second retraining to wait")
+        lock.__exit__(None, None, None)
 
     with caplog.at_level("INFO", "tasks"):
+        threading.Thread(target=release_once_it_waits).start()
         assert told(retrain(300))[0] == "promoted"
 
-    assert caplog.messages[0] == "waiting    for another retraining of small to end"
+    assert caplog.messages[0] == waiting
 
 
 def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
