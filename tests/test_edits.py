@@ -43,7 +43,7 @@ def edited(finished: Path) -> Path:
 @pytest.fixture
 def remembered(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have all digests remembered with the files' stat, though the files have not rested for two seconds yet."""
-    monkeypatch.setattr("gristmill.util.files._MIN_AGE_NS", 0)
+    monkeypatch.setattr("gristmill.util.files.MIN_AGE_NS", 0)
     assert planned(Project.open().plan("small")) == {}
     remembered = [json.loads(file.read_text())["files"] for file in (edited / "data/store/memo").iterdir()]
     assert {"series.csv", "series.parquet"} <= {name for files in remembered for name in files}

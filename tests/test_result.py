@@ -95,7 +95,7 @@ def test_a_cell_shows_scores_and_the_forecast_and_changes_nothing_around_it(fini
 def test_what_lies_untouched_is_hashed_once_however_often_it_is_looked_at(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_MIN_AGE_NS", 0)  # as if the store had rested
+    monkeypatch.setattr(files, "MIN_AGE_NS", 0)  # as if the store had rested
     result = Project.open().result("small")
     result._repr_html_()
     hashed = note_hashed(monkeypatch)

@@ -14,16 +14,14 @@ from typing import Any, TextIO, cast
 
 from gristmill.cli.known_answer import digest_of, stat_of
 from gristmill.util.audit_events import DEPENDS_ON_MORE, LOOKED_AT
-from gristmill.util.files import write_atomically
+from gristmill.util.files import MIN_AGE_NS, write_atomically
 from gristmill.util.process_start import STARTED_NS
 
 _LISTED = ("os.listdir", "os.scandir", "pathlib.Path.glob", "pathlib.Path.rglob", LOOKED_AT)
 _UNREPEATABLE = ("os.fork", "os.posix_spawn", "socket.connect", "sqlite3.connect", "subprocess.Popen", DEPENDS_ON_MORE)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _LIBRARIES_OF_SYSTEM = "/etc/ld.so.cache"  # changes when one of them is installed; Linux
-_MIN_AGE_NS = 2_000_000_000  # as for `StatCache`: two writes within one tick of a coarse clock leave the same stat
 _MAX_ANSWERS = 100  # in a store; an answer has about 100 bytes for each file
-
 
 _hearing: list["_Looks"] = []  # what notes the events now: an audit hook cannot be removed
 
@@ -92,7 +90,7 @@ class _Looks:
         if self.stats is None or not path.parent.parent.is_dir() or any("\n" in name for name in self.stats):
             return
         changed = [int(stat.split()[2]) for stat in self.stats.values() if " " in stat]
-        if max(changed, default=0) > STARTED_NS - _MIN_AGE_NS:
+        if max(changed, default=0) > STARTED_NS - MIN_AGE_NS:
             return
         content = "\n".join([*(f"{stat}\t{name}" for name, stat in self.stats.items()), "", answer])
         with contextlib.suppress(OSError):  # an answer only saves time

@@ -229,7 +229,8 @@ def predict_in_blocks(predict: Predictor) -> Predictor:
 
 
 if __name__ == "__main__":
-    sys.modules |= dict.fromkeys(_UNUSED)  # type: ignore[arg-type]  # None: Python reports them as missing
+    _missing: Any = None  # in place of a module: Python reports it as missing
+    sys.modules |= dict.fromkeys(_UNUSED, _missing)
     import_keras()
     _bundle, _folder, *_formats = json.loads(sys.stdin.readline())
     reproduce(Path(_bundle), _formats, Path(_folder))

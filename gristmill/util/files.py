@@ -23,7 +23,7 @@ Stat = list[int]  # size, mtime_ns, ctime_ns, inode: a list, as JSON returns it
 
 # Two writes within one tick of the file system's clock leave the same stat, so results are remembered only for files
 # that are older than this. Two seconds is the coarsest clock in use (FAT); a younger file is read once more.
-_MIN_AGE_NS = 2_000_000_000
+MIN_AGE_NS = 2_000_000_000
 
 
 @contextlib.contextmanager
@@ -174,7 +174,7 @@ class StatCache:
         """
         path = self._root / f"{keys.digest_of([version, str(folder)])[:32]}.json"
         cached = _load(path)
-        newest_cacheable = time.time_ns() - _MIN_AGE_NS
+        newest_cacheable = time.time_ns() - MIN_AGE_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
         waiting = list(names)
         for name in waiting:

@@ -420,7 +420,7 @@ class TestMemory:
 
     @pytest.fixture(autouse=True)
     def rested(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gristmill.util.files._MIN_AGE_NS", 0)
+        monkeypatch.setattr("gristmill.util.files.MIN_AGE_NS", 0)
 
     @pytest.fixture
     def parsed(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -327,7 +327,7 @@ def test_nothing_is_imported(importing: Importing, packages: Path) -> None:
 def test_metadata_is_read_once_as_long_as_it_stands(
     importing: Importing, packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.util.files._MIN_AGE_NS", 0)
+    monkeypatch.setattr("gristmill.util.files.MIN_AGE_NS", 0)
     read: list[str] = []
 
     def note(folder: Path) -> list[str]:

@@ -263,7 +263,7 @@ def test_processes_that_write_one_memo_at_a_time_leave_it_whole(tmp_path: Path) 
         (tmp_path / f"data/{number}").write_text(str(number))
     remember = (
         "import sys; from pathlib import Path; from gristmill.util import files\n"
-        "files._MIN_AGE_NS = 0\n"
+        "files.MIN_AGE_NS = 0\n"
         "for name in sys.argv[2:]: files.StatCache(Path('memo')).digests(Path(sys.argv[1]), [name])"
     )
     command = [sys.executable, "-c", remember, str(tmp_path / "data")]
