@@ -1,6 +1,8 @@
 """Limit to the time of a block."""
 
+import logging
 import math
+import queue
 import signal
 import sys
 import threading
@@ -10,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SECONDS_BETWEEN_ATTEMPTS = 60  # to stop a block; repeated, because another library's callback may lose the exception
-_SECONDS_TO_RETRY = 0.2  # if a module is being imported, a block ends, or the exception was lost in a finalizer
+_SECONDS_TO_RETRY = 0.2  # if an error would do harm, or was lost in a finalizer
 _SOON = 1e-3  # seconds; a timer of 0 would be none
 
 
@@ -24,7 +26,9 @@ class BudgetEnded(TimeIsUp):
 
 @contextmanager
 def time_limit(seconds: float, error: type[TimeIsUp] = TimeIsUp) -> Iterator[None]:
-    """Raise an error in the block after some seconds, as soon as Python code runs that does not import a module.
+    """Raise an error in the block after some seconds, as soon as Python code runs that it does not harm.
+
+    It would harm an import, which cannot be repeated, and code that takes a lock, which nobody would release.
 
     A block that swallows the error, or makes another one of it, raises it at its end. There is no limit outside the
     main thread, which is the only one that Python can stop. A limit around this one remains in force.
@@ -64,19 +68,27 @@ class _Limit:
     def __init__(self, error: type[TimeIsUp], hook: "Callable[[sys.UnraisableHookArgs], object]") -> None:
         self.error, self._hook = error, hook
         self.fired = self.over = False
+        self._put_off_at: tuple[FrameType | None, int] | None = None  # frame and its instruction
 
     def __call__(self, _: int, frame: FrameType | None) -> None:
         if self.over:
             return
-        if _leaves_block(frame) or _imports(frame):
+        if self._must_wait(frame):
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
         else:
-            self.fired = True
+            self._put_off_at, self.fired = None, True
             raise self.error
 
+    def _must_wait(self, frame: FrameType | None) -> bool:
+        """Return whether an error would do harm here; not in code that waits for a lock since the last alarm."""
+        if _imports(frame):
+            return True
+        before, self._put_off_at = self._put_off_at, frame and (frame, frame.f_lasti)
+        return _takes_lock(frame) and before != self._put_off_at
+
     def retry(self, lost: "sys.UnraisableHookArgs") -> None:
-        """Try again to stop the block if a finalizer has lost the error."""
-        if isinstance(lost.exc_value, self.error):
+        """Try again to stop the block if a finalizer, or a library written in C, has lost the error."""
+        if isinstance(lost.exc_value, self.error) or isinstance(getattr(lost.exc_value, "__cause__", None), self.error):
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
         else:
             self._hook(lost)
@@ -95,12 +107,16 @@ def _raising_swallowed(limit: object) -> Iterator[None]:
         raise limit.error
 
 
-def _leaves_block(frame: FrameType | None) -> bool:
-    """Return whether a block begins or ends; an error just before its clean-up would skip that."""
-    return frame is not None and frame.f_code.co_filename in _FILES_OF_CONTEXTS
+def _takes_lock(frame: FrameType | None) -> bool:
+    """Return whether code takes or releases a lock, or a block begins or ends: an error would skip the clean-up."""
+    if frame is None:
+        return False
+    return frame.f_code.co_name in _BLOCK_METHODS or frame.f_code.co_filename in _FILES_WITH_LOCKS
 
 
-_FILES_OF_CONTEXTS = {function.__code__.co_filename for function in (contextmanager, _leaves_block)}
+_BLOCK_METHODS = {"__enter__", "__exit__", "__aenter__", "__aexit__"}
+_WITH_LOCKS = (contextmanager, logging.info, queue.Queue.put, threading.Thread.start, _takes_lock)
+_FILES_WITH_LOCKS = {function.__code__.co_filename for function in _WITH_LOCKS}
 
 
 def _imports(frame: FrameType | None) -> bool:

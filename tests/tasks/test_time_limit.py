@@ -1,5 +1,6 @@
 """Limit to the time of a block."""
 
+import logging
 import math
 import signal
 import sys
@@ -103,6 +104,25 @@ def test_an_alarm_between_the_block_and_its_clean_up_waits() -> None:
             handler: Any = signal.getsignal(signal.SIGALRM)
         handler(signal.SIGALRM, *frames)
         assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
+
+
+def test_an_alarm_while_a_lock_is_taken_waits_unless_the_code_still_waits_for_the_lock() -> None:
+    frames = []
+
+    class Lock:
+        def acquire(self) -> None:
+            frames.append(sys._getframe(1))  # of the method of `logging.Handler` that takes the lock
+
+    log_handler = logging.NullHandler()
+    vars(log_handler)["lock"] = Lock()
+    log_handler.acquire()
+
+    with suppress(TimeIsUp), time_limit(30):
+        handler: Any = signal.getsignal(signal.SIGALRM)
+        handler(signal.SIGALRM, *frames)
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
+        with pytest.raises(TimeIsUp):
+            handler(signal.SIGALRM, *frames)
 
 
 def test_a_block_that_is_fast_enough_leaves_no_alarm() -> None:
