@@ -48,17 +48,18 @@ class Process:
         return self.began + self.seconds
 
 
-def process(command: Sequence[str], folder: Path = ROOT, **environment: str) -> Process:
+def process(command: Sequence[str], folder: Path = ROOT, proportional: bool = False, **environment: str) -> Process:
     """Run a command to its end; if it fails, end the benchmark with its output.
 
     The peak is the largest sum of the resident memory of all processes, measured ten times a second, or the kernel's
-    maximum for one process if that is larger. Pages that two processes share are counted twice.
+    maximum for one process if that is larger. Pages that two processes share are counted twice; with `proportional`,
+    half of them for each (PSS), which slows the processes down.
     """
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
         began, clock = time.time(), time.perf_counter()
         running = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=printed, stderr=said)
         peak, over = [0], threading.Event()
-        watcher = threading.Thread(target=_watch, args=(running.pid, peak, over))
+        watcher = threading.Thread(target=_watch, args=(running.pid, peak, over, proportional))
         watcher.start()
         _, status, usage = os.wait4(running.pid, 0)
         seconds = time.perf_counter() - clock
@@ -71,21 +72,21 @@ def process(command: Sequence[str], folder: Path = ROOT, **environment: str) -> 
             told = f"{printed.read()[-2000:]}{said.read()[-2000:]}"
             sys.exit(f"{' '.join(map(str, command))[:200]}: exit {running.returncode}\n{told}")
         largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Process(began, seconds, max(*peak, largest) / 2**20, printed.read())
+        return Process(began, seconds, max(peak[0], 0 if proportional else largest) / 2**20, printed.read())
 
 
-def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
+def _watch(pid: int, peak: list[int], over: threading.Event, proportional: bool) -> None:
     while not over.wait(_PAUSE):
-        peak[0] = max(peak[0], resident(pid))
+        peak[0] = max(peak[0], resident(pid, proportional))
 
 
-def resident(pid: int) -> int:
-    """Return the resident memory in bytes of a process and its descendants that still run."""
+def resident(pid: int, proportional: bool = False) -> int:
+    """Return the resident memory in bytes of a process and its descendants that still run; see `process`."""
     total = 0
     try:
         parent = psutil.Process(pid)
         for one in (parent, *parent.children(recursive=True)):
-            total += one.memory_info().rss
+            total += one.memory_full_info().pss if proportional else one.memory_info().rss
     except psutil.NoSuchProcess:
         pass
     return total
@@ -104,11 +105,13 @@ class Ran:
         return float(self.record["scores"]["model"]["test"][metric])
 
 
-def run(name: str, store: Path, *assignments: str, folder: Path = ROOT, **environment: str) -> Ran:
+def run(
+    name: str, store: Path, *assignments: str, folder: Path = ROOT, proportional: bool = False, **environment: str
+) -> Ran:
     """Run a pipeline of the project in a folder with `gristmill run`; assignments change settings."""
     words = [word for assignment in assignments for word in ("--set", assignment)]
     command = [GRISTMILL, "-q", "run", name, "--json", *words]
-    done = process(command, folder, **{"GRISTMILL_STORE": str(store)} | environment)
+    done = process(command, folder, proportional, **{"GRISTMILL_STORE": str(store)} | environment)
     record = json.loads(done.printed)
     return Ran(done, record, {stage: manifest(store, found)["measures"] for stage, found in record["stages"].items()})
 

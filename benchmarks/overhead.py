@@ -6,7 +6,8 @@ Both forecast the sample of sunspots with the same windows, network, epochs, bat
 the same test set, and export a SavedModel and a .keras file. gristmill also computes baselines, calibrated intervals,
 checkpoints, hashes, the parity proof in a fresh process, and a report. Whole processes run in turn. Each run of
 gristmill has a new store: once with the temporary Prefect server that it starts itself (cold), once with a server that
-already runs (warm). Memory is that of all processes together, including the temporary server.
+already runs (warm). Memory is that of all processes together, including the temporary server, with shared pages counted
+once (PSS). It is measured in a round of its own, which is not timed.
 """
 
 import json
@@ -23,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -189,27 +191,30 @@ def main() -> None:
         folder = Path(below)
         make(folder, asked.epochs)
 
-        def gristmill(address: str) -> Ran:
+        def bare(proportional: bool = False) -> Process:
+            return process([sys.executable, "bare.py"], folder, proportional)
+
+        def gristmill(address: str, proportional: bool = False) -> Ran:
             with tempfile.TemporaryDirectory() as store:
-                return run("small", Path(store), folder=folder, PREFECT_API_URL=address)
+                return run("small", Path(store), folder=folder, proportional=proportional, PREFECT_API_URL=address)
 
         with server(folder) as address:
-            ways = {
-                "bare": lambda: process([sys.executable, "bare.py"], folder),
-                "warm": lambda: gristmill(address),
-                "cold": lambda: gristmill(""),
-            }
-            found = in_turn(ways, asked.rounds + 1)  # the first round compiles byte code and is left out
+            ways = {"bare": bare, "warm": partial(gristmill, address), "cold": partial(gristmill, "")}
+            # This first round also compiles byte code.
+            peaks = {way: whole(call(proportional=True)).peak for way, call in ways.items()}
+            found = in_turn(ways, asked.rounds)
         loaded = imports()
-    tell("Overhead", [*shown(found), "", told_of_imports(loaded)], asked.write)
+    tell("Overhead", [*shown(found, peaks), "", told_of_imports(loaded)], asked.write)
 
 
-def shown(found: dict[str, list]) -> list[str]:
+def whole(made: Process | Ran) -> Process:
+    """Return the process of a script or of a run."""
+    return made.process if isinstance(made, Ran) else made
+
+
+def shown(found: dict[str, list], peaks: dict[str, float]) -> list[str]:
     """Return two tables: whole processes, and the seconds of their parts."""
-    found = {way: made[1:] for way, made in found.items()}
-    processes = {way: [one if way == "bare" else one.process for one in made] for way, made in found.items()}
-    seconds = {way: statistics.median(one.seconds for one in made) for way, made in processes.items()}
-    peaks = {way: statistics.median(one.peak for one in made) for way, made in processes.items()}
+    seconds = {way: statistics.median(whole(one).seconds for one in made) for way, made in found.items()}
     scores = {
         way: json.loads(made[0].printed)["mae"] if way == "bare" else made[0].score("mae")
         for way, made in found.items()
@@ -230,7 +235,7 @@ def shown(found: dict[str, list]) -> list[str]:
         )
         for way in names
     ]
-    whole = table(["process", "median s", "additional s", "peak MiB", "additional MiB", "test MAE"], rows)
+    processes = table(["process", "median s", "additional s", "peak PSS MiB", "additional MiB", "test MAE"], rows)
     split = {way: medians([bare_parts(one) if way == "bare" else parts(one) for one in found[way]]) for way in names}
     split["bare"]["imports, start of a server"] = split["bare"].pop("imports")
     where = table(
@@ -240,8 +245,10 @@ def shown(found: dict[str, list]) -> list[str]:
             for part in split["cold"]
         ],
     )
-    rounds = f"Medians of {len(found['bare'])} alternating rounds, after one round that compiles byte code."
-    return [*whole, "", *where, "", f"{rounds} {CONDITIONS}"]
+    rounds = (
+        f"Medians of {len(found['bare'])} alternating rounds, after one that compiles byte code and measures memory."
+    )
+    return [*processes, "", *where, "", f"{rounds} {CONDITIONS}"]
 
 
 def told_of_imports(loaded: list[tuple[str, float]]) -> str:

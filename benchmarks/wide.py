@@ -1,26 +1,35 @@
 """Compare runners on many small series or photos: one process, several processes, and Dask.
 
-    benchmarks/wide.py [series photos] [--count N] [--parts 8] [--runners 1 2 dask:2] [--rounds 1] [--write]
+    benchmarks/wide.py [series photos] [--count N] [--parts 8] [--runners 1 2 dask:2 s3:1 s3:2] [--rounds 1] [--write]
 
 By default, there are 10,000 series of 60 months and 100,000 photos of 32 x 32 pixels, each in 8 pipelines. A runner is
 a number of processes (`1`, `2`), a Dask cluster on this machine with a number of workers (`dask:2`), or the address of
-a running cluster (`tcp://host:8786`). Each runner runs the same pipelines with a new store and one TensorFlow thread
-per process. Their artifacts are compared by digest.
+a running cluster (`tcp://host:8786`). `s3:1` and `s3:2` are Dask workers that share nothing but a store on an S3 server
+of this machine: each has its own cache, as on a machine of its own. Each runner runs the same pipelines with a new
+store and one TensorFlow thread per process. Their artifacts are compared by digest.
 """
 
 import json
+import logging
 import statistics
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
+from distributed import Nanny, Scheduler, SpecCluster
 from measuring import GRISTMILL, arguments, in_turn, process, table, tell
+from moto.server import ThreadedMotoServer
 from PIL import Image
 
 COUNTS = {"series": 10_000, "photos": 100_000}
-RUNNERS = ["1", "2", "dask:2"]
+RUNNERS = ["1", "2", "dask:2", "s3:1", "s3:2"]
+BUCKET = "wide"
 MONTHS = 60
 SIDE = 32
 PIPELINES = {
@@ -84,14 +93,56 @@ def runner_table(runner: str) -> str:
 
 def timed(folder: Path, pipelines: str, parts: int, runner: str) -> tuple[float, list[str]]:
     """Run all parts with a runner and a new store; return the seconds and the digests of the artifacts."""
-    (folder / "pipelines.toml").write_text(runner_table(runner) + pipelines)
     names = [f"part{part}" for part in range(parts)]
-    with tempfile.TemporaryDirectory() as store:
-        done = process([GRISTMILL, "-q", "run", *names, "--json"], folder, GRISTMILL_STORE=store)
+    with started(runner) as (address, environment):
+        (folder / "pipelines.toml").write_text(runner_table(address) + pipelines)
+        done = process([GRISTMILL, "-q", "run", *names, "--json"], folder, **environment)
     read = json.loads(done.printed)
     references = [stage["reference"] for run in (read if parts > 1 else [read]) for stage in run["stages"].values()]
-    # The files of a bundle contain their time of writing, so the key of the bundle is compared instead.
-    return done.seconds, [found["key" if found["stage"] == "export" else "digest"] for found in references]
+    return done.seconds, [found["digest"] for found in references]
+
+
+@contextmanager
+def started(runner: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Start what a runner needs; yield the runner of the command line and the variables that name a new store."""
+    with tempfile.TemporaryDirectory() as below:
+        if not runner.startswith("s3:"):
+            yield runner, {"GRISTMILL_STORE": below}
+            return
+        with s3_server() as server:
+            variables = server | {"GRISTMILL_STORE": f"s3://{BUCKET}/{Path(below).name}"}
+            with workers(Path(below), int(runner.removeprefix("s3:")), variables) as address:
+                yield address, variables | {"GRISTMILL_CACHE": f"{below}/client"}
+
+
+@contextmanager
+def s3_server() -> Iterator[dict[str, str]]:
+    """Serve a bucket; yield the variables that lead there."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        variables = {f"AWS_{name}": "test" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+        variables |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
+        httpx.put(f"{variables['AWS_ENDPOINT_URL']}/{BUCKET}").raise_for_status()
+        yield variables
+    finally:
+        server.stop()
+
+
+@contextmanager
+def workers(folder: Path, count: int, variables: dict[str, str]) -> Iterator[str]:
+    """Start Dask workers, each with a cache of its own; yield the scheduler's address."""
+
+    def worker(number: int) -> dict[str, Any]:
+        own = variables | {"GRISTMILL_CACHE": f"{folder}/{number}", "DASK_LOGGING__DISTRIBUTED": "critical"}
+        return {"cls": Nanny, "options": {"host": "127.0.0.1", "nthreads": 1, "memory_limit": 0, "env": own}}
+
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    specified = {number: worker(number) for number in range(count)}
+    with SpecCluster(specified, scheduler, silence_logs=logging.CRITICAL) as cluster:
+        yield cluster.scheduler_address
 
 
 def rows(what: str, count: int, parts: int, runners: list[str], rounds: int) -> list[list[str]]:
