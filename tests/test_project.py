@@ -30,7 +30,7 @@ def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) 
     assert record == records(finished)[-1] == project.record("small")
     assert record.settings["preprocess"]["history"] == 12
     assert set(record.versions) == {
-        "keras", "numpy", "pandas", "prefect", "pyarrow", "python", "ruptures", "scipy", "statsmodels", "tensorflow",
+        "keras", "numpy", "pandas", "prefect", "pyarrow", "python", "scipy", "statsmodels", "tensorflow",
     }  # fmt: skip
     assert result.evaluation["model"]["test"]["mae"] > 0
     validation = result.scores_of("validation").loc["model", "mae"]

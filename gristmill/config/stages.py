@@ -68,7 +68,7 @@ def _is_auto(tables: Mapping[str, Any]) -> bool:
 
 SELECT = "select"  # stage that chooses among the candidates; later stages read its artifact in place of that of train
 _TABLES = ("numpy", "pandas", "pyarrow")
-_STATISTICS = ("ruptures", "scipy", "statsmodels")
+_STATISTICS = ("scipy", "statsmodels")
 _NETWORKS = ("keras", *_TABLES, "tensorflow")
 _IMAGES = (*_TABLES, "pillow", "tensorflow")
 

@@ -7,9 +7,9 @@ The method has three steps:
    segments. The autocorrelation is estimated from differences over one and two observations, few of which contain a
    change point (after Chakar, Lebarbier, Lévy-Leduc & Robin, "A robust approach for estimating change-points in the
    mean of an AR(1) process", Bernoulli 23, 2017, with trimmed means, which vary less than their medians).
-3. Split the remainder into straight lines by the exact search of Killick, Fearnhead & Eckley, "Optimal detection of
-   changepoints with a linear computational cost", JASA 107, 2012. Each further segment costs 3 log n (Zhang & Siegmund,
-   Biometrics 63, 2007), so that it must explain more than chance.
+3. Split the remainder into straight lines by the exact search of Jackson et al., "An algorithm for optimal
+   partitioning of data on an interval", IEEE Signal Processing Letters 12, 2005. Each further segment costs 3 log n
+   (Zhang & Siegmund, Biometrics 63, 2007), so that it must explain more than chance.
 
 If the level follows a random walk, some segments are not real regimes.
 """
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from ruptures.base import BaseCost
-from ruptures.detection import Pelt
 
 from gristmill.domains.timeseries.decomposition import MAX_OBSERVATIONS, decompose
 
 Values = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 MAX_POINTS = 1_500  # longer series are averaged to this many points before the search
+MAX_PLACES = 500  # of change points, out of the points
 MIN_SEGMENT_POINTS = 10  # a segment is also at least one season long
 _TRIMMED_NORMAL = 0.9248  # mean square of standard normal values without the largest 1 %
 _MAX_AUTOCORRELATION = 1.0  # above it a shift and a wandering level look the same
@@ -66,34 +66,48 @@ def change_points(values: Values, season: int | None) -> list[int]:
     independent, deviation = _independent(points)
     if deviation == 0 or len(independent) < 2 * shortest:
         return []
-    search = Pelt(custom_cost=_Lines(shortest), min_size=shortest, jump=1 + len(independent) // 500)
-    search.fit(independent / deviation)
-    ends = search.predict(pen=3 * np.log(len(independent)))[:-1]
-    return [(at + 1) * size for at in ends]  # the first point has no predecessor and was dropped
+    places = np.arange(0, len(independent), 1 + len(independent) // MAX_PLACES)
+    found = _best_split(independent / deviation, places, shortest, 3 * np.log(len(independent)))
+    return [(at + 1) * size for at in found]  # the first point has no predecessor and was dropped
 
 
-class _Lines(BaseCost):
-    """Squared residuals of a straight line, from running sums: equally fast for short and long segments."""
+def _best_split(points: Values, places: Places, shortest: int, penalty: float) -> list[int]:
+    """Return the places, out of some that begin with 0, that split points into lines at the lowest cost.
 
-    model = "line"
+    The cost is the sum of squared residuals and a penalty for each line. `best` has the cost of the points before each
+    place, and `last` the place where the last of their lines begins.
+    """
+    residuals = _LineResiduals(points)
+    ends = np.append(places, len(points))
+    best, last = np.full(len(ends), np.inf), np.zeros(len(ends), int)
+    best[0] = 0
+    for number, end in enumerate(ends):
+        starts = ends[: np.searchsorted(ends, end - shortest, side="right")]
+        if len(starts):
+            costs = best[: len(starts)] + residuals.between(starts, end) + penalty
+            last[number] = costs.argmin()
+            best[number] = costs[last[number]]
+    found, at = [], int(last[-1])
+    while at:
+        found.append(int(ends[at]))
+        at = int(last[at])
+    return found[::-1]
 
-    def __init__(self, min_size: int) -> None:
-        self.min_size = min_size
 
-    def fit(self, signal: Values) -> "_Lines":
-        """Prepare the running sums of the points."""
-        self.signal = signal
-        at, values = np.arange(len(signal)) - len(signal) / 2, signal - signal.mean()  # centred to reduce cancellation
+class _LineResiduals:
+    """Squared residuals of straight lines, from running sums: equally fast for short and long segments."""
+
+    def __init__(self, points: Values) -> None:
+        at, values = np.arange(len(points)) - len(points) / 2, points - points.mean()  # centred: less cancellation
         products = (np.ones(len(at)), at, at**2, values, at * values, values**2)
-        self._sums = [np.concatenate([[0.0], np.cumsum(product)]).tolist() for product in products]
-        return self
+        self._sums = np.array([np.concatenate([[0.0], np.cumsum(product)]) for product in products])
 
-    def error(self, start: int, end: int) -> float:
-        """Return the squared residuals of the line through points `start` to `end` (exclusive)."""
-        count, x, xx, y, xy, yy = (sums[end] - sums[start] for sums in self._sums)
-        spread = xx - x * x / count
-        along = xy - x * y / count
-        return float(yy - y * y / count - (along * along / spread if spread > 0 else 0.0))
+    def between(self, starts: Places, end: int) -> Values:
+        """Return the squared residuals of the lines through the points from each start to an end (exclusive)."""
+        count, x, xx, y, xy, yy = self._sums[:, [end]] - self._sums[:, starts]
+        spread, along = xx - x * x / count, xy - x * y / count
+        explained = np.divide(along * along, spread, out=np.zeros(len(starts)), where=spread > 0)
+        return np.asarray(yy - y * y / count - explained)
 
 
 def _seasonal(values: Values, season: int | None) -> Values:

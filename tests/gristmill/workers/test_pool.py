@@ -102,8 +102,8 @@ def test_a_worker_that_differs_says_in_what(project: Path) -> None:
     other = here | {"tensorflow": "2.0"}
     said = f"tensorflow: {here['tensorflow']}, but 2.0 is required. Install the same version."
     assert mismatch(here, other, str(project)) == said
-    without = {name: version for name, version in here.items() if name != "ruptures"}
-    assert mismatch(without, here, str(project)).startswith("ruptures: not installed, but ")
+    without = {name: version for name, version in here.items() if name != "statsmodels"}
+    assert mismatch(without, here, str(project)).startswith("statsmodels: not installed, but ")
     assert mismatch(here, here, "/nowhere") == (
         "/nowhere: no pipelines.toml. A worker needs the project's folder at the same place: share or copy it."
     )

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from gristmill.domains.timeseries.change_points import MAX_POINTS, MIN_SEGMENT_POINTS, _Lines, change_points, segments
+from gristmill.domains.timeseries.change_points import (
+    MAX_POINTS,
+    MIN_SEGMENT_POINTS,
+    _LineResiduals,
+    change_points,
+    segments,
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -181,8 +187,8 @@ def test_the_unit_of_the_values_does_not_matter(factor: float, offset: float) ->
 @pytest.mark.parametrize("offset", [0, 1e6])
 def test_the_cost_of_a_piece_is_what_a_fitted_line_leaves(offset: float) -> None:
     values = noise(200, 0) + bend(200, 90, 0.3) + offset
-    cost = _Lines(2).fit(values)
+    residuals = _LineResiduals(values)
     for begin, end in [(0, 200), (0, 2), (198, 200), (50, 61), (13, 150)]:
         at = np.arange(end - begin)
         rest = values[begin:end] - np.polyval(np.polyfit(at, values[begin:end] - offset, 1), at) - offset
-        assert cost.error(begin, end) == pytest.approx(np.square(rest).sum(), abs=1e-6)
+        assert residuals.between(np.array([begin]), end) == pytest.approx(np.square(rest).sum(), abs=1e-6)
