@@ -11,10 +11,11 @@ from gristmill.domains.vision import features as module
 from gristmill.domains.vision.features import features
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import Transfer
-from helpers.small_base import SHAPE, SMALL, write_weights
+from helpers.small_base import CUT, SHAPE, SMALL
 from helpers.small_prepared import coloured, write_prepared
 
-CUT = {"cut": "expanded_conv_2_project_bn"}
+pytest_plugins = ["helpers.small_base"]
+
 PARTS = {"train": coloured(11), "validation": coloured(5, seed=1), "test": coloured(4, seed=2)}
 
 
@@ -30,11 +31,6 @@ class TinyModel:
         return keras.Model(image, keras.layers.GlobalAveragePooling2D()(maps))
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(write_weights(tmp_path_factory.mktemp("weights")))
-
-
 def made(folder: Path, model: Any, parts: Any = None, files: Any = ()) -> tuple[dict[str, Any], dict[str, int]]:
     """Return the features of each part that has any, and the counts."""
     write_prepared(folder / "prepared", parts or PARTS, ["a", "b", "c"])
@@ -45,14 +41,14 @@ def made(folder: Path, model: Any, parts: Any = None, files: Any = ()) -> tuple[
 
 
 def transfer(**fields: Any) -> Transfer:
-    return Transfer.model_validate(SMALL | CUT | {"weights": "sought.weights.h5"} | fields)
+    return Transfer.model_validate(SMALL | {"cut": CUT} | {"weights": "sought.weights.h5"} | fields)
 
 
 @pytest.mark.slow
-def test_every_image_has_the_features_of_the_base(weights: Path, tmp_path: Path) -> None:
-    found, counts = made(tmp_path, transfer(), files=[weights])
+def test_every_image_has_the_features_of_the_base(weights: str, tmp_path: Path) -> None:
+    found, counts = made(tmp_path, transfer(), files=[Path(weights)])
 
-    base = Transfer.model_validate(SMALL | CUT | {"weights": str(weights)}).featuriser(SHAPE)
+    base = Transfer.model_validate(SMALL | {"cut": CUT} | {"weights": weights}).featuriser(SHAPE)
     assert found.keys() == PARTS.keys()
     for part, array in found.items():
         assert array.dtype == np.float32
@@ -76,10 +72,10 @@ def test_images_are_written_batch_by_batch_for_each_part_that_has_any(
 
 
 @pytest.mark.slow
-def test_the_head_changes_no_bit_and_the_base_does(weights: Path, tmp_path: Path) -> None:
-    plain, _ = made(tmp_path / "plain", transfer(), files=[weights])
-    headed, _ = made(tmp_path / "headed", transfer(units=(7, 5), dropout=0.5), files=[weights])
-    flat, counts = made(tmp_path / "flat", transfer(pooling="flatten"), files=[weights])
+def test_the_head_changes_no_bit_and_the_base_does(weights: str, tmp_path: Path) -> None:
+    plain, _ = made(tmp_path / "plain", transfer(), files=[Path(weights)])
+    headed, _ = made(tmp_path / "headed", transfer(units=(7, 5), dropout=0.5), files=[Path(weights)])
+    flat, counts = made(tmp_path / "flat", transfer(pooling="flatten"), files=[Path(weights)])
 
     assert headed["train"].tobytes() == plain["train"].tobytes()
     assert flat["train"].shape == (11, counts["features"]) == (11, 6 * 5 * 24)

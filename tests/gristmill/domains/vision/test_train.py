@@ -25,8 +25,10 @@ from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import fit
 from gristmill.training.seeds import seeded
 from gristmill.util.table_io import read_document, read_table
-from helpers.small_base import SMALL, write_weights
+from helpers.small_base import CUT, SMALL
 from helpers.small_prepared import coloured, spotted, write_prepared
+
+pytest_plugins = ["helpers.small_base"]
 
 
 @pytest.fixture
@@ -105,11 +107,10 @@ PARTS = {"train": coloured(40), "validation": coloured(12, seed=1), "test": colo
 
 
 @pytest.fixture(scope="module")
-def transfer(tmp_path_factory: pytest.TempPathFactory) -> Transfer:
+def transfer(weights: str) -> Transfer:
     """Settings of a frozen base below a head of two layers."""
-    weights = write_weights(tmp_path_factory.mktemp("weights"))
     head = {"units": (16,), "dropout": 0.2}
-    return Transfer.model_validate(SMALL | head | {"weights": weights, "cut": "expanded_conv_2_project_bn"})
+    return Transfer.model_validate(SMALL | head | {"weights": weights, "cut": CUT})
 
 
 def trained_on(folder: Path, model: Transfer, settings: Train, with_features: bool) -> keras.Model:

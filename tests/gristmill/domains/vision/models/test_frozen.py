@@ -13,15 +13,10 @@ from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.frozen import Frozen
 from gristmill.errors import DataError, Diverged, RequestError, Unsuitable, WorkError
-from helpers.small_base import IMAGES, SHAPE, write_weights
+from helpers.small_base import CUT, IMAGES, SHAPE
 from helpers.small_prepared import coloured, write_prepared
 
-CUT = "expanded_conv_2_project_bn"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_weights(tmp_path_factory.mktemp("weights"))
+pytest_plugins = ["helpers.small_base"]
 
 
 def frozen(weights: str, **fields: Any) -> Frozen:
