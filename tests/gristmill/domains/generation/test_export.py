@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gristmill.domains.generation.export import export
 from gristmill.domains.generation.generate import generate
-from gristmill.domains.generation.settings import Export, Preprocess
+from gristmill.domains.generation.settings import Evaluate, Export, Preprocess
 from gristmill.errors import ParityError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.util.table_io import read_document, read_table
@@ -62,7 +62,7 @@ def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path,
     assert "needs" not in signature
 
 
-@pytest.mark.parametrize("level", ["characters", pytest.param("words", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("level", ["characters", "words"])
 def test_pieces_are_what_the_model_serves_at_once(level: str, request: pytest.FixtureRequest) -> None:
     bundle: Path = request.getfixturevalue(level)
 
@@ -174,8 +174,9 @@ def test_other_probabilities_than_were_scored_are_refused(written: Folders, tmp_
 
 
 @pytest.mark.slow
-def test_a_model_of_subwords_is_proved_and_writes_in_a_fresh_process(tmp_path: Path) -> None:
-    folders = run(tmp_path, Preprocess(level="subword", vocabulary=40, length=LENGTH), EVALUATE)
+def test_a_model_of_subwords_is_proved_and_writes_in_a_fresh_process(tmp_path: Path, parity_here: None) -> None:
+    short = Evaluate(order=2, temperatures=(1.0,), sample=1)
+    folders = run(tmp_path, Preprocess(level="subword", vocabulary=40, length=LENGTH), short)
     out = tmp_path / "export"
     out.mkdir()
     script = (

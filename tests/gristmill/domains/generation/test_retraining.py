@@ -32,8 +32,8 @@ def ingested(folder: Path, *documents: list[str]) -> Path:
     return folder
 
 
-def run(root: Path, lines: list[str], **settings: Any) -> Folders:
-    """Run the stages up to evaluate; the network's weights are random."""
+def run(root: Path, lines: list[str], evaluated: Path | None = None, **settings: Any) -> Folders:
+    """Run the stages up to evaluate, unless its folder is given; the network's weights are random."""
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -41,6 +41,8 @@ def run(root: Path, lines: list[str], **settings: Any) -> Folders:
     cut = Preprocess(**{"length": LENGTH, "validation": 0.1, "test": 0.2} | settings)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     write_network(folders)
+    if evaluated:
+        return folders | {"evaluate": evaluated}
     short = EVALUATE.model_copy(update={"order": 2, "temperatures": (1.0,), "sample": 1})
     evaluate(evaluate=short, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
     return folders
@@ -146,7 +148,7 @@ def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Fo
 def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion_knows(
     champion: Folders, tmp_path: Path
 ) -> None:
-    challenger = run(tmp_path / "challenger", LINES, test=0.6)
+    challenger = run(tmp_path / "challenger", LINES, champion["evaluate"], test=0.6)
 
     found = contest(challenger, Champion(champion, {}))
 
@@ -168,25 +170,24 @@ def test_without_a_champion_the_blocks_of_the_test_part_count(champion: Folders)
 @pytest.mark.parametrize(
     ("lines", "settings", "why"),
     [
-        pytest.param(["new", *LINES], {}, "the champion's training text has changed", marks=pytest.mark.slow),
+        (["new", *LINES], {}, "the champion's training text has changed"),
         (
             LINES,
             {"level": "word", "vocabulary": 9},
             "the challenger's tokens differ from the other's and do not represent the whole text",
         ),
         (LINES, {"vocabulary": 12}, "20.50% of the challenger's tokens are unknown, more than 0.1%"),
-        pytest.param(
+        (
             LINES,
             {"level": "word", "examples": "prefixes"},
             "networks trained on prefixes of lines have no bits per character",
-            marks=pytest.mark.slow,
         ),
     ],
 )
 def test_models_that_cannot_be_compared_are_an_error(
     champion: Folders, tmp_path: Path, lines: list[str], settings: dict[str, Any], why: str
 ) -> None:
-    challenger = run(tmp_path / "challenger", lines, **settings)
+    challenger = run(tmp_path / "challenger", lines, champion["evaluate"], **settings)
     with pytest.raises(RequestError) as raised:
         contest(challenger, Champion(champion, {}))
     assert str(raised.value) == (
@@ -199,5 +200,5 @@ def test_a_text_that_has_lost_its_end_judges_nothing(challenger: Folders, tmp_pa
     layout = dataset.read(challenger["preprocess"]).layout
     learned = layout.characters["train"] + layout.characters["validation"]
     text = ("\n".join(LINES) + "\n")[:learned]
-    shorter = run(tmp_path / "shorter", text.splitlines())
+    shorter = run(tmp_path / "shorter", text.splitlines(), challenger["evaluate"])
     assert judgeable(shorter, Champion(challenger, {})) == 0
