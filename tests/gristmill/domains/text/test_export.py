@@ -107,17 +107,15 @@ def test_raw_strings_get_the_scored_probabilities(bundled: Folders) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", ["word", "subword"])
-def test_a_fresh_process_repeats_what_was_scored(tmp_path: Path, level: str) -> None:
-    settings = Preprocess.model_validate({"level": level, "vocabulary": 60, "length": LENGTH})
-    folders = run_to_evaluate(tmp_path, settings)
+def test_a_fresh_process_repeats_what_was_scored(tmp_path: Path) -> None:
+    folders = run_to_evaluate(tmp_path, Preprocess(level="subword", vocabulary=60, length=LENGTH))
     out = tmp_path / "export"
     out.mkdir()
 
     export(export=Export(), **folders, out=out)
 
     assert read_document(out / "scores.json")["parity"] <= 1e-4
-    assert read_document(out / "signature.json").get("needs", []) == ["tensorflow_text"] * (level == "subword")
+    assert read_document(out / "signature.json")["needs"] == ["tensorflow_text"]
 
 
 def test_a_network_without_an_embedding_has_nothing_to_project(judged: Folders, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """Train publishes a network from tokens to probabilities; killed and begun again, the same one."""
 
-import os
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,23 +12,19 @@ import pytest
 
 from gristmill.domains.text.dataset import Layout
 from gristmill.domains.text.models.embedding import Embedding
-from gristmill.domains.text.models.recurrent import Gru
 from gristmill.domains.text.settings import Train
 from gristmill.domains.text.train import check_padding_ignored, train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.outputs import check_network_shape
+from gristmill.training.progress import Epoch
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
-from helpers.support import Forked
-
-pytest_plugins = ["helpers.end_to_end"]
-
 
 MAX = Embedding(kind="embedding", dimensions=8, pooling="max", units=())
 FLAT = Embedding(kind="embedding", dimensions=8, pooling="flatten", units=(8,))
-RECURRENT = Gru(kind="gru", dimensions=4, recurrent=(4,), units=(), dropout=0.3)
+DROPPED = MAX.model_copy(update={"dropout": 0.3})
 
 OWN = """
 import keras
@@ -191,27 +185,19 @@ def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path, forked: Forked) -> None:
-    unbroken, _ = run(tmp_path / "unbroken", RECURRENT, epochs=4)
-    process = forked.call(train_and_die, tmp_path / "killed")
-    process.join(300)
-    assert process.exitcode == -signal.SIGKILL
-    (tmp_path / "killed" / "trained").rmdir()  # nothing was published
+def test_a_training_that_was_cut_off_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    def cut_off(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    unbroken, _ = run(tmp_path / "unbroken", DROPPED, epochs=4)
+    with patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0), pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut off", DROPPED, on_epoch=cut_off, epochs=4)
+    (tmp_path / "cut off" / "trained").rmdir()  # nothing was published
     seen: list[int] = []
 
-    out, _ = run(tmp_path / "killed", RECURRENT, on_epoch=lambda epoch: seen.append(epoch.number), epochs=4)
+    out, _ = run(tmp_path / "cut off", DROPPED, on_epoch=lambda epoch: seen.append(epoch.number), epochs=4)
 
     assert seen == [3, 4]
     for name in ("weights.npz", "epochs.parquet", "training.json", "validation.parquet"):
         assert (out / name).read_bytes() == (unbroken / name).read_bytes(), name
-
-
-def die(epoch: Any) -> None:
-    """End this process as a power cut would, after its second epoch."""
-    if epoch.number == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def train_and_die(folder: Path) -> None:
-    with patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0):
-        run(folder, RECURRENT, on_epoch=die, epochs=4)

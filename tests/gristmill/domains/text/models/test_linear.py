@@ -1,8 +1,5 @@
 """The linear classifiers on n-grams are fitted on raw texts, and their network gives what was fitted."""
 
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,6 @@ from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 from gristmill.domains.text.ngram_network import build_network
 from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 from gristmill.errors import Unsuitable
-from helpers.support import ROOT
 
 GOOD, BAD = (
     ["not bad at all", "a lovely film", "lovely, not dull"],
@@ -222,29 +218,6 @@ def test_the_same_texts_give_the_same_files(kind: Any, tmp_path: Path) -> None:
 
     for each in (tmp_path / "first").iterdir():
         assert (tmp_path / "second" / each.name).read_bytes() == each.read_bytes(), each.name
-
-
-@pytest.mark.slow
-def test_a_fresh_process_without_the_fitting_code_repeats_the_predictions(tmp_path: Path) -> None:
-    models = {kind.kind: kind.fit(opinions()) for kind in KINDS}
-    for name, model in models.items():
-        (tmp_path / name).mkdir()
-        model.write(tmp_path / name)
-    program = f"""
-import sys
-from pathlib import Path
-from gristmill.domains.text.text_classifier import read
-for name in {list(models)}:
-    print(read(Path({str(tmp_path)!r}) / name).probabilities(["not bad", "a lovely plot"]).tolist())
-fitting = [name for name in sys.modules if "ngram" in name or "nb_logistic" in name]
-assert not fitting, fitting
-"""
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
-
-    for line, model in zip(done.stdout.splitlines(), models.values(), strict=True):
-        expected = model.probabilities(["not bad", "a lovely plot"])
-        assert np.array(json.loads(line)) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("shortest", [3, 5])
