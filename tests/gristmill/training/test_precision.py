@@ -15,14 +15,15 @@ from helpers.small_trainings import train_domain, train_interrupted, weights_of
 @pytest.mark.parametrize(
     ("domain", "precision"),
     [
-        *((domain, "mixed_bfloat16") for domain in ("tabular", "timeseries", "vision", "text", "generation")),
-        ("timeseries", "mixed_float16"),
+        ("vision", "mixed_bfloat16"),  # convolutions, batch normalisation
+        ("text", "mixed_bfloat16"),  # an embedding
+        ("timeseries", "mixed_float16"),  # dense layers, as in tables; a loss that is scaled
     ],
 )
 def test_it_learns_nearly_the_same_and_goes_on_to_the_same_bits(domain: str, precision: str, tmp_path: Path) -> None:
     exact = train_domain(domain, tmp_path / "exact")
-    mixed = train_domain(domain, tmp_path / "mixed", precision=precision)
     resumed = train_interrupted(domain, tmp_path / "resumed", precision=precision)
+    mixed = train_domain(domain, tmp_path / "mixed", precision=precision)
 
     losses, its_losses = (read_table(folder / "epochs.parquet")["val_loss"].to_numpy() for folder in (exact, mixed))
     assert its_losses == pytest.approx(losses, rel=0.05)
