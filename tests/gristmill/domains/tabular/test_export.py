@@ -145,7 +145,11 @@ def test_columns_that_the_model_does_not_read_are_not_asked_for(classes: Folders
 
 @pytest.mark.slow
 def test_a_fresh_process_predicts_the_same(mixed: Folders, tmp_path: Path) -> None:
-    export(export=Export(), **{stage: mixed[stage] for stage in ("preprocess", "train", "evaluate")}, out=tmp_path)
+    export(
+        export=Export(formats=("saved_model",)),
+        **{stage: mixed[stage] for stage in ("preprocess", "train", "evaluate")},
+        out=tmp_path,
+    )
     assert json.loads((tmp_path / "scores.json").read_text())["parity"] < 1e-2
 
 

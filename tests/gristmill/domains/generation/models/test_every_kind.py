@@ -132,7 +132,7 @@ def test_counts_predict_validation_before_they_learn_from_it(tmp_path: Path) -> 
     """What occurs in the validation set alone is as surprising in `validation.parquet` as in any unknown text."""
     write_prepared(tmp_path, Preprocess(length=LENGTH))
     data = dataset.read(tmp_path)
-    model: Any = settings_of("ngram", PACKAGE).model_validate({"kind": "ngram"})
+    model = Ngram(kind="ngram", order=3)
 
     network, validation = fit_counts(model, data)
 
