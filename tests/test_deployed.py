@@ -6,7 +6,6 @@ One story in the order of its waits: what is lost first is found last, while the
 import contextlib
 import json
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -16,13 +15,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
-from conftest import ROOT, SMALL
+from conftest import ROOT
 from gristmill.util.processes import is_running
 from helpers.servers import answers, make_prefect_home
-from helpers.site import GRISTMILL, PATIENCE, Site, site_started, verdicts
+from helpers.site import GRISTMILL, PATIENCE, Site, site_started
 from helpers.support import wait_until
 from helpers.webhook import TABLE, Webhook, webhook_started
 
@@ -188,28 +186,6 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     told = ["lost: retraining killed", "told: run killed", *["told: retraining killed"] * 2]
     told += [f"{name}: version 1 promoted" for name in SCHEDULES]
     assert sorted(subject for subject in site.webhook.subjects if subject in told) == sorted(told)
-
-
-@pytest.mark.fault(30)
-def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path) -> None:
-    (project / "pipelines.toml").write_text(f'{SMALL}\n[pipelines.small.schedule]\ninterval = "10 seconds"\n')
-    environment = os.environ | {"PREFECT_HOME": str(make_prefect_home(project / "prefect")), "PYTHONPATH": str(ROOT)}
-    environment.pop("PREFECT_API_URL", None)
-    with (project / "out").open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-P", "-c", GRISTMILL, "schedule"], env=environment, stdout=out)
-    try:
-        wait_until(lambda: len(verdicts(project, "small")) >= 2, "two retrainings by the clock", PATIENCE)
-        told, api, page = (project / "out").read_text().splitlines()
-        assert told == "small-retrain every 10 seconds"
-        address = re.fullmatch(r"Prefect's page (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)", page)
-        assert address
-        assert api == f"api  {address[1]}/api"
-        assert httpx.get(f"{address[1]}/ui-settings").json()["api_url"] == f"{address[1]}/api"
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    assert [verdict for verdict, _ in verdicts(project, "small")][1] == "nothing new"
-    wait_until(lambda: not answers(f"{address[1]}/api"), "its server to end with it")
 
 
 @pytest.mark.fault(30)

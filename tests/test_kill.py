@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
 from conftest import ONE_BASELINE, ROOT, SMALL
+from gristmill.config.catalogue import load
 from gristmill.registry.registry import Registry
+from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from gristmill.util.processes import is_running
@@ -33,8 +36,9 @@ from helpers.support import (
     with_model,
     write_project,
 )
+from helpers.webhook import TABLE, Webhook
 
-pytest_plugins = ["helpers.end_to_end"]
+pytest_plugins = ["helpers.end_to_end", "helpers.webhook"]
 pytestmark = pytest.mark.slow
 
 KILLS = 200 if Fault.full else 4
@@ -62,7 +66,8 @@ main()
 """
 """The command, which hears SIGINT: a shell's background jobs, and so their children, are born deaf to it."""
 
-LONG = with_model('kind = "dense"\nunits = [4]', "epochs = 24\nbatch_size = 1")
+EPOCHS = 18
+LONG = with_model('kind = "dense"\nunits = [4]', f"epochs = {EPOCHS}\nbatch_size = 1")
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
 
@@ -196,7 +201,7 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     (project / "err").unlink()
     assert forked.run(project, "run", "small") == 0
 
-    assert f"resuming after epoch {reached} of 24" in (project / "err").read_text().splitlines()
+    assert f"resuming after epoch {reached} of {EPOCHS}" in (project / "err").read_text().splitlines()
     assert weights_of(project / "data/store") == weights_of(uninterrupted / "data/store")
     last = records(project)[-1]
     assert (last.outcome, made(last)) == ("succeeded", {"train", "evaluate", "export"})
@@ -261,21 +266,24 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project:
 
 @pytest.mark.fault(2)
 @pytest.mark.fault(30)
-def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_next_one_goes_on(
-    project: Path, forked: Forked, tmp_path_factory: pytest.TempPathFactory
+def test_a_schedule_and_its_runs_are_killed_and_the_next_one_goes_on(
+    project: Path, forked: Forked, webhook: Webhook, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Each kill is reported once: of a run by its schedule, of the schedule with its run by a process that watches."""
     uninterrupted, store = tmp_path_factory.mktemp("uninterrupted"), project / "data/store"
     schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\n'
     network = re.sub("baselines = .*", 'baselines = ["naive"]', LONG)
-    for folder in (uninterrupted, project):
-        write_project(folder, network + schedule + ANY_MODEL)
+    write_project(uninterrupted, network + schedule + ANY_MODEL)
+    write_project(project, network + schedule + ANY_MODEL + TABLE)
     assert forked.run(uninterrupted, "retrain", "small") == 0, (uninterrupted / "err").read_text()
 
     first = start_schedule(project)
     try:
-        wait_until(
-            lambda: newest_epoch(project) >= 2 or first.poll() is not None, "the checkpoint of epoch 2", PATIENCE
-        )
+        wait_for_epoch(2, project, first)
+        os.kill(records(project)[-1].pid, signal.SIGKILL)
+        reached = newest_epoch(project)
+        wait_until(lambda: webhook.subjects == ["small: retraining killed"], "the message", PATIENCE)
+        wait_for_epoch(reached + 2, project, first)
         run, page = records(project)[-1].pid, page_of(project)
         assert answers(f"{page}/api")
     finally:
@@ -283,26 +291,44 @@ def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_
         first.wait()
     wait_until(lambda: not is_running(run), "the run to end")
     wait_until(lambda: not answers(f"{page}/api"), "the server to end")
+    wait_until(lambda: webhook.subjects == ["small: retraining killed"] * 2, "the second message", PATIENCE)
     assert_all_whole(store)
     assert published(store, "train") == []
-    assert [record.outcome for record in Runs(Store(store)).newest_first("small")] == ["interrupted"]
+    assert [record.outcome for record in Runs(Store(store)).newest_first("small")] == ["interrupted"] * 2
     reached = newest_epoch(project)
 
     second = start_schedule(project)
     try:
-        wait_until(
-            lambda: any(verdicts(project)) or second.poll() is not None, "the next schedule to retrain", PATIENCE
-        )
+        wait_until(lambda: "nothing new" in verdicts(project) or second.poll() is not None, "two retrainings", PATIENCE)
+        page = page_of(project)
+        assert (project / "out").read_text().splitlines() == [
+            "small-retrain every 10 seconds",
+            f"api  {page}/api",
+            f"Prefect's page {page} (Ctrl-C stops it)",
+        ]
+        assert httpx.get(f"{page}/ui-settings").json()["api_url"] == f"{page}/api"
     finally:
         second.send_signal(signal.SIGINT)
         assert second.wait(60) == 0, (project / "err").read_text()
+    wait_until(lambda: not answers(f"{page}/api"), "the server to end")
 
-    assert f"resuming after epoch {reached} of 24" in (project / "err").read_text()
-    assert verdicts(project)[:2] == [None, "promoted"]
-    assert set(verdicts(project)[2:]) <= {None, "nothing new"}
+    assert f"resuming after epoch {reached} of {EPOCHS}" in (project / "err").read_text()
+    assert verdicts(project)[:4] == [None, None, "promoted", "nothing new"]
+    assert set(verdicts(project)[4:]) <= {None, "nothing new"}
+    assert deliver(load(project))
+    assert webhook.subjects == ["small: retraining killed"] * 2 + ["small: version 1 promoted"]
     assert served(store) == served(uninterrupted / "data/store") == (1, [1], served(store)[2])
     assert [len(published(store, stage)) for stage in (*STAGE_NAMES, "refit")] == [1] * (len(STAGE_NAMES) + 1)
     assert not list(store.glob("scratch/*"))
+
+
+def wait_for_epoch(epoch: int, project: Path, schedule: "subprocess.Popen[bytes]") -> None:
+    """Wait until a retraining of a schedule has written the checkpoint of an epoch."""
+    wait_until(
+        lambda: newest_epoch(project) >= epoch or schedule.poll() is not None,
+        f"the checkpoint of epoch {epoch}",
+        PATIENCE,
+    )
 
 
 def start_schedule(project: Path) -> "subprocess.Popen[bytes]":
