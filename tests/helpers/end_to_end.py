@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from gristmill.cli.app import main
 from gristmill.export import bundle
 from helpers import finished_projects
-from helpers.support import Command, Forked, Said, here
+from helpers.support import WITH_REPORT, Command, Forked, Said, here, leave_blank
 
 
 @pytest.fixture
@@ -28,8 +29,11 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def call(*words: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["gristmill", *words])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
+        with pytest.MonkeyPatch.context() as patch:
+            if WITH_REPORT & {*words}:
+                patch.setattr(Figure, "savefig", leave_blank)
+            with pytest.raises(SystemExit) as ended:
+                main()
         said = capsys.readouterr()
         return Said(int(ended.value.code or 0), said.out, said.err)
 

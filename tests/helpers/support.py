@@ -1,5 +1,6 @@
 """Helpers of the end-to-end tests: projects, what a plan says, what a run made, the command in forked processes."""
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -13,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from conftest import ROOT, SMALL
 from gristmill import keys
@@ -56,6 +58,7 @@ class Said:
 
 
 Command = Callable[..., Said]
+WITH_REPORT = {"run", "retrain"}  # commands that render a report at their end
 
 
 def write_project(folder: Path, toml: str) -> None:
@@ -153,6 +156,7 @@ class Forked:
             [
                 "gristmill.cli.app",
                 "flows.timeseries",
+                *("fastapi", "graphviz", "matplotlib.backends.backend_svg", "statsmodels.tsa.api"),  # loaded by runs
                 *(f"gristmill.domains.timeseries.{name}" for name in [*STAGE_NAMES, "report"]),
             ]
         )
@@ -187,7 +191,10 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.environ.pop("COLUMNS", None)  # set for every process that starts here by readline, which pdb imports
     os.chdir(folder)
+    gc.freeze()  # what was loaded before need not be looked through with every network
     bundle.fresh_process = here
+    if WITH_REPORT & {*words}:
+        Figure.savefig = leave_blank
     first()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs are born deaf to
     fit.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0  # a checkpoint after every epoch, to be killed behind
@@ -199,6 +206,11 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
 def here(reload: bundle.Reload = bundle.reproduce) -> Iterator[bundle.Reload]:
     """Stand in for `bundle.fresh_process`, which takes seconds to start."""
     yield reload
+
+
+def leave_blank(figure: Figure, file: IO[Any], format: str, **_: Any) -> None:  # noqa: A002 - its name in matplotlib
+    """Stand in for `Figure.savefig`, which takes a third of a small run: reports have tests of their own."""
+    file.write("<svg/>" if format == "svg" else b"")
 
 
 def newest_epoch(project: Path) -> int:
