@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gristmill.config.candidates import preset
 from gristmill.config.stages import DOMAINS
 from gristmill.domains.tabular import settings as tabular
 from gristmill.domains.vision import settings as vision
+from gristmill.project.project import Project
 from gristmill.settings.base import Settings
 from gristmill.util.toml import toml_value
 from helpers.reader import NOT_RUN, Done, Reader, reason_not_to_run, write_stand_ins
@@ -92,7 +94,8 @@ def done() -> Done:
 def test_what_a_page_shows_works(
     page: str, tmp_path: Path, stand_ins: Path, forked: Forked, prefect_api: str, done: Done
 ) -> None:
-    begins_with_nothing = _begins_with_nothing(page)
+    first = _first_command(page)
+    begins_with_nothing = first[:2] == ["gristmill", "init"] or _creates_its_project(page)
     if begins_with_nothing:
         shutil.copytree(ROOT / "data/samples", tmp_path / "data/samples")
     else:
@@ -105,12 +108,27 @@ def test_what_a_page_shows_works(
     found = [told for block in blocks(page) for told in reader.follow(block)]
 
     assert not found, "\n\n".join(found)
+    if first[:2] == ["gristmill", "init"]:
+        assert_better_than_a_baseline(reader.folder)
 
 
-def _begins_with_nothing(page: str) -> bool:
-    """Whether a page creates its project, by a file or by `gristmill init` as its first command."""
-    first = next((command.words for command in _commands(page) if not reason_not_to_run(command)), [])
-    return first[:2] == ["gristmill", "init"] or any(block.file == catalogue.PIPELINES_FILE for block in blocks(page))
+def assert_better_than_a_baseline(folder: Path) -> None:
+    """Assert that the pipeline that `gristmill init` has proposed beats a baseline as it is."""
+    project = Project.open(folder)
+    (pipeline,) = project.catalogue.pipelines.values()
+    result = project.result(pipeline.name)
+    headline = result.evaluation["headline"]
+    scores = result.scores[headline["metric"]] * (-1 if headline.get("higher_is_better") else 1)
+    assert scores["model"] < scores.drop("model").max()
+
+
+def _first_command(page: str) -> list[str]:
+    """Return the words of the first command of a page that is run; none without one."""
+    return next((command.words for command in _commands(page) if not reason_not_to_run(command)), [])
+
+
+def _creates_its_project(page: str) -> bool:
+    return any(block.file == catalogue.PIPELINES_FILE for block in blocks(page))
 
 
 def _commands(page: str) -> list[Command]:
@@ -166,7 +184,7 @@ def test_the_options_of_what_is_not_run_exist() -> None:
         if words[0] == "make":
             assert words[1] in targets
         if words[0] in ("gristmill", "prefect"):
-            told = _help([*itertools.takewhile(lambda word: not word.startswith("-"), words)])
+            told = _help((*itertools.takewhile(lambda word: not word.startswith("-"), words),))
             assert [word for word in words if word.startswith("--") and word not in told] == [], command.line
 
 
@@ -177,7 +195,8 @@ def _workflow_commands() -> Iterator[Command]:
             yield from (Command(step["run"], ()) for step in job["steps"] if "run" in step)
 
 
-def _help(words: list[str]) -> str:
+@cache
+def _help(words: tuple[str, ...]) -> str:
     program = Path(sys.executable).parent / words[0]
     done = subprocess.run([program, *words[1:], "--help"], capture_output=True, text=True, check=True)
     return done.stdout

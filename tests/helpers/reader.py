@@ -60,6 +60,11 @@ class Reader:
         self._names: dict[str, Any] = {"__name__": "page"}
         self._done, self._so_far = done, tuple[str, ...]()
 
+    @property
+    def folder(self) -> Path:
+        """The folder that the page has gone to."""
+        return self._folder
+
     def follow(self, block: Block) -> Iterator[str]:
         """Save a block and run its Python or its commands; yield differences between shown and printed output."""
         if block.file or block.language == "python":
@@ -77,6 +82,7 @@ class Reader:
 
     def _execute(self, text: str) -> None:
         """Run Python with the names that the page has defined; a stand-in replaces TensorFlow Serving."""
+        text = text.replace("200_000", "20_000")  # characters of a text to learn from
         unheard = contextlib.redirect_stdout(io.StringIO())
         with serving(self._folder / "models") as address, contextlib.chdir(self._folder), unheard:
             exec(text.replace("http://localhost:8501", address), self._names)  # noqa: S102 - our own pages
@@ -105,7 +111,7 @@ class Reader:
         return status, printed
 
     def _run(self, command: Command) -> tuple[int | None, str]:
-        _shorten(self._folder)
+        _shorten(self._folder, one_format=self._done is not None)
         words = command.words
         if words[0] == "cd":
             self._folder = (self._folder / words[1]).resolve()
@@ -140,8 +146,8 @@ class Reader:
         return done.returncode, done.stdout
 
 
-def _shorten(folder: Path) -> None:
-    """Limit the trainings of a project to two epochs, those of candidates too."""
+def _shorten(folder: Path, one_format: bool) -> None:
+    """Limit the trainings of a project to two epochs, those of candidates too; perhaps export one format."""
     file = folder / catalogue.PIPELINES_FILE
     if not file.is_file():
         return
@@ -150,6 +156,8 @@ def _shorten(folder: Path) -> None:
     for name, tables in tomllib.loads(text)["pipelines"].items():
         if tables["model"]["kind"] == "auto" and tables["domain"] != "tabular" and "train" not in tables:
             shorter += f"\n[pipelines.{toml_key(name)}.train]\nepochs = 2\n"
+        if one_format and tables["domain"] in ("tabular", "timeseries", "vision") and "export" not in tables:
+            shorter += f'\n[pipelines.{toml_key(name)}.export]\nformats = ["keras"]\n'
     if shorter != text:
         file.write_text(shorter)
 
