@@ -52,7 +52,7 @@ model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights
 train = { epochs = 1, batch_size = 8 }
 export = { formats = ["keras"] }
 """
-TEN = 10
+SEVERAL = 4
 MEETS = """
 import os, pathlib, time
 import keras
@@ -234,11 +234,11 @@ def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who
     assert records(project, "broken")[-1].outcome == "interrupted"
 
 
-def test_ten_pipelines_on_one_store_all_train_at_the_same_time(
+def test_several_pipelines_on_one_store_all_train_at_the_same_time(
     project: Path, forked: Forked, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     mark = tmp_path_factory.mktemp("mark")
-    names = [f"p{number}" for number in range(TEN)]
+    names = [f"p{number}" for number in range(SEVERAL)]
     table = SMALL.replace('"linear"', '"mine.py:build"')
     for number, name in enumerate(names):  # each its own data: nothing that one makes is of use to another
         months = (project / "series.csv").read_text().splitlines()
@@ -248,12 +248,12 @@ def test_ten_pipelines_on_one_store_all_train_at_the_same_time(
             table.replace("pipelines.small", f"pipelines.{name}").replace("series.csv", f"{name}.csv") for name in names
         )
     )
-    (project / "mine.py").write_text(MEETS.format(mark=str(mark), count=TEN))
+    (project / "mine.py").write_text(MEETS.format(mark=str(mark), count=SEVERAL))
 
     running = [forked.call(try_once, str(project), name) for name in names]
     for process in running:
         process.join(600)
 
-    assert [process.exitcode for process in running] == [0] * TEN
+    assert [process.exitcode for process in running] == [0] * SEVERAL
     assert {records(project, name)[0].outcome for name in names} == {"succeeded"}
-    assert len(list(mark.iterdir())) == TEN  # each was in its training, holding its lock, until all were in theirs
+    assert len(list(mark.iterdir())) == SEVERAL  # each was in its training, holding its lock, until all were in theirs
