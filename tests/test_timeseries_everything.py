@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from gristmill.keys import digest_of_file
 from gristmill.project.project import Project
-from helpers.support import Command, assert_all_whole, records
+from helpers.support import Command, Forked, assert_all_whole, records
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.slow
@@ -118,15 +118,18 @@ def gristmill(root: Path, api: str, *words: str) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture(scope="module")
-def ran_once(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Ran:
+def ran_once(tmp_path_factory: pytest.TempPathFactory, forked: Forked) -> Ran:
     """The project, run once. Only reports and forecasts may be written to it."""
     root = tmp_path_factory.mktemp("shop")
     shop().to_csv(root / "shop.csv", index=False)
     (root / "pipelines.toml").write_text(TOML)
-    done = gristmill(root, prefect_api, "run", "shop", "--json")
-    assert done.returncode == 0, done.stderr
+    assert forked.run(root, "run", "shop", "--json") == 0, (root / "err").read_text()
     steps = Project.open(root).plan("shop")
-    return Ran(root, json.loads(done.stdout), {step.stage: step.artifact.path for step in steps if step.artifact})
+    return Ran(
+        root,
+        json.loads((root / "out").read_text()),
+        {step.stage: step.artifact.path for step in steps if step.artifact},
+    )
 
 
 @pytest.fixture
