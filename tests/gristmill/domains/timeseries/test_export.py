@@ -11,8 +11,8 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.calibration import local_scales
 from gristmill.domains.timeseries.export import export, signature
 from gristmill.domains.timeseries.intervals import restored, with_quantiles
+from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.settings import Export, Ingest, Train
 from gristmill.errors import ParityError
 from gristmill.export import bundle
@@ -220,7 +220,7 @@ def test_a_model_of_any_length_is_exported_as_one(
     tmp_path: Path, source: Csv, meaning: Ingest, series_file: Path, parity_here: None
 ) -> None:
     folders = run_stages(
-        tmp_path, source, meaning, series_file, CUT, Gru(kind="gru", units=(3,)), Train(epochs=1, loss="quantile")
+        tmp_path, source, meaning, series_file, CUT, Conv(kind="conv", filters=(3,)), Train(epochs=1, loss="quantile")
     )
 
     bundled = with_bundle(folders, Export())["export"]

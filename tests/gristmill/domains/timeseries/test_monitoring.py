@@ -51,12 +51,19 @@ def log(tmp_path: Path) -> PredictionLog:
     return PredictionLog(Store(tmp_path / "store"), "small", timedelta(days=1))
 
 
+@pytest.fixture(scope="module")
+def forecasts() -> list[pd.DataFrame]:
+    """What `answered` logs, once it has been forecast."""
+    return []
+
+
 @pytest.fixture
-def answered(log: PredictionLog, exported: Folders, forecast: Predict) -> pd.DataFrame:
+def answered(log: PredictionLog, exported: Folders, forecast: Predict, forecasts: list[pd.DataFrame]) -> pd.DataFrame:
     """The log of forecasts from each month that was the last one known, 200 to 211."""
     months = pd.read_csv(SAMPLE)
-    for known in range(TRAINED, KNOWN):
-        log.add(forecast(exported, months.head(known)), RUN, 1, "inputs")
+    forecasts.extend(forecast(exported, months.head(known)) for known in range(TRAINED + len(forecasts), KNOWN))
+    for made in forecasts:
+        log.add(made, RUN, 1, "inputs")
     return log.read()
 
 

@@ -80,8 +80,8 @@ def test_a_network_shows_how_much_it_sees() -> None:
     "model",
     [
         Linear(kind="linear", history=20, normalise="last"),
-        Dense(kind="dense", history=8, residual=True),
-        Conv(kind="conv", filters=(4,), history=20),
+        Linear(kind="linear", history=8),
+        Conv(kind="conv", filters=(4,), history=20, residual=True),
     ],
     ids=["longer", "shorter", "any length"],
 )

@@ -131,7 +131,7 @@ def test_a_fit_is_kept_bit_by_bit(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
+@pytest.mark.parametrize("form", ["saved_model", "keras"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_repeats_the_forecasts(kind: str, form: str, tmp_path: Path) -> None:
     network, chosen = fitted(kind), FORMATS[form]
