@@ -103,7 +103,9 @@ def long_names(path: Path) -> None:
 
 
 def packed_zeros(path: Path) -> None:
-    headers(path, of_kind("a/1.jpg", tarfile.REGTYPE, 1100 * MIB), *[bytes(MIB)] * 1100)
+    headers(path, of_kind("a/1.jpg", tarfile.REGTYPE, 1100 * MIB))
+    with path.open("ab") as file:
+        file.write(gzip.compress(bytes(50 * MIB), 1) * 22)  # streams of one file: gzip joins what they hold
 
 
 def png(*chunks: tuple[bytes, bytes], size: tuple[int, int] = (8, 8)) -> bytes:
@@ -128,9 +130,7 @@ def lying(form: str, true: bytes, said: bytes) -> bytes:
 
 
 def packed_text(path: Path, block: bytes) -> None:
-    with gzip.open(path, "wb") as packed:
-        for _ in range(70):
-            packed.write(block)
+    path.write_bytes(gzip.compress(block) * 70)
 
 
 ZEROS, MEBIBYTE = (zlib.compress(bytes(size * MIB), 9) for size in (100, 1))
@@ -165,11 +165,16 @@ BOMBS: dict[str, tuple[str, int, Callable[[Path], object], str]] = {
     "rows.csv.gz": (
         TEXTS,
         96,
-        lambda path: packed_text(path, b"a,1\n" * (MIB // 4)),
+        lambda path: packed_text(path, (b"a" * 126 + b",\n") * (MIB // 128)),
         "unpacks to more than 67,108,864",
     ),
     "line.csv.gz": (TEXTS, 160, lambda path: packed_text(path, b"," * MIB), "unpacks to more than 67,108,864"),
-    "lines.jsonl.gz": (TEXTS, 192, lambda path: packed_text(path, b'{"t": 1}\n' * (MIB // 9)), "unpacks to more than"),
+    "lines.jsonl.gz": (
+        TEXTS,
+        192,
+        lambda path: packed_text(path, (b'{"t": 1' + b" " * 119 + b"}\n") * (MIB // 128)),
+        "unpacks to more than",
+    ),
     **{
         name: (PHOTOS, 160, lambda path, content=content: path.write_bytes(content), said)
         for name, content, said in (

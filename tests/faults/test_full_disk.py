@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from conftest import SMALL
+from conftest import ONE_BASELINE
 from gristmill.registry.registry import Registry
 from gristmill.store.store import Store
 from helpers.failing import Act, at_step, fill, full, limited, refuse
@@ -35,7 +35,7 @@ ACTS: dict[str, tuple[Act, bool]] = {FULL: (fill, True), BROKEN: (partial(refuse
 
 FORMATS = 'formats = ["keras"]'
 
-SAVED = SMALL.replace(FORMATS, 'formats = ["keras", "saved_model"]')
+SAVED = ONE_BASELINE.replace(FORMATS, 'formats = ["keras", "saved_model"]')
 """A pipeline that writes tables and networks, and trains in no time."""
 
 TRAINED = with_model('kind = "dense"\nunits = [2]', "epochs = 2").replace(
@@ -59,7 +59,7 @@ GATE = "\n[pipelines.small.gate]\nwindow = 20\n"
 
 COMMANDS = ("run", "retrain", "promote") if Fault.full else ("run", "promote")
 
-SHORTENED = 4  # steps that fail, evenly spread, where it is not all of them
+SHORTENED = 3  # steps that fail, evenly spread, where it is not all of them
 
 DONE = (0, 3)  # exit statuses: a retraining that promotes nothing has been done, too
 
@@ -141,7 +141,7 @@ def served(project: Path, command: Command) -> Callable[..., Served]:
 def test_whichever_step_of_a_command_fails_one_line_tells_and_the_champion_serves(
     command_: str, served: Callable[..., Served], fault: Fault
 ) -> None:
-    found = served(TRAINED if fault.full else SMALL, command_, "small").try_each()
+    found = served(TRAINED if fault.full else ONE_BASELINE, command_, "small").try_each()
 
     fault.tried(len(found))
     for message in {message.partition(": ")[2]: message for message in found if message}.values():  # one of a kind

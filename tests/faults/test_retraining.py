@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ONE_BASELINE, SMALL
+from conftest import ONE_BASELINE
 from gristmill.config.stages import STAGES
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
@@ -14,7 +14,7 @@ from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, DataChanges, 
 from gristmill.settings.messages import format_number
 from gristmill.store.store import Store
 from helpers.scoreboard import Fault
-from helpers.support import Command, published, records, with_model, write_project
+from helpers.support import Command, published, records, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
@@ -27,7 +27,14 @@ window = 24
 min_new = 1
 """
 
-BAD = with_model('kind = "far_off.py:build"', "epochs = 1\nlearning_rate = 1e-9")
+BAD = (
+    ONE_BASELINE.replace('kind = "linear"', 'kind = "far_off.py:build"')
+    + """
+[pipelines.small.train]
+epochs = 1
+learning_rate = 1e-9
+"""
+)
 
 FAR_OFF = '''
 """A network whose every forecast is far too high."""
@@ -57,7 +64,7 @@ def set_up(project: Path, toml: str, left_out: slice = slice(0)) -> str:
 def retrained(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Path:
     """A project with a champion, trained without the last 30 months. Not to be written to: copy it."""
     folder = tmp_path_factory.mktemp("retrained")
-    set_up(folder, SMALL, left_out=slice(-30, None))
+    set_up(folder, ONE_BASELINE, left_out=slice(-30, None))
     Project.open(folder).retrain("small")
     return folder
 
@@ -168,7 +175,7 @@ def test_rows_that_come_late_are_news_and_a_retraining_repeated_changes_nothing(
 def test_a_gap_that_the_settings_refuse_stops_a_retraining_and_the_champion_stays(
     serving: Path, command: Command, fault: Fault
 ) -> None:
-    set_up(serving, SMALL, left_out=slice(150, 151))
+    set_up(serving, ONE_BASELINE, left_out=slice(150, 151))
 
     done = command("-q", "retrain", "small")
 

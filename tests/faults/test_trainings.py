@@ -7,18 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ONE_BASELINE
 from gristmill.errors import StoreError
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.store.store import Store
 from helpers.failing import full
 from helpers.scoreboard import Fault
-from helpers.support import Command, edit, published, records, the_error, with_model, write_project
+from helpers.support import Command, edit, published, records, the_error, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
-DENSE = with_model('kind = "dense"\nunits = [2]', "epochs = 3")
+DENSE = (
+    ONE_BASELINE.replace('kind = "linear"', 'kind = "dense"\nunits = [2]')
+    + """
+[pipelines.small.train]
+epochs = 3
+"""
+)
 GATE = "\n[pipelines.small.gate]\nwindow = 20\n"
 
 
