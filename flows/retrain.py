@@ -45,7 +45,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
                 found = count_judgeable(run, found, made)
             if not found.over:
                 made = run_up_to("evaluate", run, made)
-                recipe = with_champions_recipe(run, made)
+                recipe = with_champions_recipe(run)
                 refitted = run_up_to("evaluate", recipe, before_selection(made)) if recipe else None
                 found = judge(run, found, made, refitted)
             if not found.over:

@@ -95,7 +95,7 @@ def with_needed_candidates(run: Run, found: Retraining) -> Run:
     return replace(run, left_out=tuple(left_out))
 
 
-def with_champions_recipe(run: Run, made: References) -> Run | None:
+def with_champions_recipe(run: Run) -> Run | None:
     """Return the run with the champion's weights of the candidates in place of a new selection.
 
     Return None if the new selection has the same weights, or if the recipe is unknown or cannot be fitted any more.
@@ -105,6 +105,7 @@ def with_champions_recipe(run: Run, made: References) -> Run | None:
     recipe = recipe_of(run.champion, run.pipeline)
     if not recipe:
         return None
+    made = run.record().references  # not what the tasks returned: that of a cached one is a state
     compared = read_leaderboard(artifact_folder(run, made["select"]))
     if not set(recipe) <= set(compared["candidate"][compared["failed"] == ""]):
         return None
