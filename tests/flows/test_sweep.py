@@ -2,31 +2,32 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 
-from conftest import ROOT, SMALL
+from conftest import ONE_BASELINE, ROOT
 from gristmill.project.project import Project
 from gristmill.runs.records import Record
 from gristmill.util.processes import is_running
+from gristmill.workers import pool
+from gristmill.workers.worker_main import _run_flow
 from helpers.support import Command, assert_all_whole, made, newest_epoch, published, records, wait_until, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.slow
 
-Gristmill = Callable[..., subprocess.CompletedProcess[str]]
-
-SWEPT = f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0, 10.0]\n"
+SWEPT = f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0, 10.0]\n"
 LONG = '{ kind = "dense", units = [4] }'
-CUT = f"""{SMALL}
+CUT = f"""{ONE_BASELINE}
 [pipelines.small.train]
 epochs = 60
 batch_size = 4
@@ -51,7 +52,7 @@ def swept_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> P
     """The store of a finished sweep over three points, and nothing else. Not to be written to: copy it."""
     folder = tmp_path_factory.mktemp("swept")
     write_project(folder, SWEPT)
-    swept = Project.open(folder).sweep("small", jobs=2)
+    swept = Project.open(folder).sweep("small", jobs=1)
     assert [entry.is_complete for entry in swept.entries] == [True] * 3
     return folder / "data/store"
 
@@ -79,6 +80,11 @@ def in_training(project: Path, sweep: "subprocess.Popen[bytes]") -> Record:
     return records(project)[-1]
 
 
+def this_process(workers: int) -> Any:
+    """Stand in for the processes of workers."""
+    return SimpleNamespace(workers=workers, run=lambda unit: _run_flow(**asdict(unit), api=""), close=lambda: None)
+
+
 def tried(project: Path, model: str) -> list[Record]:
     """Return the records of a point's trials, oldest first."""
     return [record for record in records(project) if f"model={model}" in record.overrides]
@@ -88,12 +94,11 @@ def test_what_points_share_is_made_once_and_nothing_is_exported(swept: Path) -> 
     store = swept / "data/store"
     counts = {name: len(published(store, name)) for name in ("ingest", "preprocess", "train", "evaluate", "export")}
     assert counts == {"ingest": 1, "preprocess": 1, "train": 3, "evaluate": 3, "export": 0}
-    tried = sorted(record.overrides for record in records(swept))  # two at a time, in any order
+    tried = [record.overrides for record in records(swept)]
     assert tried == [[f"model.l2={strength}", "train.seed=42"] for strength in (0.1, 1.0, 10.0)]
     assert {(record.trial, record.outcome) for record in records(swept)} == {(True, "succeeded")}
-    workers = {record.pid for record in records(swept)}
-    assert os.getpid() not in workers
-    assert len(workers) <= 2  # each tried one after the other
+    (worker,) = {record.pid for record in records(swept)}  # which tried one after the other
+    assert worker != os.getpid()
     assert_all_whole(store)
 
 
@@ -173,32 +178,39 @@ def test_what_was_tried_is_kept_while_its_data_is_out_of_sight(swept: Path, comm
     assert command("gc").out == "Freed 0.0 MiB in 0 items.\n"
 
 
-def test_a_point_that_fails_does_not_stop_the_rest(project: Path, gristmill: Gristmill, prefect_api: str) -> None:
+def test_a_point_that_fails_does_not_stop_the_rest(
+    project: Path, command: Command, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "Processes", this_process)
     (project / "mine.py").write_text("def build(shape):\n    raise ValueError('no such network')\n")
     models = '{ kind = "linear" }, { kind = "mine.py:build" }, { kind = "linear", l2 = 3.0 }'
-    (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.sweep]\nmodel = [{models}]\n")
+    (project / "pipelines.toml").write_text(f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel = [{models}]\n")
 
-    said = gristmill("sweep", "small", api=prefect_api)
+    said = command("sweep", "small")
 
-    assert said.returncode == 1
-    (warning,) = [line for line in said.stderr.splitlines() if line.startswith("warning: ")]
+    assert said.status == 1
+    (warning,) = [line for line in said.err.splitlines() if line.startswith("warning: ")]
     assert warning == (
         'warning: trial model={ kind = "mine.py:build" }, train.seed=42 failed, 2 of 3: '
         "RequestError: build raised ValueError: no such network (mine.py, line 2). Fix it."
     )
     assert [record.outcome for record in records(project)] == ["succeeded", "failed", "succeeded"]
-    rows = said.stdout.splitlines()[1:4]
+    rows = said.out.splitlines()[1:4]
     assert "0 of 1" in rows[2]
     assert rows[2].startswith('model={ kind = "mine.py:build" }')
 
 
-def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_again(
-    project: Path, prefect_api: str, gristmill: Gristmill
+def test_after_a_killed_worker_and_a_killed_sweep_it_goes_on_in_mid_training_and_tries_no_finished_point_again(
+    project: Path, prefect_api: str, command: Command
 ) -> None:
     (project / "pipelines.toml").write_text(CUT)
     sweep = start(project, "-q", "sweep", "small", api=prefect_api)
     try:
-        cut = in_training(project, sweep)
+        first = in_training(project, sweep)
+        os.kill(first.pid, signal.SIGKILL)
+        wait_until(lambda: records(project)[-1].pid != first.pid or sweep.poll() is not None, "another try", 300)
+        assert sweep.poll() is None, (project / "err").read_text()
+        cut = records(project)[-1]
     finally:
         sweep.kill()
         sweep.wait()
@@ -208,13 +220,14 @@ def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_agai
     finished = {name: published(store, name) for name in ("ingest", "preprocess", "train", "evaluate")}
     assert {name: len(paths) for name, paths in finished.items()} == dict.fromkeys(finished, 1)
     before = records(project)
+    assert len({record.pid for record in before}) == 2  # the second worker has the trial of the first, and no other
 
-    said = gristmill("sweep", "small", api=prefect_api)
+    said = command("sweep", "small")
 
-    assert said.returncode == 0, said.stderr
-    assert "3 trials, 1 of them cached" in said.stderr
-    first, again = tried(project, LONG)
-    assert (first.id, first.finished) == (cut.id, None)
+    assert said.status == 0, said.err
+    assert "3 trials, 1 of them cached" in said.err
+    *killed, again = tried(project, LONG)
+    assert [(record.id, record.finished) for record in killed] == [(first.id, None), (cut.id, None)]
     assert (again.outcome, made(again)) == ("succeeded", {"train", "evaluate"})
     assert records(project)[: len(before)] == before
     assert len(records(project)) == len(before) + 2
@@ -229,29 +242,3 @@ def page(api: str) -> str:
     guard = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
     found = httpx.post(f"{api}/logs/filter", json={"sort": "TIMESTAMP_DESC", "limit": 200}, headers=guard)
     return json.dumps(found.raise_for_status().json())
-
-
-def test_a_trial_whose_worker_is_killed_is_tried_again_and_then_lost_alone(project: Path, prefect_api: str) -> None:
-    (project / "pipelines.toml").write_text(CUT)
-    sweep = start(project, "sweep", "small", "--json", api=prefect_api)
-    try:
-        first = in_training(project, sweep)
-        os.kill(first.pid, signal.SIGKILL)
-        wait_until(lambda: records(project)[-1].pid != first.pid or sweep.poll() is not None, "another try", 300)
-        again = records(project)[-1]
-        os.kill(again.pid, signal.SIGKILL)
-        assert sweep.wait(300) == 1, (project / "err").read_text()
-    finally:
-        sweep.kill()
-        sweep.wait()
-
-    died = "its process ended with status -9; it was tried 2 times"
-    assert re.search(
-        rf"^warning: trial model={re.escape(LONG)}, train.seed=42 failed, \d of 3: {died}$",
-        (project / "err").read_text(),
-        re.MULTILINE,
-    )
-    assert [len(place["seconds"]) for place in json.loads((project / "out").read_text())] == [1, 1, 0]
-    assert first.overrides == again.overrides == [f"model={LONG}", "train.seed=42"]
-    assert len({record.pid for record in records(project)}) == 3
-    wait_until(lambda: not is_running(records(project)[-1].pid), "the last worker to end")
