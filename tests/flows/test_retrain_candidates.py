@@ -3,11 +3,13 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from gristmill.errors import WorkError
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
@@ -54,11 +56,6 @@ def retraining_in(folder: Path) -> Retrain:
     return call
 
 
-@pytest.fixture
-def retrain(tmp_path: Path) -> Retrain:
-    return retraining_in(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def first_retraining(tmp_path_factory: pytest.TempPathFactory, parity_here: None, prefect_api: str) -> Path:
     """The project after a first retraining on 200 lines. It must not be written to: copy it."""
@@ -69,7 +66,7 @@ def first_retraining(tmp_path_factory: pytest.TempPathFactory, parity_here: None
 
 @pytest.fixture
 def retrained(first_retraining: Path, tmp_path: Path) -> Retrain:
-    """As `retrain`, after the first retraining."""
+    """Return a function that goes on after the first retraining."""
     shutil.copytree(first_retraining, tmp_path, symlinks=True, dirs_exist_ok=True)
     return retraining_in(tmp_path)
 
@@ -79,6 +76,8 @@ def trained(record: Record) -> list[str]:
 
 
 def test_networks_are_left_out_until_there_is_an_alarm(retrained: Retrain, tmp_path: Path) -> None:
+    from tasks.stage_tasks import run_up_to
+
     (first,) = records(tmp_path, "play")
 
     assert trained(first) == ["unigram", "ngram", "gru"]
@@ -98,41 +97,45 @@ def test_networks_are_left_out_until_there_is_an_alarm(retrained: Retrain, tmp_p
     assert "The challenger is ngram: selected." in page
     assert "The candidates in the winner changed 0 times over the last 2 judged retrainings." in page
 
-    with patch.object(Drift, "alarms", ["an alarm"]):
-        third = retrained(400)
+    def stop_after_training(last: str, *given: Any) -> Any:
+        found = run_up_to("train" if last == "evaluate" else last, *given)
+        if last == "evaluate":
+            raise WorkError("this is enough")
+        return found
 
-    assert trained(third) == ["unigram", "ngram", "gru"]
+    with (
+        patch.object(Drift, "alarms", ["an alarm"]),
+        patch("flows.retrain.run_up_to", stop_after_training),
+        pytest.raises(WorkError, match="this is enough"),
+    ):
+        retrained(400)
 
-
-@pytest.mark.parametrize(("margin", "kept"), [(0.0, False), (0.99, True)])
-def test_a_new_selection_must_be_better_than_the_champions_recipe(
-    margin: float, kept: bool, retrained: Retrain, tmp_path: Path
-) -> None:
-    with patch("tasks.retraining.recipe_of", lambda *_: {"unigram": 1.0}):
-        found = retrained(300, f"gate.margin={margin}")
-
-    assert found.retraining
-    assert found.retraining.judgement
-    scores = found.retraining.judgement.scores
-    assert (found.retraining.kept_recipe, found.retraining.winner) == (kept, ["unigram" if kept else "ngram"])
-    assert scores["challenger"] == scores["unigram" if kept else "ngram"]
-    assert scores["new selection" if kept else "champion's recipe"] == scores["ngram" if kept else "unigram"]
-    assert found.retraining.verdict == ("rejected" if kept else "promoted")
-    if not kept:
-        champion = Registry(Project.open(tmp_path).store).champion("play")
-        assert champion
-        assert champion.references == found.references
-        assert champion.evaluated.selected
-        assert champion.evaluated.selected.members == {"ngram": 1.0}
+    assert trained(records(tmp_path, "play")[-1]) == ["unigram", "ngram", "gru"]
 
 
-def test_the_champions_recipe_serves_again_after_a_fit_on_new_data(retrain: Retrain, tmp_path: Path) -> None:
-    with patch("gristmill.domains.common.selection.ensemble_weights", lambda *_: {"unigram": 1.0}):
-        retrain(200)
+def test_a_new_selection_must_be_better_than_the_champions_recipe(retrained: Retrain, tmp_path: Path) -> None:
+    for margin, kept in ((0.99, True), (0.0, False)):
+        with patch("tasks.retraining.recipe_of", lambda *_: {"unigram": 1.0}):
+            found = retrained(300, f"gate.margin={margin}")
+
+        assert found.retraining
+        assert found.retraining.judgement
+        scores = found.retraining.judgement.scores
+        assert (found.retraining.kept_recipe, found.retraining.winner) == (kept, ["unigram" if kept else "ngram"])
+        assert scores["challenger"] == scores["unigram" if kept else "ngram"]
+        assert scores["new selection" if kept else "champion's recipe"] == scores["ngram" if kept else "unigram"]
+        assert found.retraining.verdict == ("rejected" if kept else "promoted")
     champion = Registry(Project.open(tmp_path).store).champion("play")
-    assert champion is None  # it was worse than n-grams
-    Project.open(tmp_path).run("play")
-    Project.open(tmp_path).promote("play")
+    assert champion
+    assert champion.references == found.references
+    assert champion.evaluated.selected
+    assert champion.evaluated.selected.members == {"ngram": 1.0}
+
+
+def test_the_champions_recipe_serves_again_after_a_fit_on_new_data(retrained: Retrain, tmp_path: Path) -> None:
+    weak = Project.open(tmp_path, {"play": ["select.weights={unigram=1.0}"]})
+    weak.run("play")
+    weak.promote("play")
     with (
         patch("gristmill.retraining.gate.keeps_recipe", lambda *_: True),
         patch(
@@ -140,7 +143,7 @@ def test_the_champions_recipe_serves_again_after_a_fit_on_new_data(retrain: Retr
             lambda *given: judge_contest(*given).model_copy(update={"promoted": True}),
         ),
     ):
-        found = retrain(300)
+        found = retrained(300)
 
     assert found.retraining
     assert (found.retraining.kept_recipe, found.retraining.winner) == (True, ["unigram"])
