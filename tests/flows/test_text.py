@@ -185,7 +185,7 @@ def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
 ) -> None:
     shutil.copy(ROOT / "pipelines.toml", tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    tiny = ["train.epochs=1", *(["preprocess.test=16"] if row.startswith("sarcasm") else [])]
+    tiny = ["train.epochs=1", "preprocess.length=20", *(["preprocess.test=16"] if row.startswith("sarcasm") else [])]
     opened = Project.open(tmp_path, {row: tiny})
     assert opened.plan(row)[0].state == "no data"
     parts = stand_in(row, tmp_path)

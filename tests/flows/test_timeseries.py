@@ -49,7 +49,7 @@ def test_a_repeated_flow_run_shows_a_cached_task_for_every_stage(project: Path, 
 def test_a_backtest_shows_a_task_for_every_block_and_seed(project: Path, prefect_api: str) -> None:
     from flows.timeseries import timeseries
 
-    asked = ["backtest.windows=2", "backtest.seeds=2", "backtest.size=20"]
+    asked = ["backtest.windows=2", "backtest.seeds=2", "backtest.size=20", 'evaluate.baselines=["naive"]']
     points = ["backtest 1/1", "backtest 1/2", "backtest 2/1", "backtest 2/2"]
     stages = ["ingest", "preprocess", "train", *points, "evaluate", "export"]
 

@@ -22,7 +22,7 @@ domain = "vision"
 source = { kind = "folder", path = "photos" }
 preprocess = { size = 32, test = 0.25, validation = 0.25 }
 model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights.h5", cut = "expanded_conv_project" }
-train = { epochs = 4, batch_size = 8, learning_rate = 0.01 }
+train = { epochs = 1, batch_size = 8, learning_rate = 0.01 }
 export = { formats = ["keras"] }
 gate = { window = 4 }
 schedule = { min_new = 2 }
@@ -133,18 +133,18 @@ def stand_in(name: str, folder: Path) -> None:
             names = ",".join(["label", *(f"pixel{at}" for at in range(1, 28 * 28 + 1))])
             np.savetxt(folder / f"sign_mnist_{part}.csv", table, "%d", delimiter=",", header=names, comments="")
         return
-    classes = {"horses_or_humans": ["horses", "humans"], "rock_paper_scissors": ["rock", "paper", "scissors"]}[name]
-    write_tfds(folder / "tfds", name, classes, {"train": 12, "test": 6}, version="3.0.0")
+    write_tfds(folder / "tfds", name, ["rock", "paper", "scissors"], {"train": 12, "test": 6}, version="3.0.0")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["horses_or_humans", "rock_paper_scissors", "sign_mnist"])
+@pytest.mark.parametrize("name", ["rock_paper_scissors", "sign_mnist"])
 def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(ROOT / "pipelines.toml", tmp_path)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    opened = Project.open(tmp_path, {name: ["train.epochs=1", "train.batch_size=8"]})
+    smaller = ["preprocess.size=48"] if name == "rock_paper_scissors" else []
+    opened = Project.open(tmp_path, {name: ["train.epochs=1", "train.batch_size=8", *smaller]})
     assert opened.plan(name)[0].state == "no data"
     stand_in(name, tmp_path)
 
@@ -153,4 +153,4 @@ def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
     assert 0 <= scores["model"]["test"]["accuracy"] <= 1
     with pytest.raises(RequestError, match=r"is not made of single files to predict from\. Give --input"):
         opened.predict(name)
-    assert len(scores["classes"]) == {"horses_or_humans": 2, "rock_paper_scissors": 3, "sign_mnist": 24}[name]
+    assert len(scores["classes"]) == {"rock_paper_scissors": 3, "sign_mnist": 24}[name]
