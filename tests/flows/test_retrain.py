@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, SMALL
 from gristmill.cli import output
 from gristmill.errors import RequestError, WorkError
 from gristmill.project.project import Project
@@ -52,20 +52,38 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
     return found
 
 
-@pytest.fixture
-def retrain(project: Path, prefect_api: str, events: Events) -> Retrain:
-    """Return a function that retrains on the first so many months, some of them changed."""
+def retraining_in(project: Path) -> Retrain:
+    """Return a function that retrains a project on the first so many months, some of them changed."""
     from flows.retrain import retrain
 
     lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
-    with (project / "pipelines.toml").open("a") as file:
-        file.write(RULES)
+    (project / "pipelines.toml").write_text(SMALL + RULES)
 
     def call(months: int, *overrides: str, change: Callable[[list[str]], list[str]] = list) -> Record:
         (project / "series.csv").write_text("\n".join(change(lines[: months + 1])) + "\n")
         return Record.model_validate(retrain("small", list(overrides), str(project)))
 
     return call
+
+
+@pytest.fixture
+def retrain(project: Path, prefect_api: str, events: Events) -> Retrain:
+    return retraining_in(project)
+
+
+@pytest.fixture(scope="module")
+def first_retraining(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Path:
+    """The project after a first retraining on 300 months. It must not be written to: copy it."""
+    folder = tmp_path_factory.mktemp("first")
+    assert told(retraining_in(folder)(300))[0] == "promoted"
+    return folder
+
+
+@pytest.fixture
+def retrained(project: Path, first_retraining: Path, retrain: Retrain) -> Retrain:
+    """As `retrain`, after the first retraining."""
+    shutil.copytree(first_retraining, project, symlinks=True, dirs_exist_ok=True)
+    return retrain
 
 
 def told(record: Record) -> tuple[str | None, str]:
@@ -164,11 +182,11 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
 
 @pytest.mark.slow
 @pytest.mark.fault(21)
+@pytest.mark.fault(23)
 def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
-    project: Path, retrain: Retrain, events: Events
+    project: Path, retrained: Retrain, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retrain(300)
-    rejected = retrain(330, "gate.margin=0.9")
+    rejected = retrained(330, "gate.margin=0.9")
 
     assert told(rejected)[0] == "rejected"
     assert list(rejected.stages) == ["ingest", "preprocess", "train", "evaluate"]  # no refit, no bundle
@@ -176,13 +194,21 @@ def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     champion = registry(project).champion("small")
     assert champion is not None
     assert champion.number == 1
-    assert told(retrain(330, "gate.margin=0.9"))[0] == "nothing new"
-    assert told(retrain(335, "gate.margin=0.9")) == (
+    page = unescape(write_retraining(rejected, "A few years", Project.open(project).store).read_text())
+    assert told(rejected)[1] in page
+    for words in ("Rejected", "New data", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
+        assert words in page
+    with monkeypatch.context() as patch:
+        patch.setattr("gristmill.prefect_runtime.launch.import_own", None)  # nothing can be run
+        again = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
+    assert told(again) == ("nothing new", "all rows were judged before")
+    assert told(retrained(330, "gate.margin=0.9"))[0] == "nothing new"
+    assert told(retrained(335, "gate.margin=0.9")) == (
         "nothing new",
         "5 rows that no retraining has judged, fewer than 6",
     )
-    assert told(retrain(336, "gate.margin=0.9"))[0] == "rejected"
-    assert told(retrain(336, "gate.margin=0.8"))[0] == "rejected"  # other rules ask for another judgement
+    assert told(retrained(336, "gate.margin=0.9"))[0] == "rejected"
+    assert told(retrained(336, "gate.margin=0.8"))[0] == "rejected"  # other rules ask for another judgement
     assert Project.open(project).record("small").references == champion.references  # what is shown is what serves
 
 
@@ -262,13 +288,12 @@ def test_predictions_that_are_clearly_worse_than_tested_need_one_new_row_only(
 
 @pytest.mark.slow
 @pytest.mark.fault(23)
-def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(project: Path, retrain: Retrain) -> None:
+def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(retrained: Retrain) -> None:
     def revised(lines: list[str]) -> list[str]:
         return [f"{line.partition(',')[0]},1.5" if 100 < number < 107 else line for number, line in enumerate(lines)]
 
-    retrain(300)
-    found = retrain(300, change=revised).retraining
-    aged = retrain(301, 'schedule.max_age="1 second"')
+    found = retrained(300, change=revised).retraining
+    aged = retrained(301, 'schedule.max_age="1 second"')
 
     assert found is not None
     assert found.news == DataChanges(later=0, revised=6)
@@ -358,14 +383,13 @@ def test_outside_the_main_thread_a_retraining_has_no_time_limit(
 
 
 @pytest.mark.slow
-def test_a_shift_is_told(project: Path, retrain: Retrain, events: Events) -> None:
+def test_a_shift_is_told(retrained: Retrain, events: Events) -> None:
     def shifted(lines: list[str]) -> list[str]:
         return [
             f"{line.partition(',')[0]},{900 + number}" if number > 300 else line for number, line in enumerate(lines)
         ]
 
-    retrain(300)
-    record = retrain(310, change=shifted)
+    record = retrained(310, change=shifted)
 
     assert record.retraining is not None
     assert record.retraining.drift is not None
@@ -424,27 +448,13 @@ def test_a_champion_whose_forecasts_are_no_numbers_is_replaced(
 
 
 @pytest.mark.slow
-@pytest.mark.fault(21)
-def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain: Retrain) -> None:
-    retrain(300)
-    record = retrain(330, "gate.margin=0.9")
-
-    page = unescape(write_retraining(record, "A few years", Project.open(project).store).read_text())
-
-    assert told(record)[1] in page
-    for words in ("Rejected", "New data", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
-        assert words in page
-
-
-@pytest.mark.slow
-def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, retrain: Retrain) -> None:
-    first = retrain(300)
-    store = Project.open(project).store
+def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, retrained: Retrain) -> None:
+    store, first = Project.open(project).store, Project.open(project).record("small")
     folder = store.path("ingest", first.references["ingest"]["key"])
     shutil.rmtree(folder)
 
     with pytest.raises(WorkError) as raised:
-        retrain(330)
+        retrained(330)
 
     assert str(raised.value) == (
         f"{folder}/manifest.json: cannot be read (No such file or directory). It belongs to version 1, with which new "
@@ -452,12 +462,11 @@ def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, re
     )
 
 
-def test_nothing_is_trained_while_the_champion_is_held(project: Path, retrain: Retrain) -> None:
-    retrain(300)
+def test_nothing_is_trained_while_the_champion_is_held(project: Path, retrained: Retrain) -> None:
     opened = Project.open(project)
     opened.promote("small", 1, hold=True)
 
-    held = retrain(330)
+    held = retrained(330)
 
     assert held.retraining is not None
     assert (held.retraining.verdict, list(held.stages)) == ("waiting", ["ingest"])
@@ -465,7 +474,7 @@ def test_nothing_is_trained_while_the_champion_is_held(project: Path, retrain: R
     assert held.retraining.why.endswith(". To release it: gristmill promote small 1")
     assert held.retraining.drift is not None
     opened.promote("small", 1)
-    assert retrain(330).retraining.judgement is not None  # type: ignore[union-attr]
+    assert retrained(330).retraining.judgement is not None  # type: ignore[union-attr]
 
 
 @pytest.mark.slow
@@ -512,24 +521,9 @@ def test_settings_that_a_retraining_cannot_take(retrain: Retrain, asked: str, sa
 
 
 @pytest.mark.slow
-@pytest.mark.fault(23)
-def test_what_was_judged_is_known_without_prefect(
-    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retrain(300)
-    retrain(330, "gate.margin=0.9")
-    monkeypatch.setattr("gristmill.prefect_runtime.launch.import_own", None)  # nothing can be run
-
-    record = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
-
-    assert told(record) == ("nothing new", "all rows were judged before")
-
-
-@pytest.mark.slow
-def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(project: Path, retrain: Retrain) -> None:
-    retrain(300)
+def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(project: Path, retrained: Retrain) -> None:
     Project.open(project).run("small")
-    retrain(330)
+    retrained(330)
 
     steps = {step.stage: (step.state, step.reason) for step in Project.open(project).plan("small")}
 
