@@ -272,7 +272,8 @@ def test_a_schedule_and_its_runs_are_killed_and_the_next_one_goes_on(
     """Each kill is reported once: of a run by its schedule, of the schedule with its run by a process that watches."""
     uninterrupted, store = tmp_path_factory.mktemp("uninterrupted"), project / "data/store"
     schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\n'
-    network = re.sub("baselines = .*", 'baselines = ["naive"]', LONG)
+    longer = LONG.replace(f"epochs = {EPOCHS}", f"epochs = {3 * EPOCHS}")  # it is killed twice from elsewhere
+    network = re.sub("baselines = .*", 'baselines = ["naive"]', longer)
     write_project(uninterrupted, network + schedule + ANY_MODEL)
     write_project(project, network + schedule + ANY_MODEL + TABLE)
     assert forked.run(uninterrupted, "retrain", "small") == 0, (uninterrupted / "err").read_text()
@@ -312,7 +313,7 @@ def test_a_schedule_and_its_runs_are_killed_and_the_next_one_goes_on(
         assert second.wait(60) == 0, (project / "err").read_text()
     wait_until(lambda: not answers(f"{page}/api"), "the server to end")
 
-    assert f"resuming after epoch {reached} of {EPOCHS}" in (project / "err").read_text()
+    assert f"resuming after epoch {reached} of {3 * EPOCHS}" in (project / "err").read_text()
     assert verdicts(project)[:4] == [None, None, "promoted", "nothing new"]
     assert set(verdicts(project)[4:]) <= {None, "nothing new"}
     assert deliver(load(project))
