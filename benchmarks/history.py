@@ -28,7 +28,7 @@ RATIOS = {
     "nothing to do, to DVC": ("DVC and Metaflow", rf"^\| gristmill{ANY * 2} ([\d.]+)", rf"^\| dvc{ANY * 2} ([\d.]+)"),
     "first run, to DVC": ("DVC and Metaflow", rf"^\| gristmill{ANY} ([\d.]+)", rf"^\| dvc{ANY} ([\d.]+)"),
     "run, to a Keras script": ("Overhead", rf"{_RUN} ([\d.]+)", rf"{_SCRIPT} ([\d.]+)"),
-    "peak memory, to a Keras script": ("Overhead", rf"{_RUN}{ANY * 2} ([\d,]+)", rf"{_SCRIPT}{ANY * 2} ([\d,]+)"),
+    "peak memory (PSS), to a Keras script": ("Overhead", rf"{_RUN}{ANY * 2} ([\d,]+)", rf"{_SCRIPT}{ANY * 2} ([\d,]+)"),
     "windows of the course's code, to ours": (
         "Windows",
         rf"^\| windows/s{ANY * 2} ([\d,]+)",

@@ -1,6 +1,7 @@
 """Code that benchmarks share: timing of whole processes, tables, and the sections of results.md."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -53,8 +54,10 @@ def process(command: Sequence[str], folder: Path = ROOT, proportional: bool = Fa
 
     The peak is the largest sum of the resident memory of all processes, measured ten times a second, or the kernel's
     maximum for one process if that is larger. Pages that two processes share are counted twice; with `proportional`,
-    half of them for each (PSS), which slows the processes down.
+    each process counts its share of them (PSS, on Linux only). Measuring that slows the processes down.
     """
+    if proportional and sys.platform != "linux":
+        sys.exit("Proportional memory (PSS) is measured on Linux only.")
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
         began, clock = time.time(), time.perf_counter()
         running = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=printed, stderr=said)
@@ -81,14 +84,16 @@ def _watch(pid: int, peak: list[int], over: threading.Event, proportional: bool)
 
 
 def resident(pid: int, proportional: bool = False) -> int:
-    """Return the resident memory in bytes of a process and its descendants that still run; see `process`."""
+    """Return the resident memory in bytes of a process and its descendants that still run.
+
+    With `proportional`, shared pages are counted by share (PSS).
+    """
     total = 0
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         parent = psutil.Process(pid)
         for one in (parent, *parent.children(recursive=True)):
-            total += one.memory_full_info().pss if proportional else one.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                total += one.memory_full_info().pss if proportional else one.memory_info().rss
     return total
 
 

@@ -7,7 +7,7 @@ the same test set, and export a SavedModel and a .keras file. gristmill also com
 checkpoints, hashes, the parity proof in a fresh process, and a report. Whole processes run in turn. Each run of
 gristmill has a new store: once with the temporary Prefect server that it starts itself (cold), once with a server that
 already runs (warm). Memory is that of all processes together, including the temporary server, with shared pages counted
-once (PSS); it is measured in a round of its own, which is not timed. Another run shows in a terminal when its first
+once (PSS); it is measured in rounds of their own, which are not timed. Further runs show in a terminal when the first
 line and the first line of a stage appear.
 """
 
@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from measuring import GRISTMILL, ROOT, Process, Ran, arguments, in_turn, process, run, table, tell
@@ -43,6 +44,7 @@ CONDITIONS = (
     "Goal: at most 3 s more than the script with no server running. The first and the last part show what starting a "
     "server adds."
 )
+MEMORY_ROUNDS = 3
 HISTORY, VALIDATION, TEST, BATCH, RATE, SEED = 60, 300, 235, 64, 2e-3, 42
 
 PIPELINE = f"""
@@ -200,41 +202,47 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as store:
                 return run("small", Path(store), folder=folder, proportional=proportional, PREFECT_API_URL=address)
 
+        bare(), gristmill("")  # compiles byte code
+        alone = {"bare": partial(bare, True), "cold": partial(gristmill, "", True)}
+        memory: dict[str, list[Any]] = in_turn(alone, MEMORY_ROUNDS)  # no server beside them shares their pages
         with server(folder) as address:
+            memory |= in_turn({"warm": partial(gristmill, address, True)}, MEMORY_ROUNDS)
             ways = {"bare": bare, "warm": partial(gristmill, address), "cold": partial(gristmill, "")}
-            # This first round also compiles byte code.
-            peaks = {way: whole(call(proportional=True)).peak for way, call in ways.items()}
             found = in_turn(ways, asked.rounds)
+        peaks = {way: statistics.median(process_of(one).peak for one in made) for way, made in memory.items()}
         lines = [first_lines(folder) for _ in range(asked.rounds)]
         loaded = imports()
-    tell("Overhead", [*shown(found, peaks), "", told_of_lines(lines), "", told_of_imports(loaded)], asked.write)
+    tell("Overhead", [*shown(found, peaks), "", first_lines_sentence(lines), "", told_of_imports(loaded)], asked.write)
 
 
 def first_lines(folder: Path) -> tuple[float, float]:
     """Run the pipeline in a terminal; return the seconds until its first line and until the first line of a stage."""
     ours, theirs = pty.openpty()
     with tempfile.TemporaryDirectory() as store:
-        environment, began = os.environ | {"GRISTMILL_STORE": store}, time.perf_counter()
+        environment = os.environ | {"GRISTMILL_STORE": store, "PREFECT_API_URL": ""}
+        printed, times, began = b"", {}, time.perf_counter()
         command = [GRISTMILL, "run", "small"]
-        with subprocess.Popen(command, cwd=folder, env=environment, stdout=theirs, stderr=theirs):
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=theirs, stderr=theirs) as running:
             os.close(theirs)
-            times = {}
-            for printed in iter(partial(_read, ours), b""):
-                for name, line in (("first", b"small"), ("stage", b"ingest     started")):
+            for more in iter(partial(_read, ours), b""):
+                printed += more
+                for name, line in (("first", b"no result yet"), ("stage", b"ingest     started")):
                     if line in printed:
                         times.setdefault(name, time.perf_counter() - began)
     os.close(ours)
+    if running.returncode or len(times) < 2:
+        sys.exit(f"gristmill run small: exit {running.returncode}\n{printed.decode(errors='replace')[-2000:]}")
     return times["first"], times["stage"]
 
 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 4096)
-    except OSError:  # Linux tells the end so
+    except OSError:  # on Linux, reading raises EIO when the other side is closed
         return b""
 
 
-def told_of_lines(lines: list[tuple[float, float]]) -> str:
+def first_lines_sentence(lines: list[tuple[float, float]]) -> str:
     """Return a sentence with the medians of `first_lines`."""
     first, stage = (statistics.median(found) for found in zip(*lines, strict=True))
     return (
@@ -243,14 +251,14 @@ def told_of_lines(lines: list[tuple[float, float]]) -> str:
     )
 
 
-def whole(made: Process | Ran) -> Process:
+def process_of(made: Process | Ran) -> Process:
     """Return the process of a script or of a run."""
     return made.process if isinstance(made, Ran) else made
 
 
 def shown(found: dict[str, list], peaks: dict[str, float]) -> list[str]:
     """Return two tables: whole processes, and the seconds of their parts."""
-    seconds = {way: statistics.median(whole(one).seconds for one in made) for way, made in found.items()}
+    seconds = {way: statistics.median(process_of(one).seconds for one in made) for way, made in found.items()}
     scores = {
         way: json.loads(made[0].printed)["mae"] if way == "bare" else made[0].score("mae")
         for way, made in found.items()
@@ -282,7 +290,8 @@ def shown(found: dict[str, list], peaks: dict[str, float]) -> list[str]:
         ],
     )
     rounds = (
-        f"Medians of {len(found['bare'])} alternating rounds, after one that compiles byte code and measures memory."
+        f"Medians of {len(found['bare'])} alternating rounds, after one that compiles byte code. "
+        f"Peaks are medians of {MEMORY_ROUNDS} other rounds."
     )
     return [*processes, "", *where, "", f"{rounds} {CONDITIONS}"]
 

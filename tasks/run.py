@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TagsContext
 
 from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.config.stages import Stage, libraries_of, settings_of_stages, stages_of
@@ -165,7 +166,9 @@ def recorded_run(
     settings, store = catalogue.pipeline(pipeline), catalogue.store
     check_store_outlasts_run(catalogue)
     run = start_record(catalogue, settings, overrides, trial)
-    with messages_about(catalogue, run, command), finish_record(store, run):
+    # For each tag of a task, Prefect requests a slot. If SQLite is locked, the client tries again after two seconds.
+    without_tags = TagsContext(current_tags=set())
+    with messages_about(catalogue, run, command), finish_record(store, run), without_tags:
         if is_deployed():  # a command has asked before
             refresh_urls(settings.tables.values(), store)
         jobs = concurrency(catalogue.runner, jobs)
