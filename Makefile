@@ -51,7 +51,7 @@ ci: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 lint slow-processes slow-units slow-flows test-stages test-rest
 
 faults: .venv/installed-dev
-	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests
+	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests
 
 # Needs uv and the network. CI does not run it, because a new vulnerability would make CI fail without a change.
 audit:

@@ -7,7 +7,8 @@ a number of processes (`1`, `2`), a Dask cluster on this machine with a number o
 a running cluster (`tcp://host:8786`). `s3:1` and `s3:2` are Dask workers that share nothing but a store on an S3 server
 of this machine: each has its own cache, as on a machine of its own. Each runner runs the same pipelines with a new
 store and one TensorFlow thread per process. Their artifacts are compared by digest, and their seconds with those of the
-first runner; those of `s3:2` with `s3:1`.
+first runner; those of `s3:2` with `s3:1`. A cluster with S3 and its server run before the clock starts, and share the
+cores of the workers.
 """
 
 import json
@@ -118,7 +119,7 @@ def started(runner: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 @contextmanager
 def s3_server() -> Iterator[dict[str, str]]:
-    """Serve a bucket; yield the variables that lead there."""
+    """Serve a bucket; yield the environment variables that point to it."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
@@ -159,10 +160,10 @@ def rows(what: str, count: int, parts: int, runners: list[str], rounds: int) -> 
     told = []
     for runner, done in found.items():
         seconds = medians[runner]
-        one = medians[runners[0]] if not runner.startswith("s3:") else medians.get("s3:1", seconds)
+        one = medians.get("s3:1") if runner.startswith("s3:") else medians[runners[0]]
         same = "identical" if all(digests == expected for _, digests in done) else "DIFFERENT"
         work = [f"{count:,} {what}", str(parts), f"`{runner}`", f"{seconds:.0f}", f"{count / seconds:,.0f}"]
-        told.append([*work, f"{one / seconds:.2f}", same])
+        told.append([*work, f"{one / seconds:.2f}" if one else "–", same])
     return told
 
 

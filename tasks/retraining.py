@@ -105,7 +105,7 @@ def with_champions_recipe(run: Run) -> Run | None:
     recipe = recipe_of(run.champion, run.pipeline)
     if not recipe:
         return None
-    made = run.record().references  # not what the tasks returned: that of a cached one is a state
+    made = run.record().references  # a cached task returns a Prefect state, not a reference
     compared = read_leaderboard(artifact_folder(run, made["select"]))
     if not set(recipe) <= set(compared["candidate"][compared["failed"] == ""]):
         return None

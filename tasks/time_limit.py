@@ -4,15 +4,17 @@ import logging
 import math
 import queue
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 
 _SECONDS_BETWEEN_ATTEMPTS = 60  # to stop a block; repeated, because another library's callback may lose the exception
-_SECONDS_TO_RETRY = 0.2  # if an error would do harm, or was lost in a finalizer
+_SECONDS_TO_RETRY = 0.2  # if raising was unsafe, or a finalizer lost the error
 _SOON = 1e-3  # seconds; a timer of 0 would be none
 
 
@@ -26,9 +28,9 @@ class BudgetEnded(TimeIsUp):
 
 @contextmanager
 def time_limit(seconds: float, error: type[TimeIsUp] = TimeIsUp) -> Iterator[None]:
-    """Raise an error in the block after some seconds, as soon as Python code runs that it does not harm.
+    """Raise an error in the block after some seconds, as soon as it is safe to interrupt the Python code that runs.
 
-    It would harm an import, which cannot be repeated, and code that takes a lock, which nobody would release.
+    It waits until imports are finished, and while locks are acquired or released: nobody would release them.
 
     A block that swallows the error, or makes another one of it, raises it at its end. There is no limit outside the
     main thread, which is the only one that Python can stop. A limit around this one remains in force.
@@ -50,7 +52,8 @@ def time_limit(seconds: float, error: type[TimeIsUp] = TimeIsUp) -> Iterator[Non
         with _raising_swallowed(limit):
             yield
     finally:
-        limit.over, sys.unraisablehook = True, hook
+        limit.end()
+        sys.unraisablehook = hook
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
         finally:  # also after Ctrl-C
@@ -68,7 +71,7 @@ class _Limit:
     def __init__(self, error: type[TimeIsUp], hook: "Callable[[sys.UnraisableHookArgs], object]") -> None:
         self.error, self._hook = error, hook
         self.fired = self.over = False
-        self._put_off_at: tuple[FrameType | None, int] | None = None  # frame and its instruction
+        self._put_off_at: tuple[FrameType | CodeType, int] | None = None  # with the instruction
 
     def __call__(self, _: int, frame: FrameType | None) -> None:
         if self.over:
@@ -76,15 +79,26 @@ class _Limit:
         if self._must_wait(frame):
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_RETRY, _SECONDS_BETWEEN_ATTEMPTS)
         else:
-            self._put_off_at, self.fired = None, True
+            self.fired = True
             raise self.error
 
+    def end(self) -> None:
+        """Ignore what comes after the block; frames would keep its variables alive."""
+        self.over, self._put_off_at = True, None
+
     def _must_wait(self, frame: FrameType | None) -> bool:
-        """Return whether an error would do harm here; not in code that waits for a lock since the last alarm."""
+        """Return whether an error is unsafe: in an import, or in code that may hold a lock.
+
+        Code that is where it was at the last alarm is waiting for a lock or an event, so it can be interrupted.
+        """
+        before, self._put_off_at = self._put_off_at, None
         if _imports(frame):
             return True
-        before, self._put_off_at = self._put_off_at, frame and (frame, frame.f_lasti)
-        return _takes_lock(frame) and before != self._put_off_at
+        if frame is None or not _may_hold_lock(frame):
+            return False
+        waits = frame.f_code is threading.Condition.wait.__code__  # each of its short waits counts as the same one
+        self._put_off_at = (frame.f_code if waits else frame, frame.f_lasti)
+        return before != self._put_off_at
 
     def retry(self, lost: "sys.UnraisableHookArgs") -> None:
         """Try again to stop the block if a finalizer, or a library written in C, has lost the error."""
@@ -107,16 +121,15 @@ def _raising_swallowed(limit: object) -> Iterator[None]:
         raise limit.error
 
 
-def _takes_lock(frame: FrameType | None) -> bool:
-    """Return whether code takes or releases a lock, or a block begins or ends: an error would skip the clean-up."""
-    if frame is None:
-        return False
-    return frame.f_code.co_name in _BLOCK_METHODS or frame.f_code.co_filename in _FILES_WITH_LOCKS
+def _may_hold_lock(frame: FrameType) -> bool:
+    """Return whether code acquires or releases a lock, or a block begins or ends: an error would skip the clean-up."""
+    names = {one.f_code.co_name for one in (frame, frame.f_back) if one}
+    return bool(names & _BLOCK_METHODS) or frame.f_code.co_filename in _FILES_WITH_LOCKS
 
 
 _BLOCK_METHODS = {"__enter__", "__exit__", "__aenter__", "__aexit__"}
-_WITH_LOCKS = (contextmanager, logging.info, queue.Queue.put, threading.Thread.start, _takes_lock)
-_FILES_WITH_LOCKS = {function.__code__.co_filename for function in _WITH_LOCKS}
+_WITH_LOCKS = (contextmanager, logging.info, queue.Queue.put, subprocess.run, tempfile.mkstemp, threading.Thread.start)
+_FILES_WITH_LOCKS = {function.__code__.co_filename for function in (*_WITH_LOCKS, _may_hold_lock)}
 
 
 def _imports(frame: FrameType | None) -> bool:

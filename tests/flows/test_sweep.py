@@ -200,7 +200,7 @@ def test_a_point_that_fails_does_not_stop_the_rest(
     assert rows[2].startswith('model={ kind = "mine.py:build" }')
 
 
-def test_after_a_killed_worker_and_a_killed_sweep_it_goes_on_in_mid_training_and_tries_no_finished_point_again(
+def test_a_sweep_goes_on_after_its_worker_and_then_itself_are_killed(
     project: Path, prefect_api: str, command: Command
 ) -> None:
     (project / "pipelines.toml").write_text(CUT)

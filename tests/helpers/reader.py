@@ -147,7 +147,7 @@ class Reader:
 
 
 def _shorten(folder: Path, one_format: bool) -> None:
-    """Limit the trainings of a project to two epochs, those of candidates too; perhaps export one format."""
+    """Limit the trainings of a project to two epochs, those of candidates too; with `one_format`, export only that."""
     file = folder / catalogue.PIPELINES_FILE
     if not file.is_file():
         return

@@ -191,7 +191,7 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.environ.pop("COLUMNS", None)  # set for every process that starts here by readline, which pdb imports
     os.chdir(folder)
-    gc.freeze()  # what was loaded before need not be looked through with every network
+    gc.freeze()  # objects loaded so far are excluded from garbage collection, which Keras triggers for every network
     bundle.fresh_process = here
     if WITH_REPORT & {*words}:
         Figure.savefig = leave_blank

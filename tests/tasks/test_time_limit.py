@@ -2,13 +2,16 @@
 
 import logging
 import math
+import queue
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -123,6 +126,44 @@ def test_an_alarm_while_a_lock_is_taken_waits_unless_the_code_still_waits_for_th
         assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
         with pytest.raises(TimeIsUp):
             handler(signal.SIGALRM, *frames)
+
+
+@pytest.mark.slow
+def test_no_alarm_leaves_the_lock_of_a_queue_acquired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of them would if the limit did not wait for the lock."""
+    monkeypatch.setattr(module, "_SECONDS_TO_RETRY", 0.003)
+    for attempt in range(40):
+        shared: queue.Queue[int] = queue.Queue()
+        with suppress(TimeIsUp), time_limit(0.001 + attempt * 1e-4):
+            while True:
+                shared.put(1)
+                shared.get()
+        assert shared.mutex.acquire(timeout=1)
+
+
+def test_a_block_that_waits_often_and_briefly_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SECONDS_TO_RETRY", 0.02)
+    waits = 0
+
+    def work() -> None:
+        nonlocal waits
+        while waits < 2000:
+            threading.Event().wait(0.005)
+            waits += 1
+
+    with pytest.raises(TimeIsUp), time_limit(0.01):
+        work()
+
+    assert waits < 2000
+
+
+def test_an_error_that_a_library_in_c_has_replaced_is_raised_again() -> None:
+    replaced = SystemError("returned a result with an exception set")
+    replaced.__cause__ = TimeIsUp()
+    lost: Any = SimpleNamespace(exc_value=replaced)
+    with time_limit(30):
+        sys.unraisablehook(lost)
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 1
 
 
 def test_a_block_that_is_fast_enough_leaves_no_alarm() -> None:

@@ -26,7 +26,7 @@ Values = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 MAX_POINTS = 1_500  # longer series are averaged to this many points before the search
-MAX_PLACES = 500  # of change points, out of the points
+MAX_PLACES = 500  # candidate positions of change points
 MIN_SEGMENT_POINTS = 10  # a segment is also at least one season long
 _TRIMMED_NORMAL = 0.9248  # mean square of standard normal values without the largest 1 %
 _MAX_AUTOCORRELATION = 1.0  # above it a shift and a wandering level look the same
@@ -72,7 +72,7 @@ def change_points(values: Values, season: int | None) -> list[int]:
 
 
 def _best_split(points: Values, places: Places, shortest: int, penalty: float) -> list[int]:
-    """Return the places, out of some that begin with 0, that split points into lines at the lowest cost.
+    """Return the change points with the lowest total cost; `places` are the candidates, of which the first is 0.
 
     The cost is the sum of squared residuals and a penalty for each line. `best` has the cost of the points before each
     place, and `last` the place where the last of their lines begins.

@@ -12,6 +12,7 @@ from scipy.signal import lfilter
 from gristmill.domains.timeseries.change_points import (
     MAX_POINTS,
     MIN_SEGMENT_POINTS,
+    _best_split,
     _LineResiduals,
     change_points,
     segments,
@@ -192,3 +193,18 @@ def test_the_cost_of_a_piece_is_what_a_fitted_line_leaves(offset: float) -> None
         at = np.arange(end - begin)
         rest = values[begin:end] - np.polyval(np.polyfit(at, values[begin:end] - offset, 1), at) - offset
         assert residuals.between(np.array([begin]), end) == pytest.approx(np.square(rest).sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_other_split_costs_less(seed: int) -> None:
+    points, places = noise(16, seed) + shift(16, 8, 3), np.arange(0, 16, 2)
+    residuals = _LineResiduals(points)
+
+    def cost(inner: tuple[int, ...]) -> float:
+        lines = list(itertools.pairwise([0, *inner, 16]))
+        if min(end - begin for begin, end in lines) < 3:
+            return np.inf
+        return sum(float(residuals.between(np.array([begin]), end)[0]) + 1 for begin, end in lines)
+
+    every = [inner for count in range(5) for inner in itertools.combinations(places[1:].tolist(), count)]
+    assert _best_split(points, places, 3, 1.0) == list(min(every, key=cost))
