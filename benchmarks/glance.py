@@ -125,6 +125,14 @@ FIGURES = (
     ),
     *(
         Figure(
+            f"{data} in 8 pipelines by two Dask workers with a store on S3, compared with one",
+            "Wide runs",
+            rf"^\| {data} \| 8 \| `s3:2` \|{ANY * 2} ([\d.]+)",
+        )
+        for data in ("10,000 series", "100,000 photos")
+    ),
+    *(
+        Figure(
             f"`{name}` reaches the score of the course's code",
             "Time to quality",
             rf"^\| {name} \| gristmill \|{ANY * 5} ([\d.]+) \|",
