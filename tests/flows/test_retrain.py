@@ -474,7 +474,9 @@ def test_nothing_is_trained_while_the_champion_is_held(project: Path, retrained:
     assert held.retraining.why.endswith(". To release it: gristmill promote small 1")
     assert held.retraining.drift is not None
     opened.promote("small", 1)
-    assert retrained(330).retraining.judgement is not None  # type: ignore[union-attr]
+    released = retrained(330).retraining
+    assert released is not None
+    assert released.judgement is not None
 
 
 @pytest.mark.slow

@@ -208,9 +208,9 @@ def here(reload: bundle.Reload = bundle.reproduce) -> Iterator[bundle.Reload]:
     yield reload
 
 
-def leave_blank(figure: Figure, file: IO[Any], format: str, **_: Any) -> None:  # noqa: A002 - its name in matplotlib
+def leave_blank(figure: Figure, file: IO[Any], **options: Any) -> None:
     """Stand in for `Figure.savefig`, which takes a third of a small run: reports have tests of their own."""
-    file.write("<svg/>" if format == "svg" else b"")
+    file.write("<svg/>" if options["format"] == "svg" else b"")
 
 
 def newest_epoch(project: Path) -> int:
