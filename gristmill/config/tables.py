@@ -1,5 +1,6 @@
 """Tables of a pipeline: the settings class of each, chosen by its `kind` where a package offers several."""
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -50,6 +51,9 @@ def read_table(
         return None
     if isinstance(choice, tuple):
         kind = raw.get("kind")
+        if kind is None and (misspelt := difflib.get_close_matches("kind", raw, n=1, cutoff=0.75)):
+            problems.append(Problem(where, f"unknown key {redact(misspelt[0])!r}. Did you mean 'kind'?", misspelt[0]))
+            return None
         if is_custom(kind) and offers_models(choice):
             return validate_table(CustomCode, raw, where, problems)
         known = kinds(*choice)

@@ -95,6 +95,7 @@ def test_the_pipelines_of_this_repository_load() -> None:
         ('kind = "linear"', 'kind = "linaer"', ".model] kind: unknown model 'linaer'. Did you mean 'linear'? Known: "),
         ('kind = "linear"', "kind = 3", ".model] kind: unknown model 3. Known: "),
         ('kind = "linear"', "", ".model] kind: missing. Known: "),
+        ('kind = "linear"', 'kidn = "linear"', ".model] unknown key 'kidn'. Did you mean 'kind'?"),
         ('[pipelines.small.model]\nkind = "linear"', "", ".model] kind: missing. Known: "),
         ('"timeseries"', '"timeserie"', "] domain: unknown domain 'timeserie'. Did you mean 'timeseries'? Known: "),
         ('domain = "timeseries"', "", "] domain: missing. Known: generation, tabular, text, timeseries, vision"),
