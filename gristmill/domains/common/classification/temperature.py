@@ -35,11 +35,6 @@ def fit_temperature(truth: Labels, probabilities: Probabilities, weights: Weight
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
-def scale_probabilities(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Return probabilities, (examples, classes), at a temperature."""
-    return np.asarray(np.exp(scale_logarithms(probabilities, temperature)))
-
-
 def scale_logarithms(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Return the logarithms of probabilities, (examples, classes), at a temperature."""
     return np.asarray(log_softmax(np.log(np.maximum(probabilities, MIN_PROBABILITY)) / temperature, axis=1))
@@ -55,7 +50,7 @@ def scale_network(network: keras.Model, temperature: float) -> keras.Model:
 
 
 def scale_in_graph(probabilities: keras.KerasTensor, temperature: float) -> keras.KerasTensor:
-    """Return what `scale_probabilities` returns, for tensors (batch, classes)."""
+    """Return probabilities, (batch, classes), at a temperature."""
     return ops.softmax(scaled_logits(probabilities, temperature), axis=-1)
 
 

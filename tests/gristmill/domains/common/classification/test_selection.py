@@ -15,7 +15,7 @@ from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.selection import select_classifiers
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.classification.temperature import scale_probabilities
+from gristmill.domains.common.classification.temperature import scale_logarithms
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.special_tokens import SPECIAL
@@ -70,7 +70,7 @@ def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_p
     assert temperatures["first"] == pytest.approx(3 * temperatures["second"], rel=0.3)
     assert (temperatures["second"] < plain["second"]) == geometric  # the mean of logits of noisy models is too small
     pairs = zip(sorted(chosen.weights.items()), (first, second), strict=True)
-    scaled = [(weight, scale_probabilities(made[100:], temperatures[name])) for (name, weight), made in pairs]
+    scaled = [(weight, np.exp(scale_logarithms(made[100:], temperatures[name]))) for (name, weight), made in pairs]
     average = sum(weight * one for weight, one in scaled)
     if geometric:
         average = softmax(sum(weight * np.log(one) for weight, one in scaled), axis=1)

@@ -11,8 +11,8 @@ from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.temperature import (
     fit_temperature,
     scale_in_graph,
+    scale_logarithms,
     scale_network,
-    scale_probabilities,
 )
 
 
@@ -39,7 +39,7 @@ def test_no_other_temperature_has_a_lower_log_loss() -> None:
 
     found = fit_temperature(labels, distorted)
 
-    losses = [log_loss(labels, scale_probabilities(distorted, found * factor)) for factor in (0.9, 1, 1.1)]
+    losses = [log_loss(labels, np.exp(scale_logarithms(distorted, found * factor))) for factor in (0.9, 1, 1.1)]
     assert losses[1] == min(losses)
 
 
@@ -56,9 +56,9 @@ def test_a_few_examples_give_a_moderate_temperature(certainty: float, right: boo
 def test_scaling_keeps_the_order_and_one_changes_nothing() -> None:
     honest, _ = drawn(50, 3)
 
-    scaled = scale_probabilities(honest, 2.0)
+    scaled = np.exp(scale_logarithms(honest, 2.0))
 
-    assert scale_probabilities(honest, 1.0) == pytest.approx(honest)
+    assert np.exp(scale_logarithms(honest, 1.0)) == pytest.approx(honest)
     assert scaled.sum(axis=1) == pytest.approx(1)
     assert (scaled.argsort(axis=1) == honest.argsort(axis=1)).all()
     assert (scaled.max(axis=1) < honest.max(axis=1)).all()
@@ -70,7 +70,7 @@ def test_the_graph_gives_the_same() -> None:
 
     made = np.asarray(scale_in_graph(probabilities.astype(np.float32), 1.7))
 
-    assert made == pytest.approx(scale_probabilities(probabilities, 1.7), abs=1e-6)
+    assert made == pytest.approx(np.exp(scale_logarithms(probabilities, 1.7)), abs=1e-6)
 
 
 def test_a_network_that_computes_a_maximum_too_is_scaled(tmp_path: Path) -> None:
@@ -81,4 +81,5 @@ def test_a_network_that_computes_a_maximum_too_is_scaled(tmp_path: Path) -> None
     scaled = scale_network(keras.models.load_model(tmp_path / "model.keras"), 1.7)
 
     given = np.eye(3, dtype=np.float32)
-    assert np.asarray(scaled(given)) == pytest.approx(scale_probabilities(softmax(given.clip(0.1), 1), 1.7), abs=1e-6)
+    expected = np.exp(scale_logarithms(softmax(given.clip(0.1), 1), 1.7))
+    assert np.asarray(scaled(given)) == pytest.approx(expected, abs=1e-6)
