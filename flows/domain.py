@@ -26,7 +26,7 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
             overrides: settings to change, such as `train.epochs=5`.
             refresh: a stage to run again even on a cache hit.
             project: folder of `pipelines.toml`; default: found from the current folder upward.
-            jobs: blocks of a backtest, or chunks of a stage, at a time; default: as [runner] says.
+            jobs: candidates, blocks of a backtest or chunks of a stage at a time; default: as [runner] says.
             budget: seconds in which the run should end, with `model.kind = "auto"`.
         """
         given, command = overrides or [], None if overrides else "run"  # no messages about settings that are tried

@@ -60,7 +60,7 @@ class Run:
     started: float = 0.0  # monotonic time: Prefect and TensorFlow are loaded
     left_out: tuple[str, ...] = ()  # candidates that a retraining does not train
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
-    jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
+    jobs: int | None = 1  # candidates, points or chunks of a stage at a time; None for as many as a cluster has workers
 
     def uses_workers(self, stage: Stage) -> bool:
         """Return whether workers process the stage in chunks."""

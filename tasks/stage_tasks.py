@@ -4,8 +4,8 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -110,16 +110,22 @@ def train(run: Run, made: Made) -> Made:
     """
     _check_evaluate(run)
     _check_blocks(run)
+    candidates: dict[str, list[Stage]] = {}
+    for stage in run.stages.values():
+        if stage.fits:
+            candidates.setdefault(stage.candidate, []).append(stage)
+    if run.jobs != 1 and len(candidates) > 1:
+        made = made | _fit_in_parallel(run, candidates, made)
     found: Made = {}
     untried = []
-    for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
-        stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
+    for candidate, stages in candidates.items():
         fitting = _run_of_candidate(run, stages)
         fitted = fitting and _fit_candidate(fitting, stages, made)
         if fitted:
             found |= fitted
         else:
             untried.append(candidate)
+            _remove_from_record(run, {stage.label for stage in stages})
     if not found:
         raise WorkError(
             f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Use a larger "
@@ -130,30 +136,48 @@ def train(run: Run, made: Made) -> Made:
     return found
 
 
+def _fit_in_parallel(run: Run, candidates: Mapping[str, list[Stage]], made: Made) -> Made:
+    """Let workers fit candidates, the cheapest first; return the artifacts that they made before the budget ended.
+
+    Stages that read the features of a candidate are left to this process, since computing features uses all cores.
+    """
+    tried = [stages for stages in candidates.values() if _run_of_candidate(run, stages) is run]
+    ready = [stage.label for stages in tried for stage in stages if stage.resumable and made.keys() >= {*stage.inputs}]
+    with suppress(BudgetEnded), time_limit(run.seconds_left, BudgetEnded):
+        _make_with_workers(run, ready)
+    recorded = run.record().references
+    return {label: recorded[label] for label in ready if label in recorded}
+
+
 def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
     """Return the artifacts of a candidate, or None if the budget ended before all were made.
 
     A candidate whose training failed is not fitted to the blocks of the backtest.
     """
     found: Made = {}
-    for name in dict.fromkeys(stage.name for stage in stages):
-        points = [stage for stage in stages if stage.name == name]
-        try:
+    try:
+        for name in dict.fromkeys(stage.name for stage in stages):
+            points = [stage for stage in stages if stage.name == name]
+            found |= {stage.label: made[stage.label] for stage in points if stage.label in made}
             if len(points) > 1 and run.jobs != 1:
                 with time_limit(run.seconds_for(points[0]), BudgetEnded):
-                    found |= _made_by_workers(run, [stage.label for stage in points])
+                    found |= _make_with_workers(run, [stage.label for stage in points if stage.label not in found])
             for stage in points:
                 if stage.label not in found:
                     found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
                     if stage.label not in run.record().stages:
                         raise BudgetEnded
-        except BudgetEnded:
-            finished, own = run.record().stages, [stage.label for stage in stages]
-            run.update_record(stages={label: finished[label] for label in finished if label not in own})
-            return None
-        if name == "train" and run.has_failed(run.record().references[points[0].label]):
-            break
+            if name == "train" and run.has_failed(run.record().references[points[0].label]):
+                _remove_from_record(run, {stage.label for stage in stages} - found.keys())
+                break
+    except BudgetEnded:
+        return None
     return found
+
+
+def _remove_from_record(run: Run, labels: Set[str]) -> None:
+    stages = run.record().stages
+    run.update_record(stages={label: stage for label, stage in stages.items() if label not in labels})
 
 
 def select(run: Run, made: Made) -> Made:
@@ -274,15 +298,15 @@ def _prepared(run: Run) -> Any:
     return run.domain_module("dataset").read(run.store.open_verified(run.record().references["preprocess"]).path)
 
 
-def _made_by_workers(run: Run, points: list[str]) -> Made:
-    """Let workers make the missing blocks of a backtest, and add them to the run's record."""
+def _make_with_workers(run: Run, labels: list[str]) -> Made:
+    """Let workers make the missing ones of several stages, and add them to the run's record."""
     references = run.record().references
-    inputs = {name: references[name] for name in run.stages[points[0]].inputs}
-    missing = [point for point in points if not is_made(run, point, inputs)]
+    inputs = {name: references[name] for label in labels for name in run.stages[label].inputs}
+    missing = [label for label in labels if not is_made(run, label, inputs)]
     if len(missing) < 2:
         return {}
-    chunks = [StageChunk(point, identity_of(run, point, inputs).key) for point in missing]
-    progress.report_work("backtest")
+    chunks = [StageChunk(label, identity_of(run, label, inputs).key) for label in missing]
+    progress.report_work(run.stages[missing[0]].name)
     found: Made = {}
     for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(inputs), chunks):
         record_stage(run, missing[number], result.artifact, result.cached, result.seconds)

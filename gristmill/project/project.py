@@ -86,9 +86,9 @@ class Project(Models):
         """Bring a pipeline up to date and return the run, or the last one if there is nothing to do.
 
         `refresh` is a stage to run again, `steps` the plan for this `refresh` and `budget` if it was made already, and
-        `jobs` the number of processes for blocks of a backtest or chunks of data (default: that of `[runner]`). A
-        run of a model of kind "auto" should end within `budget` seconds: candidates for which they are too short are
-        not started, or stopped. A later run with a larger budget, or with none, tries them.
+        `jobs` the number of processes for candidates, blocks of a backtest or chunks of data (default: that of
+        `[runner]`). A run of a model of kind "auto" should end within `budget` seconds: candidates for which they are
+        too short are not started, or stopped. A later run with a larger budget, or with none, tries them.
         """
         steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):

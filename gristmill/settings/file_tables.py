@@ -19,7 +19,7 @@ class Defaults(Settings):
 
 
 class Runner(Settings):
-    """Parallel runs of pipelines, trials, backtest blocks and chunks of a stage; sequential runs without this table."""
+    """Parallel pipelines, trials, candidates, backtest blocks and chunks of a stage; sequential without this table."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
     workers: PositiveInt | None = None  # worker count; default: cores of this machine or cluster; --jobs overrides it

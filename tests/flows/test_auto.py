@@ -4,8 +4,10 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -261,32 +263,69 @@ def test_with_refresh_the_cache_has_what_the_budget_does_not_let_start_again(aut
     assert {*TRAINED} < {*record.stages}
 
 
-@pytest.mark.slow
-def test_workers_fit_candidates_to_the_blocks_of_the_backtest(
-    project: Path, prefect_api: str, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def workers(monkeypatch: pytest.MonkeyPatch, last: str = "") -> list[str]:
+    """Return the stages that the only worker makes, in this process; at the last one the budget ends."""
     asked: list[str] = []
+    closed = threading.Event()
 
     def run(unit: Unit) -> WorkResult:
         asked.append(unit.parameters["stage"])
-        return _run_flow(**asdict(unit), api="")
+        if asked[-1] != last:
+            return _run_flow(**asdict(unit), api="")
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        closed.wait()
+        return WorkResult(failed="closed")
 
-    one = SimpleNamespace(workers=1, run=run, close=lambda: None)  # this process
-    monkeypatch.setattr(pool, "Processes", lambda workers: one)
-    some = """kind = "auto"
+    worker = SimpleNamespace(workers=1, run=run, close=closed.set)
+    monkeypatch.setattr(pool, "Processes", lambda workers: worker)
+    monkeypatch.setattr(Run, "seconds_left", property(lambda run: -1.0 if last in asked else 1000.0))
+    return asked
+
+
+TWO_BLOCKS = """kind = "auto"
 preset = "none"
-candidates = ["drift"]
+candidates = ["naive", { model = { kind = "seasonal_naive", season = 5000 } }, "linear"]
 
 [pipelines.small.backtest]
 windows = 2
 size = 20"""
-    write_project(project, ONE_BASELINE.replace('kind = "linear"', some))
+"""The second candidate is too long for the series."""
+
+POINTS = ("train", ""), ("backtest", " 1/1"), ("backtest", " 2/1")
+
+
+@pytest.mark.slow
+def test_workers_fit_candidates_and_their_blocks_with_the_results_of_a_sequential_run(
+    project: Path, prefect_api: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
+    assert command("run", "small").status == 0
+    (sequential,) = records(project)
+    shutil.rmtree(project / "data" / "store")
+    asked = workers(monkeypatch)
 
     assert command("run", "small", "--jobs", "2").status == 0
 
-    (record,) = records(project)
-    assert {"backtest drift 1/1", "backtest drift 2/1", *AFTER} <= made(record)
-    assert sorted(asked) == ["backtest drift 1/1", "backtest drift 2/1"]
+    names = "naive", "seasonal_naive", "linear"
+    assert asked == [f"{what} {name}{no}" for name in names for what, no in POINTS]
+    (parallel,) = records(project)
+    assert parallel.references == sequential.references
+    assert command("run", "small").out == "small: all fresh, nothing to do\n"
+
+
+@pytest.mark.slow
+def test_a_budget_stops_workers_and_keeps_the_candidates_that_they_have_finished(
+    project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
+    asked = workers(monkeypatch, last="backtest linear 1/1")
+
+    record = Project.open().run("small", jobs=2, budget=1000).record
+
+    assert asked[-1] == "backtest linear 1/1"
+    assert record.untried == ["linear"]
+    fitted = ["train naive", "backtest naive 1/1", "backtest naive 2/1", "train seasonal_naive"]
+    assert made(record) == {"ingest", "preprocess", *fitted, *AFTER}
 
 
 def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(
