@@ -111,18 +111,25 @@ _open: WeakValueDictionary[Path, Any] = WeakValueDictionary()
 
 
 def write_keras(network: "keras.Model", path: Path) -> None:
-    """Write a `.keras` file without the time at which it is written."""
+    """Write a `.keras` file that is the same for equal networks: without the date, and without memory addresses."""
     network.save(path)
     saved = path.rename(path.with_suffix(".tmp"))
+    numbers: dict[int, int] = {}
+
+    def numbered(found: dict[str, Any]) -> dict[str, Any]:
+        if "shared_object_id" in found:  # the address of an object that several layers share
+            found["shared_object_id"] = numbers.setdefault(found["shared_object_id"], len(numbers))
+        return found
+
     with ZipFile(saved) as archive, ZipFile(path, "w") as written:
         for entry in archive.infolist():
             copied = ZipInfo(entry.filename)  # from 1980
             copied.file_size = entry.file_size
             with archive.open(entry) as source, written.open(copied, "w") as target:
-                if entry.filename == "metadata.json":
-                    kept = json.load(source)
-                    del kept["date_saved"]
-                    target.write(json.dumps(kept).encode())
+                if entry.filename.endswith(".json"):
+                    content = json.load(source, object_hook=numbered)
+                    content.pop("date_saved", None)
+                    target.write(json.dumps(content).encode())
                 else:
                     shutil.copyfileobj(source, target)
     saved.unlink()

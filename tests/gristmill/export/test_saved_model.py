@@ -1,12 +1,14 @@
-"""SavedModels of the same network are equal byte for byte."""
+"""SavedModels and `.keras` files of the same network are equal byte for byte."""
 
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from gristmill.export import saved_model
+from gristmill.export.formats import write_keras
 from gristmill.training import saved_network
 
 WORDS = tf.constant([["a", "b"], ["b", "c"]])
@@ -57,3 +59,21 @@ def test_activations_with_gradients_of_their_own_and_plain_variables_are_written
     loaded = tf.saved_model.load(tmp_path / "first").signatures["serving_default"]
     given = tf.ones((3, 8))
     assert loaded(numbers=given)["output_0"].numpy() == pytest.approx(network(given).numpy(), abs=1e-6)
+
+
+def test_keras_files_of_layers_that_share_an_object_are_equal(tmp_path: Path) -> None:
+    """Keras names the object by its address, which differs between processes."""
+    policies = [keras.DTypePolicy("float64") for _ in range(2)]  # both alive, so at two addresses
+    contents = []
+    for policy in policies:
+        keras.utils.set_random_seed(1)
+        keras.backend.clear_session()
+        layers = [keras.layers.Dense(3, dtype=policy), keras.layers.Dense(2, dtype=policy)]
+        network = keras.Sequential([keras.Input((4,)), *layers])
+        write_keras(network, tmp_path / "model.keras")
+        contents.append((tmp_path / "model.keras").read_bytes())
+
+    assert contents[0] == contents[1]
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert [layer.dtype_policy.name for layer in loaded.layers] == ["float64", "float64"]
+    assert loaded(np.ones((1, 4))).numpy() == pytest.approx(network(np.ones((1, 4))).numpy())
