@@ -1,8 +1,9 @@
 """Training and validation examples, and their splits for held-out predictions.
 
 With enough examples, models predict the validation set. With few, the validation set is too small to compare models, so
-training and validation set together are split into folds. A model fitted on the other folds predicts each fold. The
-examples of a group, such as the frames of a film, count as one.
+training and validation set together are split into folds. A model fitted on the other folds predicts each fold.
+Networks use folds only with `train.few_examples` = "average". The examples of a group, such as the frames of a film,
+count as one.
 """
 
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class LearningSet:
 
     @property
     def in_folds(self) -> bool:
-        """Whether held-out predictions are made fold by fold: with few examples, or without a validation set."""
+        """Whether models in closed form predict fold by fold: with few examples, or without a validation set."""
         return self.few or not len(self.validation)
 
 

@@ -42,7 +42,7 @@ def train(
     """Fit the model on the training rows; with `patience`, choose the epoch on the validation rows.
 
     A kind without epochs predicts the validation set, and is then fitted again on the training and validation set. With
-    few rows, it predicts all of them by cross-validation. With `train.few_examples`, networks do so too.
+    few rows, it predicts all of them by cross-validation; networks do so with `train.few_examples` = "average".
 
     Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and `validation.parquet`, predictions of
     rows that the model was not fitted on.

@@ -38,9 +38,8 @@ def export(
 
     Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference), the export kit,
     the model card and, if known columns do not prevent it, `forecast.parquet`: the forecast of the first series after
-    the end of the data. A network
-    without quantiles gets those that evaluate calibrated. A refit network is exported with the scores and the
-    calibration of the tested network; it is compared with its own predictions.
+    the end of the data. A network without quantiles gets those that evaluate calibrated. A refit network is exported
+    with the scores and the calibration of the tested network; it is compared with its own predictions.
 
     Raises:
         ParityError: the predictions of a reloaded model differ.

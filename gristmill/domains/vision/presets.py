@@ -3,9 +3,8 @@
 Small images are usually digits, letters or clothes, and there are often many of them: on the validation set of
 Fashion-MNIST, a residual network reaches an accuracy of .923 after two epochs. One that sees images as they are and one
 that sees them changed err in different places: on 10,000 images of its training set that were held out, they reach .928
-and .920, and their average .933. Photos are fewer, so a network trained
-from scratch must see them often, each time changed; a narrow one affords that. A pretrained network is a candidate if
-its weights are on this machine.
+and .920, and their average .933. Photos are fewer, so a network trained from scratch must see them often, each time
+changed; a narrow one affords that. A pretrained network is a candidate if its weights are on this machine.
 """
 
 from collections.abc import Callable, Mapping
