@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.domains.common.few_examples import evenly_spaced
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.tabular.columns import as_text
 from gristmill.errors import DataError, RequestError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn

@@ -75,7 +75,7 @@ def read_selection(folder: Path) -> dict[str, Any] | None:
     return read_document(folder / SELECTION_FILE) if (folder / SELECTION_FILE).exists() else None
 
 
-def restored(settings: Mapping[str, Any], domain: str, train: type[S]) -> tuple[Any, S]:
+def candidate_settings(settings: Mapping[str, Any], domain: str, train: type[S]) -> tuple[Any, S]:
     """Return model and training settings of a candidate from the values in its `candidate.json`."""
     values = settings["model"]
     kind = (

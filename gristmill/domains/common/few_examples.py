@@ -20,11 +20,6 @@ _CANDIDATES = 10 * OVERFIT_EXAMPLES  # examples, some of which may be equal
 Folders = Mapping[str, Path]  # of artifacts, by stage
 
 
-def evenly_spaced(count: int, most: int) -> Positions:
-    """Return at most `most` evenly spaced positions among `count` examples."""
-    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
-
-
 def affinely_independent_rows(rows: npt.NDArray[Any]) -> Positions:
     """Return the positions, in order, of scaled rows that a network without a hidden unit can fit to any targets.
 

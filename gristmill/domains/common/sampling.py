@@ -9,6 +9,11 @@ Positions = npt.NDArray[np.int64]
 _SEED = 0
 
 
+def evenly_spaced(count: int, most: int) -> Positions:
+    """Return at most `most` evenly spaced positions among `count` examples."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+
+
 def sample_positions(
     count: int,
     most: int,

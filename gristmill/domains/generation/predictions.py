@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.few_examples import evenly_spaced
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.generation.dataset import Positions, Prepared, TokenStream
 from gristmill.domains.generation.scores import TokenOutcomes
 from gristmill.domains.text.sequences import TokenIds

@@ -108,7 +108,8 @@ def predictor(
     """Return the network from raw inputs to predictions, given what it learns: a scaled target, or logits."""
     if layout.classes:
         return keras.Model(encoder.input, probabilities(value), name="classifier")
-    return keras.Model(encoder.input, (scale or TargetScale.of_layout(layout)).restore(value), name="regressor")
+    scale = scale or TargetScale.of_layout(layout)
+    return keras.Model(encoder.input, scale.restore_in_graph(value), name="regressor")
 
 
 def encode(inputs: Inputs, layout: Layout, knots: Knots | None = None) -> npt.NDArray[np.float32]:

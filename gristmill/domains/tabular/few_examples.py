@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows, evenly_spaced
+from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows
 from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode

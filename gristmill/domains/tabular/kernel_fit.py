@@ -110,7 +110,7 @@ def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:
     scaled = sums((1 + distance) * ops.exp(-distance)) + plane(row)
     sums.set_weights([weights[:, np.newaxis]])
     plane.set_weights([chosen.linear * (features.T @ weights)[:, np.newaxis]])
-    return keras.Model(encoder.input, scale.restore(scaled), name="regressor")
+    return keras.Model(encoder.input, scale.restore_in_graph(scaled), name="regressor")
 
 
 def _training_rows(data: Prepared) -> npt.NDArray[np.int64]:

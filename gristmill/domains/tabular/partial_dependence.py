@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.few_examples import evenly_spaced
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.tabular.dataset import MAX_NAMES, Prepared, Values
 
 PARTIAL_DEPENDENCE_FILE = "partial_dependence.parquet"  # in the artifact of evaluate, with the importance

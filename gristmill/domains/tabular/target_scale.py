@@ -60,7 +60,7 @@ class TargetScale:
         values: Values = np.clip(scaled, *self.range) * self.deviation + self.mean
         return np.exp(values) - self.offset if self.logarithm else values
 
-    def restore(self, scaled: keras.KerasTensor) -> keras.KerasTensor:
+    def restore_in_graph(self, scaled: keras.KerasTensor) -> keras.KerasTensor:
         """Return the graph of `restored`, (batch, 1)."""
         if np.isfinite(self.range).all():
             scaled = ops.clip(scaled, *self.range)

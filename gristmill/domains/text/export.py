@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.common.few_examples import evenly_spaced
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.text import dataset, serving, text_classifier
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export

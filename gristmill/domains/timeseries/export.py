@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.forecasts import (
     read_first_predictions,
     split_exported,
 )
-from gristmill.domains.timeseries.intervals import INTERVALS_FILE, restored, with_quantiles
+from gristmill.domains.timeseries.intervals import INTERVALS_FILE, intervals_of, with_quantiles
 from gristmill.domains.timeseries.settings import Export
 from gristmill.errors import count_of
 from gristmill.export import bundle, model_card
@@ -52,7 +52,7 @@ def export(
         own = data.seen_by(network).layout
         past = min(own.past or own.history, own.history)  # values that a series must have; quantiles need no more
         if (evaluate / INTERVALS_FILE).exists():
-            intervals = restored(read_document(evaluate / INTERVALS_FILE))
+            intervals = intervals_of(read_document(evaluate / INTERVALS_FILE))
             network, levels = with_quantiles(network, intervals), list(intervals.levels)
         data = data.seen_by(network)
         export_network(network, export.formats, out)

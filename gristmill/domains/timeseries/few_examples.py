@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
-from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows, evenly_spaced
+from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.feed import scaled
 from gristmill.domains.timeseries.model_shape import Shape

@@ -68,16 +68,16 @@ class Intervals:
         return replace(self, factors=self.factors[:1], rough=self.rough and self.rough.first_step())
 
     def document(self) -> dict[str, object]:
-        """Return the intervals as JSON values; `restored` reads them."""
+        """Return the intervals as JSON values; `intervals_of` reads them."""
         arrays = {"factors": self.factors.tolist(), "empty": self.empty.tolist()}
         return asdict(self) | arrays | {"rough": self.rough and self.rough.document()}
 
 
-def restored(document: dict[str, Any]) -> Intervals:
+def intervals_of(document: dict[str, Any]) -> Intervals:
     """Return the intervals of a `document`."""
     arrays = {name: np.array(document[name], np.float64) for name in ("factors", "empty")}
     tuples = {name: tuple(document[name]) for name in ("levels", "nonnegative", "ratios")}
-    return Intervals(**document | arrays | tuples | {"rough": document["rough"] and restored(document["rough"])})
+    return Intervals(**document | arrays | tuples | {"rough": document["rough"] and intervals_of(document["rough"])})
 
 
 def lowest_values(nonnegative: Sequence[bool]) -> Array:

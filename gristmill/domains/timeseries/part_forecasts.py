@@ -18,6 +18,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import (
     VALIDATION,
+    Array,
     Forecasts,
     Output,
     blocks_of_series,
@@ -88,7 +89,7 @@ def forecasts_of(
     others: dict[str, Make] = {}
     for name, candidate in candidates.items():
         if held_out:
-            others[name] = honest_forecast(candidate.train, data).__getitem__
+            others[name] = _ready_made(honest_forecast(candidate.train, data))
         else:
             made_by = saved_network.read(candidate.train)
             others[name] = _by(made_by, data, starts)
@@ -100,11 +101,15 @@ def forecasts_of(
     return PartForecasts(
         data,
         starts,
-        honest_forecast(train, data).__getitem__ if fitted_later else _by(network, data, starts),
+        _ready_made(honest_forecast(train, data)) if fitted_later else _by(network, data, starts),
         others,
         weights={member["name"]: member["weight"] for member in selection["members"]},
         levels=None if fitted_later else read_document(train / "training.json")["quantiles"],
     )
+
+
+def _ready_made(forecasts: Array) -> Make:
+    return lambda at: forecasts[at]
 
 
 def _by(network: keras.Model, data: Prepared, starts: Origins, once: bool = False) -> Make:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from gristmill.domains.common.candidates import read_selection, restored
+from gristmill.domains.common.candidates import candidate_settings, read_selection
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import average
@@ -49,7 +49,7 @@ def refit(
     selection = read_selection(train_folder) or {}
     members = []
     for number, member in enumerate(selection["members"]):
-        own, settings = restored(member["settings"], "timeseries", Train)
+        own, settings = candidate_settings(member["settings"], "timeseries", Train)
         recipe, until = _recipe(settings, member["training"])
         scratch, logs = (folder / f"{number}" for folder in (arguments["scratch"], arguments["logs"]))
         read, on_epoch = candidate_files.get(member["name"], ()), arguments["on_epoch"]

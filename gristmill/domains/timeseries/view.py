@@ -58,7 +58,7 @@ def check_complete(data: "Prepared") -> None:
         )
 
 
-def with_season(data: "Prepared", history: int | None) -> "Prepared":
+def with_seasonal_history(data: "Prepared", history: int | None) -> "Prepared":
     """Return the series with a history of a season, if none is set and most windows have it."""
     season = data.layout.season or 0
     if history or not data.layout.history < season <= MAX_SEASON:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.common.few_examples import evenly_spaced
+from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.vision.dataset import Pixels
 
 if TYPE_CHECKING:

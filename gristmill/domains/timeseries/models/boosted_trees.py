@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from gristmill.domains.timeseries.view import ViewSettings, with_season
+from gristmill.domains.timeseries.view import ViewSettings, with_seasonal_history
 
 if TYPE_CHECKING:
     import keras
@@ -42,4 +42,4 @@ class BoostedTrees(ViewSettings):
             column_share=0.4,
             l2=1.0,
         )
-        return boosting.fit(with_season(data, self.history), self.normalise, settings)
+        return boosting.fit(with_seasonal_history(data, self.history), self.normalise, settings)

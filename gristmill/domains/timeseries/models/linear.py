@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeFloat
 
-from gristmill.domains.timeseries.view import NetworkSettings, ViewSettings, with_season
+from gristmill.domains.timeseries.view import NetworkSettings, ViewSettings, with_seasonal_history
 
 if TYPE_CHECKING:
     import keras
@@ -44,4 +44,4 @@ class Ridge(ViewSettings):
         """Return the forecaster fitted on the training windows."""
         from gristmill.domains.timeseries import ridge
 
-        return ridge.choose(with_season(data, self.history), self.decay, self.normalise)
+        return ridge.choose(with_seasonal_history(data, self.history), self.decay, self.normalise)

@@ -19,7 +19,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
 from gristmill.domains.timeseries.forecasts import read_forecast, read_predictions
-from gristmill.domains.timeseries.intervals import restored
+from gristmill.domains.timeseries.intervals import intervals_of
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import Drift, MovingAverage, Naive, SeasonalNaive
@@ -175,7 +175,7 @@ def test_quantiles_are_calibrated_on_validation_alone(solved: Folders) -> None:
     rows, starts = read_predictions(folder, "validation"), data.origins("validation")
     truth, made = (rows[name].to_numpy().reshape(-1, 2, 1) for name in ("y", "model"))
 
-    kept = restored(read_document(folder / "intervals.json"))
+    kept = intervals_of(read_document(folder / "intervals.json"))
 
     by_hand = calibrate(truth, made, local_scales(data, starts, kept.lag), LEVELS, kept.lag, [True])
     assert kept.lag in (1, 24)
@@ -190,7 +190,7 @@ def test_quantiles_are_calibrated_on_validation_alone(solved: Folders) -> None:
 
 def test_quantiles_of_a_baseline_are_calibrated_on_its_own_errors(solved: Folders) -> None:
     data, folder = dataset.read(solved["preprocess"]), solved["evaluate"]
-    lag = restored(read_document(folder / "intervals.json")).lag
+    lag = intervals_of(read_document(folder / "intervals.json")).lag
     (seen, *calibration), (scale, *test) = (
         (
             local_scales(data, data.origins(part), lag, 1e-9),
@@ -293,7 +293,7 @@ def test_a_backtest_calibrates_the_intervals_and_is_told(with_blocks: Folders) -
     )
 
     assert scores["calibrated_on"] == "backtest"
-    assert restored(read_document(with_blocks["evaluate"] / "intervals.json")).windows == 2 * 29
+    assert intervals_of(read_document(with_blocks["evaluate"] / "intervals.json")).windows == 2 * 29
     assert (scores["backtest"]["windows"], scores["backtest"]["seeds"]) == (2, 1)
     model = blocks[blocks["forecaster"] == "model"]
     assert scores["backtest"]["forecasters"]["model"]["mae"]["mean"] == pytest.approx(model["mae"].mean())
@@ -493,7 +493,7 @@ def test_many_series_are_scored_a_block_at_a_time(
 
     evaluate(evaluate=WITH_DRIFT, preprocess=tried[1], train=selected, candidates=candidates, out=tmp_path)
 
-    intervals = (restored(read_document(folder / "intervals.json")) for folder in (tmp_path, out))
+    intervals = (intervals_of(read_document(folder / "intervals.json")) for folder in (tmp_path, out))
     assert np.allclose(*(one.factors for one in intervals))
     for name, keys in (("predictions", []), ("scores", ["part", "by", "group", "forecaster"])):
         found, expected = (read_table(folder / f"{name}.parquet") for folder in (tmp_path, out))
@@ -523,7 +523,7 @@ def test_scores_tell_baselines_other_candidates_and_what_was_selected(auto: Auto
 
 def test_intervals_are_calibrated_on_honest_forecasts_of_the_average(auto: Auto) -> None:
     data, candidates, _, out = auto
-    scores, kept = read_document(out / "scores.json"), restored(read_document(out / "intervals.json"))
+    scores, kept = read_document(out / "scores.json"), intervals_of(read_document(out / "intervals.json"))
 
     if not candidates["linear"].backtest:
         assert (scores["calibrated_on"], kept.windows) == ("validation", len(data.origins("validation")))

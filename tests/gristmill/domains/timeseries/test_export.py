@@ -10,7 +10,7 @@ import pytest
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.calibration import local_scales
 from gristmill.domains.timeseries.export import export, signature
-from gristmill.domains.timeseries.intervals import restored, with_quantiles
+from gristmill.domains.timeseries.intervals import intervals_of, with_quantiles
 from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Export, Ingest, Train
@@ -133,7 +133,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     again, judged = (saved_network.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
     assert made[..., :1] == pytest.approx(again, rel=1e-6)
     assert np.abs(made[..., :1] - judged).max() > 1e-3
-    tested = restored(read_document(refitted["evaluate"] / "intervals.json"))
+    tested = intervals_of(read_document(refitted["evaluate"] / "intervals.json"))
     scale = local_scales(data, starts, tested.lag, tested.empty)
     assert made[..., 1:] == pytest.approx(tested.around(again, scale)[:, :, 0], rel=1e-4, abs=1e-3)
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
@@ -150,7 +150,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
 def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
     refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intervals = restored(read_document(refitted["evaluate"] / "intervals.json"))
+    intervals = intervals_of(read_document(refitted["evaluate"] / "intervals.json"))
 
     def of_the_judged(exported: Path, formats: Iterable[str], folder: Path) -> None:
         judged = with_quantiles(saved_network.read(refitted["train"]), intervals)

@@ -18,8 +18,8 @@ from gristmill.domains.timeseries.intervals import (
     DIFFERENCES,
     MAX_LAG,
     Intervals,
+    intervals_of,
     local_scale,
-    restored,
     scale_lag,
     with_quantiles,
 )
@@ -250,7 +250,7 @@ def test_intervals_are_kept_as_json() -> None:
     truth, seen = RANDOM.normal(size=(30, 2, 2)), RANDOM.normal(size=(30, 9, 3))
     found = calibrated(truth, np.zeros_like(truth), seen, 0.8)
 
-    again = restored(json.loads(json.dumps(found.document())))
+    again = intervals_of(json.loads(json.dumps(found.document())))
 
     assert (again.levels, again.windows) == (found.levels, 30)
     assert np.array_equal(half_widths(again, seen), half_widths(found, seen))
@@ -310,7 +310,7 @@ def test_intervals_of_rough_windows_are_kept_and_shortened_with_the_others() -> 
     intervals, seen = rough_and_smooth()
     forecast, scale = seen[:, -1:].repeat(2, axis=1).astype(float), scale_in(intervals, seen)
 
-    again = restored(json.loads(json.dumps(intervals.document())))
+    again = intervals_of(json.loads(json.dumps(intervals.document())))
 
     assert np.array_equal(again.around(forecast, scale), intervals.around(forecast, scale))
     one = replace(intervals.first_step(), rough=None).around(forecast[:, :1], scale)

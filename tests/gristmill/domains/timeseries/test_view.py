@@ -11,7 +11,7 @@ from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Export, Ingest, Train
-from gristmill.domains.timeseries.view import view, with_season
+from gristmill.domains.timeseries.view import view, with_seasonal_history
 from gristmill.errors import Unsuitable
 from gristmill.settings.custom_code import CustomCode
 from gristmill.sources.tables.csv import Csv
@@ -63,7 +63,7 @@ def test_a_history_that_is_not_there_is_refused(history: int, said: str) -> None
 def test_a_history_of_a_season_is_taken_if_most_windows_have_it(season: int, asked: int | None, history: int) -> None:
     data = assembled(VALUES[:, 0], history=6, horizon=3, validation=10, test=10, season=season)
 
-    assert with_season(data, asked).layout.history == history
+    assert with_seasonal_history(data, asked).layout.history == history
 
 
 def test_a_network_shows_how_much_it_sees() -> None:
