@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from conftest import ROOT
+from gristmill.prefect_runtime.idle_process import ENGINE
 from gristmill.util.processes import is_running
 from helpers.servers import answers, make_prefect_home
 from helpers.site import GRISTMILL, PATIENCE, Site, site_started
@@ -59,6 +61,7 @@ def build(shape, name):
     return keras.Model(window, lags[:, -1:] + change)
 '''
 
+IDLE = "gristmill.prefect_runtime.idle_process"
 SCHEDULES = {"clock": 'interval = "90 seconds"', "told": "on_event = true", "lost": "on_event = true"}
 ROWS = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
 
@@ -190,7 +193,10 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
 
 @pytest.mark.fault(30)
 def test_updated_finds_the_schedule_of_its_store_and_ctrl_c_ends_all_of_it(project: Path) -> None:
-    """Ctrl-C in a terminal reaches the schedule and the processes that it has started."""
+    """Ctrl-C in a terminal reaches the schedule and the processes that it has started.
+
+    The idle process takes the run of the event, and gives way to a new process after an edit.
+    """
     (project / "pipelines.toml").write_text(PIPELINE.format(name="small", schedule="on_event = true"))
     (project / "series.csv").rename(project / "small.csv")
     (project / "held.py").write_text(HELD)
@@ -212,6 +218,8 @@ def test_updated_finds_the_schedule_of_its_store_and_ctrl_c_ends_all_of_it(proje
         wait_until(announced.exists, "the schedule to say where its server is", PATIENCE)
         api = json.loads(announced.read_text())["api"]
         assert f"api  {api}\n" in log.read_text()
+        wait_until(lambda: bool(children_of(process.pid, IDLE)), "the idle process")
+        (idle,) = children_of(process.pid, IDLE)
         told = subprocess.run(
             [sys.executable, "-P", "-c", GRISTMILL, "updated", "small"],
             cwd=project,
@@ -222,14 +230,33 @@ def test_updated_finds_the_schedule_of_its_store_and_ctrl_c_ends_all_of_it(proje
             check=False,
         )
         assert told.returncode == 0, told.stderr
-        wait_until((project / "small.pid").exists, "the retraining to build its network", PATIENCE)
+        wait_until(lambda: bool(builder(project)), "the retraining to build its network", PATIENCE)
+        assert [builder(project)] == children_of(process.pid, IDLE) == [idle]
+        os.utime(project / "pipelines.toml", (time.time() + 3600,) * 2)
+        os.kill(idle, signal.SIGKILL)
+        wait_until(lambda: builder(project) not in (0, idle), "the retraining to start once more", PATIENCE)
+        assert [builder(project)] == children_of(process.pid, ENGINE[-1])
+        assert children_of(process.pid, IDLE) == []
     finally:
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 0
-    run = int((project / "small.pid").read_text())
-    wait_until(lambda: not is_running(run), "the retraining to end")
+    wait_until(lambda: not is_running(builder(project)), "the retraining to end")
     wait_until(lambda: not answers(api), "the server to end")
     assert "Traceback" not in log.read_text()
     assert not announced.exists()
     with contextlib.closing(sqlite3.connect(project / "prefect/prefect.db")) as database:
-        assert database.execute("select state_name from flow_run").fetchall() == [("Cancelled",)]
+        assert database.execute("select state_name from flow_run order by created").fetchall() == [
+            ("Crashed",),
+            ("Cancelled",),
+        ]
+
+
+def builder(project: Path) -> int:
+    """Return the process that built the network of the pipeline last; 0 if none has."""
+    file = project / "small.pid"
+    return int(file.read_text() or 0) if file.exists() else 0
+
+
+def children_of(process: int, program: str) -> list[int]:
+    """Return the children of a process that run a program."""
+    return [child.pid for child in psutil.Process(process).children() if program in child.cmdline()]

@@ -271,7 +271,7 @@ def test_a_schedule_and_its_runs_are_killed_and_the_next_one_goes_on(
 ) -> None:
     """The schedule reports a killed run; a process that watches reports a killed schedule."""
     uninterrupted, store = tmp_path_factory.mktemp("uninterrupted"), project / "data/store"
-    schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\n'
+    schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\non_event = true\n'  # with an idle process
     longer = LONG.replace(f"epochs = {EPOCHS}", f"epochs = {3 * EPOCHS}")  # it is killed twice from elsewhere
     network = re.sub("baselines = .*", 'baselines = ["naive"]', longer)
     write_project(uninterrupted, network + schedule + ANY_MODEL)
@@ -303,7 +303,7 @@ def test_a_schedule_and_its_runs_are_killed_and_the_next_one_goes_on(
         wait_until(lambda: "nothing new" in verdicts(project) or second.poll() is not None, "two retrainings", PATIENCE)
         page = page_of(project)
         assert (project / "out").read_text().splitlines() == [
-            "small-retrain every 10 seconds",
+            "small-retrain every 10 seconds and when its data is updated",
             f"api  {page}/api",
             f"Prefect's page {page} (Ctrl-C stops it)",
         ]

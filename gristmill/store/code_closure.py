@@ -114,7 +114,7 @@ def load_closure(code: Iterable[str]) -> None:
         if file:
             _check_bytecode(file, module)
         importlib.import_module(module)
-        if file is None or _is_new(file):
+        if file is None or is_new(file):
             raise WorkError(f"{file or module}: {_CHANGED}")
 
 
@@ -126,11 +126,11 @@ def check_loaded(files: Mapping[Path, str]) -> None:
     for file, module in files.items():
         if file.suffix == ".py":
             _check_bytecode(file, module)
-        if module in sys.modules and _is_new(file):
+        if module in sys.modules and is_new(file):
             raise WorkError(f"{file}: {_CHANGED}")
 
 
-def _is_new(file: Path) -> bool:
+def is_new(file: Path) -> bool:
     """Return whether a file was written or moved here after this process started."""
     return max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS
 
