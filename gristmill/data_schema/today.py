@@ -10,8 +10,6 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import stages_of
 from gristmill.config.tables import domain_module
 from gristmill.runs import plan
-from gristmill.runs.downloads import fetch
-from gristmill.runs.locations import fetch_missing
 from gristmill.settings.base import Settings
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.toml import toml_key, toml_value
@@ -43,13 +41,10 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
         yield ingested.path, ingested.counts
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
-    fetch_missing(stage.settings.values(), catalogue.root)
-    data = plan.locate_inputs(catalogue, pipeline, stage)
-    fetch(data.values(), catalogue.store)
+    paths = plan.stage_files(catalogue, pipeline, stage)
     if "tensorflow" in stage.libraries:
         import_keras()
     core = domain_module(pipeline.domain, stage.name)
-    paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
         yield Path(folder), core.ingest(**stage.settings, paths=paths, out=Path(folder))
 

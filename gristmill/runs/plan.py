@@ -14,7 +14,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
-from gristmill.runs.locations import Located, locate
+from gristmill.runs.locations import Located, fetch_missing, locate
 from gristmill.runs.reasons import last_made_of, own_changes, reasons
 from gristmill.runs.records import Runs
 from gristmill.settings.base import Files, Settings, identity_values, locations, with_nested
@@ -139,6 +139,20 @@ def refresh_urls(tables: Iterable[object], store: Store) -> None:
 
         for url in urls:
             refresh(url, store)
+
+
+def stage_files(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> tuple[Path, ...]:
+    """Return the files of all locations in a stage's settings, after fetching those that are missing.
+
+    Raises:
+        DataError: a file does not exist or cannot be fetched.
+    """
+    from gristmill.runs.downloads import fetch  # late: it loads httpx
+
+    fetch_missing(stage.settings.values(), catalogue.root)
+    located = locate_inputs(catalogue, pipeline, stage).values()
+    fetch(located, catalogue.store)
+    return tuple(file for found in located for file in found.files)
 
 
 def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:

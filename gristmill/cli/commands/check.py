@@ -12,7 +12,6 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.runs import plan
-from gristmill.runs.locations import fetch_missing
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
 
@@ -60,8 +59,6 @@ def _train_stage(project: Project, pipeline: Pipeline) -> "TrainStage":
                 f"Run first: gristmill run {pipeline.name}."
             )
         folders[step.stage] = project.store.open_verified(step.artifact.reference).path
-    fetch_missing(stage.settings.values(), project.catalogue.root)
-    located = plan.locate_inputs(project.catalogue, pipeline, stage).values()
     return TrainStage(
-        pipeline.domain, dict(stage.settings), folders, tuple(file for found in located for file in found.files)
+        pipeline.domain, dict(stage.settings), folders, plan.stage_files(project.catalogue, pipeline, stage)
     )

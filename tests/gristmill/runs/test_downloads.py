@@ -16,7 +16,9 @@ from threading import Event, Thread
 import httpx
 import pytest
 
+from gristmill.cli.commands import check
 from gristmill.errors import DataError, StoreError
+from gristmill.project.project import Project
 from gristmill.runs import downloads
 from gristmill.runs.downloads import fetch, refresh
 from gristmill.runs.locations import Located, locate
@@ -137,6 +139,28 @@ def test_a_file_is_fetched_once_and_lies_under_its_hash(server: Server, store: S
     assert located.files == (store.root / "downloads" / SHA256 / "series.csv",)
     assert located.files[0].read_bytes() == CONTENT
     assert (server.asked, files_in(store)) == (["/series.csv"], ["series.csv"])
+
+
+def test_check_fetches_weights_of_a_url_that_are_not_here(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = f'weights = "{server.address}/base.weights.h5", sha256 = "{SHA256}"'
+    (tmp_path / "pipelines.toml").write_text(
+        f"""
+[pipelines.shapes]
+domain = "vision"
+source = {{ kind = "folder", path = "photos" }}
+preprocess = {{ size = 32 }}
+model = {{ kind = "transfer", base = "MobileNetV3Small", {weights} }}
+"""
+    )
+    project = Project.open(tmp_path)
+    monkeypatch.setattr(Project, "plan", lambda *_: [])  # all that train reads is there
+
+    files = check._train_stage(project, project.catalogue.pipeline("shapes")).files
+
+    assert [(file.name, file.read_bytes()) for file in files] == [("base.weights.h5", CONTENT)]
+    assert server.asked == ["/base.weights.h5"]
 
 
 def test_what_comes_from_no_url_is_left_alone(store: Store) -> None:
