@@ -1,6 +1,7 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,6 @@ from gristmill.domains.common.classification.evaluation import check_evaluate, w
 from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities, validation_probabilities
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, MAX_EXAMPLES, Order, importance
 from gristmill.domains.common.sampling import sample_positions
@@ -83,7 +83,8 @@ def evaluate(
         for name, one in tried.items():
             microseconds[name] = saved_network.microseconds_per_row(saved_network.read(one.train), timed)
     if data.layout.classes:
-        counts = _score_classes(data, predicted, evaluate, train, tried, out)
+        slices, show = evaluate.slices, partial(row_examples.show, data)
+        counts = write_scores(data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show)
     else:
         counts = _score_numbers(data, predicted, train, tried, out)
     if ranking := importance_of_columns(data, network):
@@ -106,17 +107,6 @@ def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Can
     others = [name for name, one in tried.items() if not one.is_baseline]
     write_document(out / FILE, summarise(scores, "mae", _METRICS, selected=summary_of(train), others=others))
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
-
-
-def _score_classes(
-    data: Prepared, predicted: Predicted, settings: Evaluate, train: Path, tried: Candidates, out: Path
-) -> dict[str, int]:
-    """Write predictions, scores and examples of classes; return the number of rows that were scored."""
-    labelled = data.labelled
-    rows = write_scores(labelled, predicted, settings.slices, train, tried, out, settings)
-    wrong_labels = write_wrong_labels(labelled, train, rows["test"], out)
-    row_examples.write(data, rows["test"], wrong_labels, out)
-    return {f"{part}_rows": len(of_part) for part, of_part in rows.items()} | {"likely_wrong_labels": len(wrong_labels)}
 
 
 def held_out_predictions(folder: Path, data: Prepared) -> ByPart:

@@ -1,24 +1,18 @@
 """Rows of a table as examples in a report on a classifier."""
 
-from pathlib import Path
-
 import pandas as pd
 
-from gristmill.domains.common.classification import examples
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.errors import count_of
 from gristmill.settings.messages import format_number
-from gristmill.util.table_io import write_table
 
 _MAX_COLUMNS = 8
 _MAX_CHARACTERS = 40  # of a cell
 
 
-def write(data: Prepared, test: pd.DataFrame, wrong_labels: pd.DataFrame, out: Path) -> None:
-    """Write `examples.parquet`: rows of the test set that the report shows, and likely wrong labels."""
-    shown = examples.pick_examples(test, wrong_labels)
-    texts = [_described(data, row) for row in data.positions(shown["id"])]
-    write_table(out / examples.FILE, shown.assign(text=texts))
+def show(data: Prepared, shown: pd.DataFrame) -> pd.DataFrame:
+    """Return examples with a column `text`, the cells of their rows."""
+    return shown.assign(text=[_described(data, row) for row in data.positions(shown["id"])])
 
 
 def _described(data: Prepared, row: int) -> str:

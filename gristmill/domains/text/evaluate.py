@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
-from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
@@ -19,7 +18,6 @@ from gristmill.domains.common.classification.evaluation import (
     write_scores,
 )
 from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.text import dataset, projector, text_classifier
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
@@ -83,6 +81,9 @@ def evaluate(
         fitted = baseline.fit(training)
         return {part: fitted.probabilities(texts[part]) for part in parts}
 
+    def show(shown: pd.DataFrame) -> pd.DataFrame:
+        return shown.assign(text=excerpts(data, texts, shown))
+
     by_model = {MODEL: held_out_and_test(train, data, classifier.probabilities(texts["test"]))}
     by_model |= fit_baselines(BASELINES, tried, predict)
     for name, one in tried.items():
@@ -94,11 +95,7 @@ def evaluate(
     known = write_embedding(data, embedding, evaluate.neighbours, out)
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
-    rows = write_scores(sliced, by_model, slices, train, tried, out, evaluate, **known)
-    wrong_labels = write_wrong_labels(data, train, rows["test"], out)
-    shown = examples.pick_examples(rows["test"], wrong_labels)
-    write_table(out / examples.FILE, shown.assign(text=excerpts(data, texts, shown)))
-    return {f"{part}_texts": len(rows[part]) for part in parts} | {"likely_wrong_labels": len(wrong_labels)}
+    return write_scores(sliced, by_model, slices, train, tried, out, evaluate, "texts", show, **known)
 
 
 def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:

@@ -10,7 +10,6 @@ import pandas as pd
 from PIL import Image
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
-from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
@@ -19,7 +18,6 @@ from gristmill.domains.common.classification.evaluation import (
     write_scores,
 )
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.labelled_images import LabelledImages
@@ -72,6 +70,9 @@ def evaluate(
         fitted = baseline.fit(LabelledImages.of(data, "train"))
         return {part: probabilities_of(fitted, data, part) for part in parts}
 
+    def show(shown: pd.DataFrame) -> pd.DataFrame:
+        return shown.assign(picture=thumbnails(data, shown))
+
     tested = probabilities_of(network, dataset.read(preprocess, features), "test")
     by_model = {MODEL: held_out_and_test(train, data, tested)}
     by_model |= fit_baselines(BASELINES, tried, predict)
@@ -81,15 +82,12 @@ def evaluate(
         if microseconds is not None:
             pixels = next(data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
             microseconds[name] = saved_network.microseconds_per_row(candidate, pixels)
-    rows = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate)
+    counts = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate, "images", show)
     write_table(out / "layers.parquet", layer_table(network))
-    wrong_labels = write_wrong_labels(data, train, rows["test"], out)
-    shown = examples.pick_examples(rows["test"], wrong_labels)
-    write_table(out / examples.FILE, shown.assign(picture=thumbnails(data, shown)))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()
     mapped = pick_pixels(data, "test", first_of_classes)
     feature_maps.write(feature_maps.compute_feature_maps(network, mapped), out)
-    return {f"{part}_images": len(rows[part]) for part in parts} | {"likely_wrong_labels": len(wrong_labels)}
+    return counts
 
 
 def thumbnails(data: Prepared, rows: pd.DataFrame) -> list[bytes]:

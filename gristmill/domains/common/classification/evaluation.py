@@ -3,7 +3,7 @@
 Scores have one row for each part, forecaster and group of examples.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.common.classification import scores
+from gristmill.domains.common.classification import examples, scores
 from gristmill.domains.common.classification.choose_decision import choose_decisions, headline_of
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.settings import Evaluate
+from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
@@ -81,12 +82,15 @@ def write_scores(
     tried: Mapping[str, CandidateArtifacts],
     out: Path,
     settings: Evaluate,
+    noun: str,
+    show: Callable[[pd.DataFrame], pd.DataFrame],
     **more: Any,
-) -> dict[str, pd.DataFrame]:
-    """Write `predictions.parquet`, `scores.parquet` and `scores.json`; return the predictions, part by part.
+) -> dict[str, int]:
+    """Write predictions, scores, likely wrong labels and examples; return the number of examples of each part.
 
     The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
-    `settings` say how to decide, and `more` are further values of `scores.json`.
+    `settings` say how to decide, `noun` names the examples in the result, `show` adds a column with the content of
+    examples to a table, and `more` are further values of `scores.json`.
 
     Raises:
         RequestError: there are no held-out predictions to choose how to decide.
@@ -104,7 +108,9 @@ def write_scores(
     summary = summarised(table, summary_of(train), chosen, headline_of(settings))
     summary |= described(data, by_model[MODEL]["test"], decisions.get(MODEL, MOST_PROBABLE))
     write_document(out / FILE, summary | more)
-    return rows
+    wrong_labels = write_wrong_labels(data, train, rows["test"], out)
+    write_table(out / examples.FILE, show(examples.pick_examples(rows["test"], wrong_labels)))
+    return {f"{part}_{noun}": len(rows[part]) for part in rows} | {"likely_wrong_labels": len(wrong_labels)}
 
 
 def score_table(

@@ -134,14 +134,16 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     by_model = {"model": {"validation": made, "test": made}, "linear": {"validation": baseline, "test": baseline}}
 
     settings = Evaluate(threshold="balanced_accuracy", coverage=0.7)
-    rows = write_scores(data, by_model, (), tmp_path, {}, tmp_path, settings)
+    counts = write_scores(data, by_model, (), tmp_path, {}, tmp_path, settings, "rows", lambda shown: shown)
 
     found = ClassificationScores.read(tmp_path)
     assert found.decision == Decision.read(tmp_path)
     assert found.decision.threshold == pytest.approx(0.325)
     assert found.confusion == [[3, 3], [0, 2]]
-    assert rows["test"]["predicted"].tolist() == np.where(SECOND > 0.325, "yes", "no").tolist()
-    assert read_predictions(tmp_path, "test")["predicted by linear"].tolist() == rows["test"]["predicted"].tolist()
+    rows = read_predictions(tmp_path, "test")
+    assert rows["predicted"].tolist() == np.where(SECOND > 0.325, "yes", "no").tolist()
+    assert rows["predicted by linear"].tolist() == rows["predicted"].tolist()
+    assert counts == {"validation_rows": 8, "test_rows": 8, "likely_wrong_labels": 0}
     assert (found.metric, found.test, found.headline.baseline) == ("recall", 0.75, 0.75)
     assert found.model["test"]["accuracy"] == 5 / 8
     # 70 %: of seven probabilities of "no" with a new one, two are left out, so that the limit is the second smallest,
