@@ -7,7 +7,6 @@ on the same examples.
 A domain lists the candidates of each preset in `gristmill/domains/<domain>/presets.py`, the cheapest first.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from typing import Any
 
 from gristmill.config.tables import AUTO, domain_module, read_table, tables_of
 from gristmill.settings.base import Settings
+from gristmill.settings.kinds import numbered
 from gristmill.settings.messages import Problem, unknown_name
 from gristmill.settings.selection import Auto, CandidateText
 
@@ -51,7 +51,9 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
             raise ValueError("; ".join(map(str, problems)))
         if changed not in made:
             made.append(changed)
-    return [Candidate(name, changed) for name, changed in zip(_names(made), made, strict=True)]
+    models: list[Any] = [changed["model"] for changed in made]  # every model has a kind
+    names = numbered(model.kind for model in models)
+    return [Candidate(name, changed) for name, changed in zip(names, made, strict=True)]
 
 
 def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, problems: list[Problem]) -> None:
@@ -158,13 +160,3 @@ def _apply(
     if "model" not in point and len(problems) == before:
         problems.append(Problem(where, 'expected a table model, such as { model = { kind = "dense" } }.'))
     return changed if len(problems) == before else None
-
-
-def _names(made: list[Mapping[str, Settings]]) -> Iterator[str]:
-    """Yield a name for each candidate: its kind, or `dense-2` for the second of a kind."""
-    seen: Counter[str] = Counter()
-    for tables in made:
-        model: Any = tables["model"]  # every model has a kind
-        kind = str(model.kind)
-        seen[kind] += 1
-        yield kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"

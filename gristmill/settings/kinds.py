@@ -2,6 +2,8 @@
 
 import importlib
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -33,6 +35,14 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
         and "kind" in value.model_fields
         and get_args(value.model_fields["kind"].annotation) == (kind,)
     )
+
+
+def numbered(kinds: Iterable[str]) -> Iterator[str]:
+    """Yield a name for each kind: itself, or `dense-2` for the second `dense`."""
+    seen: Counter[str] = Counter()
+    for kind in kinds:
+        seen[kind] += 1
+        yield kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
 
 
 @cache

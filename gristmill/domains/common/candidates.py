@@ -3,7 +3,7 @@
 Each artifact of a candidate has a `candidate.json`: its settings, whether it is a baseline, and why it failed, if so.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from gristmill.errors import GristmillError, Unsuitable
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode, is_custom
-from gristmill.settings.kinds import settings_of
+from gristmill.settings.kinds import numbered, settings_of
 from gristmill.util.table_io import read_document, write_document
 
 S = TypeVar("S", bound=Settings)
@@ -58,15 +58,18 @@ def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, Candida
     return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
 
 
-def fit_baselines(
-    baselines: Iterable[Any], tried: Mapping[str, CandidateArtifacts], fit: Callable[[Any], T]
-) -> dict[str, T]:
-    """Fit the baselines that are not candidates; return the results by kind, without baselines that are unsuitable."""
-    known, made = [one.document["settings"]["model"] for one in tried.values()], dict[str, T]()
-    for baseline in baselines:
-        if baseline.model_dump(mode="json") not in known:
-            with suppress(Unsuitable):
-                made[baseline.kind] = fit(baseline)
+def missing_baselines(baselines: Iterable[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:
+    """Return the baselines that are not among the candidates."""
+    tried = [one.document["settings"]["model"] for one in candidates.values()]
+    return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in tried]
+
+
+def fit_baselines(baselines: Sequence[Any], fit: Callable[[Any], T]) -> dict[str, T]:
+    """Fit baselines; return the results by kind, numbered if there are several, without unsuitable baselines."""
+    made: dict[str, T] = {}
+    for name, baseline in zip(numbered(one.kind for one in baselines), baselines, strict=True):
+        with suppress(Unsuitable):
+            made[name] = fit(baseline)
     return made
 
 

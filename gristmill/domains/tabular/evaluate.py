@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines, succeeded
 from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities, validation_probabilities
 from gristmill.domains.common.classification.scores import log_losses
@@ -77,7 +77,8 @@ def evaluate(
         unseen, is_validation = unseen[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
         return _fitted_predictions(fitted, data) | {"validation": unseen[is_validation], HELD_OUT: unseen}
 
-    predicted |= fit_baselines(CLASS_BASELINES if data.layout.classes else BASELINES, tried, predict)
+    baselines = CLASS_BASELINES if data.layout.classes else BASELINES
+    predicted |= fit_baselines(missing_baselines(baselines, tried), predict)
     if microseconds is not None:
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():

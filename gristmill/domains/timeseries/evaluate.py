@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, missing_baselines, read_selection, succeeded
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
-from gristmill.domains.timeseries.baseline_forecasts import missing_baselines
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines, succeeded
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
@@ -75,7 +75,7 @@ def evaluate(
 
     tested = probabilities_of(network, dataset.read(preprocess, features), "test")
     by_model = {MODEL: held_out_and_test(train, data, tested)}
-    by_model |= fit_baselines(BASELINES, tried, predict)
+    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict)
     for name, one in tried.items():
         candidate = saved_network.read(one.train)
         by_model[name] = held_out_and_test(one.train, data, probabilities_of(candidate, data, "test"))
