@@ -7,15 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.tabular import dataset, serving
+from gristmill.domains.common.classification.serving import answer_in_graph
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
-from gristmill.export import bundle, model_card
+from gristmill.export import bundle, model_card, saved_model
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
@@ -90,9 +92,18 @@ def write_formats(
 ) -> None:
     """Write each format; of classes, the SavedModel also returns their names and the predicted one."""
     if classes and "saved_model" in formats:
-        serving.write(network, classes, decision, out / FORMATS["saved_model"].path)
+        _write_classifier(network, classes, decision, out / FORMATS["saved_model"].path)
         formats = [form for form in formats if form != "saved_model"]
     export_network(network, formats, out)
+
+
+def _write_classifier(network: keras.Model, classes: Sequence[str], decision: Decision, folder: Path) -> None:
+    """Write a SavedModel whose signature takes the inputs of the network by name."""
+
+    def serve(rows: Any) -> dict[str, tf.Tensor]:
+        return answer_in_graph(network(rows, training=False), classes, decision)
+
+    saved_model.write(folder, {"serving_default": (serve, saved_model.input_specs(network))}, [network])
 
 
 def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Facts:

@@ -1,23 +1,26 @@
 """Export: the scored classifier as a bundle that takes raw strings, verified in a fresh process."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
+from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.common.sampling import evenly_spaced
-from gristmill.domains.text import dataset, serving, text_classifier
+from gristmill.domains.text import dataset, text_classifier
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.tokenizer import NEEDS
-from gristmill.export import bundle, model_card
+from gristmill.export import bundle, model_card, saved_model
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
@@ -52,7 +55,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         scored = scored_probabilities(data.classes, evaluate)[rows]
         check_same_as_scored(classifier.probabilities(texts[rows].tolist()), scored, export.tolerance)
         decision = Decision.read(evaluate)
-        serving.write(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
+        write_saved_model(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
         described = signature(classifier, data.classes) | decision.as_json()
         write_document(out / "signature.json", described)  # read when the model is loaded
         texts = texts[rows]
@@ -81,6 +84,21 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     )
     model_card.write(out, facts, train)
     return {"formats": 1, "parity_texts": len(rows)}
+
+
+def write_saved_model(classifier: TextClassifier, classes: Sequence[str], decision: Decision, folder: Path) -> None:
+    """Write a SavedModel whose signature takes UTF-8 strings, (batch,).
+
+    The tokenizers are part of the graph, so texts are split, truncated and padded exactly as in training. A text
+    without tokens becomes a sequence of padding. The prediction for a text without known tokens is meaningless.
+    """
+
+    def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities, known = classifier.classify(texts)
+        return answer_in_graph(probabilities, classes, decision) | {"known": known}
+
+    texts = tf.TensorSpec((None,), tf.string, name="text")
+    saved_model.write(folder, {"serving_default": (serve, [texts])}, classifier.trackables)
 
 
 def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:

@@ -17,7 +17,8 @@ from scipy.special import softmax
 
 from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.common.classification.temperature import scale_probabilities
-from gristmill.domains.text import serving, text_classifier, tokenizer
+from gristmill.domains.text import text_classifier, tokenizer
+from gristmill.domains.text.export import write_saved_model
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.linear import CharNgrams, NbLinear
@@ -170,7 +171,7 @@ def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scal
 def test_a_fresh_process_serves_the_average_without_gristmill_and_reads_it_without_the_fitting_code(
     average: TextClassifier, tmp_path: Path
 ) -> None:
-    serving.write(average, ["red", "green", "blue"], MOST_PROBABLE, tmp_path / "model")
+    write_saved_model(average, ["red", "green", "blue"], MOST_PROBABLE, tmp_path / "model")
     average.write(tmp_path)
     program = f"""
 import json, sys
