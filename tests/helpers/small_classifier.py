@@ -12,6 +12,7 @@ import pytest
 
 from gristmill.domains.vision.dataset import Layout, Pixels, read, write_layout
 from gristmill.domains.vision.settings import Export
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import write_document, write_table
 from helpers.small_photos import photo
 from helpers.support import SCORES_OF_CLASSES
@@ -35,6 +36,7 @@ def photos() -> list[bytes]:
 @pytest.fixture(scope="session")
 def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Folders:
     """The folders of a run up to evaluate: 12 test photos, and a network of random weights as train publishes it."""
+    from gristmill.domains.common.classification.decision import MOST_PROBABLE
     from gristmill.domains.common.classification.predictions import prediction_rows
     from gristmill.domains.vision import decode
     from gristmill.domains.vision.predictions import probabilities_of
@@ -47,10 +49,8 @@ def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) ->
     write_prepared(folders["preprocess"], np.stack([decode.decode_photo(encoded, LAYOUT) for encoded in photos]))
     data, network = read(folders["preprocess"]), small_network()
     saved_network.write(network, folders["train"])
-    write_table(
-        folders["evaluate"] / "predictions.parquet",
-        prediction_rows(data, "test", probabilities_of(network, data, "test")),
-    )
+    rows = prediction_rows(data, "test", {MODEL: probabilities_of(network, data, "test")}, {MODEL: MOST_PROBABLE})
+    write_table(folders["evaluate"] / "predictions.parquet", rows)
     write_document(folders["evaluate"] / "scores.json", SCORES_OF_CLASSES)
     return folders
 

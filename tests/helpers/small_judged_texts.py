@@ -17,6 +17,7 @@ from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.recurrent import Lstm
 from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import write_document, write_table
 from helpers.support import SCORES_OF_CLASSES, here
 
@@ -62,6 +63,7 @@ def exported(folders: Folders, out: Path) -> Path:
 
 def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     """Write what the stages before export publish, with a network of random weights, and return the folders."""
+    from gristmill.domains.common.classification.decision import MOST_PROBABLE
     from gristmill.domains.common.classification.predictions import prediction_rows
     from gristmill.domains.text.text_classifier import Padding, TextClassifier
     from gristmill.domains.text.train import with_probabilities
@@ -79,7 +81,8 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     padding = Padding(layout.length, layout.pad, layout.truncate)
     TextClassifier.of(data.tokenizer(), padding, network).write(folders["train"])
     made = network.predict_on_batch(data.sequences("test").padded(data.layout.length, data.layout.pad))
-    write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
+    rows = prediction_rows(data, "test", {MODEL: made}, {MODEL: MOST_PROBABLE})
+    write_table(folders["evaluate"] / "predictions.parquet", rows)
     write_document(folders["evaluate"] / "scores.json", SCORES_OF_CLASSES)
     for name in ("vecs.tsv", "meta.tsv"):
         (folders["evaluate"] / name).write_text(f"of {name}\n")

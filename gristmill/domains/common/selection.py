@@ -85,10 +85,10 @@ def choose(
     *,
     metric: str,
     on: str,
+    predict_one: Callable[[str], Call],
     block: int = 1,
     independent: int | None = None,
     trusted: Collection[str] = (),
-    predict_one: Callable[[str], Call] | None = None,
     remedy: str = "preprocess.validation",
 ) -> Selection:
     """Return the weights that select chooses, and the leaderboard.
@@ -100,10 +100,10 @@ def choose(
         settings: limits of what is exported.
         metric: name of the loss.
         on: the data that is predicted: "validation", "backtest" or "folds".
+        predict_one: function that returns a call in which a candidate predicts once, to be timed if there is a limit.
         block: number of neighbouring items that depend on each other, such as overlapping forecasts.
         independent: number of independent predictions; if None, the number of losses.
         trusted: candidates known to be good on most data; with few independent predictions, weights are shrunk to them.
-        predict_one: function that returns a call in which a candidate predicts once, to be timed if there is a limit.
         remedy: settings that give more predictions.
 
     Raises:
@@ -175,7 +175,7 @@ class _Limits:
     """Check of members against the limits of the table `select`."""
 
     def __init__(
-        self, candidates: Mapping[str, CandidateArtifacts], settings: Select, predict_one: Callable[[str], Call] | None
+        self, candidates: Mapping[str, CandidateArtifacts], settings: Select, predict_one: Callable[[str], Call]
     ) -> None:
         self._settings, self._candidates, self._predict_one = settings, candidates, predict_one
         self._measured: dict[str, float] = {}
@@ -203,9 +203,9 @@ class _Limits:
         return sum(path.stat().st_size for path in self._candidates[name].train.rglob(_WEIGHTS)) / _MB
 
     def _milliseconds(self, name: str) -> float:
-        """Return the time of one prediction, measured once; 0 if there is no function that predicts."""
+        """Return the time of one prediction, measured once."""
         if name not in self._measured:
-            self._measured[name] = 1000 * fastest(self._predict_one(name)) if self._predict_one else 0.0
+            self._measured[name] = 1000 * fastest(self._predict_one(name))
         return self._measured[name]
 
 

@@ -3,9 +3,8 @@
 Scores have one row for each part, forecaster and group of examples.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification import examples, scores
 from gristmill.domains.common.classification.choose_decision import choose_decisions, headline_of
-from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
+from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
@@ -100,13 +99,15 @@ def write_scores(
     for part in parts_to_score(data):
         predicted = {name: by_part[part] for name, by_part in by_model.items()}
         tables.append(score_table(data, part, predicted, slices, decisions))
-        rows[part] = prediction_rows(data, part, predicted.pop(MODEL), predicted, decisions)
+        rows[part] = prediction_rows(data, part, predicted, decisions)
     table = pd.concat(tables, ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     chosen = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), chosen, headline_of(settings))
-    summary |= described(data, by_model[MODEL]["test"], decisions.get(MODEL, MOST_PROBABLE))
+    scored, metric = scores_by_part(table), headline_of(settings)
+    shown = [name for name in dict.fromkeys((metric, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
+    summary = summarise(scored, metric, shown, higher_is_better=True, selected=summary_of(train), others=chosen)
+    summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
     write_document(out / FILE, summary | more)
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)
     write_table(out / examples.FILE, show(examples.pick_examples(rows["test"], wrong_labels)))
@@ -117,18 +118,18 @@ def score_table(
     data: LabelledDataset,
     part: str,
     by_model: Mapping[str, Probabilities],
-    slices: tuple[str, ...] = (),
-    decisions: Mapping[str, Decision] = MappingProxyType({}),
+    slices: tuple[str, ...],
+    decisions: Mapping[str, Decision],
 ) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 
     `by` is `all`, `class` or a column of the metadata. A class has only precision, recall, F1, and coverage and size of
-    sets; all other groups have their means over the classes that have examples. `decisions` are those of forecasters
-    that do not predict the most probable class, or have sets.
+    sets; all other groups have their means over the classes that have examples. `decisions` are those of the
+    forecasters.
     """
     rows = []
     for name, probabilities in by_model.items():
-        labels, decision = {"part": part, "forecaster": name}, decisions.get(name, MOST_PROBABLE)
+        labels, decision = {"part": part, "forecaster": name}, decisions[name]
         rows += [labels | row for row in _group_rows(data, part, probabilities, decision, slices)]
         rows += [labels | row for row in _class_rows(data, part, probabilities, decision)]
     return pd.DataFrame(rows)
@@ -185,21 +186,6 @@ def _of_sets(truth: Labels, probabilities: Probabilities, decision: Decision) ->
         return {}
     sets = decision.sets(probabilities)
     return {"coverage": float(sets[np.arange(len(truth)), truth].mean()), "set_size": float(sets.sum(axis=1).mean())}
-
-
-def summarised(
-    table: pd.DataFrame,
-    selected: dict[str, Any] | None = None,
-    others: Sequence[str] = (),
-    metric: str = "accuracy",
-) -> dict[str, Any]:
-    """Return the content of `scores.json` that all domains write; the metric is that of the headline.
-
-    For `selected` and `others` see `summarise`.
-    """
-    scored = scores_by_part(table)
-    shown = [name for name in dict.fromkeys((metric, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
-    return summarise(scored, metric, shown, higher_is_better=True, selected=selected, others=others)
 
 
 def described(data: LabelledDataset, probabilities: Probabilities, decision: Decision) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,30 +36,18 @@ def probabilities(logits: "keras.KerasTensor") -> "keras.KerasTensor":
 
 
 def prediction_rows(
-    data: LabelledDataset,
-    part: str,
-    model: Probabilities,
-    baselines: Mapping[str, Probabilities] | None = None,
-    decisions: Mapping[str, Decision] = MappingProxyType({}),
+    data: LabelledDataset, part: str, by_model: Mapping[str, Probabilities], decisions: Mapping[str, Decision]
 ) -> pd.DataFrame:
     """Return one row per example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class.
 
-    A column `predicted by <baseline>` holds the class that a baseline predicts. `decisions` are those of the model and
-    of baselines, if they have any.
+    The model comes first in `by_model`. A column `predicted by <baseline>` holds the class that a baseline predicts.
     """
     names = np.array(data.classes, object)
-
-    def predicted(name: str, probabilities: Probabilities) -> npt.NDArray[np.object_]:
-        return np.asarray(names[decisions.get(name, MOST_PROBABLE).labels(probabilities)])
-
-    columns = {
-        "id": data.rows(part)["id"],
-        "part": part,
-        "label": names[data.labels(part)],
-        "predicted": predicted(MODEL, model),
-    }
-    columns |= {f"{_BASELINE_PREFIX}{name}": predicted(name, other) for name, other in (baselines or {}).items()}
-    return pd.DataFrame(columns | {f"p_{name}": model[:, at] for at, name in enumerate(names)})
+    columns = {"id": data.rows(part)["id"], "part": part, "label": names[data.labels(part)]}
+    for name, probabilities in by_model.items():
+        column = "predicted" if name == MODEL else f"{_BASELINE_PREFIX}{name}"
+        columns[column] = names[decisions[name].labels(probabilities)]
+    return pd.DataFrame(columns | {f"p_{name}": by_model[MODEL][:, at] for at, name in enumerate(names)})
 
 
 def predicted_classes(

@@ -29,7 +29,7 @@ def select_classifiers(
     candidates: Mapping[str, CandidateArtifacts],
     settings: Select,
     out: Path,
-    predict_one: Callable[[str], Call] | None = None,
+    predict_one: Callable[[str], Call],
     *,
     geometric: bool = False,
 ) -> tuple[Selection, dict[str, float]]:

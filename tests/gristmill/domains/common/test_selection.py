@@ -1,6 +1,7 @@
 """Weights of candidates: on predictions whose best average is known."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 from gristmill.domains.common import selection as selection_module
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.ensemble_weights import Predictions, ensemble_weights, greedy_weights
-from gristmill.domains.common.selection import choose, read_leaderboard, summary_of
+from gristmill.domains.common.selection import read_leaderboard, summary_of
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.errors import RequestError, Unsuitable, WorkError
 from gristmill.settings.selection import Select
@@ -18,6 +19,7 @@ from gristmill.settings.selection import Select
 RANDOM = np.random.default_rng(3)
 TRUTH = RANDOM.normal(size=400)
 NOISE = {name: RANDOM.normal(size=400) for name in ("a", "b", "c")}
+choose = partial(selection_module.choose, predict_one=lambda name: dict)
 
 
 def losses(predictions: Predictions) -> Predictions:

@@ -5,15 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.common.classification.predictions import misclassified, prediction_rows, read_predictions
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
+from gristmill.runs.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 from helpers.small_judged import Folders, write_pictures
 
 pytest_plugins = ["helpers.small_judged"]
+
+DECISIONS = {MODEL: MOST_PROBABLE, "p_ball": MOST_PROBABLE}
 
 
 def test_probabilities_are_those_of_all_images_at_once(judged: Folders) -> None:
@@ -28,7 +32,7 @@ def test_a_row_names_the_image_its_class_and_what_it_was_taken_for(judged: Folde
     data = dataset.read(judged["preprocess"])
     made = np.random.default_rng(0).dirichlet([1, 1, 1], 40)
 
-    rows = prediction_rows(data, "test", made)
+    rows = prediction_rows(data, "test", {MODEL: made}, DECISIONS)
 
     assert rows.columns.tolist() == ["id", "part", "label", "predicted", "p_ball", "p_cup", "p_tree"]
     for row, own, label, number in zip(rows.to_dict("records"), made, data.labels("test"), range(40), strict=True):
@@ -42,7 +46,7 @@ def test_a_baseline_has_a_column_of_what_it_takes_each_image_for(judged: Folders
     data = dataset.read(judged["preprocess"])
     made, own = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 40))
 
-    rows = prediction_rows(data, "test", made, {"p_ball": own})
+    rows = prediction_rows(data, "test", {MODEL: made, "p_ball": own}, DECISIONS)
 
     column = "predicted by p_ball"
     assert rows.columns.tolist() == ["id", "part", "label", "predicted", column, "p_ball", "p_cup", "p_tree"]

@@ -1,5 +1,6 @@
 """Classifiers are chosen by the log loss of their scaled held-out probabilities."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from scipy.special import softmax
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
+from gristmill.domains.common.classification import selection
 from gristmill.domains.common.classification.held_out import read_held_out, write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.scores import log_loss
-from gristmill.domains.common.classification.selection import select_classifiers
 from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.common.classification.temperature import scale_logarithms
 from gristmill.domains.common.selection import read_leaderboard
@@ -33,6 +34,7 @@ RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 3, COUNT)
 INDEX = pd.DataFrame({"id": [f"{at:03}" for at in range(COUNT)], "label": LABELS})
 DATA = LabelledDataset(INDEX.assign(part=np.repeat(["train", "validation"], [100, 300])), CLASSES)
+select_classifiers = partial(selection.select_classifiers, predict_one=lambda name: dict)
 
 
 def noisy(noise: float, certainty: float = 1.0, seed: int = 1) -> Any:
