@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.common.classification.temperature import scale_network, scale_probabilities
+from gristmill.domains.common.classification.temperature import scale_logarithms, scale_network
 from gristmill.training import saved_network
 from gristmill.training.average_network import average_networks, equal_average
 
@@ -26,7 +26,7 @@ def test_predictions_are_scaled_then_averaged(tmp_path: Path) -> None:
 
     whole = average_networks([(scale_network(networks[0], 2.0), 0.7), (networks[1], 0.3)])
 
-    expected = 0.7 * scale_probabilities(apart[0], 2.0) + 0.3 * apart[1]
+    expected = 0.7 * np.exp(scale_logarithms(apart[0], 2.0)) + 0.3 * apart[1]
     assert whole.predict_on_batch(PIXELS) == pytest.approx(expected, abs=1e-6)
     assert (whole.input.name, whole.input.dtype) == ("image", "uint8")
     saved_network.write(whole, tmp_path)

@@ -16,7 +16,7 @@ from keras import ops
 from scipy.special import softmax
 
 from gristmill.domains.common.classification.decision import MOST_PROBABLE
-from gristmill.domains.common.classification.temperature import scale_probabilities
+from gristmill.domains.common.classification.temperature import scale_logarithms
 from gristmill.domains.text import text_classifier, tokenizer
 from gristmill.domains.text.export import write_saved_model
 from gristmill.domains.text.model_shape import Shape
@@ -116,7 +116,7 @@ def average() -> TextClassifier:
 def expected(average: TextClassifier) -> Any:
     alone = [TextClassifier((replace(one, weight=1.0, temperature=1.0),)) for one in average.members]
     logits = sum(
-        one.weight * np.log(scale_probabilities(by_itself.probabilities(NEW), one.temperature))
+        one.weight * scale_logarithms(by_itself.probabilities(NEW), one.temperature)
         for one, by_itself in zip(average.members, alone, strict=True)
     )
     return softmax(logits, axis=1)
@@ -164,7 +164,7 @@ def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scal
     assert (tmp_path / "scaled" / "member-0" / "weights.npz").exists()
     plain, scaled = (text_classifier.read(tmp_path / name).probabilities(NEW) for name in ("plain", "scaled"))
     assert plain == pytest.approx(model.probabilities(NEW), abs=1e-7)
-    assert scaled == pytest.approx(scale_probabilities(plain, 2.0), abs=1e-6)
+    assert scaled == pytest.approx(np.exp(scale_logarithms(plain, 2.0)), abs=1e-6)
 
 
 @pytest.mark.slow
