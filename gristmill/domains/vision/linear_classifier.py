@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from gristmill.domains.common.classification.logistic import fit_logistic
+from gristmill.domains.common.classification.logistic import choose_penalty, solve_logistic
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.predictions import HEAD
@@ -19,7 +19,9 @@ def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
     most = min(_MAX_IMAGES, max(1, _MAX_NUMBERS // featuriser.output_shape[1]))
     some = images.take(sample_positions(len(images), most, images.labels))
     classes = len(images.layout.classes)
-    fitted = fit_logistic(some.features(featuriser), some.labels, classes, groups=some.groups, weights=some.weights)
+    features, labels, weights = some.features(featuriser), some.labels, some.weights
+    penalty, _ = choose_penalty(features, labels, classes, groups=some.groups, weights=weights)
+    fitted = solve_logistic(features, labels, classes, penalty, weights)
     head = keras.layers.Dense(classes, activation="softmax", trainable=False, name=HEAD)
     network = classifier(featuriser, head)
     head.set_weights([fitted.weights.astype(np.float32), fitted.bias.astype(np.float32)])

@@ -42,24 +42,6 @@ class LinearClassifier(NamedTuple):
         return np.asarray(features @ self.weights + self.bias)
 
 
-def fit_logistic(
-    features: Features,
-    labels: Labels,
-    classes: int,
-    penalties: tuple[float, ...] = PENALTIES,
-    groups: Groups | None = None,
-    weights: Values | None = None,
-) -> LinearClassifier:
-    """Fit a classifier of raw features, with the penalty of the lowest log loss in cross-validation.
-
-    `groups` and `weights` are those of the examples, (examples,).
-    """
-    penalty = penalties[0]
-    if len(penalties) > 1:
-        penalty, _ = choose_penalty(features, labels, classes, penalties, groups, weights)
-    return solve_logistic(features, labels, classes, penalty, weights)
-
-
 def solve_logistic(
     features: Features, labels: Labels, classes: int, penalty: float, weights: Values | None = None
 ) -> LinearClassifier:
@@ -73,7 +55,6 @@ def choose_penalty(
     features: Features,
     labels: Labels,
     classes: int,
-    penalties: tuple[float, ...] = PENALTIES,
     groups: Groups | None = None,
     weights: Values | None = None,
     ordered: bool = False,
@@ -93,7 +74,7 @@ def choose_penalty(
     held_out = [np.isin(positions, split.predict) for split in learned.folds(FOLDS) if len(split.fit)]
     problems = [Problem(features[~held], labels[~held], classes, counts[~held]) for held in held_out]
     losses: list[float] = []
-    for penalty in penalties:
+    for penalty in PENALTIES:
         loss = 0.0
         for problem, held in zip(problems, held_out, strict=True):
             problem.solve(penalty, _ROUGHLY)
@@ -102,7 +83,7 @@ def choose_penalty(
         losses.append(loss)
         if len(losses) - int(np.argmin(losses)) > _PATIENCE:
             break
-    return penalties[int(np.argmin(losses))], min(losses) / max(1, int(np.sum(held_out)))
+    return PENALTIES[int(np.argmin(losses))], min(losses) / max(1, int(np.sum(held_out)))
 
 
 class Problem:

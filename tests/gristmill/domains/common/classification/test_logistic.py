@@ -12,8 +12,8 @@ from gristmill.domains.common.classification.logistic import (
     PENALTIES,
     Problem,
     choose_penalty,
-    fit_logistic,
     mean_loss,
+    solve_logistic,
 )
 from gristmill.domains.common.folds import stratified_folds
 from gristmill.domains.common.sampling import sample_positions
@@ -47,7 +47,7 @@ def test_the_solution_is_that_of_gradient_descent(
     monkeypatch.setattr(logistic, "_PRECISION", 1e-7)
     values, labels = separable(examples, features, 3)
 
-    fitted = fit_logistic(values, labels, 3, (5.0,))
+    fitted = solve_logistic(values, labels, 3, 5.0)
 
     found, expected = fitted.logits(values), descended(values, labels, 3, 5.0)
     assert log_softmax(found, axis=1) == pytest.approx(log_softmax(expected, axis=1), abs=1e-4)
@@ -68,7 +68,7 @@ def test_two_values_of_one_feature_get_the_frequencies_of_their_labels() -> None
     features = np.repeat(np.array([[0.0], [1.0]]), 100, axis=0)
     labels = np.array([0] * 75 + [1] * 25 + [0] * 40 + [1] * 60)
 
-    logits = fit_logistic(features, labels, 2, (1e-6,)).logits(np.array([[0.0], [1.0]]))
+    logits = solve_logistic(features, labels, 2, 1e-6).logits(np.array([[0.0], [1.0]]))
 
     assert np.exp(log_softmax(logits, axis=1))[:, 1] == pytest.approx([0.25, 0.60], abs=1e-3)
 
@@ -123,13 +123,14 @@ def test_a_feature_that_never_or_hardly_changes_does_no_harm() -> None:
     values, labels = separable(60, 3, 2)
     values = np.column_stack([values, np.full(60, 7.0), 1e-6 * np.arange(60)])
 
-    fitted = fit_logistic(values, labels, 2)
+    fitted = solve_logistic(values, labels, 2, choose_penalty(values, labels, 2)[0])
     strange = values[:1] + np.array([0, 0, 0, 0.01, 0.01])
 
     assert fitted.logits(strange) == pytest.approx(fitted.logits(values[:1]), abs=0.1)
 
 
 def test_features_without_any_spread_give_the_frequencies() -> None:
-    logits = fit_logistic(np.ones((40, 2)), np.arange(40) % 4 // 3, 2).logits(np.ones((1, 2)))
+    values, labels = np.ones((40, 2)), np.arange(40) % 4 // 3
+    logits = solve_logistic(values, labels, 2, choose_penalty(values, labels, 2)[0]).logits(values[:1])
 
     assert np.exp(log_softmax(logits, axis=1))[0] == pytest.approx([0.75, 0.25], abs=1e-3)
