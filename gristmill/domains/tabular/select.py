@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial, reduce
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.classification.selection import select_classifiers
-from gristmill.domains.common.classification.temperature import scale_network
+from gristmill.domains.common.classification.selection import select_classifiers, write_average
 from gristmill.domains.common.ensemble_weights import Predictions, weighted_average
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.selection import Call, Selection, choose
@@ -19,9 +17,6 @@ from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
-from gristmill.training.average_network import average_networks
-from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
 
 Candidates = Mapping[str, CandidateArtifacts]
 
@@ -43,13 +38,7 @@ def select(*, select: Select, preprocess: Path, candidates: Candidates, out: Pat
         chosen, temperatures = select_classifiers(data.labelled, candidates, select, out, predict_one)
     else:
         chosen, temperatures = _select_regressors(data, candidates, select, out, predict_one), {}
-    keras.backend.clear_session()  # names of layers must not depend on other work of this process
-    members = [
-        (scale_network(saved_network.read(candidates[name].train), temperatures.get(name, 1)), weight)
-        for name, weight in chosen.weights.items()
-    ]
-    counts = write_trained(average_networks(members), TrainingHistory(), out)
-    return counts | {"candidates": len(candidates), "members": len(members)}
+    return write_average(chosen, temperatures, candidates, out)
 
 
 def _select_regressors(

@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.common.classification.selection import select_classifiers
-from gristmill.domains.common.classification.temperature import scale_network
+from gristmill.domains.common.classification.selection import select_classifiers, write_average
 from gristmill.domains.common.selection import Call
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
-from gristmill.training.average_network import average_networks
-from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
 
 
 def select(
@@ -34,13 +29,7 @@ def select(
     chosen, temperatures = select_classifiers(
         data, candidates, select, out, lambda name: _predict_one(candidates[name].train, data)
     )
-    keras.backend.clear_session()  # names of layers must not depend on other work of this process
-    members = [
-        (scale_network(saved_network.read(candidates[name].train), temperatures[name]), weight)
-        for name, weight in chosen.weights.items()
-    ]
-    counts = write_trained(average_networks(members), TrainingHistory(), out)
-    return counts | {"candidates": len(candidates), "members": len(members)}
+    return write_average(chosen, temperatures, candidates, out)
 
 
 def _predict_one(folder: Path, data: Prepared) -> Call:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
@@ -14,11 +15,15 @@ from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.scores import log_losses
-from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms
+from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms, scale_network
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
+from gristmill.training import saved_network
+from gristmill.training.average_network import average_networks
+from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import write_trained
 from gristmill.util.table_io import write_table
 
 _NOTHING = np.zeros(0, np.int64)
@@ -72,6 +77,19 @@ def select_classifiers(
     rows = tables[next(iter(chosen.weights))]
     write_table(out / FILE, rows.assign(**dict(zip(columns, average.T, strict=True))).reset_index())
     return chosen, temperatures
+
+
+def write_average(
+    chosen: Selection, temperatures: Mapping[str, float], candidates: Mapping[str, CandidateArtifacts], out: Path
+) -> dict[str, int]:
+    """Write the average of the chosen networks, each at its temperature if it has one, as `train` writes a network."""
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
+    members = [
+        (scale_network(saved_network.read(candidates[name].train), temperatures.get(name, 1)), weight)
+        for name, weight in chosen.weights.items()
+    ]
+    counts = write_trained(average_networks(members), TrainingHistory(), out)
+    return counts | {"candidates": len(candidates), "members": len(members)}
 
 
 def _predicted_by_all(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, pd.DataFrame]:
