@@ -11,30 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import PARTS, PartRange
+from gristmill.domains.timeseries.dataset import PartRange
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
 
 MIN_BEFORE_BLOCK = 8  # observations before a held-out block, and more than two seasons
 Sizes = npt.NDArray[np.int64]  # (series,)
-
-
-def split(length: int, validation: float, test: float) -> dict[str, tuple[int, int]]:
-    """Return the ranges of training, validation and test set.
-
-    A size below 1 is a share of the series; otherwise it is a number of observations.
-
-        >>> split(100, validation=0.2, test=10)
-        {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
-    """
-    sizes = [part_size(length, size) for size in (validation, test)]
-    ends = (length - sum(sizes), length - sizes[1], length)
-    if ends[0] < 1:
-        raise DataError(
-            f"the series has {length} observations, but validation takes {sizes[0]} and test {sizes[1]}. "
-            "Give it more rows, or set smaller parts in the table 'preprocess'."
-        )
-    return {"train": (0, ends[0]), "validation": (ends[0], ends[1]), "test": (ends[1], ends[2])}
 
 
 def part_sizes(lengths: Sizes, size: float) -> Sizes:
@@ -56,13 +38,20 @@ def split_all(
 
     Times are those of all observations, series by series. Sizes of parts that are shares refer to the span from the
     first to the last time of all series.
+
+    Raises:
+        DataError: nothing is left to train on.
     """
     ordered = np.sort(times.to_numpy(), kind="stable")  # fast, because each series is sorted already
     grid = ordered[np.append(True, ordered[1:] != ordered[:-1])]
-    parts = split(len(grid), settings.validation, settings.test)
-    starts = [grid[parts[part][0]] for part in PARTS[1:] if parts[part][0] < len(grid)]
+    validation, test = (part_size(len(grid), size) for size in (settings.validation, settings.test))
+    if validation + test >= len(grid):
+        raise DataError(
+            f"the series has {len(grid)} observations, but validation takes {validation} and test {test}. "
+            "Give it more rows, or set smaller parts in the table 'preprocess'."
+        )
     bounds = bounds_of(lengths)
-    cuts = reached(times.to_numpy(), bounds, np.array(starts))
+    cuts = reached(times.to_numpy(), bounds, grid[[-validation - test, -test]])
     edges = np.column_stack([bounds[:, 0], cuts, bounds[:, 1]])  # (series, 4)
     return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
 
