@@ -57,6 +57,16 @@ def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> Inp
     return InputDrift(name=name, test="chi-square", statistic=float(usual.statistic), probability=probability)
 
 
+def input_drift(
+    new: pd.DataFrame, trained: pd.DataFrame, numbers: Iterable[str], categories: Iterable[str]
+) -> list[InputDrift]:
+    """Compare columns of new rows with those of the training data."""
+    return [
+        *(number_drift(name, new[name].to_numpy(np.float64), trained[name].to_numpy()) for name in numbers),
+        *(category_drift(name, new[name], trained[name]) for name in categories),
+    ]
+
+
 def chance_of_higher_mean(new: Values, test: Values) -> float:
     """Return the p-value of the mean of `new` exceeding the mean of `test`, by a permutation test.
 

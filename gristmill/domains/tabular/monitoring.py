@@ -13,7 +13,7 @@ from gristmill.domains.tabular.retraining import errors_on_test
 from gristmill.monitoring.live_rows import LiveRows, with_truth
 from gristmill.monitoring.prediction_columns import ANSWERED, DAY, RUN, SCORE, TRUTH
 from gristmill.retraining.drift import combine_signs
-from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
+from gristmill.retraining.example_drift import category_drift, example_error_drift, input_drift, number_drift
 from gristmill.runs.retraining_record import Champion, Drift, Folders
 from gristmill.runs.scores import MODEL
 
@@ -55,9 +55,5 @@ def _drift(rows: pd.DataFrame, known: dataset.Prepared, champion: Folders) -> Dr
         of_target = number_drift(name, predicted.to_numpy(np.float64), tested[MODEL].to_numpy(np.float64))
     return combine_signs(
         errors=example_error_drift(1 - scores if layout.classes else scores, errors_on_test(tested, layout)),
-        inputs=[
-            of_target,
-            *(number_drift(name, rows[name].to_numpy(np.float64), trained[name].to_numpy()) for name in layout.numbers),
-            *(category_drift(name, rows[name], trained[name]) for name in layout.categories),
-        ],
+        inputs=[of_target, *input_drift(rows, trained, layout.numbers, layout.categories)],
     )

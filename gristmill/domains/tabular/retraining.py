@@ -18,7 +18,7 @@ from gristmill.export import bundle
 from gristmill.retraining import example_diff
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT, Mask
-from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
+from gristmill.retraining.example_drift import example_error_drift, input_drift
 from gristmill.retraining.gate import Contest
 from gristmill.runs import retraining_record as record
 from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, LostRows
@@ -72,19 +72,11 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     if new.empty:
         return Drift(errors=None, inputs=[])
     trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
-    own = layout.target
+    numbers, categories = [*layout.numbers], [*layout.categories]
+    (categories if layout.classes else numbers).append(layout.target)
     return combine_signs(
         errors=example_error_drift(_champion_errors(folders, layout, new), errors_on_test(tested, layout)),
-        inputs=[
-            *(
-                number_drift(name, new[name].to_numpy(), trained[name].to_numpy())
-                for name in [*layout.numbers, *([] if layout.classes else [own])]
-            ),
-            *(
-                category_drift(name, new[name], trained[name])
-                for name in [*layout.categories, *([own] if layout.classes else [])]
-            ),
-        ],
+        inputs=input_drift(new, trained, numbers, categories),
     )
 
 
