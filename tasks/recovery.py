@@ -10,7 +10,7 @@ from gristmill.config.candidates import candidates_of
 from gristmill.runs.retraining_record import CHALLENGER, Retraining
 from gristmill.settings.selection import Select
 from gristmill.training import progress
-from tasks.retraining_run import artifact_folders, champion_data, record_retraining
+from tasks.retraining_run import record_retraining
 from tasks.run import References, Run, stage_task
 
 logger = logging.getLogger(__name__)
@@ -45,10 +45,8 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
     from gristmill.retraining.recovery import clearly_better
 
     progress.report_work("recovery")
-    champion = champion_data(run, run.champion) if run.champion else None
-    first_step, contest = (
-        run.domain_module("retraining").contest(artifact_folders(run, made), champion, steps) for steps in (1, None)
-    )
+    judged_by, folders = run.domain_module("retraining"), run.folders(made)
+    first_step, contest = (judged_by.contest(folders, run.champion_data, steps) for steps in (1, None))
     names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
     winner = clearly_better(first_step, contest, names, run.pipeline.gate)
     if winner is None:

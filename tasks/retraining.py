@@ -25,15 +25,8 @@ from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from tasks.prefect_artifacts import show_judgement
-from tasks.retraining_run import (
-    artifact_folder,
-    artifact_folders,
-    champion_data,
-    domain_overrides,
-    record_retraining,
-    version_folders,
-)
-from tasks.run import References, Run, stage_task
+from tasks.retraining_run import domain_overrides, record_retraining
+from tasks.run import References, Run, champion_damage, stage_task
 
 if TYPE_CHECKING:
     from gristmill.retraining.gate import Contest
@@ -47,9 +40,13 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     champion = run.champion
     known = last_judged_data(run.pipeline, run.runs, run.registry, champion)
     news_of = run.domain_module("retraining").news
-    now = artifact_folder(run, ingested)
-    news = news_of(now, version_folders(run, champion)["ingest"] if champion else None)
-    unjudged = news_of(now, artifact_folder(run, known.ingest)).rows if known else news.rows
+    now = run.folder(ingested)
+    then = None
+    if champion:
+        with champion_damage(champion):
+            then = run.folder(champion.references["ingest"])
+    news = news_of(now, then)
+    unjudged = news_of(now, run.folder(known.ingest)).rows if known else news.rows
     asked = domain_overrides(run.pipeline, [])
     number, silent = champion.number if champion else None, silent_since(run.catalogue, run.pipeline, ingested)
     aside = run.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0)
@@ -79,7 +76,7 @@ def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     champion, hold = run.champion, run.registry.hold(run.pipeline.name)
     if champion and found.news.later:
         progress.report_work("drift")
-        drift = run.domain_module("retraining").drift(artifact_folder(run, ingested), champion_data(run, champion))
+        drift = run.domain_module("retraining").drift(run.folder(ingested), run.champion_data)
         _raise_alarms(run, champion, drift.alarms)
         found = found.model_copy(update={"drift": drift})
     return record_retraining(run, _held_by(hold, found) if hold else found)
@@ -106,10 +103,10 @@ def with_champions_recipe(run: Run) -> Run | None:
     if not recipe:
         return None
     made = run.record().references  # a cached task returns a Prefect state, not a reference
-    compared = read_leaderboard(artifact_folder(run, made["select"]))
+    compared = read_leaderboard(run.folder(made["select"]))
     if not set(recipe) <= set(compared["candidate"][compared["failed"] == ""]):
         return None
-    selected = Scores.read(artifact_folder(run, made["evaluate"])).selected
+    selected = Scores.read(run.folder(made["evaluate"])).selected
     if selected and selected.members == recipe:
         return None
     tables: Any = run.pipeline.tables
@@ -131,9 +128,7 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
     domain = run.domain_module("retraining")
     if run.champion is None or not hasattr(domain, "judgeable"):
         return found
-    end = stop_before_challenger(
-        domain.judgeable(artifact_folders(run, made), champion_data(run, run.champion)), run.pipeline.gate
-    )
+    end = stop_before_challenger(domain.judgeable(run.folders(made), run.champion_data), run.pipeline.gate)
     return record_retraining(run, found.ended(*end)) if end else found
 
 
@@ -147,11 +142,11 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     from gristmill.retraining.gate import best_baseline, judge_contest, keeps_recipe, with_winner
 
     progress.report_work("judge")
-    challenger, champion = artifact_folders(run, made), champion_data(run, run.champion) if run.champion else None
+    challenger, champion = run.folders(made), run.champion_data
     contest = run.domain_module("retraining").contest(challenger, champion)
     gate = run.pipeline.gate
     if refitted is not None:
-        recipe = artifact_folders(run, refitted)
+        recipe = run.folders(refitted)
         of_recipe = run.domain_module("retraining").contest(recipe, champion)
         kept = keeps_recipe(contest, of_recipe, gate)
         contest, challenger = with_winner(contest, of_recipe, kept), recipe if kept else challenger

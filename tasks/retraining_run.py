@@ -7,18 +7,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from gristmill.config.catalogue import Pipeline, load, restore_settings
+from gristmill.config.catalogue import Pipeline, load
 from gristmill.config.tables import domain_module
-from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.errors import RequestError, WorkError
 from gristmill.registry.registry import Registry
-from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import deliver
-from gristmill.runs.retraining_record import Champion, Retraining
+from gristmill.runs.retraining_record import Retraining
 from gristmill.settings.schedule import parse_duration
-from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from tasks.deployed_runs import cancel_waiting_runs
-from tasks.run import References, Run, recorded_run
+from tasks.run import Run, recorded_run
 from tasks.time_limit import TimeIsUp, time_limit
 
 logger = logging.getLogger(__name__)
@@ -92,32 +90,6 @@ def domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
                 f"--set {assignment}: a retraining sets {key} itself, by [pipelines.{settings.name}.gate]."
             )
     return added
-
-
-def champion_data(run: Run, version: Version) -> Champion:
-    return Champion(version_folders(run, version), restore_settings(version.domain, version.settings))
-
-
-def artifact_folders(run: Run, made: References) -> dict[str, Path]:
-    """Return the folders of artifacts by label; that of train is the selected model's, if there were candidates."""
-    folders = {label: artifact_folder(run, reference) for label, reference in made.items()}
-    return folders | ({"train": folders["select"]} if "select" in folders else {})
-
-
-def artifact_folder(run: Run, reference: Reference) -> Path:
-    return run.store.open_verified(reference).path
-
-
-def version_folders(run: Run, version: Version) -> dict[str, Path]:
-    """Return the folders of a version's artifacts; the export is its registered bundle."""
-    try:
-        others = {label: reference for label, reference in version.references.items() if label != "export"}
-        return artifact_folders(run, others) | {"export": run.registry.bundle(version)}
-    except CorruptArtifact as damage:
-        raise WorkError(
-            f"{damage} It belongs to version {version.number}, with which new data is compared. Run {version.pipeline} "
-            f"and promote that model: gristmill promote {version.pipeline}."
-        ) from None
 
 
 def record_retraining(run: Run, found: Retraining) -> Retraining:

@@ -15,10 +15,10 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TagsContext
 
-from gristmill.config.catalogue import Catalogue, Pipeline, load
+from gristmill.config.catalogue import Catalogue, Pipeline, load, restore_settings
 from gristmill.config.stages import Stage, libraries_of, settings_of_stages, stages_of
 from gristmill.config.tables import domain_module
-from gristmill.errors import StoreError
+from gristmill.errors import CorruptArtifact, StoreError, WorkError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.prefect_runtime.launch import launched
@@ -27,6 +27,7 @@ from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import FAILED, refresh_urls
 from gristmill.runs.records import Record, Runs
+from gristmill.runs.retraining_record import Champion
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from gristmill.training.keras_backend import set_threads
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_RUNS_TIMED = 20  # records to read the seconds of stages from
 _SHARE, _MAX_SHARE = 0.2, 15.0  # of the budget, and seconds, to keep in addition to the time of a start
+_COMPARED = ("ingest", "preprocess", "train", "select", "evaluate")  # stages from which models are compared
 _REPORT = 1.1  # the report and the end of the process add a tenth
 
 References = Mapping[str, Reference]  # artifacts by the label of their stage
@@ -100,6 +102,23 @@ class Run:
         start = self.started - self.requested  # export loads the libraries once more
         return max(_REPORT * last, start + min(_SHARE * (self.budget or 0), _MAX_SHARE))
 
+    @cached_property
+    def champion_data(self) -> Champion | None:
+        """The verified artifacts and the settings of the champion; the export is its registered bundle."""
+        if self.champion is None:
+            return None
+        made, tables = self.champion.references, restore_settings(self.champion.domain, self.champion.settings)
+        with champion_damage(self.champion):
+            return Champion(self.folders(made) | {"export": self.registry.bundle(self.champion)}, tables)
+
+    def folders(self, made: References) -> dict[str, Path]:
+        """Return the verified folders by which a model is compared; that of train is the selected model's."""
+        folders = {label: self.folder(reference) for label, reference in made.items() if label in _COMPARED}
+        return folders | ({"train": folders["select"]} if "select" in folders else {})
+
+    def folder(self, reference: Reference) -> Path:
+        return self.store.open_verified(reference).path
+
     @property
     def store(self) -> Store:
         return self.catalogue.store
@@ -137,6 +156,18 @@ class Run:
     def update_record(self, **changes: Any) -> None:
         """Change fields of the run's record."""
         self.runs.update(self.pipeline.name, self.id, **changes)
+
+
+@contextmanager
+def champion_damage(champion: Version) -> Iterator[None]:
+    """Say in an error about a damaged artifact that it is a champion's."""
+    try:
+        yield
+    except CorruptArtifact as damage:
+        raise WorkError(
+            f"{damage} It belongs to version {champion.number}, with which new data is compared. Run "
+            f"{champion.pipeline} and promote that model: gristmill promote {champion.pipeline}."
+        ) from None
 
 
 def stage_task(run_name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
