@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gristmill.errors import ParityError
 from gristmill.export import kit
-from gristmill.export.formats import FORMATS, LABELLED, Predictor
+from gristmill.export.formats import FORMATS, LABELLED, VIEWS, Outputs, Predictor
 from gristmill.export.sample import Sample
 from gristmill.settings.messages import format_number
 from gristmill.training.keras_backend import import_keras
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Inputs = npt.NDArray[Any]  # (rows, …): numbers, or texts as objects; or of several inputs (`named_arrays.py`)
 Decide = Callable[[Inputs], Inputs]  # from probabilities, (rows, classes), to positions of classes, (rows,)
+Wrap = Callable[[Outputs], Outputs]
 Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder of inputs and predictions
 
 _ANSWERS = "answers.json"  # of the kit, in the folder of inputs and predictions
@@ -189,15 +190,23 @@ def reproduce(bundle: Path, formats: Iterable[str], folder: Path) -> None:
             write_document(folder / _ANSWERS, kit.replay(bundle))
 
 
-def load(bundle: Path, form: str = "") -> Predictor:
-    """Return a function from raw inputs to predictions by a format, or the first, of a bundle with verified hashes.
+def load(bundle: Path, form: str = "", wrap: Wrap = lambda outputs: outputs) -> Predictor:
+    """Return a function from raw inputs to predictions of a bundle with verified hashes.
+
+    Args:
+        bundle: its folder.
+        form: a format, or a view of the SavedModel; default: the bundle's first format.
+        wrap: applied to the function from raw inputs to outputs, for example to merge concurrent calls.
 
     Raises:
         RequestError: the model's graph needs an extra that is not installed.
     """
     import_required_ops(bundle)
     form = form or read_document(bundle / "signature.json")["formats"][0]
-    return predict_in_blocks(FORMATS[form].load(bundle / FORMATS[form].path))
+    chosen = FORMATS["saved_model" if form in VIEWS else form]
+    predict = VIEWS.get(form, chosen.load)(bundle / chosen.path)
+    outputs = wrap(lambda inputs: {"": predict(inputs)})
+    return predict_in_blocks(lambda inputs: outputs(inputs)[""])
 
 
 def import_required_ops(bundle: Path) -> None:
@@ -219,13 +228,14 @@ def required_modules(bundle: Path) -> list[str]:
 
 
 def predict_in_blocks(predict: Predictor) -> Predictor:
-    """Return a predictor that calls `predict` with few inputs at a time, to save memory."""
+    """Return a predictor that calls `predict` with few inputs at a time."""
+    return lambda inputs: np.concatenate([predict(block) for block in in_blocks(inputs)])
 
-    def predict_all(inputs: Inputs) -> Inputs:
-        rows = max(1, min(_MAX_ROWS, _MAX_BYTES * len(inputs) // max(count_bytes(inputs), 1)))
-        return np.concatenate([predict(inputs[begin : begin + rows]) for begin in range(0, len(inputs), rows)])
 
-    return predict_all
+def in_blocks(inputs: Inputs) -> Iterator[Inputs]:
+    """Yield inputs, few at a time, to save memory."""
+    rows = max(1, min(_MAX_ROWS, _MAX_BYTES * len(inputs) // max(count_bytes(inputs), 1)))
+    yield from (inputs[begin : begin + rows] for begin in range(0, len(inputs), rows))
 
 
 if __name__ == "__main__":

@@ -67,19 +67,6 @@ def load_labelled(path: Path) -> Predictor:
     return predict
 
 
-def load_known_tokens(path: Path) -> Predictor:
-    """Return the predictor of a text classifier's probabilities, followed by the number of known tokens."""
-    outputs = outputs_of(open_saved_model(path), "serving_default")
-
-    def predict(inputs: "Array") -> "Array":
-        import numpy as np
-
-        made = outputs(inputs)
-        return np.column_stack([made["probabilities"].astype(np.float64), made["known"]])
-
-    return predict
-
-
 def open_saved_model(path: Path) -> Any:
     """Return a SavedModel as TensorFlow loads it: the same object for the same path while one is in use."""
     import tensorflow as tf
@@ -193,16 +180,16 @@ def load_onnx(path: Path) -> Predictor:
     return lambda inputs: session.run(None, {name: inputs})[0]
 
 
-LABELLED = "labelled"  # a SavedModel with its label
-KNOWN_TOKENS = "known_tokens"  # a SavedModel of texts with the number of known tokens
 FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, load_saved_model),
-    LABELLED: Format("saved_model", write_saved_model, load_labelled),
-    KNOWN_TOKENS: Format("saved_model", write_saved_model, load_known_tokens),
-    "serving_bytes": Format("saved_model", write_saved_model, partial(load_saved_model, signature="serving_bytes")),
-    "next_token": Format("saved_model", write_saved_model, partial(load_saved_model, signature="probabilities")),
     "keras": Format("model.keras", write_keras, load_keras),
     "lite": Format("model.tflite", write_lite, load_lite),
     "lite_quantized": Format("model_quantized.tflite", partial(write_lite, quantized=True), load_lite),
     "onnx": Format("model.onnx", write_onnx, load_onnx),
+}
+LABELLED = "labelled"  # with the label
+VIEWS: dict[str, Callable[[Path], Predictor]] = {  # other predictors of a SavedModel
+    LABELLED: load_labelled,
+    "serving_bytes": partial(load_saved_model, signature="serving_bytes"),
+    "next_token": partial(load_saved_model, signature="probabilities"),
 }

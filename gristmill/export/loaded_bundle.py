@@ -1,19 +1,12 @@
 """A bundle with verified hashes whose models are loaded once, when they are first needed, and kept."""
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gristmill.export.bundle import import_required_ops, predict_in_blocks
+from gristmill.export.bundle import Wrap, import_required_ops, load
 from gristmill.export.formats import FORMATS, Outputs, Predictor, open_saved_model, outputs_of
 from gristmill.util.table_io import read_document
-
-Wrap = Callable[[Outputs], Outputs]
-
-
-def _unchanged(outputs: Outputs) -> Outputs:
-    return outputs
 
 
 class LoadedBundle:
@@ -22,10 +15,10 @@ class LoadedBundle:
     `wrap` is applied to each function from raw inputs to outputs, for example to merge concurrent calls.
     """
 
-    def __init__(self, path: Path, wrap: Wrap = _unchanged) -> None:
+    def __init__(self, path: Path, wrap: Wrap = lambda outputs: outputs) -> None:
         self.path, self._wrap = path, wrap
         self._outputs: dict[str, Outputs] = {}
-        self._predictors: dict[str, Predictor] = {}
+        self._predictor: Predictor | None = None
 
     @cached_property
     def signature(self) -> dict[str, Any]:
@@ -43,24 +36,18 @@ class LoadedBundle:
         import_required_ops(self.path)
         return open_saved_model(self.path / FORMATS["saved_model"].path)
 
-    def predictor(self, form: str = "") -> Predictor:
-        """Return the function from raw inputs to predictions by a format, or by the bundle's first one.
+    def predictor(self) -> Predictor:
+        """Return the function from raw inputs to predictions by the bundle's first format.
 
         Raises:
             RequestError: the model's graph needs an extra that is not installed.
         """
-        form = form or self.signature["formats"][0]
-        if form not in self._predictors:
-            import_required_ops(self.path)
-            self._predictors[form] = self._wrapped(FORMATS[form].load(self.path / FORMATS[form].path))
-        return self._predictors[form]
+        if self._predictor is None:
+            self._predictor = load(self.path, wrap=self._wrap)
+        return self._predictor
 
     def outputs(self, signature: str) -> Outputs:
         """Return the function from raw inputs to all outputs of a signature of the SavedModel, by name."""
         if signature not in self._outputs:
             self._outputs[signature] = self._wrap(outputs_of(self.saved_model, signature))
         return self._outputs[signature]
-
-    def _wrapped(self, predict: Predictor) -> Predictor:
-        outputs = self._wrap(lambda inputs: {"": predict(inputs)})
-        return predict_in_blocks(lambda inputs: outputs(inputs)[""])

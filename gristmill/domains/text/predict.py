@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.predictions import answer_of_tensor
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_of
-from gristmill.export.formats import KNOWN_TOKENS
+from gristmill.export.bundle import in_blocks
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.messages import unknown_name
 from gristmill.sources.rows import Rows, TableSource
@@ -67,12 +67,11 @@ def predict(
         texts, identifiers = read_texts(source, ingest, paths, classes, id_column)
     present = np.array([value is not None for value in texts])
     probabilities = np.full((len(present), len(classes)), np.nan)
-    classify, whole = bundle.predictor(KNOWN_TOKENS), texts[present]
-    results = np.concatenate(
-        [classify(whole[begin : begin + _BATCH_SIZE]) for begin in range(0, len(whole), _BATCH_SIZE)]
-    )
-    probabilities[present] = results[:, :-1]
-    if unknown := int((results[:, -1] == 0).sum()):
+    classify, whole = bundle.outputs("serving_default"), texts[present]
+    batches = (whole[begin : begin + _BATCH_SIZE] for begin in range(0, len(whole), _BATCH_SIZE))
+    made = [classify(block) for batch in batches for block in in_blocks(batch)]
+    probabilities[present] = np.concatenate([one["probabilities"] for one in made])
+    if unknown := int((np.concatenate([one["known"] for one in made]) == 0).sum()):
         logger.warning("%d of %d texts contain no known token; ignore their predictions", unknown, len(whole))
     if empty := int((~present).sum()):
         logger.warning("%d of %d rows have no text and get no label", empty, len(present))

@@ -290,8 +290,8 @@ def test_all_series_are_forecast_in_one_batch_as_each_by_itself(
     alone = [forecast(several, rows[rows["shop"] == shop], SALES, SALES_CUT, steps=5) for shop in ("north", "south")]
     predictor = LoadedBundle.predictor
 
-    def counted(loaded: LoadedBundle, form: str = "") -> Predictor:
-        model = predictor(loaded, form)
+    def counted(loaded: LoadedBundle) -> Predictor:
+        model = predictor(loaded)
 
         def predict(inputs: Any) -> Any:
             batches.append(len(inputs))
