@@ -13,7 +13,7 @@ import itertools
 import json
 import statistics
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from measuring import ROOT, table
 
 from gristmill.project.project import Project
+from gristmill.runs.plan import plan
 from gristmill.settings.messages import format_number
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import SweepPoint, Trial
@@ -99,8 +100,9 @@ class Outcome:
     libraries: str
 
     @classmethod
-    def of(cls, trial: TrialScores) -> "Outcome":
-        """Return what the table shows of a trial."""
+    def of(cls, trial: TrialScores, manifest: Mapping[str, Any]) -> "Outcome":
+        """Return what the table shows of a trial; the manifest is that of its scores."""
+        versions = manifest["made_of"]["libraries"]
         headline = trial.scores.headline
         return cls(
             headline.metric,
@@ -109,8 +111,8 @@ class Outcome:
             trial.scores.best_baseline,
             headline.higher_is_better,
             round(trial.seconds, 1),
-            trial.made[:10],
-            f"keras {trial.versions['keras']}, tensorflow {trial.versions['tensorflow']}",
+            manifest["created"][:10],
+            f"keras {versions['keras']}, tensorflow {versions['tensorflow']}",
         )
 
 
@@ -145,7 +147,12 @@ def run(row: Row, jobs: int | None) -> dict[str, Outcome]:
     first, point = pipeline.tables["train"].seed, SweepPoint(row.settings, pipeline, row.pipeline)
     trials = [Trial(point, first + at) for at in range(row.seeds)]
     scores = project.run_trials(row.pipeline, trials, jobs)
-    return {str(trial.seed): Outcome.of(one) for trial, one in zip(trials, scores, strict=True) if one}
+    found = {}
+    for trial, one in zip(trials, scores, strict=True):
+        made = {step.stage: step.artifact for step in plan(project.catalogue, trial.pipeline)}
+        if one and (evaluated := made["evaluate"]):
+            found[str(trial.seed)] = Outcome.of(one, evaluated.manifest)
+    return found
 
 
 def mean_and_spread(scores: Sequence[float]) -> str:

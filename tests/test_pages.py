@@ -7,7 +7,6 @@ import importlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -152,11 +151,10 @@ def _places(project: Project) -> list[LeaderboardEntry]:
     """Return a leaderboard of three points, each with the scores of the finished run."""
     pipeline, record = project.catalogue.pipeline("small"), project.record("small")
     scores = Scores.read(project.store.open_verified(record.references["evaluate"]).path)
-    made = f"{date(2026, 1, 1)}"
     return [
         LeaderboardEntry(
             SweepPoint((), pipeline, f"model.kind = {name}, train.epochs = 40"),
-            [TrialScores(scores, 2.0, 99, made, {})],
+            [TrialScores(scores, 2.0, 99)],
             1,
         )
         for name in ("linear", "dense", "lstm")

@@ -45,7 +45,7 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
     made: list[Mapping[str, Settings]] = []
     for point in points:
         problems: list[Problem] = []
-        changed = _apply(domain, _averaged_over_folds(point, tables), tables, "", problems)
+        changed = _apply(domain, _averaged_over_folds(point, tables), tables, problems)
         if changed is None:
             # Only a preset can be invalid here: the user's own candidates were checked before.
             raise ValueError("; ".join(map(str, problems)))
@@ -71,7 +71,7 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
     for number, given in enumerate(model.candidates):
         label = f"candidates[{number}]"
         found: list[Problem] = []
-        _apply(domain, point_of(given), tables, "", found)
+        _apply(domain, point_of(given), tables, found)
         problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
     if not model.candidates and model.preset == "none":
         text = 'expected at least one candidate, because preset = "none" adds none.'
@@ -140,7 +140,7 @@ def _averaged_over_folds(point: Point, tables: Mapping[str, Settings]) -> Point:
 
 
 def _apply(
-    domain: str, point: Point, tables: Mapping[str, Settings], where: str, problems: list[Problem]
+    domain: str, point: Point, tables: Mapping[str, Settings], problems: list[Problem]
 ) -> Mapping[str, Settings] | None:
     """Return the tables of a pipeline with a candidate's own, or None after adding to `problems`."""
     before, changed, choices = len(problems), dict(tables), tables_of(domain)
@@ -148,15 +148,15 @@ def _apply(
     for name, values in point.items():
         if name in _DATA_TABLES:
             text = f"a candidate may not set {name}: all candidates learn from the same data. Set it for the pipeline."
-            problems.append(Problem(where, text))
+            problems.append(Problem("", text))
         elif name not in allowed:
-            problems.append(Problem(where, unknown_name("table", name, allowed)))
+            problems.append(Problem("", unknown_name("table", name, allowed)))
         elif name == "model" and values.get("kind") == AUTO:
-            problems.append(Problem(f"{where}.model.kind", 'expected a kind other than "auto".'))
+            problems.append(Problem(".model.kind", 'expected a kind other than "auto".'))
         else:
             merged = values if name == "model" else tables[name].model_dump(exclude_unset=True) | dict(values)
-            if read := read_table(choices[name], merged, f"{where}.{name}", name, problems, single=True):
+            if read := read_table(choices[name], merged, f".{name}", name, problems, single=True):
                 changed[name] = read
     if "model" not in point and len(problems) == before:
-        problems.append(Problem(where, 'expected a table model, such as { model = { kind = "dense" } }.'))
+        problems.append(Problem("", 'expected a table model, such as { model = { kind = "dense" } }.'))
     return changed if len(problems) == before else None

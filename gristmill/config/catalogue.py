@@ -86,7 +86,6 @@ class Catalogue:
     store: Store
     keep_runs: int
     pipelines: Mapping[str, Pipeline]
-    deny: tuple[str, ...] = ()  # patterns of columns that no pipeline may name
     runner: Runner = SEQUENTIAL
     notify: Notify | None = None  # who gets messages about runs
     deploy: Deploy = field(default_factory=Deploy)  # where workers find the project
@@ -169,7 +168,7 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
     store = open_store(root, defaults.store, defaults.cache, defaults.cache_gb)
-    return Catalogue(root, store, defaults.keep_runs, pipelines, defaults.deny, runner, notify, deploy)
+    return Catalogue(root, store, defaults.keep_runs, pipelines, runner, notify, deploy)
 
 
 def find_project_folder() -> Path:

@@ -12,8 +12,6 @@ _TARGET_WORDS = [  # in the names of columns of classes, the most telling first
     *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "diagnosis", "species", "risk"),
     *("fraud", "default", "purchase", "purchased", "bought", "response", "result", "class"),
 ]
-"""Words in the names of columns of classes, the most telling first."""
-
 _CODE_WORDS = {"target", "label", "diagnosis", "species", "class", "category", "type", "kind", "code", "cluster"}
 _MAX_CODES, _MAX_UNNAMED_CODES = 10, 5  # different whole numbers that are classes: named like codes, or not
 _MIN_ROWS_PER_CODE = 5

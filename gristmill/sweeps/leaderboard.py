@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,6 @@ class TrialScores:
     scores: Scores
     seconds: float  # of training
     parameters: int | None  # of the network; None for a model without any
-    made: str  # when it was scored, ISO 8601
-    versions: Mapping[str, str]  # of the libraries that scored it
 
     @property
     def metric(self) -> str:

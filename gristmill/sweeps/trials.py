@@ -110,8 +110,6 @@ def trial_scores(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None
         scores=Scores.read(evaluate.path),
         seconds=train.manifest["measures"]["seconds"],
         parameters=train.counts.get("parameters"),
-        made=evaluate.manifest["created"],
-        versions=evaluate.manifest["made_of"]["libraries"],
     )
 
 

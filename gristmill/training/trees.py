@@ -163,14 +163,6 @@ class _Process:
                 process.communicate()
                 raise _failure(process.returncode, errors)
 
-    def end(self) -> None:
-        """End the process, if it runs."""
-        with self._lock:
-            if self._running:
-                self._running.kill()
-                self._running.communicate()
-                self._running = None
-
     def _start(self) -> "subprocess.Popen[str]":
         line, environment = module_command("gristmill.training.tree_process")
         # Threads that wait actively for each other are ten times slower on a machine with other work.

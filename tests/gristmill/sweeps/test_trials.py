@@ -44,7 +44,7 @@ def outcome(validation: float | None, test: float = 1.0, higher: bool = False) -
         best_baseline="naive",
         model={"validation": {"score": validation}, "test": {"score": test}},
     )
-    return TrialScores(scores, 2.0, 1234, "2026-01-01T00:00:00+00:00", {})
+    return TrialScores(scores, 2.0, 1234)
 
 
 def backtested(mean: float) -> TrialScores:
@@ -52,7 +52,7 @@ def backtested(mean: float) -> TrialScores:
     found = outcome(None)
     blocks = {"forecasters": {"model": {"score": {"mean": mean}}}}
     scores = found.scores.model_copy(update={"model": {"test": {"score": 1.0}}, "backtest": blocks})
-    return TrialScores(scores, found.seconds, found.parameters, found.made, found.versions)
+    return TrialScores(scores, found.seconds, found.parameters)
 
 
 def places(project: Path, *tried: Sequence[TrialScores | None]) -> list[LeaderboardEntry]:

@@ -220,10 +220,10 @@ def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.Mon
     expected = vars(fit_trees([given])[0])
     for threads in ("1", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        trees._process.end()
+        end_process()
         for name, values in vars(fit_trees([given])[0]).items():
             assert np.array_equal(values, expected[name]), name
-    trees._process.end()
+    end_process()
 
 
 def test_a_fit_that_was_stopped_leaves_no_answer_to_the_next_one() -> None:
@@ -346,8 +346,16 @@ sys.modules["lightgbm.basic"] = sys.modules[__name__]
 """
 
 
+def end_process() -> None:
+    """End the process that fits trees: the next fit starts one, with the environment of then."""
+    if running := trees._process._running:
+        running.kill()
+        running.communicate()
+        trees._process._running = None
+
+
 def shadow_lightgbm(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Let child processes find a module `lightgbm` with this code before the installed one."""
-    trees._process.end()
+    end_process()
     (folder / "lightgbm.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
