@@ -2,13 +2,11 @@
 
 import inspect
 import re
-import shutil
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.tables import domain_module
@@ -67,14 +65,6 @@ def predict(model: ServedModel, asked: Asked, check: Check) -> "pd.DataFrame | s
         path = Path(folder) / content.name
         path.write_bytes(content.data)
         return model.predictor.predict(str(path), options, below=Path(folder), before_logging=check)
-
-
-def remove_old_folders(seconds: float) -> None:
-    """Remove folders of requests that a killed server has left; those of other servers are younger than `seconds`."""
-    for folder in Path(gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        with suppress(OSError):
-            if folder.stat().st_mtime < time.time() - seconds:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def call(model: ServedModel, body: bytes, check: Check) -> dict[str, Any]:

@@ -7,18 +7,21 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import gettempdir
 
 import uvicorn
 from starlette.applications import Starlette
 
 from gristmill.errors import GristmillError, RequestError, WorkError
-from gristmill.model_server.answers import remove_old_folders
+from gristmill.model_server.answers import FOLDER_PREFIX
 from gristmill.model_server.application import ModelServer
 from gristmill.model_server.champions import Champions
 from gristmill.model_server.request_metrics import RequestMetrics
 from gristmill.model_server.responses import Limits
 from gristmill.project.serving import Models
 from gristmill.training.keras_backend import import_keras
+from gristmill.util.files import remove_older
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ def serve(
         champions.stop()
 
     handlers.warnings.install()
-    remove_old_folders(max(_SECONDS_OLD, 2 * limits.seconds))
+    remove_older(Path(gettempdir()).glob(f"{FOLDER_PREFIX}*"), max(_SECONDS_OLD, 2 * limits.seconds))
     config = uvicorn.Config(
         handlers.application(lifespan=lifespan),
         log_config=None,

@@ -5,8 +5,6 @@ flushed, verified and renamed: a kill leaves no incomplete number.
 """
 
 import shutil
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
@@ -14,7 +12,7 @@ from gristmill.keys import digest_of_file
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.store.artifact import read_artifact
-from gristmill.util.files import files_below, flush_folder, rename_folder, temporary_name
+from gristmill.util.files import files_below, flush_folder, remove_older, rename_folder, temporary_name
 
 _SAVED_MODEL = "saved_model"
 _SECONDS_OLD = 3600
@@ -53,7 +51,7 @@ def copy_saved_model(registry: Registry, version: Version, parent: Path) -> Path
 def _copy(source: Path, final: Path, expected: dict[str, str]) -> None:
     """Copy a folder to a name that it gets when it is complete; another process may have made it before."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    _remove_old_drafts(final)
+    remove_older(final.parent.glob(f".{final.name}.*"), _SECONDS_OLD)
     draft = temporary_name(final)
     try:
         shutil.copytree(source, draft, copy_function=shutil.copyfile)
@@ -67,14 +65,6 @@ def _copy(source: Path, final: Path, expected: dict[str, str]) -> None:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _remove_old_drafts(final: Path) -> None:
-    """Remove what killed processes have left; a copy takes less than an hour."""
-    for path in final.parent.glob(f".{final.name}.*"):
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - _SECONDS_OLD:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -109,6 +109,14 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def remove_older(folders: Iterable[Path], seconds: float) -> None:
+    """Remove folders that killed processes have left; those that others still use are younger than `seconds`."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime < time.time() - seconds:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def files_below(folder: Path) -> list[Path]:
     """Return every file below `folder`, sorted."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
