@@ -4,7 +4,6 @@ It depends only on what is exported, not on time, place or name of the pipeline:
 block at its beginning follows https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from gristmill.export import kit, warmup
 from gristmill.keys import digest_of_file
@@ -73,8 +73,9 @@ def write(bundle: Path, facts: Facts, train: Path) -> None:
         "Lineage": list(_lineage(scores, train)),
         "Files": [_table(["file"], files)],
     }
+    front = yaml.safe_dump(metadata(scores, facts), sort_keys=False, allow_unicode=True, width=math.inf)
     text = "\n\n".join(
-        [f"---\n{_yaml(metadata(scores, facts))}\n---", f"# {facts.title}", f"{facts.use} {_network(scores, facts)}"]
+        [f"---\n{front}---", f"# {facts.title}", f"{facts.use} {_network(scores, facts)}"]
         + [paragraph for title, body in sections.items() for paragraph in (f"## {title}", *body)]
     )
     (bundle / FILE).write_text(f"{text}\n", encoding="utf-8")
@@ -206,16 +207,3 @@ def _table(first: list[str], rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [headings, ["---"] * len(headings), *([name, *map(str, row.values())] for name, row in rows.items())]
     cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def _yaml(value: Any, indent: str = "") -> str:
-    """Return nested dictionaries and lists as YAML; other values as JSON, which is YAML too."""
-    if isinstance(value, dict) and value:
-        return "\n".join(f"{indent}{key}:{_nested(item, indent)}" for key, item in value.items())
-    if isinstance(value, list) and value:
-        return "\n".join(f"{indent}- {_yaml(item, indent + '  ').lstrip()}" for item in value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _nested(value: Any, indent: str) -> str:
-    return f"\n{_yaml(value, indent + '  ')}" if isinstance(value, dict | list) and value else f" {_yaml(value)}"
