@@ -30,7 +30,7 @@ def working(what: str = "", how: str = "started") -> Iterator[None]:
     """
     line = _Line()
     late = threading.Timer(PATIENCE, line.work_late, (what, how))
-    with progress.listening(line.epoch, line.work), contextlib.closing(line):
+    with progress.listening(line), contextlib.closing(line):
         if what:
             late.start()
         try:
@@ -50,19 +50,19 @@ class _Line:
         self._bars: Progress | None = None  # of the current training
         self._tasks: dict[str, TaskID] = {}  # the bar of each pipeline
 
-    def work(self, what: str, how: str, logged: bool) -> None:
+    def work(self, what: str, state: str, logged: bool) -> None:
         """Show that work has started."""
         self._begun = True
         if console.is_quiet():
             return
         if not _is_drawn():
             if logged:
-                logger.info("%-10s %s", what, how)
+                logger.info("%-10s %s", what, state)
             return
         from rich.spinner import Spinner
 
         self._bars, self._tasks = None, {}
-        self._draw(Spinner("dots", f"{what:<10} {how}"))
+        self._draw(Spinner("dots", f"{what:<10} {state}"))
 
     def work_late(self, what: str, how: str) -> None:
         """Show work that started earlier, unless other work has been shown since."""

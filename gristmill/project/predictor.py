@@ -31,17 +31,13 @@ if TYPE_CHECKING:
 Options = Mapping[str, int | str | Path]
 
 
-def _nothing() -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True)
 class _Call:
     """Options of one prediction, the folder that names of files are relative to, and what is called before logging."""
 
     options: Options
     below: Path | None
-    before_logging: Callable[[], None]
+    before_logging: Callable[[], None] | None
 
 
 class Predictor:
@@ -80,7 +76,7 @@ class Predictor:
         options: Options = MappingProxyType({}),
         *,
         below: Path | None = None,
-        before_logging: Callable[[], None] = _nothing,
+        before_logging: Callable[[], None] | None = None,
     ) -> "pd.DataFrame":
         """Predict from a file or folder, from the text in the options, or from the pipeline's source.
 
@@ -182,7 +178,8 @@ class Predictor:
         rows = rows_to_predict(source, paths) if PREDICTED in answer else None
         if rows is not None and "id" in answer and "id" in rows:
             answer["id"] = rows["id"]  # instead of the numbers of the rows
-        call.before_logging()
+        if call.before_logging:
+            call.before_logging()
         if self._pipeline.monitor:
             text = str(call.options["text"]) if "text" in call.options else None
             logged = answer.columns[: position_of_reasons(answer)]

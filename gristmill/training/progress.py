@@ -1,8 +1,9 @@
 """Progress of the work in this process, reported to listeners such as the command line."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -15,17 +16,21 @@ class Epoch:
     val_loss: float | None
 
 
-Listener = Callable[[str, Epoch], None]  # pipeline, epoch
-WorkListener = Callable[[str, str, bool], None]  # arguments of `report_work`
+class Listener(Protocol):
+    """What is called with the arguments of `report_epoch` and `report_work`."""
+
+    def epoch(self, pipeline: str, epoch: Epoch) -> None: ...
+
+    def work(self, what: str, state: str, logged: bool) -> None: ...
+
 
 _listeners: list[Listener] = []
-_work_listeners: list[WorkListener] = []
 
 
 def report_epoch(pipeline: str, epoch: Epoch) -> None:
     """Notify every listener that a pipeline's training has finished an epoch."""
     for listener in _listeners:
-        listener(pipeline, epoch)
+        listener.epoch(pipeline, epoch)
 
 
 def report_work(what: str, state: str = "started", logged: bool = True) -> None:
@@ -33,17 +38,15 @@ def report_work(what: str, state: str = "started", logged: bool = True) -> None:
 
     If `logged` is false, listeners show it on a terminal only.
     """
-    for listener in _work_listeners:
-        listener(what, state, logged)
+    for listener in _listeners:
+        listener.work(what, state, logged)
 
 
 @contextmanager
-def listening(listener: Listener, on_work: WorkListener) -> Iterator[None]:
-    """Call `listener` after each epoch within the block, and `on_work` before work begins."""
+def listening(listener: Listener) -> Iterator[None]:
+    """Notify a listener after each epoch within the block, and before work begins."""
     _listeners.append(listener)
-    _work_listeners.append(on_work)
     try:
         yield
     finally:
         _listeners.remove(listener)
-        _work_listeners.remove(on_work)

@@ -54,8 +54,9 @@ def test_a_sign_of_life_is_given_before_prefect_and_tensorflow_are_imported() ->
         "import sys\n"
         "from gristmill.prefect_runtime import server\n"
         "from gristmill.training import keras_backend, progress\n"
-        "def say(what, how, logged): print(what, how, what in sys.modules)\n"
-        "with progress.listening(print, say):\n"
+        "class Teller:\n"
+        "    def work(self, what, state, logged): print(what, state, what in sys.modules)\n"
+        "with progress.listening(Teller()):\n"
         "    for _ in range(2): server.start_api(), keras_backend.import_keras()\n"
     )
     done = subprocess.run(
