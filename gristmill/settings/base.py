@@ -61,14 +61,19 @@ def _check_within(path: str, otherwise: str) -> str:
     return path
 
 
+def is_shared(url: str) -> bool:
+    """Return whether a URL may name a folder that several machines write to and read from."""
+    scheme, _, folder = url.partition("://")
+    return scheme not in ("file", "local", "memory", "http", "https") and bool(folder.strip("/"))
+
+
 def check_store_location(location: str) -> str:
     """Return the location of a store; raise `ValueError` unless it is a path in the project or a URL without secret."""
     if "://" not in location:
         return _check_within(location, "GRISTMILL_STORE may name one elsewhere")
     if secret := find_secret(location):
         raise ValueError(f"a URL without {secret}; set credentials in the environment, such as AWS_ACCESS_KEY_ID")
-    local = location.startswith(("file://", "local://", "memory://", *URL_SCHEMES))
-    if local or not location.partition("://")[2].strip("/"):
+    if not is_shared(location):
         raise ValueError("a path, or a URL that machines share, such as s3://bucket/prefix")
     return location
 

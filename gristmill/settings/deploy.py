@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import Settings, is_shared
 from gristmill.util.urls import find_secret, is_secret_name
 
 _REFERENCE = re.compile(r"\s*\{\{\s*prefect\.(blocks|variables)\.[\w.-]+\s*\}\}\s*")  # Prefect fills it in
@@ -25,8 +25,7 @@ def _check_git_url(url: str) -> str:
 def _check_bucket(url: str) -> str:
     if secret := find_secret(url):
         raise ValueError(f"a URL without {secret}; set credentials where the worker starts, such as AWS_ACCESS_KEY_ID")
-    scheme, found, place = url.partition("://")
-    if not found or scheme in ("http", "https", "file", "local") or not place.strip("/"):
+    if not is_shared(url):
         raise ValueError("the URL of a folder in a bucket, such as s3://bucket/prefix")
     return url
 

@@ -29,6 +29,7 @@ def refusal(values: dict[str, Any], table: type[JobVariables] = Deploy) -> str:
         ({"git": {"url": URL}, "bucket": "s3://a/b"}, "expected either git or bucket."),
         ({"bucket": "s3://key:S3CRET@a/b"}, "bucket: expected a URL without a user or a password; set credentials "),
         ({"bucket": "data/shop"}, "bucket: expected the URL of a folder in a bucket, such as s3://bucket/prefix."),
+        ({"bucket": "memory://a/b"}, "bucket: expected the URL of a folder in a bucket, such as s3://bucket/prefix."),
         ({"bucket": "https://a.org/b"}, "bucket: expected the URL of a folder in a bucket, such as s3://bucket/prefix"),
         ({"image": "shop"}, 'expected a type of work pool that starts containers with image, such as type = "docker".'),
         ({"image": "a", "type": "docker", "job_variables": {"image": "b"}}, "expected either image or job_variables "),
