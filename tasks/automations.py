@@ -21,6 +21,7 @@ from tasks.deployment_changes import Change, create_automation, difference_lines
 
 MAX_SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 MAX_TIME_WITHOUT_WORKER = timedelta(minutes=10)  # before somebody is notified
+_WITHOUT = f"has had no worker for {MAX_TIME_WITHOUT_WORKER // timedelta(minutes=1)} minutes"
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 _OUTCOMES = tuple(verdict.capitalize() for verdict in get_args(RetrainingVerdict))  # states of a finished retraining
@@ -63,7 +64,7 @@ def plan_late_runs(client: SyncPrefectClient, pool: str, block: str | None = Non
         within=MAX_TIME_WITHOUT_WORKER,
     )
     action = _notification(client, block, pool) if block else DoNothing()
-    description = f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one."
+    description = f"The work pool {pool} {_WITHOUT}. Its runs wait for one."
     return _plan(client, _late_runs(pool), description, trigger, action)
 
 
@@ -134,6 +135,5 @@ def _notification(client: SyncPrefectClient, block: str, pool: str) -> ActionTyp
     return SendNotification(
         block_document_id=found.id,
         subject=f"gristmill: no worker for {pool}",
-        body=f"The work pool {pool} has had no worker for 10 minutes, so its runs are late. "
-        f"Start one: prefect worker start --pool {pool}",
+        body=f"The work pool {pool} {_WITHOUT}, so its runs are late. Start one: prefect worker start --pool {pool}",
     )
