@@ -42,11 +42,7 @@ def show_judgement(run: Run, judged: Judgement) -> None:
     """Create a markdown artifact with the scores of a retraining, the best first, and the decision."""
     if TaskRunContext.get() is None:
         return
-    names, scores = zip(*judged.best_first, strict=True)
-    rows = [
-        (f"**{name}**" if name in (CHALLENGER, CHAMPION) else name, score)
-        for name, score in zip(names, messages.format_numbers(scores, digits=5), strict=True)
-    ]
+    rows = [(f"**{name}**" if name in (CHALLENGER, CHAMPION) else name, score) for name, score in judged.rows]
     decision = f"**{'Promote' if judged.promoted else 'Reject'}**: {judged.why}"
     _create_markdown(run, "judgement", [decision, "", *_table([judged.metric], rows)], judged.why)
 

@@ -183,9 +183,8 @@ def show_record(
 def show_decision(pipeline: str, retraining: Retraining) -> None:
     """Print the scores and the verdict of a retraining."""
     if judged := retraining.judgement:
-        names, scores = zip(*judged.best_first, strict=True)
+        names, shown = zip(*judged.rows, strict=True)
         bold = [console.styled(name, "bold") if name in (CHALLENGER, CHAMPION) else name for name in names]
-        shown = format_numbers(scores, digits=5)
         print_columns([column("judged on new data", bold), column(judged.metric, shown, numbers=True)])
         if judged.change:
             difference, low, high = format_numbers(judged.change)

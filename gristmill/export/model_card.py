@@ -130,7 +130,7 @@ def _usage(bundle: Path) -> list[str]:
 
 def _score_lines(scores: Scores, facts: Facts) -> Iterator[str]:
     headline, best = scores.headline, scores.best_baseline
-    model, baseline = format_numbers([headline.model, headline.baseline])
+    model, baseline = headline.pair
     verdict = "better than" if headline.beats_baseline else "not better than"
     sign = "higher" if scores.higher_is_better else "lower"
     yield (

@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from gristmill.registry.ledger import Entry
 from gristmill.runs.records import DomainName, Record
 from gristmill.runs.scores import Scores
-from gristmill.settings.messages import format_numbers
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
@@ -72,7 +71,7 @@ class Version(Entry):
         model_rank, baseline_rank = scores.headline.ranks
         if model_rank <= baseline_rank:
             return None
-        model, baseline = format_numbers([scores.headline.model, scores.headline.baseline])
+        model, baseline = scores.headline.pair
         return (
             f"loses to the baseline {scores.best_baseline}: {scores.metric} {model} against {baseline} on the test set"
         )

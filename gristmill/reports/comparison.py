@@ -17,7 +17,7 @@ from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.scores import PART_NAMES, PARTS, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs, headline
-from gristmill.runs.retraining_record import CHALLENGER
+from gristmill.runs.retraining_record import CHALLENGER, CHANGES
 from gristmill.runs.scores import Headline, Scores
 from gristmill.settings.messages import format_numbers, setting_text
 from gristmill.store.store import Store
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIDES = ("first", "second")  # names of the runs in all tables
-
-_CHANGES = ("added", "changed", "lost")
 
 Pairs = dict[str, list[Any]]  # values of the first and of the second run, None for a missing one
 
@@ -65,7 +63,7 @@ class Comparison:
         """The runs as tables, without the picture of the page."""
         found = self.document
         data = [[name, *_shown(pair), _change(pair)] for name, pair in found["data"].items()]
-        changes = ", ".join(f"{found['changes'][name]:,} {name}" for name in _CHANGES if name in found["changes"])
+        changes = ", ".join(f"{found['changes'][name]:,} {name}" for name in CHANGES if name in found["changes"])
         note = f"Rows: {changes}." if changes else found["changes"].get("why", "The data is the same.")
         headings = ["", *SIDES, "change"]
         return [
@@ -123,7 +121,7 @@ class Comparison:
             rows = domain_module(self.records[1].domain, "retraining").diff(now, before)
         except RequestError as error:
             return {"why": str(error)}
-        return {change: int((rows.index == change).sum()) for change in _CHANGES}
+        return {change: int((rows.index == change).sum()) for change in CHANGES}
 
     def _verdict(self, scored: Sequence[Scores]) -> str:
         """Return which run is better on the test set, and whether the difference could be chance."""

@@ -88,8 +88,7 @@ def drift_section(drift: Drift, inputs: str = "Inputs, compared with the trainin
 
 
 def _judgement(found: Retraining, judgement: Judgement) -> Section:
-    names, scores = zip(*judgement.best_first, strict=True)
-    cells = [names, format_numbers(scores, digits=5)]
+    cells = list(zip(*judgement.rows, strict=True))
     note = f"Judged on {judgement.items:,} items that no model was trained on; lower is better."
     if judgement.best_baseline:
         note += f" The best baseline on earlier data was {judgement.best_baseline}."

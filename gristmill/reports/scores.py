@@ -58,7 +58,7 @@ def short_table(scores: Scores) -> Table:
 
 def headline_pair(headline: Headline) -> tuple[str, str]:
     """Return the model's score with its metric, and the best baseline's score: `mae 12.92` and `12.96`."""
-    model, baseline = format_numbers([headline.model, headline.baseline])
+    model, baseline = headline.pair
     return f"{headline.metric} {model}", baseline
 
 
@@ -67,7 +67,7 @@ def comparison(scores: Scores) -> str:
 
     `beats the best baseline by 0.3%: test mae 12.92, autoregression 12.96`.
     """
-    shown = format_numbers([scores.headline.model, scores.headline.baseline])
+    shown = scores.headline.pair
     figures = f"test {scores.metric} {shown[0]}, {scores.best_baseline} {shown[1]}"
     relation, lead = _relation(scores.headline)
     advice = "; consider other settings, or the baseline" if relation == "worse than" else ""
@@ -91,7 +91,7 @@ def selection_line(selected: Selected, untried: int = 0) -> str:
 
 
 def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:
-    shown = format_numbers([scores.headline.model, scores.headline.baseline])
+    shown = scores.headline.pair
     relation, lead = _relation(scores.headline)
     relation = relation if relation == "beats" else f"is {relation}"
     figures = f"{metrics[scores.metric]} {shown[0]} against {shown[1]}"

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.runs.retraining_record import DataChanges, LostRows
+from gristmill.runs.retraining_record import ADDED, CHANGED, LOST, DataChanges, LostRows
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
 
-ADDED, CHANGED, LOST = "added", "changed", "lost"
 BEFORE, NOT_COMPARED = "before", "not compared"  # attributes of a table of differences
 ONLY_NOW, ONLY_BEFORE, OTHER_TYPE = "only version {now}", "only version {before}", "of another type"
 

@@ -11,10 +11,11 @@ from pydantic import BaseModel, PlainSerializer, computed_field
 
 from gristmill.errors import RequestError, count_of
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import format_number
+from gristmill.settings.messages import format_number, format_numbers
 from gristmill.settings.schedule import Gate, Schedule, parse_duration
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to those of the baselines
+CHANGES = ADDED, CHANGED, LOST = "added", "changed", "lost"  # of rows between two sets of data
 CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
 ALARM_P_VALUE = 0.01  # p-value below which a sign of drift is an alarm
 
@@ -174,9 +175,10 @@ class Judgement(BaseModel):
         return -self.difference, -self.interval[1], -self.interval[0]
 
     @property
-    def best_first(self) -> list[tuple[str, float]]:
-        """Names and scores, the best first and infinite ones last."""
-        return sorted(self.scores.items(), key=lambda item: (not math.isfinite(item[1]), item[1]))
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and scores as text, the best first and infinite ones last."""
+        names = sorted(self.scores, key=lambda name: (not math.isfinite(self.scores[name]), self.scores[name]))
+        return list(zip(names, format_numbers([self.scores[name] for name in names], digits=5), strict=True))
 
 
 class Retraining(BaseModel):

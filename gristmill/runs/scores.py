@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gristmill.settings.messages import whole_percents
+from gristmill.settings.messages import format_numbers, whole_percents
 from gristmill.util.table_io import read_document, write_document
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class Headline(BaseModel):
         """Whether the model is better than its best baseline."""
         model, baseline = self.ranks
         return model < baseline
+
+    @property
+    def pair(self) -> list[str]:
+        """The scores of the model and its best baseline as text."""
+        return format_numbers([self.model, self.baseline])
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that were set, as JSON values."""

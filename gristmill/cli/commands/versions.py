@@ -9,13 +9,13 @@ from gristmill.cli.options import Json, Name, number_of
 from gristmill.cli.text_table import column, print_columns
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
+from gristmill.runs.retraining_record import CHANGED, CHANGES, LOST
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MAX_ROWS = 5  # of each kind of change, on the terminal
 _MIN_WIDTH = 20  # of descriptions and values on a narrow terminal
-_CHANGES = ("added", "changed", "lost")
 
 
 def reproduce(name: str, version: int, assignments: list[str] | None, as_json: bool) -> bool:
@@ -48,7 +48,7 @@ def diff(
     """Show which rows were added, changed or lost between the data of two versions."""
     with progress_bar.working("data", "reading"):
         rows = Project.open().diff(name, version, later)
-    counts = {change: int((rows.index == change).sum()) for change in _CHANGES}
+    counts = {change: int((rows.index == change).sum()) for change in CHANGES}
     if as_json:
         plain = rows.astype(object)
         records = plain.where(plain.notna(), None).to_dict("records")
@@ -86,8 +86,8 @@ def _show_rows(rows: "pd.DataFrame") -> None:
 
 def _value(name: str, now: Any, before: Any, change: Any) -> str:
     """Return a column and its value, or both values of a changed row; empty if it did not change."""
-    if change != "changed":
-        return f"{name} {_text(before if change == 'lost' else now)}"
+    if change != CHANGED:
+        return f"{name} {_text(before if change == LOST else now)}"
     before, now = _text(before), _text(now)
     return f"{name} {before} → {now}" if before != now else ""
 

@@ -18,12 +18,15 @@ from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import combine_signs
-from gristmill.retraining.example_diff import ADDED, CHANGED, LOST, diff_rows
+from gristmill.retraining.example_diff import diff_rows
 from gristmill.retraining.gate import Contest
 from gristmill.retraining.series_drift import series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import (
+    ADDED,
     CHALLENGER,
     CHAMPION,
+    CHANGED,
+    LOST,
     Champion,
     DataChanges,
     Drift,

@@ -93,7 +93,7 @@ def test_a_champion_that_is_not_finite_loses_to_anything_finite(error: float) ->
     assert found.promoted
     assert found.why == f"mae 5 against the champion's {error} less 50%; still worse than naive with 3"
     assert (found.difference, found.interval) == (None, None)
-    assert [name for name, _ in found.best_first] == ["naive", CHALLENGER, CHAMPION]
+    assert [name for name, _ in found.rows] == ["naive", CHALLENGER, CHAMPION]
 
 
 @pytest.mark.fault(34)
