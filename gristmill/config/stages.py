@@ -1,8 +1,6 @@
 """Table of all domains and their stages.
 
-A domain is one row here, a package `gristmill/domains/<domain>/` and a flow `flows/<domain>.py`. In its package,
-`settings.py` names its tables, and each stage is a module with a function of the same name. This table is outside every
-code closure.
+`gristmill/domains/__init__.py` says what else a domain consists of. This table is outside every code closure.
 """
 
 import itertools

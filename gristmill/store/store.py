@@ -6,6 +6,7 @@
     root/predictions/               logged predictions (`monitoring/prediction_log.py`)
     root/scratch/<key>/             checkpoints from which a stage resumes after a kill
     root/downloads/<sha256>/        files from URLs (`runs/downloads.py`)
+    root/reports/                   pages (`reports/page.py`)
     root/logs/<pipeline>/<key[:12]>/    training curves for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced on request
     root/notifications/             runs with messages to send (`retraining/notification_delivery.py`)

@@ -1,1 +1,1 @@
-"""Files, locks, processes, Parquet, JSON and URLs; nothing about machine learning."""
+"""Files, processes, Parquet, JSON, TOML and URLs, times and intervals; nothing about pipelines."""
