@@ -150,9 +150,9 @@ class Runs:
         self._write(record)
         return record
 
-    def note(self, pipeline: str, run: str, stage: str, done: StageRecord) -> None:
+    def note(self, pipeline: str, run: str, label: str, done: StageRecord) -> None:
         """Add a finished stage to a record."""
-        self.update(pipeline, run, stages=self.read(pipeline, run).stages | {stage: done})
+        self.update(pipeline, run, stages=self.read(pipeline, run).stages | {label: done})
 
     def update(self, pipeline: str, run: str, **changes: Any) -> Record:
         """Change fields of a record and return it."""
