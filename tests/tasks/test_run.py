@@ -1,8 +1,9 @@
-"""Time that a run has left for candidates."""
+"""Time that a run has left for candidates, and the artifacts by which models are compared."""
 
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,3 +113,15 @@ def test_a_training_whose_epochs_would_take_too_long_is_stopped_unless_it_may_en
             on_epoch(Epoch(number, epochs, 1.0, None))
 
     assert ended == last
+
+
+def test_models_are_compared_without_opening_what_was_selected_from() -> None:
+    labels = ("ingest", "train theta", "backtest theta 1/1", "select", "export")
+    made: Any = {label: {"stage": label} for label in labels}
+    store = SimpleNamespace(open_verified=lambda reference: SimpleNamespace(path=Path(reference["stage"])))
+    pipeline: Any = None
+    catalogue: Any = SimpleNamespace(store=store)
+
+    found = Run("id", catalogue, pipeline, None).folders(made)
+
+    assert found == {"ingest": Path("ingest"), "select": Path("select"), "train": Path("select")}
