@@ -18,14 +18,9 @@ def kinds(*packages: str) -> list[str]:
     return sorted(_modules(packages))
 
 
-def module_of_kind(kind: str, *packages: str) -> str:
-    """Return the dotted name of the module that offers a kind; the last package counts where several offer it."""
-    return _modules(packages)[kind]
-
-
 def settings_of(kind: str, *packages: str) -> type[Settings]:
-    """Return the settings class of a kind."""
-    module = importlib.import_module(module_of_kind(kind, *packages))
+    """Return the settings class of a kind; the last package counts where several offer it."""
+    module = importlib.import_module(_modules(packages)[kind])
     return next(
         value
         for value in vars(module).values()

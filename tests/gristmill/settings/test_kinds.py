@@ -6,7 +6,7 @@ import pytest
 
 from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import tables_of
-from gristmill.settings.kinds import kinds, module_of_kind, settings_of
+from gristmill.settings.kinds import kinds, settings_of
 
 PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).values() if isinstance(table, str)})
 
@@ -19,7 +19,7 @@ def test_a_package_offers_the_kinds_of_its_modules() -> None:
 
 
 def test_a_module_may_offer_several_kinds() -> None:
-    modules = {module_of_kind(kind, "gristmill.domains.timeseries.models") for kind in ("gru", "lstm", "rnn")}
+    modules = {settings_of(kind, "gristmill.domains.timeseries.models").__module__ for kind in ("gru", "lstm", "rnn")}
 
     assert modules == {"gristmill.domains.timeseries.models.recurrent"}
 
@@ -27,12 +27,10 @@ def test_a_module_may_offer_several_kinds() -> None:
 def test_the_last_of_several_packages_counts() -> None:
     packages = ("gristmill.sources.tables", "gristmill.sources.texts")
 
-    assert module_of_kind("inline", *packages) == "gristmill.sources.texts.inline"
-    assert module_of_kind("inline", *reversed(packages)) == "gristmill.sources.tables.inline"
+    assert settings_of("inline", *packages).__module__ == "gristmill.sources.texts.inline"
+    assert settings_of("inline", *reversed(packages)).__module__ == "gristmill.sources.tables.inline"
 
 
 @pytest.mark.parametrize(("package", "kind"), [(package, kind) for package in PACKAGES for kind in kinds(package)])
 def test_the_settings_of_a_kind_take_that_kind_alone(package: str, kind: str) -> None:
-    found = settings_of(kind, package)
-    assert found.__module__ == module_of_kind(kind, package)
-    assert get_args(found.model_fields["kind"].annotation) == (kind,)
+    assert get_args(settings_of(kind, package).model_fields["kind"].annotation) == (kind,)

@@ -19,7 +19,7 @@ from gristmill.config.stages import DOMAINS, STAGES, module_of, stages_of
 from gristmill.errors import WorkError
 from gristmill.keys import digest_of_file
 from gristmill.runs.plan import identity_of
-from gristmill.settings.kinds import kinds, module_of_kind
+from gristmill.settings.kinds import kinds, settings_of
 from gristmill.store.code_closure import (
     PACKAGE,
     READER_VERSION,
@@ -524,7 +524,7 @@ def test_what_a_stage_depends_on(stage: str, project: Path) -> None:
 def test_of_the_models_only_the_chosen_one_is_in(project: Path, model: str) -> None:
     models = "gristmill.domains.timeseries.models"
     of_models = [name for name in code_of("train", project, model) if name.startswith(f"{models}.")]
-    assert of_models == [module_of_kind(model, models)]
+    assert of_models == [settings_of(model, models).__module__]
 
 
 @pytest.mark.fault(19)
@@ -533,7 +533,7 @@ def test_no_module_of_a_closure_imports_by_a_computed_name(tmp_path: Path) -> No
     stages = [module_of(domain, stage.name) for domain in DOMAINS for stage in STAGES[domain]]
     tables = [table for domain in DOMAINS for table in catalogue.tables_of(domain).values()]
     packages = {package for table in tables if isinstance(table, tuple) for package in table}
-    choices = [module_of_kind(kind, package) for package in packages for kind in kinds(package)]
+    choices = [settings_of(kind, package).__module__ for package in packages for kind in kinds(package)]
     dynamic = [
         module
         for module in code_closure([*stages, *choices], read_modules(StatCache(tmp_path)))
