@@ -259,4 +259,8 @@ def builder(project: Path) -> int:
 
 def children_of(process: int, program: str) -> list[int]:
     """Return the children of a process that run a program."""
-    return [child.pid for child in psutil.Process(process).children() if program in child.cmdline()]
+    found = []
+    for child in psutil.Process(process).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            found += [child.pid] if program in child.cmdline() else []
+    return found

@@ -1,8 +1,8 @@
 """Idle process of `gristmill schedule`: it has loaded Prefect, the flow and TensorFlow before a run needs them.
 
 It is started as Prefect starts the process of a run, reads the run's environment as one line of JSON and goes on as
-that run, once. If anything that it has loaded or read is out of date, it replaces itself by a new process with the same
-id. It ends with the schedule, which closes the pipe.
+that run, once. If anything that it has loaded or read is out of date, it executes the command of the run in its place,
+which loads everything anew. It ends with the schedule, which closes the pipe.
 """
 
 import importlib
@@ -10,28 +10,33 @@ import json
 import os
 import runpy
 import sys
+import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from types import ModuleType
 from typing import Any
 
+from anyio import Lock
 from anyio.abc import Process
 from prefect.settings import get_current_settings
 from prefect.utilities import processutils
 
 from gristmill.config.catalogue import PIPELINES_FILE, load
+from gristmill.errors import GristmillError
 from gristmill.prefect_runtime.entrypoints import import_own
-from gristmill.store.code_closure import PACKAGE, is_new
+from gristmill.store import code_closure
 from gristmill.training.keras_backend import import_keras, set_threads
+from gristmill.util import process_start
+from gristmill.util.processes import is_running, process_identity
 
 ENGINE = [sys.executable, "-m", "prefect.engine"]  # command of a run, as Prefect's runner starts it
 
 _IDLE = [sys.executable, "-m", "gristmill.prefect_runtime.idle_process"]
-_OPTIONS = {"stdout": PIPE, "stderr": PIPE, "cwd": None}  # of a run in the schedule's own folder
-_OF_RUN = "PREFECT__"  # prefix of the variables that differ between runs and are read when a run starts
+_RUN_OPTIONS = {"stdout": PIPE, "stderr": PIPE, "cwd": None}  # of a run in the schedule's own folder
+_RUN_PREFIX = "PREFECT__"  # prefix of the variables that differ between runs and are read when a run starts
 _SETTINGS_FILES = (PIPELINES_FILE, "prefect.toml", "pyproject.toml", ".env")  # in the project's folder
 
 _OpenProcess = Callable[..., AbstractAsyncContextManager[Process]]
@@ -65,15 +70,19 @@ class _IdleProcess:
     def __init__(self, open_process: _OpenProcess) -> None:
         self._open, self._exit = open_process, AsyncExitStack()
         self._process: Process | None = None
+        self._identity = ""
+        self._starting = Lock()
 
     async def start(self) -> None:
         """Start the process, unless it is running."""
-        if self._running() is None:
-            await self._exit.aclose()
-            environment = os.environ | get_current_settings().to_environment_variables(exclude_unset=True)
-            opened = self._open(_IDLE, env=environment, **_OPTIONS)
-            with suppress(OSError):  # no memory for a process: the next run tries again
-                self._process = await self._exit.enter_async_context(opened)
+        async with self._starting:  # two runs may end together
+            if self._running() is None:
+                await self._exit.aclose()
+                environment = os.environ | get_current_settings().to_environment_variables(exclude_unset=True)
+                opened = self._open(_IDLE, env=environment, **_RUN_OPTIONS)
+                with suppress(OSError):  # no memory for a process: the next run tries again
+                    self._process = await self._exit.enter_async_context(opened)
+                    self._identity = process_identity(self._process.pid)
 
     async def end(self) -> None:
         """End the process."""
@@ -85,9 +94,9 @@ class _IdleProcess:
     async def open_process(self, command: list[str], **options: Any) -> AsyncIterator[Process]:
         """Open the process of a command in place of Prefect's function: of a run, the idle process if it is running."""
         environment = options.get("env")
-        is_run = command == ENGINE and options == _OPTIONS | {"env": environment}
-        process = self._running() if is_run else None
+        is_run = command == ENGINE and options == _RUN_OPTIONS | {"env": environment}
         async with AsyncExitStack() as stack:
+            process = self._running() if is_run else None
             if process and process.stdin:
                 self._process = None
                 stack.push_async_exit(self._exit.pop_all())
@@ -99,49 +108,67 @@ class _IdleProcess:
             await self.start()
 
     def _running(self) -> Process | None:
-        """Return the process if it is running."""
-        return self._process if self._process and self._process.returncode is None else None
+        """Return the process if it is running; the event loop may not know yet that it was killed."""
+        return self._process if self._process and is_running(self._process.pid, self._identity) else None
 
 
 def main() -> None:
     """Load what a retraining needs, wait for the environment of a run, and go on as its process."""
-    own = dict(os.environ)
-    set_threads(load(Path.cwd()).runner.threads)  # NumPy reads them when TensorFlow imports it
-    import_own("flows.retrain")
-    import_keras()
+    own, settings = dict(os.environ), _settings_files()
+    is_loaded = _load()
     if line := sys.stdin.readline():
         environment = json.loads(line)
-        if _without_run(environment) != _without_run(own) or not _is_current():
+        checked = time.time_ns()
+        if not is_loaded or _without_run(environment) != _without_run(own) or not _is_current(settings):
             os.execve(sys.executable, ENGINE, environment)  # noqa: S606
+        process_start.STARTED_NS = checked  # files that were edited before are not loaded yet
         os.environ.update(environment)
         importlib.invalidate_caches()
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # Prefect imports it already
         runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
 
 
+def _load() -> bool:
+    """Load what a retraining needs; return whether it worked. If not, a new process will report the error."""
+    try:
+        set_threads(load(Path.cwd()).runner.threads)  # NumPy reads them when TensorFlow imports it
+        import_own("flows.retrain")
+        import_keras()
+    except (GristmillError, ImportError, SyntaxError):
+        return False
+    return True
+
+
 def _without_run(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that all runs of a schedule have in common."""
-    return {name: value for name, value in environment.items() if not name.startswith(_OF_RUN)}
+    return {name: value for name, value in environment.items() if not name.startswith(_RUN_PREFIX)}
 
 
-def _is_current() -> bool:
-    """Return whether a new process would load the same code, libraries and settings as this one has."""
+def _is_current(settings: Set[Path]) -> bool:
+    """Return whether a new process would load the same code, libraries and settings as this one has.
+
+    `settings` are the files of settings that existed when it started.
+    """
     try:
-        return not any(map(is_new, _files()))
+        return settings == _settings_files() and not any(map(code_closure.is_new, [*_files(), *settings]))
     except OSError:  # one was removed
         return False
 
 
 def _files() -> Iterator[Path]:
-    """Yield the files of loaded modules, gristmill's other modules, metadata of libraries, and files of settings."""
+    """Yield the files of loaded modules, of gristmill's other modules, and the metadata of libraries."""
     for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
         if file := object.__getattribute__(module, "__dict__").get("__file__"):  # another access loads a lazy module
             yield Path(file)
-    yield from PACKAGE.rglob("*.py")  # a stage refuses to load what is newer than its process
+    yield from code_closure.PACKAGE.rglob("*.py")  # a stage refuses to load what is newer than its process
     for folder in map(Path, sys.path):
         yield from folder.glob("*.dist-info/METADATA")
-    settings = [Path(name) for name in _SETTINGS_FILES] + [get_current_settings().profiles_path]
-    yield from (file for file in settings if file.exists())
+
+
+def _settings_files() -> set[Path]:
+    """Return the files of settings that exist."""
+    files = [*map(Path, _SETTINGS_FILES), get_current_settings().profiles_path]
+    return {file for file in files if file.exists()}
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.errors import WorkError
+from gristmill.util import process_start
 from gristmill.util.audit_events import looked_at
 from gristmill.util.files import StatCache
-from gristmill.util.process_start import STARTED_NS
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -132,7 +132,7 @@ def check_loaded(files: Mapping[Path, str]) -> None:
 
 def is_new(file: Path) -> bool:
     """Return whether a file was written or moved here after this process started."""
-    return max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS
+    return max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > process_start.STARTED_NS
 
 
 def _check_bytecode(file: Path, module: str) -> None:

@@ -41,15 +41,15 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_IDLE", [sys.executable, "-c", WAITS])
 
 
-def kept(story: Callable[[], Awaitable[None]]) -> None:
-    """Tell a story while an idle process is kept, and see that nothing is left of it."""
+def with_idle_process(check: Callable[[], Awaitable[None]]) -> None:
+    """Run a check while an idle process is kept; afterwards nothing is left of it."""
 
-    async def tell() -> None:
+    async def run() -> None:
         async with keep_idle_process():
-            await story()
+            await check()
 
     before, original = psutil.Process().children(), processutils.open_process
-    asyncio.run(tell())
+    asyncio.run(run())
     assert set(psutil.Process().children()) <= set(before)
     assert processutils.open_process is original
 
@@ -58,7 +58,7 @@ def test_the_runner_gives_each_run_to_a_process_that_is_there(capfd: pytest.Capt
     """Prefect's own way to start a run; in a version without it, runs would start in new processes."""
     pids, ids = [], [uuid4(), uuid4()]
 
-    async def story() -> None:
+    async def check() -> None:
         for number in ids:
             idle = {child.pid for child in psutil.Process().children() if WAITS in child.cmdline()}
             async with anyio.create_task_group() as tasks:
@@ -67,7 +67,7 @@ def test_the_runner_gives_each_run_to_a_process_that_is_there(capfd: pytest.Capt
             assert handle.returncode == 0
             pids.append(handle.pid)
 
-    kept(story)
+    with_idle_process(check)
 
     printed = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [pid for pid, *_ in printed] == pids
@@ -77,8 +77,18 @@ def test_the_runner_gives_each_run_to_a_process_that_is_there(capfd: pytest.Capt
         assert module._without_run(given) == module._without_run(own)
 
 
-@pytest.mark.parametrize("case", ["another command", "another folder", "another group", "no output", "killed"])
-def test_other_processes_are_started_as_ever(
+def has_ended(pid: int) -> bool:
+    """Return whether a child has ended, even if its parent has not noticed it."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+OTHERS = "another command", "another folder", "another group", "no output", "killed", "noticed"
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_processes_are_started_as_before(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", "print('new')"]
@@ -88,29 +98,33 @@ def test_other_processes_are_started_as_ever(
     if case != "another command":
         monkeypatch.setattr(module, "ENGINE", command)
 
-    async def story() -> None:
+    async def check() -> None:
         (idle,) = (child.pid for child in psutil.Process().children() if WAITS in child.cmdline())
-        if case == "killed":
+        if case in ("killed", "noticed"):
             os.kill(idle, signal.SIGKILL)
-            await asyncio.sleep(0.2)  # until the event loop has seen it
+            wait_until(lambda: has_ended(idle), "the idle process to end")
+        if case == "noticed":  # by the event loop
+            while psutil.pid_exists(idle):
+                await asyncio.sleep(0.01)
         async with processutils.open_process(command, **options) as process:
             assert process.pid != idle
-            if process.stdout and case != "no output":
+            if process.stdout:
                 assert (await process.stdout.receive()).strip() == b"new"
+            assert await process.wait() == 0
 
-    kept(story)
+    with_idle_process(check)
 
 
 def test_nothing_is_kept_with_a_prefect_that_starts_processes_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(processutils, "open_process")
     before = psutil.Process().children()
 
-    async def story() -> None:
+    async def check() -> None:
         async with keep_idle_process():
             assert psutil.Process().children() == before
             assert not hasattr(processutils, "open_process")
 
-    asyncio.run(story())
+    asyncio.run(check())
 
 
 @pytest.mark.slow
@@ -141,7 +155,7 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def woken(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str] | None], list[Any]]:
+def wake_up(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str] | None], list[Any]]:
     """Give a process, in which nothing is loaded or run, an environment; return what it did."""
 
     def wake(given: dict[str, str] | None) -> list[Any]:
@@ -166,24 +180,56 @@ def woken(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
 
 
 def test_it_goes_on_as_the_run_or_is_replaced_by_a_new_process(
-    woken: Callable[[dict[str, str] | None], list[Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    wake_up: Callable[[dict[str, str] | None], list[Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     loaded, run = tmp_path / "loaded.py", os.environ | {"PREFECT__ID": "this run"}
     loaded.touch()
     monkeypatch.setattr(module, "_files", lambda: iter([loaded]))
-    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", time.time_ns() + 10**9)
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", time.time_ns() + 10**9)
 
     def cold(environment: dict[str, str]) -> list[Any]:
         return [(sys.executable, [sys.executable, "-m", "prefect.engine"], environment)]
 
-    assert woken(None) == []  # the schedule has ended
-    assert woken(run) == [("prefect.engine", "this run")]
+    assert wake_up(None) == []  # the schedule has ended
+    assert wake_up(run) == [("prefect.engine", "this run")]
     other = {**run, "GRISTMILL_STORE": "elsewhere"}
-    assert woken(other) == cold(other)
+    assert wake_up(other) == cold(other)
     os.utime(loaded, (time.time() + 9, time.time() + 9))
-    assert woken(run) == cold(run)
+    assert wake_up(run) == cold(run)
     loaded.unlink()
-    assert woken(run) == cold(run)
+    assert wake_up(run) == cold(run)
+
+
+def test_a_run_reports_itself_what_the_idle_process_cannot_load(
+    wake_up: Callable[[dict[str, str] | None], list[Any]], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_files", lambda: iter(()))
+    (project / "pipelines.toml").write_text("[pipelines")
+
+    (replaced,) = wake_up(dict(os.environ))
+
+    assert replaced[1] == [sys.executable, "-m", "prefect.engine"]
+
+
+@pytest.mark.parametrize("change", ["written", "removed"])
+def test_files_of_settings_that_come_or_go_are_noticed(
+    change: str, wake_up: Callable[[dict[str, str] | None], list[Any]], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_files", lambda: iter(()))
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", time.time_ns() + 10**12)  # not noticed by its time
+    settings = project / ".env"
+    if change == "removed":
+        settings.touch()
+
+    def load() -> bool:
+        settings.unlink() if change == "removed" else settings.touch()
+        return True
+
+    monkeypatch.setattr(module, "_load", load)
+
+    (replaced,) = wake_up(dict(os.environ))
+
+    assert replaced[1] == [sys.executable, "-m", "prefect.engine"]
 
 
 def test_code_libraries_and_settings_are_watched(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,5 +242,6 @@ def test_code_libraries_and_settings_are_watched(project: Path, monkeypatch: pyt
 
     watched = set(module._files())
 
-    assert watched >= {metadata, Path("pipelines.toml"), ROOT / "gristmill/domains/vision/dataset.py", *own}
-    assert Path("prefect.toml") not in watched
+    assert watched >= {metadata, ROOT / "gristmill/domains/vision/dataset.py", *own}
+    assert Path("pipelines.toml") in module._settings_files()
+    assert Path("prefect.toml") not in module._settings_files()

@@ -560,7 +560,7 @@ def test_a_module_older_than_the_process_is_loaded(monkeypatch: pytest.MonkeyPat
     from gristmill import scaffold
     from gristmill.scaffold import frequency_defaults
 
-    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", 2**63)
     monkeypatch.setattr(scaffold, "frequency_defaults", frequency_defaults)  # restores the module at the end
     monkeypatch.delitem(sys.modules, "gristmill.scaffold.frequency_defaults")
 
@@ -571,14 +571,14 @@ def test_a_module_older_than_the_process_is_loaded(monkeypatch: pytest.MonkeyPat
 
 def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stat = (PACKAGE / "errors.py").stat()
-    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", max(stat.st_mtime_ns, stat.st_ctime_ns) - 1)
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", max(stat.st_mtime_ns, stat.st_ctime_ns) - 1)
     with pytest.raises(WorkError, match=r"errors\.py: changed after this process started\. Run again"):
         load_closure(["gristmill.errors"])
 
 
 def test_files_of_other_packages_in_a_closure_are_not_imported_as_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
-    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", 2**63)
     monkeypatch.setattr(importlib, "import_module", imported.append)
 
     load_closure(["gristmill.errors", "own_layers/widths.py"])
@@ -597,7 +597,7 @@ def test_a_file_of_a_package_that_is_newer_than_the_process_is_refused_where_it_
 
     with pytest.raises(WorkError, match=r"widths\.py: changed after this process") if loaded else nullcontext():
         check_loaded({tmp_path / "widths.py": "own_layers.widths"})
-    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", 2**63)
     check_loaded({tmp_path / "widths.py": "own_layers.widths"})
 
 
@@ -607,7 +607,7 @@ def test_byte_code_of_other_source_is_not_run_of_a_package_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
 ) -> None:
     cached = compiled(tmp_path / "widths.py", "WIDTH = 2\n", then="WIDTH = 3\n")
-    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", 2**63)
     if loaded:
         monkeypatch.setitem(sys.modules, "own_layers.widths", ModuleType("own_layers.widths"))
 
@@ -685,7 +685,7 @@ class TestByteCode:
         file = tmp_path / "unchecked_module.py"
         compiled(file, "ANSWER = 1\n", then="ANSWER = 1234\n", by=PycInvalidationMode.UNCHECKED_HASH)
         monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
+        monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", 2**63)
 
         check_loaded({file: "unchecked_module"})
 
