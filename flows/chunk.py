@@ -26,9 +26,9 @@ def chunk(
     project: str,
     chunk: int | None = None,
 ) -> dict[str, Any]:
-    """Make one block of a backtest, or one chunk of a stage; return stage, `cached` and `seconds`.
+    """Make one training, one block of a backtest, or one chunk of a stage; return stage, `cached` and `seconds`.
 
-    The artifact must have the given key. The number of the chunk counts from 0 on; it is None for a block.
+    The artifact must have the given key. The number of the chunk counts from 0 on; it is None for others.
     """
     started = time.perf_counter()
     catalogue = load(Path(project), {pipeline: overrides})

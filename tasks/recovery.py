@@ -29,7 +29,9 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
     earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
     rows = rows_to_compare(found, earlier, run.pipeline.gate)
     tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
-    return replace(run, pipeline=replace(run.pipeline, tables=tables)) if tables else None
+    if not tables:
+        return None
+    return replace(run, pipeline=replace(run.pipeline, tables=tables), jobs=1)  # workers know only pipelines.toml
 
 
 def with_only(run: Run, candidate: str) -> Run:

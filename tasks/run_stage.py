@@ -100,12 +100,12 @@ def make(
     changes = ChangeDetector([*files, *read.imported.files])
     if requested and requested.key != identity.key:
         raise WorkError(f"{PIPELINES_FILE}, the data or the code have changed since the run started. Run again.")
-    if artifact := _find_cached(run, stage, identity):
+    if artifact := find_cached(run, stage, identity):
         return artifact, True
     if requested is None:
         progress.report_work(label)
     with store.lock(identity.key):
-        if artifact := _find_cached(run, stage, identity):  # made by another run meanwhile
+        if artifact := find_cached(run, stage, identity):  # made by another run meanwhile
             return artifact, True
         if refresh := run.refresh == stage.name:
             shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
@@ -132,10 +132,10 @@ def identity_of(run: Run, label: str, inputs: References) -> Identity:
 
 def is_made(run: Run, label: str, inputs: References) -> Artifact | None:
     """Return the artifact of a stage if it is in the cache."""
-    return _find_cached(run, run.stages[label], identity_of(run, label, inputs))
+    return find_cached(run, run.stages[label], identity_of(run, label, inputs))
 
 
-def _find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
+def find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
     """Return the artifact of an identity; None if there is none, or if the stage is to run again."""
     if run.refresh == stage.name:
         return None
@@ -152,7 +152,7 @@ def _make_chunks(run: Run, label: str, inputs: References, count: int) -> list[P
     references = {name: inputs[name] for name in stage.inputs}
     read = _Read.by(run, stage.chunk(0), references)
     identities = [read.identity(stage.chunk(number)) for number in range(count)]
-    found = [_find_cached(run, stage, identity) for identity in identities]
+    found = [find_cached(run, stage, identity) for identity in identities]
     missing = [number for number, artifact in enumerate(found) if artifact is None]
     if missing:
         chunks = [StageChunk(label, identities[number].key, number) for number in missing]

@@ -5,7 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from gristmill.training.progress import Epoch
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run import References, Run, stage_task
-from tasks.run_stage import identity_of, is_made, produce, record_stage
+from tasks.run_stage import find_cached, identity_of, is_made, produce, record_stage
 from tasks.time_limit import BudgetEnded, time_limit
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def train(run: Run, made: Made) -> Made:
     for stage in run.stages.values():
         if stage.fits:
             candidates.setdefault(stage.candidate, []).append(stage)
-    if run.jobs != 1 and len(candidates) > 1:
+    if run.jobs != 1 and len(candidates) > 1 and run.budget is None:
         made = made | _fit_in_parallel(run, candidates, made)
     found: Made = {}
     untried = []
@@ -137,16 +137,19 @@ def train(run: Run, made: Made) -> Made:
 
 
 def _fit_in_parallel(run: Run, candidates: Mapping[str, list[Stage]], made: Made) -> Made:
-    """Let workers fit candidates, the cheapest first; return the artifacts that they made before the budget ended.
+    """Let workers fit the candidates, all trainings before all blocks of backtests; return the artifacts.
 
     Stages that read the features of a candidate are left to this process, since computing features uses all cores.
     """
-    tried = [stages for stages in candidates.values() if _run_of_candidate(run, stages) is run]
-    ready = [stage.label for stages in tried for stage in stages if stage.resumable and made.keys() >= {*stage.inputs}]
-    with suppress(BudgetEnded), time_limit(run.seconds_left, BudgetEnded):
-        _make_with_workers(run, ready)
-    recorded = run.record().references
-    return {label: recorded[label] for label in ready if label in recorded}
+    found: Made = {}
+    stages = [stage for name, own in candidates.items() if name not in run.left_out for stage in own if stage.resumable]
+    failed: set[str] = set()
+    for name in dict.fromkeys(stage.name for stage in stages):
+        ready = [one for one in stages if one.name == name and one.candidate not in failed]
+        found |= _make_with_workers(run, [one.label for one in ready if made.keys() >= {*one.inputs}])
+        if name == "train":
+            failed = {one.candidate for one in ready if one.label in found and run.has_failed(found[one.label])}
+    return found
 
 
 def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
@@ -168,7 +171,6 @@ def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
                     if stage.label not in run.record().stages:
                         raise BudgetEnded
             if name == "train" and run.has_failed(run.record().references[points[0].label]):
-                _remove_from_record(run, {stage.label for stage in stages} - found.keys())
                 break
     except BudgetEnded:
         return None
@@ -299,16 +301,25 @@ def _prepared(run: Run) -> Any:
 
 
 def _make_with_workers(run: Run, labels: list[str]) -> Made:
-    """Let workers make the missing ones of several stages, and add them to the run's record."""
+    """Return the artifacts of stages, of which workers make the missing ones, and add them to the run's record.
+
+    A single one that is missing is left to this process.
+    """
     references = run.record().references
     inputs = {name: references[name] for label in labels for name in run.stages[label].inputs}
-    missing = [label for label in labels if not is_made(run, label, inputs)]
-    if len(missing) < 2:
-        return {}
-    chunks = [StageChunk(label, identity_of(run, label, inputs).key) for label in missing]
-    progress.report_work(run.stages[missing[0]].name)
     found: Made = {}
-    for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(inputs), chunks):
-        record_stage(run, missing[number], result.artifact, result.cached, result.seconds)
-        found[missing[number]] = result.artifact.reference
+    missing: list[StageChunk] = []
+    for label in labels:
+        identity = identity_of(run, label, inputs)
+        if artifact := find_cached(run, run.stages[label], identity):
+            record_stage(run, label, artifact, cached=True, seconds=0.0)
+            found[label] = artifact.reference
+        else:
+            missing.append(StageChunk(label, identity.key))
+    if len(missing) > 1:
+        progress.report_work(run.stages[missing[0].stage].name)
+        for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(inputs), missing):
+            label = missing[number].stage
+            record_stage(run, label, result.artifact, result.cached, result.seconds)
+            found[label] = result.artifact.reference
     return found

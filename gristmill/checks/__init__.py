@@ -1,1 +1,1 @@
-"""The tests of `gristmill check`: whether a network learns, and trains reproducibly."""
+"""The tests of `gristmill check`: whether a network learns and trains reproducibly."""

@@ -113,7 +113,7 @@ def write_keras(network: "keras.Model", path: Path) -> None:
             copied = ZipInfo(entry.filename)  # from 1980
             copied.file_size = entry.file_size
             with archive.open(entry) as source, written.open(copied, "w") as target:
-                if entry.filename.endswith(".json"):
+                if entry.filename in ("metadata.json", "config.json"):
                     content = json.load(source, object_hook=numbered)
                     content.pop("date_saved", None)
                     target.write(json.dumps(content).encode())

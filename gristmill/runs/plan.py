@@ -142,7 +142,7 @@ def refresh_urls(tables: Iterable[object], store: Store) -> None:
 
 
 def stage_files(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> tuple[Path, ...]:
-    """Return the files of all locations in a stage's settings, after fetching those that are missing.
+    """Fetch the missing files of a stage's settings, and return all of them.
 
     Raises:
         DataError: a file does not exist or cannot be fetched.

@@ -32,10 +32,10 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
     )
 
 
-def numbered(kinds: Iterable[str]) -> Iterator[str]:
-    """Yield a name for each kind: itself, or `dense-2` for the second `dense`."""
+def numbered(given: Iterable[str]) -> Iterator[str]:
+    """Yield a name for each of some kinds: itself, or `dense-2` for the second `dense`."""
     seen: Counter[str] = Counter()
-    for kind in kinds:
+    for kind in given:
         seen[kind] += 1
         yield kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
 

@@ -17,7 +17,7 @@ class Epoch:
 
 
 class Listener(Protocol):
-    """What is called with the arguments of `report_epoch` and `report_work`."""
+    """Receiver of what `report_epoch` and `report_work` report."""
 
     def epoch(self, pipeline: str, epoch: Epoch) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Chunks of stages and blocks of backtests, made by workers that share this project's store."""
+"""Trainings, blocks of backtests and chunks of stages, made by workers that share this project's store."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,9 +13,9 @@ from gristmill.workers.unit import Unit
 
 @dataclass(frozen=True)
 class StageChunk:
-    """A chunk of a stage, or a block of a backtest, requested from a worker."""
+    """A training, a block of a backtest or a chunk of a stage, requested from a worker."""
 
-    stage: str  # label of the stage or of its point, such as `backtest 2/1`
+    stage: str  # label, such as `train theta` or `backtest 2/1`
     key: str  # of the artifact; a worker with other settings, code or data computes another key and fails
     chunk: int | None = None  # its number, from 0 on
 

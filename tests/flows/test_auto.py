@@ -4,10 +4,8 @@ import math
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -263,25 +261,6 @@ def test_with_refresh_the_cache_has_what_the_budget_does_not_let_start_again(aut
     assert {*TRAINED} < {*record.stages}
 
 
-def workers(monkeypatch: pytest.MonkeyPatch, last: str = "") -> list[str]:
-    """Return the stages that the only worker makes, in this process; at the last one the budget ends."""
-    asked: list[str] = []
-    closed = threading.Event()
-
-    def run(unit: Unit) -> WorkResult:
-        asked.append(unit.parameters["stage"])
-        if asked[-1] != last:
-            return _run_flow(**asdict(unit), api="")
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        closed.wait()
-        return WorkResult(failed="closed")
-
-    worker = SimpleNamespace(workers=1, run=run, close=closed.set)
-    monkeypatch.setattr(pool, "Processes", lambda workers: worker)
-    monkeypatch.setattr(Run, "seconds_left", property(lambda run: -1.0 if last in asked else 1000.0))
-    return asked
-
-
 TWO_BLOCKS = """kind = "auto"
 preset = "none"
 candidates = ["naive", { model = { kind = "seasonal_naive", season = 5000 } }, "linear"]
@@ -291,41 +270,66 @@ windows = 2
 size = 20"""
 """The second candidate is too long for the series."""
 
-POINTS = ("train", ""), ("backtest", " 1/1"), ("backtest", " 2/1")
+BLOCKS = "backtest {} 1/1", "backtest {} 2/1"
 
 
 @pytest.mark.slow
-def test_workers_fit_candidates_and_their_blocks_with_the_results_of_a_sequential_run(
-    project: Path, prefect_api: str, command: Command, monkeypatch: pytest.MonkeyPatch
+def test_workers_fit_candidates_and_blocks_with_the_results_of_a_sequential_run(
+    project: Path, prefect_api: str, command: Command
 ) -> None:
     write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
     assert command("run", "small").status == 0
     (sequential,) = records(project)
     shutil.rmtree(project / "data" / "store")
-    asked = workers(monkeypatch)
 
     assert command("run", "small", "--jobs", "2").status == 0
 
-    names = "naive", "seasonal_naive", "linear"
-    assert asked == [f"{what} {name}{no}" for name in names for what, no in POINTS]
     (parallel,) = records(project)
     assert parallel.references == sequential.references
+    assert made(parallel) == {*sequential.stages}
     assert command("run", "small").out == "small: all fresh, nothing to do\n"
 
 
 @pytest.mark.slow
-def test_a_budget_stops_workers_and_keeps_the_candidates_that_they_have_finished(
+def test_workers_get_what_is_missing_and_no_blocks_of_a_failed_candidate(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[str] = []
+
+    def run(unit: Unit) -> WorkResult:
+        asked.append(unit.parameters["stage"])
+        return _run_flow(**asdict(unit), api="")
+
+    one = SimpleNamespace(workers=1, run=run, close=lambda: None)  # this process
+    monkeypatch.setattr(pool, "Processes", lambda workers: one)
     write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
-    asked = workers(monkeypatch, last="backtest linear 1/1")
+
+    Project.open().run("small", jobs=2)
+    edit(project / "pipelines.toml", '"linear"]', '"linear", "drift", "moving_average"]')
+    record = Project.open().run("small", jobs=2).record
+
+    first = [f"train {name}" for name in ("naive", "seasonal_naive", "linear")]
+    first += [block.format(name) for name in ("naive", "linear") for block in BLOCKS]
+    new = [f"train {name}" for name in ("drift", "moving_average")]
+    new += [block.format(name) for name in ("drift", "moving_average") for block in BLOCKS]
+    assert asked == [*first, *new]
+    assert made(record) == {*new, *AFTER}
+    assert {*record.stages} == {"ingest", "preprocess", *first, *new, *AFTER}
+
+
+@pytest.mark.slow
+def test_with_a_budget_candidates_are_fitted_one_after_the_other(
+    project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "Processes", lambda workers: pytest.fail("started a worker"))
+    write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS.partition("[pipelines")[0]))
 
     record = Project.open().run("small", jobs=2, budget=1000).record
 
-    assert asked[-1] == "backtest linear 1/1"
-    assert record.untried == ["linear"]
-    fitted = ["train naive", "backtest naive 1/1", "backtest naive 2/1", "train seasonal_naive"]
-    assert made(record) == {"ingest", "preprocess", *fitted, *AFTER}
+    assert made(record) == {
+        *("ingest", "preprocess", "train naive", "train seasonal_naive", "train linear"),
+        *AFTER,
+    }
 
 
 def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(

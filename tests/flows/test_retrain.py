@@ -237,6 +237,8 @@ def test_a_champion_that_does_not_follow_a_shift_is_replaced_before_the_judging_
         return [*lines[:301], *(f"{month},{float(count) + 1000}" for month, count in cells)]
 
     promoted_by_hand(project, 300)
+    with (project / "pipelines.toml").open("a") as file:
+        file.write("\n[runner]\nworkers = 2\n")  # a recovery has candidates that workers do not know
     recovery = retrain(308, change=shifted)
 
     assert recovery.retraining

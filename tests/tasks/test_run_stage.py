@@ -327,7 +327,7 @@ def test_only_chunks_that_are_missing_are_asked_for(project: Path, monkeypatch: 
 
         there = {asked[0][1][0]: artifact}
         monkeypatch.setattr(
-            "tasks.run_stage._find_cached",
+            "tasks.run_stage.find_cached",
             lambda run, stage, identity: None if run.refresh else there.get(identity.key),
         )
         _make_chunks(run, "preprocess", {"ingest": series}, 2)
