@@ -64,7 +64,8 @@ def rows(name: str, shares: list[float]) -> Iterator[list[str]]:
         first, second = (selected(folder, "--jobs", jobs) for jobs in ("1", "2"))
         seconds = first.process.seconds
         yield [name, "one process", *_cells(first), "1.00", ""]
-        same = "identical" if second.digests == first.digests else "different"
+        different = [label for label, digest in first.digests.items() if second.digests.get(label) != digest]
+        same = f"different: {', '.join(different)}" if different else "identical"
         yield [name, "two processes", *_cells(second), f"{seconds / second.process.seconds:.2f}", same]
         for share in shares:
             budget = round(seconds * share)

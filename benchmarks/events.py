@@ -65,8 +65,9 @@ def respond(folder: Path, schedule: psutil.Process, edit: bool) -> Event:
         if new and new.finished:
             break
         time.sleep(0.05)
-    if new.pid != idle.pid or "export" not in new.stages:
-        sys.exit(f"run {new.id} {new.outcome}: not by the idle process, or without a new model")
+    if new.pid != idle.pid or "evaluate" not in new.stages:
+        verdict = new.retraining and new.retraining.verdict
+        sys.exit(f"run {new.id} {new.outcome} ({verdict}), process {new.pid} instead of the idle {idle.pid}")
     return Event(new.started.timestamp() - begun, new.finished.timestamp() - begun)
 
 
