@@ -50,7 +50,7 @@ def import_keras() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with silence_stderr(), gc_frozen():  # TensorFlow 2.21 writes some lines at any log level
         import keras
-        from tensorflow.config import threading
+        from tensorflow.config import optimizer, threading
     if keras.config.backend() != "tensorflow":
         raise WorkError(
             f"Keras runs on {keras.config.backend()} in this process. Start a new one, in which gristmill loads it."
@@ -61,6 +61,8 @@ def import_keras() -> None:
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
+    # It replaces additions by AddN, which begins with whichever operand is free first: the last digit would vary.
+    optimizer.set_experimental_options({"arithmetic_optimization": False})
     if count := int(os.environ.get(THREADS_VARIABLE, 0)):
         try:
             threading.set_intra_op_parallelism_threads(count)

@@ -13,6 +13,7 @@ from gristmill.domains.vision.pixel_features import (
     histograms,
     mean_pixels,
 )
+from gristmill.training.keras_backend import import_keras
 
 RANDOM = np.random.default_rng(0)
 
@@ -147,3 +148,14 @@ def test_a_plain_image_has_no_gradient() -> None:
     found = computed(histograms((14, 14, 1), "gradients"), np.full((1, 14, 14, 1), 90, np.uint8))
 
     assert np.array_equal(found, np.zeros_like(found))
+
+
+@pytest.mark.slow
+def test_the_same_pixels_have_the_same_features_each_time() -> None:
+    """By default, TensorFlow would add the normalised gradients of a cell in any order."""
+    import_keras()
+    network, given = histograms((28, 28, 1)), noise(28, 28, 1, images=64).astype(np.float32)
+
+    first = network.predict_on_batch(given)
+
+    assert all(np.array_equal(network.predict_on_batch(given), first) for _ in range(500))
