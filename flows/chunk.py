@@ -28,7 +28,7 @@ def chunk(
 ) -> dict[str, Any]:
     """Make one training, one block of a backtest, or one chunk of a stage; return stage, `cached` and `seconds`.
 
-    The artifact must have the given key. The number of the chunk counts from 0 on; it is None for others.
+    The artifact must have the given key. `chunk` is the number of the chunk, from 0 on; None for others.
     """
     started = time.perf_counter()
     catalogue = load(Path(project), {pipeline: overrides})

@@ -141,15 +141,12 @@ def _fit_in_parallel(run: Run, candidates: Mapping[str, list[Stage]], made: Made
 
     Stages that read the features of a candidate are left to this process, since computing features uses all cores.
     """
-    found: Made = {}
     stages = [stage for name, own in candidates.items() if name not in run.left_out for stage in own if stage.resumable]
-    failed: set[str] = set()
-    for name in dict.fromkeys(stage.name for stage in stages):
-        ready = [one for one in stages if one.name == name and one.candidate not in failed]
-        found |= _make_with_workers(run, [one.label for one in ready if made.keys() >= {*one.inputs}])
-        if name == "train":
-            failed = {one.candidate for one in ready if one.label in found and run.has_failed(found[one.label])}
-    return found
+    trainings = [stage for stage in stages if stage.name == "train" and made.keys() >= {*stage.inputs}]
+    found = _make_with_workers(run, [stage.label for stage in trainings])
+    trained = {one.candidate for one in trainings if one.label in found and not run.has_failed(found[one.label])}
+    blocks = [stage.label for stage in stages if stage.name != "train" and stage.candidate in trained]
+    return found | _make_with_workers(run, blocks)
 
 
 def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
@@ -301,9 +298,9 @@ def _prepared(run: Run) -> Any:
 
 
 def _make_with_workers(run: Run, labels: list[str]) -> Made:
-    """Return the artifacts of stages, of which workers make the missing ones, and add them to the run's record.
+    """Return the artifacts of stages and add them to the run's record; workers make those that are missing.
 
-    A single one that is missing is left to this process.
+    A single missing one is neither made nor returned: this process makes it.
     """
     references = run.record().references
     inputs = {name: references[name] for label in labels for name in run.stages[label].inputs}

@@ -25,7 +25,6 @@ from prefect.settings import get_current_settings
 from prefect.utilities import processutils
 
 from gristmill.config.catalogue import PIPELINES_FILE, load
-from gristmill.errors import GristmillError
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.store import code_closure
 from gristmill.training.keras_backend import import_keras, set_threads
@@ -92,7 +91,7 @@ class _IdleProcess:
 
     @asynccontextmanager
     async def open_process(self, command: list[str], **options: Any) -> AsyncIterator[Process]:
-        """Open the process of a command in place of Prefect's function: of a run, the idle process if it is running."""
+        """Open a process in place of Prefect's function; for a run, this is the idle process if it is running."""
         environment = options.get("env")
         is_run = command == ENGINE and options == _RUN_OPTIONS | {"env": environment}
         async with AsyncExitStack() as stack:
@@ -115,28 +114,28 @@ class _IdleProcess:
 def main() -> None:
     """Load what a retraining needs, wait for the environment of a run, and go on as its process."""
     own, settings = dict(os.environ), _settings_files()
-    is_loaded = _load()
-    if line := sys.stdin.readline():
-        environment = json.loads(line)
-        checked = time.time_ns()
-        if not is_loaded or _without_run(environment) != _without_run(own) or not _is_current(settings):
+    is_loaded = False
+    try:
+        _load()
+        is_loaded = True
+    finally:  # if it cannot load something, a new process tries again, and reports the error
+        environment, checked = json.loads(sys.stdin.readline() or "{}"), time.time_ns()
+        is_as_new = is_loaded and _without_run(environment) == _without_run(own) and _is_current(settings)
+        if environment and not is_as_new:
             os.execve(sys.executable, ENGINE, environment)  # noqa: S606
-        process_start.STARTED_NS = checked  # files that were edited before are not loaded yet
+    if environment:
+        process_start.STARTED_NS = checked  # what is loaded was current; other files are read later
         os.environ.update(environment)
         importlib.invalidate_caches()
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # Prefect imports it already
         runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
 
 
-def _load() -> bool:
-    """Load what a retraining needs; return whether it worked. If not, a new process will report the error."""
-    try:
-        set_threads(load(Path.cwd()).runner.threads)  # NumPy reads them when TensorFlow imports it
-        import_own("flows.retrain")
-        import_keras()
-    except (GristmillError, ImportError, SyntaxError):
-        return False
-    return True
+def _load() -> None:
+    """Load what a retraining needs."""
+    set_threads(load(Path.cwd()).runner.threads)  # NumPy reads them when TensorFlow imports it
+    import_own("flows.retrain")
+    import_keras()
 
 
 def _without_run(environment: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ class Defaults(Settings):
 
 
 class Runner(Settings):
-    """Run pipelines, trials, candidates, backtest blocks and chunks of a stage in parallel; without it, in sequence."""
+    """Parallel pipelines, trials, candidates, backtest blocks and chunks of a stage; without this table, none are."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
     workers: PositiveInt | None = None  # worker count; default: cores of this machine or cluster; --jobs overrides it

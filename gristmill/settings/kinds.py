@@ -33,7 +33,7 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
 
 
 def numbered(given: Iterable[str]) -> Iterator[str]:
-    """Yield a name for each of some kinds: itself, or `dense-2` for the second `dense`."""
+    """Yield a unique name for each kind: the kind itself, or `dense-2` for the second `dense`."""
     seen: Counter[str] = Counter()
     for kind in given:
         seen[kind] += 1

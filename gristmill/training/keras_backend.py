@@ -61,7 +61,7 @@ def import_keras() -> None:
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
-    # It replaces additions by AddN, which begins with whichever operand is free first: the last digit would vary.
+    # It replaces chains of additions by AddN, whose order depends on timing and changes the last digit.
     optimizer.set_experimental_options({"arithmetic_optimization": False})
     if count := int(os.environ.get(THREADS_VARIABLE, 0)):
         try:

@@ -4,8 +4,10 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -290,46 +292,60 @@ def test_workers_fit_candidates_and_blocks_with_the_results_of_a_sequential_run(
     assert command("run", "small").out == "small: all fresh, nothing to do\n"
 
 
+def worker(monkeypatch: pytest.MonkeyPatch, last: str = "") -> list[str]:
+    """Return the stages that the only worker makes, in this process; at the last one the budget ends."""
+    asked: list[str] = []
+    closed = threading.Event()
+
+    def run(unit: Unit) -> WorkResult:
+        asked.append(unit.parameters["stage"])
+        if asked[-1] != last:
+            return _run_flow(**asdict(unit), api="")
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        closed.wait()
+        return WorkResult(failed="closed")
+
+    def opened(workers: int) -> SimpleNamespace:
+        closed.clear()
+        return SimpleNamespace(workers=1, run=run, close=closed.set)
+
+    monkeypatch.setattr(pool, "Processes", opened)
+    monkeypatch.setattr(Run, "seconds_left", property(lambda run: -1.0 if last in asked else 1000.0))
+    return asked
+
+
 @pytest.mark.slow
 def test_workers_get_what_is_missing_and_no_blocks_of_a_failed_candidate(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def run(unit: Unit) -> WorkResult:
-        asked.append(unit.parameters["stage"])
-        return _run_flow(**asdict(unit), api="")
-
-    one = SimpleNamespace(workers=1, run=run, close=lambda: None)  # this process
-    monkeypatch.setattr(pool, "Processes", lambda workers: one)
+    asked = worker(monkeypatch)
     write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
 
     Project.open().run("small", jobs=2)
-    edit(project / "pipelines.toml", '"linear"]', '"linear", "drift", "moving_average"]')
+    edit(project / "pipelines.toml", '"linear"]', '"linear", { model = { kind = "seasonal_naive", season = 4000 } }]')
     record = Project.open().run("small", jobs=2).record
 
-    first = [f"train {name}" for name in ("naive", "seasonal_naive", "linear")]
-    first += [block.format(name) for name in ("naive", "linear") for block in BLOCKS]
-    new = [f"train {name}" for name in ("drift", "moving_average")]
-    new += [block.format(name) for name in ("drift", "moving_average") for block in BLOCKS]
-    assert asked == [*first, *new]
-    assert made(record) == {*new, *AFTER}
-    assert {*record.stages} == {"ingest", "preprocess", *first, *new, *AFTER}
+    trainings = [f"train {name}" for name in ("naive", "seasonal_naive", "linear")]
+    blocks = [block.format(name) for name in ("naive", "linear") for block in BLOCKS]
+    assert asked == [*trainings, *blocks]
+    assert made(record) == {"train seasonal_naive-2", *AFTER}
+    assert {*record.stages} == {"ingest", "preprocess", *trainings, *blocks, "train seasonal_naive-2", *AFTER}
 
 
 @pytest.mark.slow
-def test_with_a_budget_candidates_are_fitted_one_after_the_other(
+def test_with_a_budget_workers_only_fit_blocks_and_stop_at_its_end(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "Processes", lambda workers: pytest.fail("started a worker"))
-    write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS.partition("[pipelines")[0]))
+    asked = worker(monkeypatch, last="backtest linear 2/1")
+    write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
 
     record = Project.open().run("small", jobs=2, budget=1000).record
 
-    assert made(record) == {
-        *("ingest", "preprocess", "train naive", "train seasonal_naive", "train linear"),
-        *AFTER,
-    }
+    blocks = [block.format(name) for name in ("naive", "linear") for block in BLOCKS]
+    assert asked == blocks
+    assert record.untried == ["linear"]
+    fitted = ["train naive", "train seasonal_naive", *blocks[:2]]
+    assert made(record) == {"ingest", "preprocess", *fitted, *AFTER}
 
 
 def test_a_candidate_that_failed_is_not_fitted_to_the_blocks_of_the_backtest(

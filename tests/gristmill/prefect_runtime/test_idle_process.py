@@ -104,8 +104,9 @@ def test_other_processes_are_started_as_before(
             os.kill(idle, signal.SIGKILL)
             wait_until(lambda: has_ended(idle), "the idle process to end")
         if case == "noticed":  # by the event loop
-            while psutil.pid_exists(idle):
-                await asyncio.sleep(0.01)
+            with anyio.fail_after(10):
+                while psutil.pid_exists(idle):
+                    await asyncio.sleep(0.01)
         async with processutils.open_process(command, **options) as process:
             assert process.pid != idle
             if process.stdout:
@@ -204,6 +205,7 @@ def test_a_run_reports_itself_what_the_idle_process_cannot_load(
     wake_up: Callable[[dict[str, str] | None], list[Any]], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_files", lambda: iter(()))
+    monkeypatch.setattr("gristmill.util.process_start.STARTED_NS", time.time_ns() + 10**12)  # not noticed by its time
     (project / "pipelines.toml").write_text("[pipelines")
 
     (replaced,) = wake_up(dict(os.environ))
@@ -221,9 +223,8 @@ def test_files_of_settings_that_come_or_go_are_noticed(
     if change == "removed":
         settings.touch()
 
-    def load() -> bool:
+    def load() -> None:
         settings.unlink() if change == "removed" else settings.touch()
-        return True
 
     monkeypatch.setattr(module, "_load", load)
 

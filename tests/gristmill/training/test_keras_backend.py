@@ -6,8 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
-from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES, THREADS_VARIABLE, set_threads, silence_stderr
+from gristmill.training.keras_backend import (
+    LINEAR_ALGEBRA_VARIABLES,
+    THREADS_VARIABLE,
+    import_keras,
+    set_threads,
+    silence_stderr,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -132,3 +139,9 @@ def test_threads_are_limited_before_tensorflow_begins_and_never_behind_its_back(
         "TensorFlow has begun in this process without [runner] threads = 2. "
         "Start a new process, in which gristmill loads it.",
     ]
+
+
+def test_tensors_are_added_in_the_order_of_the_code() -> None:
+    import_keras()
+
+    assert tf.config.optimizer.get_experimental_options()["arithmetic_optimization"] is False
