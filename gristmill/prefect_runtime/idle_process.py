@@ -157,8 +157,11 @@ def _is_current(settings: Set[Path]) -> bool:
 def _files() -> Iterator[Path]:
     """Yield the files of loaded modules, of gristmill's other modules, and the metadata of libraries."""
     for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
-        if file := object.__getattribute__(module, "__dict__").get("__file__"):  # another access loads a lazy module
-            yield Path(file)
+        with suppress(AttributeError):  # a library that cffi has opened has no dictionary
+            if file := object.__getattribute__(module, "__dict__").get(
+                "__file__"
+            ):  # another access loads a lazy module
+                yield Path(file)
     yield from code_closure.PACKAGE.rglob("*.py")  # a stage refuses to load what is newer than its process
     for folder in map(Path, sys.path):
         yield from folder.glob("*.dist-info/METADATA")

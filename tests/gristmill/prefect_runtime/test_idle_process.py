@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -240,6 +240,8 @@ def test_code_libraries_and_settings_are_watched(project: Path, monkeypatch: pyt
     metadata.parent.mkdir()
     metadata.touch()
     own = [Path(str(found.__file__)) for found in (module, pytest)]
+    without_dictionary = type("Lib", (ModuleType,), {"__dict__": property()})  # as of cffi for an opened library
+    monkeypatch.setitem(sys.modules, "library", without_dictionary("library"))
 
     watched = set(module._files())
 
