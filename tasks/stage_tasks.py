@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
@@ -27,6 +27,7 @@ from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run import References, Run, stage_task
 from tasks.run_stage import find_cached, identity_of, is_made, produce, record_stage
 from tasks.time_limit import BudgetEnded, time_limit
+from tasks.training_checks import check_backtest_blocks, check_evaluate_settings
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +109,8 @@ def train(run: Run, made: Made) -> Made:
     A candidate that cannot end within the budget is not started, or is stopped, unless all its artifacts are in the
     cache, or it is a baseline, which is cheap. A candidate that the run leaves out is never used.
     """
-    _check_evaluate(run)
-    _check_blocks(run)
+    check_evaluate_settings(run)
+    check_backtest_blocks(run)
     candidates: dict[str, list[Stage]] = {}
     for stage in run.stages.values():
         if stage.fits:
@@ -271,30 +272,6 @@ def _all_made(run: Run, stages: list[Stage]) -> bool:
             return True
         found[stage.label] = artifact.reference
     return True
-
-
-def _check_evaluate(run: Run) -> None:
-    """Check settings of the scores of classes, because evaluate would fail only after the training."""
-    settings: Any = run.pipeline.tables["evaluate"]
-    if any(getattr(settings, name, None) for name in ("slices", "threshold", "coverage")):
-        from gristmill.domains.common.classification.evaluation import check_evaluate
-
-        data = _prepared(run)
-        check_evaluate(settings, getattr(data, "labelled", data))
-
-
-def _check_blocks(run: Run) -> None:
-    """Check that the data has room for the blocks of the backtest, which are forecast only after a training."""
-    if blocks := [stage for stage in run.stages.values() if stage.name == "backtest"]:
-        from gristmill.domains.timeseries.backtest_blocks import check_blocks
-
-        trained: list[Any] = [stage.settings["train"] for stage in blocks]
-        settings: Any = run.pipeline.tables["backtest"]
-        check_blocks(_prepared(run), settings, all(train.patience is not None for train in trained))
-
-
-def _prepared(run: Run) -> Any:
-    return run.domain_module("dataset").read(run.store.open_verified(run.record().references["preprocess"]).path)
 
 
 def _make_with_workers(run: Run, labels: list[str]) -> Made:

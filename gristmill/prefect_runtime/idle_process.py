@@ -122,7 +122,7 @@ def main() -> None:
         environment, checked = json.loads(sys.stdin.readline() or "{}"), time.time_ns()
         is_as_new = is_loaded and _without_run(environment) == _without_run(own) and _is_current(settings)
         if environment and not is_as_new:
-            os.execve(sys.executable, ENGINE, environment)  # noqa: S606
+            os.execve(sys.executable, ENGINE, environment)  # noqa: S606  # no shell; Prefect's own command
     if environment:
         process_start.STARTED_NS = checked  # what is loaded was current; other files are read later
         os.environ.update(environment)
@@ -158,9 +158,8 @@ def _files() -> Iterator[Path]:
     """Yield the files of loaded modules, of gristmill's other modules, and the metadata of libraries."""
     for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
         with suppress(AttributeError):  # a library that cffi has opened has no dictionary
-            if file := object.__getattribute__(module, "__dict__").get(
-                "__file__"
-            ):  # another access loads a lazy module
+            names = object.__getattribute__(module, "__dict__")  # another access loads a lazy module
+            if file := names.get("__file__"):
                 yield Path(file)
     yield from code_closure.PACKAGE.rglob("*.py")  # a stage refuses to load what is newer than its process
     for folder in map(Path, sys.path):
