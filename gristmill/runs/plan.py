@@ -203,8 +203,9 @@ def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:
 def _digest_of(located: Located, store: Store) -> str:
     if located.url and located.sha256:
         return located.sha256
-    folder = Path(os.path.commonpath([file.parent for file in located.files]))
-    names = [str(file.relative_to(folder)) for file in located.files]
+    folder = Path(os.path.commonpath({os.path.dirname(file) for file in located.files}))  # noqa: PTH120 - of each photo
+    below = len(os.path.join(folder, ""))  # noqa: PTH118 - with the separator
+    names = [str(file)[below:] for file in located.files]
     try:
         digests = store.memo.digests(folder, names)
     except OSError as error:
