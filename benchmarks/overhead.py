@@ -209,17 +209,19 @@ def main() -> None:
             memory |= in_turn({"warm": partial(gristmill, address, True)}, MEMORY_ROUNDS)
             ways = {"bare": bare, "warm": partial(gristmill, address), "cold": partial(gristmill, "")}
             found = in_turn(ways, asked.rounds)
+            shown_first = in_turn({"warm": partial(first_lines, folder, address)}, asked.rounds)
         peaks = {way: statistics.median(process_of(one).peak for one in made) for way, made in memory.items()}
-        lines = [first_lines(folder) for _ in range(asked.rounds)]
+        shown_first |= in_turn({"cold": partial(first_lines, folder, "")}, asked.rounds)
         loaded = imports()
-    tell("Overhead", [*shown(found, peaks), "", first_lines_sentence(lines), "", told_of_imports(loaded)], asked.write)
+    told = [*shown(found, peaks), "", told_of_first_lines(**shown_first), "", told_of_imports(loaded)]
+    tell("Overhead", told, asked.write)
 
 
-def first_lines(folder: Path) -> tuple[float, float]:
+def first_lines(folder: Path, address: str) -> tuple[float, float]:
     """Run the pipeline in a terminal; return the seconds until its first line and until the first line of a stage."""
     ours, theirs = pty.openpty()
     with tempfile.TemporaryDirectory() as store:
-        environment = os.environ | {"GRISTMILL_STORE": store, "PREFECT_API_URL": ""}
+        environment = os.environ | {"GRISTMILL_STORE": store, "PREFECT_API_URL": address}
         printed, times, began = b"", {}, time.perf_counter()
         command = [GRISTMILL, "run", "small"]
         with subprocess.Popen(command, cwd=folder, env=environment, stdout=theirs, stderr=theirs) as running:
@@ -242,12 +244,13 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def first_lines_sentence(lines: list[tuple[float, float]]) -> str:
-    """Return a sentence with the medians of `first_lines`."""
-    first, stage = (statistics.median(found) for found in zip(*lines, strict=True))
+def told_of_first_lines(warm: list[tuple[float, float]], cold: list[tuple[float, float]]) -> str:
+    """Return a sentence with the medians of `first_lines`, with and without a running server."""
+    medians = [[statistics.median(times) for times in zip(*lines, strict=True)] for lines in (cold, warm)]
+    (first, stage), (_, sooner) = medians
     return (
-        f"In a terminal with no server running, the plan is printed after {first:.2f} s (goal 1) and the first stage "
-        f"starts after {stage:.2f} s (aim 1.5)."
+        f"In a terminal with no server running, the plan is printed after {first:.2f} s (goal 1). The first stage "
+        f"starts after {stage:.2f} s, or {sooner:.2f} s with a server running (aim 1.5)."
     )
 
 

@@ -44,7 +44,7 @@ def launch(
         flow: its name: a domain, `retrain` or `run_many`.
         parameters: parameters of the flow except the project. They include changed settings, because the flow reads
             `pipelines.toml` itself, possibly in another process.
-        trains: whether it trains in this process, which then imports TensorFlow while Prefect's server starts.
+        trains: whether it trains in this process, which then imports TensorFlow while a server starts.
 
     Raises:
         GristmillError: the work failed.
@@ -81,13 +81,17 @@ def check_requirements(catalogue: Catalogue, name: str) -> None:
 
 
 def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
-    """Return a flow and the address of its API; TensorFlow is imported while a server starts."""
-    from gristmill.prefect_runtime.server import start_api  # late: it loads Prefect
+    """Return a flow and the address of its API.
+
+    TensorFlow is imported while a server starts. With a running server, the first stage that needs it imports it, so
+    that problems with the data appear two seconds sooner.
+    """
+    from gristmill.prefect_runtime.server import named_api, start_api  # late: it loads Prefect
 
     set_up_prefect()
     wait_for_api = start_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET)
     flow = getattr(import_own(f"flows.{name}"), name)
-    if trains:
+    if trains and not named_api():
         import_keras()
     return flow, wait_for_api()
 

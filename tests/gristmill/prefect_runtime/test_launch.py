@@ -11,7 +11,7 @@ import pytest
 from gristmill.cli import app
 from gristmill.config import catalogue
 from gristmill.errors import WorkError
-from gristmill.prefect_runtime import launch
+from gristmill.prefect_runtime import launch, server
 from gristmill.prefect_runtime.launch import set_up_prefect
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 
@@ -110,3 +110,17 @@ def test_the_process_ends_also_where_nobody_reads_what_it_says(monkeypatch: pyte
         app._end(WorkError("lost"))
 
     assert statuses == [1]
+
+
+@pytest.mark.parametrize("named", [None, "http://api"])
+def test_tensorflow_is_imported_before_the_flow_only_while_a_server_starts(
+    monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(server, "start_api", lambda **_: lambda: "http://api")
+    monkeypatch.setattr(server, "named_api", lambda: named)
+    monkeypatch.setattr(launch, "import_keras", lambda: imported.append("keras"))
+
+    flow, url = launch._load_flow("timeseries", trains=True)
+
+    assert (flow.name, url, imported) == ("timeseries", "http://api", [] if named else ["keras"])
