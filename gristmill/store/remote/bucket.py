@@ -52,7 +52,7 @@ class Bucket:
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None if it does not exist."""
         with self._access(name, missing_ok=True) as (fs, root):
-            content: bytes = fs.cat_file(f"{root}/{name}")
+            content: bytes = fs.cat_file(f"{root}/{name}", **_in_one_request(fs))
             return content
         return None
 
@@ -60,7 +60,8 @@ class Bucket:
         """Return the content of files by name; a file that does not exist is left out."""
         requested = list(names)
         with self._access(requested[0] if requested else "") as (fs, root):
-            contents = fs.cat([f"{root}/{name}" for name in requested], on_error="return") if requested else {}
+            paths = [f"{root}/{name}" for name in requested]
+            contents = fs.cat(paths, on_error="return", **_in_one_request(fs)) if paths else {}
             for failure in contents.values():
                 if isinstance(failure, Exception) and not _is_missing_file(failure):
                     raise failure
@@ -119,9 +120,9 @@ class Bucket:
         return {}
 
     def size_and_age(self, name: str) -> tuple[int, float] | None:
-        """Return a file's size in bytes and age in seconds; None if it does not exist."""
+        """Return a file's size in bytes and age in seconds; None if it, or the whole bucket, does not exist."""
         with self._access(name, missing_ok=True) as (fs, root):
-            return _size_and_age(fs.info(f"{root}/{name}"))
+            return _size_and_age(_info(fs, f"{root}/{name}"))
         return None
 
     def digest(self, name: str) -> str:
@@ -229,6 +230,21 @@ def _code(error: BaseException) -> str | None:
     """Return the error code of an S3 server, which s3fs hides behind an `OSError`."""
     response = getattr(error.__cause__ or error.__context__, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+
+
+def _in_one_request(fs: Any) -> dict[str, int]:
+    """Return the option by which s3fs reads small files without asking for their size first."""
+    return {"max_concurrency": 1} if hasattr(fs, "call_s3") else {}
+
+
+def _info(fs: Any, path: str) -> Mapping[str, Any]:
+    """Return the information about a file; `info` of s3fs would ask whether it is a folder, too, if it is missing."""
+    if not hasattr(fs, "call_s3"):
+        found: Mapping[str, Any] = fs.info(path)
+        return found
+    bucket, key, _ = fs.split_path(path)
+    found = fs.call_s3("head_object", Bucket=bucket, Key=key)
+    return {"size": found["ContentLength"], "LastModified": found["LastModified"]}
 
 
 def _size_and_age(info: Mapping[str, Any]) -> tuple[int, float]:

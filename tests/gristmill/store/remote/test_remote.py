@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 
 from gristmill import keys
@@ -285,11 +286,27 @@ def test_a_bucket_that_does_not_exist_is_an_error_and_no_folder_becomes_its_cach
     assert (store.root / "shared-with").read_text() == shared
 
 
-@pytest.mark.parametrize("read", ["read", "list_files", "size_and_age"])
+@pytest.mark.parametrize("read", ["read", "list_files"])
 def test_a_bucket_that_does_not_exist_is_not_an_empty_one(shared: str, read: str) -> None:
     assert not getattr(Bucket(shared), read)("runs")
     with pytest.raises(StoreError, match="The specified bucket does not exist"):
         getattr(Bucket("s3://no-such-bucket/prefix"), read)("runs")
+
+
+def test_a_missing_file_takes_one_request(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[str] = []
+    send = S3FileSystem._call_s3
+
+    def count(fs: S3FileSystem, method: str, *given: Any, **named: Any) -> Any:
+        requests.append(method)
+        return send(fs, method, *given, **named)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", count)
+    monkeypatch.setattr(S3FileSystem, "call_s3", sync_wrapper(count))
+    bucket = Bucket(shared)
+
+    assert (bucket.read("none"), bucket.read_all(["none"]), bucket.size_and_age("none")) == (None, {}, None)
+    assert requests == ["get_object", "get_object", "head_object"]
 
 
 def test_files_of_a_bucket_that_does_not_exist_are_not_just_left_out(shared: str) -> None:
