@@ -19,7 +19,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, columns
 from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
-from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
+from gristmill.settings.messages import Problem, meant_names, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
@@ -199,13 +199,17 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         return None
     classes = tables_of(domain)
     known = [*_COMMON_KEYS, *classes, *(["monitor"] if domain in MONITORED_DOMAINS else [])]
-    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in table if key not in known)
+    unknown = [key for key in table if key not in known]
+    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
+    misspelt = meant_names(unknown, known)
     if not isinstance(description, str):
         text = f"expected a string. Received: {redact(description)!r}."
         problems.append(Problem(where, text, "description", "description"))
     tables: dict[str, Settings] = {}
     remedies = _RETIRED_KEYS_OF_TABLES if domain == "tabular" else {}
     for key, choice in classes.items():
+        if key in misspelt - table.keys():  # its own keys are not missing
+            continue
         found: list[Problem] = []
         if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, found):
             tables[key] = settings

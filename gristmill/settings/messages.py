@@ -56,6 +56,12 @@ def unknown_pipeline(received: str, known: Iterable[str]) -> str:
     return f"unknown pipeline {received!r}.{did_you_mean(received, known, most=3)} All: gristmill ls."
 
 
+def meant_names(unknown: Iterable[str], known: Iterable[str]) -> set[str]:
+    """Return the known names that misspelt ones stand for, so that these are not reported as missing, too."""
+    names = list(known)
+    return {name for one in unknown for name in difflib.get_close_matches(one, names, n=1)}
+
+
 def did_you_mean(received: str, known: Iterable[str], most: int = 1) -> str:
     """Return ` Did you mean 'sunspots'?`, or nothing if no known name is similar."""
     close = difflib.get_close_matches(received, known, n=most)
@@ -165,7 +171,10 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
     A problem of the whole table has no key.
     """
     reasons: dict[str, tuple[str, list[str], set[tuple[str, Any]], Any]] = {}
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    unknown = (str(one["loc"][0]) for one in details if one["type"] == "extra_forbidden" and len(one["loc"]) == 1)
+    misspelt = meant_names(unknown, table.model_fields)
+    for detail in details:
         # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
         if not detail["loc"]:
             yield Problem(where, f"expected {_expected(detail['msg'])}.")
@@ -184,7 +193,8 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
         elif detail["type"] == "union_tag_not_found":
             yield Problem(where, "missing key 'kind'.", key, label)
         elif detail["type"] == "missing":
-            yield Problem(where, "missing. It has no default.", key, label)
+            if label not in misspelt:
+                yield Problem(where, "missing. It has no default.", key, label)
         elif detail["type"] == "too_short" and detail["input"]:
             continue  # the array is only short because its invalid items, which are reported too, were left out
         else:

@@ -192,13 +192,18 @@ def test_all_mistakes_of_a_file_are_told_at_once(project: Path) -> None:
     ]
     assert [re.sub(r"\. .*", "", line) for line in found if "[pipelines" in line] == [
         f"{HEAD}.source] unknown key 'sep'",
-        f"{HEAD}.preprocess] history: missing",
         f"{HEAD}.preprocess] unknown key 'histroy'",
         f"{HEAD}.preprocess] horizon: expected a valid integer",
         f"{HEAD}.model] kind: unknown model 'linaer'",
         "pipelines.toml [pipelines.other] domain: unknown domain 'audio'",
         "pipelines.toml [pipelines.third] domain: missing",
     ]
+
+
+@pytest.mark.parametrize(("name", "misspelt"), [("preprocess", "preproces"), ("model", "modle")])
+def test_a_misspelt_table_is_one_problem(project: Path, name: str, misspelt: str) -> None:
+    (line,) = problems(project, (f"small.{name}]", f"small.{misspelt}]"))
+    assert line.startswith(f"{HEAD}] unknown key '{misspelt}'. Did you mean '{name}'?")
 
 
 @pytest.mark.parametrize(
