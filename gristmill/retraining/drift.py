@@ -25,7 +25,7 @@ MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new
 
 
 def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
-    """Return all signs of one check; at most 1 in 100 checks raises a false alarm.
+    """Return all signs of one check; about 1 in 100 checks raises a false alarm.
 
     Errors and inputs share that equally. The p-value of an input is also adjusted for the number of inputs, so many
     columns raise no more false alarms than one, and do not hide errors that have grown.
