@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, whole_numbers
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, date_ticks, legend, whole_numbers
 from gristmill.reports.scores import PART_NAMES, metric_name
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFra
 
 def decomposition_figure(table: pd.DataFrame) -> "Figure":
     """Draw a series as the sum of trend, season and remainder."""
-    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+    from matplotlib.dates import AutoDateLocator
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = canvas(2.2, columns=3)
@@ -122,9 +122,7 @@ def decomposition_figure(table: pd.DataFrame) -> "Figure":
         place.plot(table["ds"], table[name], color=MODEL, linewidth=0.8)
         place.set_title(name, fontsize=10)
         if isinstance(place.xaxis.get_major_locator(), AutoDateLocator):
-            few = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # matplotlib has no types here
-            place.xaxis.set_major_locator(few)
-            place.xaxis.set_major_formatter(AutoDateFormatter(few))  # type: ignore[no-untyped-call]  # nor here
+            date_ticks(place)
         else:
             place.xaxis.set_major_locator(MaxNLocator(4))
     return figure

@@ -2,11 +2,12 @@
 
 import re
 import xml.etree.ElementTree as ET
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gristmill.reports.pictures import MODEL, as_png, as_svg, canvas, legend
+from gristmill.reports.pictures import MODEL, as_png, as_svg, canvas, date_ticks, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,3 +97,13 @@ def test_png_is_a_picture_of_the_size_of_the_canvas() -> None:
 
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (800, 256)  # 10 by 3.2 inches at 80 dots
+
+
+@pytest.mark.parametrize("days", [0.02, 0.08, 1.7, 50, 600, 2200])
+@pytest.mark.filterwarnings("error")
+def test_an_axis_of_dates_has_a_few_ticks_whatever_its_span(days: float) -> None:
+    _, (axes,) = canvas()
+    date_ticks(axes)
+    axes.plot([datetime(2020, 1, 5), datetime(2020, 1, 5) + timedelta(days)], [0, 1])  # type: ignore[arg-type]
+
+    assert 2 <= len(axes.get_xticks()) <= 6
