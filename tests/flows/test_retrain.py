@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,7 +152,9 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
 
     assert told(retrain(300)) == ("nothing new", "0 rows that no retraining has judged, fewer than 6")
     assert told(retrain(303)) == ("nothing new", "3 rows that no retraining has judged, fewer than 6")
+    keras.config.set_epsilon(0.1)
     waiting = retrain(310)
+    assert keras.config.epsilon() == 1e-7  # it is reset before the champion is loaded
     assert told(waiting) == (
         "waiting",
         "10 new since the champion was trained; gate.window asks for 24 new ones to judge on",
