@@ -18,8 +18,9 @@ Parse = Callable[["pd.Series[Any]"], "pd.Series[float]"]
 
 _ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs", "row", "rownames", "unnamed"}
 _ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
-_DECORATED_NUMBER = (  # -1,234.50 €, 2,50,000 or 1.1k
-    rf"[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?\s?([%$€£¥]|{MULTIPLIER})?"
+_DECORATED_NUMBER = (  # -1,234.50 €, (1,234.50), 2,50,000 or 1.1k
+    rf"\(?[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?"
+    rf"\s?([%$€£¥]|{MULTIPLIER})?\)?"
 )
 _WITH_TEXT = r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,8})$"
 _MAX_CATEGORIES = 50
@@ -113,7 +114,8 @@ class SampledColumn:
             return ""
         plain = self.unmarked[self._parsed.notna()]
         kinds = [short_repr(cells.iloc[0]) for cells in (marked, plain) if len(cells)]
-        return f"holds {' and '.join(kinds)}: keep only digits and the decimal mark, or convert it in source.prepare,"
+        remedy = "use only digits, a minus sign and the decimal mark, or convert it in source.prepare,"
+        return f"holds {' and '.join(kinds)}: {remedy}"
 
     @property
     def possible_unit(self) -> str:

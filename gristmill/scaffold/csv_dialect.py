@@ -19,6 +19,7 @@ _SAMPLE_BYTES = 1 << 18  # bytes to search for the separator
 _SEPARATORS = ",;\t|: "  # the first of those that split rows into equally many cells is chosen
 _SEPARATORS_BELOW_TEXT = ",;\t|"  # the other two occur in sentences too
 _MIN_TABLE_LINES = 3  # minimum lines, including the header, of a table below other lines
+_MIN_ROWS_PER_NAME = 2  # on average; texts hardly repeat, and spaces around them do not matter
 _MIN_EQUAL_SHARE = 0.9  # minimum share of rows with as many cells as the header
 _EXCEL_SEPARATOR = re.compile(r"sep=(.)")  # first line of some files that Excel wrote
 _TOTAL_WORDS = {"total", "totals", "grand total", "subtotal", "sum", "average", "summe", "gesamt", "gesamtsumme"}
@@ -103,23 +104,26 @@ def _separator_below(sample: str) -> tuple[str, int]:
         return declared[1], 1
     separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
     found = {}  # share of cells with digits in the header
+    top = _rows(sample, separator)[0]
+    may_be_title = len(top) > 1 and not any(top[1:])  # spreadsheets fill up a title with separators
     if _width(sample, separator) > 1:
-        found[separator, 0] = _share_with_digits(_rows(sample, separator)[0])
-        if not found[separator, 0]:
+        found[separator, 0] = _share_with_digits(top)
+        if not found[separator, 0] and not may_be_title:
             return separator, 0
     for mark in _SEPARATORS_BELOW_TEXT:
         rows = _rows(sample, mark)
         (width, _), *_ = Counter(len(row) for row in rows if row).most_common(1)
-        first = next(at for at, row in enumerate(rows) if len(row) == width)
+        first = next((at for at, row in enumerate(rows) if len(row) == width and any(row[1:])), 0)
         below = [row for row in rows[first:] if row]
         equal = sum(len(row) == width for row in below)
         if width > 1 and first > 0 and equal >= max(_MIN_TABLE_LINES, _MIN_EQUAL_SHARE * len(below)):
             found[mark, first] = _share_with_digits(rows[first])
-    return min(found, key=found.__getitem__, default=(separator, 0))  # with decimal commas, rows have commas too
+    # with decimal commas, rows have commas too
+    return min(found, key=lambda at: (found[at], may_be_title and at[1] == 0), default=(separator, 0))
 
 
 def _share_with_digits(row: Row) -> float:
-    return sum(bool(re.search(r"\d", cell)) for cell in row) / max(len(row), 1)
+    return sum(bool(re.search(r"\d", cell)) for cell in row) / max(sum(map(bool, row)), 1)
 
 
 def _rows(sample: str, separator: str) -> list[Row]:
@@ -167,8 +171,10 @@ def _is_total(row: Row, rows: Sequence[Row]) -> bool:
 
 
 def _spaced_cells(header: Row, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield cells with spaces around them that matter: names of columns, and names that occur without them too."""
+    """Yield cells with spaces around them that matter: names of columns, names that repeat or occur without them."""
     yield from (name for name in header if name != name.strip())
     for at in range(len(header)):
-        cells = {row[at] for row in rows if len(row) > at}
-        yield from (cell for cell in cells if cell and cell != cell.strip() and cell.strip() in cells | {""})
+        cells = dict.fromkeys(row[at] for row in rows if len(row) > at)
+        are_names = len(cells) * _MIN_ROWS_PER_NAME <= len(rows)
+        spaced = (cell for cell in cells if cell != cell.strip())
+        yield from (cell for cell in spaced if are_names or not cell.strip() or cell.strip() in cells)

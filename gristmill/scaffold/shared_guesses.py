@@ -1,5 +1,6 @@
 """Settings of models and parts that several domains propose."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -45,6 +46,20 @@ def part_guesses(named: Collection[str | None]) -> list[Guess]:
     """Return the shares of the validation and test set, except for parts that the data names itself."""
     shares = {"validation": (0.1, "used to choose the model"), "test": (TEST_SHARE, "used only for the scores")}
     return [Guess(part, share, f"of each class: {why}") for part, (share, why) in shares.items() if part not in named]
+
+
+def spelling_notes(target: str, classes: Iterable[str]) -> list[str]:
+    """Return a note if names of classes differ only in case or in spaces around them."""
+    spellings = defaultdict(list)
+    for name in classes:
+        spellings[name.strip().casefold()].append(repr(name))
+    alike = ["/".join(names) for names in spellings.values() if len(names) > 1]
+    if not alike:
+        return []
+    return [
+        f"Classes of {target!r} that differ only in case or spaces: {', '.join(alike[:_MAX_CLASSES_LISTED])}. Correct "
+        "them, for example in source.prepare; otherwise they are different classes."
+    ]
 
 
 def list_classes(counts: Mapping[str, int]) -> str:

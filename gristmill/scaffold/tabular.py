@@ -14,7 +14,7 @@ from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import auto_guesses
+from gristmill.scaffold.shared_guesses import auto_guesses, spelling_notes
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.table_roles import choose_roles
 from gristmill.scaffold.table_split import group_column, part_column, split_guesses, time_column
@@ -37,7 +37,8 @@ def propose(data: Data, target: str | None) -> Proposal:
     group = None if part else group_column(table, chosen.name)
     taken = [column.name for column in (chosen, part, group) if column]
     classes = chosen if task.value == "classification" else None
-    probabilities = [f"p_{name}" for name in as_text(chosen.cells).unique()] if classes else []
+    names: list[str] = list(as_text(classes.cells.dropna()).unique()) if classes else []
+    probabilities = [f"p_{name}" for name in names]
     roles = choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *probabilities])
     time = None if part else time_column(roles.by_role["dates"], classes)
     if time and group:
@@ -55,7 +56,8 @@ def propose(data: Data, target: str | None) -> Proposal:
     _try_stages(table, settings, split)
     model = auto_guesses("tabular", ingest=settings)
     tables = {"source": table.guesses, "ingest": columns, "preprocess": split, "model": model}
-    notes = [*_mark_notes(chosen, task), *left_out_notes(roles.left_out), *leak_notes(chosen, roles.inputs)]
+    notes = [*spelling_notes(chosen.name, names), *_mark_notes(chosen, task)]
+    notes += [*left_out_notes(roles.left_out), *leak_notes(chosen, roles.inputs)]
     notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 

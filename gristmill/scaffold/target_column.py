@@ -111,6 +111,8 @@ def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
 
 def describe_texts(column: SampledColumn) -> str:
     """Return what a column of texts holds, and how it could be read as numbers or times if it looks like them."""
+    if column.first_bad is not None:
+        return f"holds {short_repr(column.cells.iloc[column.first_bad])} among numbers: correct such cells to use it"
     texts = f"holds {column.distinct:,} different texts"
     described = "has a different value in each row" if column.distinct == len(column.cells) else texts
     if column.numbers is not None or not column.distinct:

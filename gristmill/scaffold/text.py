@@ -16,7 +16,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses
+from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses, spelling_notes
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
@@ -66,8 +66,10 @@ def _from_table(data: Data, target: str | None) -> Proposal:
     if blank := cells.apply(lambda column: column.str.strip() == "").any(axis=1).sum():
         guesses.append(Guess("missing", "drop", f"rows without text or label: {blank:,} of {len(table.rows.frame):,}"))
     others = [name for name in table.columns if name not in {guess.value for guess in guesses}]
-    notes = [f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it."]
-    return _proposal(data, table.layout, guesses, table.source, table.files, notes if others else [])
+    notes = spelling_notes(label.name, cells[label.name].unique())
+    if others:
+        notes.append(f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it.")
+    return _proposal(data, table.layout, guesses, table.source, table.files, notes)
 
 
 def mean_lengths(column: SampledColumn) -> tuple[float, float]:

@@ -41,6 +41,7 @@ _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _YEARS = (1500, 2200)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
+_MIN_MIXED_SHARE = 0.3  # minimum share of cells that are times of one format among others
 _ROWS_TRIED = 50  # rows to try before all rows are read
 
 
@@ -87,11 +88,13 @@ def find_times(table: SampledTable) -> TimeColumns:
     named = [column for column in table.columns.values() if _may_hold_times(column)]
     others = [column for column in table.columns.values() if column not in named]
     for columns, formats in ((named, _formats), (others, _formats_of_text), (named + others[:1], _numbering)):
-        if formats is _numbering:
-            _check_nearly_times(table, named)
+        if formats is _numbering and (bad := _bad_time(table, named, _MIN_TIMES_SHARE)):
+            raise DataError(f"{bad}. Fix it, or remove the row.")
         for column in columns:
             if found := _most_regular(table, column, formats(column)):
                 return found
+    if bad := _bad_time(table, named, _MIN_MIXED_SHARE):
+        raise NoTimes(f"{bad}. Write all times in one format.")
     raise NoTimes(
         f"{table.rows.name}: no column of times among {', '.join(map(repr, table.columns))}. Expected dates "
         "such as 2024-01-31, years, or consecutive whole numbers: add them to the table, or name the column 'date'."
@@ -128,26 +131,25 @@ def holds_times_of_day(column: SampledColumn) -> bool:
     return bool(column.cells.astype("str").str.strip().str.fullmatch(_TIME_OF_DAY).all())
 
 
-def _check_nearly_times(table: SampledTable, columns: list[SampledColumn]) -> None:
-    """Raise `DataError` for a column that is named like times but has bad cells."""
+def _bad_time(table: SampledTable, columns: list[SampledColumn], min_share: float) -> str:
+    """Return the first bad cell of columns that are named like times; empty if there is none."""
     for column in columns:
-        if column.numbers is None and (bad := _first_unreadable(column)) is not None:
+        if column.numbers is None and (bad := _first_unreadable(column, min_share)) is not None:
             received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else short_repr(column.cells.iloc[bad])
-            raise DataError(
-                f"{table.rows.where(bad)}, column {column.name!r}: {received} among times. Fix it, or remove the row."
-            )
+            return f"{table.rows.where(bad)}, column {column.name!r}: {received} among times"
+    return ""
 
 
-def _first_unreadable(column: SampledColumn) -> int | None:
-    """Return the position of the first cell that the best format cannot read; None if no format reads most cells."""
+def _first_unreadable(column: SampledColumn, min_share: float) -> int | None:
+    """Return the position of the first cell that the best format cannot read; None if each format reads too few."""
     readable = []
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # about guessed formats
         for time_format in _FORMATS:
             with contextlib.suppress(ValueError):  # mixed offsets
-                if _are_times(column.cells.iloc[:_ROWS_TRIED], time_format).mean() >= _MIN_TIMES_SHARE:
+                if _are_times(column.cells.iloc[:_ROWS_TRIED], time_format).mean() >= min_share:
                     readable.append(_are_times(column.cells, time_format))
     best = max(readable, key=lambda cells: cells.mean(), default=None)
-    return None if best is None or not _MIN_TIMES_SHARE <= best.mean() < 1 else int(best.argmin())
+    return None if best is None or not min_share <= best.mean() < 1 else int(best.argmin())
 
 
 def _are_times(cells: "pd.Series[Any]", time_format: str | None) -> "pd.Series[bool]":

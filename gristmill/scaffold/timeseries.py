@@ -3,9 +3,11 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.grid import is_finer_than_a_day
 from gristmill.domains.timeseries.ingest import RESERVED, ingest
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
@@ -34,6 +36,7 @@ _TIME_FORMATS = {
     "epoch_seconds": "seconds since 1970, in UTC",
     "epoch_milliseconds": "milliseconds since 1970, in UTC",
 }
+_CLOCKS_CHANGED_BY, _CLOCK_MONTHS = 4, (3, 4, 10, 11)  # hour of a Sunday, and months, in most countries
 _NEWEST_SHARE = 0.2  # share of each series that is compared with what came before
 _MIN_OUTSIDE = 0.5  # share of the newest values outside the range of the earlier ones
 
@@ -67,7 +70,7 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     levels = choose_normalisation(rows, chosen.name) if settings.split == "time" else []
     tables = {
         "source": table.guesses,
-        "ingest": [*roles, *covariates.ingest, *_repairs(found)],
+        "ingest": [*roles, *covariates.ingest, *_repairs(found, times.values)],
         "preprocess": [*plan.preprocess, *plan.season, *levels, *covariates.preprocess],
         "model": [*auto_guesses("timeseries", preprocess=settings), *sparse],
         "backtest": plan.backtest,
@@ -142,15 +145,30 @@ def _ingest(table: SampledTable, roles: list[Guess], target: SampledColumn, inpu
     return Ingested(summary["frequency"], counts, target.name, read_parquet(out / "series.parquet"))
 
 
-def _repairs(found: Ingested) -> list[Guess]:
+def _repairs(found: Ingested, times: pd.Index) -> list[Guess]:
     """Return the repairs that ingest needs."""
     guesses = []
+    zone = _zone_hint(times) if is_finer_than_a_day(found.frequency) else ""
     if duplicates := found.counts.get("duplicates"):
-        guesses.append(Guess("duplicates", "mean", f'rows that repeat a time: {duplicates:,}; or "first", "last"'))
+        why = f'rows that repeat a time: {duplicates:,}; or "first", "last"'
+        guesses.append(Guess("duplicates", "mean", why + zone))
     if filled := found.counts.get("filled"):
         why = f"values missing at frequency {found.frequency}: {filled:,} of {found.counts['rows']:,}"
-        guesses.append(Guess("gaps", "interpolate", f'{why}; or "seasonal", "forward_fill", "drop"'))
+        guesses.append(Guess("gaps", "interpolate", f'{why}; or "seasonal", "forward_fill", "drop"{zone}'))
     return guesses
+
+
+def _zone_hint(times: pd.Index) -> str:
+    """Return a hint at `timezone` if clocks may have been changed: an hour of a Sunday night repeats or is missing."""
+    counts = times.value_counts().sort_index()
+    different = pd.DatetimeIndex(counts.index)
+    if different.tz:
+        return ""
+    steps = np.diff(different)
+    before_gap = different[:-1][steps == steps.min() + np.timedelta64(1, "h")]
+    hours = different[counts > counts.median()].union(before_gap)
+    is_change = (hours.day_of_week == 6) & (hours.hour < _CLOCKS_CHANGED_BY) & hours.month.isin(_CLOCK_MONTHS)
+    return '; if clocks were changed, set timezone, such as "Europe/Berlin"' if is_change.any() else ""
 
 
 def choose_normalisation(rows: pd.DataFrame, target: str) -> list[Guess]:

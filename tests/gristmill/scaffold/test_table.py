@@ -72,6 +72,13 @@ def test_commas_between_spaces_separate(tmp_path: Path) -> None:
     assert list(table.columns) == ["name", "town", "value"]
 
 
+@pytest.mark.parametrize(("town", "strip"), [("Ulm ", True), ("Ulm", None)])
+def test_spaces_around_names_are_stripped_but_not_around_texts(tmp_path: Path, town: str, strip: bool | None) -> None:
+    rows = [f"{town},text {at} " for at in range(4)]
+
+    assert settings(read(tmp_path, "\n".join(["town,note", *rows]))).get("strip") == strip
+
+
 def test_a_file_named_tsv_needs_no_separator(tmp_path: Path) -> None:
     assert settings(read(tmp_path, "a\tb\n1\t2\n3\t4\n", "t.tsv")) == {"kind": "csv", "path": "t.tsv"}
 
@@ -187,6 +194,8 @@ def test_commas_in_cells_that_commas_separate_are_between_thousands(tmp_path: Pa
     [
         ("Sales of the year\n\n", "", {"skip_rows": 2}),
         ("Sales, in €\nsince May\n", "", {"skip_rows": 2}),
+        ("Sales of 2024,,\n,,\n", "", {"skip_rows": 2}),
+        ("Sales,,\n", "", {"skip_rows": 1}),
         ("# a\n# b, c, d, e\n", "", {"comment": "#"}),
         ("# a\nSales\nof May\n", "", {"skip_rows": 3}),
         ("sep=,\n", "", {"skip_rows": 1}),
@@ -219,6 +228,10 @@ def test_prose_above_semicolons_and_decimal_commas_is_left_out(tmp_path: Path, e
 
 def test_a_web_page_is_refused(tmp_path: Path) -> None:
     assert "an HTML page, not a table" in refusal(tmp_path, "\n<!DOCTYPE HTML>\n<html><p>a,b</p>\n</html>\n")
+
+
+def test_a_header_may_name_only_the_first_column(tmp_path: Path) -> None:
+    assert list(read(tmp_path, "day,\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n").columns) == ["day", "Unnamed: 1"]
 
 
 def test_a_header_of_two_rows_joins_their_names(tmp_path: Path) -> None:

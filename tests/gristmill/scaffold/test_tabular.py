@@ -337,6 +337,8 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
             "nation": [f"n{at % 40}" for at in range(ROWS)],
             "checked": ["x", *[None] * 3] * 50,
             "visits": [np.inf, *range(1, ROWS)],
+            "balance": [f"({at},234.50)" if at % 3 else f"{at}.25" for at in range(ROWS)],
+            "reading": [f"{at}.25" if at % 3 else f"x{at}" for at in range(ROWS)],
             "shop_id": [f"s{at % 60}" for at in range(ROWS)],
             "shelf": [f"s{at % 60}" for at in range(ROWS)],
             "price": RANDOM.normal(size=ROWS),
@@ -352,6 +354,9 @@ def test_dates_and_texts_have_roles_of_their_own(proposed: Propose) -> None:
         "'paid', which holds '31.12.2024' (row 12) among ISO dates: write all dates like 2024-01-01T00:00 to use it.",
         "'sent', which holds dates such as '01.01.2024': write them like 2024-01-31 in source.prepare.",
         "'visits', which holds 'inf' among numbers: empty such cells to use it.",
+        "'balance', which holds '(1,234.50)' and '0.25': use only digits, a minus sign and the decimal mark, or "
+        "convert it in source.prepare, to use it.",
+        "'reading', which holds 'x0' among numbers: correct such cells to use it.",
         "'shop_id', which is named like an ID.",
         "'shelf', which holds 60 different texts, too many for a category.",
     ]
@@ -410,13 +415,15 @@ def test_parts_of_the_file_are_kept(proposed: Propose) -> None:
     assert draft["preprocess"] == {"validation": 0.2}
 
 
-def test_rows_without_a_class_and_marks_of_them_are_told(proposed: Propose) -> None:
-    draft = proposed(CASES | {"sick": ["yes", "no", None, "NA"] * 50}, target="sick")
+def test_rows_without_a_class_marks_of_them_and_other_spellings_are_told(proposed: Propose) -> None:
+    draft = proposed(CASES | {"sick": [*["yes", "no", None, "NA"] * 49, *["Yes"] * 4]}, target="sick")
 
-    assert draft.tables["ingest"][0].why == "as requested; rows without it are left out: 50 of 200"
+    assert draft.tables["ingest"][0].why == "as requested; rows without it are left out: 49 of 200"
     assert draft.notes == [
-        "The class 'NA' of 'sick' may mark a missing value (50 rows): to leave these rows out, empty their cells in "
-        "source.prepare."
+        "Classes of 'sick' that differ only in case or spaces: 'yes'/'Yes'. Correct them, for example in "
+        "source.prepare; otherwise they are different classes.",
+        "The class 'NA' of 'sick' may mark a missing value (49 rows): to leave these rows out, empty their cells in "
+        "source.prepare.",
     ]
 
 

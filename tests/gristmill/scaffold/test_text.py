@@ -44,9 +44,10 @@ def test_texts_are_the_cells_of_most_words_and_classes_the_fewest_names(tmp_path
 
 
 def test_a_column_named_like_classes_comes_before_one_of_fewer(tmp_path: Path) -> None:
-    draft = proposed(tmp_path, TABLE | {"Category": ["x", "y", "z"] * 20})
+    draft = proposed(tmp_path, TABLE | {"Category": ["x", "y", "X"] * 20})
 
     assert draft.values()["ingest"]["label"] == "Category"
+    assert draft.notes[0].startswith("Classes of 'Category' that differ only in case or spaces: 'x'/'X'. Correct")
     assert proposed(tmp_path, target="mood").values()["ingest"]["label"] == "mood"
     with pytest.raises(DataError, match="the column 'text' has another role"):
         proposed(tmp_path, target="text")

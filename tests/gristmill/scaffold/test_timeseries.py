@@ -213,6 +213,22 @@ def test_holes_and_times_that_stand_twice_are_counted_and_mended(proposed: Propo
     assert whys["duplicates"].startswith("rows that repeat a time: 1;")
 
 
+@pytest.mark.parametrize(
+    ("first", "zone", "keys"),
+    [
+        ("2024-10-24", "Europe/Berlin", ["duplicates", "gaps"]),
+        ("2024-03-06", "America/New_York", ["gaps"]),
+        ("2024-06-23", "Europe/Berlin", []),
+    ],
+)
+def test_hours_of_changed_clocks_are_told(proposed: Propose, first: str, zone: str, keys: list[str]) -> None:
+    hours = pd.date_range(first, periods=240, freq="h", tz=zone).strftime("%Y-%m-%d %H:%M").delete(7 * 24)
+    guesses = proposed({"time": hours, "y": values(239)}).tables["ingest"]
+
+    said = '; if clocks were changed, set timezone, such as "Europe/Berlin"'
+    assert [guess.key for guess in guesses if guess.why.endswith(said)] == keys
+
+
 def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed: Propose) -> None:
     columns = {
         "id": range(120), "same": [5] * 120, "date": DAYS.strftime("%Y-%m-%d"), "name": ["a", "b"] * 60,
@@ -500,6 +516,10 @@ def test_a_column_with_holes_of_its_own_is_not_tested(proposed: Propose) -> None
     ("columns", "said"),
     [
         ({"name": ["a", "b"] * 20, "y": values(40)}, "no column of times among 'name', 'y'"),
+        (
+            {"date": [f"{day:{'%d/%m/%Y' if day.day % 2 else '%Y-%m-%d'}}" for day in DAYS], "y": values(120)},
+            "row 3, column 'date': '2023-01-02' among times. Write all times in one format.",
+        ),
         ({"date": DAYS[:40].strftime("%Y-%m-%d"), "name": ["a", "b"] * 20}, "no numeric column to predict"),
         (
             {"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "much"]},
