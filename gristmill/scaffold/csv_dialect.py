@@ -176,5 +176,7 @@ def _spaced_cells(header: Row, rows: Sequence[Row]) -> Iterator[str]:
     for at in range(len(header)):
         cells = dict.fromkeys(row[at] for row in rows if len(row) > at)
         are_names = len(cells) * _MIN_ROWS_PER_NAME <= len(rows)
-        spaced = (cell for cell in cells if cell != cell.strip())
-        yield from (cell for cell in spaced if are_names or not cell.strip() or cell.strip() in cells)
+        for cell in cells:
+            is_name = are_names and any(map(str.isalpha, cell))
+            if cell != cell.strip() and (is_name or not cell.strip() or cell.strip() in cells):
+                yield cell

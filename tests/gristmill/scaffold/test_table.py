@@ -72,7 +72,7 @@ def test_commas_between_spaces_separate(tmp_path: Path) -> None:
     assert list(table.columns) == ["name", "town", "value"]
 
 
-@pytest.mark.parametrize(("town", "strip"), [("Ulm ", True), ("Ulm", None)])
+@pytest.mark.parametrize(("town", "strip"), [("Ulm ", True), ("Ulm", None), (" 7", None)])
 def test_spaces_around_names_are_stripped_but_not_around_texts(tmp_path: Path, town: str, strip: bool | None) -> None:
     rows = [f"{town},text {at} " for at in range(4)]
 
