@@ -34,7 +34,7 @@ def dialect_guesses(path: Path) -> list[Guess]:
         DataError: the file is empty or not text, or has no names of columns.
     """
     content = read_bytes(path)
-    encoding = encoding_of(path, [content])
+    encoding = encoding_of({path: content})
     text = content.decode(encoding, "ignore").removeprefix("\ufeff")
     if not text.strip():
         raise DataError(f"{path}: the file is empty. Expected a header line and rows.")

@@ -1,10 +1,10 @@
 """Encodings of text files."""
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from gristmill.errors import DataError, short_repr
+from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.proposal import Guess
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -12,20 +12,36 @@ _BINARY_BYTES = 64  # a NUL byte in so many first bytes says that a file is not 
 _TRIED = ("utf-8", "cp1252", "latin-1")  # in this order; the last one accepts every byte
 
 
-def encoding_of(where: Path, contents: Sequence[bytes]) -> str:
-    """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them."""
-    starts = [content[:4] for content in contents]
-    for start in starts:
+def encoding_of(contents: Mapping[Path, bytes]) -> str:
+    """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them.
+
+    Raises:
+        DataError: a file is not text, or is not UTF-8 although as many files or more are.
+    """
+    for content in contents.values():
         for mark, name in _BYTE_ORDER_MARKS.items():
-            if start.startswith(mark):
+            if content.startswith(mark):
                 return name
-    if b"PK\3\4" in starts:
-        raise DataError(f"{where}: a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.")
-    if all(_is_utf_16(content) for content in contents):
+    if path := next((path for path, content in contents.items() if content.startswith(b"PK\3\4")), None):
+        raise DataError(f"{path}: a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.")
+    if all(map(_is_utf_16, contents.values())):
         return "utf-16-le"
-    if binary := next((content for content in contents if b"\0" in content[:_BINARY_BYTES]), None):
-        raise DataError(f"{where}: not text, it begins with {short_repr(binary[:8])}. Save it as a text file.")
-    return next(encoding for encoding in _TRIED if all(_can_decode(content, encoding) for content in contents))
+    if path := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):
+        start = contents[path][:8].decode("latin-1")
+        raise DataError(f"{path}: not text, it begins with {short_repr(start)}. Save it as a text file.")
+    _check_few_are_utf_8(contents)
+    return next(encoding for encoding in _TRIED if all(_can_decode(content, encoding) for content in contents.values()))
+
+
+def _check_few_are_utf_8(contents: Mapping[Path, bytes]) -> None:
+    """Raise `DataError` if some files are not UTF-8, but as many or more are; files in ASCII can be either."""
+    beyond_ascii = {path: content for path, content in contents.items() if not content.isascii()}
+    other = [path for path, content in beyond_ascii.items() if not _can_decode(content, "utf-8")]
+    if other and 2 * len(other) <= len(beyond_ascii):
+        raise DataError(
+            f"{other[0]}: not UTF-8 ({len(other):,} of {count_of(len(contents), 'files')}), but other files are. "
+            "Save all of them as UTF-8."
+        )
 
 
 def _is_utf_16(content: bytes) -> bool:

@@ -17,9 +17,9 @@ def propose(data: Data, target: str | None = None) -> Proposal:
     """Return a pipeline that writes character by character; raise `DataError` if there is too little text."""
     check_no_target(target, "a network learns to continue the texts")
     files = data.files(TextFiles.suffixes)
-    contents = [read_bytes(path) for path in files]
-    encoding = encoding_of(files[0], contents)
-    characters = sum(len(content.decode(encoding)) for content in contents)
+    contents = {path: read_bytes(path) for path in files}
+    encoding = encoding_of(contents)
+    characters = sum(len(content.decode(encoding)) for content in contents.values())
     if characters < _MIN_CHARACTERS:
         raise DataError(
             f"{data.place}: {characters:,} characters are too few to learn from. Expected {_MIN_CHARACTERS:,}."

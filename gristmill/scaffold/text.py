@@ -45,10 +45,11 @@ def propose(data: Data, target: str | None) -> Proposal:
                 f"{data.place}: {len(found):,} texts, but {problem}. Put those of each class into a folder of its own "
                 "and all others elsewhere, or name the folder of the classes as --data."
             )
-        encoding = encoding_of(next(iter(found)), [read_bytes(path, read()) for path, read in found.items()])
-        guesses = [*folder_guesses(data, found), *encoding_guesses(encoding)]
+        contents = {path: read_bytes(path, read()) for path, read in found.items()}
+        guesses = [*folder_guesses(data, found), *encoding_guesses(encoding_of(contents))]
     source = Folder.model_validate(values_of(guesses))
-    return _proposal(data, guesses, [], source, data.files(Folder.suffixes), [])
+    missing = _missing_guesses(sum(not content.strip() for content in contents.values()), len(contents))
+    return _proposal(data, guesses, missing, source, data.files(Folder.suffixes), [])
 
 
 def _from_table(data: Data, target: str | None) -> Proposal:
@@ -63,13 +64,17 @@ def _from_table(data: Data, target: str | None) -> Proposal:
     if part:
         guesses.append(Guess("part", part.name, "train, validation or test"))
     cells = table.rows.frame[[text.name, label.name]].fillna("").astype("str")
-    if blank := cells.apply(lambda column: column.str.strip() == "").any(axis=1).sum():
-        guesses.append(Guess("missing", "drop", f"rows without text or label: {blank:,} of {len(table.rows.frame):,}"))
+    blank = int(cells.apply(lambda column: column.str.strip() == "").any(axis=1).sum())
+    guesses += _missing_guesses(blank, len(cells))
     others = [name for name in table.columns if name not in {guess.value for guess in guesses}]
     notes = spelling_notes(label.name, cells[label.name].unique())
     if others:
         notes.append(f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it.")
     return _proposal(data, table.layout, guesses, table.source, table.files, notes)
+
+
+def _missing_guesses(blank: int, count: int) -> list[Guess]:
+    return [Guess("missing", "drop", f"without text or label: {blank:,} of {count:,}")] if blank else []
 
 
 def mean_lengths(column: SampledColumn) -> tuple[float, float]:

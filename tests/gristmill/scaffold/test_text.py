@@ -132,3 +132,16 @@ def test_a_text_beside_the_classes_is_no_class(tmp_path: Path) -> None:
         DataError, match=r"but 1 of them in '.*mails', at another depth than the classes\. Put those of each"
     ):
         propose(data_at(str(tmp_path / "mails"), tmp_path), None)
+
+
+def test_one_file_that_is_not_utf_8_is_named_and_an_empty_one_is_dropped(tmp_path: Path) -> None:
+    write_folder(tmp_path / "mails", "spam", "ham")
+    (tmp_path / "mails/ham/2.txt").write_text("\n")
+    draft = propose(data_at(str(tmp_path / "mails"), tmp_path), None)
+
+    assert draft.values()["ingest"] == {"missing": "drop"}
+    assert draft.tables["ingest"][0].why == "without text or label: 1 of 8"
+
+    (tmp_path / "mails/spam/2.txt").write_text("für", encoding="cp1252")
+    with pytest.raises(DataError, match=r"mails/spam/2\.txt: not UTF-8 \(1 of 8 files\), but other files are\. Save"):
+        propose(data_at(str(tmp_path / "mails"), tmp_path), None)
