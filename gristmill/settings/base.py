@@ -108,11 +108,11 @@ OptionalColumn = Annotated[str | None, _Mark.COLUMN]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), _Mark.COLUMN]
 """The name of a column, or a list of names."""
 
-Pair = Annotated[
-    tuple[PositiveInt, PositiveInt],
-    BeforeValidator(_as_pair, json_schema_input_type=PositiveInt | tuple[PositiveInt, PositiveInt]),
+_Side = Annotated[int, Field(ge=1, le=4096)]  # a batch of 32 larger images would need more than 6 GB
+ImageSize = Annotated[
+    tuple[_Side, _Side], BeforeValidator(_as_pair, json_schema_input_type=_Side | tuple[_Side, _Side])
 ]
-"""Two numbers, or one that is used twice."""
+"""Height and width in pixels, or one number that is used twice."""
 
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]

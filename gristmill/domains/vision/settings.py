@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.domains.common.classification.settings import Evaluate, Part, Train
-from gristmill.settings.base import AnyShare, OptionalColumn, Pair, Settings
+from gristmill.settings.base import AnyShare, ImageSize, OptionalColumn, Settings
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -30,7 +30,7 @@ class Schema(Expectations):
 class Preprocess(Settings):
     """Size, encoding and split of the images."""
 
-    size: Pair  # pixels: one number, or [height, width]
+    size: ImageSize  # pixels: one number, or [height, width]
     channels: Literal[1, 3] = 3  # 1: grey, 3: colour
     fit: Literal["stretch", "crop", "pad"] = "stretch"  # distort to the size, take the middle, or add black borders
     encoding: Literal["raw", "jpeg"] = "raw"  # storage format; raw is faster to read, jpeg takes an eighth of the space

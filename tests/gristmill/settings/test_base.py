@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import gristmill
 from gristmill.settings.base import (
@@ -14,6 +14,7 @@ from gristmill.settings.base import (
     Columns,
     Files,
     Fit,
+    ImageSize,
     MessageText,
     OptionalColumn,
     Settings,
@@ -130,6 +131,13 @@ def test_a_place_of_another_scheme_is_refused(place: str) -> None:
 def test_a_whole_number_given_for_a_float_is_the_same_value() -> None:
     whole, broken = (identity_values(Fit(learning_rate=rate)) for rate in (1, 1.0))
     assert repr(whole) == repr(broken)
+
+
+def test_an_image_has_at_most_4096_pixels_a_side() -> None:
+    size = TypeAdapter(ImageSize)
+    assert size.validate_python(4096) == (4096, 4096)
+    with pytest.raises(ValidationError, match="less than or equal to 4096"):
+        size.validate_python([8, 4097])
 
 
 def test_a_learning_rate_is_a_number_or_to_be_found() -> None:
