@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pandas as pd
+
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
@@ -18,6 +20,7 @@ from gristmill.sources.images.listing import Listing
 _LISTS = (".csv", ".tsv")
 _APPLE = (".heic", ".heif")  # photos of Apple phones, which Pillow cannot read
 _UNREAD = ("encoding", "comment", "skip_rows", "header_rows", "footer", "strip")  # settings of CSV files only
+_MIN_SHARE_OF_PHOTOS = 0.9  # of the cells in a column of a list
 _MIN_PIXELS = 16  # of an image
 
 Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and its files
@@ -69,6 +72,12 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
             f"{path}: needs {odd.key} = {short_repr(odd.value)} ({odd.why}), which lists of photos do not have. Save "
             "it as UTF-8, with the header in the first row, and without other rows or spaces around cells."
         )
+    if not (named := _are_photos(image)).all():
+        first = int((~named).argmax())
+        raise DataError(
+            f"{table.rows.where(first)}, column {image.name!r}: {short_repr(image.cells.iloc[first])} is not the name "
+            f"of a photo. Expected {', '.join(PHOTOS)}. Fix or remove the row."
+        )
     label, why = choose_class_column(table, {image.name}, target)
     photos = [(path.parent / name).parent for name in image.cells.astype("str")]
     folder = data if len(data.files()) > 1 else data.at(Path(os.path.commonpath(photos)))
@@ -83,8 +92,12 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
 
 
 def names_photos(column: SampledColumn) -> bool:
-    """Return whether each cell of a column is the name of a photo."""
-    return bool(column.cells.astype("str").str.lower().str.endswith(PHOTOS).all())
+    """Return whether no cell of a column is empty and nearly all are names of photos."""
+    return not column.empty and bool(_are_photos(column).mean() >= _MIN_SHARE_OF_PHOTOS)
+
+
+def _are_photos(column: SampledColumn) -> "pd.Series[bool]":
+    return column.cells.astype("str").str.lower().str.endswith(PHOTOS)
 
 
 def _holds_pixels(path: Path) -> bool:

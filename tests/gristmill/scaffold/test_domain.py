@@ -101,5 +101,7 @@ def test_texts_with_classes_are_texts(tmp_path: Path) -> None:
 
 def test_names_of_photos_and_pixels_are_vision(tmp_path: Path) -> None:
     assert choice(tmp_path, image=["a.png", "b.png"], label=["x", "y"]) == ("vision", "'image' names photos")
+    assert choice(tmp_path, image=["a.png"] * 9 + ["../passwd"], label=["x", "y"] * 5)[0] == "vision"
+    assert choice(tmp_path, image=["a.png"] * 19 + [""], label=["x", "y"] * 10)[0] != "vision"
     pixels = {f"pixel{at}": [0, 1] for at in range(16)}
     assert choice(tmp_path, label=[1, 2], **pixels) == ("vision", "a column for each pixel")

@@ -155,6 +155,13 @@ def test_a_list_names_the_classes(tmp_path: Path, given: str) -> None:
     assert source == {"kind": "listing", "path": "pets/list.csv", "image": "file", "label": "animal", "separator": ";"}
     assert draft.summary.endswith("12 photos: 6 'cat', 6 'dog'")
 
+    with (tmp_path / "pets/list.csv").open("a") as rows:
+        rows.write("../../etc/passwd;cat\n")
+    with pytest.raises(
+        DataError, match=r"list\.csv row 14, column 'file': '\.\./\.\./etc/passwd' is not the name of a p"
+    ):
+        proposed(tmp_path / given, tmp_path)
+
 
 def test_arrays_are_images_too(tmp_path: Path) -> None:
     images = np.random.default_rng(5).integers(0, 255, (30, 28, 28), np.uint8)
