@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from gristmill.project.project import Project
 from gristmill.reports.scores import headline_pair
 from gristmill.runs.scores import Headline
 from gristmill.store.store import Store
-from helpers.support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
+from helpers.support import STAGE_NAMES, Command, Said, assert_all_whole, edit, published, records
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -619,6 +620,21 @@ def test_what_the_option_parser_refuses_is_one_line_like_every_error(
     (line,) = said.err.splitlines()
     assert line.startswith("error: ")
     assert error in line
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        ("generate small", "interrupted\n"),
+        ("run small", "interrupted; finished work is kept, and the next run resumes from it\n"),
+    ],
+)
+def test_only_what_runs_pipelines_resumes(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: str, printed: str
+) -> None:
+    monkeypatch.setattr(Project, "open", Mock(side_effect=KeyboardInterrupt))
+
+    assert command(*words.split()) == Said(130, "", printed)
 
 
 def test_help_is_a_command_too(command: Command) -> None:

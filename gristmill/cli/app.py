@@ -24,6 +24,8 @@ from gristmill.settings.messages import did_you_mean
 EXIT_INTERRUPTED = 130
 EXIT_REJECTED = 3
 
+_RESUMED = {"run", "retrain", "sweep", "schedule"}  # commands that run pipelines
+
 COMMON = ("debug", "verbose", "quiet")  # options that are accepted before and after the name of a command
 
 UsageError: Any = typer.BadParameter.__base__  # error class of the parser; its module differs between Typer versions
@@ -281,5 +283,6 @@ def main() -> None:
             raise
         status = EXIT_INTERRUPTED
     if status == EXIT_INTERRUPTED:  # Typer returns the same status on KeyboardInterrupt
-        console.say("interrupted; finished work is kept, and the next run resumes from it")
+        kept = "" if _RESUMED.isdisjoint(sys.argv) else "; finished work is kept, and the next run resumes from it"
+        console.say(f"interrupted{kept}")
     sys.exit(status)
