@@ -128,7 +128,8 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
     files = tuple(file for found in data.values() for file in found.files)
     if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
         raise RequestError(
-            f"[pipelines.{pipeline.name}.source] is not made of single files to predict from. Give --input FILE|FOLDER."
+            f"[pipelines.{pipeline.name}.source] is not made of single photos to predict from. Give a photo or a "
+            "folder of photos as --input."
         )
     return files
 

@@ -151,6 +151,6 @@ def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
     scores = opened.run(name).evaluation
 
     assert 0 <= scores["model"]["test"]["accuracy"] <= 1
-    with pytest.raises(RequestError, match=r"is not made of single files to predict from\. Give --input"):
+    with pytest.raises(RequestError, match=r"is not made of single photos to predict from\. Give a photo"):
         opened.predict(name)
     assert len(scores["classes"]) == {"rock_paper_scissors": 3, "sign_mnist": 24}[name]

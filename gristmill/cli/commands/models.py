@@ -81,8 +81,9 @@ def predict(
         typer.Option(
             "--input",
             metavar="FILE|FOLDER",
-            help="Data in the format of the pipeline's source, which is the default. If a forecast uses known columns, "
-            "the data must also contain the rows to forecast, with these columns filled and the target empty.",
+            help="Data in the format of the pipeline's source, which is the default; for photos, a photo or a "
+            "folder of photos. If a forecast uses known columns, the data must also contain the rows to forecast, with "
+            "these columns filled and the target empty.",
         ),
     ] = None,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="One text to classify, instead of a file.")] = None,

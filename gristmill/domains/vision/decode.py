@@ -102,7 +102,8 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError:
         raise DataError(
-            f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {short_repr(encoded[:12])}"
+            "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with "
+            f"{short_repr(encoded[:12].decode('latin-1'))}"
         ) from None
     except _SIZE_ERRORS as error:
         raise DataError(f"too many pixels ({error})") from None

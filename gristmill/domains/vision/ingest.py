@@ -56,7 +56,7 @@ def ingest(
             record = shards.serialise(id=photo.id.encode(), image=photo.encoded, label=photo.label.encode())
             rows.append(_row(photo, header, writer.add(record)))
             faint += [photo.id] * header.faint
-    check_usable(skipped, len(rows), ingest.corrupt)
+    _check_usable(skipped, len(rows), ingest.corrupt)
     if faint:
         logger.warning(
             "%s of 16 bits with all values below %d, which are nearly black, such as %s. If a camera of 10 or 12 bits "
@@ -126,7 +126,7 @@ def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[s
     return columns | metadata
 
 
-def check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:
+def _check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:
     """Raise a `DataError` if more than a share of all photos were skipped; each has its `id` and a `reason`."""
     if not kept and not skipped:
         raise DataError("the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files.")
@@ -134,10 +134,11 @@ def check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> 
     if kept and len(skipped) <= max_share * count:
         return
     some = f"{len(skipped)} of {count} photos cannot be used, more than ingest.corrupt = {max_share:g} allows"
+    remedy = ", or set ingest.corrupt higher" if kept else ""
     listed = "; ".join(f"{photo['id']}: {photo['reason']}" for photo in skipped[:_MAX_PHOTOS_LISTED])
     raise DataError(
         f"{some if kept else f'none of {count} photos can be used'}: {listed}"
-        f"{'; …' * (len(skipped) > _MAX_PHOTOS_LISTED)}. Fix or remove them, or set ingest.corrupt higher."
+        f"{'; …' * (len(skipped) > _MAX_PHOTOS_LISTED)}. Fix or remove them{remedy}."
     )
 
 

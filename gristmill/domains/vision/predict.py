@@ -37,15 +37,12 @@ def predict(
     class; the log reports how many those are.
 
     Raises:
-        DataError: more files than `ingest.corrupt` allows are unusable.
+        DataError: no file is usable.
     """
-    from gristmill.domains.vision.ingest import check_usable  # imports TensorFlow
-
     layout, skipped = exported_layout(bundle), list[dict[str, str]]()
     if ingested is None:
         names = [str(path) for path in paths]
         found = classify(bundle, _readable(paths, layout, ingest.max_pixels, skipped))
-        check_usable(skipped, len(found), ingest.corrupt)
     else:
         index = read_table(ingested / "index.parquet")
         names, found = index["id"].tolist(), classify(bundle, decode_ingested(ingested, index, layout))
@@ -53,6 +50,9 @@ def predict(
     probabilities[~np.isin(names, [photo["id"] for photo in skipped])] = found
     if skipped:
         first = "{id}: {reason}".format_map(skipped[0])
+        if len(skipped) == len(names):
+            none = f"none of {len(names)} photos can be used: " if len(names) > 1 else ""
+            raise DataError(f"{none}{first}. Expected a photo or a folder of photos.")
         logger.warning("%d of %d photos cannot be used and get no class: %s", len(skipped), len(names), first)
     return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(bundle.path))
 

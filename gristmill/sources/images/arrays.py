@@ -180,7 +180,7 @@ def _idx_header(file: IO[bytes]) -> npy_header.NpyHeader:
 
     magic = file.read(4)
     if len(magic) != 4 or magic[:3] != b"\0\0\x08":
-        raise ValueError(f"begins with {magic!r}, unlike an idx file of unsigned bytes")
+        raise ValueError(f"begins with {magic.decode('latin-1')!r}, unlike an idx file of unsigned bytes")
     sizes = file.read(4 * magic[3])
     if len(sizes) != 4 * magic[3]:
         raise EOFError("it ends in its header")

@@ -197,9 +197,9 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
         (b"", "the file is empty"),
         (
             b"not a photo",
-            "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'not a photo'",
+            "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'not a photo'",
         ),
-        (encoded(noise(), "PPM"), "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'P6"),
+        (encoded(noise(), "PPM"), "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'P6"),
         (encoded(noise(channels=1).convert("F"), "TIFF"), "32 bits or signed numbers a pixel, of unknown range"),
         (encoded(noise(1, 1)), "1 x 1 pixels, which show nothing"),
         (encoded(noise(1, 30)), "30 x 1 pixels, which show nothing"),
@@ -210,7 +210,7 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
         (PICTURES["WEBP"][:-100], "truncated or corrupt"),
         (PICTURES["BMP"][:-100], "truncated or corrupt (image file is truncated"),
         (PICTURES["GIF"][:1500], "truncated or corrupt"),
-        (PICTURES["GIF"][:500], "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'GIF8"),
+        (PICTURES["GIF"][:500], "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'GIF8"),
     ],
 )
 def test_what_is_no_sound_photo_is_told_with_its_own_reason(photo: bytes, reason: str) -> None:

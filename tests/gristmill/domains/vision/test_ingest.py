@@ -118,7 +118,7 @@ def test_the_summary_counts_classes_parts_and_sizes(tmp_path: Path) -> None:
     assert summary["skipped"] == [
         {
             "id": "a/notes.jpg",
-            "reason": "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'These are no'",
+            "reason": "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'These are no'",
         }
     ]
 
@@ -158,7 +158,7 @@ def test_too_many_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> Non
     assert ingested(tmp_path / "just enough", given, corrupt=0.2)["skipped"] == 4
     assert refusal(tmp_path, given, corrupt=0.19) == (
         "4 of 20 photos cannot be used, more than ingest.corrupt = 0.19 allows: "
-        "a/notes.jpg: not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with b'These are no'; "
+        "a/notes.jpg: not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with 'These are no'; "
         "b/cut.jpg: truncated or corrupt (image file is truncated (115 bytes not processed)); "
         "b/pixel.png: 1 x 1 pixels, which show nothing; …. Fix or remove them, or set ingest.corrupt higher."
     )
@@ -175,7 +175,7 @@ def test_a_photo_of_too_many_pixels_is_left_out(tmp_path: Path) -> None:
     ("given", "classes", "message"),
     [
         ([], None, "the source holds no photos. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files."),
-        ([TEXT, PIXEL], None, "none of 2 photos can be used: a/notes.jpg: not a"),
+        ([TEXT, PIXEL], None, "b/pixel.png: 1 x 1 pixels, which show nothing. Fix or remove them."),
         (photos({"a": 5}), None, "all 5 photos are of one class, 'a': a classifier needs at least two"),
         (
             photos({"a": 5, "b": 1}),
