@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -132,7 +133,11 @@ def _candidates(location: str, root: Path, needed_by: str) -> Iterator[tuple[Pat
     given = Path(location)
     with contextlib.suppress(RuntimeError):  # the home of an unknown user: taken literally, and not found
         given = given.expanduser()
-    yield from ((folder, str(given)) for folder in ([root] if given.is_absolute() else [root, *search_folders()]))
+    below = Path(*dropwhile("..".__eq__, given.parts))
+    up = given.parts[: len(given.parts) - len(below.parts)]
+    for folder in [root] if given.is_absolute() else [root, *search_folders()]:
+        above = Path(os.path.realpath(folder.joinpath(*up))) if up else folder  # `..` follows links
+        yield above, str(below)
 
 
 def _package_folders(name: str, needed_by: str) -> list[Path]:

@@ -56,6 +56,17 @@ def test_a_relative_place_is_sought_in_the_project_first_and_then_in_order(folde
         assert located("data/a.csv", folders[0]) == [folder / "data/a.csv"]
 
 
+def test_a_place_above_the_project_has_no_dots(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    touch(tmp_path / "a.csv", tmp_path / "shared/b.csv")
+    assert located("../a.csv", folders[0]) == [tmp_path / "a.csv"]
+    with pytest.raises(DataError, match=re.escape(f"Tried: {tmp_path}/none.csv, ")):
+        located("../none.csv", folders[0])
+    (tmp_path / "shared/project").mkdir()
+    (folders[0] / "link").symlink_to(tmp_path / "shared/project")
+    assert located("../b.csv", folders[0] / "link") == [tmp_path / "shared/b.csv"]
+    assert located("..", folders[0] / "link") == [tmp_path / "shared/b.csv"]
+
+
 def test_a_folder_is_all_its_files_of_the_source_s_kind_sorted(folders: tuple[Path, Path, Path]) -> None:
     project = folders[0]
     wanted = [project / "series" / name for name in ("2023/b.csv", "2024/a.CSV", "a.csv", "b.csv.gz")]
