@@ -274,9 +274,19 @@ def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
 
 def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, command: Command) -> None:
     by_run = command("predict", "small")
-    assert by_run.status == 0
+    assert (by_run.status, by_run.err.count("\n")) == (0, 1)
+    toml = finished / "pipelines.toml"
+    toml.write_text(toml.read_text().replace("history = 12", "history = 8"))
+    edited = command("predict", "small")
+    (run,) = records(finished)
+    assert edited.out == by_run.out
+    assert edited.err.startswith(
+        f"warning: small: the settings of preprocess have changed since run {run.id}, whose model is used as it is. "
+        "To make a new one, run: gristmill run small.\n"
+    )
     command("promote", "small")
-    assert command("predict", "small").out == by_run.out
+    told = command("predict", "small")
+    assert (told.out, told.err.count("\n")) == (by_run.out, 1)
 
 
 @pytest.mark.slow

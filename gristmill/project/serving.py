@@ -17,6 +17,7 @@ from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version, code_digests, git_of
 from gristmill.runs.records import Record, Runs, headline
+from gristmill.runs.retraining_record import same_settings
 from gristmill.store.store import Store
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gristmill.monitoring.prediction_log import PredictionLog
 
 logger = logging.getLogger(__name__)
+
+_MODEL_TABLES = ("ingest", "preprocess", "model", "train")
 
 
 class Models:
@@ -220,6 +223,12 @@ class Models:
         if champion := self.registry.champion(name, verified=True):
             return champion, self.registry.folder(champion)
         record = self.record(name)
+        if changed := _changed_tables(record, self.catalogue.pipeline(name)):
+            logger.warning(
+                "%s: the settings of %s have changed since run %s, whose model is used as it is. "
+                "To make a new one, run: gristmill run %s.",
+                *(name, " and ".join(changed), record.id, name),
+            )
         return record, self.store.open_verified(record.references["export"]).path
 
     def _describe(self, served: Version | Record) -> str:
@@ -233,6 +242,16 @@ class Models:
             origin, selected = f"run {served.id} (no version is promoted)", found.selected if found else None
             kind = served.settings["model"]["kind"]
         return f"{served.pipeline} {origin}: {selected or kind}"
+
+
+def _changed_tables(record: Record, pipeline: Pipeline) -> list[str]:
+    """Return the tables of settings that would make another model than that of a run."""
+    now, asked = pipeline.values(), record.retraining.asked if record.retraining else []
+    return [
+        table
+        for table in _MODEL_TABLES
+        if not same_settings({table: record.settings.get(table, {})}, {table: now.get(table, {})}, asked)
+    ]
 
 
 def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:
