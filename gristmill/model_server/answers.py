@@ -53,7 +53,7 @@ def predict(model: ServedModel, asked: Asked, check: Check) -> "pd.DataFrame | s
         RequestError: the request is wrong.
         WorkError: it has unusable data, or its prediction cannot be logged.
     """
-    content = read_content(asked.body, asked.file, asked.content_type, text_column(model))
+    content = read_content(asked.body, asked.file, asked.content_type, text_column(model), model.domain == "vision")
     options = _options(model, {**asked.query, **content.options})
     if model.domain == "generation":
         return _generated(model, content.data, options)

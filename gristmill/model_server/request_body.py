@@ -54,7 +54,7 @@ class Content:
     options: Mapping[str, Any] = field(default_factory=dict)  # in addition to the rows
 
 
-def read_content(body: bytes, file: str, content_type: str, column: str | None) -> Content:
+def read_content(body: bytes, file: str, content_type: str, column: str | None, photos: bool = False) -> Content:
     """Return what a request asks to predict.
 
     Args:
@@ -62,6 +62,7 @@ def read_content(body: bytes, file: str, content_type: str, column: str | None) 
         file: name of the file in the address, if there is one.
         content_type: the header of this name.
         column: column of a row that is only a text, if the pipeline classifies texts.
+        photos: whether the pipeline classifies photos.
 
     Raises:
         RequestError: the kind of the body is unknown, or it has no rows.
@@ -69,7 +70,7 @@ def read_content(body: bytes, file: str, content_type: str, column: str | None) 
     if not body:
         return Content()
     name = _checked_name(file)
-    suffix = PurePosixPath(name).suffix.lower() or _suffix(body, content_type)
+    suffix = PurePosixPath(name).suffix.lower() or _suffix(body, content_type, photos)
     if suffix == ".json":
         return _from_json(parse_json(body), column)
     _check_suffix(name or "the body", suffix)
@@ -96,16 +97,20 @@ def _checked_name(file: str) -> str:
     return name
 
 
-def _suffix(body: bytes, content_type: str) -> str:
+def _suffix(body: bytes, content_type: str, photos: bool) -> str:
     kind = content_type.partition(";")[0].strip().lower()
     if kind in _SUFFIXES:
         return _SUFFIXES[kind]
     start = body.lstrip()[:8]
     found = next((suffix for first, suffix in _FIRST_BYTES.items() if start.startswith(first)), None)
     if kind not in _ANY_TYPE or found is None:
+        known = [name for name, suffix in _SUFFIXES.items() if (suffix in _PHOTOS) == photos]
+        problem = f"the body is not {'a photo' if photos else 'JSON'}"
+        if kind not in _ANY_TYPE:
+            problem = f"unknown Content-Type {short_repr(kind)}"
         raise RequestError(
-            f"Content-Type {short_repr(kind)}: expected one of {', '.join(_SUFFIXES)}. Or add the name of the file to "
-            "the address, such as /predict/NAME/new.csv."
+            f"{problem}. Expected the Content-Type {', '.join(known)}, or the name of the file in the address, such as "
+            "/predict/NAME/new.csv."
         )
     return found
 

@@ -57,7 +57,7 @@ def _of_table(signature: dict[str, Any], sample: dict[str, Any]) -> list[Column]
     for role, taken in signature["inputs"].items():
         for at, name in enumerate(taken["columns"]):
             names = known.get(name, [])
-            listed = ", ".join(names[:_MAX_NAMES_LISTED]) + ", …" * (len(names) > _MAX_NAMES_LISTED)
+            listed = ", ".join(map(repr, names[:_MAX_NAMES_LISTED])) + ", …" * (len(names) > _MAX_NAMES_LISTED)
             about = {
                 "numbers": "number; null if missing",
                 "categories": f"category: {listed}",

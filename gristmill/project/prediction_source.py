@@ -34,12 +34,16 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     for reader in readers:
         if place.lower().endswith(reader.suffixes):
             return reader
-    if isinstance(source, Files):
+    is_json = place.lower().endswith((".json", ".json.gz")) and not isinstance(source, Jsonl)
+    if isinstance(source, Files) and not is_json:
         return readers[-1] if plain and _holds_only_texts(Path(place), source.suffixes) else source
     if plain and Path(place).is_dir():
         return readers[-1]
+    reason = f"[pipelines.{pipeline}.source] reads no files, so it does not say how to read this one"
+    if is_json:
+        reason = "unknown file type '.json'; write each object of an array on its own line of a .jsonl file"
     raise RequestError(
-        f"--input {place}: [pipelines.{pipeline}.source] reads no files, so it does not say how to read this one. "
+        f"--input {place}: {reason}. "
         f"Expected a .csv, .jsonl or .parquet file with the pipeline's columns{', or a .txt file' if plain else ''}."
     )
 

@@ -5,7 +5,7 @@ A source is a settings class with a `read` method. Each kind is a module of a pa
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from os.path import commonpath
@@ -26,6 +26,7 @@ FILE_ROW, PREPARED_ROW = "row", "prepared row"
 MAX_NUMBER = 3e38  # the largest float32, the type that networks compute in
 
 _MAX_COLUMNS_LISTED = 40
+_MAX_HINTS = 3  # of missing columns; each compares a name with those of all columns
 
 
 T = TypeVar("T")
@@ -197,18 +198,21 @@ def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, 
     return converted
 
 
-def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str]) -> None:
-    """Raise `DataError` if an expected column is missing or occurs twice."""
+def check_columns(name: str | Path, expected: Collection[str], found: Sequence[str]) -> None:
+    """Raise `DataError` if an expected column occurs twice, or one that names all missing columns."""
     for column in expected:
-        if (count := list(found).count(column)) > 1:
+        if list(found).count(column) > 1:
             places = " and ".join(str(at) for at, name in enumerate(found, 1) if name == column)
             raise DataError(f"{name}: columns {places} are both named {column!r}. Rename one of them.")
-        if not count:
-            more = ", …" * (len(found) > _MAX_COLUMNS_LISTED)
-            raise DataError(
-                f"{name}: no column {column!r}.{_renamed(column, found)} "
-                f"Columns: {', '.join(map(short_repr, found[:_MAX_COLUMNS_LISTED]))}{more}."
-            )
+    if missing := [column for column in dict.fromkeys(expected) if column not in found]:
+        hints = "".join(dict.fromkeys(_renamed(column, found) for column in missing[:_MAX_HINTS]))
+        raise DataError(
+            f"{name}: no column{'s' * (len(missing) > 1)} {_listed(missing)}.{hints} Columns: {_listed(found)}."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(short_repr, names[:_MAX_COLUMNS_LISTED])) + ", …" * (len(names) > _MAX_COLUMNS_LISTED)
 
 
 def _renamed(column: str, found: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
     with pytest.raises(RequestError) as refused:
         project.predict("line", "x.json")
     assert str(refused.value) == (
-        "--input x.json: [pipelines.line.source] reads no files, so it does not say how to read this one. "
+        "--input x.json: unknown file type '.json'; write each object of an array on its own line of a .jsonl file. "
         "Expected a .csv, .jsonl or .parquet file with the pipeline's columns."
     )
     assert "least_squares" in result.report.read_text()

@@ -240,15 +240,15 @@ WRONG_BODIES = [
     (b'{"row": []}', "unknown option 'row'."),
     (b'{"rows": [1]}', "rows[0]: expected an object with a value for each column. Received: 1."),
     (b'{"rows": [{"area": [1]}]}', "rows[0].area: expected a number, a text or null. Received: [1]."),
-    (b'{"rows": [{"area": 1}]}', "rows: no column 'house'."),
+    (b'{"rows": [{"area": 1}]}', "rows: no columns 'house', 'rooms'. Columns: 'area'."),
     (
         b'{"rows": [{"house": "a", "area": "x", "rooms": 1}]}',
         "rows[0].area: not a finite number: 'x'.",
     ),
     (b'{"rows": [{"house": "a", "area": 1, "rooms": 1}], "steps": 2}', "unknown option 'steps'."),
-    (b"area,rooms\n1,2\n", "Content-Type '': expected one of application/json,"),
+    (b"area,rooms\n1,2\n", "the body is not JSON. Expected the Content-Type application/json,"),
     (b"\x89PNG", "body.png"),
-    (b"\x1f\x8b", "Content-Type '': expected one of"),
+    (b"\x1f\x8b", "application/jsonl, or the name of the file in the address,"),  # not image/jpeg
     (b'[{"house": "\\ud800", "area": 1, "rooms": 1}]', "the body has a surrogate without its pair"),
 ]
 

@@ -91,6 +91,13 @@ def test_a_name_that_tells_nothing_is_refused_where_the_source_reads_no_files(pl
     )
 
 
+@pytest.mark.parametrize("source", [SHEET, LINE, Parquet(kind="parquet", path="a.parquet")])
+def test_one_json_array_is_no_table(source: Settings) -> None:
+    with pytest.raises(RequestError, match=r"^--input n\.json: unknown file type '\.json'; write each"):
+        reader_of("n.json", source, "name")
+    assert reader_of("n.json", LINES, "name") is LINES
+
+
 def test_a_plain_text_is_no_table() -> None:
     with pytest.raises(RequestError, match=r"--input b\.txt: \[pipelines\.line\.source\] reads no file"):
         reader_of("b.txt", LINE, "line")

@@ -47,6 +47,8 @@ def test_a_missing_column_is_told_with_those_that_are_there() -> None:
     check_columns("a.csv", ["t", "y"], ["y", "x", "t"])
     with pytest.raises(DataError, match=r"^a\.csv: no column 'z'\. Columns: 't', 'y'\.$"):
         check_columns("a.csv", ["t", "z"], ["t", "y"])
+    with pytest.raises(DataError, match=r"^a\.csv: no columns 'a', 'Y'\. Did you mean 'y'\? Columns: 't', 'y'\.$"):
+        check_columns("a.csv", ["t", "a", "Y"], ["t", "y"])
     with pytest.raises(DataError, match=r"^a\.csv: columns 1 and 3 are both named 't'\. Rename one of them\.$"):
         check_columns("a.csv", ["t"], ["t", "y", "t"])
 

@@ -135,7 +135,7 @@ def test_no_name_leads_out_of_the_folder(birds: Path, name: str) -> None:
         ("image,label\nowl/0000.jpg,a\ntit/0000.jpg,b,c\n", "birds.csv row 3: 3 fields, but the header has 2."),
         ("image,class\nowl/0000.jpg,a\n", "birds.csv: no column 'label'. Columns: 'image', 'class'."),
         ("image,label,x,x\nowl/0000.jpg,a,1,2\n", "birds.csv: columns 3 and 4 are both named 'x'."),
-        ("", "birds.csv: no column 'image'."),
+        ("", "birds.csv: no columns 'image', 'label'."),
         ('image,label\n"owl/0000.jpg,a\n', "birds.csv line 2: unexpected end of data."),
     ],
 )

@@ -197,8 +197,8 @@ def test_a_missing_column_is_refused_with_those_that_are_there(read: Read) -> No
 
 def test_the_wrong_separator_shows_in_the_columns(read: Read) -> None:
     remedy = " If these are several columns, set the source's separator."
-    assert f"no column 't'. Columns: 't;y'.{remedy}" in refusal(read, "t;y\na;1\n")
-    assert refusal(read, "whole\na\n").endswith("no column 't'. Columns: 'whole'.")
+    assert f"no columns 't', 'y'. Columns: 't;y'.{remedy}" in refusal(read, "t;y\na;1\n")
+    assert refusal(read, "whole\na\n").endswith("no columns 't', 'y'. Columns: 'whole'.")
 
 
 def test_another_separator_is_taken(read: Read) -> None:
