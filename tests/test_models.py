@@ -274,7 +274,7 @@ def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
 
 def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, command: Command) -> None:
     by_run = command("predict", "small")
-    assert (by_run.status, by_run.err.count("\n")) == (0, 1)
+    assert (by_run.status, "warning" in by_run.err) == (0, False)
     toml = finished / "pipelines.toml"
     toml.write_text(toml.read_text().replace("history = 12", "history = 8"))
     edited = command("predict", "small")
@@ -286,7 +286,7 @@ def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, comman
     )
     command("promote", "small")
     told = command("predict", "small")
-    assert (told.out, told.err.count("\n")) == (by_run.out, 1)
+    assert (told.out, "warning" in told.err) == (by_run.out, False)
 
 
 @pytest.mark.slow
