@@ -73,14 +73,17 @@ def test_windows_that_do_not_suit_are_refused_in_one_line(
 
 def test_reasons_keep_to_their_column_in_a_terminal() -> None:
     why = "the model sees so many at frequency D, which is what is usual, for the series is long"
-    guesses = [Guess("history", 28, why), Guess("columns", ["first column", "second column"], "ahead")]
+    guesses = [
+        Guess("history", 28, why),
+        Guess("columns", ["first column", "second column", "a third column"], "ahead"),
+    ]
     draft = Proposal("timeseries", "a series", {"preprocess": guesses}, [why])
 
     assert list(proposal_lines(draft, None)) == [
         "a series",
         why,
-        f"preprocess.history  28                                 {why}",
-        'preprocess.columns  ["first column", "second column"]  ahead',
+        f"preprocess.history  28                                        {why}",
+        'preprocess.columns  ["first column", "second column", "a third column"]  ahead',
     ]
     assert list(proposal_lines(draft, 70)) == [
         "a series",
@@ -89,7 +92,8 @@ def test_reasons_keep_to_their_column_in_a_terminal() -> None:
         "preprocess.history  28                the model sees so many at",
         "                                      frequency D, which is what is",
         "                                      usual, for the series is long",
-        'preprocess.columns  ["first column", "second column"]',
+        'preprocess.columns  ["first column", "second column", "a third',
+        '                    column"]',
         "                                      ahead",
     ]
 

@@ -114,21 +114,23 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     said = command("models", "small")
 
     assert (said.status, said.err) == (0, "")
-    above, heading, *rows, promoted, last = (line.split() for line in said.out.splitlines())
+    above, heading, *rows, why, second_why, first_why, promoted, last = (line.split() for line in said.out.splitlines())
     by = f"by {getpass.getuser()}@{socket.gethostname()} (asked for)"
     assert [promoted[:2], " ".join(promoted[5:])] == [["v2", "promoted"], by]
     assert last == ["bundle", "of", "v2", str(model_of(served, 2).parent)]
     assert all(f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" in said.out for version in versions(served).values())
     assert above == ["validation", "test", "best"]
-    assert heading == ["version", "made", "run", "mae", "mae", "baseline", "commit", "with", "why"]
+    assert heading == ["version", "made", "run", "mae", "mae", "baseline", "commit", "with"]
     assert [row[:2] for row in rows] == [
         ["v2", "champion"],
         ["v1", f"{versions(served)[1].made.astimezone():%Y-%m-%d}"],
     ]
     assert second.id in rows[0]
     assert first.id in rows[1]
-    commit, why = "0123456789ab and changes ", "promoted: asked for"
-    assert [" ".join(row).partition(commit)[2] for row in rows] == [f"preprocess.history=6 {why}", why]
+    commit = "0123456789ab and changes"
+    assert [" ".join(row).partition(commit)[2] for row in rows] == [" preprocess.history=6", ""]
+    asked = ["promoted:", "asked", "for"]
+    assert [why, second_why, first_why] == [["version", "why"], ["v2", *asked], ["v1", *asked]]
 
 
 def test_the_folder_of_a_version_is_told_on_one_line(

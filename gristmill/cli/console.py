@@ -7,8 +7,9 @@ import logging
 import os
 import shutil
 import sys
+import textwrap
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from gristmill.util.log_lines import PlainLogHandler
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MESSAGE_INDENT = " " * 11  # width of a label such as `ingest` and the space after it
 WIDTH_WITHOUT_TERMINAL = 200  # characters of a line of a wrapped table
 
 _debug = False
@@ -40,9 +42,9 @@ def err() -> "Console":
     return Console(highlight=False, emoji=False, soft_wrap=True, stderr=True)
 
 
-def terminal_width() -> int | None:
-    """Return the number of characters of a line; None without a terminal."""
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Return the number of characters of a line of standard output, or `stream`; None without a terminal."""
+    if not (stream or sys.stdout).isatty() and not os.environ.get("COLUMNS"):
         return None
     return shutil.get_terminal_size().columns
 
@@ -70,8 +72,8 @@ def is_quiet() -> bool:
 
 
 def say(text: str) -> None:
-    """Print a message."""
-    err().print(text, markup=False)
+    """Print a message, wrapped to the terminal if there is one."""
+    err().print(wrapped(text, _MESSAGE_INDENT, sys.stderr), markup=False)
 
 
 def show_error(error: Exception) -> None:
@@ -83,6 +85,19 @@ def show_error(error: Exception) -> None:
 def write(text: str) -> None:
     """Print a line of results."""
     out().print(text, markup=False)
+
+
+def write_sentence(text: str, indent: str = "") -> None:
+    """Print a line of results, wrapped to the terminal."""
+    write(wrapped(text, indent))
+
+
+def wrapped(text: str, indent: str, stream: TextIO | None = None) -> str:
+    """Return a text that is wrapped between words to the terminal, if there is one; `indent` precedes further lines."""
+    if (width := terminal_width(stream)) is None:
+        return text
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(textwrap.fill(line, width, subsequent_indent=indent, **options) for line in text.splitlines())
 
 
 def styled(text: str, style: str) -> "Text":

@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import sys
-import textwrap
 from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,7 @@ _SHRINK_PIPELINES = [
 ]
 _SHRINK_RUNS = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
 _SHRINK_POINTS = [("parameters", 0), ("fit s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
-_SHRINK_VERSIONS = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0), ("with", 12)]
+_SHRINK_VERSIONS = [("with", 24), ("commit", 0), ("made", 0), (_BASELINE, 0), ("with", 12)]
 
 
 def show_json(value: Any) -> None:
@@ -125,7 +124,7 @@ def show_scores(scores: Scores, untried: int = 0) -> None:
     print_columns([column(table.headings[0], bold), *numbers], [(name, 0) for name in table.headings[:2:-1]])
     lines = [f"chosen  {selection_line(scores.selected, untried)}"] if scores.selected else []
     for line in [*lines, f"model   {comparison(scores)}"]:
-        console.write("\n".join(textwrap.wrap(line, console.terminal_width() or len(line), subsequent_indent=_INDENT)))
+        console.write_sentence(line, _INDENT)
 
 
 def show_report(path: "Path") -> None:
@@ -151,7 +150,7 @@ def show_record(
     error = f" ({record.error})" if record.error else ""
     console.out().print(
         console.styled(record.pipeline, "bold").append(
-            f" run {record.id}: {_outcome(record)}, {record.seconds:.1f} s{error}"
+            f" run {record.id}: {_outcome(record)}, {_seconds(record)} s{error}"
         )
     )
     if record.overrides:
@@ -163,11 +162,13 @@ def show_record(
         show_scores(scores, len(record.untried))
     if retraining := record.retraining:
         since = f"since version {retraining.champion} was trained" if retraining.champion else "there was no champion"
-        console.write(f"news    {retraining.news}, {since}; {retraining.unjudged:,} not judged before")
+        console.write_sentence(
+            f"news    {retraining.news}, {since}; {retraining.unjudged:,} not judged before", _INDENT
+        )
         if retraining.silent_since:
             console.write(f"silent  newest data of {retraining.silent_since:%Y-%m-%d %H:%M} UTC")
         for alarm in retraining.drift.alarms if retraining.drift else []:
-            console.write(f"alarm   {alarm}")
+            console.write_sentence(f"alarm   {alarm}", _INDENT)
         show_decision(record.pipeline, retraining)
     stages = record.stages.values()
     columns = {
@@ -188,18 +189,18 @@ def show_decision(pipeline: str, retraining: Retraining) -> None:
         print_columns([column("judged on new data", bold), column(judged.metric, shown, numbers=True)])
         if judged.change:
             difference, low, high = format_numbers(judged.change)
-            console.write(
+            console.write_sentence(
                 f"the challenger's {judged.metric} minus the champion's: {difference} ({low} to {high}, "
                 f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
             )
     version = f" as version {retraining.version}" if retraining.version else ""
-    console.write(f"{pipeline}: {retraining.verdict or 'not ended'}{version} ({retraining.why})")
+    console.write_sentence(f"{pipeline}: {retraining.verdict or 'not ended'}{version} ({retraining.why})")
 
 
 def show_leaderboard(result: "SweepResult") -> None:
     """Print the points of a sweep, best first, and which one to take."""
     show_table(result.table, _SHRINK_POINTS)
-    console.write(result.summary)
+    console.write_sentence(result.summary)
     show_report(result.report)
 
 
@@ -208,7 +209,7 @@ def show_sections(sections: "Iterable[Section]") -> None:
     for at, section in enumerate(sections):
         console.out().print(console.styled(f"{chr(10) * (at > 0)}{section.title}", "bold"))
         for paragraph in section.note.splitlines():
-            console.write(textwrap.fill(paragraph, console.terminal_width() or len(paragraph)))
+            console.write_sentence(paragraph)
         for table in section.tables:
             show_table(table, [(name, 20) for name in table.headings[:0:-1]])
 
@@ -228,7 +229,7 @@ def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
     columns = [
         column("run", [record.id for record in records]),
         column("outcome", [_outcome(record) for record in records]),
-        column("s", [f"{record.seconds:,.1f}" for record in records], numbers=True),
+        column("s", [_seconds(record) for record in records], numbers=True),
         *_headline_columns([headline for _, headline in rows]),
         column("with", [", ".join(record.overrides) for record in records]),
     ]
@@ -241,6 +242,11 @@ def _outcome(record: Record) -> str:
     return f"trial, {record.outcome}" if record.trial else record.outcome
 
 
+def _seconds(record: Record) -> str:
+    """Return the seconds that a run took; a dash if it was killed before a stage ended, so that they are not known."""
+    return f"{record.seconds:,.1f}" if record.seconds else "–"
+
+
 def show_models(versions: "list[Version]", champion: int | None, damaged: Container[int]) -> None:
     """Print versions; mark the champion and those with a damaged bundle."""
     columns = [
@@ -251,15 +257,16 @@ def show_models(versions: "list[Version]", champion: int | None, damaged: Contai
         *_headline_columns([version.evaluated.summary for version in versions]),
         column("commit", [str(version.git) for version in versions]),
         column("with", [", ".join(version.overrides) for version in versions]),
-        column("why", [f"{it.decision['verdict']}: {it.decision['why']}" for it in versions]),
     ]
     print_columns(columns, _SHRINK_VERSIONS)
+    reasons = [(f"v{it.number}", f"{it.decision['verdict']}: {it.decision['why']}") for it in versions]
+    print_wrapped(("version", "why"), reasons)
 
 
 def show_promotions(promotions: "Iterable[Promotion]") -> None:
     """Print who promoted versions, when and why."""
     for promotion in promotions:
-        console.write(f"v{promotion.version} promoted {promotion}")
+        console.write_sentence(f"v{promotion.version} promoted {promotion}")
 
 
 def _mark(is_champion: bool, is_damaged: bool) -> "Text":

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Preset = Literal["quick", "good", "best"]
 
-_MAX_VALUE_LENGTH = 40
+_MAX_VALUE_LENGTH = 2000
+_MAX_VALUE_WIDTH = 40  # of the column of values
 _VALUE_WIDTH, _REASON_WIDTH = 16, 40  # where a terminal has no room for longer values next to their reasons
 _MIN_REASON_WIDTH = 20  # also on a narrow terminal
 
@@ -136,6 +137,7 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
             shown = value if len(value) <= _MAX_VALUE_LENGTH else f"{value[: _MAX_VALUE_LENGTH - 1]}…"
             rows += [(f"{table}.{guess.key}", shown, guess.why)] if guess.why else []
     key_width, value_width = (max(len(row[at]) for row in rows) for at in (0, 1))
+    value_width = min(value_width, _MAX_VALUE_WIDTH)
     if width:
         value_width = min(value_width, max(_VALUE_WIDTH, width - key_width - 4 - _REASON_WIDTH))
     indent = " " * (key_width + value_width + 4)
@@ -145,6 +147,6 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
             yield before + why
             continue
         if len(before) > len(indent):
-            yield before.rstrip()
+            yield from wrap_after(f"{key:{key_width}}  ", value, width, " " * (key_width + 2))
             before = indent
         yield from wrap_after(before, why, max(width, len(indent) + _MIN_REASON_WIDTH), indent)

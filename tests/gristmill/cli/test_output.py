@@ -353,12 +353,14 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
 def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureFixture[str]) -> None:
     headline = Headline(metric="mae", model=2.0, baseline=2.667, validation=2.5)
     failed = record(id="20200102T000000-0000", outcome="failed", overrides=["model.units=[5]"])
-    output.show_runs([(failed, None), (record(), headline)])
+    killed = record(outcome="interrupted", finished=None)
+    output.show_runs([(failed, None), (record(), headline), (killed, None)])
     assert rows(capsys.readouterr().out) == [
         ["validation", "test", "best"],
         ["run", "outcome", "s", "mae", "mae", "baseline", "with"],
         ["20200102T000000-0000", "failed", "90.0", "–", "–", "–", "model.units=[5]"],
         ["20200101T000000-0000", "succeeded", "90.0", "2.500", "2.000", "2.667"],
+        ["20200101T000000-0000", "interrupted", "–", "–", "–", "–"],
     ]
 
 
@@ -385,12 +387,21 @@ def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[
     ]
 
 
-def test_the_log_is_plain_lines_and_warnings_say_so(capsys: pytest.CaptureFixture[str], logs: logging.Logger) -> None:
+def test_the_log_is_plain_lines_that_fit_the_terminal_and_warnings_say_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, logs: logging.Logger
+) -> None:
     console.set_up(logging.INFO, debug=False)
     logs.getChild("store").warning("%s: altered [red]", "data.txt")
     logs.info("ingest done")
     logs.debug("unheard")
     assert capsys.readouterr().err.splitlines() == ["warning: data.txt: altered [red]", "ingest done"]
+    monkeypatch.setenv("COLUMNS", "40")
+    logs.info("ingest     done in 0.2 s (900 rows, 12 repairs)")
+    console.write_sentence("Best on validation: units=5. Its mae is 2.0, against 3.0 for ar.")
+    assert capsys.readouterr() == (
+        "Best on validation: units=5. Its mae is\n2.0, against 3.0 for ar.\n",
+        "ingest     done in 0.2 s (900 rows, 12\n           repairs)\n",
+    )
     console.set_up(logging.WARNING, debug=False)
     logs.info("unheard")
     assert capsys.readouterr().err == ""
