@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.calibration import local_scales
+from gristmill.domains.timeseries.calibration import local_at
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array
 from gristmill.domains.timeseries.intervals import Intervals, clipped
@@ -58,8 +58,8 @@ def _flags(
     values = data.values[starts, :targets]
     for _ in range(_MAX_ROUNDS):
         expected[stale] = clipped(forecaster(cleaned, starts[stale])[:, 0], intervals.nonnegative)
-        scale = local_scales(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.most)
-        bounds = intervals.around(expected[stale, np.newaxis], scale)[:, 0]
+        local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.most)
+        bounds = intervals.around(expected[stale, np.newaxis], local)[:, 0]
         low[stale], high[stale] = bounds[..., 0], bounds[..., -1]
         outside = ((values < low) | (values > high)) & ~flagged
         new = outside & ~_follows(np.any(outside, axis=1), starts, owner, reach)[:, np.newaxis]

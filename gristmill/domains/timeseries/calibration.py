@@ -26,10 +26,10 @@ from gristmill.domains.timeseries.forecasts import MEDIAN, WINDOWS_PER_CALL, Arr
 from gristmill.domains.timeseries.intervals import (
     ROUGH,
     Intervals,
+    LocalScale,
     base_and_unit,
     clipped,
-    local_scale,
-    roughness,
+    local_of,
     scale_history,
     scale_lag,
 )
@@ -44,12 +44,13 @@ _MIN_ROUGH = 50  # rough windows, and others, for factors of their own
 _MAX_LOSS_RATIO = 0.97  # ratios are used if their loss is below this multiple of that of symmetric quantiles
 
 
-def local_scales(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0, most: int | None = None) -> Array:
-    """Return the local scale of the windows at some origins, (windows, targets), from at most `most` observations."""
+def local_at(data: Prepared, starts: Origins, lag: int, empty: Any = 0.0, most: int | None = None) -> LocalScale:
+    """Return local scale and roughness of the windows at some origins, from at most `most` observations."""
     seen, targets = data.view(history=scale_history(lag, most)), len(data.layout.targets)
     blocks = in_blocks(starts, WINDOWS_PER_CALL)
-    found = [local_scale(seen.histories(block)[..., :targets], lag, empty) for block in blocks]
-    return np.concatenate([np.empty((0, targets)), *found])
+    found = [local_of(seen.histories(block)[..., :targets], lag, empty) for block in blocks]
+    none = LocalScale(np.empty((0, targets)), np.empty(0))
+    return LocalScale(*map(np.concatenate, zip(none, *found, strict=True)))
 
 
 def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Mapping[str, Intervals]) -> Forecasts:
@@ -61,8 +62,8 @@ def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Mapping[str,
         name: clipped(made, intervals[name].nonnegative) if name in intervals else made
         for name, made in forecasts.by_name.items()
     }
-    scale = local_scales(data, forecasts.starts, one.lag, one.empty, one.most)
-    return replace(forecasts, by_name=made, levels=one.levels, intervals=intervals, scale=scale)
+    local = local_at(data, forecasts.starts, one.lag, one.empty, one.most)
+    return replace(forecasts, by_name=made, levels=one.levels, intervals=intervals, local=local)
 
 
 def calibrated(
@@ -74,25 +75,25 @@ def calibrated(
     comes from at most `most` observations; a model of any length has no more in its window.
     """
     truth, nonnegative = calibration.truth, _never_negative(data)
-    scales = {
-        lag: local_scales(data, calibration.starts, lag, most=most)
+    by_lag = {
+        lag: local_at(data, calibration.starts, lag, most=most)
         for lag in dict.fromkeys((scale_lag(data.layout.season), 1))
     }
 
     def intervals(forecast: Array, lag: int) -> Intervals:
-        return replace(calibrate(truth, forecast, scales[lag], levels, lag, nonnegative), most=most)
+        return replace(calibrate(truth, forecast, by_lag[lag], levels, lag, nonnegative), most=most)
 
     def loss(lag: int) -> float:
         model = calibration.by_name[MODEL]
         of_model = intervals(model, lag)
-        scale = np.where(scales[lag] > 0, scales[lag], of_model.empty)
+        local = by_lag[lag].with_empty(of_model.empty)
         total = 0.0
         for begin in range(0, len(truth), WINDOWS_PER_CALL):
             at = slice(begin, begin + WINDOWS_PER_CALL)
-            total += mean_pinball_loss(truth[at], of_model.around(model[at], scale[at]), levels).sum()
+            total += mean_pinball_loss(truth[at], of_model.around(model[at], local.at(at)), levels).sum()
         return float(total / truth.size)
 
-    lag = min(scales, key=loss)
+    lag = min(by_lag, key=loss)
     return {name: intervals(forecast, lag) for name, forecast in calibration.by_name.items()}
 
 
@@ -104,7 +105,7 @@ def _never_negative(data: Prepared) -> list[bool]:
 
 
 def calibrate(
-    truth: Array, forecast: Array, scale: Array, levels: Sequence[float], lag: int, nonnegative: Sequence[bool]
+    truth: Array, forecast: Array, local: LocalScale, levels: Sequence[float], lag: int, nonnegative: Sequence[bool]
 ) -> Intervals:
     """Return the quantiles that cover their share of the calibration windows, corrected for the number of windows.
 
@@ -113,18 +114,18 @@ def calibrate(
     Args:
         truth: (windows, horizon, targets).
         forecast: the same, by a model that was not fitted on the truth.
-        scale: local scale of these windows, (windows, targets); 0 for a window of zeros.
+        local: local scale and roughness of these windows.
         levels: levels of the quantiles, ascending.
         lag: observations between the values of a difference in the scale.
         nonnegative: for each target, whether no forecast and no quantile is negative.
     """
-    typical = [np.median(one[one > 0]) if (one > 0).any() else 1.0 for one in scale.T]
+    typical = [np.median(one[one > 0]) if (one > 0).any() else 1.0 for one in local.scale.T]
     empty = _EMPTY_SHARE * np.array(typical)
-    windows = _Windows(truth, clipped(forecast, nonnegative), np.where(scale > 0, scale, empty))
+    windows = _Windows(truth, clipped(forecast, nonnegative), local.with_empty(empty))
     plain = (False,) * len(empty)
     symmetric = Intervals(tuple(levels), np.empty(0), empty, lag, tuple(nonnegative), plain, windows=0)
     pooled = windows.calibrated(replace(symmetric, ratios=_ratios(windows, symmetric)))
-    rough = roughness(windows.forecast, windows.scale, np) > ROUGH
+    rough = local.roughness > ROUGH
     if any(pooled.ratios) or min(rough.sum(), (~rough).sum()) < _MIN_ROUGH:
         return pooled
     apart = windows.at(rough)
@@ -138,15 +139,15 @@ class _Windows:
 
     truth: Array  # (windows, horizon, targets)
     forecast: Array  # (windows, horizon, targets)
-    scale: Array  # (windows, targets), positive
+    local: LocalScale  # with positive scales
 
     def at(self, chosen: slice | npt.NDArray[np.bool_]) -> "_Windows":
         """Return some of the windows."""
-        return _Windows(self.truth[chosen], self.forecast[chosen], self.scale[chosen])
+        return _Windows(self.truth[chosen], self.forecast[chosen], self.local.at(chosen))
 
     def scores(self, ratios: Sequence[bool]) -> Array:
         """Return errors in local scales or, where `ratios` are wanted, the truth divided by the level."""
-        base, unit = base_and_unit(self.forecast, self.scale[:, np.newaxis], ratios)
+        base, unit = base_and_unit(self.forecast, self.local.scale[:, np.newaxis], ratios)
         return np.asarray((self.truth - base) / unit)
 
     def calibrated(self, intervals: Intervals) -> Intervals:
@@ -158,8 +159,8 @@ class _Windows:
 
     def loss(self, intervals: Intervals) -> Array:
         """Return the sum of the pinball losses of each target in local scales, (targets,)."""
-        lost = mean_pinball_loss(self.truth, intervals.around(self.forecast, self.scale), intervals.levels)
-        return np.asarray((lost / self.scale[:, np.newaxis]).sum(axis=(0, 1)))
+        lost = mean_pinball_loss(self.truth, intervals.around(self.forecast, self.local), intervals.levels)
+        return np.asarray((lost / self.local.scale[:, np.newaxis]).sum(axis=(0, 1)))
 
 
 def _factor(ordered: Array, level: float, ratios: Sequence[bool]) -> Array:

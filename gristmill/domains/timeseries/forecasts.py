@@ -19,7 +19,7 @@ from gristmill.util.table_io import read_first_rows, read_table, write_table
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.intervals import Intervals
+    from gristmill.domains.timeseries.intervals import Intervals, LocalScale
 
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
@@ -42,20 +42,25 @@ class Forecasts:
     levels: tuple[float, ...] = ()  # of quantiles, ascending
     learned: Array | None = None  # quantiles that the model itself forecasts, (windows, horizon, targets, levels)
     intervals: "Mapping[str, Intervals]" = field(default_factory=dict)  # by forecaster, if quantiles are calibrated
-    scale: Array | None = None  # local scale of the windows, (windows, targets), if quantiles are calibrated
+    local: "LocalScale | None" = None  # local scale and roughness of the windows, if quantiles are calibrated
 
     def quantiles_of(self, name: str) -> Array | None:
         """Return the quantiles of a forecaster, (windows, horizon, targets, levels); None if it has none."""
-        if name in self.intervals and self.scale is not None:
-            return self.intervals[name].around(self.by_name[name], self.scale)
+        if name in self.intervals and self.local is not None:
+            return self.intervals[name].around(self.by_name[name], self.local)
         return self.learned if name == MODEL else None
 
     def windows(self, at: slice) -> "Forecasts":
         """Return the forecasts of some windows."""
-        learned, scale = (None if values is None else values[at] for values in (self.learned, self.scale))
+        learned, local = self.learned, self.local
         by_name = {name: values[at] for name, values in self.by_name.items()}
         return replace(
-            self, starts=self.starts[at], truth=self.truth[at], by_name=by_name, learned=learned, scale=scale
+            self,
+            starts=self.starts[at],
+            truth=self.truth[at],
+            by_name=by_name,
+            learned=None if learned is None else learned[at],
+            local=local and local.at(at),
         )
 
     def blocks(self) -> Iterator["Forecasts"]:

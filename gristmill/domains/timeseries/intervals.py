@@ -7,7 +7,8 @@ step of the horizon and target (`calibration.py`).
 Where values are skewed, as demand with many zeros is, a quantile is a factor times the level of the window instead. The
 level is the forecast plus a share of the local scale, so it is positive even if the forecast is 0. Then the median has
 a factor too: the forecast is a mean, which is above the median. If only some of the series are sparse, this holds for
-rough windows only: those whose local scale is larger than their mean forecast.
+rough windows only: those whose local scale is larger than the mean size of their values. Rare demand is rough however
+rare it is, because it differs from the value before it and from the value after it.
 
 Other scales, such as the deviation that exponential smoothing expects, saved less than another 0.5 % of the loss in
 backtests of 4,100 series of the M1, M3 and tourism competitions (their training sets only).
@@ -18,7 +19,7 @@ Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-Free Predict
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -32,11 +33,27 @@ Array = npt.NDArray[np.float64]
 DIFFERENCES = 36  # differences that give the local scale of a window
 MAX_LAG = 60  # observations; a longer season would make every window longer
 INTERVALS_FILE = "intervals.json"
-ROUGH = 0.5  # roughness of a window whose local scale is as large as its mean forecast
+ROUGH = 0.5  # roughness of a window whose local scale is as large as the mean size of its values
 
 _FLAT_SHARE = 0.01  # local scale of a window that never moves, as a share of its value
 _LEVEL_SHARE = 0.3  # local scales that the level of a window has above the forecast
+_SMALLEST = 1e-30  # divisor, where the quotient is not used
 _GRADUAL = 0.1  # range of roughness around ROUGH in which quantiles of both kinds of windows are averaged
+
+
+class LocalScale(NamedTuple):
+    """What the quantiles of windows depend on in addition to their forecasts."""
+
+    scale: Array  # (windows, targets); 0 for a window of zeros, unless a scale was given for it
+    roughness: Array  # (windows,), from 0 to 1
+
+    def at(self, chosen: Any) -> "LocalScale":
+        """Return that of some of the windows."""
+        return LocalScale(self.scale[chosen], self.roughness[chosen])
+
+    def with_empty(self, empty: Array) -> "LocalScale":
+        """Return it with a scale for windows of zeros."""
+        return self._replace(scale=np.where(self.scale > 0, self.scale, empty))
 
 
 @dataclass(frozen=True)
@@ -58,9 +75,9 @@ class Intervals:
         """Number of observations that give the local scale."""
         return scale_history(self.lag, self.most)
 
-    def around(self, forecast: Array, scale: Array) -> Array:
+    def around(self, forecast: Array, local: LocalScale) -> Array:
         """Return the quantiles of forecasts, (windows, horizon, targets) to (…, levels)."""
-        made: Array = _quantiles(clipped(forecast, self.nonnegative), scale, self, np)
+        made: Array = _quantiles(clipped(forecast, self.nonnegative), *local, self, np)
         return np.maximum(made, lowest_values(self.nonnegative)[:, np.newaxis])
 
     def first_step(self) -> "Intervals":
@@ -115,36 +132,32 @@ def base_and_unit(forecast: Any, scale: Any, ratios: Sequence[bool]) -> tuple[An
     return forecast * apart, scale * (apart + _LEVEL_SHARE * relative) + forecast * relative
 
 
-def roughness(forecast: Any, scale: Any, backend: Any) -> Any:
-    """Return how rough windows are, (windows,) from 0 to 1: the local scale as a share of itself and the mean forecast.
-
-    Of several targets the smoothest counts. `backend` is `numpy`, or `keras.ops` in a graph.
-    """
-    return backend.min(scale / (scale + backend.mean(backend.abs(forecast), axis=1)), axis=-1)
-
-
-def _quantiles(forecast: Any, scale: Any, intervals: Intervals, backend: Any) -> Any:
-    """Return quantiles before they are clipped, (windows, horizon, targets, levels); arguments as in `roughness`.
+def _quantiles(forecast: Any, scale: Any, roughness: Any, intervals: Intervals, backend: Any) -> Any:
+    """Return quantiles before they are clipped, (windows, horizon, targets, levels).
 
     Near the bound between smooth and rough windows, quantiles change gradually: so rounding cannot move a window to the
-    other kind.
+    other kind. `backend` is `numpy`, or `keras.ops` in a graph.
     """
     base, unit = base_and_unit(forecast, scale[:, None], intervals.ratios)
     made = base[..., None] + unit[..., None] * intervals.factors.astype(forecast.dtype)
     if intervals.rough is None:
         return made
-    above = (roughness(forecast, scale, backend) - ROUGH) / _GRADUAL
+    above = (roughness - ROUGH) / _GRADUAL
     weight = backend.clip(above + 0.5, 0, 1)[:, None, None, None]
-    return made * (1 - weight) + _quantiles(forecast, scale, intervals.rough, backend) * weight
+    return made * (1 - weight) + _quantiles(forecast, scale, roughness, intervals.rough, backend) * weight
 
 
-def local_scale(values: Any, lag: int, empty: Any = 0.0) -> Array:
-    """Return `scale_of_windows` as an array, (windows, history, targets) to (windows, targets)."""
-    return np.asarray(scale_of_windows(ops.convert_to_tensor(values, "float32"), lag, empty), np.float64)
+def local_of(values: Any, lag: int, empty: Any = 0.0) -> LocalScale:
+    """Return `scale_and_roughness` of windows, (windows, history, targets), as arrays."""
+    found = scale_and_roughness(ops.convert_to_tensor(values, "float32"), lag, empty)
+    return LocalScale(*(np.asarray(one, np.float64) for one in found))
 
 
-def scale_of_windows(values: Any, lag: int, empty: Any) -> Any:
-    """Return the mean absolute difference between values `lag` apart in each window, in a graph or at once.
+def scale_and_roughness(values: Any, lag: int, empty: Any) -> tuple[Any, Any]:
+    """Return the local scale and the roughness of windows, in a graph or at once.
+
+    The scale is the mean absolute difference between values `lag` apart. The roughness is its share of itself and of
+    the mean size of the values, from 0 to 1; of several targets the smoothest counts.
 
     A series that is not longer than the lag has differences between neighbours instead. Where no value differs from
     another, the result is a share of the value; `empty` where all are 0.
@@ -156,9 +169,11 @@ def scale_of_windows(values: Any, lag: int, empty: Any) -> Any:
     """
     values, count = filled(values, 1)  # first, because in ONNX a `where` does not remove NaN
     found = ops.where(count > lag, _mean_difference(values, lag, count), _mean_difference(values, 1, count))
-    size = ops.abs(values[:, -1:])
-    unmoved = ops.where(size > 0, _FLAT_SHARE * size, np.asarray(empty, np.float32))
-    return ops.where(found > 0, found, unmoved)[:, 0]
+    last, size = ops.abs(values[:, -1:]), _mean_of_newest(ops.abs(values), count)
+    unmoved = ops.where(last > 0, _FLAT_SHARE * last, np.asarray(empty, np.float32))
+    scale = ops.where(found > 0, found, unmoved)
+    rough = ops.where(size > 0, scale / ops.maximum(scale + size, _SMALLEST), 1.0)
+    return scale[:, 0], ops.min(rough[:, 0], axis=-1)
 
 
 def _mean_difference(values: Any, lag: int, count: Any) -> Any:
@@ -166,9 +181,14 @@ def _mean_difference(values: Any, lag: int, count: Any) -> Any:
     if values.shape[1] <= lag:
         return ops.zeros_like(values[:, :1])
     steps = ops.abs(values[:, lag:] - values[:, :-lag])  # 0 where the first value is repeated, if the lag is 1
-    ages = np.arange(steps.shape[1], 0, -1, dtype=np.int32)[:, np.newaxis]
-    counted = ops.cast(count - lag >= ages, steps.dtype)
-    return ops.sum(steps * counted, axis=1, keepdims=True) / ops.maximum(ops.sum(counted, axis=1, keepdims=True), 1)
+    return _mean_of_newest(steps, count - lag)
+
+
+def _mean_of_newest(values: Any, count: Any) -> Any:
+    """Return the mean of the last `count` values, (windows, 1, targets); 0 if there is none."""
+    ages = np.arange(values.shape[1], 0, -1, dtype=np.int32)[:, np.newaxis]
+    counted = ops.cast(count >= ages, values.dtype)
+    return ops.sum(values * counted, axis=1, keepdims=True) / ops.maximum(ops.sum(counted, axis=1, keepdims=True), 1)
 
 
 def with_quantiles(network: keras.Model, intervals: Intervals) -> keras.Model:
@@ -185,10 +205,10 @@ def with_quantiles(network: keras.Model, intervals: Intervals) -> keras.Model:
     if own is None:  # a window of any length, which may be shorter than that of the scale
         seen = ops.pad(seen, ((0, 0), (intervals.history, 0), (0, 0)), constant_values=float("nan"))
     seen = ops.reshape(seen[:, -intervals.history :], (-1, intervals.history, targets))
-    scale = scale_of_windows(seen, intervals.lag, intervals.empty)
+    local = scale_and_roughness(seen, intervals.lag, intervals.empty)
     lowest = np.maximum(lowest_values(intervals.nonnegative), np.finfo(np.float32).min).astype(np.float32)
     forecast = ops.maximum(forecast, lowest)
-    made = ops.maximum(_quantiles(forecast, scale, intervals, ops), lowest[:, np.newaxis])
+    made = ops.maximum(_quantiles(forecast, *local, intervals, ops), lowest[:, np.newaxis])
     made = ops.concatenate([forecast[..., None], made], axis=-1)
     outputs = targets * (1 + len(intervals.levels))
     return keras.Model(window, ops.reshape(made, (-1, horizon, outputs)), name="forecaster")

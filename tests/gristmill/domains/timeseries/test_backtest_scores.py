@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.backtest_scores import (
     summarised,
     with_baselines,
 )
-from gristmill.domains.timeseries.calibration import calibrate, local_scales
+from gristmill.domains.timeseries.calibration import calibrate, local_at
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.settings import Backtest, Train
@@ -101,10 +101,10 @@ def test_quantiles_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Bl
     for block in beside:
         other = beside[2 - 2 * block.window].forecasts  # the first seed's
         made = block.forecasts
-        seen, scale = (local_scales(DATA, starts, 1) for starts in (other.starts, made.starts))
+        seen, local = (local_at(DATA, starts, 1) for starts in (other.starts, made.starts))
         for name in (MODEL, "naive"):
             intervals = calibrate(other.truth, other.by_name[name], seen, LEVELS, 1, [True, True])
-            quantiles = intervals.around(made.by_name[name], scale)
+            quantiles = intervals.around(made.by_name[name], local)
             covered = (quantiles[..., 0] <= made.truth) & (made.truth <= quantiles[..., -1])
             row = table.loc[(block.window, block.seed, name)]
             assert row["coverage"] == pytest.approx(covered.mean())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries import calibration
-from gristmill.domains.timeseries.calibration import calibrated, local_scales, with_intervals
+from gristmill.domains.timeseries.calibration import calibrated, local_at, with_intervals
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.runs.scores import MODEL
@@ -38,7 +38,7 @@ def test_quantiles_lie_around_each_forecast(lag: int) -> None:
 
     made = with_intervals(other, DATA, {MODEL: intervals(lag), "drift": intervals(lag)})
 
-    scale = local_scales(DATA, STARTS, lag, intervals().empty)[:, np.newaxis]
+    scale = local_at(DATA, STARTS, lag, intervals().empty).scale[:, np.newaxis]
     assert made.levels == (0.1, 0.5, 0.9)
     assert made.quantiles_of("alone") is None
     for name in (MODEL, "drift"):
@@ -77,12 +77,13 @@ def test_forecasts_of_a_target_that_is_never_negative_are_not_either() -> None:
 def test_local_scales_equal_a_loop_and_do_not_see_other_series(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "WINDOWS_PER_CALL", 7)
 
-    found = local_scales(DATA, STARTS, 4)
+    found = local_at(DATA, STARTS, 4)
 
-    for start, scale in zip(STARTS, found, strict=True):
+    for start, scale, roughness in zip(STARTS, *found, strict=True):
         first = DATA.bounds[DATA.series_of(np.array([start]))[0], 0]
         past = DATA.values[max(first, start - 40) : start, :2].astype(float)
         assert scale == pytest.approx(np.abs(past[4:] - past[:-4]).mean(axis=0), rel=1e-5)
+        assert roughness == pytest.approx((scale / (scale + np.abs(past).mean(axis=0))).min(), rel=1e-5)
 
 
 @pytest.mark.parametrize("season", [None, 6, 100])
@@ -92,7 +93,7 @@ def test_the_lag_of_the_scale_is_the_one_with_the_lower_loss(season: int | None)
     rough = np.where(np.arange(120) % 40 < 20, 0.01, 5.0) * RANDOM.normal(size=120)
     data = assembled(wave + rough, history=8, horizon=2, validation=60, test=12, season=season)
     starts = data.origins("validation")
-    seasonal = local_scales(data, starts, 6)[:, np.newaxis]
+    seasonal = local_at(data, starts, 6).scale[:, np.newaxis]
     truth = data.targets(starts).astype(np.float64)
     noise = RANDOM.choice([-1.0, 1.0], size=truth.shape)
     honest = Forecasts(starts, truth, {MODEL: truth - noise * seasonal, "drift": truth + 1})

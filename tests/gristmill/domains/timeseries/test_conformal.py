@@ -8,10 +8,11 @@ import pytest
 
 from gristmill.domains.timeseries import calibration
 from gristmill.domains.timeseries.calibration import calibrate
-from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.intervals import Intervals, LocalScale
 from gristmill.domains.timeseries.metrics import mean_pinball_loss
 
 Array = npt.NDArray[np.float64]
+Windows = tuple[Array, Array, LocalScale]
 
 LEVELS = tuple(np.arange(1, 10) / 10)
 
@@ -23,18 +24,19 @@ def values(kind: str, shape: tuple[int, ...], random: np.random.Generator) -> Ar
     return np.exp(random.normal(-0.5, 1, shape)) if kind == "skewed" else random.normal(1, 0.2, shape)
 
 
-def drawn(kind: str, seed: int, windows: int = 400) -> tuple[Array, Array, Array]:
-    """Return truth and its expected value, (windows, 3, 1), and the local scale of series of different sizes."""
+def drawn(kind: str, seed: int, windows: int = 400) -> Windows:
+    """Return truth and its expected value, (windows, 3, 1), and the local scales of series of different sizes."""
     random = np.random.default_rng(seed)
     size = np.exp(random.normal(2, 1, (windows, 1, 1)))
     past, truth = (size * values(kind, (windows, steps, 1), random) for steps in (36, 3))
-    return truth, np.repeat(size, 3, axis=1), np.abs(np.diff(past, axis=1)).mean(axis=1)
+    scale = np.abs(np.diff(past, axis=1)).mean(axis=1)
+    return truth, np.repeat(size, 3, axis=1), LocalScale(scale, (scale / (scale + past.mean(axis=1)))[:, 0])
 
 
-def loss(intervals: Intervals, windows: tuple[Array, Array, Array]) -> float:
+def loss(intervals: Intervals, windows: Windows) -> float:
     """Return the mean pinball loss of windows."""
-    truth, forecast, scale = windows
-    return float(mean_pinball_loss(truth, intervals.around(forecast, scale), LEVELS).mean())
+    truth, forecast, local = windows
+    return float(mean_pinball_loss(truth, intervals.around(forecast, local), LEVELS).mean())
 
 
 @pytest.mark.parametrize(("kind", "ratios"), [("sparse", True), ("skewed", True), ("dense", False)])
@@ -61,30 +63,32 @@ def test_ratios_have_the_lower_loss_on_new_windows_of_sparse_demand() -> None:
 
 
 def test_a_common_error_of_a_block_leaves_quantiles_symmetric() -> None:
-    truth, forecast, scale = drawn("dense", 0)
+    truth, forecast, local = drawn("dense", 0)
 
-    found = calibrate(truth + 0.3 * forecast, forecast, scale, LEVELS, 1, [True])
+    found = calibrate(truth + 0.3 * forecast, forecast, local, LEVELS, 1, [True])
 
     assert found.ratios == (False,)
     assert (found.factors[..., 4] == 0).all()
 
 
 def test_each_target_has_its_own_form() -> None:
-    pairs = zip(drawn("dense", 0), drawn("sparse", 0), strict=True)
-    truth, forecast, scale = (np.concatenate(pair, axis=-1) for pair in pairs)
+    (*dense, smooth), (*sparse, rough) = drawn("dense", 0), drawn("sparse", 0)
+    truth, forecast = (np.concatenate(pair, axis=-1) for pair in zip(dense, sparse, strict=True))
+    local = LocalScale(np.concatenate([smooth.scale, rough.scale], axis=-1), smooth.roughness)
 
-    found = calibrate(truth, forecast, scale, LEVELS, 1, [True, True])
+    found = calibrate(truth, forecast, local, LEVELS, 1, [True, True])
 
     assert found.ratios == (False, True)
     alone = [calibrate(*drawn(kind, 0), LEVELS, 1, [True]).factors for kind in ("dense", "sparse")]
     assert found.factors == pytest.approx(np.concatenate(alone, axis=1))
 
 
-def together(*parts: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+def together(*parts: Windows) -> Windows:
     """Return the windows of all parts, shuffled."""
-    truth, forecast, scale = (np.concatenate(one) for one in zip(*parts, strict=True))
+    truths, forecasts, locals_ = zip(*parts, strict=True)
+    truth, forecast = np.concatenate(truths), np.concatenate(forecasts)
     order = np.random.default_rng(0).permutation(len(truth))
-    return truth[order], forecast[order], scale[order]
+    return truth[order], forecast[order], LocalScale(*map(np.concatenate, zip(*locals_, strict=True))).at(order)
 
 
 def test_rough_windows_have_ratios_where_others_are_symmetric() -> None:
@@ -110,22 +114,22 @@ def test_few_rough_windows_are_calibrated_with_the_others() -> None:
 def test_a_ratio_is_the_truth_of_the_finite_sample_rank_divided_by_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "_ratios", lambda windows, symmetric: (True,))
     levels = (0.1, 0.25, 0.5, 0.75, 0.9)
-    forecast, scale = np.full((19, 1, 1), 7.0), np.full((19, 1), 10.0)  # so the level is 10
+    forecast, local = np.full((19, 1, 1), 7.0), LocalScale(np.full((19, 1), 10.0), np.ones(19))  # so the level is 10
     truth = np.random.default_rng(0).permutation(np.arange(1.0, 20)).reshape(-1, 1, 1)
 
-    found = calibrate(truth, forecast, scale, levels, 1, [True])
+    found = calibrate(truth, forecast, local, levels, 1, [True])
 
     assert found.factors == pytest.approx(np.array([[[0.2, 0.5, 1, 1.5, 1.8]]]))  # ranks 2, 5, 10, 15, 18
-    assert found.around(forecast[:1], scale[:1]) == pytest.approx(np.array([[[[2, 5, 10, 15, 18]]]]))
+    assert found.around(forecast[:1], local.at(slice(1))) == pytest.approx(np.array([[[[2, 5, 10, 15, 18]]]]))
 
 
 def test_forecasts_and_scales_of_zero_have_finite_sorted_quantiles() -> None:
-    truth, forecast, scale = drawn("sparse", 0)
-    forecast[::2], scale[::3] = 0, 0
+    truth, forecast, local = drawn("sparse", 0)
+    forecast[::2], local.scale[::3] = 0, 0
 
-    found = calibrate(truth, forecast, scale, LEVELS, 1, [True])
+    found = calibrate(truth, forecast, local, LEVELS, 1, [True])
 
-    quantiles = found.around(forecast, np.where(scale > 0, scale, found.empty))
+    quantiles = found.around(forecast, local.with_empty(found.empty))
     assert found.ratios == (True,)
     assert np.isfinite(quantiles).all()
     assert (quantiles >= 0).all()
@@ -134,16 +138,18 @@ def test_forecasts_and_scales_of_zero_have_finite_sorted_quantiles() -> None:
 
 @pytest.mark.parametrize("windows", [1, 2])
 def test_few_windows_have_quantiles(windows: int) -> None:
-    truth, forecast, scale = drawn("sparse", 2, windows)
+    truth, forecast, local = drawn("sparse", 2, windows)
 
-    found = calibrate(truth, forecast, scale, LEVELS, 1, [True])
+    found = calibrate(truth, forecast, local, LEVELS, 1, [True])
 
     assert (found.windows, found.factors.shape) == (windows, (3, 1, 9))
     assert np.isfinite(found.factors).all()
 
 
 def test_values_that_are_all_zero_have_symmetric_quantiles() -> None:
-    found = calibrate(np.zeros((9, 1, 1)), np.zeros((9, 1, 1)), np.zeros((9, 1)), LEVELS, 1, [True])
+    found = calibrate(
+        np.zeros((9, 1, 1)), np.zeros((9, 1, 1)), LocalScale(np.zeros((9, 1)), np.ones(9)), LEVELS, 1, [True]
+    )
 
     assert found.ratios == (False,)
     assert (found.factors == 0).all()

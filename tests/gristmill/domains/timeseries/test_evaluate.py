@@ -14,7 +14,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries import dataset, forecasts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
-from gristmill.domains.timeseries.calibration import calibrate, local_scales
+from gristmill.domains.timeseries.calibration import calibrate, local_at
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
@@ -177,12 +177,12 @@ def test_quantiles_are_calibrated_on_validation_alone(solved: Folders) -> None:
 
     kept = intervals_of(read_document(folder / "intervals.json"))
 
-    by_hand = calibrate(truth, made, local_scales(data, starts, kept.lag), LEVELS, kept.lag, [True])
+    by_hand = calibrate(truth, made, local_at(data, starts, kept.lag), LEVELS, kept.lag, [True])
     assert kept.lag in (1, 24)
     assert kept.factors == pytest.approx(by_hand.factors, rel=1e-5)
     assert (kept.levels, kept.windows) == (LEVELS, 29)
     test = read_predictions(folder, "test")
-    scale = local_scales(data, data.origins("test"), kept.lag, kept.empty)
+    scale = local_at(data, data.origins("test"), kept.lag, kept.empty)
     expected = kept.around(test["model"].to_numpy().reshape(-1, 2, 1), scale)
     assert test[QUANTILES].to_numpy() == pytest.approx(expected.reshape(-1, 9))
     assert read_document(folder / "scores.json")["calibrated_on"] == "validation"
@@ -193,7 +193,7 @@ def test_quantiles_of_a_baseline_are_calibrated_on_its_own_errors(solved: Folder
     lag = intervals_of(read_document(folder / "intervals.json")).lag
     (seen, *calibration), (scale, *test) = (
         (
-            local_scales(data, data.origins(part), lag, 1e-9),
+            local_at(data, data.origins(part), lag, 1e-9),
             *(read_predictions(folder, part)[name].to_numpy().reshape(-1, 2, 1) for name in ("y", "seasonal_naive")),
         )
         for part in ("validation", "test")

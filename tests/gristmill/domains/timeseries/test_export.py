@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.calibration import local_scales
+from gristmill.domains.timeseries.calibration import local_at
 from gristmill.domains.timeseries.export import export, signature
 from gristmill.domains.timeseries.intervals import intervals_of, with_quantiles
 from gristmill.domains.timeseries.models.conv import Conv
@@ -134,7 +134,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     assert made[..., :1] == pytest.approx(again, rel=1e-6)
     assert np.abs(made[..., :1] - judged).max() > 1e-3
     tested = intervals_of(read_document(refitted["evaluate"] / "intervals.json"))
-    scale = local_scales(data, starts, tested.lag, tested.empty)
+    scale = local_at(data, starts, tested.lag, tested.empty)
     assert made[..., 1:] == pytest.approx(tested.around(again, scale)[:, :, 0], rel=1e-4, abs=1e-3)
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
     truth = data.targets(data.origins("test"))

@@ -18,8 +18,9 @@ from gristmill.domains.timeseries.intervals import (
     DIFFERENCES,
     MAX_LAG,
     Intervals,
+    LocalScale,
     intervals_of,
-    local_scale,
+    local_of,
     scale_lag,
     with_quantiles,
 )
@@ -27,9 +28,9 @@ from gristmill.domains.timeseries.intervals import (
 RANDOM = np.random.default_rng(0)
 
 
-def scale_in(intervals: Intervals, histories: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Return the local scale of windows, (windows, history, columns), as the intervals have it."""
-    return local_scale(histories[:, -intervals.history :, : len(intervals.empty)], intervals.lag, intervals.empty)
+def local_in(intervals: Intervals, histories: npt.NDArray[np.floating]) -> LocalScale:
+    """Return the local scale and roughness of windows, (windows, history, columns), as the intervals have them."""
+    return local_of(histories[:, -intervals.history :, : len(intervals.empty)], intervals.lag, intervals.empty)
 
 
 def around_the_median(coverage: float) -> tuple[float, float, float]:
@@ -40,14 +41,14 @@ def around_the_median(coverage: float) -> tuple[float, float, float]:
 def calibrated(truth: Any, forecast: Any, seen: Any, coverage: float = 0.9, lag: int = 1) -> Intervals:
     """Return an interval that is calibrated on windows."""
     targets = truth.shape[-1]
-    scale = local_scale(seen[..., :targets], lag)
-    return calibrate(truth, forecast, scale, around_the_median(coverage), lag, [False] * targets)
+    local = local_of(seen[..., :targets], lag)
+    return calibrate(truth, forecast, local, around_the_median(coverage), lag, [False] * targets)
 
 
 def half_widths(intervals: Intervals, seen: Any) -> Any:
     """Return the distance of the highest quantile from the forecast, (windows, horizon, targets)."""
     zero = np.zeros((len(seen), *intervals.factors.shape[:2]))
-    return intervals.around(zero, scale_in(intervals, seen))[..., -1]
+    return intervals.around(zero, local_in(intervals, seen))[..., -1]
 
 
 def histories(windows: int, steps: Any = 1.0, history: int = 5) -> Any:
@@ -86,7 +87,7 @@ def test_levels_that_are_close_have_ascending_factors() -> None:
     truth = RANDOM.standard_t(3, size=(50, 2, 1))
     levels = tuple(np.arange(1, 20) / 20)
 
-    found = calibrate(truth, np.zeros_like(truth), np.ones((50, 1)), levels, 1, [False])
+    found = calibrate(truth, np.zeros_like(truth), LocalScale(np.ones((50, 1)), np.zeros(50)), levels, 1, [False])
 
     assert (np.diff(found.factors, axis=-1) >= 0).all()
     assert found.factors[..., 9].tolist() == [[0], [0]]
@@ -136,7 +137,7 @@ def test_a_window_of_zeros_has_a_tenth_of_the_median_scale() -> None:
 def test_the_local_scale_is_the_mean_of_the_last_differences(lag: int) -> None:
     values = RANDOM.normal(size=(4, 60, 2))
 
-    found = local_scale(values[:, -DIFFERENCES - lag :], lag)
+    found = local_of(values[:, -DIFFERENCES - lag :], lag).scale
 
     for window in range(4):
         for column in range(2):
@@ -153,7 +154,7 @@ def test_values_before_a_series_begins_do_not_count(length: int, lag: int) -> No
 
     steps = np.abs(series[:, lag:] - series[:, :-lag])[:, -DIFFERENCES:]
 
-    assert local_scale(window, lag) == pytest.approx(steps.mean(axis=1), rel=1e-5)
+    assert local_of(window, lag).scale == pytest.approx(steps.mean(axis=1), rel=1e-5)
 
 
 def test_a_series_that_is_not_longer_than_its_season_has_steps_instead() -> None:
@@ -162,7 +163,18 @@ def test_a_series_that_is_not_longer_than_its_season_has_steps_instead() -> None
 
     steps = [[abs(after - before) for before, after in pairwise(one[:, 0])] for one in series]
 
-    assert local_scale(window, 4)[:, 0] == pytest.approx(np.mean(steps, axis=1), rel=1e-5)
+    assert local_of(window, 4).scale[:, 0] == pytest.approx(np.mean(steps, axis=1), rel=1e-5)
+
+
+@pytest.mark.parametrize("demands", [0, 1, 2, 5])
+def test_rare_demand_is_rough_however_rare_it_is(demands: int) -> None:
+    rare, busy = np.zeros((1, 40, 1)), np.full((1, 40, 1), 9.0) + np.arange(40).reshape(1, -1, 1) % 2
+    rare[0, 5 : 5 + 7 * demands : 7] = 3
+
+    roughness = local_of(np.concatenate([rare, busy]), 4 if demands > 2 else 1).roughness
+
+    assert roughness[0] >= 0.6
+    assert roughness[1] < 0.2
 
 
 def test_windows_of_one_value_count_alike() -> None:
@@ -178,10 +190,10 @@ def test_a_long_season_is_no_lag() -> None:
 
 
 def test_quantiles_of_data_that_are_never_negative_are_not_either() -> None:
-    truth, scale = RANDOM.normal(size=(50, 1, 2)), np.ones((50, 2))
-    found = calibrate(truth, np.zeros_like(truth), scale, (0.1, 0.5, 0.9), 1, [True, False])
+    truth, local = RANDOM.normal(size=(50, 1, 2)), LocalScale(np.ones((50, 2)), np.zeros(50))
+    found = calibrate(truth, np.zeros_like(truth), local, (0.1, 0.5, 0.9), 1, [True, False])
 
-    quantiles = found.around(np.array([[[0.5, 0.5]], [[-3.0, -3.0]]]), np.ones((2, 2)))
+    quantiles = found.around(np.array([[[0.5, 0.5]], [[-3.0, -3.0]]]), local.at(slice(2)))
 
     assert quantiles[0, 0, 0, 0] == 0 < quantiles[0, 0, 0, 1] < quantiles[0, 0, 0, 2]
     assert quantiles[1, 0, 0].tolist() == [0, 0, found.factors[0, 0, 2]]  # around 0, since the forecast is below
@@ -264,8 +276,8 @@ def test_the_network_returns_the_quantiles_that_were_computed(own_history: int |
     seen[:10, :30] = np.nan  # short series
     window = keras.Input((own_history, 2))
     network = keras.Model(window, keras.ops.repeat(window[:, -1:, :1], 2, axis=1) * np.float32(1.5))
-    scale = local_scale(seen[:, -DIFFERENCES - 4 :, :1], 4)
-    plain = calibrate(truth, np.zeros_like(truth), scale, (0.1, 0.5, 0.8, 0.9), 4, [True])
+    local = local_of(seen[:, -DIFFERENCES - 4 :, :1], 4)
+    plain = calibrate(truth, np.zeros_like(truth), local, (0.1, 0.5, 0.8, 0.9), 4, [True])
     intervals = replace(plain, ratios=(ratios,))
 
     made = with_quantiles(network, intervals)
@@ -275,16 +287,16 @@ def test_the_network_returns_the_quantiles_that_were_computed(own_history: int |
     forecast = np.repeat(seen[:, -1:, :1], 2, axis=1) * 1.5
     outputs = np.asarray(made(given)).reshape(30, 2, 1, 5)
     assert outputs[..., 0] == pytest.approx(np.maximum(forecast, 0), rel=1e-6)
-    assert outputs[..., 1:] == pytest.approx(intervals.around(forecast, scale_in(intervals, seen)), rel=1e-4, abs=1e-5)
+    assert outputs[..., 1:] == pytest.approx(intervals.around(forecast, local_in(intervals, seen)), rel=1e-4, abs=1e-5)
     if own_history is None:  # shorter than the scale's history
         assert np.isfinite(np.asarray(made(given[:, -3:]))).all()
 
 
 def rough_and_smooth() -> tuple[Intervals, npt.NDArray[np.float32]]:
     """Return intervals with others for rough windows, and windows of 60 values from smooth to rough."""
-    zeros = np.zeros((30, 2, 1))
+    zeros, local = np.zeros((30, 2, 1)), LocalScale(np.ones((30, 1)), np.zeros(30))
     smooth, rough = (
-        calibrate(RANDOM.normal(size=(30, 2, 1)), zeros, np.ones((30, 1)), (0.1, 0.5, 0.9), 4, [True]) for _ in range(2)
+        calibrate(RANDOM.normal(size=(30, 2, 1)), zeros, local, (0.1, 0.5, 0.9), 4, [True]) for _ in range(2)
     )
     noise = RANDOM.gamma(1, 1, size=(50, 60, 1)) * np.linspace(0, 3, 50).reshape(-1, 1, 1)
     return replace(smooth, rough=replace(rough, ratios=(True,))), (1 + noise).astype(np.float32)
@@ -292,31 +304,31 @@ def rough_and_smooth() -> tuple[Intervals, npt.NDArray[np.float32]]:
 
 def test_rough_windows_have_quantiles_of_their_own_and_change_gradually() -> None:
     intervals, seen = rough_and_smooth()
-    scale = np.full((1, 1), 2.0)
 
-    def around(chosen: Intervals | None, forecast: float) -> npt.NDArray[np.float64]:
-        return chosen.around(np.full((1, 2, 1), forecast), scale) if chosen else np.empty(0)
+    def around(chosen: Intervals | None, roughness: float) -> npt.NDArray[np.float64]:
+        local = LocalScale(np.full((1, 1), 2.0), np.array([roughness]))
+        return chosen.around(np.full((1, 2, 1), 2.0), local) if chosen else np.empty(0)
 
     smooth = replace(intervals, rough=None)
-    assert np.array_equal(around(intervals, 3), around(smooth, 3))  # roughness 0.4
-    assert np.array_equal(around(intervals, 1), around(intervals.rough, 1))  # 0.67
-    assert around(intervals, 2) == pytest.approx((around(smooth, 2) + around(intervals.rough, 2)) / 2)
-    assert around(intervals, 2 - 1e-6) == pytest.approx(around(intervals, 2 + 1e-6), abs=1e-4)
+    assert np.array_equal(around(intervals, 0.4), around(smooth, 0.4))
+    assert np.array_equal(around(intervals, 0.67), around(intervals.rough, 0.67))
+    assert around(intervals, 0.5) == pytest.approx((around(smooth, 0.5) + around(intervals.rough, 0.5)) / 2)
+    assert around(intervals, 0.5 - 1e-6) == pytest.approx(around(intervals, 0.5 + 1e-6), abs=1e-4)
     last = seen[:, -1:].repeat(2, axis=1).astype(float)
-    assert (np.diff(intervals.around(last, scale_in(intervals, seen)), axis=-1) >= 0).all()
+    assert (np.diff(intervals.around(last, local_in(intervals, seen)), axis=-1) >= 0).all()
 
 
 def test_intervals_of_rough_windows_are_kept_and_shortened_with_the_others() -> None:
     intervals, seen = rough_and_smooth()
-    forecast, scale = seen[:, -1:].repeat(2, axis=1).astype(float), scale_in(intervals, seen)
+    forecast, local = seen[:, -1:].repeat(2, axis=1).astype(float), local_in(intervals, seen)
 
     again = intervals_of(json.loads(json.dumps(intervals.document())))
 
-    assert np.array_equal(again.around(forecast, scale), intervals.around(forecast, scale))
-    one = replace(intervals.first_step(), rough=None).around(forecast[:, :1], scale)
-    assert one == pytest.approx(replace(intervals, rough=None).around(forecast, scale)[:, :1])
-    assert intervals.first_step().around(forecast[:, :1], scale) == pytest.approx(
-        intervals.around(forecast, scale)[:, :1]
+    assert np.array_equal(again.around(forecast, local), intervals.around(forecast, local))
+    one = replace(intervals.first_step(), rough=None).around(forecast[:, :1], local)
+    assert one == pytest.approx(replace(intervals, rough=None).around(forecast, local)[:, :1])
+    assert intervals.first_step().around(forecast[:, :1], local) == pytest.approx(
+        intervals.around(forecast, local)[:, :1]
     )
 
 
@@ -327,7 +339,7 @@ def test_the_network_has_the_quantiles_of_rough_and_of_smooth_windows() -> None:
 
     made = np.asarray(with_quantiles(network, intervals)(seen)).reshape(50, 2, 1, 4)
 
-    expected = intervals.around(seen[:, -1:].repeat(2, axis=1).astype(float), scale_in(intervals, seen))
+    expected = intervals.around(seen[:, -1:].repeat(2, axis=1).astype(float), local_in(intervals, seen))
     assert made[..., 1:] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -335,10 +347,10 @@ def test_a_network_of_any_length_has_the_scale_of_what_it_sees() -> None:
     seen = RANDOM.normal(size=(30, 60, 1)).cumsum(axis=1).astype(np.float32)
     window = keras.Input((None, 1))
     network = keras.Model(window, keras.ops.repeat(window[:, -1:], 2, axis=1))
-    scale = local_scale(seen[:, -8:], 4)
-    found = calibrate(RANDOM.normal(size=(30, 2, 1)), np.zeros((30, 2, 1)), scale, (0.1, 0.5, 0.9), 4, [False])
+    local = local_of(seen[:, -8:], 4)
+    found = calibrate(RANDOM.normal(size=(30, 2, 1)), np.zeros((30, 2, 1)), local, (0.1, 0.5, 0.9), 4, [False])
     intervals = replace(found, most=8)
-    expected = intervals.around(seen[:, -1:].repeat(2, axis=1), scale)
+    expected = intervals.around(seen[:, -1:].repeat(2, axis=1), local)
 
     made = with_quantiles(network, intervals)
 

@@ -11,7 +11,7 @@ import pytest
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
-from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.intervals import Intervals, LocalScale
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
 from gristmill.domains.timeseries.score_table import groupings, past_errors
 from gristmill.runs.scores import MODEL
@@ -40,8 +40,8 @@ def forecast(data: Prepared, quantiles: bool = True) -> Forecasts:
     factors = np.sort(RANDOM.normal(size=(horizon, targets, 4)), axis=-1)
     calibrated = Intervals(LEVELS, factors, np.ones(targets), 1, (False,) * targets, (False,) * targets, 9)
     learned = np.sort(wrong[MODEL][..., np.newaxis] + RANDOM.normal(size=(*truth.shape, 4)), axis=-1)
-    scale = RANDOM.uniform(1, 2, size=(len(starts), targets))
-    return Forecasts(starts, truth, wrong, LEVELS, learned, {"naive": calibrated}, scale)
+    local = LocalScale(RANDOM.uniform(1, 2, size=(len(starts), targets)), np.zeros(len(starts)))
+    return Forecasts(starts, truth, wrong, LEVELS, learned, {"naive": calibrated}, local)
 
 
 DATA = many()
