@@ -25,7 +25,9 @@ PYTHON = "python"  # name of Python's version among those of the libraries
 # bugs of 3.11.7, and every security release would make all results stale.
 _PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-_BLOCK = 1 << 16  # bytes read at a time; `hashlib.file_digest` zeroes 256 KiB for each of a hundred thousand photos
+_BLOCK_BYTES = (
+    1 << 16
+)  # bytes read at a time; `hashlib.file_digest` zeroes 256 KiB for each of a hundred thousand photos
 _SYSTEM_LIBRARIES = {"lightgbm": "libgomp.so.1"}
 """Library of the system that a distribution needs and does not ship, on Linux."""
 
@@ -80,7 +82,7 @@ def digest_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, read in blocks."""
     sha256 = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(_BLOCK_BYTES):
             sha256.update(block)
     return sha256.hexdigest()
 

@@ -24,7 +24,6 @@ from gristmill.runs.scores import Scores
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
-from gristmill.training.keras_backend import import_keras
 from tasks.prefect_artifacts import show_judgement
 from tasks.retraining_run import domain_overrides, record_retraining
 from tasks.run import References, Run, champion_damage, stage_task
@@ -75,11 +74,10 @@ def _predictions_erred(run: Run, ingested: Path) -> bool:
 def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     """Score the champion on newer data, and compare that data with its training set; nothing follows if it is held."""
     champion, hold = run.champion, run.registry.hold(run.pipeline.name)
-    if champion:
-        import_keras()  # before a module of the domain loads the champion, here or in `judge`
     if champion and found.news.later:
         progress.report_work("drift")
-        drift = run.domain_module("retraining").drift(run.folder(ingested), run.champion_data)
+        data = run.champion_data
+        drift = run.domain_module("retraining").drift(run.folder(ingested), data)
         _raise_alarms(run, champion, drift.alarms)
         found = found.model_copy(update={"drift": drift})
     return record_retraining(run, _held_by(hold, found) if hold else found)

@@ -30,7 +30,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import Champion
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
-from gristmill.training.keras_backend import set_threads
+from gristmill.training.keras_backend import import_keras, set_threads
 from gristmill.util import extras
 from gristmill.workers.pool import concurrency
 from tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
@@ -107,6 +107,7 @@ class Run:
         """The verified artifacts and the settings of the champion; the export is its registered bundle."""
         if self.champion is None:
             return None
+        import_keras()  # with its settings, before a module of the domain loads the champion
         made, tables = self.champion.references, restore_settings(self.champion.domain, self.champion.settings)
         with champion_damage(self.champion):
             return Champion(self.folders(made) | {"export": self.registry.bundle(self.champion)}, tables)

@@ -24,7 +24,7 @@ from gristmill.settings.messages import did_you_mean
 EXIT_INTERRUPTED = 130
 EXIT_REJECTED = 3
 
-_RESUMED = {"run", "retrain", "sweep", "schedule"}  # commands that run pipelines
+_RESUMABLE_COMMANDS = ("run", "retrain", "sweep", "schedule")
 
 COMMON = ("debug", "verbose", "quiet")  # options that are accepted before and after the name of a command
 
@@ -283,6 +283,7 @@ def main() -> None:
             raise
         status = EXIT_INTERRUPTED
     if status == EXIT_INTERRUPTED:  # Typer returns the same status on KeyboardInterrupt
-        kept = "" if _RESUMED.isdisjoint(sys.argv) else "; finished work is kept, and the next run resumes from it"
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        kept = "; finished work is kept, and the next run resumes from it" if command in _RESUMABLE_COMMANDS else ""
         console.say(f"interrupted{kept}")
     sys.exit(status)

@@ -44,9 +44,10 @@ def err() -> "Console":
 
 def terminal_width(stream: TextIO | None = None) -> int | None:
     """Return the number of characters of a line of standard output, or `stream`; None without a terminal."""
-    if not (stream or sys.stdout).isatty() and not os.environ.get("COLUMNS"):
-        return None
-    return shutil.get_terminal_size().columns
+    stream = stream or sys.stdout
+    if os.environ.get("COLUMNS") or (stream is sys.stdout and stream.isatty()):
+        return shutil.get_terminal_size().columns
+    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
 
 
 def set_up(level: int, debug: bool) -> None:

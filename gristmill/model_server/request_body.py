@@ -109,8 +109,8 @@ def _suffix(body: bytes, content_type: str, photos: bool) -> str:
         if kind not in _ANY_TYPE:
             problem = f"unknown Content-Type {short_repr(kind)}"
         raise RequestError(
-            f"{problem}. Expected the Content-Type {', '.join(known)}, or the name of the file in the address, such as "
-            "/predict/NAME/new.csv."
+            f"{problem}. Expected one of these values of Content-Type: {', '.join(known)}; or the name of the file in "
+            f"the address, such as /predict/NAME/{'photo.jpg' if photos else 'new.csv'}."
         )
     return found
 

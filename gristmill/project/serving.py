@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MODEL_TABLES = ("ingest", "preprocess", "model", "train")
+_MODEL_TABLES = ("ingest", "preprocess", "augment", "model", "train", "select")
 
 
 class Models:
@@ -227,7 +227,7 @@ class Models:
             logger.warning(
                 "%s: the settings of %s have changed since run %s, whose model is used as it is. "
                 "To make a new one, run: gristmill run %s.",
-                *(name, " and ".join(changed), record.id, name),
+                *(name, ", ".join(changed), record.id, name),
             )
         return record, self.store.open_verified(record.references["export"]).path
 
@@ -245,13 +245,14 @@ class Models:
 
 
 def _changed_tables(record: Record, pipeline: Pipeline) -> list[str]:
-    """Return the tables of settings that would make another model than that of a run."""
+    """Return the tables of settings that would make another model than that of a run; new settings do not count."""
     now, asked = pipeline.values(), record.retraining.asked if record.retraining else []
-    return [
-        table
-        for table in _MODEL_TABLES
-        if not same_settings({table: record.settings.get(table, {})}, {table: now.get(table, {})}, asked)
-    ]
+    changed = []
+    for name in _MODEL_TABLES:
+        made = record.settings.get(name, {})
+        if not same_settings({name: made}, {name: {key: now.get(name, {}).get(key) for key in made}}, asked):
+            changed.append(name)
+    return changed
 
 
 def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:

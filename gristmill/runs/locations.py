@@ -9,6 +9,7 @@ A location is
 """
 
 import contextlib
+import errno
 import glob
 import importlib.util
 import json
@@ -18,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import dropwhile
 from pathlib import Path
+from stat import S_ISREG
+from typing import NoReturn
 from urllib.parse import unquote
 
 from gristmill import keys
@@ -33,6 +36,7 @@ _PACKAGE = "package://"
 _NAME_AFTER_MAGIC = re.compile(r"[*?\[].*/[^*?\[]+(/|$)")  # as in "*/series.csv"
 _MAX_NAME_LENGTH = 100  # of a file's name that is taken from a URL
 _DEFAULT_NAME = "file"  # for a URL without a name
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @dataclass(frozen=True)
@@ -130,14 +134,16 @@ def _candidates(location: str, root: Path, needed_by: str) -> Iterator[tuple[Pat
         package, _, name = location.removeprefix(_PACKAGE).partition("/")
         yield from ((folder, name) for folder in _package_folders(package, needed_by))
         return
-    given = Path(location)
+    given = Path(re.sub("^/+", "/", location))
     with contextlib.suppress(RuntimeError):  # the home of an unknown user: taken literally, and not found
         given = given.expanduser()
     below = Path(*dropwhile("..".__eq__, given.parts))
     up = given.parts[: len(given.parts) - len(below.parts)]
     for folder in [root] if given.is_absolute() else [root, *search_folders()]:
-        above = Path(os.path.realpath(folder.joinpath(*up))) if up else folder  # `..` follows links
-        yield above, str(below)
+        if up:
+            looked_at(folder.joinpath(*up))
+            folder = Path(os.path.realpath(folder.joinpath(*up)))  # `..` follows links
+        yield folder, str(below)
 
 
 def _package_folders(name: str, needed_by: str) -> list[Path]:
@@ -171,18 +177,24 @@ def _files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     for inner, folders, names in os.walk(folder, onerror=_stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            path = f"{inner}/{name}"
+            path = os.path.join(inner, name)  # noqa: PTH118 - for each photo, see `_is_file`
             if not name.startswith(".") and name.lower().endswith(suffixes) and _is_file(path):
                 yield Path(path)
 
 
 def _is_file(path: str | Path) -> bool:
+    """Return whether a path is a file; raise `DataError` if that is not known."""
     looked_at(path)  # it may be a link whose target appears later
-    return os.path.isfile(path)  # noqa: PTH113 - for each photo, and Path takes several times as long
+    try:
+        return S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - for each photo, and Path takes several times as long
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            _stop(error)
+        return False
 
 
-def _stop(error: OSError) -> None:
-    """Stop at a folder that cannot be read, so that its files are not left out silently."""
+def _stop(error: OSError) -> NoReturn:
+    """Stop at a file or folder that cannot be read, so that it is not left out silently."""
     raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Fix its permissions.")
 
 

@@ -16,7 +16,7 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
     """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them.
 
     Raises:
-        DataError: a file is not text, or is not UTF-8 although as many files or more are.
+        DataError: a file is not text, or is not UTF-8 although at least as many files are.
     """
     for content in contents.values():
         for mark, name in _BYTE_ORDER_MARKS.items():
@@ -29,12 +29,12 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
     if path := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):
         start = contents[path][:8].decode("latin-1")
         raise DataError(f"{path}: not text, it begins with {short_repr(start)}. Save it as a text file.")
-    _check_few_are_utf_8(contents)
+    _check_one_encoding(contents)
     return next(encoding for encoding in _TRIED if all(_can_decode(content, encoding) for content in contents.values()))
 
 
-def _check_few_are_utf_8(contents: Mapping[Path, bytes]) -> None:
-    """Raise `DataError` if some files are not UTF-8, but as many or more are; files in ASCII can be either."""
+def _check_one_encoding(contents: Mapping[Path, bytes]) -> None:
+    """Raise `DataError` if some files are not UTF-8, but at least as many are; files in ASCII can be either."""
     beyond_ascii = {path: content for path, content in contents.items() if not content.isascii()}
     other = [path for path, content in beyond_ascii.items() if not _can_decode(content, "utf-8")]
     if other and 2 * len(other) <= len(beyond_ascii):

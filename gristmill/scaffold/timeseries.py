@@ -166,7 +166,8 @@ def _zone_hint(times: pd.Index) -> str:
         return ""
     steps = np.diff(different)
     before_gap = different[:-1][steps == steps.min() + np.timedelta64(1, "h")]
-    hours = different[counts > counts.median()].union(before_gap)
+    repeated = (counts.diff() > 0) & (counts.diff(-1) > 0)  # more often than the times before and after it
+    hours = different[repeated].union(before_gap)
     is_change = (hours.day_of_week == 6) & (hours.hour < _CLOCKS_CHANGED_BY) & hours.month.isin(_CLOCK_MONTHS)
     return '; if clocks were changed, set timezone, such as "Europe/Berlin"' if is_change.any() else ""
 

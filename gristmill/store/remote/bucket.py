@@ -243,7 +243,7 @@ def _info(fs: Any, path: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = fs.info(path)
         return found
     bucket, key, _ = fs.split_path(path)
-    found = fs.call_s3("head_object", Bucket=bucket, Key=key)
+    found = fs.call_s3("head_object", fs.kwargs, Bucket=bucket, Key=key)
     return {"size": found["ContentLength"], "LastModified": found["LastModified"]}
 
 

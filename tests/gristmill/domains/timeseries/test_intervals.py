@@ -17,6 +17,7 @@ from gristmill.domains.timeseries.calibration import calibrate
 from gristmill.domains.timeseries.intervals import (
     DIFFERENCES,
     MAX_LAG,
+    ROUGH,
     Intervals,
     LocalScale,
     intervals_of,
@@ -166,15 +167,28 @@ def test_a_series_that_is_not_longer_than_its_season_has_steps_instead() -> None
     assert local_of(window, 4).scale[:, 0] == pytest.approx(np.mean(steps, axis=1), rel=1e-5)
 
 
-@pytest.mark.parametrize("demands", [0, 1, 2, 5])
-def test_rare_demand_is_rough_however_rare_it_is(demands: int) -> None:
+@pytest.mark.parametrize("demands", [[], [5], [5, 12], [5, 12, 19, 26, 33], [0], [39]])
+def test_single_demands_are_rough_however_rare_they_are(demands: list[int]) -> None:
     rare, busy = np.zeros((1, 40, 1)), np.full((1, 40, 1), 9.0) + np.arange(40).reshape(1, -1, 1) % 2
-    rare[0, 5 : 5 + 7 * demands : 7] = 3
+    rare[0, demands] = 3
 
-    roughness = local_of(np.concatenate([rare, busy]), 4 if demands > 2 else 1).roughness
+    roughness = local_of(np.concatenate([rare, busy]), 1).roughness
 
-    assert roughness[0] >= 0.6
+    assert roughness[0] > ROUGH + 0.05  # so that no share of the quantiles is that of smooth windows
     assert roughness[1] < 0.2
+
+
+def test_roughness_does_not_depend_on_the_scale_of_a_window_of_zeros() -> None:
+    yearly = np.zeros((1, 48, 1))
+    yearly[0, 11::12] = 60  # equal in each year
+
+    plain, filled = (local_of(yearly, 12, empty) for empty in (0.0, 7.0))
+
+    assert (plain.scale[0, 0], filled.scale[0, 0]) == (pytest.approx(0.6), pytest.approx(0.6))
+    yearly = yearly[:, :-1]  # the last value is 0, so only `empty` gives a scale
+    plain, filled = (local_of(yearly, 12, empty) for empty in (0.0, 7.0))
+    assert (plain.scale[0, 0], filled.scale[0, 0]) == (0, 7)
+    assert plain.roughness == filled.roughness == 0
 
 
 def test_windows_of_one_value_count_alike() -> None:
@@ -310,10 +324,10 @@ def test_rough_windows_have_quantiles_of_their_own_and_change_gradually() -> Non
         return chosen.around(np.full((1, 2, 1), 2.0), local) if chosen else np.empty(0)
 
     smooth = replace(intervals, rough=None)
-    assert np.array_equal(around(intervals, 0.4), around(smooth, 0.4))
+    assert np.array_equal(around(intervals, 0.3), around(smooth, 0.3))
     assert np.array_equal(around(intervals, 0.67), around(intervals.rough, 0.67))
-    assert around(intervals, 0.5) == pytest.approx((around(smooth, 0.5) + around(intervals.rough, 0.5)) / 2)
-    assert around(intervals, 0.5 - 1e-6) == pytest.approx(around(intervals, 0.5 + 1e-6), abs=1e-4)
+    assert around(intervals, ROUGH) == pytest.approx((around(smooth, ROUGH) + around(intervals.rough, ROUGH)) / 2)
+    assert around(intervals, ROUGH - 1e-6) == pytest.approx(around(intervals, ROUGH + 1e-6), abs=1e-4)
     last = seen[:, -1:].repeat(2, axis=1).astype(float)
     assert (np.diff(intervals.around(last, local_in(intervals, seen)), axis=-1) >= 0).all()
 
