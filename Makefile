@@ -66,7 +66,7 @@ lint: .venv/installed-dev docs
 
 # Run this on an idle machine. DVC and Metaflow are installed from the package index, or left out.
 bench: .venv/installed-dev
-	for name in nothing_to_do overhead windows peers glance history; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
+	for name in nothing_to_do overhead windows peers glance goals history; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
 # The data comes from a package, which is installed in its own environment because this project does not depend on it.
 COMPETITIONS := benchmarks/competitions

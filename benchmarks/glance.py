@@ -152,8 +152,12 @@ def rows(text: str) -> Iterator[tuple[str, str, str]]:
         found = re.search(figure.pattern, section, re.MULTILINE)
         if found is None:
             sys.exit(f"results.md, {figure.section}: found no figure for: {figure.what}")
-        place = re.sub(r"[^\w-]", "", figure.section.lower().replace(" ", "-"))
-        yield figure.what, figure.told.format(*found.groups()), f"[{figure.section}](#{place})"
+        yield figure.what, figure.told.format(*found.groups()), link(figure.section)
+
+
+def link(section: str) -> str:
+    """Return a link to a section of results.md."""
+    return f"[{section}](#{re.sub(r'[^a-z0-9_-]', '', section.lower().replace(' ', '-'))})"
 
 
 def main() -> None:

@@ -135,6 +135,39 @@ def test_the_glance_is_that_of_the_sections() -> None:
     assert glance.replaced(text, glance.HEADING, lines) == text
 
 
+def test_the_goals_are_compared_with_the_figures_of_the_sections() -> None:
+    goals, text = importlib.import_module("goals"), measuring().RESULTS.read_text()
+    assert goals.replaced(text, goals.HEADING, goals.compared(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("bounds", "figures", "verdict"),
+    [
+        ({"must": "<= 0.5", "aim": "<= 0.4"}, ["0.40"], "aim reached"),
+        ({"must": "<= 0.5", "aim": "<= 0.4"}, ["+0.45"], "met"),
+        ({"must": ">= 36,000"}, ["54,786"], "met"),
+        ({"must": ">= 100"}, ["100", "99"], "**missed**"),
+        ({"must": "75..85", "aim": "78..82"}, ["83.3", "80.5"], "met"),
+        ({"must": "none"}, ["grunfeld"], "**missed**"),
+        ({"aim": ">= 2"}, ["-1.8"], "aim missed"),
+    ],
+)
+def test_a_goal_is_met_if_all_of_its_figures_are(bounds: dict[str, str], figures: list[str], verdict: str) -> None:
+    goal = importlib.import_module("goals").Goal("speed", "Speed", **bounds)
+    assert goal.verdict(figures) == verdict
+
+
+def test_a_goal_is_read_from_the_table_that_has_its_row_and_its_column() -> None:
+    goals = importlib.import_module("goals")
+    section = "| row | n | s |\n|---|---:|---:|\n| all | 2 | 9.5 |\n\n| row | s |\n|---|---:|\n| some | 1,000, 7 |\n"
+
+    assert goals.Goal("speed", "Speed", row="all | 2", column="s").figures(section) == ["9.5"]
+    assert goals.Goal("speed", "Speed", row="some", column="s").figures(section) == ["1,000"]
+    assert goals.Goal("speed", "Speed", pattern=r"(\d), (\d)").figures("3, 4") == ["3", "4"]
+    with pytest.raises(SystemExit, match=r"results\.md, Speed: found no figure for the goal: speed"):
+        goals.Goal("speed", "Speed", row="none", column="s").figures(section)
+
+
 def test_the_history_compares_ratios_of_the_results() -> None:
     history = importlib.import_module("history")
     text = (FOLDER / "results.md").read_text()

@@ -47,7 +47,7 @@ def terminal_width(stream: TextIO | None = None) -> int | None:
     stream = stream or sys.stdout
     if os.environ.get("COLUMNS") or (stream is sys.stdout and stream.isatty()):
         return shutil.get_terminal_size().columns
-    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    return (os.get_terminal_size(stream.fileno()).columns or None) if stream.isatty() else None  # 0 if it is unknown
 
 
 def set_up(level: int, debug: bool) -> None:
