@@ -1,13 +1,16 @@
 """Places: files, folders, patterns, packages and URLs; absolute, in the project, in the folders of GRISTMILL_DATA."""
 
+import errno
 import os
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from gristmill.errors import DataError
+from gristmill.runs import locations
 from gristmill.runs.locations import Located, locate
 
 ASKED_BY = "[pipelines.small.source] path"
@@ -101,6 +104,19 @@ def test_a_folder_that_cannot_be_read_is_told_not_left_out(folders: tuple[Path, 
     touch(folders[0] / "series/a.csv", folders[0] / "series/closed/b.csv")
     (folders[0] / "series/closed").chmod(0)
     with pytest.raises(DataError, match="closed: cannot be read"):
+        located("series", folders[0])
+
+
+def test_a_file_whose_stat_is_refused_is_told_not_left_out(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(folders[0] / "series/a.csv", folders[0] / "series/b.csv")
+
+    def refuse(mode: int) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", "b.csv")
+
+    monkeypatch.setattr(locations, "S_ISREG", refuse)  # root, as in some containers, is never refused
+    with pytest.raises(DataError, match=r"b\.csv: cannot be read \(Permission denied\)"):
         located("series", folders[0])
 
 
