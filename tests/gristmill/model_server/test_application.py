@@ -248,7 +248,7 @@ WRONG_BODIES = [
     (b'{"rows": [{"house": "a", "area": 1, "rooms": 1}], "steps": 2}', "unknown option 'steps'."),
     (b"area,rooms\n1,2\n", "the body is not JSON. Expected one of these values of Content-Type: application/json,"),
     (b"\x89PNG", "body.png"),
-    (b"\x1f\x8b", "application/jsonl, or the name of the file in the address,"),  # not image/jpeg
+    (b"\x1f\x8b", "application/jsonl; or the name of the file in the address,"),  # not image/jpeg
     (b'[{"house": "\\ud800", "area": 1, "rooms": 1}]', "the body has a surrogate without its pair"),
 ]
 
