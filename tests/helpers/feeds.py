@@ -9,9 +9,13 @@ from gristmill.training.fit import Feed
 
 def batches_of(feed: Feed, epoch: int = 0) -> list[tuple[Any, ...]]:
     """Return the batches that an epoch updates with, as arrays."""
+    return [batch for element in feed.stream(epoch).take(feed.elements) for batch in batches_of_element(feed, element)]
+
+
+def batches_of_element(feed: Feed, element: Any) -> list[tuple[Any, ...]]:
+    """Return the batches of one element of a feed, as arrays."""
     found: list[tuple[Any, ...]] = []
-    for element in feed.stream(epoch).take(feed.elements):
-        feed.each(element, lambda batch: found.append(tuple(tensor.numpy() for tensor in batch)))
+    feed.each(element, lambda batch: found.append(tuple(tensor.numpy() for tensor in batch)))
     return found
 
 

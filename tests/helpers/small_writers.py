@@ -3,6 +3,7 @@
 PYTEST_DONT_REWRITE: it asserts nothing.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,17 +21,19 @@ if TYPE_CHECKING:
     import keras
 
 Folders = dict[str, Path]
+Build = Callable[[Layout], "keras.Model"]
 
 LINES = ["the cat sat.", "a dog ran off.", "the dog sat.", "a cat ran on."]
 TEXT = "\n".join(LINES * 12) + "\n"
 LENGTH = 8
-EVALUATE = Evaluate(order=4, temperatures=(0.5, 1.0), sample=12, seed=3)
+EVALUATE = Evaluate(order=2, temperatures=(0.5, 1.0), sample=12, seed=3)
 
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """A run on characters, windows of a stream."""
-    return run(tmp_path_factory.mktemp("characters"), Preprocess(length=LENGTH), EVALUATE)
+    """A run on characters, windows of a stream, by a recurrent network."""
+    judged = EVALUATE.model_copy(update={"order": 4})
+    return run(tmp_path_factory.mktemp("characters"), Preprocess(length=LENGTH), judged, recurrent)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +43,28 @@ def in_lines(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return run(tmp_path_factory.mktemp("words"), settings, EVALUATE)
 
 
-def run(root: Path, settings: Preprocess, judged: Evaluate) -> Folders:
+def convolution(layout: Layout) -> "keras.Model":
+    """Return a network that sees a whole window, and is traced in a third of the time of a recurrent one."""
+    from keras import Input, Model, layers
+
+    tokens = Input((None,), dtype="int32", name="tokens")
+    table = layers.Embedding(layout.vocabulary, 4)
+    seen = layers.Conv1D(6, layout.length, padding="causal")(table(tokens))
+    logits = layers.Dense(layout.vocabulary)(seen if layout.after_each else seen[:, -1])
+    table.set_weights([np.vstack([np.zeros(4), *table.get_weights()[0][1:]])])  # padding changes nothing
+    return Model(tokens, logits)
+
+
+def recurrent(layout: Layout) -> "keras.Model":
+    """Return a network that is served one token at a time."""
+    from gristmill.domains.generation.model_shape import Shape
+    from gristmill.domains.generation.models.recurrent import Gru
+
+    shape = Shape(layout.vocabulary, layout.length, layout.after_each)
+    return Gru(kind="gru", dimensions=4, recurrent=(6,)).build(shape)
+
+
+def run(root: Path, settings: Preprocess, judged: Evaluate, build: Build = convolution) -> Folders:
     """Write what the stages up to train leave below `root`, evaluate, and return all folders."""
     from gristmill.domains.generation.evaluate import evaluate
 
@@ -49,7 +73,7 @@ def run(root: Path, settings: Preprocess, judged: Evaluate) -> Folders:
         folder.mkdir()
     write_document(folders["ingest"] / "summary.json", {"counts": {"documents": 1, "characters": len(TEXT)}})
     write_prepared(folders["preprocess"], settings)
-    write_network(folders)
+    write_network(folders, build)
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
@@ -93,28 +117,20 @@ def write_prepared(folder: Path, settings: Preprocess) -> Layout:
     return layout
 
 
-def write_network(folders: Folders) -> None:
-    """Write a network of random weights, and its outcomes of the validation set, as train does."""
+def write_network(folders: Folders, build: Build = convolution) -> None:
+    """Write a network of random weights, and its outcomes of the validation set, as train does.
+
+    The weights are large enough that what the network tells differs from token to token.
+    """
+    import keras
+
     from gristmill.domains.generation.predictions import score_tokens
     from gristmill.training import saved_network
 
     data = dataset.read(folders["preprocess"])
-    made = network(data.layout)
-    saved_network.write(made, folders["train"])
-    score_tokens(made, data, data.token_stream(), "validation").write_validation(folders["train"])
-
-
-def network(layout: Layout) -> "keras.Model":
-    """Return a network of random weights, large enough that what it tells differs from token to token."""
-    import keras
-
-    from gristmill.domains.generation.model_shape import Shape
-    from gristmill.domains.generation.models.recurrent import Gru
-
     keras.utils.set_random_seed(5)
-    made = Gru(kind="gru", dimensions=4, recurrent=(6,)).build(
-        Shape(layout.vocabulary, layout.length, layout.after_each)
-    )
+    made = build(data.layout)
     for variable in made.trainable_variables:
         variable.assign(3 * variable)
-    return made
+    saved_network.write(made, folders["train"])
+    score_tokens(made, data, data.token_stream(), "validation").write_validation(folders["train"])

@@ -54,7 +54,8 @@ def evaluate(
         RequestError: the prompt contains no token.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    tokens = data.token_stream()
+    tokens, writer = data.token_stream(), Writer(network, data.tokenizer(), data.layout.length)
+    generated = samples(writer, data, evaluate)  # first, because a prompt may be refused
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
     tried = succeeded(candidates)
     models = {MODEL: (network, TokenOutcomes.of_validation(train))} | {
@@ -70,8 +71,7 @@ def evaluate(
     summary = summarised(scores(data, outcomes, by_character), selected, chosen)
     write_document(out / FILE, summary | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
-    writer = Writer(network, data.tokenizer(), data.layout.length)
-    write_table(out / "samples.parquet", samples(writer, data, evaluate))
+    write_table(out / "samples.parquet", generated)
     write_table(out / "layers.parquet", layer_table(network))
     sequences = parity_sequences(tokens, data.layout.length)
     np.save(out / "proof.npy", writer.probabilities(tf.constant(sequences)).numpy(), allow_pickle=False)

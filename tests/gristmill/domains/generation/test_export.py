@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,12 @@ def exported(folders: Folders, out: Path) -> Path:
     return out
 
 
+loaded = cache(LoadedBundle)
+
+
 def served(bundle: Path, prompts: list[str], **numbers: Any) -> list[str]:
     """Return what a bundle's SavedModel makes of prompts."""
-    model = tf.saved_model.load(bundle / "saved_model")
+    model = loaded(bundle).saved_model
     kinds = {"length": tf.int32, "temperature": tf.float32, "top_k": tf.int32, "top_p": tf.float32, "seed": tf.int64}
     given = {name: tf.constant(value, kinds[name]) for name, value in (NUMBERS | numbers).items()}
     texts = model.signatures["serving_default"](prompt=tf.constant(prompts), **given)["text"]
@@ -66,7 +70,7 @@ def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path,
 def test_pieces_are_what_the_model_serves_at_once(level: str, request: pytest.FixtureRequest) -> None:
     bundle: Path = request.getfixturevalue(level)
 
-    pieces = list(generate(bundle=LoadedBundle(bundle), prompt="the cat", **NUMBERS))
+    pieces = list(generate(bundle=loaded(bundle), prompt="the cat", **NUMBERS))
 
     assert len(pieces) == 1 + math.ceil(NUMBERS["length"] / (LENGTH - LENGTH // 2))
     assert served(bundle, ["the cat"]) == ["".join(pieces)]
@@ -90,14 +94,14 @@ def test_the_samples_of_evaluate_are_what_the_bundle_writes(characters: Path, wr
 
 
 def test_an_empty_prompt_begins_a_text_where_line_ends_are_tokens(characters: Path) -> None:
-    after_a_line = "".join(generate(bundle=LoadedBundle(characters), prompt="\n", **NUMBERS))
+    after_a_line = "".join(generate(bundle=loaded(characters), prompt="\n", **NUMBERS))
 
-    assert "".join(generate(bundle=LoadedBundle(characters), prompt="", **NUMBERS)) == after_a_line.removeprefix("\n")
+    assert "".join(generate(bundle=loaded(characters), prompt="", **NUMBERS)) == after_a_line.removeprefix("\n")
 
 
 def test_an_empty_prompt_is_refused_where_the_model_goes_on_from_a_word(words: Path) -> None:
     with pytest.raises(RequestError) as refused:
-        generate(bundle=LoadedBundle(words), prompt=" ?")
+        generate(bundle=loaded(words), prompt=" ?")
 
     assert str(refused.value) == (
         "--prompt ' ?' contains no word, and this model needs at least one. Give it the beginning of a text."
@@ -125,7 +129,7 @@ def test_an_empty_prompt_is_refused_where_the_model_goes_on_from_a_word(words: P
 )
 def test_a_number_out_of_its_range_is_refused(characters: Path, numbers: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as refused:
-        generate(bundle=LoadedBundle(characters), prompt="a", **numbers)
+        generate(bundle=loaded(characters), prompt="a", **numbers)
 
     assert str(refused.value) == message
 
@@ -134,8 +138,8 @@ def test_what_the_model_does_not_know_of_a_prompt_is_told(
     characters: Path, words: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with heard(caplog):
-        assert "".join(generate(bundle=LoadedBundle(characters), prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
-        generate(bundle=LoadedBundle(words), prompt="the zebra sat", **NUMBERS)
+        assert "".join(generate(bundle=loaded(characters), prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
+        generate(bundle=loaded(words), prompt="the zebra sat", **NUMBERS)
 
     assert said(caplog) == [
         "--prompt: the model does not know the characters 'Z', 'é' and reads them as unknown tokens",
@@ -151,7 +155,7 @@ def test_a_prompt_comes_back_as_it_was_given(level: str, prompt: str, request: p
 
     assert first.startswith(prompt)
     assert len(first) > len(prompt)
-    assert first == "".join(generate(bundle=LoadedBundle(bundle), prompt=prompt, **NUMBERS))
+    assert first == "".join(generate(bundle=loaded(bundle), prompt=prompt, **NUMBERS))
     assert second.startswith("the cat")
 
 

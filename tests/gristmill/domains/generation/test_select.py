@@ -31,7 +31,7 @@ pytest_plugins = ["helpers.end_to_end"]
 Candidates = dict[str, CandidateArtifacts]
 MODELS = {
     "unigram": Unigram(kind="unigram"),
-    "ngram": Ngram(kind="ngram", order=4),
+    "ngram": Ngram(kind="ngram", order=2),
     "gru": Gru(kind="gru", dimensions=4, recurrent=(4,)),
 }
 
@@ -87,34 +87,44 @@ def test_the_candidate_with_the_fewest_bits_is_selected_alone(
     assert board["failed"].iloc[-1] == "the loss became nan"
     found = read_selection(out) or {}
     assert [member["name"] for member in found["members"]] == ["ngram"]
-    assert found["members"][0]["settings"]["model"]["order"] == 4
+    assert found["members"][0]["settings"]["model"]["order"] == 2
     kept = {path.name for path in candidates["ngram"].train.iterdir()} - {artifacts.FILE}
     for name in kept:
         assert (out / name).read_bytes() == (candidates["ngram"].train / name).read_bytes()
     assert {path.name for path in out.iterdir()} == kept | {"selection.json", "leaderboard.parquet"}
 
 
+WEIGHTS = {"ngram": 0.75, "gru": 0.25}
+
+
+def test_the_mean_of_several_has_the_bits_of_their_mean_probability(
+    selected: Callable[..., Path], candidates: Candidates
+) -> None:
+    outcome = TokenOutcomes.of_validation(selected(weights=WEIGHTS))
+
+    chances = [
+        weight * np.exp2(-TokenOutcomes.of_validation(candidates[name].train).bits) for name, weight in WEIGHTS.items()
+    ]
+    assert outcome.bits == pytest.approx(-np.log2(sum(chances)))
+    assert outcome.right is None
+
+
+@pytest.mark.slow
 def test_the_mean_of_several_is_scored_and_exported(
     selected: Callable[..., Path], candidates: Candidates, prepared: Path, tmp_path: Path, parity_here: None
 ) -> None:
-    weights = {"ngram": 0.75, "gru": 0.25}
     evaluated, exported = tmp_path / "evaluate", tmp_path / "export"
     evaluated.mkdir()
     exported.mkdir()
 
-    kept = {"preprocess": prepared, "train": selected(weights=weights)}
+    kept = {"preprocess": prepared, "train": selected(weights=WEIGHTS)}
     evaluate(evaluate=EVALUATE, **kept, candidates=candidates, out=evaluated)
     export(export=Export(), **kept, evaluate=evaluated, out=exported)
 
-    scores, outcome = Scores.read(exported), TokenOutcomes.of_validation(kept["train"])
-    chances = [
-        weight * np.exp2(-TokenOutcomes.of_validation(candidates[name].train).bits) for name, weight in weights.items()
-    ]
-    assert outcome.bits == pytest.approx(-np.log2(sum(chances)))
-    assert outcome.right is None
+    scores = Scores.read(exported)
     assert scores.model["validation"]["accuracy"] is None
     assert scores.selected
-    assert scores.selected.members == weights
+    assert scores.selected.members == WEIGHTS
     assert (scores.parity or 0) < 1e-6
     tests = [scores.model, scores.baselines["ngram"], scores.candidates["gru"]]
     assert len({one["test"]["bits_per_token"] for one in tests}) == 3

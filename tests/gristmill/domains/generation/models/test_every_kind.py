@@ -33,6 +33,13 @@ SMALL: dict[str, Any] = {"dimensions": 4, "recurrent": (5, 3)}
 TOKENS = np.array([[3, 1, 4, 1, 5, 6, 2], [2, 6, 5, 3, 5, 1, 4]], np.int32)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("preprocess")
+    write_prepared(folder, Preprocess(length=LENGTH))
+    return folder
+
+
 def built(kind: str, after_each: bool, **settings: Any) -> keras.Model:
     keras.utils.set_random_seed(0)
     model: Any = settings_of(kind, PACKAGE).model_validate({"kind": kind} | SMALL | settings)
@@ -91,17 +98,16 @@ def test_an_exported_network_gives_the_same_logits(kind: str, tmp_path: Path) ->
     assert bundle.load(tmp_path, "saved_model")(TOKENS) == pytest.approx(logits(network, TOKENS), rel=1e-5)
 
 
-def test_counts_are_fitted_and_exported_as_networks_are(tmp_path: Path, parity_here: None) -> None:
+def test_counts_are_fitted_and_exported_as_networks_are(prepared: Path, tmp_path: Path, parity_here: None) -> None:
     """The served probabilities of the next token are the ones that evaluate scored."""
-    model = Ngram(kind="ngram", order=3)
-    folders = {stage: tmp_path / stage for stage in ("preprocess", "train", "evaluate", "export")}
+    model = Ngram(kind="ngram", order=2)
+    folders = {stage: tmp_path / stage for stage in ("train", "evaluate", "export")}
     for folder in folders.values():
         folder.mkdir()
-    write_prepared(folders["preprocess"], Preprocess(length=LENGTH))
-    made = {"preprocess": folders["preprocess"], "train": folders["train"]}
+    made = {"preprocess": prepared, "train": folders["train"]}
     unused: Any = {"scratch": tmp_path, "logs": tmp_path, "on_epoch": None}
 
-    counts = train(model=model, train=Train(), preprocess=folders["preprocess"], out=folders["train"], **unused)
+    counts = train(model=model, train=Train(), preprocess=prepared, out=folders["train"], **unused)
     evaluate(evaluate=Evaluate(order=2, temperatures=(1.0,), sample=1), **made, out=folders["evaluate"])
     exported = export(export=Export(), **made, evaluate=folders["evaluate"], out=folders["export"])
 
@@ -113,9 +119,8 @@ def test_counts_are_fitted_and_exported_as_networks_are(tmp_path: Path, parity_h
 
 
 @pytest.mark.parametrize("kind", COUNTS)
-def test_counts_are_baselines_of_the_required_shape(kind: str, tmp_path: Path) -> None:
-    write_prepared(tmp_path, Preprocess(length=LENGTH))
-    data, model = dataset.read(tmp_path), settings_of(kind, PACKAGE).model_validate({"kind": kind})
+def test_counts_are_baselines_of_the_required_shape(kind: str, prepared: Path, tmp_path: Path) -> None:
+    data, model = dataset.read(prepared), settings_of(kind, PACKAGE).model_validate({"kind": kind})
 
     network = model.fit(data)
 
@@ -128,11 +133,10 @@ def test_counts_are_baselines_of_the_required_shape(kind: str, tmp_path: Path) -
     assert model.baseline
 
 
-def test_counts_predict_validation_before_they_learn_from_it(tmp_path: Path) -> None:
+def test_counts_predict_validation_before_they_learn_from_it(prepared: Path) -> None:
     """What occurs in the validation set alone is as surprising in `validation.parquet` as in any unknown text."""
-    write_prepared(tmp_path, Preprocess(length=LENGTH))
-    data = dataset.read(tmp_path)
-    model = Ngram(kind="ngram", order=3)
+    data = dataset.read(prepared)
+    model = Ngram(kind="ngram", order=2)
 
     network, validation = fit_counts(model, data)
 
