@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,17 @@ from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.select import select
-from gristmill.domains.timeseries.settings import Backtest, Evaluate, Ingest, Preprocess, Train
+from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.windows import target_index
 from gristmill.runs.scores import Scores
 from gristmill.settings.selection import Select
-from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
-from helpers.small_candidates import fit_candidates
-from helpers.small_runs import YARDSTICKS, Folders, assembled, run_stages
+from helpers.small_candidates import Tried
+from helpers.small_runs import YARDSTICKS, Folders, assembled
 
-pytest_plugins = ["helpers.small_runs"]
+pytest_plugins = ["helpers.small_runs", "helpers.small_candidates"]
 
 METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
 OF_QUANTILES = {"wql", "pinball", "coverage", "width"}
@@ -44,38 +44,44 @@ QUANTILES = [f"quantile {level}" for level in LEVELS]
 
 Judge = Callable[..., tuple[Path, dict[str, int]]]
 
+NAIVE, DRIFT = Naive(kind="naive"), Drift(kind="drift")
+
+
+def judged(
+    root: Path, data: Prepared, model: Any = None, how: Train | None = None, **settings: Any
+) -> tuple[Path, dict[str, int]]:
+    """Train a linear model on series and evaluate it below a folder; return that of evaluate, and the counts."""
+    folders = [root / stage for stage in ("prepared", "trained", "evaluated")]
+    for folder in folders:
+        folder.mkdir()
+    dataset.write(data, folders[0])
+    train(
+        model=model or Linear(kind="linear"),
+        train=how or Train(),
+        preprocess=folders[0],
+        out=folders[1],
+        scratch=root / "scratch",
+        logs=root / "logs",
+        on_epoch=lambda epoch: None,
+    )
+    chosen = Evaluate(**{"baselines": (NAIVE, DRIFT)} | settings)
+    return folders[2], evaluate(evaluate=chosen, preprocess=folders[0], train=folders[1], out=folders[2])
+
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
-    """Return a function that trains a linear model on series and evaluates it into a folder of that name."""
-
-    def call(
-        data: Prepared, name: str = "judged", model: Any = None, how: Train | None = None, **settings: Any
-    ) -> tuple[Path, dict[str, int]]:
-        folders = [tmp_path / f"{name}.{stage}" for stage in ("prepared", "trained", "evaluated")]
-        for folder in folders:
-            folder.mkdir()
-        dataset.write(data, folders[0])
-        train(
-            model=model or Linear(kind="linear"),
-            train=how or Train(),
-            preprocess=folders[0],
-            out=folders[1],
-            scratch=tmp_path / f"{name}.scratch",
-            logs=tmp_path / f"{name}.logs",
-            on_epoch=lambda epoch: None,
-        )
-        counts = evaluate(evaluate=Evaluate(**settings), preprocess=folders[0], train=folders[1], out=folders[2])
-        return folders[2], counts
-
-    return call
+    return partial(judged, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def with_blocks(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Ingest, series_file: Path) -> Folders:
-    """The folders of a run with a backtest of two blocks."""
-    root, cut = tmp_path_factory.mktemp("rolled"), Preprocess(history=12, horizon=2, validation=0, test=30)
-    return run_stages(root, source, meaning, series_file, cut, Linear(kind="linear"), Train(), Backtest(windows=2))
+def of_quantiles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Path]:
+    """Series with a spike near their end, and the evaluation of a network that learned quantiles of them."""
+    values = np.random.default_rng(0).normal(size=190)
+    values[-5] += 30
+    data = assembled(values, history=6, validation=60, test=60)
+    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
+    root = tmp_path_factory.mktemp("quantiles")
+    return data, judged(root, data, model=Dense(kind="dense"), how=how, levels=(0.2, 0.5, 0.8))[0]
 
 
 def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solved: Folders) -> None:
@@ -103,7 +109,7 @@ def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -
 
     for part in ("validation", "test"):
         rows, starts = read_predictions(solved["evaluate"], part), data.origins(part)
-        model = saved_network.read(solved["train"]).predict(data.histories(starts), verbose=0)
+        model = np.asarray(saved_network.read(solved["train"])(data.histories(starts)))
         if part == "validation":  # on which the network was fitted too, later
             model = read_forecast(solved["train"] / "validation.parquet", (29, 2, 1))
         expected = {"model": model} | baseline_forecasts(data, part, YARDSTICKS.baselines)
@@ -286,27 +292,25 @@ def test_of_many_series_some_are_searched(judge: Judge, monkeypatch: pytest.Monk
         assert read_document(folder / "scores.json")[name]["series"] == 2
 
 
-def test_a_backtest_calibrates_the_intervals_and_is_told(with_blocks: Folders) -> None:
+def test_a_backtest_calibrates_the_intervals_and_is_told(rolled: Folders) -> None:
     scores, blocks = (
-        read_document(with_blocks["evaluate"] / "scores.json"),
-        read_table(with_blocks["evaluate"] / "backtest.parquet"),
+        read_document(rolled["evaluate"] / "scores.json"),
+        read_table(rolled["evaluate"] / "backtest.parquet"),
     )
 
     assert scores["calibrated_on"] == "backtest"
-    assert intervals_of(read_document(with_blocks["evaluate"] / "intervals.json")).windows == 2 * 29
-    assert (scores["backtest"]["windows"], scores["backtest"]["seeds"]) == (2, 1)
+    assert intervals_of(read_document(rolled["evaluate"] / "intervals.json")).windows == 2 * 14 * 10
+    assert (scores["backtest"]["windows"], scores["backtest"]["seeds"]) == (2, 2)
     model = blocks[blocks["forecaster"] == "model"]
     assert scores["backtest"]["forecasters"]["model"]["mae"]["mean"] == pytest.approx(model["mae"].mean())
     assert set(scores["backtest"]["forecasters"]) == set(blocks["forecaster"])
-    assert blocks["end"].max() < read_predictions(with_blocks["evaluate"], "test")["ds"].min()
+    assert blocks["end"].max() < read_predictions(rolled["evaluate"], "test")["ds"].min()
 
 
-def test_quantiles_that_a_network_learns_are_kept_and_those_of_baselines_are_calibrated(judge: Judge) -> None:
-    values = np.random.default_rng(0).normal(size=90)
-    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
-    data = assembled(values, history=6, validation=20, test=20)
-
-    folder, _ = judge(data, model=Dense(kind="dense"), how=how, levels=(0.2, 0.5, 0.8))
+def test_quantiles_that_a_network_learns_are_kept_and_those_of_baselines_are_calibrated(
+    of_quantiles: tuple[Prepared, Path],
+) -> None:
+    data, folder = of_quantiles
 
     scores = read_document(folder / "scores.json")
     assert (scores["level"], scores["calibrated_on"]) == (0.8, None)
@@ -315,21 +319,16 @@ def test_quantiles_that_a_network_learns_are_kept_and_those_of_baselines_are_cal
     table = read_table(folder / "predictions.parquet")
     names = [name for name in table if name.startswith("quantile")]
     assert names == ["quantile 0.1", "quantile 0.5", "quantile 0.9"]
-    network = saved_network.read(folder.with_name("judged.trained"))
-    learned = network.predict(data.histories(data.origins("test")), verbose=0).reshape(-1, 3)
+    network = saved_network.read(folder.with_name("trained"))
+    learned = np.asarray(network(data.histories(data.origins("test")))).reshape(-1, 3)
     assert table.loc[table["part"] == "test", names].to_numpy() == pytest.approx(learned, rel=1e-5)
     assert table[names].notna().all(axis=None)
     assert not (folder / "intervals.json").exists()
 
 
-def test_what_a_network_of_quantiles_did_not_expect_is_flagged(judge: Judge) -> None:
+def test_what_a_network_of_quantiles_did_not_expect_is_flagged(of_quantiles: tuple[Prepared, Path]) -> None:
     """By how far values lie from the median, as validation calibrates it."""
-    values = np.random.default_rng(0).normal(size=190)
-    values[-5] += 30
-    data = assembled(values, history=6, validation=60, test=60)
-    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
-
-    folder, _ = judge(data, model=Dense(kind="dense"), how=how)
+    data, folder = of_quantiles
 
     flagged = read_table(folder / "anomalies.parquet")
     assert data.times[-5] in flagged["ds"].tolist()
@@ -407,39 +406,17 @@ def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_ther
         assert read_predictions(tmp_path, part)["moving_average"].isna().all() == missing
 
 
-TRIED: dict[str, Any] = {
-    "naive": Naive(kind="naive"),
-    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),
-    "too_long": MovingAverage(kind="moving_average", length=500),
-    "linear": Linear(kind="linear"),
-    "dense": Dense(kind="dense", units=(3,)),
-}
 WEIGHTS = {"seasonal_naive": 0.4, "dense": 0.6}
-WITH_DRIFT = Evaluate(baselines=(TRIED["naive"], TRIED["seasonal_naive"], Drift(kind="drift")))
+WITH_DRIFT = Evaluate(baselines=(NAIVE, SeasonalNaive(kind="seasonal_naive"), DRIFT))
 
 Auto = tuple[Prepared, dict[str, CandidateArtifacts], Path, Path]  # and the folders of select and evaluate
 
 
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Path, dict[str, CandidateArtifacts]]:
-    """Two series, their folder, and candidates fitted on them and on the blocks of a backtest; one fails."""
-    root = tmp_path_factory.mktemp("tried")
-    (root / "prepared").mkdir()
-    wave = 9 * np.cos(2 * np.pi / 6 * np.arange(90))
-    values = [50 + wave + np.random.default_rng(seed).normal(size=90).cumsum() for seed in (0, 1)]
-    data = assembled(*values, history=8, horizon=2, season=6, validation=24, test=12)
-    dataset.write(data, root / "prepared")
-    return data, root / "prepared", fit_candidates(root, root / "prepared", TRIED, Backtest(windows=2, size=12))
-
-
 @pytest.fixture(scope="module", params=[False, True], ids=["validation", "backtest"])
-def auto(
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-    tried: tuple[Prepared, Path, dict[str, CandidateArtifacts]],
-) -> Auto:
+def auto(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, tried: Tried) -> Auto:
     """Candidates of which one fails, an average of two of them, and its evaluation; with and without a backtest."""
     root, (data, prepared, candidates) = tmp_path_factory.mktemp("auto"), tried
+    candidates = {name: one for name, one in candidates.items() if name != "moving_average"}
     selected, out = root / "selected", root / "evaluated"
     for folder in (selected, out):
         folder.mkdir()
@@ -483,15 +460,12 @@ def test_the_model_is_the_weighted_average_of_its_members(auto: Auto, part: str)
 
 
 def test_many_series_are_scored_a_block_at_a_time(
-    auto: Auto,
-    tried: tuple[Prepared, Path, dict[str, CandidateArtifacts]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    auto: Auto, tried: Tried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, candidates, selected, out = auto
-    monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 1)
+    monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 8)  # of 11 or more of each series
 
-    evaluate(evaluate=WITH_DRIFT, preprocess=tried[1], train=selected, candidates=candidates, out=tmp_path)
+    evaluate(evaluate=WITH_DRIFT, preprocess=tried.prepared, train=selected, candidates=candidates, out=tmp_path)
 
     intervals = (intervals_of(read_document(folder / "intervals.json")) for folder in (tmp_path, out))
     assert np.allclose(*(one.factors for one in intervals))

@@ -20,7 +20,7 @@ from gristmill.keys import digest_of_file
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
-from helpers.small_runs import CUT, Folders, assembled, run_stages, with_bundle, with_refit
+from helpers.small_runs import CUT, KERAS, Folders, assembled, run_stages, with_bundle, with_refit
 from helpers.support import KIT, here
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
@@ -31,6 +31,12 @@ SEEN = 37  # for 36 differences
 KERAS_OF_ALL = Export(formats=("keras",), refit=True)
 
 Tampered = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, solved: Folders) -> Folders:
+    """The linear run with its bundle in both formats, each proved equal in a fresh process."""
+    return with_bundle(solved, Export(), tmp_path_factory.mktemp("both"))
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +60,15 @@ def attempt(solved: Folders, tmp_path: Path, parity_here: None) -> Tampered:
         )
         write_table(tampered / "predictions.parquet", predictions)
         stages = {"preprocess": solved["preprocess"], "train": solved["train"], "evaluate": tampered}
-        export(export=Export(formats=("keras",)), **stages, out=out)
+        export(export=KERAS, **stages, out=out)
         return out
 
     return call
 
 
 @pytest.mark.slow
-def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Folders) -> None:
-    assert {path.name for path in exported["export"].iterdir()} == {
+def test_a_bundle_holds_both_formats_the_signature_and_the_scores(both: Folders) -> None:
+    assert {path.name for path in both["export"].iterdir()} == {
         "forecast.parquet",
         "model.keras",
         "saved_model",
@@ -70,7 +76,7 @@ def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Fold
         "signature.json",
         *KIT,
     }
-    assert read_document(exported["export"] / "signature.json") == {
+    assert read_document(both["export"] / "signature.json") == {
         "input": {
             "name": "history",
             "dtype": "float32",
@@ -99,23 +105,23 @@ def test_a_bundle_holds_both_formats_the_signature_and_the_scores(exported: Fold
 
 
 @pytest.mark.slow
-def test_scores_are_those_of_evaluate_with_the_parity_and_whose_they_are(exported: Folders) -> None:
-    scores = read_document(exported["export"] / "scores.json")
-    (deviation,) = dataset.read(exported["preprocess"]).layout.deviation
-    judged = digest_of_file(exported["train"] / "weights.npz")
+def test_scores_are_those_of_evaluate_with_the_parity_and_whose_they_are(both: Folders) -> None:
+    scores = read_document(both["export"] / "scores.json")
+    (deviation,) = dataset.read(both["preprocess"]).layout.deviation
+    judged = digest_of_file(both["train"] / "weights.npz")
 
     assert 0 <= scores.pop("parity") <= 1e-4 * deviation
     assert scores.pop("weights") == {"judged": judged, "exported": judged}
     assert scores.pop("refit") is False
-    assert scores == read_document(exported["evaluate"] / "scores.json")
+    assert scores == read_document(both["evaluate"] / "scores.json")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["saved_model", "keras"])
-def test_each_format_predicts_from_raw_values_what_was_scored(exported: Folders, form: str) -> None:
-    data, predictions = dataset.read(exported["preprocess"]), read_table(exported["evaluate"] / "predictions.parquet")
+def test_each_format_predicts_from_raw_values_what_was_scored(both: Folders, form: str) -> None:
+    data, predictions = dataset.read(both["preprocess"]), read_table(both["evaluate"] / "predictions.parquet")
 
-    made = bundle.load(exported["export"], form)(data.view(history=SEEN).histories(data.origins("test")))
+    made = bundle.load(both["export"], form)(data.view(history=SEEN).histories(data.origins("test")))
 
     test = predictions[predictions["part"] == "test"]
     scored = test[["model", *QUANTILES]].to_numpy().reshape(-1, 2, 10)
@@ -130,7 +136,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
 
     made = bundle.load(refitted["export"], "keras")(data.view(history=SEEN).histories(starts))
 
-    again, judged = (saved_network.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
+    again, judged = (np.asarray(saved_network.read(refitted[stage])(windows)) for stage in ("refit", "train"))
     assert made[..., :1] == pytest.approx(again, rel=1e-6)
     assert np.abs(made[..., :1] - judged).max() > 1e-3
     tested = intervals_of(read_document(refitted["evaluate"] / "intervals.json"))
@@ -154,8 +160,7 @@ def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
 
     def of_the_judged(exported: Path, formats: Iterable[str], folder: Path) -> None:
         judged = with_quantiles(saved_network.read(refitted["train"]), intervals)
-        made = judged.predict(bundle.read_inputs(folder), verbose=0)
-        np.save(folder / "keras.npy", made)
+        np.save(folder / "keras.npy", np.asarray(judged(bundle.read_inputs(folder))))
 
     monkeypatch.setattr(bundle, "fresh_process", lambda: here(of_the_judged))
 
@@ -238,7 +243,7 @@ def test_without_calibration_there_are_no_quantiles(
     cut = CUT.model_copy(update={"validation": 0})
     folders = run_stages(tmp_path, source, meaning, series_file, cut, Linear(kind="linear"), Train())
 
-    bundled = with_bundle(folders, Export(formats=("keras",)))["export"]
+    bundled = with_bundle(folders, KERAS)["export"]
 
     told = read_document(bundled / "signature.json")
     assert told["quantiles"] is None

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.monitoring import live_rows
 from gristmill.domains.timeseries.retraining import drift
 from gristmill.domains.timeseries.score_table import losses, past_errors
-from gristmill.domains.timeseries.settings import Export, Ingest, Preprocess
+from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import RequestError
 from gristmill.monitoring.live_rows import LiveRows, score_table
 from gristmill.monitoring.prediction_columns import BATCH, COVERED, LEVEL, SCORE
@@ -23,7 +23,7 @@ from gristmill.monitoring.prediction_log import PredictionLog
 from gristmill.runs.retraining_record import Champion, ErrorDrift
 from gristmill.store.store import Store
 from gristmill.util.table_io import read_table
-from helpers.small_runs import CUT, SAMPLE, Folders, table_of, with_bundle, write_ingested
+from helpers.small_runs import CUT, KERAS, SAMPLE, Folders, table_of, with_bundle, write_ingested
 
 pytest_plugins = ["helpers.small_runs", "helpers.end_to_end"]
 
@@ -182,7 +182,7 @@ def test_a_shift_of_level_is_a_sign_of_the_model_that_serves(
 def test_several_series_are_scored_in_units_of_their_naive_errors(
     rolled: Folders, forecast: Predict, log: PredictionLog, tmp_path: Path
 ) -> None:
-    run = with_bundle(rolled, Export(formats=("keras",)), tmp_path)
+    run = with_bundle(rolled, KERAS, tmp_path)
     rows = pd.read_csv(rolled["ingest"].parent / "rows.csv")
     meaning = Ingest(time=("day",), target=("sales", "returns"), series="shop")
     cut = Preprocess(history=7, validation=10, test=10)
@@ -190,9 +190,9 @@ def test_several_series_are_scored_in_units_of_their_naive_errors(
     data = dataset.read(run["preprocess"])
     starts = data.bounds[:, 0] + 55
     truth = data.targets(starts).astype(np.float64)
-    made = ChampionReplay(run["export"], cut, run["ingest"], data.times.max()).forecast(starts)
-    later = ChampionReplay(run["export"], cut, run["ingest"], data.times.max()).data  # all is before the test set
-    units = past_errors(later.view(season=data.layout.season), "test", Forecasts(starts, truth))
+    replay = ChampionReplay(run["export"], cut, run["ingest"], data.times.max())  # all is before the test set
+    made = replay.forecast(starts)
+    units = past_errors(replay.data.view(season=data.layout.season), "test", Forecasts(starts, truth))
     expected = losses(truth, made, *units)["mase"].values
 
     live = live_rows(log.read(), run["ingest"], champion(run, cut), RUN)

@@ -1,62 +1,52 @@
 """Forecasts of a part by all forecasters, made a block of series at a time."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.ensemble_weights import weighted_average
-from gristmill.domains.timeseries import dataset, forecasts
+from gristmill.domains.timeseries import forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network
-from gristmill.domains.timeseries.models.dense import Dense
-from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.naive import Drift, SeasonalNaive
+from gristmill.domains.timeseries.models.naive import Drift
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.select import select
 from gristmill.runs.scores import MODEL
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
-from helpers.small_candidates import fit_candidates
-from helpers.small_runs import assembled
+from helpers.small_candidates import Tried
 
-TRIED: dict[str, Any] = {
-    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),
-    "linear": Linear(kind="linear"),
-    "dense": Dense(kind="dense", units=(3,)),
-}
+pytest_plugins = ["helpers.small_candidates"]
+
 WEIGHTS = {"linear": 0.4, "dense": 0.6}
-RANDOM = np.random.default_rng(0)
-WAVE = 9 * np.cos(np.pi / 2 * np.arange(60))
-DATA = assembled(
-    *(50 + WAVE + RANDOM.normal(size=60).cumsum() for _ in range(4)),
-    **{"season": 4, "history": 7, "horizon": 3, "validation": 10, "test": 10},
-)
+NAMES = ["seasonal_naive", *WEIGHTS]
 
-Chosen = tuple[dict[str, CandidateArtifacts], Path]  # and the folder of select
+
+class Chosen(NamedTuple):
+    """Prepared series, candidates, and the folder of select."""
+
+    data: Prepared
+    candidates: dict[str, CandidateArtifacts]
+    selected: Path
 
 
 @pytest.fixture(scope="module")
-def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
+def chosen(tmp_path_factory: pytest.TempPathFactory, tried: Tried) -> Chosen:
     """Candidates, and the average of two of them."""
-    root = tmp_path_factory.mktemp("chosen")
-    for name in ("prepared", "selected"):
-        (root / name).mkdir()
-    dataset.write(DATA, root / "prepared")
-    candidates = fit_candidates(root, root / "prepared", TRIED)
-    select(select=Select(weights=WEIGHTS), preprocess=root / "prepared", candidates=candidates, out=root / "selected")
-    return candidates, root / "selected"
+    out, candidates = tmp_path_factory.mktemp("selected"), {name: tried.candidates[name] for name in NAMES}
+    select(select=Select(weights=WEIGHTS), preprocess=tried.prepared, candidates=candidates, out=out)
+    return Chosen(tried.data, candidates, out)
 
 
 def of(chosen: Chosen, part: str, microseconds: dict[str, float] | None = None) -> tuple[Prepared, PartForecasts]:
-    candidates, selected = chosen
-    network = saved_network.read(selected)
+    network = saved_network.read(chosen.selected)
     measured = {} if microseconds is None else microseconds
-    data = DATA.seen_by(network)
-    return data, forecasts_of(data, part, network, selected, candidates, [Drift(kind="drift")], measured)
+    data = chosen.data.seen_by(network)
+    return data, forecasts_of(data, part, network, chosen.selected, chosen.candidates, [Drift(kind="drift")], measured)
 
 
 def test_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(chosen: Chosen) -> None:
@@ -65,11 +55,11 @@ def test_forecasts_of_validation_are_those_of_fits_that_did_not_see_it(chosen: C
     data, validation = of(chosen, "validation", microseconds)
     assert microseconds == {}
     _, test = of(chosen, "test", microseconds)
-    assert list(microseconds) == list(TRIED)
+    assert list(microseconds) == NAMES
 
     held_out, tested = validation.forecasts().by_name, test.forecasts().by_name
-    assert list(held_out) == list(tested) == [MODEL, *TRIED, "drift"]
-    for name, candidate in chosen[0].items():
+    assert list(held_out) == list(tested) == [MODEL, *NAMES, "drift"]
+    for name, candidate in chosen.candidates.items():
         final = saved_network.read(candidate.train)
         of_final = {part: by_network(final, data.seen_by(final), data.origins(part)) for part in ("validation", "test")}
         assert tested[name] == pytest.approx(of_final["test"], rel=1e-6)
@@ -86,7 +76,7 @@ def test_blocks_are_parts_of_the_whole(chosen: Chosen, part: str, monkeypatch: p
     monkeypatch.setattr(forecasts, "WINDOWS_PER_CALL", 9)
 
     for blocks in (list(made.blocks()), list(made.blocks(whole))):
-        assert len(blocks) == 3
+        assert len(blocks) == 2
         assert np.array_equal(np.concatenate([block.starts for block in blocks]), whole.starts)
         assert np.array_equal(np.concatenate([block.truth for block in blocks]), whole.truth)
         for name, expected in whole.by_name.items():

@@ -32,6 +32,12 @@ def by_title(folders: Folders) -> dict[str, Section]:
     return {section.title: section for section in report.sections(folders)}
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures blank, which takes most of the time of a report."""
+    monkeypatch.setattr(report, "as_svg", lambda figure, alt: "")
+
+
 def written(element: ET.Element, fill: str = "black") -> Iterator[tuple[str, str]]:
     """Yield every text under an SVG element with its colour, which is black where nobody says another."""
     found = re.search(r"\bfill: ([^;]+)", element.get("style") or "")
@@ -72,11 +78,11 @@ def test_a_run_with_epochs_has_all_sections(of_training: dict[str, Section]) -> 
     }
 
 
-def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders) -> None:
+def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders, undrawn: None) -> None:
     assert "Training" not in by_title(solved)
 
 
-def test_a_refit_is_told_with_its_course_where_it_has_one(trained: Folders, solved: Folders) -> None:
+def test_a_refit_is_told_with_its_course_where_it_has_one(trained: Folders, solved: Folders, undrawn: None) -> None:
     of_epochs, in_closed_form = (by_title(run | {"refit": run["train"]})["Refit"] for run in (trained, solved))
 
     note = (
@@ -153,7 +159,9 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
         assert float(row[9].rstrip("%")) == pytest.approx(100 * values["coverage"], abs=0.1)
 
 
-def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(solved: Folders, tmp_path: Path) -> None:
+def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(
+    solved: Folders, tmp_path: Path, undrawn: None
+) -> None:
     scores = read_document(solved["evaluate"] / "scores.json")
     model = {"test": scores["model"]["test"] | {"mape": None, "mase": None}}
 
@@ -205,7 +213,9 @@ def test_a_remark_says_where_the_validation_set_decides_otherwise(
     assert next(report.remarks(scores(test, validation))) == remark
 
 
-def test_a_score_that_validation_does_not_have_is_compared_with_nothing(rolled: Folders, tmp_path: Path) -> None:
+def test_a_score_that_validation_does_not_have_is_compared_with_nothing(
+    rolled: Folders, tmp_path: Path, undrawn: None
+) -> None:
     """MASE has no unit where no series moved before the validation set."""
     scores = read_document(rolled["evaluate"] / "scores.json")
     assert scores["headline"]["metric"] == "mase"
@@ -253,7 +263,7 @@ def test_of_many_series_the_worst_and_the_best_are_listed(of_several: dict[str, 
     assert section.note.startswith("14 series: those with the lowest and the highest skill.")
 
 
-def test_few_series_are_all_listed_once(rolled: Folders, tmp_path: Path) -> None:
+def test_few_series_are_all_listed_once(rolled: Folders, tmp_path: Path, undrawn: None) -> None:
     folder = tmp_path / "evaluate"
     shutil.copytree(rolled["evaluate"], folder)
     scores = read_table(folder / "scores.parquet")

@@ -11,7 +11,7 @@ from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import load
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.retraining import contest, diff, drift, news, overrides
-from gristmill.domains.timeseries.settings import Evaluate, Export, Ingest, Preprocess, Train
+from gristmill.domains.timeseries.settings import Evaluate, Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.retraining.gate import judge_contest
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
@@ -22,6 +22,7 @@ from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_runs import (
     CUT,
+    KERAS,
     MEANING,
     SAMPLE,
     Folders,
@@ -82,10 +83,17 @@ def shops(root: Path, sales: dict[str, Any], cut: Preprocess) -> Folders:
     return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train(), None, NAIVE)
 
 
-def served_shops(root: Path, sales: dict[str, Any], days: int, cut: Preprocess) -> Champion:
-    """Return the champion of a run on the first so many days."""
-    run = shops(root, {shop: sold[:days] for shop, sold in sales.items()}, cut)
-    return Champion(with_bundle(run, Export(formats=("keras",))), {"preprocess": cut})
+NOISE = dict(
+    zip(("large", "small"), (np.random.default_rng(1).normal(size=(2, 240)) + 9) * [[1_000], [1]], strict=True)
+)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Champion:
+    """The champion of a run on the first 220 days of two shops, whose model sees 20 days."""
+    cut = Preprocess(history=20, validation=20, test=20)
+    run = shops(tmp_path_factory.mktemp("served") / "run", {shop: sold[:220] for shop, sold in NOISE.items()}, cut)
+    return Champion(with_bundle(run, KERAS), {"preprocess": cut})
 
 
 def test_without_earlier_data_everything_is_new(tmp_path: Path) -> None:
@@ -162,7 +170,7 @@ def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: 
     frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
     starts = np.arange(200, 229)
     windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
-    made = saved_network.read(exported["train"]).predict(windows, verbose=0)[..., 0]
+    made = np.asarray(saved_network.read(exported["train"])(windows))[..., 0]
     truth = frame[starts[:, np.newaxis] + np.arange(2)]
     unit = frame[:200].std()
     before = read_table(exported["evaluate"] / "predictions.parquet")  # 29 windows of validation and of test
@@ -212,7 +220,7 @@ def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Pat
     windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
     assert (found.metric, found.block) == ("mae", 2)
     for name, folder in ((CHAMPION, exported), (CHALLENGER, challenger)):
-        made = saved_network.read(folder["train"]).predict(windows, verbose=0)[..., 0]
+        made = np.asarray(saved_network.read(folder["train"])(windows))[..., 0]
         assert found.errors[name] == pytest.approx(np.abs(made - truth).mean(axis=1), rel=1e-5)
     assert found.errors["naive"] == pytest.approx(np.abs(frame[starts - 1, np.newaxis] - truth).mean(axis=1))
     scores = read_document(challenger["evaluate"] / "scores.json")
@@ -252,15 +260,13 @@ def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("season", "lag"), [(0, 1), (7, 7)])
 def test_series_of_different_scale_are_judged_in_their_own_units(
-    season: int, lag: int, tmp_path: Path, parity_here: None
+    season: int, lag: int, tmp_path: Path, served: Champion
 ) -> None:
     random = np.random.default_rng(0)
     walks = {shop: random.normal(size=80).cumsum() * scale for shop, scale in (("large", 1_000), ("small", 1))}
 
-    cut = Preprocess(history=7, validation=10, test=15, season=season)
-    champion = served_shops(tmp_path / "before", walks, 60, cut)
-    challenger = shops(tmp_path / "now", walks, cut)
-    found = contest(challenger, champion)
+    challenger = shops(tmp_path / "now", walks, Preprocess(history=7, validation=10, test=15, season=season))
+    found = contest(challenger, served)
 
     assert found.metric == "mase"
     assert {len(errors) for errors in found.errors.values()} == {15}  # one for each day, the mean of both shops
@@ -290,7 +296,7 @@ def test_series_of_unequal_length_differ_from_a_baseline_as_the_scores_do(tmp_pa
 
 @pytest.mark.parametrize(("names", "metric"), [(("one",), "rmse"), (("one", "large"), "rmsse")])
 def test_sparse_series_are_judged_by_squared_errors_like_the_run(
-    names: tuple[str, ...], metric: str, tmp_path: Path, parity_here: None
+    names: tuple[str, ...], metric: str, tmp_path: Path, served: Champion
 ) -> None:
     random = np.random.default_rng(0)
     sales = {
@@ -299,10 +305,8 @@ def test_sparse_series_are_judged_by_squared_errors_like_the_run(
         if shop in names
     }
 
-    cut = Preprocess(history=7, validation=10, test=15, season=7)
-    champion = served_shops(tmp_path / "before", sales, 60, cut)
-    challenger = shops(tmp_path / "now", sales, cut)
-    found = contest(challenger, champion)
+    challenger = shops(tmp_path / "now", sales, Preprocess(history=7, validation=10, test=15, season=7))
+    found = contest(challenger, served)
 
     scores = Scores.read(challenger["evaluate"])
     assert (found.metric, found.root, scores.metric) == (metric, True, metric)
@@ -366,27 +370,21 @@ def test_short_series_are_split_at_the_same_times_and_forecast(tmp_path: Path) -
     assert days["short"] == days["long"]
 
 
-def test_a_shift_of_any_series_is_an_alarm(tmp_path: Path, parity_here: None) -> None:
-    random = np.random.default_rng(1)
-    walks = {shop: (random.normal(size=240) + 9) * scale for shop, scale in (("large", 1_000.0), ("small", 1.0))}
-
-    champion = served_shops(tmp_path / "before", walks, 220, Preprocess(history=5, validation=20, test=20))
-
-    assert not drift(ingested_shops(tmp_path / "calm", walks), champion).alarms
-    for shop, walk in walks.items():
-        shifted = np.where(np.arange(240) < 220, walk, walk + 12 * walk[:220].std())
-        found = drift(ingested_shops(tmp_path / shop, walks | {shop: shifted}), champion)
+def test_a_shift_of_any_series_is_an_alarm(tmp_path: Path, served: Champion) -> None:
+    assert not drift(ingested_shops(tmp_path / "calm", NOISE), served).alarms
+    for shop, sold in NOISE.items():
+        shifted = np.where(np.arange(240) < 220, sold, sold + 12 * sold[:220].std())
+        found = drift(ingested_shops(tmp_path / shop, NOISE | {shop: shifted}), served)
         assert [column.alarm for column in found.inputs] == [True], shop
 
 
-def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_path: Path, parity_here: None) -> None:
+def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_path: Path, served: Champion) -> None:
     random = np.random.default_rng(0)
-    long, short = ({shop: random.normal(size=count) for shop in names} for count, names in ((80, "ab"), (18, "cd")))
-    champion = served_shops(tmp_path / "before", long, 60, Preprocess(history=20, validation=10, test=10))
+    short = {shop: random.normal(size=18) for shop in "cd"}
     challenger = shops(tmp_path / "now", short, Preprocess(history=2, validation=3, test=3))
 
     with pytest.raises(RequestError, match=r"^no forecast of the judging window has a history as long as the champion"):
-        contest(challenger, champion)
+        contest(challenger, served)
 
 
 @pytest.mark.fault(34)

@@ -19,52 +19,22 @@ from gristmill.domains.timeseries.backtest_blocks import block_parts
 from gristmill.domains.timeseries.backtest_scores import read_blocks
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
-from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.models.naive import MovingAverage, Naive
 from gristmill.domains.timeseries.select import independent_forecasts, scaled_loss, select
 from gristmill.domains.timeseries.settings import Backtest
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.scores import MODEL
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
-from helpers.small_candidates import fit_candidates
+from helpers.small_candidates import BLOCKS, CUT, SEASON, Tried, fit_candidates, waves
 from helpers.small_runs import assembled
 
-SEASON = 6
-CUT = {"history": 8, "horizon": 2, "season": SEASON, "test": 12}
-MODELS: dict[str, Any] = {
-    "naive": Naive(kind="naive"),
-    "seasonal_naive": SeasonalNaive(kind="seasonal_naive"),
-    "moving_average": MovingAverage(kind="moving_average", length=6),
-    "too_long": MovingAverage(kind="moving_average", length=500),
-    "linear": Linear(kind="linear"),
-    "dense": Dense(kind="dense", units=(3,)),
-}
-BLOCKS = Backtest(windows=2, size=12)
+pytest_plugins = ["helpers.small_candidates"]
+
+MODELS: dict[str, Any] = {"naive": Naive(kind="naive"), "linear": Linear(kind="linear")}
 
 Choose = Callable[..., Path]
-
-
-def series() -> list[Any]:
-    """Return two series with a season, noise and a level that wanders, the second in other units."""
-    rng, time = np.random.default_rng(0), np.arange(90)
-    waves = np.cos(2 * np.pi / SEASON * time)
-    return [
-        size * (50 + 6 * waves + 0.5 * rng.normal(size=90).cumsum() + 5 * rng.normal(size=90)) for size in (1, 1000)
-    ]
-
-
-DATA = assembled(*series(), validation=24, **CUT)
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, CandidateArtifacts]]:
-    """Prepared series, and candidates fitted on them and on the blocks of a backtest; one fails."""
-    root = tmp_path_factory.mktemp("candidates")
-    (root / "prepared").mkdir()
-    dataset.write(DATA, root / "prepared")
-    return root / "prepared", fit_candidates(root, root / "prepared", MODELS, BLOCKS)
 
 
 def on_validation(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
@@ -110,8 +80,8 @@ def losses_by_hand(part_of: list[tuple[Any, str, Any, Any]]) -> float:
     return float(np.mean([np.mean(errors) for errors in by_time.values()]))
 
 
-def test_without_a_backtest_candidates_are_compared_on_validation(fitted: Any, choose: Choose) -> None:
-    prepared, candidates = fitted
+def test_without_a_backtest_candidates_are_compared_on_validation(tried: Tried, choose: Choose) -> None:
+    data, prepared, candidates = tried
     candidates = on_validation(candidates)
 
     out = choose(prepared, candidates)
@@ -119,17 +89,17 @@ def test_without_a_backtest_candidates_are_compared_on_validation(fitted: Any, c
     found, table = read_selection(out), read_leaderboard(out).set_index("candidate")
     assert found
     assert (found["on"], found["metric"]) == ("validation", "scaled error")
-    starts = DATA.origins("validation")
-    honest = {name: honest_forecast(candidates[name].train, DATA) for name in MODELS if name != "too_long"}
+    starts = data.origins("validation")
+    honest = {name: honest_forecast(candidates[name].train, data) for name in candidates if name != "too_long"}
     for name, forecast in honest.items():
-        assert table.loc[name, "loss"] == pytest.approx(losses_by_hand([(DATA, "validation", starts, forecast)]))
+        assert table.loc[name, "loss"] == pytest.approx(losses_by_hand([(data, "validation", starts, forecast)]))
     together = weighted_average(honest, weights_of(out))
-    assert found["loss"] == pytest.approx(losses_by_hand([(DATA, "validation", starts, together)]))
+    assert found["loss"] == pytest.approx(losses_by_hand([(data, "validation", starts, together)]))
     assert found["loss"] <= table["loss"].min()
 
 
-def test_with_a_backtest_they_are_compared_on_its_blocks(fitted: Any, choose: Choose) -> None:
-    prepared, candidates = fitted
+def test_with_a_backtest_they_are_compared_on_its_blocks(tried: Tried, choose: Choose) -> None:
+    data, prepared, candidates = tried
 
     out = choose(prepared, candidates)
 
@@ -137,15 +107,15 @@ def test_with_a_backtest_they_are_compared_on_its_blocks(fitted: Any, choose: Ch
     assert found
     assert found["on"] == "backtest"
     for name in ("naive", "linear", "dense"):
-        blocks = read_blocks(DATA, candidates[name].backtest)
+        blocks = read_blocks(data, candidates[name].backtest)
         rows = [(one.data, "test", one.forecasts.starts, one.forecasts.by_name[MODEL]) for one in blocks]
         assert len(rows) == 2
         assert table.loc[name, "loss"] == pytest.approx(losses_by_hand(rows), rel=1e-5)
 
 
-def test_networks_of_other_seeds_do_not_count(fitted: Any, choose: Choose, tmp_path: Path) -> None:
+def test_networks_of_other_seeds_do_not_count(tried: Tried, choose: Choose, tmp_path: Path) -> None:
     """They forecast the same windows, and a candidate in closed form has none that differ."""
-    prepared, candidates = fitted
+    _, prepared, candidates = tried
     chosen = {"linear": MODELS["linear"]}
 
     of_two = fit_candidates(tmp_path / "seeds", prepared, chosen, BLOCKS.model_copy(update={"seeds": 2}))
@@ -156,49 +126,49 @@ def test_networks_of_other_seeds_do_not_count(fitted: Any, choose: Choose, tmp_p
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["validation", "backtest"])
-def test_the_network_forecasts_the_weighted_average_of_its_members(fitted: Any, choose: Choose, blocks: bool) -> None:
-    prepared, candidates = fitted
+def test_the_network_forecasts_the_weighted_average_of_its_members(tried: Tried, choose: Choose, blocks: bool) -> None:
+    data, prepared, candidates = tried
     candidates = candidates if blocks else on_validation(candidates)
 
     out = choose(prepared, candidates)
 
-    weights, starts = weights_of(out), DATA.origins("test")
+    weights, starts = weights_of(out), data.origins("test")
     assert len(weights) > 1
     assert sum(weights.values()) == pytest.approx(1)
     members = {name: saved_network.read(candidates[name].train) for name in weights}
-    each = {name: by_network(network, DATA.seen_by(network), starts) for name, network in members.items()}
+    each = {name: by_network(network, data.seen_by(network), starts) for name, network in members.items()}
     network = saved_network.read(out)
-    assert by_network(network, DATA.seen_by(network), starts) == pytest.approx(
+    assert by_network(network, data.seen_by(network), starts) == pytest.approx(
         weighted_average(each, weights), rel=1e-5
     )
-    honest = {name: honest_forecast(candidates[name].train, DATA) for name in weights}
-    kept = read_forecast(out / "validation.parquet", (len(DATA.origins("validation")), 2, 1))
+    honest = {name: honest_forecast(candidates[name].train, data) for name in weights}
+    kept = read_forecast(out / "validation.parquet", (len(data.origins("validation")), 2, 1))
     assert kept == pytest.approx(weighted_average(honest, weights))
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["validation", "backtest"])
 def test_no_byte_changes_with_the_values_of_the_test_set(
-    fitted: Any, choose: Choose, tmp_path: Path, blocks: bool
+    tried: Tried, choose: Choose, tmp_path: Path, blocks: bool
 ) -> None:
-    prepared, candidates = fitted
+    data, prepared, candidates = tried
     candidates = candidates if blocks else on_validation(candidates)
     other = tmp_path / "permuted"
     shutil.copytree(prepared, other)
-    values = DATA.values.copy()
-    for begin, end in DATA.part("test"):
+    values = data.values.copy()
+    for begin, end in data.part("test"):
         values[begin:end] = np.random.default_rng(1).permutation(values[begin:end])
-    dataset.write(replace(DATA, values=values), other)
+    dataset.write(replace(data, values=values), other)
 
     first, second = choose(prepared, candidates, "first"), choose(other, candidates, "second")
 
-    assert not np.array_equal(values, DATA.values)
+    assert not np.array_equal(values, data.values)
     made = {path.name: path.read_bytes() for path in first.iterdir()}
     assert {path.name: path.read_bytes() for path in second.iterdir()} == made
     assert {"architecture.json", "weights.npz", "selection.json", "leaderboard.parquet", "training.json"} < set(made)
 
 
-def test_a_candidate_that_failed_is_listed_last_with_the_reason(fitted: Any, choose: Choose) -> None:
-    out = choose(*fitted)
+def test_a_candidate_that_failed_is_listed_last_with_the_reason(tried: Tried, choose: Choose) -> None:
+    out = choose(tried.prepared, tried.candidates)
 
     last = read_leaderboard(out).iloc[-1]
     assert last["candidate"] == "too_long"
@@ -207,8 +177,8 @@ def test_a_candidate_that_failed_is_listed_last_with_the_reason(fitted: Any, cho
     assert last["weight"] == 0
 
 
-def test_a_candidate_that_failed_in_one_block_is_out(fitted: Any, choose: Choose) -> None:
-    prepared, candidates = fitted
+def test_a_candidate_that_failed_in_one_block_is_out(tried: Tried, choose: Choose) -> None:
+    _, prepared, candidates = tried
     one_block = (candidates["linear"].backtest[0], candidates["too_long"].backtest[1])
 
     out = choose(prepared, candidates | {"linear": replace(candidates["linear"], backtest=one_block)})
@@ -217,8 +187,8 @@ def test_a_candidate_that_failed_in_one_block_is_out(fitted: Any, choose: Choose
     assert read_leaderboard(out).set_index("candidate").loc["linear", "failed"].startswith("needs 500 observations")
 
 
-def test_if_all_failed_there_is_an_error_with_every_reason(fitted: Any, choose: Choose) -> None:
-    prepared, candidates = fitted
+def test_if_all_failed_there_is_an_error_with_every_reason(tried: Tried, choose: Choose) -> None:
+    _, prepared, candidates = tried
 
     with pytest.raises(WorkError, match=r"no candidate is left to select\. too_long: needs 500 observations"):
         choose(prepared, {"too_long": candidates["too_long"]})
@@ -226,7 +196,7 @@ def test_if_all_failed_there_is_an_error_with_every_reason(fitted: Any, choose: 
 
 def test_without_backtest_and_validation_there_is_nothing_to_choose_on(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
-    dataset.write(assembled(*series(), validation=0, **CUT), tmp_path / "prepared")
+    dataset.write(assembled(*waves(), validation=0, **CUT), tmp_path / "prepared")
     candidates = fit_candidates(tmp_path, tmp_path / "prepared", {"naive": MODELS["naive"]})
 
     with pytest.raises(RequestError, match=r"Set backtest\.windows or preprocess\.validation\."):
@@ -235,8 +205,8 @@ def test_without_backtest_and_validation_there_is_nothing_to_choose_on(choose: C
 
 def test_a_single_forecast_is_not_enough_to_choose_on(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
-    dataset.write(assembled(series()[0], validation=2, **CUT), tmp_path / "prepared")
-    candidates = fit_candidates(tmp_path, tmp_path / "prepared", {name: MODELS[name] for name in ("naive", "linear")})
+    dataset.write(assembled(waves()[0], validation=2, **CUT), tmp_path / "prepared")
+    candidates = fit_candidates(tmp_path, tmp_path / "prepared", MODELS)
 
     with pytest.raises(RequestError) as raised:
         choose(tmp_path / "prepared", candidates)
@@ -248,17 +218,16 @@ def test_a_single_forecast_is_not_enough_to_choose_on(choose: Choose, tmp_path: 
 
 def test_a_backtest_alone_is_enough(choose: Choose, tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
-    dataset.write(assembled(*series(), validation=0, **CUT), tmp_path / "prepared")
-    models = {name: MODELS[name] for name in ("naive", "linear")}
+    dataset.write(assembled(*waves(), validation=0, **CUT), tmp_path / "prepared")
 
-    out = choose(tmp_path / "prepared", fit_candidates(tmp_path, tmp_path / "prepared", models, BLOCKS))
+    out = choose(tmp_path / "prepared", fit_candidates(tmp_path, tmp_path / "prepared", MODELS, BLOCKS))
 
     assert not (out / "validation.parquet").exists()
-    assert set(weights_of(out)) <= set(models)
+    assert set(weights_of(out)) <= set(MODELS)
 
 
-def test_one_member_at_most_is_the_best_candidate_itself(fitted: Any, choose: Choose) -> None:
-    prepared, candidates = fitted
+def test_one_member_at_most_is_the_best_candidate_itself(tried: Tried, choose: Choose) -> None:
+    _, prepared, candidates = tried
 
     out = choose(prepared, candidates, max_members=1)
 
@@ -268,9 +237,9 @@ def test_one_member_at_most_is_the_best_candidate_itself(fitted: Any, choose: Ch
 
 
 def test_what_is_too_large_or_too_slow_is_not_exported(
-    fitted: Any, choose: Choose, monkeypatch: pytest.MonkeyPatch
+    tried: Tried, choose: Choose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared, candidates = fitted
+    _, prepared, candidates = tried
     sizes = {
         name: (one.train / "weights.npz").stat().st_size / 1e6 for name, one in candidates.items() if name != "too_long"
     }
@@ -293,14 +262,14 @@ def test_what_is_too_large_or_too_slow_is_not_exported(
         choose(prepared, candidates, "slow", max_latency=1.0)
 
 
-def test_the_time_of_a_forecast_is_measured_on_the_training_set(fitted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, candidates = fitted
+def test_the_time_of_a_forecast_is_measured_on_the_training_set(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, _, candidates = tried
     read: list[int] = []
     monkeypatch.setattr(module, "by_network", lambda network, data, starts: read.extend(starts))
 
-    module._forecast_one(candidates["linear"].train, DATA)()
+    module._forecast_one(candidates["linear"].train, data)()
     assert len(read) == 1
-    assert set(read) <= set(DATA.origins("train"))
+    assert set(read) <= set(data.origins("train"))
 
 
 def test_a_series_that_never_moved_counts_in_its_own_units() -> None:
@@ -348,7 +317,7 @@ def test_series_are_compared_one_by_one_if_all_are_forecast_at_one_time() -> Non
 def test_forecasts_that_share_no_observation_are_counted_in_the_longest_series(
     horizon: int, stride: int, count: int
 ) -> None:
-    data = assembled(*series(), validation=12, **CUT | {"horizon": horizon, "stride": stride})
+    data = assembled(*waves(), validation=12, **CUT | {"horizon": horizon, "stride": stride})
     starts = data.origins("validation")
     kept: list[tuple[int, int]] = []
     for start in starts:
@@ -374,7 +343,7 @@ def test_trees_are_trusted_if_there_are_several_series(
     weigh = module.choose
     monkeypatch.setattr(module, "choose", kept)
     (tmp_path / "prepared").mkdir()
-    dataset.write(assembled(*series()[:count], validation=24, **CUT), tmp_path / "prepared")
+    dataset.write(assembled(*waves()[:count], validation=24, **CUT), tmp_path / "prepared")
 
     choose(tmp_path / "prepared", fit_candidates(tmp_path, tmp_path / "prepared", {"naive": MODELS["naive"]}))
 
