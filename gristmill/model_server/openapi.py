@@ -8,7 +8,7 @@ from typing import Any
 
 from gristmill.model_server.answers import options_of
 from gristmill.model_server.champions import ServedModel
-from gristmill.model_server.request_examples import Column, columns_of, example_of
+from gristmill.model_server.request_examples import columns_of, example_of
 from gristmill.reports.page import render_template
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
@@ -74,7 +74,8 @@ def _predict(model: ServedModel) -> dict[str, Any]:
     content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _kinds(model)}
     if model.domain != "vision":
         content = {"application/json": {"schema": _body(model), "example": example_of(model) or {}}} | content
-    answer = {"text": {"type": "string"}} if model.domain == "generation" else {"predictions": _rows(model)}
+    rows = {"type": "array", "items": {"type": "object"}, "description": f"as `gristmill predict {model.pipeline}`"}
+    answer = {"text": {"type": "string"}} if model.domain == "generation" else {"predictions": rows}
     return _post(
         f"Predict with {model.pipeline} {model.name}",
         {"content": content, "required": model.domain != "timeseries"},
@@ -110,18 +111,9 @@ def _body(model: ServedModel) -> dict[str, Any]:
     columns = columns_of(model)
     if not columns:
         return {"type": "object", "properties": options}
-    names = [column.name for column in columns]
-    row: dict[str, Any] = {"type": "object", "properties": dict(zip(names, map(_schema, columns), strict=True))}
-    row |= {"required": names}
+    cells = {column.name: {"type": [column.type, "null"], "description": column.about} for column in columns}
+    row = {"type": "object", "properties": cells, "required": list(cells)}
     return {"type": "object", "properties": {"rows": {"type": "array", "items": row}} | options}
-
-
-def _schema(column: Column) -> dict[str, Any]:
-    return {"type": [column.type, "null"], "description": column.about}
-
-
-def _rows(model: ServedModel) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": "object"}, "description": f"as `gristmill predict {model.pipeline}`"}
 
 
 def _post(

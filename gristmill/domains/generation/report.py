@@ -38,7 +38,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the bits along the test set as a PNG, from the folder of `evaluate`."""
     best = Scores.read(folders["evaluate"]).best_baseline
-    return as_png(plots.bits_figure(test_bits(folders["evaluate"]), best))
+    return as_png(plots.bits_figure(read_table(folders["evaluate"] / "bits.parquet", part="test"), best))
 
 
 def samples_section(samples: pd.DataFrame) -> Section:
@@ -56,7 +56,7 @@ def samples_section(samples: pd.DataFrame) -> Section:
 
 def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
     """Return the bits per token along the test set."""
-    bits, best = test_bits(evaluated), scores.best_baseline
+    bits, best = read_table(evaluated / "bits.parquet", part="test"), scores.best_baseline
     better = (bits["model"] < bits[best]).mean()
     note = f"Means of up to 1,000 tokens; the model needs fewer bits than {best} in {better:.0%} of them."
     return Section(
@@ -64,12 +64,6 @@ def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
         note,
         [as_svg(plots.bits_figure(bits, best), f"Bits per token along the test set, of the model and {best}")],
     )
-
-
-def test_bits(evaluated: Path) -> pd.DataFrame:
-    """Return the rows of `bits.parquet` for the test set."""
-    bits = read_table(evaluated / "bits.parquet")
-    return bits[bits["part"] == "test"].reset_index(drop=True)
 
 
 def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, float]) -> Section:
