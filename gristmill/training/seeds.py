@@ -22,7 +22,7 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     """
     network = _build(build, seed)
     for _ in range(_MAX_BUILDS):
-        before, network = network, _build(build, seed)
+        before, network = network, _build(build, seed, free_memory=False)
         pairs = zip(before.variables, network.variables, strict=True)
         if all(np.asarray(one.value).tobytes() == np.asarray(other.value).tobytes() for one, other in pairs):
             return network
@@ -32,8 +32,8 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     )
 
 
-def _build(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    keras.backend.clear_session()
+def _build(build: Callable[[], keras.Model], seed: int, free_memory: bool = True) -> keras.Model:
+    keras.backend.clear_session(free_memory)  # once for each network: looking for garbage takes longer than to build it
     keras.utils.set_random_seed(seed)
     return build()
 
