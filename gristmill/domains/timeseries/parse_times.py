@@ -1,5 +1,6 @@
 """Parse the times of a table into timestamps or numbers."""
 
+import itertools
 import re
 import warnings
 from collections import Counter
@@ -70,8 +71,9 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
             time_format = time_format or guess_format(cells)
             if time_format is None and examples:  # pandas would read each in its own format
                 raise ValueError("the format cannot be guessed.")
-            read: Any = (pd.to_datetime(cell, format=time_format, errors="coerce") for cell in examples)
-            aware = next((time.tzinfo is not None for time in read if time is not pd.NaT), False)
+            readable = pd.to_datetime(examples, format=time_format, errors="coerce", utc=True).notna()
+            first = next(itertools.compress(examples, readable), None)
+            aware = first is not None and pd.to_datetime(first, format=time_format).tzinfo is not None
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)
     except (ValueError, re.error) as error:
         received = short_repr(cells.iloc[0])
