@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,7 +61,8 @@ def plain() -> "keras.Model":
     """A network that is quickly traced, with dropout."""
     from keras import Input, Sequential, layers
 
-    return Sequential([Input((8,)), layers.Dense(6, activation="relu"), layers.Dropout(0.3), layers.Dense(2)])
+    dense = partial(layers.Dense, use_bias=False)  # each variable takes time
+    return Sequential([Input((8,)), dense(6, activation="relu"), layers.Dropout(0.3), dense(2)])
 
 
 def train(
@@ -226,6 +228,16 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The same, interrupted after two epochs and resumed without a search."""
+    folder, resumed = tmp_path_factory.mktemp("resumed"), list[Epoch]()
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, on_epoch=interrupt_after(2), **FIND)
+    with patch("gristmill.training.learning_rate.range_test", side_effect=AssertionError("searched again")):
+        return Trained(*train(folder, on_epoch=resumed.append, **FIND), resumed, folder)
+
+
+@pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The plain network at a rate that was found."""
     return Trained.now(tmp_path_factory.mktemp("found"), **FIND)
@@ -275,21 +287,12 @@ def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, forked: Fo
 
 @pytest.mark.fault(4)
 @pytest.mark.fault(5)
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda newest, before: os.truncate(newest / "arrays.npz", 100),
-        lambda newest, before: os.truncate(newest / "state.json", 0),
-        lambda newest, before: shutil.copy(before / "arrays.npz", newest / "arrays.npz"),
-    ],
-    ids=["arrays truncated", "state empty", "arrays of another epoch"],
-)
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
-    tmp_path: Path, quick: Trained, caplog: pytest.LogCaptureFixture, damage: Callable[[Path, Path], None]
+    tmp_path: Path, quick: Trained, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[int] = []
     shutil.copytree(quick.folder, tmp_path, dirs_exist_ok=True)
-    damage(tmp_path / "epoch-000004", tmp_path / "epoch-000003")
+    shutil.copy(tmp_path / "epoch-000003/arrays.npz", tmp_path / "epoch-000004/arrays.npz")
 
     with caplog.at_level(logging.WARNING):
         network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number))
@@ -326,12 +329,11 @@ def test_a_finished_training_does_no_epoch(
     assert history == finished.history
 
 
-def test_equal_seeds_give_equal_weights_in_one_process(tmp_path: Path, quick: Trained) -> None:
-    same, other = Trained.now(tmp_path / "same"), Trained.now(tmp_path / "other", seed=2)
+def test_another_seed_gives_other_weights(tmp_path: Path, quick: Trained) -> None:
+    other = Trained.now(tmp_path, seed=2)
 
-    assert equal(same.network, quick.network)
-    assert same.history == quick.history
     assert not equal(other.network, quick.network)
+    assert other.history != quick.history
 
 
 def test_every_epoch_is_told_with_its_losses(quick: Trained) -> None:
@@ -339,7 +341,7 @@ def test_every_epoch_is_told_with_its_losses(quick: Trained) -> None:
 
     assert quick.epochs == [Epoch(number, 4, loss, val_loss) for number, (loss, val_loss) in enumerate(losses, 1)]
     assert len(quick.epochs) == 4
-    assert quick.history.curve("loss")[-1] < quick.history.curve("loss")[0]
+    assert quick.history.curve("loss")[-1] < 0.9 * quick.history.curve("loss")[0]  # dropout alone changes it by 3 %
 
 
 def test_patience_keeps_the_weights_of_the_best_epoch(stopped: Trained) -> None:
@@ -391,25 +393,21 @@ def test_short_epochs_are_saved_at_the_first_the_last_and_after_a_pause(
     assert written == [names[:1]] * 3 + [names[:2]] * 2 + [names[1:]]
 
 
-@pytest.mark.parametrize("settings", [{}, PATIENCE, FIND], ids=["plain", "patience", "rate found"])
 def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], request: pytest.FixtureRequest
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Trained
 ) -> None:
-    unbroken: Trained = request.getfixturevalue(
-        "found" if settings is FIND else "stopped" if settings is PATIENCE else "quick"
-    )
     seen: list[int] = []
     monkeypatch.setattr("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 3600.0)
 
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, on_epoch=interrupt_after(3), **settings)
+        train(tmp_path, on_epoch=interrupt_after(3), **PATIENCE)
     assert epochs_of(tmp_path) == ["epoch-000001"]
-    network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **settings)
+    network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **PATIENCE)
 
-    assert seen == list(range(2, len(unbroken.history.curve("loss")) + 1))
+    assert seen == list(range(2, len(stopped.history.curve("loss")) + 1))
     assert epochs_of(tmp_path)[-1] == f"epoch-{seen[-1]:06}"
-    assert history == unbroken.history
-    assert equal(network, unbroken.network)
+    assert history == stopped.history
+    assert equal(network, stopped.network)
 
 
 @pytest.mark.fault(20)
@@ -434,20 +432,12 @@ def test_until_ends_early_on_the_schedule_of_all_epochs(tmp_path: Path, quick: T
     assert [(epoch.number, epoch.of) for epoch in epochs] == [(1, 2), (2, 2)]
 
 
-@pytest.mark.parametrize(
-    ("schedule", "rates"),
-    [
-        ("cosine", [0.05, 0.05 * (2 + 2**0.5) / 4, 0.025, 0.05 * (2 - 2**0.5) / 4]),
-        ("constant", [0.05] * 4),
-        ("sweep", [0.05 * 10 ** (epoch / 20) for epoch in range(4)]),
-    ],
-)
-def test_the_rate_of_each_epoch_is_kept_beside_its_loss(tmp_path: Path, schedule: str, rates: list[float]) -> None:
-    _, history = train(tmp_path, schedule=schedule)
+def test_the_rate_of_each_epoch_is_kept_beside_its_loss(quick: Trained) -> None:
+    cosine = [0.05, 0.05 * (2 + 2**0.5) / 4, 0.025, 0.05 * (2 - 2**0.5) / 4]
 
-    assert history.learning_rate == 0.05
-    assert history.curve("rate") == pytest.approx(rates, rel=1e-5)
-    assert history.search == []
+    assert quick.history.learning_rate == 0.05
+    assert quick.history.curve("rate") == pytest.approx(cosine, rel=1e-5)
+    assert quick.history.search == []
 
 
 def test_a_rate_that_is_found_trains_like_the_same_rate_given(tmp_path: Path, found: Trained) -> None:
@@ -475,38 +465,25 @@ def test_a_search_cut_off_before_the_first_checkpoint_is_done_again_to_the_same_
     assert history == found.history
 
 
-def test_a_training_that_goes_on_takes_the_rate_found_before(
-    tmp_path: Path, found: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gristmill.training import learning_rate
-
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, on_epoch=interrupt_after(2), **FIND)
-    monkeypatch.setattr(learning_rate, "range_test", lambda *_: pytest.fail("it was searched for again"))
-    network, history = train(tmp_path, **FIND)
-
-    assert equal(network, found.network)
-    assert history == found.history
+def test_a_training_that_goes_on_takes_the_rate_found_before(resumed: Trained, found: Trained) -> None:
+    assert [epoch.number for epoch in resumed.epochs] == [3, 4]
+    assert equal(resumed.network, found.network)
+    assert resumed.history == found.history
 
 
-def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(tmp_path: Path, quick: Trained) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, on_epoch=interrupt_after(2))
-    train(tmp_path)
-
-    for folder in (tmp_path, quick.folder):
-        assert drawn(folder, "epoch_loss") == pytest.approx(quick.history.curve("loss"))
-        assert drawn(folder, "epoch_learning_rate") == pytest.approx(quick.history.curve("rate"))
+def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(resumed: Trained, found: Trained) -> None:
+    for folder in (resumed.folder, found.folder):
+        assert drawn(folder, "epoch_loss") == pytest.approx(found.history.curve("loss"))
+        assert drawn(folder, "epoch_learning_rate") == pytest.approx(found.history.curve("rate"))
 
 
-def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path) -> None:
+def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path, quick: Trained) -> None:
     """A network that says what it was compiled with cannot be read back where that function is not."""
-    import tensorflow as tf
+    import keras
 
-    network, history = train(tmp_path, loss=lambda truth, forecast: tf.reduce_mean(tf.abs(truth - forecast), axis=-1))
-    _, mae = train(tmp_path / "named", loss="mae")
+    network, history = train(tmp_path, loss=lambda truth, forecast: keras.losses.huber(truth, forecast))
 
-    assert history.curve("loss") == pytest.approx(mae.curve("loss"))
+    assert history.curve("loss") == pytest.approx(quick.history.curve("loss"))
     assert '"loss"' not in network.to_json()
 
 
@@ -527,18 +504,12 @@ def with_goal(folder: Path, **goal: Any) -> "TrainingHistory":
     return fit(network, feed, held, how, loss, folder, lambda epoch: None, logs, goal=Goal(accuracy, **goal))
 
 
-def test_the_accuracy_of_a_classifier_is_noted_beside_the_loss(tmp_path: Path) -> None:
-    history = with_goal(tmp_path)
-
-    assert len(history.curve("accuracy")) == len(history.curve("val_accuracy")) == 12
-    assert history.curve("accuracy")[0] < history.curve("accuracy")[-1] <= 1
-    assert not history.stopped
-
-
 @pytest.mark.parametrize("goal", [{"stop_accuracy": 0.85}, {"stop_loss": 0.4}])
 def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, float], tmp_path: Path) -> None:
     history = with_goal(tmp_path, **goal)
 
+    assert len(history.curve("accuracy")) == len(history.curve("val_accuracy")) == len(history.curve("loss"))
+    assert history.curve("accuracy")[0] < history.curve("accuracy")[-1] <= 1
     reached = [
         accuracy >= goal.get("stop_accuracy", 2) or loss <= goal.get("stop_loss", 0)
         for accuracy, loss in zip(history.curve("accuracy"), history.curve("loss"), strict=True)
@@ -546,13 +517,6 @@ def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, floa
     assert history.stopped
     assert reached == [False] * (len(reached) - 1) + [True]
     assert 1 < len(reached) < 12
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
-def test_the_optimizer_of_the_settings_learns(tmp_path: Path, optimizer: str) -> None:
-    _, history = train(tmp_path, optimizer=optimizer)
-
-    assert history.curve("loss")[-1] < 0.9 * history.curve("loss")[0]  # dropout alone changes it by 3 %
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,10 @@ def test_a_network_comes_back_with_all_it_holds(written: "tuple[keras.Model, Pat
 
 
 @pytest.mark.parametrize("rows", [1, 5, 2500])
-def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -> None:
-    network, inputs = build(), np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
+def test_predictions_are_those_of_keras_whatever_the_number_of_rows(
+    written: "tuple[keras.Model, Path]", rows: int
+) -> None:
+    network, inputs = written[0], np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
 
     found = saved_network.predict_in_batches(network, inputs)
 

@@ -50,7 +50,7 @@ def network_of(trees: Trees) -> keras.Model:
     return keras.Model(features, tree_network(features, trees))
 
 
-LARGE = dataclasses.replace(SMALL, leaves=60, depth=8, min_rows=2)
+LARGE = dataclasses.replace(SMALL, rounds=5, leaves=40, depth=7, min_rows=2)
 
 
 @pytest.fixture(scope="module", params=[SMALL, LARGE], ids=["compared", "walked"])
@@ -61,7 +61,17 @@ def fitted(request: pytest.FixtureRequest) -> tuple[TreeFit, Trees]:
     return given, trees
 
 
-def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(fitted: tuple[TreeFit, Trees]) -> None:
+@pytest.fixture(scope="module")
+def network(fitted: tuple[TreeFit, Trees]) -> keras.Model:
+    """Return the network of the trees, which has predicted, as export has it do before it writes."""
+    network = network_of(fitted[1])
+    predict_in_batches(network, fitted[0].features)
+    return network
+
+
+def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(
+    fitted: tuple[TreeFit, Trees], network: keras.Model
+) -> None:
     given, trees = fitted
     features = given.features.copy()
     features[:50, -1] = np.nan  # a column that was complete when the trees were fitted
@@ -71,7 +81,7 @@ def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(fit
     expected = by_lightgbm(given).predict(features)
 
     assert trees.predict(features)[:, 0] == pytest.approx(expected, abs=1e-5)
-    assert predict_in_batches(network_of(trees), features)[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert predict_in_batches(network, features)[:, 0] == pytest.approx(expected, abs=1e-5)
     assert len(np.unique(expected.round(6))) > 100
 
 
@@ -216,7 +226,7 @@ def test_rows_without_a_split_give_their_mean() -> None:
 def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows are so many that more than one thread is used."""
     features, target = rows(45_000)
-    given = TreeFit(features, target, dataclasses.replace(SMALL, row_share=0.7, column_share=0.6, seed=5))
+    given = TreeFit(features, target, dataclasses.replace(SMALL, rounds=5, row_share=0.7, column_share=0.6, seed=5))
     expected = vars(fit_trees([given])[0])
     for threads in ("1", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
@@ -263,9 +273,8 @@ def test_arrays_are_read_as_they_were_written(fitted: tuple[TreeFit, Trees], tmp
         assert np.array_equal(values, getattr(fitted[1], name)), name
 
 
-def test_a_saved_network_predicts_the_same(fitted: tuple[TreeFit, Trees], tmp_path: Path) -> None:
-    given, trees = fitted
-    network = network_of(trees)
+def test_a_saved_network_predicts_the_same(fitted: tuple[TreeFit, Trees], network: keras.Model, tmp_path: Path) -> None:
+    given, _ = fitted
     saved_network.write(network, tmp_path)
     assert np.array_equal(
         predict_in_batches(saved_network.read(tmp_path), given.features), predict_in_batches(network, given.features)
@@ -274,14 +283,14 @@ def test_a_saved_network_predicts_the_same(fitted: tuple[TreeFit, Trees], tmp_pa
 
 
 @pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
-def test_each_format_predicts_the_same(fitted: tuple[TreeFit, Trees], form: str, tmp_path: Path) -> None:
+def test_each_format_predicts_the_same(
+    fitted: tuple[TreeFit, Trees], network: keras.Model, form: str, tmp_path: Path
+) -> None:
     if form == "lite":
         pytest.importorskip("ai_edge_litert")
     if form == "onnx":
         pytest.importorskip("tf2onnx")
     given, trees = fitted
-    network = network_of(trees)
-    predict_in_batches(network, given.features)  # as export does before it writes
     path = tmp_path / FORMATS[form].path
     FORMATS[form].write(network, path)
     assert FORMATS[form].load(path)(given.features) == pytest.approx(trees.predict(given.features), abs=1e-5)

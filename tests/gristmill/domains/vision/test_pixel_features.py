@@ -19,7 +19,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def computed(network: Any, images: Any) -> Any:
-    return network.predict(images.astype(np.float32), verbose=0)
+    return np.asarray(network(images.astype(np.float32)))
 
 
 def noise(height: int, width: int, channels: int, images: int = 2) -> Any:

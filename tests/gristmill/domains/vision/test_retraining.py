@@ -38,8 +38,8 @@ def ingested(photos: Path, out: Path) -> Path:
     return out
 
 
-def run(root: Path, photos: Path, size: int = 16) -> Folders:
-    """Run all stages but train on photos; the network's weights are random."""
+def run(root: Path, photos: Path, size: int = 16, exported: bool = False) -> Folders:
+    """Run all stages but train, and export if asked to, on photos; the network's weights are random."""
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate", "export")}
     for folder in folders.values():
         folder.mkdir()
@@ -52,9 +52,10 @@ def run(root: Path, photos: Path, size: int = 16) -> Folders:
     write_held_out(data, learning_set(data).validation, held_out, folders["train"])
     read = {stage: folders[stage] for stage in ("preprocess", "train")}
     evaluate(evaluate=Evaluate(), **read, out=folders["evaluate"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "fresh_process", here)
-        export(export=Export(formats=("keras",)), **read, evaluate=folders["evaluate"], out=folders["export"])
+    if exported:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bundle, "fresh_process", here)
+            export(export=Export(formats=("keras",)), **read, evaluate=folders["evaluate"], out=folders["export"])
     return folders
 
 
@@ -78,7 +79,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Folders:
-    return run(tmp_path_factory.mktemp("champion"), photos)
+    return run(tmp_path_factory.mktemp("champion"), photos, exported=True)
 
 
 @pytest.fixture

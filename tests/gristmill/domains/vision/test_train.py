@@ -1,6 +1,7 @@
 """Train publishes a network from pixels to probabilities, of a head that is fitted on features, too."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,28 +32,38 @@ from helpers.small_prepared import coloured, spotted, write_prepared
 pytest_plugins = ["helpers.small_base"]
 
 
+def trained_in(
+    folder: Path, model: Any = None, classes: int = 3, augment: Augment | None = None, **settings: Any
+) -> Any:
+    """Train a model on spotted images and return its folder and counts."""
+    parts = {"train": spotted(60, classes), "validation": spotted(30, classes, seed=1)}
+    write_prepared(folder / "prepared", parts, [f"class {at}" for at in range(classes)])
+    out = folder / "trained"
+    out.mkdir()
+    counts = train(
+        model=model or Dense(kind="dense", units=(16,)),
+        augment=augment or Augment(),
+        train=Train(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.01} | settings),
+        preprocess=folder / "prepared",
+        out=out,
+        scratch=folder / "scratch",
+        logs=folder / "logs",
+        on_epoch=lambda epoch: None,
+    )
+    return out, counts
+
+
 @pytest.fixture
 def trained(tmp_path: Path) -> Any:
     """Return a function that trains a model on spotted images and returns its folder and counts."""
+    return partial(trained_in, tmp_path)
 
-    def call(model: Any = None, classes: int = 3, augment: Augment | None = None, **settings: Any) -> Any:
-        parts = {"train": spotted(60, classes), "validation": spotted(30, classes, seed=1)}
-        write_prepared(tmp_path / "prepared", parts, [f"class {at}" for at in range(classes)])
-        out = tmp_path / "trained"
-        out.mkdir()
-        counts = train(
-            model=model or Dense(kind="dense", units=(16,)),
-            augment=augment or Augment(),
-            train=Train(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.01} | settings),
-            preprocess=tmp_path / "prepared",
-            out=out,
-            scratch=tmp_path / "scratch",
-            logs=tmp_path / "logs",
-            on_epoch=lambda epoch: None,
-        )
-        return out, counts
 
-    return call
+@pytest.fixture(scope="module")
+def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training on changed images, whose network averages the flips."""
+    augment = Augment(horizontal_flip=True, brightness=0.3, average_flips=True)
+    return Path(trained_in(tmp_path_factory.mktemp("augmented"), augment=augment, epochs=1)[0])
 
 
 @pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
@@ -61,7 +72,7 @@ def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained:
     pixels, labels = spotted(40, classes, seed=2)
 
     network = saved_network.read(out)
-    made = network.predict(pixels, verbose=0)
+    made = np.asarray(network(pixels))
 
     assert made.shape == (40, classes)
     assert made.sum(axis=1) == pytest.approx(np.ones(40), abs=1e-5)
@@ -69,25 +80,21 @@ def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained:
     assert network.input.dtype == "uint8"
     epochs = read_table(out / "epochs.parquet")
     assert epochs.columns.tolist() == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy", "rate"]
-    assert counts == {"parameters": saved_network.read(out).count_params(), "epochs": 6}
+    assert counts == {"parameters": network.count_params(), "epochs": 6}
     assert not (out / "samples.npy").exists()
 
 
-def test_average_flips_gives_equal_probabilities_of_an_image_and_its_mirror_image(trained: Any) -> None:
-    out, _ = trained(augment=Augment(average_flips=True), epochs=1)
+def test_average_flips_gives_equal_probabilities_of_an_image_and_its_mirror_image(augmented: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
 
     keras.backend.clear_session()  # as `select` does; names must not be those of operations that it adds
-    network = scale_network(saved_network.read(out), 2.0)
+    network = scale_network(saved_network.read(augmented), 2.0)
 
-    mirrored = network.predict_on_batch(pixels[:, :, ::-1])
-    np.testing.assert_allclose(network.predict_on_batch(pixels), mirrored, atol=1e-6)
+    np.testing.assert_allclose(network(pixels), network(pixels[:, :, ::-1]), atol=1e-6)
 
 
-def test_changed_images_are_kept_beside_what_they_were(trained: Any) -> None:
-    out, _ = trained(augment=Augment(horizontal_flip=True, brightness=0.3), epochs=1)
-
-    kept = np.load(out / "samples.npy", allow_pickle=False)
+def test_changed_images_are_kept_beside_what_they_were(augmented: Path) -> None:
+    kept = np.load(augmented / "samples.npy", allow_pickle=False)
 
     assert kept.shape == (6, 6, 8, 8, 1)
     assert kept.dtype == np.uint8

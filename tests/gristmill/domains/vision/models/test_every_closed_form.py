@@ -28,20 +28,36 @@ def settings(kind: str, weights: str) -> Any:
     return settings_of(kind, PACKAGE).model_validate({"kind": kind} | small)
 
 
-def prepared(folder: Path, channels: int) -> Prepared:
-    parts = {"train": coloured(60), "validation": coloured(30, seed=1), "test": coloured(30, seed=2)}
+Fitted = tuple[str, Prepared, keras.Model]
+
+TRAIN = coloured(60)
+
+
+def fit(kind: str, channels: int, weights: str, folder: Path) -> Fitted:
+    """Return the kind, images with so many channels, and its network fitted to them."""
+    parts = {"train": TRAIN, "test": coloured(30, seed=2)}
     if channels == 1:
         parts = {part: spotted(60, 3, seed=seed) for seed, part in enumerate(parts)}
-    return write_prepared(folder, parts, ["a", "b", "c"])
+    data = write_prepared(folder, parts, ["a", "b", "c"])
+    return kind, data, settings(kind, weights).fit(LabelledImages.of(data, "train"))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def fitted(request: pytest.FixtureRequest, weights: str, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """A kind fitted to coloured images; its folder must not be written to."""
+    return fit(request.param, 3, weights, tmp_path_factory.mktemp("fitted"))
+
+
+def test_a_kind_gives_probabilities_of_pixels(fitted: Fitted) -> None:
+    assert_probabilities_of_pixels(*fitted)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_kind_gives_probabilities_of_pixels(kind: str, channels: int, weights: str, tmp_path: Path) -> None:
-    data, model = prepared(tmp_path, channels), settings(kind, weights)
+def test_a_kind_gives_probabilities_of_grey_pixels(kind: str, weights: str, tmp_path: Path) -> None:
+    assert_probabilities_of_pixels(*fit(kind, 1, weights, tmp_path))
 
-    network = model.fit(LabelledImages.of(data, "train"))
 
+def assert_probabilities_of_pixels(kind: str, data: Prepared, network: keras.Model) -> None:
     made = network.predict_on_batch(data.pixels("test"))
     assert network.input.dtype == "uint8"
     assert made.shape == (len(data.rows("test")), 3)
@@ -51,10 +67,8 @@ def test_a_kind_gives_probabilities_of_pixels(kind: str, channels: int, weights:
     assert not network.trainable_variables or kind == "frozen"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_network_gives_the_same_bits(kind: str, weights: str, tmp_path: Path) -> None:
-    data = prepared(tmp_path, 3)
-    network = settings(kind, weights).fit(LabelledImages.of(data, "train"))
+def test_a_saved_network_gives_the_same_bits(fitted: Fitted, tmp_path: Path) -> None:
+    _, data, network = fitted
 
     saved_network.write(network, tmp_path)
 
@@ -65,8 +79,8 @@ def test_a_saved_network_gives_the_same_bits(kind: str, weights: str, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_gives_what_the_network_gives(kind: str, weights: str, tmp_path: Path) -> None:
-    data = prepared(tmp_path, 1 if kind == "frozen" else 3)  # each with the layers of the other, and more
-    network = settings(kind, weights).fit(LabelledImages.of(data, "train"))
+    channels = 1 if kind == "frozen" else 3  # each with the layers of the other, and more
+    _, data, network = fit(kind, channels, weights, tmp_path)
     pixels = data.pixels("test")
     expected = network.predict_on_batch(pixels)
 
@@ -77,15 +91,17 @@ def test_every_format_gives_what_the_network_gives(kind: str, weights: str, tmp_
         assert load(tmp_path, form)(pixels) == pytest.approx(expected, abs=1e-5), form
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_fit_is_repeatable_and_sees_the_chosen_images_alone(kind: str, weights: str, tmp_path: Path) -> None:
-    data = prepared(tmp_path / "data", 3)
-    model, chosen = settings(kind, weights), np.arange(90) % 4 != 0
-    every = LabelledImages.of(data, "train", "validation")
-    pixels = np.concatenate([data.pixels("train"), data.pixels("validation")])[chosen]
-    alone = write_prepared(tmp_path / "alone", {"train": (pixels, every.labels[chosen].tolist())}, ["a", "b", "c"])
+def test_a_fit_is_repeatable_and_sees_the_chosen_images_alone(fitted: Fitted, weights: str, tmp_path: Path) -> None:
+    kind, alone, network = fitted
+    chosen, pixels, labels = np.arange(80) % 4 != 0, coloured(80, seed=3)[0], np.zeros(80, int)
+    pixels[chosen], labels[chosen] = TRAIN
+    parts = {
+        part: (pixels[rows], labels[rows].tolist())
+        for part, rows in {"train": slice(50), "validation": slice(50, 80)}.items()
+    }
+    every = LabelledImages.of(write_prepared(tmp_path, parts, ["a", "b", "c"]), *parts)
 
-    networks: list[keras.Model] = [model.fit(every.take(chosen)), model.fit(LabelledImages.of(alone, "train"))]
+    other = settings(kind, weights).fit(every.take(chosen))
 
-    one, other = (network.predict_on_batch(data.pixels("test")) for network in networks)
-    assert one == pytest.approx(other, abs=1e-5)
+    test = alone.pixels("test")
+    assert np.asarray(other(test)) == pytest.approx(network.predict_on_batch(test), abs=1e-5)
