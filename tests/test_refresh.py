@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, SMALL
+from conftest import ONE_BASELINE, ROOT
 from gristmill.project.project import Project
 from helpers.support import records
 
@@ -31,8 +31,8 @@ def server(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Threading
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(project))) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f'path = "http://127.0.0.1:{server.server_port}/series.csv"\nrefresh = true'
-        assert 'path = "series.csv"' in SMALL
-        (project / "pipelines.toml").write_text(SMALL.replace('path = "series.csv"', url))
+        assert 'path = "series.csv"' in ONE_BASELINE
+        (project / "pipelines.toml").write_text(ONE_BASELINE.replace('path = "series.csv"', url))
         yield server
         server.shutdown()
 

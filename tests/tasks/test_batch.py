@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SMALL
+from conftest import ONE_BASELINE
 from gristmill.project.project import Project
 from gristmill.workers import pool, worker_main
 from gristmill.workers.unit import Unit, WorkResult
@@ -38,7 +38,7 @@ def _without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sweep_reuses_the_data_and_tries_no_point_twice(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (finished / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 10.0]\n")
+    (finished / "pipelines.toml").write_text(f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 10.0]\n")
     before = records(finished)
 
     with caplog.at_level(logging.INFO, "tasks.batch"):
@@ -63,7 +63,7 @@ def test_a_sweep_reuses_the_data_and_tries_no_point_twice(finished: Path, caplog
 def test_a_trial_that_fails_does_not_stop_the_others(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     (finished / "mine.py").write_text("def build(shape):\n    raise ValueError('no such network')\n")
     models = '{ kind = "mine.py:build" }, { kind = "linear", l2 = 0.1 }'
-    (finished / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.sweep]\nmodel = [{models}]\n")
+    (finished / "pipelines.toml").write_text(f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel = [{models}]\n")
 
     with caplog.at_level(logging.WARNING, "tasks.batch"):
         swept = Project.open(finished).sweep("small", jobs=1)

@@ -95,7 +95,7 @@ def _edits(project: Path) -> list[Callable[[], object]]:
     ]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_known_answer_is_that_of_the_normal_path_after_random_edits(
     finished: Path, known: Answer, normal: Answer, seed: int
 ) -> None:

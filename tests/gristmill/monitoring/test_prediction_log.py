@@ -91,7 +91,8 @@ def test_a_line_that_was_cut_short_is_not_read(log: PredictionLog, store: Store)
     add(log, 2)
     (path,) = folder_of(store).iterdir()
     whole = path.read_bytes()
-    for length in range(len(whole)):
+    first = whole.index(b"\n")
+    for length in (*range(0, len(whole), 9), first, first + 1, first + 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         found = log.read()
         assert found.get("sales", pd.Series()).tolist() == [1.0][: whole[:length].count(b"\n")]

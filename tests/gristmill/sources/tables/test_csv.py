@@ -331,7 +331,7 @@ def test_a_cell_of_millions_of_characters_is_refused_with_its_row(read: Read, be
 
 
 def test_a_header_of_many_or_long_names_is_shortened_in_the_message(read: Read) -> None:
-    message = refusal(read, f"t,{'x' * 1_000_000}{',z' * 1_000_000}\n")
+    message = refusal(read, f"t,{'x' * 10_000}{',z' * 10_000}\n")
     assert len(message) < 1000
     assert message.endswith(", 'z', 'z', ….")
 
