@@ -70,7 +70,8 @@ class GatheredFeed:
             return full
 
         # Full and smaller batches are separate, because static shapes are 25% faster.
-        tf.while_loop(lambda row: row < full, next_update, (tf.constant(0, tf.int64),))
+        if self._items >= size:
+            tf.while_loop(lambda row: row < full, next_update, (tf.constant(0, tf.int64),))
         if smaller:
             tf.cond(full * size < tf.size(order, tf.int64), last_update, lambda: full)
 
