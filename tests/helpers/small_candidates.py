@@ -82,7 +82,7 @@ def fit_candidates(
     from gristmill.domains.timeseries.backtest import backtest
     from gristmill.domains.timeseries.train import train
 
-    how, made = how or Train(epochs=2), {}
+    how, made = how or Train(epochs=2, batch_size=128), {}
     for name, model in models.items():
         learn: dict[str, Any] = {"model": model, "train": how, "preprocess": preprocess}
         learn |= {"logs": root / f"{name}.logs", "on_epoch": lambda epoch: None, "files": (files or {}).get(name, ())}

@@ -179,7 +179,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Inge
     from gristmill.domains.timeseries.models.dense import Dense
 
     root, model = tmp_path_factory.mktemp("trained"), Dense(kind="dense", units=(4,))
-    return run_stages(root, source, meaning, series_file, CUT, model, Train(epochs=3, patience=2))
+    return run_stages(root, source, meaning, series_file, CUT, model, Train(epochs=3, patience=2, batch_size=128))
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def of_quantiles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Pa
     values = np.random.default_rng(0).normal(size=190)
     values[-5] += 30
     data = assembled(values, history=6, validation=60, test=60)
-    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
+    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3, batch_size=128)
     root = tmp_path_factory.mktemp("quantiles")
     return data, judged(root, data, model=Dense(kind="dense"), how=how, levels=(0.2, 0.5, 0.8))[0]
 

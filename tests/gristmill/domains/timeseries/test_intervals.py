@@ -214,7 +214,7 @@ def test_quantiles_of_data_that_are_never_negative_are_not_either() -> None:
     assert (quantiles[:, 0, 1, 0] < 0).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(factor=st.floats(1e-3, 1e6), shift=st.floats(-10, 10), seed=st.integers(0, 9))
 def test_intervals_are_in_the_units_of_the_values(factor: float, shift: float, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -249,14 +249,12 @@ def test_coverage_of_exchangeable_noise_is_close_to_nominal(noise: str, coverage
 
 
 def test_coverage_is_at_least_nominal_on_average_with_few_windows() -> None:
-    random = np.random.default_rng(2)
-    covered = []
-    for _ in range(400):
-        series = random.normal(size=(20, 4, 1)).cumsum(axis=1)
-        intervals = calibrated(series[:19, 3:], series[:19, 2:3], series[:19, :3], 0.9)
-        covered.append(abs(series[19, 3, 0] - series[19, 2, 0]) <= half_widths(intervals, series[19:, :3])[0, 0, 0])
+    series = np.random.default_rng(2).normal(size=(20, 4, 400)).cumsum(axis=1)  # each target has its own factor
+    intervals = calibrated(series[:19, 3:], series[:19, 2:3], series[:19, :3], 0.9)
+    covered = np.abs(series[19:, 3] - series[19:, 2]) <= half_widths(intervals, series[19:, :3])[:, 0]
 
-    assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
+    assert covered.size == 400
+    assert covered.mean() == pytest.approx(0.9, abs=0.04)
 
 
 def test_local_scales_make_rough_windows_wider_and_cover_both_kinds() -> None:

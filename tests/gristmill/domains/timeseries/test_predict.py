@@ -11,9 +11,9 @@ import pytest
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.forecasts import read_predictions
+from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.recurrent import Gru
-from gristmill.domains.timeseries.settings import Export, Harmonics, Ingest, Preprocess, Train
+from gristmill.domains.timeseries.settings import Harmonics, Ingest, Preprocess, Train
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
 from gristmill.export.formats import Predictor
@@ -21,7 +21,7 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_document
-from helpers.small_runs import CUT, MEANING, Folders, Predict, run_stages, with_bundle
+from helpers.small_runs import CUT, KERAS, MEANING, Folders, Predict, run_stages, with_bundle
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
 
@@ -33,17 +33,12 @@ WHOLE = pd.DataFrame({"month": RECENT, "sunspots": VALUES})
 
 
 @pytest.fixture(scope="module")
-def single(solved: Folders, tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Folders:
-    """The linear run on sunspots with its bundle."""
-    return with_bundle(solved, Export(formats=("keras",)), tmp_path_factory.mktemp("single"))
-
-
-@pytest.fixture(scope="module")
-def recurrent(tmp_path_factory: pytest.TempPathFactory, series_file: Path, parity_here: None) -> Folders:
+def any_length(tmp_path_factory: pytest.TempPathFactory, series_file: Path, parity_here: None) -> Folders:
     """A run whose model learns quantiles and takes histories of any length, with its bundle."""
-    root, how = tmp_path_factory.mktemp("recurrent"), Train(epochs=2, loss="quantile", quantiles=(0.1, 0.5, 0.9))
-    folders = run_stages(root, SOURCE, MEANING, series_file, CUT, Gru(kind="gru", units=(3,)), how)
-    return with_bundle(folders, Export(formats=("keras",)))
+    root = tmp_path_factory.mktemp("any")
+    how = Train(epochs=2, loss="quantile", quantiles=(0.1, 0.5, 0.9), batch_size=128)
+    model = Conv(kind="conv", filters=(3, 3), kernel=4)
+    return with_bundle(run_stages(root, SOURCE, MEANING, series_file, CUT, model, how), KERAS)
 
 
 def window(run: Folders, values: Any) -> Any:
@@ -55,23 +50,25 @@ def window(run: Folders, values: Any) -> Any:
     return shown.reshape(1, seen, 1)
 
 
-def test_the_horizon_after_the_last_row_is_forecast(single: Folders, forecast: Predict) -> None:
-    made = forecast(single, WHOLE)
+def test_the_horizon_after_the_last_row_is_forecast(exported: Folders, forecast: Predict) -> None:
+    made = forecast(exported, WHOLE)
 
     assert made.columns.tolist() == ["ds", "sunspots", *(f"sunspots quantile {level}" for level in LEVELS)]
     assert made["ds"].tolist() == [pd.Timestamp("1991-06-01"), pd.Timestamp("1991-07-01")]
-    outputs = bundle.load(single["export"], "keras")(window(single, VALUES))[0]  # (steps, 1 + levels)
+    outputs = bundle.load(exported["export"], "keras")(window(exported, VALUES))[0]  # (steps, 1 + levels)
     assert made.iloc[:, 1:].to_numpy() == pytest.approx(outputs, rel=1e-5)
     assert (np.diff(outputs[:, 1:], axis=1) > 0).all()
 
 
-def test_beyond_the_horizon_forecasts_are_fed_back_and_no_quantile_is_known(single: Folders, forecast: Predict) -> None:
-    network = bundle.load(single["export"], "keras")
+def test_beyond_the_horizon_forecasts_are_fed_back_and_no_quantile_is_known(
+    exported: Folders, forecast: Predict
+) -> None:
+    network = bundle.load(exported["export"], "keras")
     known = VALUES.astype(np.float32).tolist()
     for _ in range(3):  # two at a time
-        known += network(window(single, known))[0, :, 0].tolist()
+        known += network(window(exported, known))[0, :, 0].tolist()
 
-    made = forecast(single, WHOLE, steps=5)
+    made = forecast(exported, WHOLE, steps=5)
 
     assert made["ds"].tolist() == pd.date_range("1991-06-01", periods=5, freq="MS").tolist()
     assert made["sunspots"].to_numpy() == pytest.approx(known[15:20], rel=1e-4)
@@ -80,117 +77,121 @@ def test_beyond_the_horizon_forecasts_are_fed_back_and_no_quantile_is_known(sing
 
 
 def test_a_bundle_of_an_earlier_version_forecasts_without_quantiles(
-    single: Folders, forecast: Predict, tmp_path: Path
+    exported: Folders, forecast: Predict, tmp_path: Path
 ) -> None:
     """Its network returns points, and its intervals were in a file of their own."""
-    points = saved_network.read(single["train"])
+    points = saved_network.read(exported["train"])
     points.save(tmp_path / "model.keras")
-    signature = read_document(single["export"] / "signature.json")
+    signature = read_document(exported["export"] / "signature.json")
     write_document(tmp_path / "signature.json", signature | {"history": 12, "past": 12, "quantiles": None})
     write_document(tmp_path / "intervals.json", {"level": 0.9, "factors": [[1], [1]], "least": [1], "windows": 29})
 
-    made = forecast(single | {"export": tmp_path}, WHOLE)
+    made = forecast(exported | {"export": tmp_path}, WHOLE)
 
     assert made.columns.tolist() == ["ds", "sunspots"]
-    assert made["sunspots"].tolist() == pytest.approx(forecast(single, WHOLE)["sunspots"].tolist(), rel=1e-5)
+    assert made["sunspots"].tolist() == pytest.approx(forecast(exported, WHOLE)["sunspots"].tolist(), rel=1e-5)
 
 
 def test_in_a_bundle_of_an_earlier_version_the_median_is_the_forecast(
-    single: Folders, forecast: Predict, tmp_path: Path
+    exported: Folders, forecast: Predict, tmp_path: Path
 ) -> None:
-    network = keras.models.load_model(single["export"] / "model.keras")
+    network = keras.models.load_model(exported["export"] / "model.keras")
     keras.Model(network.input, network.output[..., 1:]).save(tmp_path / "model.keras")
-    shutil.copy(single["export"] / "signature.json", tmp_path)
+    shutil.copy(exported["export"] / "signature.json", tmp_path)
 
-    pd.testing.assert_frame_equal(forecast(single | {"export": tmp_path}, WHOLE), forecast(single, WHOLE))
+    pd.testing.assert_frame_equal(forecast(exported | {"export": tmp_path}, WHOLE), forecast(exported, WHOLE))
 
 
-def test_fewer_steps_than_the_horizon_are_its_first(single: Folders, forecast: Predict) -> None:
-    one, both = forecast(single, WHOLE, steps=1), forecast(single, WHOLE)
+def test_fewer_steps_than_the_horizon_are_its_first(exported: Folders, forecast: Predict) -> None:
+    one, both = forecast(exported, WHOLE, steps=1), forecast(exported, WHOLE)
 
     assert len(one) == 1
     assert one.iloc[0].tolist() == both.iloc[0].tolist()
 
 
-def test_only_the_last_values_count(single: Folders, forecast: Predict) -> None:
+def test_only_the_last_values_count(exported: Folders, forecast: Predict) -> None:
     recent, changed = WHOLE.iloc[-12:], WHOLE.copy()
     changed.loc[14, "sunspots"] = 999
 
-    found, of_recent, of_changed = (forecast(single, rows) for rows in (WHOLE, recent, changed))
+    found, of_recent, of_changed = (forecast(exported, rows) for rows in (WHOLE, recent, changed))
     assert found["sunspots"].equals(of_recent["sunspots"])
     assert not found["sunspots"].equals(of_changed["sunspots"])
     assert not found.equals(of_recent)  # the local scale sees more
 
 
-def test_rows_out_of_order_are_put_in_order(single: Folders, forecast: Predict) -> None:
-    assert forecast(single, WHOLE.iloc[::-1]).equals(forecast(single, WHOLE))
+def test_rows_out_of_order_are_put_in_order(exported: Folders, forecast: Predict) -> None:
+    assert forecast(exported, WHOLE.iloc[::-1]).equals(forecast(exported, WHOLE))
 
 
-def test_a_file_shorter_than_the_history_is_refused(single: Folders, forecast: Predict) -> None:
+def test_a_file_shorter_than_the_history_is_refused(exported: Folders, forecast: Predict) -> None:
     with pytest.raises(DataError, match=r"the series has 11 rows, but the model needs 12\. Add earlier rows"):
-        forecast(single, WHOLE.iloc[:11])
+        forecast(exported, WHOLE.iloc[:11])
 
 
-def test_a_file_of_another_frequency_is_refused(single: Folders, forecast: Predict) -> None:
+def test_a_file_of_another_frequency_is_refused(exported: Folders, forecast: Predict) -> None:
     days = [f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-01", periods=15)]
 
     with pytest.raises(DataError, match="row 3: 2020-01-02 00:00:00 is not on the grid of frequency MS"):
-        forecast(single, WHOLE.assign(month=days))
+        forecast(exported, WHOLE.assign(month=days))
 
 
-def test_gaps_are_treated_as_the_settings_say(single: Folders, forecast: Predict) -> None:
+def test_gaps_are_treated_as_the_settings_say(exported: Folders, forecast: Predict) -> None:
     rows = WHOLE.drop(index=7)
 
     with pytest.raises(DataError, match="the first at 1990-10"):
-        forecast(single, rows)
+        forecast(exported, rows)
     filling = MEANING.model_copy(update={"gaps": "interpolate"})
-    assert forecast(single, rows, filling)["ds"].iloc[0] == pd.Timestamp("1991-06-01")
+    assert forecast(exported, rows, filling)["ds"].iloc[0] == pd.Timestamp("1991-06-01")
 
 
-def test_learned_quantiles_are_returned(recurrent: Folders, forecast: Predict) -> None:
-    made = forecast(recurrent, WHOLE)
+def test_learned_quantiles_are_returned(any_length: Folders, forecast: Predict) -> None:
+    made = forecast(any_length, WHOLE)
 
     window = VALUES[-12:].astype(np.float32).reshape(1, 12, 1)
-    by_level = bundle.load(recurrent["export"], "keras")(window)[0]  # (steps, quantiles)
+    by_level = bundle.load(any_length["export"], "keras")(window)[0]  # (steps, quantiles)
     for number, level in enumerate((0.1, 0.5, 0.9)):
         assert made[f"sunspots quantile {level}"].to_numpy() == pytest.approx(by_level[:, number], rel=1e-5)
     assert made["sunspots"].equals(made["sunspots quantile 0.5"].rename("sunspots"))
 
 
-def test_a_model_of_any_length_is_shown_as_much_as_asked(recurrent: Folders, forecast: Predict) -> None:
-    network = bundle.load(recurrent["export"], "keras")
+def test_a_model_of_any_length_is_shown_as_much_as_asked(any_length: Folders, forecast: Predict) -> None:
+    network = bundle.load(any_length["export"], "keras")
 
     for history in (5, 15):
-        made = forecast(recurrent, WHOLE, history=history)
+        made = forecast(any_length, WHOLE, history=history)
         expected = network(VALUES[-history:].astype(np.float32).reshape(1, history, 1))[0, :, 1]
         assert made["sunspots"].to_numpy() == pytest.approx(expected, rel=1e-4)
     with pytest.raises(DataError, match="15 rows, but the model needs 16"):
-        forecast(recurrent, WHOLE, history=16)
+        forecast(any_length, WHOLE, history=16)
 
 
-def test_a_model_of_one_length_is_shown_no_other(single: Folders, forecast: Predict) -> None:
+def test_a_model_of_one_length_is_shown_no_other(exported: Folders, forecast: Predict) -> None:
     with pytest.raises(RequestError, match=r"--history 15: this model reads a fixed number of values"):
-        forecast(single, WHOLE, history=15)
+        forecast(exported, WHOLE, history=15)
     for own in (12, 37):  # of training, and that of the local scale
-        assert forecast(single, WHOLE, history=own).equals(forecast(single, WHOLE))
+        assert forecast(exported, WHOLE, history=own).equals(forecast(exported, WHOLE))
 
 
-def test_numbered_observations_go_on_counting(tmp_path: Path, forecast: Predict, parity_here: None) -> None:
+NUMBERED = Ingest(time=("n",), target=("y",), series="wave", time_format="integer")
+NUMBERED_CUT = Preprocess(history=3, horizon=3, validation=10, test=10, harmonics=(Harmonics(period=5),))
+WAVE = np.sin(2 * np.pi * np.arange(80) / 5).round(6)
+WAVES = pd.concat([pd.DataFrame({"wave": size, "n": np.arange(7, 87), "y": size * WAVE}) for size in (1, 3)])
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Folders:
+    """The run on two waves of numbered observations with its bundle."""
+    root, model = tmp_path_factory.mktemp("numbered"), Linear(kind="linear", l2=1e-6)
+    WAVES.to_csv(root / "rows.csv", index=False)
+    return with_bundle(run_stages(root, SOURCE, NUMBERED, root / "rows.csv", NUMBERED_CUT, model, Train()), KERAS)
+
+
+def test_numbered_observations_go_on_counting(numbered: Folders, forecast: Predict) -> None:
     """A wave of five observations is known for any number, so it is forecast without error."""
-    rows = pd.DataFrame({"n": np.arange(7, 87)}).assign(
-        y=lambda table: np.sin(2 * np.pi * (table["n"] - 7) / 5).round(6)
-    )
-    rows.to_csv(tmp_path / "all.csv", index=False)
-    meaning = Ingest(time=("n",), target=("y",), time_format="integer")
-    cut = Preprocess(history=3, horizon=3, validation=10, test=10, harmonics=(Harmonics(period=5),))
-    model = Linear(kind="linear", l2=1e-6)
-    folders = run_stages(tmp_path, SOURCE, meaning, tmp_path / "all.csv", cut, model, Train())
-    run = with_bundle(folders, Export(formats=("keras",)))
+    made = forecast(numbered, WAVES.groupby("wave").head(40), NUMBERED, NUMBERED_CUT, steps=4)
 
-    made = forecast(run, rows.iloc[:40], meaning, cut, steps=4)
-
-    assert made["ds"].tolist() == [47, 48, 49, 50]
-    assert made["y"].to_numpy() == pytest.approx(rows["y"].iloc[40:44].to_numpy(), abs=1e-3)
+    assert made["ds"].tolist() == [47, 48, 49, 50] * 2
+    assert made["y"].to_numpy() == pytest.approx(np.outer([1, 3], WAVE[40:44]).ravel(), abs=1e-3)
 
 
 SALES = Ingest(
@@ -242,7 +243,7 @@ def several(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Fold
     root = tmp_path_factory.mktemp("several")
     shops().to_csv(root / "rows.csv", index=False)
     folders = run_stages(root, SOURCE, SALES, root / "rows.csv", SALES_CUT, Linear(kind="linear"), Train())
-    return with_bundle(folders, Export(formats=("keras",)))
+    return with_bundle(folders, KERAS)
 
 
 def test_each_series_is_forecast_with_its_name_and_every_target(several: Folders, forecast: Predict) -> None:
@@ -387,17 +388,14 @@ def test_beyond_the_horizon_inputs_stay_at_their_last_value_and_what_is_known_go
 
 
 def test_a_bundle_holds_the_forecast_after_the_end_of_its_first_series(
-    several: Folders, tmp_path: Path, forecast: Predict, parity_here: None
+    several: Folders, numbered: Folders, forecast: Predict
 ) -> None:
     assert not (several["export"] / "forecast.parquet").exists()  # it has a known column
-    plain, sold = SALES.model_copy(update={"known": ()}), tmp_path / "sold.csv"
-    until("2024-03-28").to_csv(sold, index=False)
-    run = run_stages(tmp_path, SOURCE, plain, sold, SALES_CUT, Linear(kind="linear"), Train())
-    run = with_bundle(run, Export(formats=("keras",)))
 
-    kept = read_table(run["export"] / "forecast.parquet")
+    kept = read_table(numbered["export"] / "forecast.parquet")
 
-    first = forecast(run, WHOLE, plain, SALES_CUT, ingested=run["ingest"]).iloc[:3].drop(columns="unique_id")
+    made = forecast(numbered, WAVES, NUMBERED, NUMBERED_CUT, ingested=numbered["ingest"])
+    first = made.iloc[:3].drop(columns="unique_id")
     assert kept["ds"].tolist() == first["ds"].tolist()
     assert kept.columns.tolist() == first.columns.tolist()
     assert kept.iloc[:, 1:].to_numpy() == pytest.approx(first.iloc[:, 1:].to_numpy(), rel=1e-4)

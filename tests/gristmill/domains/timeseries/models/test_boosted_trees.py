@@ -18,7 +18,7 @@ SMALL = BoostedTrees(kind="boosted_trees", rounds=60, learning_rate=0.2)
 
 
 def predicted(network: Any, data: Prepared, part: str = "test") -> Any:
-    return network.predict_on_batch(data.histories(data.origins(part)))
+    return np.asarray(network(data.histories(data.origins(part))))
 
 
 def error(forecast: Any, data: Prepared) -> float:

@@ -38,6 +38,11 @@ def fitted(kind: str) -> Any:
     return settings_of(kind, PACKAGE).model_validate({"kind": kind}).fit(prepared())
 
 
+def predicted(network: Any, inputs: Any) -> Any:
+    """Return forecasts without compiling the network, which takes longer than a few calls."""
+    return np.asarray(network(inputs))
+
+
 def windows(network: Any, observed: int | None = None) -> Any:
     """Return the windows of the last origins, of which only the last steps may be observed."""
     history, data = network.input_shape[1], prepared()
@@ -52,25 +57,25 @@ def windows(network: Any, observed: int | None = None) -> Any:
 def test_a_kind_forecasts_the_targets_from_their_windows_alone(kind: str) -> None:
     network, data = fitted(kind), prepared()
     inputs = windows(network)
-    forecast = network.predict_on_batch(inputs)
+    forecast = predicted(network, inputs)
 
     assert network.input_shape[1] <= 40  # observations of the longest training set
     assert network.input_shape[2:] == (len(data.layout.columns),)
     assert forecast.shape == (9, HORIZON, TARGETS)
     assert np.isfinite(forecast).all()
     inputs[:, :, TARGETS:] = np.nan
-    assert np.array_equal(network.predict_on_batch(inputs), forecast)
+    assert np.array_equal(predicted(network, inputs), forecast)
     inputs[:, :, 1] = 0
-    assert network.predict_on_batch(inputs)[:, :, 0] == pytest.approx(forecast[:, :, 0], rel=1e-5)
+    assert predicted(network, inputs)[:, :, 0] == pytest.approx(forecast[:, :, 0], rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_forecasts_follow_the_unit_of_the_values(kind: str) -> None:
     network = fitted(kind)
     inputs = windows(network)
-    forecast = network.predict_on_batch(inputs)
+    forecast = predicted(network, inputs)
 
-    assert network.predict_on_batch(1024 * inputs) == pytest.approx(1024 * forecast, rel=1e-4)
+    assert predicted(network, 1024 * inputs) == pytest.approx(1024 * forecast, rel=1e-4)
 
 
 @pytest.mark.parametrize("observed", [1, 2, 3, 5, 9])
@@ -78,7 +83,7 @@ def test_forecasts_follow_the_unit_of_the_values(kind: str) -> None:
 def test_short_series_are_forecast_too(kind: str, observed: int) -> None:
     network = fitted(kind)
     inputs = windows(network, observed)
-    forecast = network.predict_on_batch(inputs)
+    forecast = predicted(network, inputs)
 
     assert np.isfinite(forecast).all()
     near = np.nanmax(np.abs(inputs[:, :, :TARGETS]))
@@ -90,17 +95,17 @@ def test_a_window_of_equal_values_is_continued(kind: str) -> None:
     network = fitted(kind)
     for level in (0.0, 7.0, 1e6):
         inputs = np.full((2, *network.input_shape[1:]), level, np.float32)
-        assert network.predict_on_batch(inputs) == pytest.approx(np.full((2, HORIZON, TARGETS), level), rel=1e-6)
+        assert predicted(network, inputs) == pytest.approx(np.full((2, HORIZON, TARGETS), level), rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_series_without_a_value_has_no_forecast_and_disturbs_no_other(kind: str) -> None:
     network = fitted(kind)
     inputs = windows(network)
-    expected = network.predict_on_batch(inputs)
+    expected = predicted(network, inputs)
     inputs[3] = np.nan
 
-    forecast = network.predict_on_batch(inputs)
+    forecast = predicted(network, inputs)
 
     assert np.isnan(forecast[3]).all()
     assert np.array_equal(np.delete(forecast, 3, axis=0), np.delete(expected, 3, axis=0))
@@ -116,7 +121,7 @@ def test_a_kind_refuses_a_series_that_is_too_short_or_forecasts_it(kind: str) ->
         except Unsuitable:
             continue
         assert network.input_shape[1] < length
-        assert np.isfinite(network.predict_on_batch(data.values[np.newaxis, -network.input_shape[1] :])).all()
+        assert np.isfinite(predicted(network, data.values[np.newaxis, -network.input_shape[1] :])).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,7 +131,7 @@ def test_a_fit_is_kept_bit_by_bit(kind: str, tmp_path: Path) -> None:
 
     saved_network.write(network, tmp_path)
 
-    assert np.array_equal(saved_network.read(tmp_path).predict_on_batch(inputs), network.predict_on_batch(inputs))
+    assert np.array_equal(predicted(saved_network.read(tmp_path), inputs), predicted(network, inputs))
     assert (tmp_path / "architecture.json").stat().st_size < 200_000  # no large constants
 
 
@@ -135,7 +140,7 @@ def test_a_fit_is_kept_bit_by_bit(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_repeats_the_forecasts(kind: str, form: str, tmp_path: Path) -> None:
     network, chosen = fitted(kind), FORMATS[form]
-    expected = {observed: network.predict_on_batch(windows(network, observed)) for observed in (None, 3, 9)}
+    expected = {observed: predicted(network, windows(network, observed)) for observed in (None, 3, 9)}
     chosen.write(network, tmp_path / chosen.path)
     predict = chosen.load(tmp_path / chosen.path)
 

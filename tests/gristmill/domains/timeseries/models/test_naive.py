@@ -19,7 +19,7 @@ def forecast(settings: Any, values: Any, horizon: int) -> Any:
     window = np.full(network.input_shape[1], np.nan)
     kept = values[-len(window) :]
     window[-len(kept) :] = kept
-    return network.predict_on_batch(window.astype(np.float32).reshape(1, -1, 1))[0, :, 0]
+    return np.asarray(network(window.astype(np.float32).reshape(1, -1, 1)))[0, :, 0]
 
 
 def test_naive_repeats_the_last_value() -> None:
@@ -61,7 +61,7 @@ def test_a_series_that_is_too_short_is_refused_with_the_numbers() -> None:
 
 @pytest.mark.parametrize("smooth", [1, 2, 3, 10, 30])
 @pytest.mark.parametrize("season", [1, 5, 12])
-@pytest.mark.parametrize("length", [1, 7, 30])
+@pytest.mark.parametrize("length", [1, 30])
 def test_differencing_equals_a_loop(season: int, smooth: int, length: int) -> None:
     values, horizon = np.random.default_rng(1).normal(size=80).cumsum(), 14
     origin = len(values)

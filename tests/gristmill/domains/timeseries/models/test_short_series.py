@@ -9,11 +9,12 @@ import pytest
 
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import by_network
+from gristmill.domains.timeseries.normalisation import around
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import Unsuitable
 from gristmill.settings.kinds import kinds, settings_of
-from helpers.small_runs import assembled
+from helpers.small_runs import assembled, networks
 
 PACKAGE = "gristmill.domains.timeseries.models"
 SMALL: dict[str, dict[str, Any]] = {
@@ -34,18 +35,25 @@ def prepared() -> Prepared:
     return assembled(*series, history=8, horizon=3, season=4, test=3, split="per_series")
 
 
+def small(kind: str) -> Any:
+    return settings_of(kind, PACKAGE).model_validate({"kind": kind} | SMALL.get(kind, {}))
+
+
 def fitted(kind: str, data: Prepared, folder: Path) -> Any:
-    model = settings_of(kind, PACKAGE).model_validate({"kind": kind} | SMALL.get(kind, {}))
+    model = small(kind)
     return fit_forecaster(model, Train(epochs=1), data, folder, folder, lambda epoch: None)[0]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds(PACKAGE) if kind not in ALIKE])
 def test_series_of_a_few_values_have_finite_forecasts(kind: str, tmp_path: Path) -> None:
-    data = prepared()
+    data, model = prepared(), small(kind)
     starts = data.origins("test")
-    network = fitted(kind, data, tmp_path)
+    if hasattr(model, "build") and kind != "dense":  # untrained: training sees whole windows only
+        network = around(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
+    else:
+        network = fitted(kind, data, tmp_path)
 
-    forecast = by_network(network, data.seen_by(network), starts)
+    forecast = by_network(network, data.seen_by(network), starts, once=True)
 
     assert (starts - data.bounds[:, 0]).tolist() == [37, 37, *SHORT]  # every series is forecast
     assert np.isfinite(forecast).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries import tsb_graph
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive
 from gristmill.domains.timeseries.models.tsb import Tsb
@@ -19,6 +20,12 @@ RANDOM = np.random.default_rng(0)
 def demand(length: int, probability: float) -> Any:
     """Return sparse demand of one to nine pieces."""
     return (RANDOM.random(length) < probability) * RANDOM.integers(1, 10, length).astype(float)
+
+
+def squared_error(network: Any, data: Prepared, starts: Any) -> float:
+    """Return the mean squared error of a network's forecasts."""
+    forecasts = by_network(network, data.seen_by(network), starts, once=True)
+    return float(np.square(forecasts - data.targets(starts)).mean())
 
 
 def by_hand(values: Any, probability: float, size: float) -> float:
@@ -41,7 +48,7 @@ def test_the_forecast_is_how_often_times_how_much(observed: int, share: float) -
     values = demand(observed, share)
     window[0, -observed:, 0] = values
 
-    forecast = network.predict_on_batch(window)
+    forecast = np.asarray(network(window))
 
     assert forecast.shape == (1, 3, 1)
     assert forecast[0, :, 0] == pytest.approx(by_hand(values, 0.2, 0.3), rel=1e-5)
@@ -53,10 +60,10 @@ def test_weights_are_those_with_the_lowest_squared_error(monkeypatch: pytest.Mon
 
     def error(probability: float, size: float) -> float:
         network, starts = Tsb(kind="tsb", probability=probability, size=size).fit(data), data.origins("train")
-        return float(np.square(by_network(network, data.seen_by(network), starts) - data.targets(starts)).mean())
+        return squared_error(network, data, starts)
 
     chosen, starts = Tsb(kind="tsb").fit(data), data.origins("train")
-    found = float(np.square(by_network(chosen, data.seen_by(chosen), starts) - data.targets(starts)).mean())
+    found = squared_error(chosen, data, starts)
 
     errors = [error(often, much) for often in tsb_graph.WEIGHTS for much in tsb_graph.WEIGHTS]
     assert found == pytest.approx(min(errors), rel=1e-5)
@@ -86,8 +93,7 @@ def test_sparse_demand_is_forecast_better_than_by_naive_kinds() -> None:
     starts = data.origins("test")
 
     def error(model: Any) -> float:
-        network = model.fit(data)
-        return float(np.square(by_network(network, data.seen_by(network), starts) - data.targets(starts)).mean())
+        return squared_error(model.fit(data), data, starts)
 
     assert error(Tsb(kind="tsb")) < 0.9 * min(error(Naive(kind="naive")), error(MovingAverage(kind="moving_average")))
 
