@@ -63,9 +63,9 @@ def fill(
     catalogue = load(project, *assignments)
     pipeline, store, runs = catalogue.pipeline("small"), catalogue.store, Runs(catalogue.store)
     run = runs.start(pipeline, list(assignments), {})
-    done: dict[str, Reference] = {}
+    done, modules = dict[str, Reference](), read_modules(store.memo)
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo), NO_IMPORTS)
+        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), modules, NO_IMPORTS)
         if change := (was or {}).get(stage.label):
             made_of = changed(made_of, change)
         if not store.get(stage.name, made_of.key):

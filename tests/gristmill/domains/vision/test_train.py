@@ -62,7 +62,7 @@ def trained(tmp_path: Path) -> Any:
 @pytest.fixture(scope="module")
 def augmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training on changed images, whose network averages the flips."""
-    augment = Augment(horizontal_flip=True, brightness=0.3, average_flips=True)
+    augment = Augment(brightness=0.3, average_flips=True)
     return Path(trained_in(tmp_path_factory.mktemp("augmented"), augment=augment, epochs=1)[0])
 
 
