@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.selection import Auto, Select
 from gristmill.training import saved_network
 from gristmill.training.progress import Epoch
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_document, read_table, write_document
 from helpers.small_candidates import fit_candidates
 from helpers.small_runs import assembled
 from helpers.support import Command, made, records
@@ -34,14 +35,20 @@ CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
 DATA = assembled(np.random.default_rng(0).normal(size=90).cumsum() + 100, **CUT)
 DENSE = Dense(kind="dense", units=(4,))
 LINEAR = Linear(kind="linear")
+OWN = CustomCode.model_validate({"kind": "mine.py:build"})
 SEARCHED = {"epochs": 12, "patience": 2, "learning_rate": "find", "batch_size": 8}  # and stops early
 
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
-    """Return a function that trains a network, and gives its folder and what trains it once more into another."""
+    """Return a function that trains a network, and gives its folder and what trains it once more into another.
 
-    def call(name: str = "judged", data: Prepared = DATA, model: Any = DENSE, files: Any = (), **how: Any) -> Any:
+    With `tested`, what was found in training, it trains none.
+    """
+
+    def call(
+        name: str = "judged", data: Prepared = DATA, model: Any = DENSE, files: Any = (), tested: Any = None, **how: Any
+    ) -> Any:
         given = tmp_path / f"{name}.prepared"
         given.mkdir()
         dataset.write(data, given)
@@ -59,7 +66,11 @@ def judge(tmp_path: Path) -> Judge:
             return {at: tmp_path / f"{name}.{at}" for at in ("scratch", "logs")} | {"out": tmp_path / name}
 
         judged = tmp_path / name
-        train(**learn, **places(name), on_epoch=lambda epoch: None)
+        if tested:
+            judged.mkdir()
+            write_document(judged / "training.json", tested)
+        else:
+            train(**learn, **places(name), on_epoch=lambda epoch: None)
         return judged, again
 
     return call
@@ -75,11 +86,23 @@ def predicted(folder: Path) -> Any:
     return np.asarray(saved_network.read(folder)(DATA.histories(DATA.origins("validation"))))
 
 
-@pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A file of the user that builds a network."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import keras\n\ndef build(shape):\n"
+        "    window = keras.Input((shape.history, shape.columns))\n"
+        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(window)))\n"
+    )
+    return file
+
+
+@pytest.mark.parametrize("model", [OWN, LINEAR], ids=["a user's own function", "linear"])
 def test_it_is_another_network_on_the_scale_that_was_judged_and_leaves_the_judged_one_as_it_is(
-    judge: Judge, model: Any
+    judge: Judge, model: Any, own: Path
 ) -> None:
-    judged, again = judge(model=model)
+    judged, again = judge(model=model, files=[own])
     before = content(judged)
 
     out = again()
@@ -87,7 +110,7 @@ def test_it_is_another_network_on_the_scale_that_was_judged_and_leaves_the_judge
     assert content(judged) == before
     assert set(content(out)) == set(before) - {"validation.parquet"}  # nothing is left to forecast
     layers = [saved_network.read(folder).get_layer("standardise") for folder in (judged, out)]
-    if model is DENSE:  # a closed form is judged on the scale of all that it was fitted on
+    if model is OWN:  # a closed form is judged on the scale of all that it was fitted on
         assert np.array_equal(np.asarray(layers[0].scale), np.asarray(layers[1].scale))
     assert np.abs(predicted(judged) - predicted(out)).max() > 1e-3
 
@@ -111,19 +134,18 @@ def test_the_closed_form_is_that_of_all_windows(judge: Judge, tmp_path: Path) ->
 def test_it_runs_as_many_epochs_as_the_judged_network_kept_at_the_rates_of_its_schedule(judge: Judge) -> None:
     """At the learning rate that was found, without a validation set to stop on."""
     told: list[Epoch] = []
-    judged, again = judge(**SEARCHED)
+    _, again = judge(tested={"best_epoch": 3, "learning_rate": 0.02, "quantiles": None}, **SEARCHED)
 
     out = again(on_epoch=told.append)
 
-    first, second = (read_document(folder / "training.json") for folder in (judged, out))
-    assert first["best_epoch"] < first["epochs"] <= 12
-    assert second["epochs"] == second["best_epoch"] == first["best_epoch"]
-    assert second["learning_rate"] == first["learning_rate"]
-    assert [epoch.number for epoch in told] == list(range(1, second["epochs"] + 1))
+    training = read_document(out / "training.json")
+    assert (training["epochs"], training["best_epoch"], training["learning_rate"]) == (3, 3, 0.02)
+    assert [epoch.number for epoch in told] == [1, 2, 3]
     epochs = read_table(out / "epochs.parquet")
     assert "val_loss" not in epochs
-    assert epochs["rate"].tolist() == read_table(judged / "epochs.parquet")["rate"].tolist()[: len(epochs)]
-    assert epochs["rate"].nunique() == len(epochs)  # they fall: not on a schedule of its own, which would end at zero
+    # The rates fall as over all twelve epochs: not on a schedule of three, which would end at zero.
+    expected = 0.02 * (1 + np.cos(np.pi * np.arange(3) / 12)) / 2
+    assert epochs["rate"].to_numpy() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.slow
@@ -159,39 +181,29 @@ def test_cut_off_it_goes_on_to_the_weights_of_an_unbroken_one(judge: Judge, monk
     assert content(out) == content(unbroken)
 
 
-def test_a_users_own_function_builds_the_network_again(judge: Judge, tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "import keras\n\ndef build(shape):\n"
-        "    window = keras.Input((shape.history, shape.columns))\n"
-        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(window)))\n"
-    )
-
-    judged, again = judge(model=CustomCode.model_validate({"kind": "mine.py:build"}), files=[file], epochs=1)
-
-    assert predicted(again()).shape == predicted(judged).shape
-
-
-def test_an_average_is_that_of_its_members_each_fitted_on_everything(tmp_path: Path) -> None:
+def test_an_average_is_that_of_its_members_each_fitted_on_everything(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the tested weights, and for the epochs and at the rate that each one was tested with."""
     folders = {name: tmp_path / name for name in ("prepared", "selected", "refit")}
     for folder in folders.values():
         folder.mkdir()
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "import keras\n\ndef build(shape):\n"
-        "    window = keras.Input((shape.history, shape.columns))\n"
-        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(window)))\n"
-    )
     dataset.write(DATA, folders["prepared"])
-    models = {"linear": LINEAR, "mine.py:build": CustomCode.model_validate({"kind": "mine.py:build"})}
-    how = Train(epochs=4, patience=1, learning_rate=0.1, batch_size=8)
-    candidates = fit_candidates(tmp_path, folders["prepared"], models, how=how, files={"mine.py:build": [file]})
+    models = {"linear": LINEAR, "mine.py:build": OWN}
+    how = Train(epochs=4, patience=1, learning_rate=0.1, batch_size=128)
+    candidates = fit_candidates(tmp_path, folders["prepared"], models, how=how, files={"mine.py:build": [own]})
     weights = {"linear": 0.6, "mine.py:build": 0.4}
     select(
         select=Select(weights=weights), preprocess=folders["prepared"], candidates=candidates, out=folders["selected"]
     )
+    fitted: list[tuple[keras.Model, Any]] = []
 
+    def fit(model: Any, settings: Train, data: Prepared, *places: Path, **named: Any) -> Any:
+        network, history = fit_forecaster(model, settings, data, *places, **named)
+        fitted.append((network, (model, settings, data.parts.tolist(), named["until"], list(named["files"]))))
+        return network, history
+
+    monkeypatch.setattr("gristmill.domains.timeseries.refit.fit_forecaster", fit)
     told: list[Epoch] = []
     refit(
         model=Auto(kind="auto"),
@@ -199,25 +211,22 @@ def test_an_average_is_that_of_its_members_each_fitted_on_everything(tmp_path: P
         preprocess=folders["prepared"],
         train_folder=folders["selected"],
         out=folders["refit"],
-        candidate_files={"mine.py:build": [file]},
+        candidate_files={"mine.py:build": [own]},
         scratch=tmp_path / "scratch",
         logs=tmp_path / "logs",
         on_epoch=told.append,
     )
 
-    everything, windows = of_everything(DATA), DATA.histories(DATA.origins("validation"))
-    expected, epochs = np.zeros((len(windows), 2, 1)), 0
-    for number, (name, model) in enumerate(models.items()):
-        kept = candidates[name].training["best_epoch"]
-        until = how.model_copy(update={"patience": None})
-        places = tmp_path / f"{number}.scratch", tmp_path / f"{number}.logs"
-        network, _ = fit_forecaster(
-            model, until, everything, *places, lambda epoch: None, until=kept, files=[file] if number else ()
-        )
-        expected += weights[name] * np.asarray(network(windows))
-        epochs += kept
-    assert predicted(folders["refit"]) == pytest.approx(expected, rel=1e-5)
-    assert len(told) == epochs > 0
+    kept = candidates["mine.py:build"].training["best_epoch"]
+    until, parts = how.model_copy(update={"patience": None}), of_everything(DATA).parts.tolist()
+    assert [arguments for _, arguments in fitted] == [
+        (LINEAR, until, parts, 0, []),
+        (OWN, until, parts, kept, [own]),
+    ]
+    windows = DATA.histories(DATA.origins("validation"))
+    each = [np.asarray(network(windows)) for network, _ in fitted]
+    assert predicted(folders["refit"]) == pytest.approx(0.6 * each[0] + 0.4 * each[1], rel=1e-5)
+    assert len(told) == kept > 0
 
 
 @pytest.mark.slow
