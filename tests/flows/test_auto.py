@@ -47,7 +47,7 @@ candidates = [
     "linear",
     { model = { kind = "seasonal_naive", season = 5000 } },
     "own.py:build",
-    { model = { kind = "dense", units = [4] }, train = { epochs = 2 } },
+    { model = { kind = "dense", units = [4] }, train = { epochs = 2, batch_size = 256 } },
 ]
 
 [pipelines.small.train]

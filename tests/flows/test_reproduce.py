@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import SMALL
+from conftest import ONE_BASELINE
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
@@ -18,14 +18,14 @@ from helpers.support import Command, edit, write_project
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
-NETWORK = 'kind = "dense"\nunits = [4]\n\n[pipelines.small.train]\nepochs = 2'
+NETWORK = 'kind = "dense"\nunits = [4]\n\n[pipelines.small.train]\nepochs = 2\nbatch_size = 256'
 
 
 @pytest.fixture(scope="module")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a network as version 1, other data and settings as version 2, and no artifact but their data."""
     folder = tmp_path_factory.mktemp("two")
-    write_project(folder, SMALL)
+    write_project(folder, ONE_BASELINE)
     edit(folder / "pipelines.toml", 'kind = "linear"', NETWORK)
     Project.open(folder).run("small")
     Project.open(folder).promote("small")
