@@ -54,12 +54,12 @@ def test_two_devices_learn_what_one_does(domain: str, batch: int, two: ProcessPo
 @pytest.mark.slow
 def test_interrupted_on_two_devices_it_ends_with_the_same_bits(two: ProcessPoolExecutor, tmp_path: Path) -> None:
     """Dropout too, which each device draws for itself."""
-    whole = two.submit(train_domain, "generation", tmp_path / "whole", **MIRRORED).result()
-    resumed = two.submit(train_interrupted, "generation", tmp_path / "resumed", **MIRRORED).result()
+    whole = two.submit(train_domain, "tabular", tmp_path / "whole", **MIRRORED).result()
+    resumed = two.submit(train_interrupted, "tabular", tmp_path / "resumed", **MIRRORED).result()
 
     assert (resumed / "weights.npz").read_bytes() == (whole / "weights.npz").read_bytes()
     with pytest.raises(WorkError, match=r"begun on 2 device\(s\); resuming it on 1 .*--refresh"):
-        train_domain("generation", tmp_path / "resumed", **MIRRORED)
+        train_domain("tabular", tmp_path / "resumed", **MIRRORED)
 
 
 @pytest.mark.slow
