@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from matplotlib.figure import Figure
 
 from gristmill.cli.app import main
 from gristmill.export import bundle
+from gristmill.export.formats import FORMATS, Predictor, load_keras
+from gristmill.keys import digest_of_file
 from helpers import finished_projects
 from helpers.support import WITH_REPORT, Command, Forked, Said, here, leave_blank
+
+_PREDICTORS: dict[str, Predictor] = {}  # by the digest of a file
 
 
 @pytest.fixture
@@ -24,6 +29,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the many networks of one test process
 
     monkeypatch.setattr("gristmill.cli.app.on_api_lost", lambda _: None)  # which would end this process
+    monkeypatch.setitem(FORMATS, "keras", replace(FORMATS["keras"], load=load_once))
     monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)  # as it was, afterwards
 
     def call(*words: str) -> Said:
@@ -39,6 +45,14 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     yield call
     signal.signal(signal.SIGTERM, handler)
+
+
+def load_once(path: Path) -> Predictor:
+    """Return the predictor of a Keras file; copies share one, because to load and compile a network takes longest."""
+    digest = digest_of_file(path)
+    if digest not in _PREDICTORS:
+        _PREDICTORS[digest] = load_keras(path)
+    return _PREDICTORS[digest]
 
 
 @pytest.fixture(scope="session")
