@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import tensorflow as tf
 
 from gristmill.domains.text.dataset import read_tokens, write_tokens
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL, UNKNOWN
-from gristmill.domains.text.token_rules import Rules, batches_of, ranked
+from gristmill.domains.text.token_rules import Rules, map_batches, ranked
 from gristmill.domains.text.tokenizer import COUNTED, Tokenizer, of_tokens
 from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
@@ -44,7 +43,7 @@ def cut(characters: Iterable[int], settings: TokenSettings) -> list[slice]:
 def encode(texts: Sequence[str], training: int, settings: TokenSettings) -> TokenChunk:
     """Return the tokens of texts, of which the first `training` are training texts."""
     level, arrow, rules = COUNTED[settings.level], _ARROW_TYPES[settings.level], Rules.of(settings, lines=False)
-    batches = batches_of(texts).map(lambda batch: level.split(batch, rules), num_parallel_calls=tf.data.AUTOTUNE)
+    batches = map_batches(lambda batch: level.split(batch, rules), texts)
     arrays = [(pa.array(tokens.flat_values.numpy(), arrow), tokens.row_lengths().numpy()) for tokens in batches]
     distinct = pa.concat_arrays([tokens for tokens, _ in arrays]).dictionary_encode()
     positions = distinct.indices.to_numpy()

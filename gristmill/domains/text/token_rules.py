@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,14 +55,22 @@ def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], 
         return counted.y, counted.count
 
     total: Counter[Any] = Counter()
-    for tokens, counts in batches_of(texts).map(count, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator():
-        total.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
+    for tokens, counts in map_batches(count, texts):
+        total.update(dict(zip(tokens.numpy().tolist(), counts.numpy().tolist(), strict=True)))
     return ranked(total, size)
 
 
 def ranked(counts: Mapping[Any, int], size: int) -> list[Any]:
     """Return up to `size` tokens with the highest counts; of equal counts, those that sort first."""
     return sorted(counts, key=lambda token: (-counts[token], token))[:size]
+
+
+def map_batches(function: Callable[[tf.Tensor], Any], texts: Sequence[str]) -> Iterator[Any]:
+    """Return what `function` returns for batches of texts, several at a time; a single batch is not worth compiling."""
+    batches = batches_of(texts)
+    if len(batches) == 1:
+        return map(function, batches)
+    return iter(batches.map(function, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def batches_of(texts: Sequence[str]) -> tf.data.Dataset:
@@ -75,6 +83,8 @@ def batches_of(texts: Sequence[str]) -> tf.data.Dataset:
     groups = blocks * len(texts) + np.arange(len(texts)) // _MAX_BATCH_TEXTS
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     every = tf.constant(list(texts), tf.string)
+    if len(begins) == 1:
+        return tf.data.Dataset.from_tensors(every)
     bounds = tf.data.Dataset.from_tensor_slices((begins, np.append(begins, len(texts))[1:]))
     return bounds.map(lambda begin, end: every[begin:end])
 

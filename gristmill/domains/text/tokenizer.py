@@ -17,7 +17,7 @@ from gristmill.domains.text.characters import Characters
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL
-from gristmill.domains.text.token_rules import Rules, batches_of, most_frequent, vocabulary
+from gristmill.domains.text.token_rules import Rules, map_batches, most_frequent, vocabulary
 from gristmill.domains.text.words import Words
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, write_document
@@ -100,8 +100,7 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
     if not len(texts):
         return Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))
     batches = [
-        (tokens.flat_values.numpy(), tokens.row_lengths().numpy())
-        for tokens in batches_of(texts).map(tokenizer.encode, num_parallel_calls=tf.data.AUTOTUNE)
+        (tokens.flat_values.numpy(), tokens.row_lengths().numpy()) for tokens in map_batches(tokenizer.encode, texts)
     ]
     values, lengths = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return Sequences(values, starts_from_lengths(lengths))
