@@ -5,13 +5,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import absl.logging
 import pytest
 from hypothesis import HealthCheck, settings
 
+from helpers.eager import eagerly
 from helpers.scoreboard import Scoreboard, fault
 
 __all__ = ["fault"]  # a fixture
@@ -118,6 +119,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pipelines.toml").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Run the functions of a test without tracing them; others test what they do when they are compiled."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")

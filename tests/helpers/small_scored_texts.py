@@ -14,6 +14,7 @@ from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.settings import Evaluate, Preprocess
 from gristmill.util.table_io import write_document, write_table
+from helpers.eager import eagerly
 
 if TYPE_CHECKING:
     import keras
@@ -86,7 +87,8 @@ def judge(folders: Folders, network: "keras.Model", settings: Evaluate) -> Folde
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
     write_document(folders["train"] / "training.json", ended)
     inputs = {stage: folders[stage] for stage in ("ingest", "preprocess", "train")}
-    evaluate(evaluate=settings, **inputs, out=folders["evaluate"])
+    with eagerly():
+        evaluate(evaluate=settings, **inputs, out=folders["evaluate"])
     return folders
 
 

@@ -16,6 +16,7 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import PARTS, Layout
 from gristmill.domains.generation.settings import Evaluate, Preprocess
 from gristmill.util.table_io import write_document, write_table
+from helpers.eager import eagerly
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +41,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 def in_lines(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A run on words, the beginnings of lines, with words in the test set that training has not."""
     settings = Preprocess(level="word", lower=True, punctuation="strip", examples="prefixes", length=LENGTH)
-    return run(tmp_path_factory.mktemp("words"), settings, EVALUATE)
+    with eagerly():
+        return run(tmp_path_factory.mktemp("words"), settings, EVALUATE)
 
 
 def convolution(layout: Layout) -> "keras.Model":

@@ -131,7 +131,7 @@ def test_the_proof_is_what_the_network_tells(written: Folders) -> None:
     assert kept == pytest.approx(tf.nn.softmax(logits).numpy())
 
 
-def test_the_same_again_writes_the_same(in_lines: Folders, tmp_path: Path) -> None:
+def test_the_same_again_writes_the_same(in_lines: Folders, tmp_path: Path, eager: None) -> None:
     counts = evaluate(evaluate=EVALUATE, preprocess=in_lines["preprocess"], train=in_lines["train"], out=tmp_path)
 
     data = dataset.read(in_lines["preprocess"])

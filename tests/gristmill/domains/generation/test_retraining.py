@@ -18,7 +18,10 @@ from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.eager import eagerly
 from helpers.small_writers import EVALUATE, LENGTH, Folders, write_network
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 WORDS = ["the cat", "a dog", "the mouse", "a bird", "no cow"]
 VERBS = ["sat.", "ran off.", "ate a lot."]
@@ -50,12 +53,14 @@ def run(root: Path, lines: list[str], evaluated: Path | None = None, **settings:
 
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    return run(tmp_path_factory.mktemp("champion"), LINES[:200])
+    with eagerly():
+        return run(tmp_path_factory.mktemp("champion"), LINES[:200])
 
 
 @pytest.fixture(scope="module")
 def challenger(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    return run(tmp_path_factory.mktemp("challenger"), LINES)
+    with eagerly():
+        return run(tmp_path_factory.mktemp("challenger"), LINES)
 
 
 def bits_of(folders: Folders, text: str, begin: int) -> np.ndarray:

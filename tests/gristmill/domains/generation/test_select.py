@@ -24,8 +24,10 @@ from gristmill.errors import Diverged, WorkError
 from gristmill.runs.scores import Scores
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document
+from helpers.eager import eagerly
 from helpers.small_writers import EVALUATE, LENGTH, write_prepared
 
+pytestmark = pytest.mark.usefixtures("eager")
 pytest_plugins = ["helpers.end_to_end"]
 
 Candidates = dict[str, CandidateArtifacts]
@@ -50,7 +52,8 @@ def candidates(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Cand
     for name, model in MODELS.items():
         out, aside = tmp_path_factory.mktemp(name), tmp_path_factory.mktemp("aside")
         kept: Any = {"scratch": aside / "scratch", "logs": aside / "logs", "on_epoch": lambda epoch: None}
-        train(model=model, train=settings, preprocess=prepared, out=out, **kept)
+        with eagerly():
+            train(model=model, train=settings, preprocess=prepared, out=out, **kept)
         write_candidate({"model": model, "train": settings}, out)
         made[name] = CandidateArtifacts(out)
     failed = tmp_path_factory.mktemp("failed")

@@ -15,7 +15,10 @@ from gristmill.export import bundle
 from gristmill.sources.rows import TableSource
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
+from helpers.eager import eagerly
 from helpers.support import here
+
+EVALUATE = Evaluate()
 
 Folders = dict[str, Path]
 Houses = tuple[Csv, Ingest, Path]
@@ -90,8 +93,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 def run_on(tmp_path: Path) -> Callable[..., Folders]:
     """Return a function that runs the stages below the test's folder."""
 
-    def call(source: TableSource, *settings: Any) -> Folders:
-        return run_stages(tmp_path, source, *settings)
+    def call(source: TableSource, *settings: Any, **more: Any) -> Folders:
+        return run_stages(tmp_path, source, *settings, **more)
 
     return call
 
@@ -114,9 +117,11 @@ def run_stages(
     source: TableSource,
     meaning: Ingest,
     cut: Preprocess,
-    model: Dense | Logistic,
+    model: Any,
     how: Train,
     paths: tuple[Path, ...] = (),
+    judged: Evaluate = EVALUATE,
+    exported: bool = True,
 ) -> Folders:
     """Run all stages below `root` and return their folders; models are reloaded in this process."""
     from gristmill.domains.tabular.evaluate import evaluate
@@ -130,18 +135,20 @@ def run_stages(
         folder.mkdir()
     ingest(source=source, ingest=meaning, out=folders["ingest"], paths=paths)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    train(
-        model=model,
-        train=how,
-        preprocess=folders["preprocess"],
-        out=folders["train"],
-        scratch=root / "scratch",
-        logs=root / "logs",
-        on_epoch=lambda epoch: None,
-    )
+    with eagerly():
+        train(
+            model=model,
+            train=how,
+            preprocess=folders["preprocess"],
+            out=folders["train"],
+            scratch=root / "scratch",
+            logs=root / "logs",
+            on_epoch=lambda epoch: None,
+        )
     read: dict[str, Any] = {stage: folders[stage] for stage in ("preprocess", "train")}
-    evaluate(evaluate=Evaluate(), **read, out=folders["evaluate"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "fresh_process", here)
-        export(export=Export(), **read, evaluate=folders["evaluate"], out=folders["export"])
+    evaluate(evaluate=judged, **read, out=folders["evaluate"])
+    if exported:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bundle, "fresh_process", here)
+            export(export=Export(), **read, evaluate=folders["evaluate"], out=folders["export"])
     return folders

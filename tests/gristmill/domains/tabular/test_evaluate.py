@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.evaluate import evaluate, importance_of_columns
+from gristmill.domains.tabular.evaluate import importance_of_columns
 from gristmill.domains.tabular.models.linear import Logistic
 from gristmill.domains.tabular.report import sections
 from gristmill.domains.tabular.settings import Evaluate, Ingest, Preprocess, Train
@@ -115,16 +115,16 @@ def test_a_column_may_have_any_name(mixed: Folders) -> None:
     assert {feature["feature"] for feature in found["features"]} == {"self", "order", "part"}
 
 
-def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Folders], tmp_path: Path) -> None:
+def test_a_model_that_is_a_baseline_has_its_threshold(run_on: Callable[..., Folders]) -> None:
     random = np.random.default_rng(1)  # with 0.18 on all folds, and 0.5 on the validation set alone
     x = random.normal(size=200).round(3)
     source = Inline(kind="inline", x=tuple(x), y=tuple((x + random.normal(size=200) > 1.5).astype(float)))
     meaning = Ingest(target="y", task="classification", numbers=("x",))
-    made = run_on(source, meaning, Preprocess(validation=20, test=60), Logistic(kind="logistic"), Train())
+    how = Preprocess(validation=20, test=60), Logistic(kind="logistic"), Train()
 
-    evaluate(evaluate=Evaluate(threshold="f1"), preprocess=made["preprocess"], train=made["train"], out=tmp_path)
+    made = run_on(source, meaning, *how, judged=Evaluate(threshold="f1"), exported=False)
 
-    scores = read_document(tmp_path / "scores.json")
+    scores = read_document(made["evaluate"] / "scores.json")
     assert scores["model"] == scores["baselines"]["logistic"]
     assert scores["headline"]["model"] == scores["headline"]["baseline"]
 
@@ -136,7 +136,7 @@ def test_texts_have_an_importance_but_no_partial_dependence(run_on: Callable[...
     meaning = Ingest(target="liked", task="classification", texts=("day", "film"))
     how = Preprocess(validation=8, test=8), Logistic(kind="logistic"), Train()
 
-    made = run_on(Csv(kind="csv", path="films.csv"), meaning, *how, (file,))
+    made = run_on(Csv(kind="csv", path="films.csv"), meaning, *how, (file,), exported=False)
 
     assert (made["evaluate"] / "importance.json").exists()
     assert not (made["evaluate"] / "partial_dependence.parquet").exists()

@@ -27,6 +27,7 @@ from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_trained
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
+from helpers.eager import eagerly
 from helpers.small_tables import prepared
 
 MODELS: dict[str, Any] = {
@@ -47,15 +48,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Cand
     for name, model in MODELS.items():
         (root / name).mkdir()
         how = Train(epochs=4, few_examples="average", patience=2, batch_size=8)
-        train(
-            model=model,
-            train=how,
-            preprocess=root / "preprocess",
-            out=root / name,
-            scratch=root / f"{name}.scratch",
-            logs=root / f"{name}.logs",
-            on_epoch=lambda epoch: None,
-        )
+        with eagerly():
+            train(
+                model=model,
+                train=how,
+                preprocess=root / "preprocess",
+                out=root / name,
+                scratch=root / f"{name}.scratch",
+                logs=root / f"{name}.logs",
+                on_epoch=lambda epoch: None,
+            )
         write_candidate({"model": model, "train": how}, root / name)
         candidates[name] = CandidateArtifacts(root / name)
     (root / "kernel").mkdir()

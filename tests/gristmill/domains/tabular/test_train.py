@@ -61,7 +61,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
+def test_training_writes_the_network_and_its_course(fit: Fit, eager: None) -> None:
     told: list[Epoch] = []
 
     out = fit(told=told, epochs=3)
@@ -97,7 +97,7 @@ def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     assert read_document(out / "training.json")["best_epoch"] == epochs["val_loss"].argmin() + 1
 
 
-def test_training_depends_on_the_seed_and_not_on_the_test_part(fit: Fit) -> None:
+def test_training_depends_on_the_seed_and_not_on_the_test_part(fit: Fit, eager: None) -> None:
     changed = TABLE.assign(y=TABLE["y"].where(PARTS != "test", -1e6), x=TABLE["x"].where(PARTS != "test", 1e6))
 
     first, second = fit("first", patience=1), fit("second", data=Prepared(changed, PARTS, LAYOUT), patience=1)
@@ -114,12 +114,12 @@ def test_patience_without_a_validation_part_is_refused(fit: Fit) -> None:
         fit(data=Prepared(TABLE, parts, LAYOUT), patience=2)
 
 
-def test_without_a_validation_part_there_is_no_loss_of_it(fit: Fit) -> None:
+def test_without_a_validation_part_there_is_no_loss_of_it(fit: Fit, eager: None) -> None:
     out = fit(data=Prepared(TABLE, np.where(PARTS == "validation", "train", PARTS), LAYOUT))
     assert read_table(out / "epochs.parquet").columns.tolist() == ["epoch", "loss", "rate"]
 
 
-def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> None:
+def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path, eager: None) -> None:
     with pytest.raises(Diverged):
         fit(learning_rate=1e38, clip_norm="none", optimizer="sgd")
     assert content(tmp_path / "out") == {}
@@ -132,7 +132,7 @@ def own(tmp_path: Path, body: str) -> dict[str, Any]:
     return {"model": CustomCode.model_validate({"kind": "mine.py:build", "width": 5}), "files": [file]}
 
 
-def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
+def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path, eager: None) -> None:
     body = "return keras.Sequential([keras.Input((shape.features,)), keras.layers.Dense(width), keras.layers.Dense(1)])"
     out = fit(**own(tmp_path, body), epochs=1)
     assert saved_network.read(out).count_params() == (4 + 1) * 5 + (5 + 1)
@@ -145,7 +145,9 @@ def test_a_network_of_another_shape_is_refused(fit: Fit, tmp_path: Path) -> None
         fit(**own(tmp_path, body))
 
 
-def test_more_encoded_cells_than_fit_into_memory_are_refused(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_encoded_cells_than_fit_into_memory_are_refused(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, eager: None
+) -> None:
     monkeypatch.setattr("gristmill.domains.tabular.train._MAX_CELLS", 80)
     pieces = Dense(kind="dense", units=(4,), pieces=3)
     fit()

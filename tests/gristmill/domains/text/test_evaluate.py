@@ -20,6 +20,8 @@ from helpers.small_scored_texts import NEIGHBOURS, TELLING, Folders
 
 pytest_plugins = ["helpers.small_scored_texts"]
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 FORECASTERS = ["model", "majority", "nb_linear"]
 
 

@@ -9,16 +9,15 @@ import pytest
 from gristmill.domains.common.classification.labelled import TOGETHER
 from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.text import dataset
-from gristmill.domains.text.export import export
 from gristmill.domains.text.preprocess import preprocess
 from gristmill.domains.text.retraining import contest, diff, drift, judgeable, news
-from gristmill.domains.text.settings import Evaluate, Export, Preprocess
+from gristmill.domains.text.settings import Evaluate, Preprocess
 from gristmill.errors import RequestError
 from gristmill.export import bundle
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
+from helpers.small_judged_texts import exported
 from helpers.small_scored_texts import FILLING, TELLING, Folders, embedding, folders_below, judge
-from helpers.support import here
 
 CLASSES = ["bad", "fair", "good"]
 
@@ -43,22 +42,18 @@ def ingested(folder: Path, rows: pd.DataFrame, classes: list[str] = CLASSES) -> 
 
 
 def run(root: Path, rows: pd.DataFrame) -> Folders:
-    """Run all stages but train on texts; the network's weights are random."""
+    """Run all stages but train and export on texts; the network's weights are random."""
     folders = folders_below(root)
     ingested(folders["ingest"], rows)
     cut = Preprocess(length=8, validation=0.2, test=0.4)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    judge(folders, embedding(dataset.read(folders["preprocess"])), Evaluate())
-    (root / "export").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "fresh_process", here)
-        export(export=Export(), **folders, out=root / "export")
-    return folders | {"export": root / "export"}
+    return judge(folders, embedding(dataset.read(folders["preprocess"])), Evaluate())
 
 
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    return run(tmp_path_factory.mktemp("champion"), texts(100))
+    folders, out = run(tmp_path_factory.mktemp("champion"), texts(100)), tmp_path_factory.mktemp("exported")
+    return folders | {"export": exported(folders, out)}
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.domains.text.train import with_probabilities
 from gristmill.domains.text.words import Words
+from helpers.eager import eagerly
 from helpers.support import ROOT
 
 TEXTS = ["a red film", "green plot", "the blue plot", "a blue film", "red red plot", "a green scene"] * 3
@@ -115,10 +116,11 @@ def average() -> TextClassifier:
 
 def expected(average: TextClassifier) -> Any:
     alone = [TextClassifier((replace(one, weight=1.0, temperature=1.0),)) for one in average.members]
-    logits = sum(
-        one.weight * scale_logarithms(by_itself.probabilities(NEW), one.temperature)
-        for one, by_itself in zip(average.members, alone, strict=True)
-    )
+    with eagerly():
+        logits = sum(
+            one.weight * scale_logarithms(by_itself.probabilities(NEW), one.temperature)
+            for one, by_itself in zip(average.members, alone, strict=True)
+        )
     return softmax(logits, axis=1)
 
 
@@ -142,7 +144,7 @@ def test_known_tokens_are_those_of_the_member_that_knows_most(average: TextClass
     assert known.numpy().tolist() == [0, 0, 10]  # characters, of which z was never met
 
 
-def test_an_average_reads_back(average: TextClassifier, tmp_path: Path) -> None:
+def test_an_average_reads_back(average: TextClassifier, tmp_path: Path, eager: None) -> None:
     average.write(tmp_path)
 
     again = text_classifier.read(tmp_path)
@@ -154,7 +156,7 @@ def test_an_average_reads_back(average: TextClassifier, tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("weights.npz"))) == 6
 
 
-def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scaled(tmp_path: Path) -> None:
+def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scaled(tmp_path: Path, eager: None) -> None:
     model = embedding()
     for name, temperature in (("plain", 1.0), ("scaled", 2.0)):
         (tmp_path / name).mkdir()

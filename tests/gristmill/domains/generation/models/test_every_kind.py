@@ -22,6 +22,7 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
+from helpers.eager import eagerly
 from helpers.small_writers import LENGTH, write_prepared
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -107,8 +108,9 @@ def test_counts_are_fitted_and_exported_as_networks_are(prepared: Path, tmp_path
     made = {"preprocess": prepared, "train": folders["train"]}
     unused: Any = {"scratch": tmp_path, "logs": tmp_path, "on_epoch": None}
 
-    counts = train(model=model, train=Train(), preprocess=prepared, out=folders["train"], **unused)
-    evaluate(evaluate=Evaluate(order=2, temperatures=(1.0,), sample=1), **made, out=folders["evaluate"])
+    with eagerly():
+        counts = train(model=model, train=Train(), preprocess=prepared, out=folders["train"], **unused)
+        evaluate(evaluate=Evaluate(order=2, temperatures=(1.0,), sample=1), **made, out=folders["evaluate"])
     exported = export(export=Export(), **made, evaluate=folders["evaluate"], out=folders["export"])
 
     assert counts == {"parameters": saved_network.read(folders["train"]).count_params()}
@@ -133,7 +135,7 @@ def test_counts_are_baselines_of_the_required_shape(kind: str, prepared: Path, t
     assert model.baseline
 
 
-def test_counts_predict_validation_before_they_learn_from_it(prepared: Path) -> None:
+def test_counts_predict_validation_before_they_learn_from_it(prepared: Path, eager: None) -> None:
     """What occurs in the validation set alone is as surprising in `validation.parquet` as in any unknown text."""
     data = dataset.read(prepared)
     model = Ngram(kind="ngram", order=2)

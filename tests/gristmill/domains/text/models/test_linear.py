@@ -1,8 +1,11 @@
 """The linear classifiers on n-grams are fitted on raw texts, and their network gives what was fitted."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -24,6 +27,8 @@ KINDS = [NbLinear(kind="nb_linear"), CharNgrams(kind="char_ngrams")]
 
 LIMITED = ("vocabulary", "longest")
 
+pytestmark = pytest.mark.usefixtures("eager")  # test_text_classifier compiles both kinds
+
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=["words", "characters"])
 
 
@@ -38,8 +43,8 @@ def colours(times: int = 20) -> LabelledTexts:
 
 @each_kind
 def test_balanced_classes_raise_the_recall_of_the_rare_one(kind: Any) -> None:
-    texts = [f"{'red' if number % 3 else 'blue'} film" for number in range(300)]
-    data = LabelledTexts(texts, (np.arange(300) % 9 == 1).astype(int), 2)  # of red ones, one in six
+    texts = [f"{'red' if number % 3 else 'blue'} film" for number in range(90)]
+    data = LabelledTexts(texts, (np.arange(90) % 9 == 1).astype(int), 2)  # of red ones, one in six
 
     plain, balanced = (kind.fit(replace(data, balanced=one)).probabilities(["red film"])[0, 1] for one in (False, True))
 
@@ -47,28 +52,28 @@ def test_balanced_classes_raise_the_recall_of_the_rare_one(kind: Any) -> None:
 
 
 class Fitted:
-    """The fitted classifier, as `build_network` was given it."""
+    """A text classifier, and what `build_network` was given for it."""
 
     known: Any
     classifier: Any
 
+    def __init__(self, kind: Any, data: LabelledTexts) -> None:
+        def build(tokens: Any, keys: Any, known: Any, classifier: Any) -> Any:
+            self.known, self.classifier = known.tolist(), classifier
+            return build_network(tokens, keys, known, classifier)
 
-@pytest.fixture
-def fitted(monkeypatch: pytest.MonkeyPatch) -> Fitted:
-    """Return what `build_network` is given next."""
-    seen = Fitted()
-
-    def build(tokens: Any, keys: Any, known: Any, classifier: Any) -> Any:
-        seen.known, seen.classifier = known.tolist(), classifier
-        return build_network(tokens, keys, known, classifier)
-
-    monkeypatch.setattr(ngram_classifier, "build_network", build)
-    return seen
+        with patch.object(ngram_classifier, "build_network", build):
+            self.model: TextClassifier = kind.fit(data)
 
 
-def by_loop(classifier: TextClassifier, fitted: Fitted, text: str, orders: range, characters: bool) -> Any:
+@cache
+def fitted(kind: Any, data: Callable[[], LabelledTexts]) -> Fitted:
+    return Fitted(kind, data())
+
+
+def by_loop(fitted: Fitted, text: str, orders: range, characters: bool) -> Any:
     """Return the probabilities of a text by a loop over its different n-grams."""
-    tokenizer = classifier.members[0].tokenizer
+    tokenizer = fitted.model.members[0].tokenizer
     base, ids = len(tokenizer.tokens) + 1, tokenizer.encode(tf.constant([text]))[0].numpy().tolist()
     pieces: list[list[int]] = [ids]
     if characters:
@@ -91,23 +96,21 @@ def by_loop(classifier: TextClassifier, fitted: Fitted, text: str, orders: range
 
 
 @each_kind
-@pytest.mark.parametrize("data", [opinions(), colours()], ids=["two", "three"])
-def test_the_network_gives_what_a_loop_over_the_ngrams_gives(kind: Any, data: LabelledTexts, fitted: Fitted) -> None:
-    model, characters = kind.fit(data), isinstance(kind, CharNgrams)
+@pytest.mark.parametrize("data", [opinions, colours], ids=["two", "three"])
+def test_the_network_gives_what_a_loop_over_the_ngrams_gives(kind: Any, data: Callable[[], LabelledTexts]) -> None:
+    made_of, characters = fitted(kind, data), isinstance(kind, CharNgrams)
     texts = ["not not lovely dull", "NOT bad,  lovely\tnot bad", "a new blue film", "", "🙂 xyz", " lovely\n"]
 
-    made = model.probabilities(texts)
+    made = made_of.model.probabilities(texts)
 
     orders = range(2, 6) if characters else range(1, 4)
-    expected = [by_loop(model, fitted, text, orders, characters) for text in texts]
+    expected = [by_loop(made_of, text, orders, characters) for text in texts]
     assert made == pytest.approx(np.array(expected), abs=1e-6)
     assert np.ptp(made, axis=0).max() > 0.1
 
 
 def test_neighbouring_words_tell_what_no_word_does() -> None:
-    made = (
-        NbLinear(kind="nb_linear").fit(opinions()).probabilities(["not bad", "not good", "lovely, not", "not lovely"])
-    )
+    made = fitted(KINDS[0], opinions).model.probabilities(["not bad", "not good", "lovely, not", "not lovely"])
 
     assert made.argmax(axis=1).tolist() == [1, 0, 1, 0]
     assert made.sum(axis=1) == pytest.approx(1)
@@ -148,7 +151,7 @@ def test_parts_of_words_tell_the_class_of_new_words() -> None:
 
 @each_kind
 def test_of_three_classes_each_is_found_by_its_own_word(kind: Any) -> None:
-    made = kind.fit(colours()).probabilities(["blue", "a red plot", "GREEN!"])
+    made = fitted(kind, colours).model.probabilities(["blue", "a red plot", "GREEN!"])
 
     assert made.argmax(axis=1).tolist() == [2, 0, 1]
     assert made.sum(axis=1) == pytest.approx(1)
@@ -156,7 +159,7 @@ def test_of_three_classes_each_is_found_by_its_own_word(kind: Any) -> None:
 
 @each_kind
 def test_texts_without_a_known_ngram_get_the_bias_alone(kind: Any) -> None:
-    made = kind.fit(opinions()).probabilities(["", "zzz", "🙂", "\t \n"])
+    made = fitted(kind, opinions).model.probabilities(["", "zzz", "🙂", "\t \n"])
 
     assert (made == made[0]).all()
     assert made[0].sum() == pytest.approx(1)
@@ -198,14 +201,14 @@ def test_a_sample_of_very_many_texts_is_as_large_as_allowed_and_of_all_classes(
 
 
 @each_kind
-def test_only_the_beginning_of_a_long_text_is_read(kind: Any, monkeypatch: pytest.MonkeyPatch, fitted: Fitted) -> None:
+def test_only_the_beginning_of_a_long_text_is_read(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ngram_classifier, "MAX_TOKENS", 3)
 
-    model = kind.fit(LabelledTexts(["abc d e x yz"] * 4, np.array([0, 1] * 2), 2))
+    found = Fitted(kind, LabelledTexts(["abc d e x yz"] * 4, np.array([0, 1] * 2), 2))
 
     beginning = 3 + 2 + 1 if isinstance(kind, NbLinear) else 4 + 3 + 2 + 1  # n-grams of "abc d e", and of " abc "
-    assert len(fitted.known) == beginning
-    longer = model.probabilities(["abc d e", "abc d e x yz yz", "abc"])
+    assert len(found.known) == beginning
+    longer = found.model.probabilities(["abc d e", "abc d e x yz yz", "abc"])
     assert longer[0] == pytest.approx(longer[1])
 
 
@@ -237,7 +240,7 @@ def test_keys_fit_64_bits(kind: Any) -> None:
 
 @each_kind
 def test_the_network_is_saved_by_keras_without_code(kind: Any, tmp_path: Path) -> None:
-    network = kind.fit(colours()).members[0].network
+    network = fitted(kind, colours).model.members[0].network
     network.save(tmp_path / "ngrams.keras")
 
     again = keras.models.load_model(tmp_path / "ngrams.keras", safe_mode=True)
