@@ -426,10 +426,11 @@ def every_kind(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Re
     """A run with a candidate of every kind but those stacks, all of them members of the exported average."""
     folder = tmp_path_factory.mktemp("every")
     names = [name for name in kinds("gristmill.domains.timeseries.models") if name not in STACKS]
-    sizes = {"multiscale": ", units = [4]"}
+    sizes = {"multiscale": ", units = [4]", "boosted_trees": ", rounds = 3"}
     listed = ", ".join(f'{{ model = {{ kind = "{name}"{sizes.get(name, "")} }} }}' for name in names)
     weights = "\n".join(f"{name} = 1.0" for name in names)
-    model = f'kind = "auto"\npreset = "none"\ncandidates = [{listed}]\n\n[pipelines.small.train]\nepochs = 1\n'
+    model = f'kind = "auto"\npreset = "none"\ncandidates = [{listed}]\n'
+    model += "\n[pipelines.small.train]\nepochs = 1\nbatch_size = 256\n"
     toml = ONE_BASELINE.replace('kind = "linear"', model + f"\n[pipelines.small.select.weights]\n{weights}\n")
     toml = toml.replace("test = 40", "test = 40\nseason = 12").replace('["keras"]', '["saved_model", "keras"]')
     write_project(folder, toml)

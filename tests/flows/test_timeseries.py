@@ -81,7 +81,7 @@ def test_the_page_shows_training_and_scores(project: Path, prefect_api: str) -> 
 
     from flows.timeseries import timeseries
 
-    (project / "pipelines.toml").write_text(with_model('kind = "dense"', "epochs = 50"))
+    (project / "pipelines.toml").write_text(with_model('kind = "dense"', "epochs = 50\nbatch_size = 256"))
 
     state = timeseries("small", ["train.epochs=2"], project=str(project), return_state=True)
 

@@ -3,7 +3,7 @@
 PYTEST_DONT_REWRITE: it asserts nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,6 +217,16 @@ def rolled(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         Backtest(windows=2, seeds=2),
         Evaluate.model_validate({"baselines": ["naive", "drift"]}),
     )
+
+
+@pytest.fixture(scope="module")
+def loaded_once() -> Iterator[None]:
+    """Load the model of each bundle once for all champions."""
+    from gristmill.export import bundle
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "load", cache(bundle.load))
+        yield
 
 
 @cache

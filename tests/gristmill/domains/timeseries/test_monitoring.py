@@ -26,6 +26,7 @@ from gristmill.util.table_io import read_table
 from helpers.small_runs import CUT, KERAS, SAMPLE, Folders, table_of, with_bundle, write_ingested
 
 pytest_plugins = ["helpers.small_runs", "helpers.end_to_end"]
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 Predict = Callable[..., pd.DataFrame]
 
@@ -180,7 +181,7 @@ def test_a_shift_of_level_is_a_sign_of_the_model_that_serves(
 
 
 def test_several_series_are_scored_in_units_of_their_naive_errors(
-    rolled: Folders, forecast: Predict, log: PredictionLog, tmp_path: Path
+    rolled: Folders, forecast: Predict, log: PredictionLog, tmp_path: Path, parity_here: None
 ) -> None:
     run = with_bundle(rolled, KERAS, tmp_path)
     rows = pd.read_csv(rolled["ingest"].parent / "rows.csv")

@@ -10,15 +10,15 @@ from gristmill.domains.timeseries.forecasts import by_network, read_predictions
 from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.settings import Export, Ingest, Train
+from gristmill.domains.timeseries.settings import Ingest, Train
 from gristmill.domains.timeseries.view import view, with_seasonal_history
 from gristmill.errors import Unsuitable
 from gristmill.settings.custom_code import CustomCode
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
-from helpers.small_runs import CUT, Folders, Predict, assembled, run_stages, with_bundle
+from helpers.small_runs import CUT, KERAS, Folders, Predict, assembled, run_stages, with_bundle
 
-pytest_plugins = ["helpers.small_runs"]
+pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
 
 VALUES = np.random.default_rng(0).normal(size=(90, 2)).cumsum(axis=0)
 DATA = assembled(VALUES, known=1, history=6, horizon=3, validation=20, test=10)
@@ -86,13 +86,20 @@ def test_a_network_shows_how_much_it_sees() -> None:
     ids=["longer", "shorter", "any length"],
 )
 def test_it_is_evaluated_exported_and_forecasts_from_its_own_history(
-    model: Any, tmp_path: Any, source: Csv, meaning: Ingest, series_file: Any, solved: Folders, forecast: Predict
+    model: Any,
+    tmp_path: Any,
+    source: Csv,
+    meaning: Ingest,
+    series_file: Any,
+    solved: Folders,
+    forecast: Predict,
+    parity_here: None,
 ) -> None:
     """A network of any length sees as much in use as it did in training."""
-    folders = run_stages(tmp_path, source, meaning, series_file, CUT, model, Train(epochs=2))
+    folders = run_stages(tmp_path, source, meaning, series_file, CUT, model, Train(epochs=2, batch_size=128))
     network = saved_network.read(folders["train"])
 
-    made = with_bundle(folders, Export(formats=("keras",)))
+    made = with_bundle(folders, KERAS)
 
     assert network.input_shape == (None, model.history, 1)
     rows = read_predictions(folders["evaluate"], "test")

@@ -117,7 +117,7 @@ def test_a_network_is_trained_and_reads_back_bit_by_bit_and_exports(kind: str, t
     values = np.random.default_rng(0).normal(50, 9, size=(60, 4))
     data = assembled(values, inputs=1, known=1, history=7, horizon=3, validation=10, test=10)
     told: list[Any] = []
-    arguments = (model(kind), Train(epochs=2, batch_size=8), data, tmp_path / "scratch", tmp_path / "logs")
+    arguments = (model(kind), Train(epochs=2), data, tmp_path / "scratch", tmp_path / "logs")
 
     network, course = fit_forecaster(*arguments, told.append)
 
