@@ -82,12 +82,12 @@ def test_settings_that_were_tried_and_then_written_into_the_file_are_the_pipelin
 
 def test_a_project_with_other_settings_has_the_runs_of_these(finished: Path) -> None:
     (own,) = records(finished)
-    other = Project.open(overrides={"small": ["preprocess.history=6"]})
+    other = Project.open(overrides={"small": ["model.l2=9.0"]})
     with pytest.raises(RequestError) as raised:
         other.predict("small")
     assert str(raised.value) == (
-        "pipeline 'small' has no successful run with --set preprocess.history=6 yet; the last run had no --set. "
-        f"Run: gristmill run small --set preprocess.history=6, or promote that run: gristmill promote small --run "
+        "pipeline 'small' has no successful run with --set model.l2=9.0 yet; the last run had no --set. "
+        f"Run: gristmill run small --set model.l2=9.0, or promote that run: gristmill promote small --run "
         f"{own.id}."
     )
 

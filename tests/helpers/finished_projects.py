@@ -70,13 +70,20 @@ evaluate = { order = 3, temperatures = [0.8], sample = 5, prompt = "the cat" }
 """
 
 RUN = """
+import sys
 from contextlib import nullcontext
 from gristmill.cli.app import main
 from gristmill.export import bundle
 bundle.fresh_process = lambda: nullcontext(bundle.reproduce)
-main()
+for name in sys.argv[1:]:
+    sys.argv = ["gristmill", "--quiet", "run", name]
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code:
+            raise
 """
-"""The command, which reloads its models in the same process: another one would load TensorFlow too."""
+"""The command for each pipeline, and its reload of models, in one process: others would load TensorFlow too."""
 
 KINDS = {
     "dull": ["dreadful", "boring", "clumsy", "stale"],
@@ -160,7 +167,7 @@ def _build(domain: str, project: Path, api: str) -> None:
     write, pipelines = DOMAINS[domain]
     write(project)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", RUN, "--quiet", "run", *pipelines],
+        [sys.executable, "-P", "-c", RUN, *pipelines],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": api},
         capture_output=True,
