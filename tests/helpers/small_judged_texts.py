@@ -14,7 +14,7 @@ import pytest
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text.dataset import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.text.model_shape import Shape
-from gristmill.domains.text.models.recurrent import Lstm
+from gristmill.domains.text.models.conv import Conv
 from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
 from gristmill.runs.scores import MODEL
@@ -108,11 +108,11 @@ def write_prepared(folder: Path, texts: dict[str, list[str]], settings: Preproce
 
 
 def small_network(layout: Layout) -> "keras.Model":
-    """Return a recurrent network of random weights that are large enough for its probabilities to differ."""
+    """Return a convolution of random weights that are large enough for its probabilities to differ."""
     import keras
 
     keras.utils.set_random_seed(3)
-    model = Lstm(kind="lstm", dimensions=8, recurrent=(6,), units=())
+    model = Conv(kind="conv", dimensions=8, filters=(6,), kernel=3, units=())
     network = model.build(Shape(layout.vocabulary, layout.length, len(layout.classes)))
     network.set_weights([3 * weights for weights in network.get_weights()])
     return network

@@ -90,7 +90,7 @@ def test_the_verdict_says_who_is_better(mixed: Folders, tmp_path: Path) -> None:
     ]:
         headline = {"metric": "mae", "model": error, "baseline": 1.5}
         write_document(folder / "scores.json", read_document(folder / "scores.json") | {"headline": headline})
-        assert by_title(mixed | {"evaluate": folder})["Scores"].note.startswith(said)
+        assert next(report.sections(mixed | {"evaluate": folder})).note.startswith(said)
 
 
 def test_a_share_that_cannot_be_computed_is_not_told(

@@ -8,6 +8,7 @@ import pytest
 
 from gristmill.config.candidates import candidates_of
 from gristmill.config.tables import read_table, tables_of
+from gristmill.domains.common import fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.tabular import closed_form, dataset, held_out
@@ -47,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Cand
     candidates = {}
     for name, model in MODELS.items():
         (root / name).mkdir()
-        how = Train(epochs=4, few_examples="average", patience=2, batch_size=8)
+        how = Train(epochs=2, few_examples="average", patience=2, batch_size=64)
         with eagerly():
             train(
                 model=model,
@@ -179,7 +180,10 @@ def test_presets_are_valid_and_begin_with_the_baselines(name: str, task: str, ba
     assert len(found) == len(PRESETS[name](tables))
 
 
-def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(tmp_path: Path) -> None:
+def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
     data = prepared(classes=3)
     for name in ("preprocess", "majority", "logistic", "selected"):
         (tmp_path / name).mkdir()

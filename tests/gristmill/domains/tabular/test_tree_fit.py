@@ -1,6 +1,7 @@
 """Trees see numbers as they are and names by their rank, for as many rounds as cross-validation chooses."""
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from gristmill.domains.tabular.tree_fit import choose, feature_network, name_mea
 from gristmill.training.saved_network import as_tensors, predict_in_batches
 from helpers.small_tables import of_table, prepared
 
+predict = partial(predict_target, once=True)  # without compiling, which takes longer than a few predictions
 SMALL = BoostedTrees(kind="boosted_trees", out_of_fold=True, rounds=20, logarithm=False, sums=1)
 
 
@@ -52,7 +54,7 @@ def test_a_name_of_noise_does_not_mislead() -> None:
     for categories in ([], ["noise"]):
         data = of_table(table, parts, ["x"], categories, "y")
         model = SMALL.model_copy(update={"rounds": None, "learning_rate": 0.3})
-        made = predict_target(model.fit(data), data.inputs)
+        made = predict(model.fit(data), data.inputs)
         errors.append(np.abs(made - data.truth)[data.at("test")].mean())
     assert errors[1] < 1.1 * errors[0]
 
@@ -61,7 +63,7 @@ def test_trees_find_the_price() -> None:
     data = prepared(400)
     model = SMALL.model_copy(update={"rounds": None}).tuned(data)
     assert model.rounds > 20
-    errors = np.abs(predict_target(model.fit(data), data.inputs) - data.truth)[data.parts == "test"]
+    errors = np.abs(predict(model.fit(data), data.inputs) - data.truth)[data.parts == "test"]
     assert errors.mean() < 0.3 * data.truth.std()
 
 
@@ -136,8 +138,8 @@ def test_rare_names_are_encoded_out_of_fold_where_that_has_the_lower_error(telli
 
 def test_sums_with_other_seeds_are_averaged() -> None:
     data = prepared()
-    alone = [predict_target(SMALL.model_copy(update={"seed": seed}).fit(data), data.inputs) for seed in (3, 4)]
-    both = predict_target(SMALL.model_copy(update={"seed": 3, "sums": 2}).fit(data), data.inputs)
+    alone = [predict(SMALL.model_copy(update={"seed": seed}).fit(data), data.inputs) for seed in (3, 4)]
+    both = predict(SMALL.model_copy(update={"seed": 3, "sums": 2}).fit(data), data.inputs)
     assert both == pytest.approx((alone[0] + alone[1]) / 2, rel=1e-4)
     assert not np.allclose(alone[0], alone[1])
 
@@ -150,7 +152,7 @@ def test_an_empty_number_is_the_median_unless_rows_to_fit_on_have_empty_ones() -
     def predicted() -> list[float]:
         data = of_table(table, ["train"] * 120, ["year"], [], "price")
         data = replace(data, layout=replace(data.layout, median={"year": 2015.0}))
-        return predict_target(SMALL.fit(data), asked).tolist()
+        return predict(SMALL.fit(data), asked).tolist()
 
     as_empty, as_median = predicted()
     assert as_empty == as_median

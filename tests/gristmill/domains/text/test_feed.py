@@ -118,12 +118,12 @@ def test_a_pool_is_a_part_of_the_epoch_sorted_by_length_ties_as_they_were_drawn(
 
 
 def test_an_epochs_order_depends_on_seed_and_epoch_alone() -> None:
-    first = epoch(bucketed(), 0)
+    first, second = epoch(bucketed(), 0), epoch(bucketed(), 1)
 
     assert epoch(bucketed(), 0) == first
-    assert epoch(bucketed(), 1) != first
+    assert second != first
     assert epoch(bucketed(seed=2), 0) != first
-    assert sorted(map(sorted, epoch(bucketed(), 1))) != sorted(map(sorted, first))  # nor are the batches the same
+    assert sorted(map(sorted, second)) != sorted(map(sorted, first))  # nor are the batches the same
 
 
 def test_within_a_graph_the_batches_are_the_same() -> None:

@@ -5,11 +5,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from gristmill.domains.text import report
 from gristmill.reports.sections import Section
 from gristmill.util.table_io import read_document, read_table, write_document
 from helpers.small_scored_texts import TELLING, Folders
+from helpers.support import leave_blank
 
 pytest_plugins = ["helpers.small_scored_texts"]
 
@@ -23,6 +25,12 @@ def changed(run: Folders, stage: str, tmp_path: Path) -> Folders:
     """Return a run with a copy of a stage's folder, to be changed."""
     shutil.copytree(run[stage], tmp_path / stage)
     return run | {stage: tmp_path / stage}
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures blank, where a test looks at none."""
+    monkeypatch.setattr(Figure, "savefig", leave_blank)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +57,7 @@ def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
             assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own
 
 
-def test_a_network_without_an_embedding_has_no_section_on_it(verdicts: Folders) -> None:
+def test_a_network_without_an_embedding_has_no_section_on_it(verdicts: Folders, unpainted: None) -> None:
     assert "Embedding" not in by_title(verdicts)
 
 
@@ -91,7 +99,9 @@ def test_the_tokens_that_speak_for_each_class_are_listed(shown: dict[str, Sectio
         assert set(tokens.split(", ")[:2]) == set(words)
 
 
-def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinions: Folders, tmp_path: Path) -> None:
+def test_the_data_is_counted_by_class_and_part(
+    shown: dict[str, Section], opinions: Folders, tmp_path: Path, unpainted: None
+) -> None:
     (table,) = shown["Data"].tables
 
     assert table.rows == [

@@ -21,10 +21,11 @@ from gristmill.errors import Unsuitable, WorkError
 from gristmill.settings.base import Settings
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document, read_table
+from helpers.eager import eagerly
 from helpers.small_judged_texts import exported
 from helpers.small_scored_texts import NEIGHBOURS, Folders, folders_below, write_texts
 
-pytestmark = pytest.mark.slow  # the rules of the selection are tested faster in common
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]  # test_selection in common is faster
 
 CLASSES = ["bad", "fair", "good"]
 
@@ -54,7 +55,12 @@ def fit(candidate: Candidate, folders: Folders, out: Path, **settings: Any) -> d
 @pytest.fixture(scope="module")
 def selected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folders, dict[str, CandidateArtifacts]]:
     """A run with few texts and the candidates of preset good, and their artifacts."""
-    root = tmp_path_factory.mktemp("selected")
+    with eagerly():
+        return run(tmp_path_factory.mktemp("selected"))
+
+
+def run(root: Path) -> tuple[Folders, dict[str, CandidateArtifacts]]:
+    """Train the candidates below `root`, select, and evaluate."""
     folders = folders_below(root)
     write_texts(folders, CLASSES, {"train": 60, "validation": 20, "test": 40})
     made = {}

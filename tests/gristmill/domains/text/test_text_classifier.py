@@ -183,6 +183,7 @@ model = tf.saved_model.load({str(tmp_path / "model")!r})
 served = model.signatures["serving_default"](tf.constant({NEW!r}))["probabilities"].numpy()
 assert not [name for name in sys.modules if name.startswith(("gristmill", "lightgbm"))]
 sys.path.insert(0, {str(ROOT)!r})
+tf.config.run_functions_eagerly(True)
 from gristmill.domains.text import text_classifier
 read = text_classifier.read(Path({str(tmp_path)!r})).probabilities({NEW!r})
 fitting = ("lightgbm", "gristmill.training.fit", "gristmill.domains.text.ngram", "gristmill.domains.text.nb_logistic")

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ CLASSES = {"majority": 2, "logistic": 2, "piecewise_linear": 2, "quadratic": 3, 
 CASES = [*((kind, 0) for kind in KINDS if kind not in ("majority", "logistic")), *CLASSES.items()]
 ONCE = [case for case in CASES if case[0] in ("majority", "logistic") or not case[1]]  # each kind with its first target
 EXPORTED = [("boosted_trees", 3), *ONCE[1:]]  # the trees of several classes have more layers than those of a number
+predict = partial(predict_target, once=True)  # without compiling, which takes longer than a few predictions
 Case = tuple[str, int]  # kind, and number of classes or 0
 
 
@@ -63,11 +64,11 @@ def test_a_kind_predicts_raw_rows(case: Case, inputs: int) -> None:
     """In the units of the target, or as probabilities."""
     kind, classes = case
     data, network = fitted(case, inputs)
-    made = predict_target(network, data.inputs)
+    made = predict(network, data.inputs)
     assert network.output_shape == (None, classes or 1)
     assert np.isfinite(made).all()
     of_constant = fitted(("majority", classes) if classes else ("mean", 0), inputs)[1]
-    error, constant = (loss(data, predict_target(one, data.inputs)) for one in (network, of_constant))
+    error, constant = (loss(data, predict(one, data.inputs)) for one in (network, of_constant))
     assert error <= constant
     assert one_of_constants(kind) or error < constant * (0.6 if inputs < 2 else 0.995)
 
@@ -91,7 +92,7 @@ def test_unknown_names_and_empty_cells_are_predicted(case: Case) -> None:
     for role, cell in (("categories", "Rom"), ("categories", ""), ("numbers", np.nan)):
         inputs = data.inputs.copy()
         inputs[role][:, 0] = cell
-        made = predict_target(network, inputs)
+        made = predict(network, inputs)
         assert np.isfinite(made).all()
         assert case[1] or np.abs(made - data.truth.mean()).max() < 6 * data.truth.std()
 
@@ -103,7 +104,7 @@ def test_a_table_of_texts_alone_is_predicted(kind: str) -> None:
     data = of_table(table, ["train"] * 60, [], [], "price")
     data = replace(data, layout=replace(data.layout, texts={"note": ["blue", "red"]}))
 
-    made = predict_target(model(kind).fit(data), data.inputs)
+    made = predict(model(kind).fit(data), data.inputs)
 
     assert np.isfinite(made).all()
     assert one_of_constants(kind) or made[is_red].min() > made[~is_red].max() + 0.3
@@ -118,7 +119,7 @@ def test_balanced_classes_raise_the_recall_of_the_rare_one() -> None:
     test = np.flatnonzero(rare & (data.parts == "test"))
     for kind in ("logistic", "boosted_trees"):
         plain, balanced = (model(kind).fit(replace(data, balanced=balanced)) for balanced in (False, True))
-        recalls = [(predict_target(one, data.inputs_at(test))[:, 1] > 0.5).mean() for one in (plain, balanced)]
+        recalls = [(predict(one, data.inputs_at(test))[:, 1] > 0.5).mean() for one in (plain, balanced)]
         assert recalls[0] < 0.2 < 0.5 < recalls[1], kind
     with pytest.raises(Unsuitable, match=r"model\.kind = 'majority'.* train\.class_weights"):
         model("majority").fit(replace(data, balanced=True))
@@ -144,9 +145,7 @@ def test_the_scale_of_the_settings_does_not_count(case: Case) -> None:
     unscaled = Prepared(
         data.table, data.parts, data.layout.__class__(**vars(data.layout) | {"mean": zeros, "deviation": ones})
     )
-    assert predict_target(model(case[0]).fit(unscaled), data.inputs) == pytest.approx(
-        predict_target(network, data.inputs)
-    )
+    assert predict(model(case[0]).fit(unscaled), data.inputs) == pytest.approx(predict(network, data.inputs))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -154,7 +153,7 @@ def test_a_network_is_kept_whole_and_its_state_is_not_in_the_architecture(case: 
     data, network = fitted(case)
     saved_network.write(network, tmp_path)
     restored = saved_network.read(tmp_path)
-    assert np.array_equal(predict_target(restored, data.inputs), predict_target(network, data.inputs))
+    assert np.array_equal(predict(restored, data.inputs), predict(network, data.inputs))
     assert len((tmp_path / "architecture.json").read_text()) < 60_000
     assert all(type(layer).__module__.startswith("keras.") for layer in restored.layers)
 
@@ -183,7 +182,7 @@ def test_each_format_repeats_the_predictions(inputs: int, form: str, needs: str,
     """The last two formats take numbers alone."""
     pytest.importorskip(needs)
     rows, network = side_by_side(inputs)
-    alone = [predict_target(fitted(case, inputs)[1], rows) for case in EXPORTED]
+    alone = [predict(fitted(case, inputs)[1], rows) for case in EXPORTED]
     expected = np.concatenate([one.reshape(len(rows), -1) for one in alone], axis=1)
     unit = np.maximum(expected.std(axis=0), 1)
 
@@ -198,8 +197,8 @@ def test_an_average_of_all_kinds_is_one_network_that_needs_keras_alone(tmp_path:
     data, _ = fitted(CASES[0], 1)
     members = [(fitted(case, 1)[1], (at + 1) / 21) for at, case in enumerate(case for case in CASES if not case[1])]
     network = average_networks(members)
-    expected = sum(weight * predict_target(member, data.inputs) for member, weight in members)
-    assert predict_target(network, data.inputs) == pytest.approx(expected, rel=1e-5)
+    expected = sum(weight * predict(member, data.inputs) for member, weight in members)
+    assert predict(network, data.inputs) == pytest.approx(expected, rel=1e-5)
 
     network.save(tmp_path / "model.keras")
     np.save(tmp_path / "inputs.npy", data.inputs)
