@@ -225,7 +225,13 @@ def test_a_model_of_any_length_is_exported_as_one(
     tmp_path: Path, source: Csv, meaning: Ingest, series_file: Path, parity_here: None
 ) -> None:
     folders = run_stages(
-        tmp_path, source, meaning, series_file, CUT, Conv(kind="conv", filters=(3,)), Train(epochs=1, loss="quantile")
+        tmp_path,
+        source,
+        meaning,
+        series_file,
+        CUT,
+        Conv(kind="conv", filters=(3,)),
+        Train(epochs=1, loss="quantile", batch_size=128),
     )
 
     bundled = with_bundle(folders, Export())["export"]
