@@ -1,6 +1,7 @@
 """What tests of tables share: a small table of houses, and runs of all stages on it and on a line."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from helpers.eager import eagerly
 from helpers.support import here
 
 EVALUATE = Evaluate()
+FEW_EPOCHS = 30  # which compiling would not make faster
 
 Folders = dict[str, Path]
 Houses = tuple[Csv, Ingest, Path]
@@ -140,7 +142,7 @@ def run_stages(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)  # five show no more, and take longer
         patch.setattr(bundle, "fresh_process", here)
-        with eagerly():
+        with eagerly() if how.epochs <= FEW_EPOCHS else nullcontext():
             train(
                 model=model,
                 train=how,
