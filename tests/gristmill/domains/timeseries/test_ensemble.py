@@ -101,9 +101,9 @@ def test_of_prepared_series_each_member_forecasts_the_same_windows() -> None:
     data = prepared()
     starts = data.origins("test")
 
-    made = by_network(ensemble(), data.seen_by(ensemble()), starts)
+    made = by_network(ensemble(), data.seen_by(ensemble()), starts, once=True)
 
-    each = {name: by_network(network, data.seen_by(network), starts) for name, network in members().items()}
+    each = {name: by_network(network, data.seen_by(network), starts, once=True) for name, network in members().items()}
     assert made == pytest.approx(weighted_average(each, WEIGHTS), rel=1e-5)
 
 

@@ -24,7 +24,7 @@ def forecast(network: Any, values: Any) -> Any:
     history = network.input_shape[1]
     window = np.full(history, np.nan)
     window[-len(values[-history:]) :] = values[-history:]
-    return network.predict_on_batch(window.astype(np.float32).reshape(1, -1, 1))[0, :, 0]
+    return np.asarray(network(window.astype(np.float32).reshape(1, -1, 1)))[0, :, 0]
 
 
 def recursed(coefficients: Any, changes: Any, level: float, scale: float = 1.0) -> Any:
@@ -108,7 +108,7 @@ def test_each_target_has_its_own_order_and_coefficients() -> None:
     assert history == max(network.input_shape[1] for network in alone)
     window = np.column_stack([first, second])[np.newaxis, -history:].astype(np.float32)
     expected = np.column_stack([forecast(*pair) for pair in zip(alone, (first, second), strict=True)])
-    assert both.predict_on_batch(window)[0] == pytest.approx(expected, rel=1e-5)
+    assert np.asarray(both(window))[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_series_that_is_too_short_for_the_order_is_refused() -> None:
