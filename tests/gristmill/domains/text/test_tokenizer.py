@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.text import tokenizer
+from gristmill.domains.text import token_rules, tokenizer
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts, pad_tokens
 from gristmill.errors import DataError
@@ -51,7 +51,8 @@ def served(made: Tokenizer, texts: tf.Tensor) -> tf.Tensor:
 
 
 @LEVELS
-def test_many_texts_are_encoded_as_each_alone(level: str) -> None:
+def test_many_texts_are_encoded_as_each_alone(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_rules, "_MAX_BATCH_TEXTS", 100)
     made = tokenizer.fit(TEXTS, TokenSettings(level=level, vocabulary=50))
     texts = [*SHOWN, *TEXTS] * 50  # more than are encoded at a time
 
