@@ -13,7 +13,7 @@ from helpers.small_base import write_weights
 from helpers.small_photos import write_photos, write_tfds
 from helpers.support import ROOT, made, planned
 
-pytest_plugins = ["helpers.end_to_end"]
+pytest_plugins = ["helpers.end_to_end", "helpers.small_base"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 TRANSFER = """
@@ -80,7 +80,7 @@ def test_a_photo_that_changes_comes_goes_or_moves_to_another_class_is_new_data(p
 
 
 @pytest.mark.slow
-def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path) -> None:
+def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path, first_blocks: None) -> None:
     (tmp_path / "pipelines.toml").write_text(TRANSFER)
     photos = write_photos(tmp_path / "photos", ["disc", "square"], 16)
     write_weights(tmp_path)
