@@ -15,13 +15,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from conftest import ROOT, SMALL
+from conftest import ONE_BASELINE, ROOT
 from helpers.written import blocks
 
 pytest_plugins = ["helpers.end_to_end"]
 
 NOTEBOOK = ROOT / "docs/how-to/notebook.ipynb"
-SWEPT = f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n".replace("small", "sunspots")
+SWEPT = f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n".replace("small", "sunspots")
 LOGGERS = ("gristmill", "tasks")
 
 
