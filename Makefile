@@ -15,24 +15,24 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code makes the second run start faster
 
-.PHONY: run ci test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
+.PHONY: run ci test test-domains test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench competitions schema lock dist clean
 
 run: .venv/installed
 	$(BIN)/gristmill run co2
 
 DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
-STAGES := $(addprefix tests/gristmill/domains/,common generation tabular text timeseries) # they take as long as all other tests
+DOMAINS := tests/gristmill/domains # they take as long as all other tests
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # they wait for other processes
 
 # Tests run in parallel parts, because they often wait for other processes, slow tests most of the time.
 test: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=2 test-stages test-rest
+	$(MAKE) --no-print-directory --jobs=2 test-domains test-rest
 
-test-stages:
-	$(BIN)/pytest -m "not slow" $(STAGES) $(DOCTESTS)
+test-domains:
+	$(BIN)/pytest -m "not slow" $(DOMAINS)
 
 test-rest:
-	$(BIN)/pytest -m "not slow" tests $(STAGES:%=--ignore=%)
+	$(BIN)/pytest -m "not slow" tests $(DOCTESTS) --ignore=$(DOMAINS)
 
 test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
@@ -48,7 +48,7 @@ slow-processes:
 
 # The parts differ in length, and each leaves a core idle now and then: in one pool, another part uses it. Long parts start first.
 ci: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=3 lint slow-processes slow-units slow-flows test-stages test-rest
+	$(MAKE) --no-print-directory --jobs=3 lint slow-processes slow-units slow-flows test-domains test-rest
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard -o faulthandler_timeout=0 tests

@@ -50,6 +50,7 @@ def copy_of(
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("parity_here")
 def test_forecasts_are_scored_when_their_truth_arrives(
     finished: Path, command: Command, monkeypatch: pytest.MonkeyPatch

@@ -80,6 +80,7 @@ def test_settings_that_were_tried_and_then_written_into_the_file_are_the_pipelin
     assert Project.open().record("small") == adopted
 
 
+@pytest.mark.slow
 def test_a_project_with_other_settings_has_the_runs_of_these(finished: Path) -> None:
     (own,) = records(finished)
     other = Project.open(overrides={"small": ["model.l2=9.0"]})

@@ -35,7 +35,7 @@ def test_a_text_becomes_a_scored_bundle_and_a_report_and_nothing_is_done_twice(
     assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert opened.store.open_verified(record.references["ingest"]).counts == {"documents": 1, "characters": len(TEXT)}
     assert scores["headline"]["metric"] == HEADLINE[name]
-    assert set(scores["baselines"]) == {"unigram", "bigram", "3-gram"}
+    assert set(scores["baselines"]) == {"unigram", "bigram"}
     assert 0 < scores["headline"]["baseline"] <= scores["baselines"]["unigram"]["test"][HEADLINE[name]]
     assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "scores.json"}
     page = opened.report(record).read_text()

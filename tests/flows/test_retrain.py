@@ -343,6 +343,7 @@ def test_one_retraining_at_a_time(project: Path, retrained: Retrain, caplog: pyt
     assert caplog.messages[0] == waiting
 
 
+@pytest.mark.slow
 def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
     project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,6 +471,7 @@ def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, re
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_while_the_champion_is_held(project: Path, retrained: Retrain) -> None:
     opened = Project.open(project)
     opened.promote("small", 1, hold=True)

@@ -24,6 +24,7 @@ def task_runs(flow_run: UUID) -> list[Any]:
         return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
 
 
+@pytest.mark.slow
 def test_a_repeated_flow_run_shows_a_cached_task_for_every_stage(project: Path, prefect_api: str) -> None:
     from prefect import tags
 

@@ -58,15 +58,15 @@ source = { kind = "files", path = "text.txt" }
 preprocess = { length = 10 }
 model = { kind = "gru", dimensions = 4, recurrent = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
-evaluate = { order = 3, temperatures = [0.8], sample = 20 }
+evaluate = { order = 2, temperatures = [0.8], sample = 20 }
 
 [pipelines.lines]
 domain = "generation"
 source = { kind = "files", path = "text.txt" }
 preprocess = { level = "word", lower = true, punctuation = "strip", examples = "prefixes", length = 5 }
-model = { kind = "lstm", dimensions = 4, recurrent = [8], bidirectional = true }
+model = { kind = "lstm", dimensions = 4, recurrent = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
-evaluate = { order = 3, temperatures = [0.8], sample = 5, prompt = "the cat" }
+evaluate = { order = 2, temperatures = [0.8], sample = 5, prompt = "the cat" }
 """
 
 RUN = """

@@ -37,6 +37,7 @@ def _without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "Processes", ThisProcess)
 
 
+@pytest.mark.slow
 def test_a_sweep_reuses_the_data_and_tries_no_point_twice(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     (finished / "pipelines.toml").write_text(f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 10.0]\n")
     before = records(finished)
@@ -60,6 +61,7 @@ def test_a_sweep_reuses_the_data_and_tries_no_point_twice(finished: Path, caplog
     assert len(records(finished)) == len(before) + 2
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_does_not_stop_the_others(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     (finished / "mine.py").write_text("def build(shape):\n    raise ValueError('no such network')\n")
     models = '{ kind = "mine.py:build" }, { kind = "linear", l2 = 0.1 }'

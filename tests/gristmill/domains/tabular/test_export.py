@@ -95,6 +95,7 @@ def test_the_saved_model_is_called_by_the_names_of_its_inputs(mixed: Folders) ->
     assert np.isfinite(made.numpy()).all()
 
 
+@pytest.mark.slow
 def test_a_row_of_the_file_as_json_gets_the_scored_answer(
     classes: Folders, of_flights: tuple[Csv, Ingest, Path]
 ) -> None:
