@@ -16,6 +16,21 @@ A message is one line: what, where (file, table, key or row), what was received,
 
 import re
 
+__all__ = [
+    "CorruptArtifact",
+    "DataError",
+    "Diverged",
+    "GristmillError",
+    "ParityError",
+    "RequestError",
+    "SourceChanged",
+    "StoreError",
+    "Unsuitable",
+    "WorkError",
+    "count_of",
+    "short_repr",
+]
+
 
 class GristmillError(Exception):
     """Base of all errors that the CLI reports in one line, with an exit status."""

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterable
 from contextlib import nullcontext
+from datetime import datetime, timedelta
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -13,6 +14,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.context import refresh_global_settings_context
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
+from prefect.schedules import Schedule
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
@@ -24,7 +26,6 @@ from gristmill.runs.records import Record, Runs
 from gristmill.util.processes import PARENT_VARIABLE
 from tasks.automations import end_silent_runs
 from tasks.deployed_runs import restart
-from tasks.deployment_schedules import new_schedules
 
 _SECONDS_BETWEEN_POLLS = 2  # of a temporary server; by default 10, for which a run that an event starts would wait
 
@@ -67,7 +68,7 @@ def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:
     return RunnerDeployment.from_entrypoint(
         deployment["entrypoint"],
         name=f"{deployment['name']}-here",
-        schedules=new_schedules(deployment),
+        schedules=[_schedule(given) for given in deployment["schedules"]],
         concurrency_limit=ConcurrencyLimitConfig.model_validate(deployment["concurrency_limit"]),
         triggers=deployment["triggers"],
         parameters=deployment["parameters"],
@@ -86,3 +87,10 @@ def _killed_retraining(records: Iterable[Record]) -> Record | None:
 def _was_killed_here(record: Record) -> bool:
     is_killed = record.outcome == "interrupted" and record.finished is None
     return is_killed and record.restarts and record.host == socket.gethostname()
+
+
+def _schedule(given: dict[str, Any]) -> Schedule:
+    if "interval" not in given:
+        return Schedule(**given)
+    start = datetime.fromisoformat(given["anchor_date"])
+    return Schedule(interval=timedelta(seconds=given["interval"]), anchor_date=start)

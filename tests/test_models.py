@@ -227,7 +227,7 @@ def test_a_hold_is_of_the_champion_and_its_end_is_told(served: Path, command: Co
 
 def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: None, prefect_api: str) -> None:
     before = command("predict", "small").out
-    assert command("-q", "run", "small", "--set", "train.epochs=7").status == 0  # whose model is that of v1
+    assert command("-q", "run", "small", "--set", "train.epochs=7").status == 0  # equals v1
 
     assert command("predict", "small").out == before
     assert command("models", "small", "--json").json["champion"] == 2

@@ -73,7 +73,23 @@ def _varint(number: int) -> bytes:
 
 def _fields(message: bytes) -> list[tuple[int, bytes]]:
     """Return the number and the content of each field of a message."""
-    from google.protobuf.empty_pb2 import Empty
-    from google.protobuf.unknown_fields import UnknownFieldSet
+    fields, at = [], 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        size, at = _read_varint(message, at)
+        if tag & 7 != _BYTES or at + size > len(message):
+            raise ValueError(f"warm-up record: field {tag >> 3} is no complete string or message")
+        fields.append((tag >> 3, message[at : at + size]))
+        at += size
+    return fields
 
-    return [(field.field_number, field.data) for field in UnknownFieldSet(Empty.FromString(message))]
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """Return the number at a position, and the position after it."""
+    number = shift = 0
+    while True:
+        group = message[at]
+        number |= (group & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not group & 0x80:
+            return number, at

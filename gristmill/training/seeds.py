@@ -21,8 +21,8 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
         RequestError: builds always differ: `build` draws random numbers without a seed.
     """
     network = _build(build, seed)
-    for _ in range(_MAX_BUILDS):
-        before, network = network, _build(build, seed, free_memory=False)
+    for attempt in range(_MAX_BUILDS):
+        before, network = network, _build(build, seed, free_memory=attempt > 0)
         pairs = zip(before.variables, network.variables, strict=True)
         if all(np.asarray(one.value).tobytes() == np.asarray(other.value).tobytes() for one, other in pairs):
             return network
@@ -33,7 +33,7 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
 
 
 def _build(build: Callable[[], keras.Model], seed: int, free_memory: bool = True) -> keras.Model:
-    keras.backend.clear_session(free_memory)  # once for each network: looking for garbage takes longer than to build it
+    keras.backend.clear_session(free_memory)  # collecting garbage takes longer than building a network
     keras.utils.set_random_seed(seed)
     return build()
 

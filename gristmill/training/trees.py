@@ -28,6 +28,7 @@ from gristmill.util.table_io import read_document, write_document
 NOT_LOADABLE = 3  # exit status of the process if LightGBM, or a system library that it needs, cannot be loaded
 UNSUITABLE = 4  # exit status if LightGBM cannot fit trees to the data with these settings
 TREES_FILE = "trees.npz"
+MAX_DEPTH = 8  # each level is a step of the exported network
 
 Features = npt.NDArray[np.float32]  # (rows, features); NaN where a value is missing
 Targets = npt.NDArray[Any]  # (rows,), or (rows, outputs) of numbers; classes are numbered from 0 on
@@ -42,13 +43,17 @@ class TreeSettings:
     patience: int = 50  # rounds without a lower validation loss that end the fit
     learning_rate: float = 0.05
     leaves: int = 31  # maximum per tree
-    depth: int = 6  # maximum number of splits on the way to a leaf; each is a step of the exported network
+    depth: int = 6  # maximum number of splits on the way to a leaf, 1 to 8
     min_rows: int = 20  # minimum per leaf
     row_share: float = 1.0  # share of the rows drawn for each tree
     column_share: float = 1.0  # share of the features drawn for each tree
     l2: float = 0.0  # penalty on the values of the leaves
     classes: int = 1  # number of classes if the objective is "multiclass"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise ValueError(f"depth must be 1 to {MAX_DEPTH}. Received: {self.depth}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ CLASSES: dict[str, type[GristmillError]] = {
 }
 
 
-def test_every_class_is_an_error() -> None:
+def test_all_names_every_error_in_order() -> None:
+    assert errors.__all__ == sorted([*CLASSES, "count_of", "short_repr"])
     assert all(issubclass(kind, GristmillError) for kind in CLASSES.values())
 
 

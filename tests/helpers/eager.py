@@ -10,13 +10,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def eagerly() -> Iterator[None]:
-    """Run functions operation by operation, also those that `tf.function` would compile."""
+    """Run functions operation by operation, also those that `tf.function` would compile, in the whole process."""
     import tensorflow as tf
 
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Even though the `tf.config.*does not apply to tf.data functions")
             yield
     finally:
-        tf.config.run_functions_eagerly(False)
+        tf.config.run_functions_eagerly(before)

@@ -83,7 +83,7 @@ for name in sys.argv[1:]:
         if ended.code:
             raise
 """
-"""The command for each pipeline, and its reload of models, in one process: others would load TensorFlow too."""
+"""The command for each pipeline, and its reload of models, in one process that loads TensorFlow once."""
 
 KINDS = {
     "dull": ["dreadful", "boring", "clumsy", "stale"],

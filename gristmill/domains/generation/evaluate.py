@@ -54,8 +54,9 @@ def evaluate(
         RequestError: the prompt contains no token.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    tokens, writer = data.token_stream(), Writer(network, data.tokenizer(), data.layout.length)
-    generated = samples(writer, data, evaluate)  # first, because a prompt may be refused
+    tokens = data.token_stream()
+    writer = Writer(network, data.tokenizer(), data.layout.length)
+    sample_rows = samples(writer, data, evaluate)  # first, because a prompt may be refused
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
     tried = succeeded(candidates)
     models = {MODEL: (network, TokenOutcomes.of_validation(train))} | {
@@ -71,7 +72,7 @@ def evaluate(
     summary = summarised(scores(data, outcomes, by_character), selected, chosen)
     write_document(out / FILE, summary | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
-    write_table(out / "samples.parquet", generated)
+    write_table(out / "samples.parquet", sample_rows)
     write_table(out / "layers.parquet", layer_table(network))
     sequences = parity_sequences(tokens, data.layout.length)
     np.save(out / "proof.npy", writer.probabilities(tf.constant(sequences)).numpy(), allow_pickle=False)

@@ -229,13 +229,18 @@ def _fit(
     rounds: int,
 ) -> TreeFit:
     """Return the fit of trees to some rows, with target-encoded categories as the settings say."""
-    own = {"learning_rate", "leaves", "depth", "min_rows", "row_share", "column_share", "seed"}
     options = TreeSettings(
         objective=goal.objective,
         classes=goal.classes if goal.objective == "multiclass" else 1,
         rounds=rounds,
         patience=_PATIENCE,
-        **settings.model_dump(include=own),
+        learning_rate=settings.learning_rate,
+        leaves=settings.leaves,
+        depth=settings.depth,
+        min_rows=settings.min_rows,
+        row_share=settings.row_share,
+        column_share=settings.column_share,
+        seed=settings.seed,
     )
     wanted, weights = goal.wanted(data)[rows], data.weights_at(rows)
     made = _out_of_fold_features(data, rows, features) if settings.out_of_fold else features[rows]

@@ -66,7 +66,10 @@ def ranked(counts: Mapping[Any, int], size: int) -> list[Any]:
 
 
 def map_batches(function: Callable[[tf.Tensor], Any], texts: Sequence[str]) -> Iterator[Any]:
-    """Return what `function` returns for batches of texts, several at a time; a single batch is not worth compiling."""
+    """Yield the result of `function` for each batch of texts, in order.
+
+    Several batches are processed in parallel by a compiled function. To compile it takes longer than a single batch.
+    """
     batches = batches_of(texts)
     if len(batches) == 1:
         return map(function, batches)

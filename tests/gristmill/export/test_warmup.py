@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from gristmill.export import warmup
@@ -33,3 +34,9 @@ def test_requests_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert tf.io.parse_tensor(read["serving_default"]["image"], tf.uint8).numpy().tolist() == image.tolist()
     assert tf.io.parse_tensor(read["other"]["text"], tf.string).numpy().tolist() == ["ä".encode(), b""]
     assert tf.io.parse_tensor(read["other"]["seed"], tf.int64).numpy() == 7
+
+
+@pytest.mark.parametrize("damaged", [OFFICIAL[:-2], f"30{OFFICIAL[2:]}"], ids=["cut off", "a number"])
+def test_a_damaged_record_is_refused(damaged: str) -> None:
+    with pytest.raises(ValueError, match="field 6 is no complete string or message"):
+        warmup.decode(bytes.fromhex(damaged))

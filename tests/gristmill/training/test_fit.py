@@ -285,8 +285,7 @@ def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, forked: Fo
     assert equal(network, stopped.network)
 
 
-@pytest.mark.fault(4)
-@pytest.mark.fault(5)
+@pytest.mark.fault(3)
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     tmp_path: Path, quick: Trained, caplog: pytest.LogCaptureFixture
 ) -> None:

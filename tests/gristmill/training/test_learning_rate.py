@@ -90,7 +90,7 @@ def test_a_range_test_trains_like_training_does(trials: list[RateTrial]) -> None
 
 @pytest.fixture(scope="module")
 def trials() -> list[RateTrial]:
-    """Return those of the network on its batches, with a clipped gradient."""
+    """The trials of the network on its batches, with a clipped gradient."""
     return tried(clip_norm=0.5)
 
 

@@ -21,7 +21,7 @@ from helpers.eager import eagerly
 from helpers.support import here
 
 EVALUATE = Evaluate()
-FEW_EPOCHS = 30  # which compiling would not make faster
+FEW_EPOCHS = 30  # up to here, compiling takes longer than it saves
 
 Folders = dict[str, Path]
 Houses = tuple[Csv, Ingest, Path]
@@ -140,7 +140,7 @@ def run_stages(
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     read: dict[str, Any] = {stage: folders[stage] for stage in ("preprocess", "train")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)  # five show no more, and take longer
+        patch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)  # enough that each row is predicted by a fit without it
         patch.setattr(bundle, "fresh_process", here)
         with eagerly() if how.epochs <= FEW_EPOCHS else nullcontext():
             train(

@@ -139,7 +139,8 @@ def test_texts_have_an_importance_but_no_partial_dependence(run_on: Callable[...
 
     made = run_on(Csv(kind="csv", path="films.csv"), meaning, *how, (file,), exported=False)
 
-    assert (made["evaluate"] / "importance.json").exists()
+    importance = read_document(made["evaluate"] / "importance.json")
+    assert {feature["feature"] for feature in importance["features"]} == {"day", "film"}
     assert not (made["evaluate"] / "partial_dependence.parquet").exists()
     assert "Importance of the features" in [section.title for section in sections(made)]
 

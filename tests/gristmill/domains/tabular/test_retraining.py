@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.ingest import ingest
-from gristmill.domains.tabular.models.linear import LeastSquares
+from gristmill.domains.tabular.models.linear import Quadratic
 from gristmill.domains.tabular.retraining import contest, diff, drift, judgeable, news
 from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
 from gristmill.errors import RequestError
@@ -57,7 +57,7 @@ def later(of_houses: Houses, run_on: Callable[..., Folders], tmp_path: Path) -> 
     file = tmp_path / "more.csv"
     more(pd.read_csv(houses)).to_csv(file, index=False)
     cut = Preprocess(validation=10, test=0.4)
-    return run_on(source, meaning, cut, LeastSquares(kind="least_squares"), Train(), (file,), exported=False)
+    return run_on(source, meaning, cut, Quadratic(kind="quadratic"), Train(), (file,), exported=False)
 
 
 def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Ingested) -> None:

@@ -137,7 +137,8 @@ def same(first: list[npt.NDArray[Any]], second: list[npt.NDArray[Any]]) -> bool:
     return all(np.array_equal(*pair) for pair in zip(first, second, strict=True))
 
 
-SOLVED, CHOSEN = Train(), Train(epochs=3, patience=1, batch_size=128)
+SOLVED, TRAINED = Train(), Train(epochs=1, batch_size=128)
+CHOSEN = Train(epochs=3, patience=1, batch_size=128)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +147,10 @@ SOLVED, CHOSEN = Train(), Train(epochs=3, patience=1, batch_size=128)
         (SOLVED, 0, None, "expanding"),
         (SOLVED, 1, 0, "expanding"),
         (SOLVED, 1, 3, 25),
+        (TRAINED, 1, 0, "expanding"),
         pytest.param(CHOSEN, 0, None, 25, marks=pytest.mark.slow),
     ],
-    ids=["solved", "solved without a gap", "solved on a sliding part", "chosen by validation"],
+    ids=["solved", "solved without a gap", "solved on a sliding part", "trained", "chosen by validation"],
 )
 def test_nothing_learned_for_a_block_changes_with_values_from_its_begin_on(
     how: Train, window: int, gap: int | None, training: Any, tmp_path: Path

@@ -136,7 +136,7 @@ CLOSED = [kind for kind in kinds(MODELS) if hasattr(settings_of(kind, MODELS), "
 
 
 @pytest.mark.parametrize("kind", CLOSED)
-def test_no_honest_forecast_changes_with_values_from_its_origin_on(tmp_path: Path, kind: str) -> None:
+def test_no_forecast_of_a_fit_changes_with_values_from_its_origin_on(tmp_path: Path, kind: str) -> None:
     """The fit saw no value of the validation set, and the forecast none from its origin on."""
     changed = VALUES.copy()
     changed[60:80] = 100 + np.abs(np.random.default_rng(1).normal(size=20)).cumsum() * 9
