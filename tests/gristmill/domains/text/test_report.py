@@ -28,7 +28,7 @@ def changed(run: Folders, stage: str, tmp_path: Path) -> Folders:
 
 
 @pytest.fixture
-def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave pictures blank, where a test looks at none."""
     monkeypatch.setattr(Figure, "savefig", leave_blank)
 
@@ -57,7 +57,7 @@ def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
             assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own
 
 
-def test_a_network_without_an_embedding_has_no_section_on_it(verdicts: Folders, unpainted: None) -> None:
+def test_a_network_without_an_embedding_has_no_section_on_it(verdicts: Folders, blank_pictures: None) -> None:
     assert "Embedding" not in by_title(verdicts)
 
 
@@ -100,7 +100,7 @@ def test_the_tokens_that_speak_for_each_class_are_listed(shown: dict[str, Sectio
 
 
 def test_the_data_is_counted_by_class_and_part(
-    shown: dict[str, Section], opinions: Folders, tmp_path: Path, unpainted: None
+    shown: dict[str, Section], opinions: Folders, tmp_path: Path, blank_pictures: None
 ) -> None:
     (table,) = shown["Data"].tables
 

@@ -33,7 +33,7 @@ def by_title(folders: Folders) -> dict[str, Section]:
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave pictures blank, which takes most of the time of a report."""
     monkeypatch.setattr(report, "as_svg", lambda figure, alt: "")
 
@@ -78,11 +78,13 @@ def test_a_run_with_epochs_has_all_sections(of_training: dict[str, Section]) -> 
     }
 
 
-def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders, undrawn: None) -> None:
+def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders, blank_pictures: None) -> None:
     assert "Training" not in by_title(solved)
 
 
-def test_a_refit_is_told_with_its_course_where_it_has_one(trained: Folders, solved: Folders, undrawn: None) -> None:
+def test_a_refit_is_told_with_its_course_where_it_has_one(
+    trained: Folders, solved: Folders, blank_pictures: None
+) -> None:
     of_epochs, in_closed_form = (by_title(run | {"refit": run["train"]})["Refit"] for run in (trained, solved))
 
     note = (
@@ -160,7 +162,7 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
 
 
 def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(
-    solved: Folders, tmp_path: Path, undrawn: None
+    solved: Folders, tmp_path: Path, blank_pictures: None
 ) -> None:
     scores = read_document(solved["evaluate"] / "scores.json")
     model = {"test": scores["model"]["test"] | {"mape": None, "mase": None}}
@@ -214,7 +216,7 @@ def test_a_remark_says_where_the_validation_set_decides_otherwise(
 
 
 def test_a_score_that_validation_does_not_have_is_compared_with_nothing(
-    rolled: Folders, tmp_path: Path, undrawn: None
+    rolled: Folders, tmp_path: Path, blank_pictures: None
 ) -> None:
     """MASE has no unit where no series moved before the validation set."""
     scores = read_document(rolled["evaluate"] / "scores.json")
@@ -263,7 +265,7 @@ def test_of_many_series_the_worst_and_the_best_are_listed(of_several: dict[str, 
     assert section.note.startswith("14 series: those with the lowest and the highest skill.")
 
 
-def test_few_series_are_all_listed_once(rolled: Folders, tmp_path: Path, undrawn: None) -> None:
+def test_few_series_are_all_listed_once(rolled: Folders, tmp_path: Path, blank_pictures: None) -> None:
     folder = tmp_path / "evaluate"
     shutil.copytree(rolled["evaluate"], folder)
     scores = read_table(folder / "scores.parquet")
