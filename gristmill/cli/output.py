@@ -123,7 +123,7 @@ def show_scores(scores: Scores, untried: int = 0) -> None:
     numbers = [column(heading, cells, True) for heading, cells in zip(table.headings[1:], columns, strict=True)]
     print_columns([column(table.headings[0], bold), *numbers], [(name, 0) for name in table.headings[:2:-1]])
     lines = [f"chosen  {selection_line(scores.selected, untried)}"] if scores.selected else []
-    for line in [*lines, f"model   {comparison(scores)}"]:
+    for line in [*lines, f"model   {comparison(scores)}", *(f"warning {warning}" for warning in scores.warnings)]:
         console.write_sentence(line, _INDENT)
 
 

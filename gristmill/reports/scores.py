@@ -20,13 +20,14 @@ def metric_name(metric: str) -> str:
 
 
 def scores_section(scores: Scores, metrics: Mapping[str, str], *remarks: str) -> Section:
-    """Return the first section of a report: the verdict with a domain's remarks, and a table for each part.
+    """Return the first section of a report: the verdict, warnings and a domain's remarks, and a table for each part.
 
     `metrics` are the headings of metrics; one without a score has no column.
     """
     verdict = f"The model {_verdict(scores, metrics)}. Nothing was fitted on the test set."
     tables = [scores_table(scores, part, metrics) for part in PARTS if part in scores.model]
-    return Section("Scores", " ".join([verdict, *filter(None, remarks)]), tables=tables)
+    warnings = [f"Warning: {warning}." for warning in scores.warnings]
+    return Section("Scores", " ".join([verdict, *warnings, *filter(None, remarks)]), tables=tables)
 
 
 def scores_table(scores: Scores, part: str, metrics: Mapping[str, str]) -> Table:

@@ -106,6 +106,7 @@ class Scores(BaseModel):
     shown: list[str] = []  # metrics to show if space is limited
     headline: Headline
     backtest: dict[str, Any] | None = None  # mean and spread of the scores over blocks before the test set
+    warnings: list[str] = []  # sentences on why the scores may mislead
     parity: float | None = None  # largest difference between exported and scored predictions; set by export
 
     @classmethod
@@ -153,12 +154,14 @@ def summarise(
     higher_is_better: bool | None = None,
     selected: Mapping[str, Any] | None = None,
     others: Collection[str] = (),
+    warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return the content of `scores.json`: scores of the model and the baselines, the best baseline, the headline.
 
     `scored` holds the scores by forecaster, part and metric. The headline's `metric` also chooses the best baseline;
     `higher_is_better` is written only if it is given. `shown` are metrics to show where there is no room for all.
     `selected` is the outcome of a selection (`Selected`), and `others` names the candidates that are not baselines.
+    `warnings` are sentences on why the scores may mislead; without any, the key is left out.
     """
     baselines = {name: by_part for name, by_part in scored.items() if name != MODEL and name not in others}
     best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric], higher_is_better or False))
@@ -175,6 +178,7 @@ def summarise(
         **tried,
         "best_baseline": best,
         "shown": list(shown),
+        **({"warnings": sentences} if (sentences := list(warnings)) else {}),
         "headline": headline if higher_is_better is None else headline | {"higher_is_better": higher_is_better},
     }
 

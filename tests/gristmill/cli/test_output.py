@@ -284,6 +284,11 @@ def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.Ca
     ]
 
 
+def test_warnings_stand_below_the_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_scores(Scores(**SCORES | {"warnings": ["the test set has 3 windows"]}))
+    assert capsys.readouterr().out.splitlines()[-1] == "warning the test set has 3 windows"
+
+
 def test_the_baselines_are_sorted_by_the_metric_of_the_headline(capsys: pytest.CaptureFixture[str]) -> None:
     headline = {"metric": "mape", "model": 11.0, "baseline": 9.0}
     output.show_scores(Scores(**SCORES | {"shown": ["mape", "coverage"], "headline": headline}))

@@ -34,6 +34,12 @@ def test_a_section_has_the_verdict_the_remarks_and_a_table_for_each_part() -> No
     assert [table.title for table in section.tables] == ["Test set", "Validation set"]
 
 
+def test_warnings_follow_the_verdict() -> None:
+    section = scores_section(SCORES.model_copy(update={"warnings": ["10 windows only"]}), NAMES, "Skill is a share.")
+
+    assert section.note.endswith("Nothing was fitted on the test set. Warning: 10 windows only. Skill is a share.")
+
+
 @pytest.mark.parametrize(
     ("model", "baseline", "verdict"),
     [

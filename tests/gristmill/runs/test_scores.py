@@ -38,6 +38,12 @@ def test_the_direction_of_a_metric_is_written_where_it_is_given() -> None:
     assert found["headline"]["higher_is_better"] is True
 
 
+def test_warnings_are_written_and_read(tmp_path: Path) -> None:
+    write_document(tmp_path / FILE, summarise(SCORED, "mae", [], warnings=["few windows"]))
+
+    assert Scores.read(tmp_path).warnings == ["few windows"]
+
+
 def test_an_export_adds_what_it_measured_and_changes_nothing_else(tmp_path: Path) -> None:
     evaluate, export = tmp_path / "evaluate", tmp_path / "export"
     evaluate.mkdir()
