@@ -12,15 +12,19 @@ from gristmill.settings.selection import Auto
 def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
     """Return the weights of the candidates in a champion.
 
-    The result is empty if the champion was not selected among candidates, or if the candidates have changed since then.
+    The result is empty if the champion was not selected among candidates, if the candidates have changed since then, or
+    if an earlier release made a constant, such as the majority class, one of several members.
     A champion of a recovery is not one of the candidates if the pipeline has a single model.
     """
     selected = champion.evaluated.selected if champion else None
     if champion is None or selected is None or not isinstance(pipeline.tables["model"], Auto):
         return {}
     today = pipeline.values()
-    changed = any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES)
-    return {} if changed else selected.members
+    if any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES):
+        return {}
+    models = {one.name: one.tables["model"] for one in candidates_of(pipeline.domain, pipeline.tables)}
+    constant = any(getattr(models.get(name), "constant", False) for name in selected.members)
+    return {} if constant and len(selected.members) > 1 else selected.members
 
 
 def alarms_about_champion(found: Retraining, last: Retraining | None) -> list[str]:

@@ -1,6 +1,7 @@
 """Artifacts of candidates: their fitted models and held-out predictions, as `select` and `evaluate` read them.
 
-Each artifact of a candidate has a `candidate.json`: its settings, whether it is a baseline, and why it failed, if so.
+Each artifact of a candidate has a `candidate.json`: its settings, whether it is a baseline, whether it is constant, and
+why it failed, if so.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ class CandidateArtifacts:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Content of `candidate.json`: `settings` by table, `baseline`, and `failed`, a reason or None."""
+        """Content of `candidate.json`: `settings` by table, `baseline`, `constant`, and `failed`, a reason or None."""
         found: dict[str, Any] = read_document(self.train / FILE)
         return found
 
@@ -52,10 +53,20 @@ class CandidateArtifacts:
         """Whether it is a cheap model to compare others with."""
         return bool(self.document["baseline"])
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether its predictions are the same for all inputs, so that it is never a member of an average."""
+        return bool(self.document.get("constant", False))  # missing in artifacts of earlier releases
+
 
 def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
     """Return the candidates that did not fail."""
     return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
+
+
+def is_constant(model: Any) -> bool:
+    """Return whether a kind predicts the same for all inputs, given its settings."""
+    return bool(getattr(model, "constant", False))
 
 
 def missing_baselines(baselines: Iterable[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:
@@ -92,6 +103,7 @@ def write_candidate(settings: Mapping[str, Settings], out: Path, failure: Gristm
     values = {
         "settings": {name: table.model_dump(mode="json") for name, table in settings.items()},
         "baseline": bool(getattr(settings["model"], "baseline", False)),
+        "constant": is_constant(settings["model"]),
         "failed": None if failure is None else " ".join(str(failure).split()),
     }
     write_document(out / FILE, values)

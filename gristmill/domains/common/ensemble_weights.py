@@ -17,6 +17,7 @@ _MIN_UNSHRUNK = 100  # independent predictions; with fewer, weights are shrunk
 _PRIOR_PREDICTIONS = 20  # independent predictions that the prior weights count as
 _MAX_EXCESS = 0.1  # loss of an average with shrunk weights beyond that of the best candidate, with few predictions
 _MIN_WEIGHT = 0.05  # of a member; a smaller one is left out
+_ROUNDING = 1e-9  # of a sum of weights
 _STEP, _MIN_SHARE = 0.8, 0.01  # factor of the prior's share until the loss is low enough, and its smallest value
 
 
@@ -31,8 +32,32 @@ def ensemble_weights(
     independent: int,
     trusted: Collection[str] = (),
     allowed: Allowed = lambda names: True,
+    constants: Collection[str] = (),
 ) -> dict[str, float]:
     """Return the weights of the members of an average, which sum to 1.
+
+    Candidates that predict the same for all inputs, `constants`, would only draw an average towards the mean. One is
+    selected alone, if neither another candidate nor the average of others is better.
+    """
+    others = {name: values for name, values in predictions.items() if name not in constants}
+    weights = _average_weights(others, loss, independent, trusted, allowed) if others else {}
+    means = {name: float(loss(values).mean()) for name, values in predictions.items() if name in constants}
+    if not means:
+        return weights
+    best = min(means, key=lambda name: means[name])
+    rivals = [*others.values(), *([weighted_average(others, weights)] if others else [])]
+    lowest = min((float(loss(values).mean()) for values in rivals), default=np.inf)
+    return weights if lowest < means[best] * (1 - _MIN_GAIN) else {best: 1.0}
+
+
+def _average_weights(
+    predictions: Mapping[str, Predictions],
+    loss: Loss,
+    independent: int,
+    trusted: Collection[str],
+    allowed: Allowed,
+) -> dict[str, float]:
+    """Return the weights of the members of an average, without regard to constants.
 
     With fewer than `_MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
     candidates. If there are none, or if an average with them is not allowed, they are shrunk to equal weights of the
@@ -49,8 +74,13 @@ def ensemble_weights(
 
 
 def _without_small(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return the weights of the members that are worth their cost, scaled to sum to 1."""
-    kept = {name: weight for name, weight in weights.items() if weight >= _MIN_WEIGHT}
+    """Return the weights of the members that are worth their cost, scaled to sum to 1.
+
+    The smallest is left out until all are large enough; of equal ones, the last, which is the most expensive.
+    """
+    kept = dict(weights)
+    while min(kept.values()) < _MIN_WEIGHT * sum(kept.values()) * (1 - _ROUNDING):
+        del kept[min(reversed(kept), key=lambda name: kept[name])]
     return {name: weight / sum(kept.values()) for name, weight in kept.items()}
 
 

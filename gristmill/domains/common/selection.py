@@ -131,7 +131,9 @@ def choose(
         count = len(losses[sound[0]])
         _check_enough(count, on, remedy)
         usable = {name: predictions[name] for name in sound}
-        weights = ensemble_weights(usable, loss, count if independent is None else independent, trusted, allowed)
+        constants = [name for name in sound if candidates[name].is_constant]
+        independent = count if independent is None else independent
+        weights = ensemble_weights(usable, loss, independent, trusted, allowed, constants)
     table = pd.DataFrame(
         {
             "candidate": list(candidates),

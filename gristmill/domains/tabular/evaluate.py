@@ -1,6 +1,7 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -10,8 +11,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines, succeeded
-from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
+from gristmill.domains.common.candidates import (
+    CandidateArtifacts,
+    fit_baselines,
+    is_constant,
+    missing_baselines,
+    succeeded,
+)
+from gristmill.domains.common.classification.evaluation import check_evaluate, is_balanced, write_scores
 from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities, validation_probabilities
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
@@ -69,11 +76,12 @@ def evaluate(
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_evaluate(evaluate, data.labelled)
-    predicted = {MODEL: held_out_predictions(train, data)}
+    balanced, predicted = is_balanced(train), {MODEL: held_out_predictions(train, data)}
     predicted |= {name: held_out_predictions(one.train, data) for name, one in tried.items()}
 
     def predict(baseline: Any) -> ByPart:
-        fitted, (rows, unseen) = closed_form.fit(baseline, data)
+        weighted = replace(data, balanced=balanced and not is_constant(baseline))
+        fitted, (rows, unseen) = closed_form.fit(baseline, weighted)
         unseen, is_validation = unseen[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
         return _fitted_predictions(fitted, data) | {"validation": unseen[is_validation], HELD_OUT: unseen}
 

@@ -67,7 +67,7 @@ def train(
         rows = held_out.learning_set(data)
         network, history, predictions = train_networks(rows, "rows", train.few_examples, arguments, train_one)
     held_out.write(data, *predictions, out)
-    return write_trained(network, history, out)
+    return write_trained(network, history, out, balanced=data.balanced)
 
 
 def train_network(

@@ -9,16 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines, succeeded
+from gristmill.domains.common.candidates import (
+    CandidateArtifacts,
+    fit_baselines,
+    is_constant,
+    missing_baselines,
+    succeeded,
+)
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
     held_out_and_test,
-    parts_to_score,
+    is_balanced,
     write_scores,
 )
-from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.text import dataset, projector, text_classifier
+from gristmill.domains.common.classification.held_out import held_out_validation
+from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
+from gristmill.domains.text import closed_form, dataset, projector, text_classifier
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
 from gristmill.domains.text.models.linear import NbLinear
@@ -26,7 +33,7 @@ from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
-from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
+from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.runs.scores import MODEL
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
@@ -52,9 +59,9 @@ def evaluate(
 ) -> dict[str, int]:
     """Classify every text of the test set, and score these predictions and those of the validation set.
 
-    The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Other
-    `candidates` are scored too, but not selected by these scores. The time that each takes for a text is added to
-    `microseconds`.
+    The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Baselines are
+    fitted as `train` fits a classifier in closed form. Other `candidates` are scored too, but not selected by these
+    scores. The time that each takes for a text is added to `microseconds`.
 
     Writes
     - `predictions.parquet` (one row per text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
@@ -73,13 +80,11 @@ def evaluate(
     embedding = embedding_of_vocabulary(classifier, data)
     if embedding or not candidates:
         projector.check_words_known(evaluate.neighbours, embedding)
-    parts = parts_to_score(data)
-    texts = texts_of(data, ["train", *parts], ingest)
-    training = LabelledTexts(texts["train"], data.labels("train"), len(data.classes))
+    texts, balanced = texts_of(data, PARTS, ingest), is_balanced(train)
 
     def predict(baseline: Majority | NbLinear) -> ProbabilitiesByPart:
-        fitted = baseline.fit(training)
-        return {part: fitted.probabilities(texts[part]) for part in parts}
+        fitted, held_out = closed_form.fit(baseline, data, texts, balanced and not is_constant(baseline))
+        return {"validation": held_out_validation(data, *held_out), "test": fitted.probabilities(texts["test"])}
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:
         return shown.assign(text=excerpts(data, texts, shown))

@@ -8,17 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.held_out import learning_rows, learning_set, write_held_out
+from gristmill.domains.common.classification.held_out import learning_set, write_held_out
 from gristmill.domains.common.classification.loss_and_labels import Targets
-from gristmill.domains.common.classification.predictions import Probabilities, probabilities
-from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, fit_closed_form, train_networks
-from gristmill.domains.common.folds import Positions, Split
-from gristmill.domains.text import dataset
+from gristmill.domains.common.classification.predictions import probabilities
+from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, train_networks
+from gristmill.domains.common.folds import Split
+from gristmill.domains.text import closed_form, dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
+from gristmill.domains.text.text_classifier import Padding, TextClassifier
 from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
 from gristmill.training.fit import FitArguments, fit
@@ -50,36 +50,15 @@ def train(
         Diverged: the loss is not finite.
         Unsuitable: there are few texts, and `train.few_examples` is "refuse".
     """
-    data = dataset.read(preprocess)
+    data, balanced = dataset.read(preprocess), train.class_weights is not None
     if isinstance(model, ClosedForm):
-        fitted, predictions = fit_on_texts(model, data, ingest, train.class_weights is not None)
+        fitted, predictions = closed_form.fit(model, data, texts_of(data, ["train", "validation"], ingest), balanced)
         history = TrainingHistory()
     else:
         fitted, history, predictions = _train_network(model, train, data, files, arguments)
     write_held_out(data, *predictions, out)
     fitted.write(out)
-    return {"parameters": fitted.parameters} | write_history(history, out)
-
-
-def fit_on_texts(
-    model: ClosedForm, data: Prepared, ingest: Path, balanced: bool
-) -> tuple[TextClassifier, HeldOutPredictions]:
-    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions.
-
-    If `balanced`, texts are weighted so that all classes count equally.
-    """
-    labels = learning_rows(data)["label"].to_numpy()
-    texts = [text for of_part in texts_of(data, ["train", "validation"], ingest).values() for text in of_part]
-
-    def fitted(positions: Positions) -> TextClassifier:
-        chosen = LabelledTexts([texts[at] for at in positions], labels[positions], len(data.classes), balanced)
-        made: TextClassifier = model.fit(chosen)
-        return made
-
-    def predict(classifier: TextClassifier, positions: Positions) -> Probabilities:
-        return classifier.probabilities([texts[at] for at in positions])
-
-    return fit_closed_form(learning_set(data), fitted, predict)
+    return {"parameters": fitted.parameters} | write_history(history, out, balanced=balanced)
 
 
 def _train_network(

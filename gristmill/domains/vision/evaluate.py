@@ -9,18 +9,24 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines, succeeded
+from gristmill.domains.common.candidates import (
+    CandidateArtifacts,
+    fit_baselines,
+    is_constant,
+    missing_baselines,
+    succeeded,
+)
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
     held_out_and_test,
-    parts_to_score,
+    is_balanced,
     write_scores,
 )
+from gristmill.domains.common.classification.held_out import held_out_validation
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.vision import dataset, feature_maps
+from gristmill.domains.vision import closed_form, dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
-from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
@@ -50,9 +56,9 @@ def evaluate(
 ) -> dict[str, int]:
     """Classify every image of the test set, and score these predictions and those of the validation set.
 
-    The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Other
-    `candidates` are scored too, but not selected by these scores. The time that each takes for an image is added to
-    `microseconds`.
+    The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Baselines are
+    fitted as `train` fits a classifier in closed form. Other `candidates` are scored too, but not selected by these
+    scores. The time that each takes for an image is added to `microseconds`.
 
     Writes `predictions.parquet` (one row per image), `scores.parquet` (by class and slice), `scores.json`,
     `layers.parquet`, `wrong_labels.csv` (likely wrong labels), `examples.parquet` (images for the report) and, if the
@@ -64,11 +70,11 @@ def evaluate(
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_evaluate(evaluate, data)
-    parts = parts_to_score(data)
+    balanced = is_balanced(train)
 
     def predict(baseline: Majority | LinearPixels) -> ProbabilitiesByPart:
-        fitted = baseline.fit(LabelledImages.of(data, "train"))
-        return {part: probabilities_of(fitted, data, part) for part in parts}
+        fitted, held_out = closed_form.fit(baseline, data, balanced and not is_constant(baseline))
+        return {"validation": held_out_validation(data, *held_out), "test": probabilities_of(fitted, data, "test")}
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:
         return shown.assign(picture=thumbnails(data, shown))

@@ -11,18 +11,17 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.held_out import learning_set, write_held_out
 from gristmill.domains.common.classification.loss_and_labels import Targets
-from gristmill.domains.common.classification.predictions import Probabilities, probabilities
+from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, fit_closed_form, train_networks
-from gristmill.domains.common.folds import Positions, Split
-from gristmill.domains.vision import dataset
+from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, train_networks
+from gristmill.domains.common.folds import Split
+from gristmill.domains.vision import closed_form, dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.feed import feed_of, validation_of
 from gristmill.domains.vision.fold_data import write_split
-from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
-from gristmill.domains.vision.predictions import HEAD, head_of, probabilities_of
+from gristmill.domains.vision.predictions import HEAD, probabilities_of
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.fit import FitArguments, fit
 from gristmill.training.history import TrainingHistory
@@ -64,36 +63,18 @@ def train(
         Diverged: the loss is not a finite number.
         Unsuitable: the kind cannot be fitted to the images, or there are few and `train.few_examples` is "refuse".
     """
-    data = dataset.read(preprocess, features)
+    data, balanced = dataset.read(preprocess, features), train.class_weights is not None
     if isinstance(model, PretrainedModel):
         model = model.located(files)
     if isinstance(model, ClosedForm):
-        network, predictions = fit_on_images(model, data, train.class_weights is not None)
+        network, predictions = closed_form.fit(model, data, balanced)
         history = TrainingHistory()
     else:
         if changes_images(augment):
             np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
         network, history, predictions = _train_network(model, augment, train, data, files, arguments, out)
     write_held_out(data, *predictions, out)
-    return write_trained(network, history, out)
-
-
-def fit_on_images(model: ClosedForm, data: Prepared, balanced: bool) -> tuple[keras.Model, HeldOutPredictions]:
-    """Return a classifier in closed form, fitted on training and validation set, and its held-out predictions.
-
-    If `balanced`, images are weighted so that all classes count equally.
-    """
-    images = LabelledImages.of(data, "train", "validation", balanced=balanced)
-
-    def predict(network: keras.Model, positions: Positions) -> Probabilities:
-        chosen = images.take(positions)
-        if data.features and (head := head_of(network)):
-            made = head.predict_on_batch(chosen.stored_features())
-        else:
-            made = np.concatenate([network.predict_on_batch(pixels) for pixels in chosen.batches()])
-        return np.asarray(made, np.float64)
-
-    return fit_closed_form(learning_set(data), lambda positions: model.fit(images.take(positions)), predict)
+    return write_trained(network, history, out, balanced=balanced)
 
 
 def _train_network(

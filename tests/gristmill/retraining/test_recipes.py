@@ -30,6 +30,7 @@ def champion(selected: dict[str, float] | None, **settings: Any) -> Version:
 
 def test_the_recipe_is_the_weights_of_the_members() -> None:
     assert recipe_of(champion({"gru": 0.6, "ngram": 0.4}), PIPELINE) == {"gru": 0.6, "ngram": 0.4}
+    assert recipe_of(champion({"unigram": 1.0}), PIPELINE) == {"unigram": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_the_recipe_is_the_weights_of_the_members() -> None:
     [
         (None, PIPELINE),
         (champion(None), PIPELINE),
+        (champion({"gru": 0.9, "unigram": 0.1}), PIPELINE),  # a constant is no member any more
         (champion({"gru": 1.0}, train={"epochs": 3}), PIPELINE),
         (champion({"gru": 1.0}), replace(PIPELINE, tables={**PIPELINE.tables, "train": Train(epochs=3)})),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
 from gristmill.domains.common.classification import examples, scores
 from gristmill.domains.common.classification.choose_decision import choose_decisions, headline_of
 from gristmill.domains.common.classification.decision import Decision
@@ -23,12 +23,13 @@ from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
 from gristmill.settings.messages import unknown_name
-from gristmill.util.table_io import write_document, write_table
+from gristmill.util.table_io import read_document, write_document, write_table
 from gristmill.util.toml import toml_value
 
 ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
 
+BALANCED_LOG_LOSS = "balanced_log_loss"
 _MAIN_METRICS = ("accuracy", "f1", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 
@@ -71,6 +72,18 @@ def parts_to_score(data: LabelledDataset) -> list[str]:
 def held_out_and_test(folder: Path, data: LabelledDataset, test: Probabilities) -> ProbabilitiesByPart:
     """Return the held-out probabilities of the validation set in an artifact of train, and those of the test set."""
     return {"validation": validation_probabilities(folder, data), "test": test}
+
+
+def loss_of(train: Path) -> str:
+    """Return the metric by which the model in a folder was selected or, of a single model, which it minimises."""
+    if selection := read_selection(train):
+        return str(selection["metric"]).replace(" ", "_")
+    return BALANCED_LOG_LOSS if read_document(train / "training.json").get("balanced") else "log_loss"
+
+
+def is_balanced(train: Path) -> bool:
+    """Return whether all classes count equally for the model in a folder."""
+    return loss_of(train) == BALANCED_LOG_LOSS
 
 
 def write_scores(

@@ -36,6 +36,12 @@ def write_held_out(data: LabelledDataset, positions: Positions, predicted: Proba
     write_table(out / FILE, pd.concat([table, probabilities], axis=1))
 
 
+def held_out_validation(data: LabelledDataset, positions: Positions, predicted: Probabilities) -> Probabilities:
+    """Return the held-out probabilities of the validation set alone, in the order of the index: (examples, classes)."""
+    order = np.argsort(positions)
+    return predicted[order][positions[order] >= len(data.rows("train"))]
+
+
 def read_held_out(folder: Path) -> pd.DataFrame:
     """Return the held-out predictions in the artifact of a classifier."""
     return read_table(folder / FILE)

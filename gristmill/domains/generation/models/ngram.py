@@ -28,6 +28,7 @@ class Unigram(Counts):
     """Frequency of each token, independent of the tokens before it."""
 
     kind: Literal["unigram"]
+    constant: ClassVar[bool] = True
 
 
 class Bigram(Counts):

@@ -16,6 +16,7 @@ class Mean(Settings):
 
     kind: Literal["mean"]
     baseline: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the mean."""
@@ -30,6 +31,7 @@ class Majority(Settings):
 
     kind: Literal["majority"]
     baseline: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the frequencies."""

@@ -13,6 +13,7 @@ class Majority(Settings):
 
     kind: Literal["majority"]
     baseline: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
 
     def fit(self, data: "LabelledTexts") -> "TextClassifier":
         """Return the classifier of texts, whose tokenizer knows one character."""

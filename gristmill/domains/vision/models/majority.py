@@ -15,6 +15,7 @@ class Majority(Settings):
 
     kind: Literal["majority"]
     baseline: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
 
     def fit(self, data: "LabelledImages") -> "keras.Model":
         """Return the classifier of pixels."""

@@ -12,6 +12,7 @@ from gristmill.domains.common import selection as selection_module
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.ensemble_weights import Predictions, ensemble_weights, greedy_weights
 from gristmill.domains.common.selection import read_leaderboard, summary_of
+from gristmill.domains.tabular.models.mean import Mean
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.errors import RequestError, Unsuitable, WorkError
 from gristmill.settings.selection import Select
@@ -129,6 +130,38 @@ class TestShrinkage:
         assert alone == {"best": 1.0}
 
 
+class TestConstants:
+    """The same prediction for all items, which would draw an average towards the mean."""
+
+    FAR: ClassVar = {"constant": np.zeros(400), "model": 3 * TRUTH}  # the mean of both has the lower loss
+
+    def test_a_constant_is_no_member_of_an_average(self) -> None:
+        found = self.FAR | {"model": 1.9 * TRUTH}
+        assert set(greedy_weights(found, losses)) == {"constant", "model"}
+        for independent in (8, 400):
+            assert ensemble_weights(found, losses, independent, ["constant"], constants=["constant"]) == {"model": 1.0}
+
+    def test_the_best_constant_is_selected_alone_if_nothing_is_better(self) -> None:
+        found = self.FAR | {"worse": np.ones(400)}
+        assert ensemble_weights(found, losses, 400, constants=["worse", "constant"]) == {"constant": 1.0}
+        assert ensemble_weights({"constant": np.zeros(400)}, losses, 8, constants=["constant"]) == {"constant": 1.0}
+
+    def test_an_average_that_is_worse_than_its_best_member_gives_no_way_to_a_constant(self) -> None:
+        found = {"constant": TRUTH + 1.03, "good": TRUTH + 1, "bad": TRUTH + 2}
+        weights = ensemble_weights(found, losses, 2, trusted=["bad"], constants=["constant"])
+        assert set(weights) == {"good", "bad"}
+
+
+class TestManyMembers:
+    @pytest.mark.parametrize("step", [0, 1e-6])
+    def test_of_more_than_twenty_equal_members_the_first_are_left(self, step: float) -> None:
+        found = {f"{at:02}": TRUTH + 1 + step * at for at in range(25)}
+        weights = ensemble_weights(found, losses, 1, trusted=list(found))
+        assert list(weights) == [f"{at:02}" for at in range(18)]  # the greedy member has more than an equal share
+        assert sum(weights.values()) == pytest.approx(1)
+        assert min(weights.values()) >= 0.05
+
+
 def slow(name: str) -> Callable[[], object]:
     """Return a call that gives the time it is said to take."""
     return lambda: 10.0
@@ -181,6 +214,19 @@ class TestChoose:
         assert selection.leaderboard["candidate"].tolist() == ["worse", "best"]
         assert "max_size" in selection.leaderboard["failed"].iloc[1]
         assert selection.leaderboard["loss"].tolist() == pytest.approx([2, 1])
+
+    def test_a_constant_is_known_by_its_description(self, tmp_path: Path) -> None:
+        found = {"mean": np.zeros(400), "a": 1.9 * TRUTH}
+        candidates = artifacts(tmp_path, "a")
+        (tmp_path / "mean").mkdir()
+        write_candidate({"model": Mean(kind="mean")}, tmp_path / "mean")
+        candidates["mean"] = CandidateArtifacts(tmp_path / "mean")
+
+        selection = choose(candidates, found, losses, Select(), metric="mae", on="validation")
+
+        assert candidates["mean"].is_constant
+        assert not candidates["a"].is_constant
+        assert selection.weights == {"a": 1.0}
 
     def test_fixed_weights_are_taken_as_they_are(self, tmp_path: Path) -> None:
         found = {name: TRUTH + noise for name, noise in NOISE.items()}

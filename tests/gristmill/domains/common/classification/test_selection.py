@@ -18,7 +18,7 @@ from gristmill.domains.common.classification.scores import log_loss
 from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.common.classification.temperature import scale_logarithms
 from gristmill.domains.common.selection import read_leaderboard
-from gristmill.domains.text.models.majority import Majority
+from gristmill.domains.text.models.linear import NbLinear
 from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.domains.text.text_classifier import Padding, TextClassifier, TextModel
 from gristmill.domains.text.token_rules import Rules
@@ -53,7 +53,7 @@ def candidate(
     train: Train = PLAIN,
 ) -> CandidateArtifacts:
     folder.mkdir()
-    write_candidate({"model": Majority(kind="majority"), "train": train}, folder, failed)
+    write_candidate({"model": NbLinear(kind="nb_linear"), "train": train}, folder, failed)
     (folder / "training.json").write_text('{"best_epoch": null}')
     if failed is None:
         write_held_out(data, np.array(positions), probabilities[np.array(positions)], folder)
