@@ -101,15 +101,18 @@ class Outcome:
 
     @classmethod
     def of(cls, trial: TrialScores, manifest: Mapping[str, Any]) -> "Outcome":
-        """Return what the table shows of a trial; the manifest is that of its scores."""
-        versions = manifest["made_of"]["libraries"]
-        headline = trial.scores.headline
+        """Return what the table shows of a trial; the manifest is that of its scores.
+
+        The published scores of classifiers are accuracies, which are shown beside the headline.
+        """
+        versions, scores = manifest["made_of"]["libraries"], trial.scores
+        metric = scores.headline.beside or scores.metric
         return cls(
-            headline.metric,
-            headline.model,
-            headline.baseline,
-            trial.scores.best_baseline,
-            headline.higher_is_better,
+            metric,
+            scores.model["test"][metric] or 0.0,
+            scores.best["test"][metric] or 0.0,
+            scores.best_baseline,
+            scores.higher_is_better or metric != scores.metric,
             round(trial.seconds, 1),
             manifest["created"][:10],
             f"keras {versions['keras']}, tensorflow {versions['tensorflow']}",

@@ -126,10 +126,10 @@ def of_init(name: str) -> Callable[[Path, int], Figures]:
         kept = {key: value for key, value in pipeline.items() if isinstance(value, dict) and key != "backtest"}
         projects.write(single, domain, kept | projects.SINGLE[domain])
         return of_run(ran) | {
-            "against": f"{scores.best_baseline} {scores.headline.baseline:.4g}",
+            "against": f"{scores.best_baseline} {scores.best['test'][metric_of_goals(scores)]:.4g}",
             "ratio": scores.headline.model / scores.headline.baseline,
             "naive_ratio": scores.headline.model / min(_naive_errors(scores)),
-            "numeric": not scores.higher_is_better,
+            "numeric": metric_of_goals(scores) == scores.metric,
             "worse": float((model - baseline).mean()),
             "error": standard_error(model - baseline, block) or _plain_error(model - baseline),  # with few values
             "single_seconds": run_project(single).process.seconds,
@@ -237,12 +237,18 @@ def run_project(folder: Path, *settings: str) -> Ran:
 def of_run(ran: Ran) -> Figures:
     """Return the figures of any run."""
     scores = Scores.model_validate(ran.record["scores"])
+    metric = metric_of_goals(scores)
     return {
-        "metric": scores.metric,
-        "value": scores.test,
+        "metric": metric,
+        "value": scores.model["test"][metric],
         "seconds": ran.process.seconds,
         "selected": scores.selected.name if scores.selected else "",
     }
+
+
+def metric_of_goals(scores: Scores) -> str:
+    """Return the metric of a pipeline's goal: of classes the accuracy, although the headline is log loss."""
+    return scores.headline.beside or scores.metric
 
 
 def artifact(folder: Path, ran: Ran, stage: str) -> Path:

@@ -162,14 +162,9 @@ def _interval(scores: Scores, facts: Facts) -> tuple[float, float] | None:
 
 
 def _independent_interval(losses: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return an interval of the mean of independent values: Wilson's of a share, otherwise by its standard error."""
-    mean, count, z = float(losses.mean()), len(losses), NormalDist().inv_cdf((1 + _LEVEL) / 2)
-    if set(np.unique(losses)) <= {0.0, 1.0}:
-        shrink = 1 + z**2 / count
-        middle = (mean + z**2 / (2 * count)) / shrink
-        half = z / shrink * math.sqrt(mean * (1 - mean) / count + (z / (2 * count)) ** 2)
-        return max(0.0, middle - half), min(1.0, middle + half)
-    half = z * float(losses.std(ddof=1)) / math.sqrt(count)
+    """Return an interval of the mean of independent values, by its standard error."""
+    mean, z = float(losses.mean()), NormalDist().inv_cdf((1 + _LEVEL) / 2)
+    half = z * float(losses.std(ddof=1)) / math.sqrt(len(losses))
     return mean - half, mean + half
 
 

@@ -21,6 +21,7 @@ Owners = npt.NDArray[np.int64]
 
 ALL = "all"  # the group of all rows
 
+_HIGHER_IS_BETTER = ("accuracy",)  # of the scores of logged predictions
 _MAX_DAYS = 31  # days that are scored one by one; more are scored by month
 
 
@@ -122,9 +123,8 @@ class Monitoring:
                 scored = groups[groups["scored"] > 0]
                 shown = (scored if len(scored) else groups).tail(most)
             else:
-                shown = groups.sort_values(self.metric, ascending=self.scores.higher_is_better, kind="stable").head(
-                    most
-                )
+                ascending = self.metric in _HIGHER_IS_BETTER
+                shown = groups.sort_values(self.metric, ascending=ascending, kind="stable").head(most)
             found.append((str(by), shown))
         return found
 

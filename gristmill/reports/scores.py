@@ -66,10 +66,12 @@ def headline_pair(headline: Headline) -> tuple[str, str]:
 def comparison(scores: Scores) -> str:
     """Return one line that compares the model with its best baseline.
 
-    `beats the best baseline by 0.3%: test mae 12.92, autoregression 12.96`.
+    `beats the best baseline by 12.3%: test log loss 0.312, logistic 0.356 (accuracy 0.91, 0.89)`.
     """
-    shown = scores.headline.pair
-    figures = f"test {scores.metric} {shown[0]}, {scores.best_baseline} {shown[1]}"
+    model, baseline = scores.headline.pair
+    figures = f"test {_words(scores.metric)} {model}, {scores.best_baseline} {baseline}"
+    if beside := scores.headline.beside:
+        figures += f" ({_words(beside)} {', '.join(_pair(scores, beside))})"
     relation, lead = _relation(scores.headline)
     advice = "; consider other settings, or the baseline" if relation == "worse than" else ""
     return f"{relation} the best baseline{lead}: {figures}{advice}"
@@ -91,11 +93,22 @@ def selection_line(selected: Selected, untried: int = 0) -> str:
     return f"{line}; {selected.tried} candidates{failed}{left}"
 
 
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _pair(scores: Scores, metric: str) -> list[str]:
+    """Return the scores of the model and its best baseline on the test set as text."""
+    return score_column(metric, [named["test"].get(metric) for named in (scores.model, scores.best)])
+
+
 def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:
     shown = scores.headline.pair
     relation, lead = _relation(scores.headline)
     relation = relation if relation == "beats" else f"is {relation}"
     figures = f"{metrics[scores.metric]} {shown[0]} against {shown[1]}"
+    if beside := scores.headline.beside:
+        figures += f" ({metrics[beside]} {' against '.join(_pair(scores, beside))})"
     return f"{relation} its best baseline, {scores.best_baseline}, on the test set{lead}: {figures}"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "scores.json"
 LEADERBOARD = "leaderboard.parquet"  # candidates and their losses, in the artifact of select
+_ROUNDING = 1e-6  # largest relative difference of scores that is due to float32
 MODEL = "model"  # name of the model among its baselines
 LABELS = ("part", "forecaster", "by", "group", "examples")  # columns of a table of scores that are not metrics
 
@@ -37,8 +38,16 @@ def rank(score: float | None, higher_is_better: bool = False) -> tuple[bool, flo
     return False, -score if higher_is_better else score
 
 
+def are_equal(one: float, other: float) -> bool:
+    """Return whether scores are equal except for rounding."""
+    return math.isclose(one, other, rel_tol=_ROUNDING)
+
+
 class Headline(BaseModel):
-    """Headline score: scores of the model and of its best baseline on the test set."""
+    """Headline score: scores of the model and of its best baseline on the test set.
+
+    Candidates are selected by this metric too; `beside` is another one that is shown with it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,13 +55,15 @@ class Headline(BaseModel):
     model: NanIfMissing
     baseline: NanIfMissing
     higher_is_better: bool = False
+    beside: str | None = None
     validation: float | None = None  # the model's score on the validation set; not in the file, see `Scores.summary`
     selected: str | None = None  # the candidates in the model; not in the file, see `Scores.summary`
 
     @property
     def ranks(self) -> tuple[tuple[bool, float], tuple[bool, float]]:
-        """Ranks of the model and its best baseline: the lower one is better."""
-        return rank(self.model, self.higher_is_better), rank(self.baseline, self.higher_is_better)
+        """Ranks of the model and its best baseline: lower is better. They are equal if only rounding differs."""
+        baseline = self.model if are_equal(self.model, self.baseline) else self.baseline
+        return rank(self.model, self.higher_is_better), rank(baseline, self.higher_is_better)
 
     @property
     def beats_baseline(self) -> bool:
@@ -125,6 +136,11 @@ class Scores(BaseModel):
         return self.headline.higher_is_better
 
     @property
+    def best(self) -> ByPart:
+        """Scores of the best baseline."""
+        return self.baselines[self.best_baseline]
+
+    @property
     def test(self) -> float | None:
         """The model's headline score on the test set."""
         return self.model["test"][self.metric]
@@ -152,6 +168,7 @@ def summarise(
     metric: str,
     shown: Iterable[str],
     higher_is_better: bool | None = None,
+    beside: str | None = None,
     selected: Mapping[str, Any] | None = None,
     others: Collection[str] = (),
     warnings: Iterable[str] = (),
@@ -159,18 +176,22 @@ def summarise(
     """Return the content of `scores.json`: scores of the model and the baselines, the best baseline, the headline.
 
     `scored` holds the scores by forecaster, part and metric. The headline's `metric` also chooses the best baseline;
-    `higher_is_better` is written only if it is given. `shown` are metrics to show where there is no room for all.
-    `selected` is the outcome of a selection (`Selected`), and `others` names the candidates that are not baselines.
-    `warnings` are sentences on why the scores may mislead; without any, the key is left out.
+    `beside` is a metric to show with it, and `shown` are those to show where there is no room for all. `selected` is
+    the outcome of a selection (`Selected`), and `others` names the candidates that are not baselines. `warnings` are
+    sentences on why the scores may mislead. Keys of arguments that are not given are left out.
     """
     baselines = {name: by_part for name, by_part in scored.items() if name != MODEL and name not in others}
     best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric], higher_is_better or False))
     model, baseline = scored[MODEL]["test"][metric], baselines[best]["test"][metric]
-    headline = {
+    headline: dict[str, Any] = {
         "metric": metric,
         "model": math.nan if model is None else model,
         "baseline": math.nan if baseline is None else baseline,
     }
+    if higher_is_better is not None:
+        headline["higher_is_better"] = higher_is_better
+    if beside:
+        headline["beside"] = beside
     tried = {"candidates": {name: scored[name] for name in others}, "selected": dict(selected)} if selected else {}
     return {
         "model": scored[MODEL],
@@ -179,7 +200,7 @@ def summarise(
         "best_baseline": best,
         "shown": list(shown),
         **({"warnings": sentences} if (sentences := list(warnings)) else {}),
-        "headline": headline if higher_is_better is None else headline | {"higher_is_better": higher_is_better},
+        "headline": headline,
     }
 
 

@@ -58,7 +58,7 @@ def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(f
 
     assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert project.store.open_verified(record.references["ingest"]).counts == {"texts": 192, "classes": 2}
-    assert (scores["headline"]["metric"], scores["classes"]) == ("accuracy", ["dull", "good"])
+    assert (scores["headline"]["metric"], scores["classes"]) == ("log_loss", ["dull", "good"])
     assert set(scores["baselines"]) == {"majority", "nb_linear"}
     assert scores["model"]["test"]["accuracy"] > scores["baselines"]["majority"]["test"]["accuracy"]
     assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "vecs.tsv", "meta.tsv"}

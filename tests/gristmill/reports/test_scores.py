@@ -77,6 +77,17 @@ def test_a_run_says_whether_its_model_beats_the_best_baseline(
     assert comparison(Scores(headline=headline, best_baseline="ar", model={})).startswith(said)
 
 
+def test_another_metric_is_shown_beside_that_of_the_selection() -> None:
+    headline = Headline(metric="log_loss", model=0.3, baseline=0.4, beside="accuracy")
+    by_model = [{"test": {"log_loss": loss, "accuracy": share}} for loss, share in ((0.3, 0.89), (0.4, 0.905))]
+    scores = Scores(headline=headline, best_baseline="linear", model=by_model[0], baselines={"linear": by_model[1]})
+
+    line = "beats the best baseline by 25.0%: test log loss 0.3, linear 0.4 (accuracy 0.890, 0.905)"
+    assert comparison(scores) == line
+    note = scores_section(scores, {"log_loss": "log loss", "accuracy": "accuracy"}).note
+    assert "log loss 0.3 against 0.4 (accuracy 0.890 against 0.905). Nothing" in note
+
+
 @pytest.mark.parametrize(
     ("members", "loss", "line"),
     [

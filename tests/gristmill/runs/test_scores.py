@@ -63,6 +63,7 @@ def test_an_export_adds_what_it_measured_and_changes_nothing_else(tmp_path: Path
         (1.0, 2.0, False, True),
         (1.0, 2.0, True, False),
         (1.0, 1.0, False, False),
+        (1.0, 1.0000001, False, False),  # a difference by rounding
         (None, 1.0, False, False),
         (1.0, None, False, True),
     ],

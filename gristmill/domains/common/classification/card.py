@@ -7,7 +7,7 @@ import numpy as np
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset, count_by_class
-from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.domains.common.classification.predictions import MIN_PROBABILITY, probability_of, read_predictions
 from gristmill.export.model_card import Facts
 from gristmill.runs.scores import FILE
 from gristmill.util.table_io import read_document
@@ -46,7 +46,7 @@ def class_facts(
         parts=counts,
         limits=[f"It gives one of the {len(classes)} classes to everything, also to what belongs to none.", *limits],
         intervals=[*_decision(Decision.read(evaluate), classes, evaluate)],
-        losses=1 - misclassified(read_predictions(evaluate, "test")),
+        losses=-np.log(np.clip(probability_of(read_predictions(evaluate, "test"), "label"), MIN_PROBABILITY, 1)),
         block=block,
     )
 

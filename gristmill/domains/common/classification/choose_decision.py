@@ -26,8 +26,8 @@ from gristmill.errors import RequestError
 from gristmill.runs.scores import MODEL
 
 
-def headline_of(settings: Evaluate) -> str:
-    """Return the headline metric: the metric that chooses the threshold, or F1 if the threshold is a number."""
+def decision_metric(settings: Evaluate) -> str:
+    """Return the metric of the decisions: that which chooses the threshold, or F1 if the threshold is a number."""
     if settings.threshold is None:
         return "accuracy"
     return "recall" if settings.threshold == "balanced_accuracy" else "f1"

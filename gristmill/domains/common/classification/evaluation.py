@@ -12,7 +12,7 @@ import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
 from gristmill.domains.common.classification import examples, scores
-from gristmill.domains.common.classification.choose_decision import choose_decisions, headline_of
+from gristmill.domains.common.classification.choose_decision import choose_decisions, decision_metric
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
@@ -30,7 +30,7 @@ ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
 
 BALANCED_LOG_LOSS = "balanced_log_loss"
-_MAIN_METRICS = ("accuracy", "f1", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
+_MAIN_METRICS = ("f1", "accuracy", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 
 def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
@@ -111,15 +111,15 @@ def write_scores(
     rows, tables = {}, []
     for part in parts_to_score(data):
         predicted = {name: by_part[part] for name, by_part in by_model.items()}
-        tables.append(score_table(data, part, predicted, slices, decisions))
+        tables.append(score_table(data, part, predicted, slices, decisions, is_balanced(train)))
         rows[part] = prediction_rows(data, part, predicted, decisions)
     table = pd.concat(tables, ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     chosen = [name for name, one in tried.items() if not one.is_baseline]
-    scored, metric = scores_by_part(table), headline_of(settings)
-    shown = [name for name in dict.fromkeys((metric, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
-    summary = summarise(scored, metric, shown, higher_is_better=True, selected=summary_of(train), others=chosen)
+    scored, metric, beside = scores_by_part(table), loss_of(train), decision_metric(settings)
+    shown = [name for name in dict.fromkeys((metric, beside, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
+    summary = summarise(scored, metric, shown, beside=beside, selected=summary_of(train), others=chosen)
     summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
     write_document(out / FILE, summary | more)
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)
@@ -133,34 +133,40 @@ def score_table(
     by_model: Mapping[str, Probabilities],
     slices: tuple[str, ...],
     decisions: Mapping[str, Decision],
+    balanced: bool = False,
 ) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 
     `by` is `all`, `class` or a column of the metadata. A class has only precision, recall, F1, and coverage and size of
     sets; all other groups have their means over the classes that have examples. `decisions` are those of the
-    forecasters.
+    forecasters. If `balanced`, there is also the log loss for which all classes count equally.
     """
     rows = []
     for name, probabilities in by_model.items():
         labels, decision = {"part": part, "forecaster": name}, decisions[name]
-        rows += [labels | row for row in _group_rows(data, part, probabilities, decision, slices)]
+        rows += [labels | row for row in _group_rows(data, part, probabilities, decision, slices, balanced)]
         rows += [labels | row for row in _class_rows(data, part, probabilities, decision)]
     return pd.DataFrame(rows)
 
 
 def _group_rows(
-    data: LabelledDataset, part: str, probabilities: Probabilities, decision: Decision, slices: tuple[str, ...]
+    data: LabelledDataset,
+    part: str,
+    probabilities: Probabilities,
+    decision: Decision,
+    slices: tuple[str, ...],
+    balanced: bool,
 ) -> Iterator[Row]:
     """Yield the scores of the whole part, and of the examples that share a value of a column."""
     index, truth = data.rows(part), data.labels(part)
-    yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities, decision)
+    yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities, decision, balanced)
     for column in slices:
         values = index[column]
         if not isinstance(values.dtype, pd.CategoricalDtype):
             values = values.fillna("–").astype(str)
         for value in values.sort_values().unique():  # categories have an order of their own
             chosen = (values == value).to_numpy()
-            metrics = _metrics(truth[chosen], probabilities[chosen], decision)
+            metrics = _metrics(truth[chosen], probabilities[chosen], decision, balanced)
             yield {"by": column, "group": value, "examples": int(chosen.sum())} | metrics
 
 
@@ -176,7 +182,9 @@ def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities, 
         yield {"by": "class", "group": classes[label], "examples": int(own.sum())} | metrics
 
 
-def _metrics(truth: Labels, probabilities: Probabilities, decision: Decision) -> dict[str, float | None]:
+def _metrics(
+    truth: Labels, probabilities: Probabilities, decision: Decision, balanced: bool
+) -> dict[str, float | None]:
     """Return the metrics of some examples, with `roc_auc` for two classes."""
     predicted, classes = decision.labels(probabilities), probabilities.shape[1]
     counts = scores.confusion(truth, predicted, classes)
@@ -189,6 +197,8 @@ def _metrics(truth: Labels, probabilities: Probabilities, decision: Decision) ->
         "brier": scores.brier(truth, probabilities),
         "ece": scores.ece(truth, probabilities),
     }
+    if balanced:
+        measured[BALANCED_LOG_LOSS] = scores.balanced_log_loss(truth, probabilities)
     measured |= _of_sets(truth, probabilities, decision)
     return measured | ({"roc_auc": scores.roc_auc(truth, probabilities)} if classes == 2 else {})
 

@@ -25,7 +25,10 @@ from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 
-_SCORES = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece", "coverage", "set_size")
+_SCORES = (
+    *("balanced_log_loss", "log_loss", "accuracy", "precision", "recall", "f1", "roc_auc", "brier", "ece"),
+    *("coverage", "set_size"),
+)
 METRICS = {metric: metric_name(metric) for metric in _SCORES}
 
 _MAX_ROWS = 30  # classes or groups in a table
@@ -190,7 +193,8 @@ def set_sections(evaluation: Evaluation) -> Iterator[Section]:
 
 def slice_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of metadata."""
-    tables, best, metric = [], evaluation.scores.best_baseline, evaluation.scores.metric
+    tables, best = [], evaluation.scores.best_baseline
+    metric = evaluation.scores.headline.beside or evaluation.scores.metric  # how often the model is right
     for column in [by for by in evaluation.table["by"].unique() if by not in ("all", "class")]:
         groups = evaluation.by(column)
         model = groups[groups["forecaster"] == "model"]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.classification.labelled import Labels, balanced_weights
 from gristmill.domains.common.classification.predictions import MIN_PROBABILITY
 
 Values = npt.NDArray[np.float64]
@@ -28,6 +28,12 @@ def accuracy(truth: Labels, predicted: Labels) -> float:
 def log_loss(truth: Labels, probabilities: Values) -> float:
     """Mean negative logarithm of the true class's probability, from 0 (certain and right) up; lower is better."""
     return float(log_losses(truth, probabilities).mean())
+
+
+def balanced_log_loss(truth: Labels, probabilities: Values) -> float:
+    """Log loss with weights for which all classes with examples count equally; lower is better."""
+    weights = balanced_weights(truth, len(np.unique(truth)))
+    return float((weights[truth] * log_losses(truth, probabilities)).mean())
 
 
 def log_losses(truth: Labels, probabilities: Values) -> Values:

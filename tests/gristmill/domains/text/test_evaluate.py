@@ -65,7 +65,7 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(v
 
     assert list(written["model"]) == ["test"]
     assert written["model"]["test"]["roc_auc"] == pytest.approx((above[:, None] > below).mean(), abs=1e-3)
-    assert written["shown"] == ["accuracy", "f1", "roc_auc", "log_loss", "ece"]
+    assert written["shown"] == ["log_loss", "accuracy", "f1", "roc_auc", "ece"]
 
 
 def test_slices_are_by_length_and_by_the_columns_asked_for(opinions: Folders) -> None:

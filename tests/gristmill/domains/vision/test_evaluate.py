@@ -58,16 +58,16 @@ def test_baselines_are_scored_as_the_model_and_the_best_is_named(judged: Folders
     for by_part in written["baselines"].values():
         assert list(by_part) == ["validation", "test"]
         assert list(by_part["test"]) == METRICS
-    best = written["baselines"]["linear_pixels"]["test"]["accuracy"]
-    assert best > written["baselines"]["majority"]["test"]["accuracy"]
+    best = written["baselines"]["linear_pixels"]["test"]["log_loss"]
+    assert best < written["baselines"]["majority"]["test"]["log_loss"]
     assert written["best_baseline"] == "linear_pixels"
     assert written["headline"] == {
-        "metric": "accuracy",
-        "model": written["model"]["test"]["accuracy"],
+        "metric": "log_loss",
+        "model": written["model"]["test"]["log_loss"],
         "baseline": best,
-        "higher_is_better": True,
+        "beside": "accuracy",
     }
-    assert written["shown"] == ["accuracy", "f1", "log_loss", "ece"]
+    assert written["shown"] == ["log_loss", "accuracy", "f1", "ece"]
 
 
 def test_classes_and_slices_have_rows_of_their_own(judged: Folders) -> None:
@@ -99,7 +99,7 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(b
     assert list(written["model"]) == ["test"]
     assert written["model"]["test"]["roc_auc"] == pytest.approx((above[:, None] > below).mean())
     assert written["baselines"]["majority"]["test"]["roc_auc"] == 0.5
-    assert written["shown"] == ["accuracy", "f1", "roc_auc", "log_loss", "ece"]
+    assert written["shown"] == ["log_loss", "accuracy", "f1", "roc_auc", "ece"]
 
 
 def test_pictures_of_the_examples_to_show_are_kept(judged: Folders) -> None:

@@ -87,10 +87,12 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
     test, validation = shown["Scores"].tables
 
     assert (test.title, validation.title) == ("Test set", "Validation set")
-    assert test.headings == ["model or baseline", "accuracy", "precision", "recall", "F1", "log loss", "Brier", "ECE"]
+    metrics = {"log_loss": "log loss", "accuracy": "accuracy", "precision": "precision", "recall": "recall"}
+    metrics |= {"f1": "F1", "brier": "Brier", "ece": "ECE"}
+    assert test.headings == ["model or baseline", *metrics.values()]
     assert [row[0] for row in test.rows] == ["model", "linear_pixels", "majority"]
     values = scores["model"]["test"]
-    assert [float(cell) for cell in test.rows[0][1:]] == pytest.approx([*values.values()], abs=5e-4)
+    assert [float(cell) for cell in test.rows[0][1:]] == pytest.approx([values[name] for name in metrics], abs=5e-4)
     for cells in zip(*(row[1:] for row in test.rows), strict=True):  # a column has one number of decimals
         assert len({len(cell.partition(".")[2]) for cell in cells}) == 1
     (only,) = classifier.scores_section(classifier.read_evaluation(binary)).tables
@@ -204,13 +206,13 @@ def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged
     (table,) = shown["Slices"].tables
 
     assert table.title == "camera"
-    assert table.headings[:3] == ["", "examples", "accuracy"]
+    assert table.headings[:4] == ["", "examples", "log loss", "accuracy"]
     assert table.headings[-1] == "accuracy of linear_pixels"
     for row in table.rows:
         own = scores[(scores["group"] == row[0]) & (scores["part"] == "test")].set_index("forecaster")
         assert row[1] == str(own.loc["model", "examples"])
         accuracies = [own.loc[name, "accuracy"] for name in ("model", "linear_pixels")]
-        assert [float(row[2]), float(row[-1])] == pytest.approx(accuracies, abs=5e-4)
+        assert [float(row[3]), float(row[-1])] == pytest.approx(accuracies, abs=5e-4)
 
 
 def test_the_network_is_listed_layer_by_layer(shown: dict[str, Section]) -> None:

@@ -1,5 +1,6 @@
 """How probabilities become a class and a set of classes, and how the limits are chosen."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import COVERED, LEVEL, RUN, TRUTH
+from gristmill.reports.scores import comparison
 from gristmill.runs.retraining_record import Champion
 from gristmill.util.table_io import write_document
 
@@ -144,7 +146,8 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     assert rows["predicted"].tolist() == np.where(SECOND > 0.325, "yes", "no").tolist()
     assert rows["predicted by linear"].tolist() == rows["predicted"].tolist()
     assert counts == {"validation_rows": 8, "test_rows": 8, "likely_wrong_labels": 0}
-    assert (found.metric, found.test, found.headline.baseline) == ("recall", 0.75, 0.75)
+    assert (found.metric, found.headline.beside) == ("log_loss", "recall")
+    assert (found.model["test"]["recall"], found.best["test"]["recall"]) == (0.75, 0.75)
     assert found.model["test"]["accuracy"] == 5 / 8
     # 70 %: of seven probabilities of "no" with a new one, two are left out, so that the limit is the second smallest,
     # 0.55; "yes" has too few, and of nine among all, two are left out: 0.4
@@ -156,6 +159,33 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     assert "the model at the threshold 0.325, and the baseline linear" in curves.note
     assert "at least 70% of the examples of each class. On the test set, they contain that of 87.5%" in sets.note
     assert [row[:3] for row in sets.tables[0].rows] == [["no", "6", "83.3%"], ["yes", "2", "100.0%"]]
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_classifiers_are_judged_by_the_loss_that_they_were_selected_by(balanced: bool, tmp_path: Path) -> None:
+    data = dataset(["no", "yes"])
+    unsure = np.where(LABELS == 1, 0.55, 0.45)
+    unsure[0] = 0.55  # the only error
+    better = np.where(LABELS == 1, 0.9, 0.05)
+    better[:2] = 0.55  # two errors, but a lower loss
+    by_model = {
+        name: dict.fromkeys(("validation", "test"), pairs(of)) for name, of in (("model", better), ("linear", unsure))
+    }
+    write_held_out(data, np.arange(8), pairs(better), tmp_path)
+    (tmp_path / "training.json").write_text(json.dumps({"balanced": balanced}))
+
+    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(), "rows", lambda shown: shown)
+
+    found = ClassificationScores.read(tmp_path)
+    losses = scores.log_losses(LABELS, pairs(better))
+    expected = np.mean([losses[label == LABELS].mean() for label in (0, 1)]) if balanced else losses.mean()
+    assert found.metric == ("balanced_log_loss" if balanced else "log_loss")
+    assert found.test == pytest.approx(expected)
+    assert found.shown[:2] == [found.metric, "accuracy"]
+    assert found.headline.beats_baseline
+    line = comparison(found)
+    assert line.startswith("beats the best baseline by ")
+    assert line.endswith("(accuracy 0.750, 0.875)")
 
 
 def test_equal_forecasters_have_equal_thresholds_whatever_else_was_held_out(tmp_path: Path) -> None:
