@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gristmill.runs.scores import Scores, rank
+from gristmill.runs.scores import Scores, are_equal, rank
 
 if TYPE_CHECKING:
     from gristmill.sweeps.trials import SweepPoint, Trial
@@ -91,10 +91,11 @@ def leaderboard(tried: "Iterable[tuple[Trial, TrialScores | None]]") -> list[Lea
     return sorted(entries, key=lambda entry: rank(entry.mean("validation") if entry.is_complete else None, higher))
 
 
-def best(entries: list[LeaderboardEntry]) -> LeaderboardEntry | None:
-    """Return the point to take: the first one, if all its seeds have a score."""
-    first = entries[0]
-    return first if first.is_complete and first.mean("validation") is not None else None
+def leaders(entries: list[LeaderboardEntry]) -> list[LeaderboardEntry]:
+    """Return the best point, or all points that are equally good; none if no point has a score with all its seeds."""
+    scored = [(entry, entry.mean("validation")) for entry in entries if entry.is_complete]
+    known = [(entry, mean) for entry, mean in scored if mean is not None]
+    return [entry for entry, mean in known if are_equal(mean, known[0][1])]
 
 
 def _finite(value: float | None) -> float | None:

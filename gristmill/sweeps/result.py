@@ -33,8 +33,9 @@ class SweepResult:
 
     @property
     def best(self) -> LeaderboardEntry | None:
-        """The point to take; None if no point has a score with all its seeds."""
-        return leaderboard.best(self.entries)
+        """The point to take; None if no point has a score with all its seeds, or if several are equally good."""
+        leaders = leaderboard.leaders(self.entries)
+        return leaders[0] if len(leaders) == 1 else None
 
     @property
     def leaderboard(self) -> "pd.DataFrame":
@@ -76,7 +77,7 @@ class SweepResult:
     def summary(self) -> str:
         """Which point to take, and its score on the test set, which was not used to choose it."""
         if self.best is None:
-            return "No point has a score with all its seeds."
+            return self._tie or "No point has a score with all its seeds."
         outcome, spread = self.best.outcomes[0], self.best.spread("test")
         test, baseline = format_numbers([self.best.mean("test"), outcome.scores.headline.baseline])
         deviation = "" if spread is None else f" ± {format_number(spread)}"
@@ -84,6 +85,16 @@ class SweepResult:
             f"Best on {outcome.chosen_on}: {self.best.point.label}. Its {outcome.metric} on the test set is "
             f"{test}{deviation}, against {baseline} for {outcome.scores.best_baseline}."
         )
+
+    @property
+    def _tie(self) -> str:
+        """Sentence on several points that are equally good; empty if there are none."""
+        leaders = leaderboard.leaders(self.entries)
+        if not leaders:
+            return ""
+        (score,), count = format_numbers([leaders[0].mean("validation")]), len(leaders)
+        points = f"All {count} points" if count == len(self.entries) else f"The first {count} points"
+        return f"{points} have the same {self._measure}, {score}, so none of them is best."
 
     @property
     def report(self) -> Path:

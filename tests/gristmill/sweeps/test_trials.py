@@ -14,7 +14,7 @@ from gristmill.runs.scores import Headline, Scores
 from gristmill.settings.kinds import kinds
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import Store
-from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, best, leaderboard
+from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, leaderboard, leaders
 from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import SweepPoint, Trial, point_assignments, sweep_trials
 from helpers.support import unnumbered
@@ -174,7 +174,7 @@ def test_the_best_mean_on_validation_stands_first(project: Path, higher: bool, o
         [outcome(3.0, 0.0, higher), outcome(3.5, 0.0, higher)],
     )
     assert names(found) == order
-    assert best(found) is found[0]
+    assert leaders(found) == found[:1]
 
 
 def test_mean_and_spread_are_those_of_the_seeds(project: Path) -> None:
@@ -192,7 +192,7 @@ def test_points_with_a_seed_that_failed_or_has_no_score_stand_last_and_are_not_t
     assert names(found)[0] == "d"
     assert [place.is_complete for place in found] == [True, False, False, True]
     none = places(project, [outcome(1.0), None], [None, None])
-    assert best(none) is None
+    assert leaders(none) == []
     assert swept(project, none).summary == "No point has a score with all its seeds."
 
 
@@ -218,6 +218,17 @@ def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> No
     assert swept(project, found).summary == (
         "Best on validation: b. Its score on the test set is 0.5 ± 0.3536, against 0.5 for naive."
     )
+
+
+def test_points_with_equal_scores_are_not_called_best(project: Path) -> None:
+    equal = [outcome(2.0, 0.25)], [outcome(2.0 * (1 + 1e-9), 0.5)]
+    result = swept(project, places(project, *equal))
+    assert result.summary == "All 2 points have the same score on validation, 2, so none of them is best."
+    assert result.best is None
+    assert result.table.marks == {}
+    assert [row["chosen"] for row in result.as_json()] == [False, False]
+    result = swept(project, places(project, [outcome(3.0)], *equal))
+    assert result.summary.startswith("The first 2 points have the same score on validation")
 
 
 def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
