@@ -15,9 +15,8 @@ from gristmill.project.status import Status
 from gristmill.reports.page import INDEX, link_to, page_name, page_path, render_page
 from gristmill.reports.scores import headline_pair
 from gristmill.reports.sections import Section, Table
-from gristmill.reports.sparkline import sparkline
+from gristmill.reports.sparkline import ScoredRun, sparkline
 from gristmill.runs.records import Record
-from gristmill.runs.scores import Headline
 from gristmill.settings.messages import MISSING
 from gristmill.store.artifact import read_artifact
 from gristmill.store.store import Store
@@ -63,19 +62,19 @@ def write_index(project: Project) -> Path:
     return render_page(project.store, INDEX, TITLE, about, facts, _sections(project, entries))
 
 
-def history(project: Project, entry: PipelineSummary) -> list[tuple[datetime, Headline]]:
+def history(project: Project, entry: PipelineSummary) -> list[ScoredRun]:
     """Return the scores of a pipeline's runs that were not all cache hits, oldest first, by the metric of the last.
 
     A run whose artifacts were removed has a score if it is a version, which keeps its scores.
     """
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
-    dated = [
-        (record.started, project.headline(record) or kept.get(record.id))
+    scored = [
+        ScoredRun(record.started, headline, record.references.get("preprocess", {}).get("digest"))
         for record in reversed(entry.made_models)
         if not all(stage.cached for stage in record.stages.values())
+        if (headline := project.headline(record) or kept.get(record.id))
     ]
-    scores = [(when, headline) for when, headline in dated if headline]
-    return [(when, headline) for when, headline in scores if headline.metric == scores[-1][1].metric]
+    return [run for run in scored if run.headline.metric == scored[-1].headline.metric]
 
 
 def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[Section]:
@@ -108,8 +107,9 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
         )
     note = (
         "Scores are those of the last successful run of the pipeline's own settings, on the test set. Each chart has a "
-        "dot for every such run that was not a cache hit, and a dashed line for its best baseline. gristmill runs NAME "
-        "also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
+        "dot for every such run that was not a cache hit, and a dashed line for its best baseline. Lines have a gap "
+        "where the prepared data changed, because scores on different test sets cannot be compared. gristmill runs "
+        "NAME also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
     )
     headings = ["pipeline", "state", "score", "best baseline", "scores over time", "champion", "domain", "last run"]
     return Section("Latest runs", note, tables=[Table("", headings, rows, words=True)])

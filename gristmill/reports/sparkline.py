@@ -1,8 +1,9 @@
 """Scores over time in a word-sized picture (Tufte, "Beautiful evidence", 2006), without matplotlib."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gristmill.reports.pictures import BASELINE, MODEL
 from gristmill.runs.scores import Headline
@@ -13,24 +14,36 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT, _MARGIN = 128, 36, 4  # pixels; the margin leaves room for a dot
 
+Points = list[tuple[float, float]]  # places in the picture
 
-def sparkline(runs: Sequence[tuple[datetime, Headline]]) -> "Markup":
+
+class ScoredRun(NamedTuple):
+    """Score of a run, and the data that it was measured on."""
+
+    when: datetime
+    headline: Headline
+    data: str | None  # digest of the prepared data, and so of the test set; None if it is not known
+
+
+def sparkline(runs: Sequence[ScoredRun]) -> "Markup":
     """Return an SVG picture with a tooltip: a dot for each run at its time, and a dashed line of the best baselines.
 
-    `runs` has at least one run, the oldest first; all have the same metric.
+    Lines have a gap where the prepared data changed, because scores on different test sets cannot be compared. `runs`
+    has at least one run, the oldest first; all have the same metric.
     """
     from markupsafe import Markup
 
-    xs = _scale([when.timestamp() for when, _ in runs], _MARGIN, _WIDTH - _MARGIN)
-    scores = [score for _, headline in runs for score in (headline.model, headline.baseline)]
+    xs = _scale([run.when.timestamp() for run in runs], _MARGIN, _WIDTH - _MARGIN)
+    scores = [score for run in runs for score in (run.headline.model, run.headline.baseline)]
     ys = _scale(scores, _HEIGHT - _MARGIN, _MARGIN)
     model, baseline = list(zip(xs, ys[::2], strict=True)), list(zip(xs, ys[1::2], strict=True))
-    line = [(_MARGIN, ys[1]), *baseline, (_WIDTH - _MARGIN, ys[-1])]  # visible for one run, too
+    reach = _MARGIN if len(runs) > 1 else _WIDTH / 2 - _MARGIN
+    dashed = _path(_widened(piece, reach) for piece in _pieces(baseline, runs))
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in model)
     return Markup(  # noqa: S704  # our own numbers; `format` escapes the words
         f'<span role="img" title="{{}}"><svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}">'
-        f'<path d="{_path(line)}" fill="none" stroke="{BASELINE}" stroke-dasharray="3 2"/>'
-        f'<path d="{_path(model)}" fill="none" stroke="{MODEL}" stroke-width="1.4"/>'
+        f'<path d="{dashed}" fill="none" stroke="{BASELINE}" stroke-dasharray="3 2"/>'
+        f'<path d="{_path(_pieces(model, runs))}" fill="none" stroke="{MODEL}" stroke-width="1.4"/>'
         f'<g fill="{MODEL}">{dots}</g></svg></span>'
     ).format(_in_words(runs))
 
@@ -43,14 +56,27 @@ def _scale(values: Sequence[float], low: float, high: float) -> list[float]:
     return [low + (value - least) / (most - least) * (high - low) for value in values]
 
 
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+def _pieces(points: Points, runs: Sequence[ScoredRun]) -> Iterator[Points]:
+    """Yield the points of consecutive runs with the same prepared data."""
+    for _, piece in itertools.groupby(zip(points, runs, strict=True), key=lambda pair: pair[1].data):
+        yield [point for point, _ in piece]
 
 
-def _in_words(runs: Sequence[tuple[datetime, Headline]]) -> str:
-    (first, before), (last, now) = runs[0], runs[-1]
-    scores = format_numbers([before.model, now.model])
+def _widened(piece: Points, reach: float) -> Points:
+    """Return a piece of a line, longer by some pixels on both sides: it is visible for a single run, too."""
+    (left, first), (right, last) = piece[0], piece[-1]
+    return [(left - reach, first), *piece, (right + reach, last)]
+
+
+def _path(pieces: Iterable[Points]) -> str:
+    return " ".join("M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in piece) for piece in pieces)
+
+
+def _in_words(runs: Sequence[ScoredRun]) -> str:
+    first, last = runs[0], runs[-1]
+    metric, scores = last.headline.metric, format_numbers([first.headline.model, last.headline.model])
     if len(runs) == 1:
-        return f"{now.metric} of one run, {last:%Y-%m-%d}: {scores[1]}; dashed: the best baseline's"
-    span = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}: {scores[0]} to {scores[1]}"
-    return f"{now.metric} of {len(runs)} runs, {span}; dashed: the best baselines'"
+        return f"{metric} of one run, {last.when:%Y-%m-%d}: {scores[1]}; dashed: the best baseline's"
+    span = f"{first.when:%Y-%m-%d} to {last.when:%Y-%m-%d}: {scores[0]} to {scores[1]}"
+    changed = "; gaps: other test sets" * (len({run.data for run in runs}) > 1)
+    return f"{metric} of {len(runs)} runs, {span}; dashed: the best baselines'{changed}"

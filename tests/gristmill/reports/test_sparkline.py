@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gristmill.reports.sparkline import sparkline
+from gristmill.reports.sparkline import ScoredRun, sparkline
 from gristmill.runs.scores import Headline
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def runs(*scores: tuple[int, float, float], metric: str = "mae") -> list[tuple[datetime, Headline]]:
-    """Runs by their day, the model's score and the baseline's."""
+def runs(*scores: tuple[int, float, float], metric: str = "mae", data: str = "aaaaaaaaa") -> list[ScoredRun]:
+    """Runs by their day, the model's score and the baseline's; `data` has a letter for the data of each."""
     return [
-        (BEGAN + timedelta(days=day), Headline(metric=metric, model=model, baseline=baseline))
-        for day, model, baseline in scores
+        ScoredRun(BEGAN + timedelta(days=day), Headline(metric=metric, model=model, baseline=baseline), name)
+        for (day, model, baseline), name in zip(scores, data, strict=False)
     ]
 
 
@@ -51,6 +51,19 @@ def test_one_run_is_a_dot_in_the_middle_on_or_off_a_whole_line() -> None:
     (dashed,) = re.findall(r'<path d="M([^"]+)"[^>]+stroke-dasharray', svg)
     ends = [float(place.split()[0]) for place in dashed.split(" L")]
     assert ends[-1] - ends[0] > 0.9 * width
+
+
+def test_lines_have_a_gap_where_the_test_set_changed() -> None:
+    scores = [(0, 1.0, 3.0), (1, 2.0, 3.0), (2, 5.0, 9.0), (3, 2.0, 4.0), (4, 2.5, 4.0)]
+    whole, broken = sparkline(runs(*scores)), sparkline(runs(*scores, data="aabcc"))
+
+    assert dots(whole) == dots(broken)
+    for svg, pieces in ((whole, [5]), (broken, [2, 1, 2])):
+        dashed, line = re.findall(r'<path d="([^"]+)"', svg)
+        assert [piece.count("L") + 1 for piece in line.split("M")[1:]] == pieces
+        assert [piece.count("L") - 1 for piece in dashed.split("M")[1:]] == pieces  # both ends are longer
+    assert "gaps: other test sets" in broken
+    assert "gaps" not in whole
 
 
 def test_it_is_told_in_words_which_are_escaped() -> None:
