@@ -69,7 +69,7 @@ def history(project: Project, entry: PipelineSummary) -> list[ScoredRun]:
     """
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
     scored = [
-        ScoredRun(record.started, headline, record.references.get("preprocess", {}).get("digest"))
+        ScoredRun(record.started, headline, record.references["preprocess"]["digest"])
         for record in reversed(entry.made_models)
         if not all(stage.cached for stage in record.stages.values())
         if (headline := project.headline(record) or kept.get(record.id))

@@ -22,7 +22,7 @@ class ScoredRun(NamedTuple):
 
     when: datetime
     headline: Headline
-    data: str | None  # digest of the prepared data, and so of the test set; None if it is not known
+    data: str  # digest of the prepared data, and so of the test set
 
 
 def sparkline(runs: Sequence[ScoredRun]) -> "Markup":
