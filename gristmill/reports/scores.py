@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from gristmill.errors import count_of
 from gristmill.reports.sections import BEST, Section, Table
 from gristmill.runs.scores import Headline, Scores, Selected, rank
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
@@ -84,10 +85,13 @@ def selection_line(selected: Selected, untried: int = 0) -> str:
     """
     loss, best = format_numbers([selected.loss, selected.best_loss])
     gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
-    won = "" if gain < 0 else " won"  # with few forecasts, weights are shrunk
+    won = "" if gain < 0 else " won"
     line = f"{selected.name}{won}: {selected.metric} {loss} on {selected.on}"
     if [*selected.members] != [selected.best]:
         line += f", {abs(gain):.1%} {'worse' if gain < 0 else 'better'} than {best} of {selected.best} alone"
+    if gain < 0 and selected.few_predictions is not None:
+        few = count_of(selected.few_predictions, "independent predictions")
+        line += f" (with only {few}, weights are moved towards a simple average)"
     failed = f", {selected.failed} left out" if selected.failed else ""
     left = f", {untried} of {selected.tried + untried} candidates not tried" if untried else ""
     return f"{line}; {selected.tried} candidates{failed}{left}"

@@ -94,6 +94,7 @@ class Selected(BaseModel):
     best_loss: float
     tried: int  # number of candidates
     failed: int  # number of candidates that failed
+    few_predictions: int | None = None  # number of independent ones, if weights were shrunk because they are few
 
     @property
     def name(self) -> str:

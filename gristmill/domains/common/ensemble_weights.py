@@ -13,7 +13,7 @@ Allowed = Callable[[list[str]], bool]  # returns whether an average of these can
 _MIN_GAIN = 0.001  # share of the loss that a step must save; of candidates closer than this, the cheaper one is taken
 _SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # possible weights of an added candidate in the new average
 _MAX_STEPS = 20
-_MIN_UNSHRUNK = 100  # independent predictions; with fewer, weights are shrunk
+MIN_UNSHRUNK = 100  # independent predictions; with fewer, weights are shrunk
 _PRIOR_PREDICTIONS = 20  # independent predictions that the prior weights count as
 _MAX_EXCESS = 0.1  # loss of an average with shrunk weights beyond that of the best candidate, with few predictions
 _MIN_WEIGHT = 0.05  # of a member; a smaller one is left out
@@ -59,11 +59,11 @@ def _average_weights(
 ) -> dict[str, float]:
     """Return the weights of the members of an average, without regard to constants.
 
-    With fewer than `_MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
+    With fewer than `MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
     candidates. If there are none, or if an average with them is not allowed, they are shrunk to equal weights of the
     members.
     """
-    if independent >= _MIN_UNSHRUNK:
+    if independent >= MIN_UNSHRUNK:
         return _without_small(greedy_weights(predictions, loss, allowed))
     prior = [name for name in trusted if name in predictions]
     weights = greedy_weights(predictions, loss, lambda names: allowed(_union(names, prior)))

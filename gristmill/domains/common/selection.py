@@ -13,7 +13,14 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import SELECTION_FILE, CandidateArtifacts, read_selection
-from gristmill.domains.common.ensemble_weights import Loss, Losses, Predictions, ensemble_weights, weighted_average
+from gristmill.domains.common.ensemble_weights import (
+    MIN_UNSHRUNK,
+    Loss,
+    Losses,
+    Predictions,
+    ensemble_weights,
+    weighted_average,
+)
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.scores import LEADERBOARD
 from gristmill.settings.messages import format_number, unknown_name
@@ -26,6 +33,7 @@ Call = Callable[[], object]
 
 _MIN_PREDICTIONS = 2
 _WEIGHTS = "weights.npz"
+_OUTCOME = ("metric", "on", "loss", "few_predictions")  # of a selection, in its file and in `scores.json`
 _MB = 1e6
 
 
@@ -38,6 +46,7 @@ class Selection:
     on: str  # the data on which candidates were compared: "validation", "backtest" or "folds"
     loss: float  # loss of the weighted average
     leaderboard: pd.DataFrame  # a row for each candidate, the lowest loss first
+    few_predictions: int | None = None  # number of independent ones, if weights were shrunk because they are few
 
     def write(self, candidates: Mapping[str, CandidateArtifacts], out: Path) -> None:
         """Write `selection.json`, with settings and training of the members, and `leaderboard.parquet`."""
@@ -46,9 +55,8 @@ class Selection:
             for name, weight in self.weights.items()
             for one in [candidates[name]]
         ]
-        write_document(
-            out / SELECTION_FILE, {"members": members, "metric": self.metric, "on": self.on, "loss": self.loss}
-        )
+        outcome = {name: getattr(self, name) for name in _OUTCOME}
+        write_document(out / SELECTION_FILE, {"members": members} | outcome)
         write_table(out / LEADERBOARD, self.leaderboard)
 
 
@@ -61,7 +69,7 @@ def summary_of(folder: Path) -> dict[str, Any] | None:
     weights = {member["name"]: member["weight"] for member in selection["members"]}
     return {
         "members": dict(sorted(weights.items(), key=lambda item: -item[1])),
-        **{name: selection[name] for name in ("metric", "on", "loss")},
+        **{name: selection.get(name) for name in _OUTCOME},
         "best": table["candidate"].iloc[0],
         "best_loss": float(table["loss"].iloc[0]),
         "tried": len(table),
@@ -125,15 +133,17 @@ def choose(
     sound = [name for name in means if name not in unusable]
     if not sound:
         raise WorkError(f"no candidate is left to select. {_by_reason(unusable)}")
+    few_predictions = None
     if settings.weights:
         weights = _fixed_weights(settings, candidates, unusable)
     else:
         count = len(losses[sound[0]])
         _check_enough(count, on, remedy)
+        independent = count if independent is None else independent
         usable = {name: predictions[name] for name in sound}
         constants = [name for name in sound if candidates[name].is_constant]
-        independent = count if independent is None else independent
         weights = ensemble_weights(usable, loss, independent, trusted, allowed, constants)
+        few_predictions = independent if independent < MIN_UNSHRUNK else None
     table = pd.DataFrame(
         {
             "candidate": list(candidates),
@@ -147,7 +157,8 @@ def choose(
     best_first = table.sort_values("loss", kind="stable").sort_values(
         "failed", kind="stable", key=lambda reasons: reasons != "", ignore_index=True
     )
-    return Selection(weights, metric, on, float(loss(weighted_average(predictions, weights)).mean()), best_first)
+    mean = float(loss(weighted_average(predictions, weights)).mean())
+    return Selection(weights, metric, on, mean, best_first, few_predictions)
 
 
 def _by_reason(unusable: Mapping[str, str]) -> str:

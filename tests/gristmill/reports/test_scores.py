@@ -111,3 +111,27 @@ def test_the_selection_is_compared_with_the_best_candidate(members: dict[str, fl
     )
     assert selection_line(selected) == line
     assert selection_line(selected, untried=3) == f"{line}, 3 of 12 candidates not tried"
+
+
+@pytest.mark.parametrize(
+    ("loss", "few", "reason"),
+    [
+        (0.816, 12, " (with only 12 independent predictions, weights are moved towards a simple average)"),
+        (0.816, 1, " (with only 1 independent prediction, weights are moved towards a simple average)"),
+        (0.816, None, ""),  # the table `select` fixes the weights, or a cheaper candidate is as good
+        (0.784, 12, ""),
+    ],
+)
+def test_a_selection_worse_than_the_best_candidate_has_its_reason(loss: float, few: int | None, reason: str) -> None:
+    selected = Selected(
+        members={"ets": 0.6, "ridge": 0.4},
+        metric="mae",
+        on="backtest",
+        loss=loss,
+        best="ridge",
+        best_loss=0.8,
+        tried=9,
+        failed=0,
+        few_predictions=few,
+    )
+    assert selection_line(selected).endswith(f" than 0.800 of ridge alone{reason}; 9 candidates")

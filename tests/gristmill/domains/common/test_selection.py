@@ -236,6 +236,22 @@ class TestChoose:
         assert selection.weights == {"b": 0.75, "a": 0.25}
         assert selection.loss == pytest.approx(losses(0.75 * found["b"] + 0.25 * found["a"]).mean())
 
+    @pytest.mark.parametrize(
+        ("settings", "independent", "few"),
+        [(Select(), 12, 12), (Select(), None, None), (Select(weights={"a": 1.0}), 12, None)],
+    )
+    def test_few_predictions_are_recorded_if_weights_were_shrunk(
+        self, settings: Select, independent: int | None, few: int | None, tmp_path: Path
+    ) -> None:
+        found = {name: TRUTH + noise for name, noise in NOISE.items()}
+        candidates = artifacts(tmp_path, *found)
+        choose(candidates, found, losses, settings, metric="mae", on="validation", independent=independent).write(
+            candidates, tmp_path
+        )
+        summary = summary_of(tmp_path)
+        assert summary is not None
+        assert summary["few_predictions"] == few
+
     def test_fixed_weights_of_unknown_or_failed_candidates_are_errors(self, tmp_path: Path) -> None:
         candidates, found = artifacts(tmp_path, "theta", "ridge", failed=("ridge",)), {"theta": TRUTH}
 
