@@ -1,4 +1,4 @@
-"""Fit models, and predict the examples that they were not fitted on (`folds.py`)."""
+"""Fit models, and predict the examples that were held out of their training (`folds.py`)."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar

@@ -1,5 +1,8 @@
 """Training and validation examples, and their splits for held-out predictions.
 
+Held-out predictions are of examples that do not train the model. But with `patience` these examples choose the epoch of
+a network, and for tables the number of rounds of boosted trees; `docs/explanation/selection.md` has the consequences.
+
 With enough examples, models predict the validation set. With few, the validation set is too small to compare models, so
 training and validation set together are split into folds. A model fitted on the other folds predicts each fold.
 Networks use folds only with `train.few_examples` = "average". The examples of a group, such as the frames of a film,

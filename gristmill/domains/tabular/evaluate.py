@@ -62,7 +62,7 @@ def evaluate(
 ) -> dict[str, int]:
     """Predict rows and score each part. Nothing was fitted or chosen on the test set.
 
-    Predictions of the validation set are those of models that were not fitted on it.
+    Predictions of the validation set are held-out ones (`held_out.py`).
 
     Writes `scores.json` and `predictions.parquet`: of numbers, `row` (its name), `part`, `y` and one column per
     model, with at most 10,000 training rows; of classes, that of all classifiers, and also `scores.parquet`,
@@ -119,7 +119,7 @@ def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Can
 
 
 def held_out_predictions(folder: Path, data: Prepared) -> ByPart:
-    """Return predictions of the rows to score; for the validation set, of a model that was not fitted on it."""
+    """Return predictions of the rows to score; for the validation set, held-out ones."""
     predicted = _fitted_predictions(saved_network.read(folder), data)
     if data.layout.classes:
         predicted["validation"] = validation_probabilities(folder, data.labelled)

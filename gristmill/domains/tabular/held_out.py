@@ -1,4 +1,4 @@
-"""Held-out predictions: of rows that a model was not fitted on (`folds.py`)."""
+"""Held-out predictions: of rows that were held out of a model's training (`folds.py`)."""
 
 import logging
 from pathlib import Path

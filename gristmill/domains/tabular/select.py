@@ -1,4 +1,4 @@
-"""Select: choose the best candidate, or a weighted average of several, on rows that none was fitted on."""
+"""Select: choose the best candidate, or a weighted average of several, by held-out predictions."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, reduce

@@ -1,4 +1,4 @@
-"""Train: fit a model of raw rows, with or without epochs, and predict rows that it was not fitted on."""
+"""Train: fit a model of raw rows, with or without epochs, and predict rows that were held out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,8 +44,8 @@ def train(
     A kind without epochs predicts the validation set, and is then fitted again on the training and validation set. With
     few rows, it predicts all of them by cross-validation; networks do so with `train.few_examples` = "average".
 
-    Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and `validation.parquet`, predictions of
-    rows that the model was not fitted on.
+    Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and `validation.parquet`, the
+    held-out predictions.
 
     Raises:
         RequestError: settings that do not fit together, or a model of another shape.

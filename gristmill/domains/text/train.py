@@ -1,4 +1,4 @@
-"""Train: a text classifier, with predictions of texts that it was not fitted on."""
+"""Train: a text classifier, with its held-out predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Calibration of the quantiles of all forecasters on forecasts of data on which none was fitted.
+"""Calibration of the quantiles of all forecasters on held-out forecasts, of a backtest or the validation set.
 
 The factors of quantiles are symmetric distances from the forecast, or ratios to the level of the window. Both are
 empirical quantiles over the windows of the calibration: of absolute errors in local scales, or of the truth divided by
@@ -69,7 +69,7 @@ def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Mapping[str,
 def calibrated(
     calibration: Forecasts, data: Prepared, levels: Sequence[float], most: int | None = None
 ) -> dict[str, Intervals]:
-    """Return the intervals of each forecaster, calibrated on forecasts of data on which none was fitted.
+    """Return the intervals of each forecaster, calibrated on held-out forecasts.
 
     The local scale is that of seasonal differences or of steps, whichever gives the model the lower pinball loss. It
     comes from at most `most` observations; a model of any length has no more in its window.
@@ -113,7 +113,7 @@ def calibrate(
 
     Args:
         truth: (windows, horizon, targets).
-        forecast: the same, by a model that was not fitted on the truth.
+        forecast: the same, by a model that was not trained on the truth.
         local: local scale and roughness of these windows.
         levels: levels of the quantiles, ascending.
         lag: observations between the values of a difference in the scale.

@@ -25,7 +25,7 @@ def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> ker
 
 
 def honest_forecast(folder: Path, data: Prepared) -> Array:
-    """Return the forecasts of the validation set by a model that was not fitted on it.
+    """Return the forecasts of the validation set by a model that was not trained on it.
 
     A model in closed form was fitted again, on the validation set too, so it has them in a file.
     """

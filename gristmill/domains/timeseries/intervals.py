@@ -1,4 +1,4 @@
-"""Quantiles of forecasts: conformal, calibrated on forecasts of data the model was not fitted on.
+"""Quantiles of forecasts: conformal, calibrated on forecasts of data that was held out of training.
 
 A quantile is the forecast plus or minus a factor times the local scale of the window. The local scale is the mean
 absolute difference between values one season apart, over the last 36 differences. There is one factor for each level,

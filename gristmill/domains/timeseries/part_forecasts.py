@@ -79,7 +79,7 @@ def forecasts_of(
     baselines: Sequence[Any],
     microseconds: dict[str, float],
 ) -> PartForecasts:
-    """Return the forecasters of a part; those of the validation set were not fitted on it.
+    """Return the forecasters of a part; those of the validation set were not trained on it.
 
     `train` is the folder of the model, and `network` its network. The time that each candidate takes for a forecast of
     the test set is added to `microseconds`.

@@ -1,4 +1,4 @@
-"""Select: choose the best forecaster, or a weighted average of several, on data that none was fitted on."""
+"""Select: choose the best forecaster, or a weighted average of several, by held-out forecasts."""
 
 from collections.abc import Mapping
 from functools import partial

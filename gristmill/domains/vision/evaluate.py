@@ -56,9 +56,9 @@ def evaluate(
 ) -> dict[str, int]:
     """Classify every image of the test set, and score these predictions and those of the validation set.
 
-    The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Baselines are
-    fitted as `train` fits a classifier in closed form. Other `candidates` are scored too, but not selected by these
-    scores. The time that each takes for an image is added to `microseconds`.
+    The validation set was predicted by `train` or `select`, when it was held out of training. Baselines are fitted as
+    `train` fits a classifier in closed form. Other `candidates` are scored too, but not selected by these scores. The
+    time that each takes for an image is added to `microseconds`.
 
     Writes `predictions.parquet` (one row per image), `scores.parquet` (by class and slice), `scores.json`,
     `layers.parquet`, `wrong_labels.csv` (likely wrong labels), `examples.parquet` (images for the report) and, if the

@@ -1,4 +1,4 @@
-"""Train: a classifier from pixels to probabilities, with predictions of images that it was not fitted on."""
+"""Train: a classifier from pixels to probabilities, with its held-out predictions."""
 
 import shutil
 from collections.abc import Sequence

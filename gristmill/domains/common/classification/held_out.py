@@ -1,4 +1,4 @@
-"""Held-out predictions of a classifier: for examples that it was not fitted on (`folds.py`)."""
+"""Held-out predictions of a classifier: for examples that were held out of its training (`folds.py`)."""
 
 from pathlib import Path
 

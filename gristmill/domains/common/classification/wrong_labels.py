@@ -1,4 +1,4 @@
-"""Likely wrong labels, by confident learning on predictions for examples that the model was not fitted on.
+"""Likely wrong labels, by confident learning on held-out predictions and those of the test set.
 
 Source: Northcutt, Jiang & Chuang, "Confident learning: estimating uncertainty in dataset labels", Journal of Artificial
 Intelligence Research 70, 2021.

@@ -1,4 +1,4 @@
-"""Quantiles of forecasters, calibrated on forecasts of data on which none was fitted."""
+"""Quantiles of forecasters, calibrated on held-out forecasts."""
 
 from dataclasses import replace
 

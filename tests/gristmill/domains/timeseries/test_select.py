@@ -1,4 +1,4 @@
-"""Weights are chosen on data that no candidate was fitted on, never on the test set, and the network is the average."""
+"""Weights are chosen on held-out forecasts, never on the test set, and the network is the average."""
 
 import shutil
 from collections import Counter
