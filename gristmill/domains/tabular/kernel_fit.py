@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from gristmill.domains.common.classification.duplicates import with_others
 from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.sampling import sample_positions
@@ -51,11 +52,12 @@ def choose(data: Prepared) -> Choice:
     rows = _training_rows(data)
     rows = rows[sample_positions(len(rows), _MAX_ROWS_TO_CHOOSE_ON)]
     features, truth = _features(data, rows), data.truth[rows]
-    unit, groups = _median_distance(features), None
+    unit, groups, alone = _median_distance(features), list[Positions](), np.ones(len(rows), bool)
     if data.groups is not None:
-        groups = [np.flatnonzero(data.groups[rows] == group) for group in np.unique(data.groups[rows])]
+        alone = ~with_others(data.groups[rows])
+        groups = [np.flatnonzero(data.groups[rows] == group) for group in np.unique(data.groups[rows][~alone])]
     elif data.layout.ordered:
-        groups = [np.arange(len(rows))[-max(1, len(rows) // CLOSED_FORM_FOLDS) :]]
+        alone[:], groups = False, [np.arange(len(rows))[-max(1, len(rows) // CLOSED_FORM_FOLDS) :]]
     scales = possible_scales(truth)
     best, lowest = Choice(_WIDTHS[-1], 1.0, 1.0, False), np.inf
     for width, linear in itertools.product(_WIDTHS, _LINEAR):
@@ -63,22 +65,22 @@ def choose(data: Prepared) -> Choice:
         for scale, penalty in itertools.product(scales, _PENALTIES):
             target = scale.scaled(truth)
             inverse = 1 / (np.maximum(values, 0) + penalty)
-            residuals = _left_out_errors(vectors, inverse, target, groups)
+            residuals = _left_out_errors(vectors, inverse, target, groups, alone)
             error = float(np.nanmean(np.abs(scale.restored(target - residuals) - truth)))
             if error < lowest:
                 best, lowest = Choice(width, linear, penalty, scale.logarithm), error
     return best
 
 
-def _left_out_errors(vectors: Rows, inverse: Values, target: Values, groups: list[Positions] | None) -> Values:
-    """Return the leave-one-out error of each row, (rows,), or the error if its group is left out; NaN without a group.
+def _left_out_errors(
+    vectors: Rows, inverse: Values, target: Values, groups: list[Positions], alone: npt.NDArray[np.bool_]
+) -> Values:
+    """Return the error of each row, (rows,), if it is left out `alone` or with its group; NaN for other rows.
 
     The kernel with the penalty is given by its eigenvectors, in columns, and the inverse of its eigenvalues.
     """
     weights: Values = vectors @ (inverse * (vectors.T @ target))
-    if groups is None:
-        return weights / (vectors**2 @ inverse)
-    errors = np.full_like(weights, np.nan)
+    errors = np.where(alone, weights / (vectors**2 @ inverse), np.nan)
     for rows in groups:
         some = vectors[rows]
         errors[rows] = np.linalg.solve((some * inverse) @ some.T, weights[rows])

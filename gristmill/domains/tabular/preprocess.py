@@ -12,10 +12,11 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import as_text
+from gristmill.domains.tabular.copies import find_copies, write_copies
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
 from gristmill.domains.tabular.date_parts import date_numbers, part_names
 from gristmill.domains.tabular.settings import Preprocess
-from gristmill.domains.tabular.split import Parts, split, times
+from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
@@ -51,15 +52,16 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         order = np.argsort(when, kind="stable")
         table, names = table.iloc[order].reset_index(drop=True), names[order]
         labels, when = labels[order], when[order]
-    parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"], when)
+    copies = find_copies(table, summary, labels)
+    parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"], when, copies.groups)
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
     _warn_of_copies(train, layout)
     dataset.write(Prepared(table, parts.astype(str), layout, groups, names=names), out)
     counts = {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
-    told = {"columns_left_out": len(layout.left_out), "test_rows_also_in_training": _repeated(table, parts, layout)}
-    return counts | {name: count for name, count in told.items() if count}
+    counts |= {"columns_left_out": len(layout.left_out)} if layout.left_out else {}
+    return counts | write_copies(copies, pd.DataFrame({"id": names, "label": labels, "part": parts}), out)
 
 
 def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layout:
@@ -177,12 +179,6 @@ def frequent_words(train: "pd.Series[str]") -> list[str]:
     layer = keras.layers.TextVectorization(max_tokens=most + 1, output_mode="multi_hot")
     layer.adapt(train.to_numpy(object))
     return [str(word) for word in layer.get_vocabulary()[1:]]
-
-
-def _repeated(table: pd.DataFrame, parts: Parts, layout: Layout) -> int:
-    """Return the number of test rows with the same inputs and target as a training row; their score may be too good."""
-    contents = pd.util.hash_pandas_object(table[[*layout.columns, layout.target]], index=False)
-    return int(contents[parts == "test"].isin(contents[parts == "train"]).sum())
 
 
 def _warn_of_copies(train: pd.DataFrame, layout: Layout) -> None:

@@ -10,6 +10,7 @@ from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification import report as classification
 from gristmill.domains.tabular import dataset, plots
+from gristmill.domains.tabular.copies import COPIES_FILE
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
 from gristmill.domains.tabular.partial_dependence import MAX_CLASSES, MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
 from gristmill.errors import count_of
@@ -31,7 +32,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
     data = dataset.read(folders["preprocess"])
     yield from (class_sections if data.layout.classes else number_sections)(folders, data)
-    yield data_section(read_document(folders["ingest"] / "summary.json"), data)
+    yield data_section(read_document(folders["ingest"] / "summary.json"), data, copies_note(folders["preprocess"]))
 
 
 def class_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
@@ -163,8 +164,21 @@ def category_table(data: Prepared, predictions: pd.DataFrame, category: str, bes
     return Table.of_columns(category, headings, [names, counts, *errors_of])
 
 
-def data_section(summary: dict[str, Any], data: Prepared) -> Section:
-    """Return counts of rows and parts, and statistics of the columns."""
+def copies_note(prepared: Path) -> str:
+    """Return sentences on equal rows, from the artifact of preprocess; empty if there are none."""
+    if not (prepared / COPIES_FILE).exists():
+        return ""
+    summary = read_document(prepared / COPIES_FILE)
+    if count := summary.get("coincidences"):
+        return (
+            f" {count:,} rows are equal to another row by coincidence: most rows with equal inputs have different "
+            "targets. They are not copies, and may be in different sets."
+        )
+    return classification.duplicates_note(summary)
+
+
+def data_section(summary: dict[str, Any], data: Prepared, copies: str = "") -> Section:
+    """Return counts of rows and parts, statistics of the columns, and sentences on copies."""
     counts, layout = summary["counts"], data.layout
     without = counts.get("without_target", 0)
     note = count_of(counts["rows"], "rows") + (f"; left out without a target: {without:,}" if without else "")
@@ -172,6 +186,7 @@ def data_section(summary: dict[str, Any], data: Prepared) -> Section:
     if layout.left_out:
         left_out = ", ".join(f"{name} ({why})" for name, why in layout.left_out.items())
         note += f" The model does not read {left_out}."
+    note += copies
     parts = Table("Parts", ["part", "rows"], [[PART_NAMES[part], f"{len(data.at(part)):,}"] for part in PARTS])
     tables = [classification.counts_table(data.labelled) if layout.classes else parts]
     tables += [statistics_table("Numbers", summary)] if summary["statistics"] else []

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification import split as by_class
-from gristmill.domains.common.classification.duplicates import Groups, number_groups
+from gristmill.domains.common.classification.duplicates import Groups, merge_groups, number_groups
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.tabular.columns import are_dates
 from gristmill.domains.tabular.settings import Preprocess
@@ -25,13 +25,15 @@ def split(
     labels: Labels,
     classes: list[str],
     when: npt.NDArray[np.int64],
+    copies: Groups | None = None,
 ) -> tuple[Parts, Groups | None]:
     """Return the part of each row, and the groups that stay in one part if there are any.
 
     The column `part` names the part of some rows, if there is one; the others are split at random, stratified
     by class, or in order: first the training set, then the validation set, and the last rows are the test set. `labels`
     are positions of classes, (rows,), or zeros if the target is a number. `when` are the times of the rows, ascending;
-    rows of one time stay in one part.
+    rows of one time stay in one part. `copies` are the groups of equal rows (`copies.py`), which stay in one part if it
+    is drawn at random.
 
     Raises:
         DataError: too few rows are left in a part, or a cell of `time` is neither a date nor a number.
@@ -44,12 +46,13 @@ def split(
         parts = _last(given.to_numpy(object), settings, when)
         _check_every_class_is_learned(parts, labels, classes, settings)
         return parts, None
-    groups, kept = None, ""
+    groups, kept = copies, "equal rows stay in one set"
     if settings.group:
         cells, named_by = _column(table, "group", settings.group), f"column {part!r} names (ingest.part)"
         groups = number_groups(cells.reset_index(drop=True), given, settings.group, named_by)
         count = count_of((np.unique(groups) < len(table)).sum(), "values")  # numbers of rows without a group are higher
         kept = f"preprocess.group: column {settings.group!r} has {count}, and the rows of a value stay in one set"
+        groups = groups if copies is None else merge_groups(groups, copies)
     index = pd.DataFrame({"label": labels, "part": given})
     sizes = settings.validation, settings.test
     return by_class.split(index, classes, *sizes, settings.seed, groups, "row", kept), groups

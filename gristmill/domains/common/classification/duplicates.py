@@ -52,15 +52,35 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
     """
     owners, left = np.empty(len(labels), np.int64), wanted.astype(np.float64)
     order = np.argsort(groups, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    shuffled = [members[at] for at in np.random.default_rng(seed).permutation(len(members))]
-    for rows in sorted(shuffled, key=len, reverse=True):
-        present, counts = np.unique(labels[rows], return_counts=True)
-        lacking = (left[:, present] - counts) / np.maximum(wanted[:, present], 1e-9)
-        chosen = int(np.argmax(lacking @ counts))
-        left[chosen, present] -= counts
-        owners[rows] = chosen
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
+    drawn = np.random.default_rng(seed).permutation(len(sizes))
+    for size in np.unique(sizes)[::-1]:
+        members = order[starts[drawn[sizes[drawn] == size], np.newaxis] + np.arange(size)]  # (groups, examples)
+        classes = labels[members]
+        if (classes == classes[:, :1]).all():  # the order of groups of other classes makes no difference
+            for label in np.unique(classes):
+                rows = members[classes[:, 0] == label]
+                chosen = _assign_of_one_class(len(rows), size, left[:, label], wanted[:, label])
+                left[:, label] -= size * np.bincount(chosen, minlength=len(left))
+                owners[rows] = chosen[:, np.newaxis]
+            continue
+        for rows in members:
+            present, counts = np.unique(labels[rows], return_counts=True)
+            lacking = (left[:, present] - counts) / np.maximum(wanted[:, present], 1e-9)
+            best = int(np.argmax(lacking @ counts))
+            left[best, present] -= counts
+            owners[rows] = best
     return owners
+
+
+def _assign_of_one_class(
+    count: int, size: int, left: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]
+) -> Labels:
+    """Return the set of each of so many groups of one size and class, as if they were assigned one after another."""
+    remaining = left[:, np.newaxis] - size * np.arange(1, count + 1)
+    lacking = remaining / np.maximum(wanted[:, np.newaxis], 1e-9) * size
+    return np.argsort(-lacking, axis=None, kind="stable")[:count] // count
 
 
 def fill_empty_sets(owners: Labels, labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64]) -> Labels:

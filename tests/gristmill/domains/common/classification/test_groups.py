@@ -40,6 +40,31 @@ def test_groups_are_whole_and_sets_about_as_large_as_wanted(sizes: list[int], se
         assert np.abs(found - wanted[:, label]).max() <= max(sizes)
 
 
+@given(
+    sizes=st.lists(st.integers(1, 3), max_size=40),
+    classes=st.lists(st.integers(0, 2), min_size=120, max_size=120),
+    are_pure=st.booleans(),
+    seed=st.integers(0, 3),
+)
+def test_groups_of_one_class_are_assigned_at_once_as_one_after_another(
+    sizes: list[int], classes: list[int], are_pure: bool, seed: int
+) -> None:
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.array([classes[group if are_pure else at] for at, group in enumerate(groups)], np.int64)
+    wanted = np.outer([0.7, 0.1, 0.2], np.bincount(labels, minlength=3))
+
+    owners, left = np.empty(len(labels), np.int64), wanted.copy()
+    drawn = np.random.default_rng(seed).permutation(len(sizes))
+    for group in sorted(drawn, key=lambda group: -sizes[group]):
+        counts = np.bincount(labels[groups == group], minlength=3)
+        lacking = (left - counts) / np.maximum(wanted, 1e-9)
+        chosen = int(np.argmax(lacking[:, counts > 0] @ counts[counts > 0]))
+        left[chosen] -= counts
+        owners[groups == group] = chosen
+
+    assert assign_groups(labels, groups, wanted, seed).tolist() == owners.tolist()
+
+
 def test_groups_of_equal_size_are_assigned_at_random() -> None:
     groups = np.repeat(np.arange(40), 2)
     labels, wanted = np.zeros(80, np.int64), np.array([[40.0], [40.0]])
