@@ -23,6 +23,7 @@ from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, MAX_EXAMPLES, Order, importance
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
@@ -91,20 +92,26 @@ def evaluate(
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():
             microseconds[name] = saved_network.microseconds_per_row(saved_network.read(one.train), timed)
-    if data.layout.classes:
-        slices, show = evaluate.slices, partial(row_examples.show, data)
-        counts = write_scores(data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show)
-    else:
-        counts = _score_numbers(data, predicted, train, tried, out)
+    columns = data.layout.columns
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
-        if names := [one["feature"] for one in ranking["features"] if one["feature"] not in data.layout.texts]:
+        columns = [feature["feature"] for feature in ranking["features"]]
+        if names := [name for name in columns if name not in data.layout.texts]:
             dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
             write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
-    return counts
+    advice = (
+        f"check that column {columns[0]!r}, on which the model relies most, is known when you predict; if not, remove "
+        "it from [ingest]"
+    )
+    if not data.layout.classes:
+        return _score_numbers(data, predicted, train, tried, out, advice)
+    slices, show = evaluate.slices, partial(row_examples.show, data)
+    return write_scores(data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show, advice)
 
 
-def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path) -> dict[str, int]:
+def _score_numbers(
+    data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path, advice: str
+) -> dict[str, int]:
     """Write predictions and scores of numbers; return the number of rows of each part."""
     rows = scored_rows(data)
     every = np.concatenate(list(rows.values()))
@@ -114,7 +121,9 @@ def _score_numbers(data: Prepared, predicted: Predicted, train: Path, tried: Can
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}
     others = [name for name, one in tried.items() if not one.is_baseline]
-    write_document(out / FILE, summarise(scores, "mae", _METRICS, selected=summary_of(train), others=others))
+    warnings, selected = perfect_score_warnings(scores[MODEL]["test"], [], advice), summary_of(train)
+    summary = summarise(scores, "mae", _METRICS, selected=selected, others=others, warnings=warnings)
+    write_document(out / FILE, summary)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 

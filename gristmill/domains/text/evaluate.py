@@ -97,10 +97,12 @@ def evaluate(
         if microseconds is not None:
             microseconds[name] = fastest(partial(candidate.probabilities, timed)) / len(timed) * 1e6
     write_table(out / "layers.parquet", pd.concat([layer_table(one.network) for one in classifier.members]))
-    known = write_embedding(data, embedding, evaluate.neighbours, out)
+    keywords = class_keywords(data)
+    known = write_embedding(data, embedding, keywords, evaluate.neighbours, out)
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
-    return write_scores(sliced, by_model, slices, train, tried, out, evaluate, "texts", show, **known)
+    advice = f"check that no word gives the class away, as {keywords['token'].iloc[0]!r} may do"
+    return write_scores(sliced, by_model, slices, train, tried, out, evaluate, "texts", show, advice, **known)
 
 
 def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:
@@ -138,9 +140,10 @@ def shorten(text: str) -> str:
     return line if len(line) <= _MAX_EXCERPT else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
-def write_embedding(data: Prepared, table: EmbeddingTable | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
+def write_embedding(
+    data: Prepared, table: EmbeddingTable | None, keywords: pd.DataFrame, words: tuple[str, ...], out: Path
+) -> dict[str, Any]:
     """Write the keywords and, if there is an embedding, its files; return its entry in `scores.json`."""
-    keywords = class_keywords(data)
     write_table(out / "telling.parquet", keywords)
     if table is None:
         return {}

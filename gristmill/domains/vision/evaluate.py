@@ -43,6 +43,8 @@ _THUMBNAIL_SIDE = 96  # pixels
 _MAX_LOSSLESS_SIDE = 48  # pixels of a thumbnail that is a PNG; larger ones are JPEGs
 IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
 
+_ADVICE = "check that nothing in the photos gives the class away, such as a stamp or the background"
+
 
 def evaluate(
     *,
@@ -88,7 +90,7 @@ def evaluate(
         if microseconds is not None:
             pixels = next(data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
             microseconds[name] = saved_network.microseconds_per_row(candidate, pixels)
-    counts = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate, "images", show)
+    counts = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate, "images", show, _ADVICE)
     write_table(out / "layers.parquet", layer_table(network))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()
     mapped = pick_pixels(data, "test", first_of_classes)

@@ -19,6 +19,7 @@ from gristmill.domains.common.classification.labelled import RESERVED, LabelledD
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
+from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
@@ -96,13 +97,15 @@ def write_scores(
     settings: Evaluate,
     noun: str,
     show: Callable[[pd.DataFrame], pd.DataFrame],
+    advice: str,
     **more: Any,
 ) -> dict[str, int]:
     """Write predictions, scores, likely wrong labels and examples; return the number of examples of each part.
 
     The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
     `settings` say how to decide, `noun` names the examples in the result, `show` adds a column with the content of
-    examples to a table, and `more` are further values of `scores.json`.
+    examples to a table, `advice` says what to check if the scores are perfect, and `more` are further values of
+    `scores.json`.
 
     Raises:
         RequestError: there are no held-out predictions to choose how to decide.
@@ -119,7 +122,10 @@ def write_scores(
     chosen = [name for name, one in tried.items() if not one.is_baseline]
     scored, metric, beside = scores_by_part(table), loss_of(train), decision_metric(settings)
     shown = [name for name in dict.fromkeys((metric, beside, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
-    summary = summarise(scored, metric, shown, beside=beside, selected=summary_of(train), others=chosen)
+    baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *chosen)]
+    warnings = perfect_score_warnings(scored[MODEL]["test"], baselines, advice)
+    selected = summary_of(train)
+    summary = summarise(scored, metric, shown, beside=beside, selected=selected, others=chosen, warnings=warnings)
     summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
     write_document(out / FILE, summary | more)
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ import pytest
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.evaluate import importance_of_columns
-from gristmill.domains.tabular.models.linear import Logistic
+from gristmill.domains.tabular.models.linear import Logistic, Quadratic
 from gristmill.domains.tabular.models.mean import Majority
 from gristmill.domains.tabular.report import sections
 from gristmill.domains.tabular.settings import Evaluate, Ingest, Preprocess, Train
+from gristmill.runs.scores import Scores
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.training import saved_network
@@ -143,6 +145,24 @@ def test_texts_have_an_importance_but_no_partial_dependence(run_on: Callable[...
     assert {feature["feature"] for feature in importance["features"]} == {"day", "film"}
     assert not (made["evaluate"] / "partial_dependence.parquet").exists()
     assert "Importance of the features" in [section.title for section in sections(made)]
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_a_perfect_score_names_the_column_that_gives_the_target_away(
+    run_on: Callable[..., Folders], tmp_path: Path, task: Literal["regression", "classification"]
+) -> None:
+    random, file = np.random.default_rng(0), tmp_path / "flats.csv"
+    table = pd.DataFrame({"area": random.normal(size=90), "price_eur": random.integers(-1, 2, 90)})
+    table.assign(y=table["price_eur"] ** 2).to_csv(file, index=False)
+    meaning = Ingest(target="y", task=task, numbers=("area", "price_eur"))
+    how = Preprocess(), Quadratic(kind="quadratic"), Train()
+
+    made = run_on(Csv(kind="csv", path="flats.csv"), meaning, *how, (file,), exported=False)
+
+    (warning,) = Scores.read(made["evaluate"]).warnings
+    assert warning.startswith("accuracy on" if task == "classification" else "an R² of 1.00000 on the test set")
+    assert "check that column 'price_eur', on which the model relies most, is known when you predict" in warning
+    assert f"Warning: {warning}." in next(iter(sections(made))).note
 
 
 def test_a_single_column_is_not_weighed(line: Folders) -> None:

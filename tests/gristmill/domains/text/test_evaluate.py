@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common.classification import scores
+from gristmill.domains.common.classification import evaluation, scores
 from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.text import dataset
 from gristmill.domains.text.evaluate import by_length, evaluate, shorten
@@ -48,6 +48,17 @@ def test_scores_are_those_of_the_written_predictions(opinions: Folders) -> None:
         assert "roc_auc" not in values
     assert written["classes"] == names
     assert sum(map(sum, written["confusion"])) == sum(one["examples"] for one in written["calibration"]) == 40
+
+
+def test_a_perfect_score_names_the_strongest_keyword(
+    verdicts: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "perfect_score_warnings", lambda model, baselines, advice: [advice])
+    again(verdicts, Evaluate(), tmp_path)
+
+    keyword = read_table(tmp_path / "telling.parquet")["token"].iloc[0]
+    (warning,) = read_document(tmp_path / "scores.json")["warnings"]
+    assert warning == f"check that no word gives the class away, as {keyword!r} may do"
 
 
 def test_the_linear_baseline_reads_the_raw_texts_of_each_part_in_order(opinions: Folders, verdicts: Folders) -> None:

@@ -136,7 +136,7 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     by_model = {"model": {"validation": made, "test": made}, "linear": {"validation": baseline, "test": baseline}}
 
     settings = Evaluate(threshold="balanced_accuracy", coverage=0.7)
-    counts = write_scores(data, by_model, (), tmp_path, {}, tmp_path, settings, "rows", lambda shown: shown)
+    counts = write_scores(data, by_model, (), tmp_path, {}, tmp_path, settings, "rows", lambda shown: shown, "")
 
     found = ClassificationScores.read(tmp_path)
     assert found.decision == Decision.read(tmp_path)
