@@ -57,9 +57,10 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
         if files:
             place = str(files[0]) if len(files) == 1 else f"{os.path.commonpath(files)} ({len(files)} files)"
         allowed = f"ingest.max_lost = {table.max_lost:g} allows {int(table.max_lost * lost.known):,}"
+        reason = f"because {lost.cause}" if lost.cause else f"the first: {lost.first}"
         raise DataError(
             f"{place}: {lost.count:,} of the {lost.known:,} {lost.what} that run {last.id} read are missing, "
-            f"the first: {lost.first}. {allowed}. Restore them, accept this loss with --set ingest.max_lost=1, "
+            f"{reason}. {allowed}. {lost.remedy}, accept this loss with --set ingest.max_lost=1, "
             f"or set max_lost in [pipelines.{pipeline.name}.ingest]."
         )
 

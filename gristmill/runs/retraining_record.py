@@ -68,6 +68,8 @@ class LostRows:
     known: int  # earlier rows
     what: str  # unit: rows, lines
     first: str  # name of the first missing one; empty if none is
+    cause: str = ""  # why they are missing; empty if this is not known
+    remedy: str = "Restore them"
 
 
 class Sign(BaseModel):

@@ -1,6 +1,7 @@
 """Retraining of time series: new and lost data, drift, and the contest of challenger and champion."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
 from gristmill.domains.timeseries.presets import CLASSICAL
 from gristmill.domains.timeseries.score_table import ROOT_METRICS, losses, past_errors
 from gristmill.domains.timeseries.settings import Backtest, Train
+from gristmill.domains.timeseries.shifted_times import describe_shift, may_be_time_zone, time_shift
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import combine_signs
@@ -134,15 +136,24 @@ def diff(ingest: Path, before: Path) -> pd.DataFrame:
 
 
 def lost(ingest: Path, before: Path) -> LostRows:
-    """Count the observations of earlier series that are missing now; filled values are not observations."""
+    """Count the observations of earlier series that are missing now; filled values are not observations.
+
+    If the rows are missing because all times moved, the result says by how much.
+    """
     tables = (read_table(folder / "series.parquet") for folder in (ingest, before))
-    now, then = (table.loc[~table["filled"], _KEYS] for table in tables)
-    missing = np.ones(len(then), bool)
-    if now["ds"].dtype.kind == then["ds"].dtype.kind:
-        missing = (then.merge(now, how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
-    series, time = then.iloc[int(missing.argmax())]
+    now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
+    if now["ds"].dtype.kind != then["ds"].dtype.kind:
+        missing, shift = np.ones(len(then), bool), None
+    else:
+        missing = (then.merge(now[_KEYS], how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
+        shift = time_shift(now, then) if missing.any() else None
+    series, time = then[_KEYS].iloc[int(missing.argmax())]
     first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
-    return LostRows(int(missing.sum()), len(then), "rows", first)
+    found = LostRows(int(missing.sum()), len(then), "rows", first)
+    if shift is None:
+        return found
+    zone = ", set ingest.timezone if the source has another time zone now" * may_be_time_zone(shift)
+    return replace(found, cause=f"all times moved by {describe_shift(shift)}", remedy=f"Restore the times{zone}")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:

@@ -85,6 +85,34 @@ def test_observations_that_are_filled_now_are_missing(tmp_path: Path) -> None:
     assert lost(folders["before"], folders["now"]).count == 0
 
 
+def test_moved_times_are_the_reason_why_rows_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(
+        """
+        [pipelines.visits]
+        domain = "timeseries"
+        source = { kind = "csv", path = "visits.csv" }
+        ingest = { time = "at", target = "y" }
+        preprocess = { history = 2, horizon = 1 }
+        model = { kind = "linear" }
+        """
+    )
+    for hour in (0, 2):
+        rows = [f"2024-01-{day:02d} {hour:02d}:00,{day**2}" for day in range(1, 31)]
+        (tmp_path / "visits.csv").write_text("\n".join(["at,y", *rows]) + "\n")
+        if hour == 0:
+            first = read(tmp_path, "visits")
+
+    with pytest.raises(DataError) as raised:
+        read(tmp_path, "visits")
+
+    assert str(raised.value).endswith(
+        f"visits.csv: 30 of the 30 rows that run {first.id} read are missing, because all times moved by +2 hours. "
+        "ingest.max_lost = 0.05 allows 1. Restore the times, set ingest.timezone if the source has another time "
+        "zone now, accept this loss with --set ingest.max_lost=1, or set max_lost in [pipelines.visits.ingest]."
+    )
+    assert read(tmp_path, "visits", "ingest.max_lost=1").outcome == "succeeded"
+
+
 def test_a_project_without_runs_has_lost_nothing(tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text(TOML)
     WRITERS["tabular"](tmp_path, 1)

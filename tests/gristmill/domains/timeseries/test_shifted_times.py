@@ -1,0 +1,49 @@
+"""The distance by which the times of all earlier rows moved."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.timeseries.shifted_times import describe_shift, may_be_time_zone, time_shift
+
+RANDOM = np.random.default_rng(0)
+
+
+def series(name: str, values: int = 40, start: str = "2024-01-01", frequency: str = "D") -> pd.DataFrame:
+    times = pd.date_range(start, periods=values, freq=frequency)
+    return pd.DataFrame({"unique_id": name, "ds": times, "y": RANDOM.normal(size=values)})
+
+
+BEFORE = pd.concat([series("a"), series("b", 60), series("c", 50, "2024-02-01")], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("distance", "words", "zone"),
+    [("2h", "+2 hours", True), ("-90min", "-90 minutes", True), ("1D", "+1 day", False), ("7s", "+7 seconds", False)],
+)
+def test_one_distance_for_all_rows_is_found(distance: str, words: str, zone: bool) -> None:
+    now = BEFORE.assign(ds=BEFORE["ds"] + pd.Timedelta(distance))
+    later = series("a", 30, start="2024-03-01")  # the arrival is longer, and lost its first two rows
+
+    for arrival in (now, pd.concat([now.iloc[2:], later], ignore_index=True)):
+        found = time_shift(arrival, BEFORE)
+        assert found == pd.Timedelta(distance)
+        assert (describe_shift(found), may_be_time_zone(found)) == (words, zone)
+
+
+def test_numbered_observations_move_without_a_unit() -> None:
+    before = pd.DataFrame({"unique_id": "a", "ds": np.arange(40), "y": RANDOM.normal(size=40)})
+
+    found = time_shift(before.assign(ds=before["ds"] - 3), before)
+
+    assert (describe_shift(found), may_be_time_zone(found)) == ("-3", False)
+
+
+def test_other_values_at_the_moved_times_are_no_shift() -> None:
+    moved = BEFORE.assign(ds=BEFORE["ds"] + pd.Timedelta("2h"))
+    sparse = BEFORE.assign(y=0.0)
+
+    assert time_shift(moved.assign(y=moved["y"].sample(frac=1, random_state=1).to_numpy()), BEFORE) is None
+    assert time_shift(BEFORE.iloc[20:], BEFORE) is None  # rows were lost
+    assert time_shift(sparse[sparse["ds"] >= "2024-01-20"], sparse) is None  # a moved row has the same value by chance
+    assert time_shift(BEFORE.assign(unique_id="d"), BEFORE) is None
