@@ -14,7 +14,7 @@ from typing import Any
 
 from gristmill.config.tables import AUTO, domain_module, read_table, tables_of
 from gristmill.settings.base import Settings
-from gristmill.settings.kinds import numbered
+from gristmill.settings.kinds import names_of
 from gristmill.settings.messages import Problem, unknown_name
 from gristmill.settings.selection import Auto, CandidateText
 
@@ -29,7 +29,7 @@ Point = Mapping[str, Mapping[str, Any]]
 class Candidate:
     """One model to try."""
 
-    name: str  # its kind; a number is added if several have the same
+    name: str  # its kind; a season or a number is added if several have the same
     tables: Mapping[str, Settings]  # tables of the pipeline, with those of the candidate
 
 
@@ -52,8 +52,7 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
         if changed not in made:
             made.append(changed)
     models: list[Any] = [changed["model"] for changed in made]  # every model has a kind
-    names = numbered(model.kind for model in models)
-    return [Candidate(name, changed) for name, changed in zip(names, made, strict=True)]
+    return [Candidate(name, changed) for name, changed in zip(names_of(models), made, strict=True)]
 
 
 def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, problems: list[Problem]) -> None:

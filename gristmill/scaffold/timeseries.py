@@ -2,13 +2,16 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.grid import is_finer_than_a_day
 from gristmill.domains.timeseries.ingest import RESERVED, ingest
+from gristmill.domains.timeseries.longer_season import longer_season
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.domains.timeseries.sparse_demand import SPARSE, share_of_zeros
@@ -62,7 +65,7 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
         plan = plan_windows(found, asked)
         settings = Preprocess.model_validate(values_of([*plan.preprocess, *plan.season]))
         preprocess(preprocess=settings, ingest=ingested, out=prepared)  # raises an error if the series are too short
-        sparse = _sparse(share_of_zeros(dataset.read(prepared)))
+        candidates = _candidates(dataset.read(prepared))
     ahead = [column.name for column in others if _has_future(column, chosen, times)]
     rows = found.before_test(settings)
     covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, found.frequency)
@@ -72,7 +75,7 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
         "source": table.guesses,
         "ingest": [*roles, *covariates.ingest, *_repairs(found, times.values)],
         "preprocess": [*plan.preprocess, *plan.season, *levels, *covariates.preprocess],
-        "model": [*auto_guesses("timeseries", preprocess=settings), *sparse],
+        "model": [*auto_guesses("timeseries", preprocess=settings), *candidates],
         "backtest": plan.backtest,
     }
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
@@ -82,14 +85,22 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
-def _sparse(zeros: float) -> list[Guess]:
-    """Return the candidate for series with many zeros.
+def _candidates(data: Prepared) -> list[Guess]:
+    """Return the candidates that suit these series and are in no preset.
 
-    It is not for dense data with some sparse series, because an average has the same weights for all series: with tsb
-    in it, the errors of generated series of which an eighth or half were sparse were 10 to 14 % larger.
+    tsb is for series with many zeros. It is not for dense data with some sparse series, because an average has the same
+    weights for all series: with tsb in it, the errors of generated series of which an eighth or half were sparse were
+    10 to 14 % larger.
     """
-    why = f"{zeros:.0%} of the values are 0; tsb smooths the probability and the size of demand"
-    return [Guess("candidates", ["tsb"], why)] if zeros >= SPARSE else []
+    candidates: list[Any] = []
+    reasons = []
+    if (zeros := share_of_zeros(data)) >= SPARSE:
+        candidates.append("tsb")
+        reasons.append(f"{zeros:.0%} of the values are 0; tsb smooths the probability and the size of demand")
+    if season := longer_season(data):
+        candidates.append({"model": {"kind": "seasonal_naive", "season": season}})
+        reasons.append(f"{season} values are {'a week' if is_finer_than_a_day(data.layout.frequency) else '52 weeks'}")
+    return [Guess("candidates", candidates, "; ".join(reasons))] if candidates else []
 
 
 def _can_be_tested(column: SampledColumn, target: SampledColumn, constant: set[str]) -> bool:

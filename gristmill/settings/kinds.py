@@ -1,12 +1,12 @@
 """Settings chosen by `kind`: each class of a package that has a field `kind`."""
 
 import importlib
+import itertools
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from gristmill.settings.base import Settings
 
@@ -32,12 +32,19 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
     )
 
 
-def numbered(given: Iterable[str]) -> Iterator[str]:
-    """Yield a unique name for each kind: the kind itself, or `dense-2` for the second `dense`."""
-    seen: Counter[str] = Counter()
-    for kind in given:
-        seen[kind] += 1
-        yield kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"
+def names_of(models: Iterable[Any], taken: Iterable[str] = ()) -> Iterator[str]:
+    """Yield a unique name for each model: its kind, with its season or a number if the kind is taken.
+
+    The second `seasonal_naive` is `seasonal_naive-336` if its season is set, and the second `dense` is `dense-2`.
+    """
+    used = set(taken)
+    for model in models:
+        season = getattr(model, "season", None)
+        named = [model.kind, f"{model.kind}-{season}"] if season else [model.kind]
+        numbered = (f"{model.kind}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain(named, numbered) if name not in used)
+        used.add(name)
+        yield name
 
 
 @cache

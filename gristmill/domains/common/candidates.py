@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from gristmill.errors import GristmillError, Unsuitable
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode, is_custom
-from gristmill.settings.kinds import numbered, settings_of
+from gristmill.settings.kinds import names_of, settings_of
 from gristmill.util.table_io import read_document, write_document
 
 S = TypeVar("S", bound=Settings)
@@ -75,10 +75,13 @@ def missing_baselines(baselines: Iterable[Any], candidates: Mapping[str, Candida
     return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in tried]
 
 
-def fit_baselines(baselines: Sequence[Any], fit: Callable[[Any], T]) -> dict[str, T]:
-    """Fit baselines; return the results by kind, numbered if there are several, without unsuitable baselines."""
+def fit_baselines(baselines: Sequence[Any], fit: Callable[[Any], T], taken: Iterable[str] = ()) -> dict[str, T]:
+    """Fit baselines; return the results by name (`names_of`), without unsuitable baselines.
+
+    Names of other forecasters are `taken`.
+    """
     made: dict[str, T] = {}
-    for name, baseline in zip(numbered(one.kind for one in baselines), baselines, strict=True):
+    for name, baseline in zip(names_of(baselines, taken), baselines, strict=True):
         with suppress(Unsuitable):
             made[name] = fit(baseline)
     return made

@@ -65,8 +65,9 @@ def blocks_of_candidates(
 
 def with_baselines(block: Block, baselines: Sequence[Any]) -> Block:
     """Return a block with the forecasts of baselines, fitted on the data before it."""
-    others = baseline_forecasts(block.data, "test", baselines)
-    return replace(block, forecasts=replace(block.forecasts, by_name=block.forecasts.by_name | others))
+    by_name = block.forecasts.by_name
+    others = baseline_forecasts(block.data, "test", baselines, taken=by_name)
+    return replace(block, forecasts=replace(block.forecasts, by_name=by_name | others))
 
 
 def pooled(blocks: Sequence[Block]) -> Forecasts:

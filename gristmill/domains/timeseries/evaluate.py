@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.common.candidates import CandidateArtifacts, missing_baselines, read_selection, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, succeeded
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
+from gristmill.domains.timeseries.baseline_forecasts import baselines_to_fit
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns
@@ -59,7 +60,7 @@ def evaluate(
     learned = read_document(train / "training.json")["quantiles"]
     levels = tuple(learned or evaluate.levels)
     most = data.layout.history if network.input_shape[1] is None else None
-    tried, baselines = succeeded(candidates), missing_baselines(evaluate.baselines, candidates)
+    tried, baselines = succeeded(candidates), baselines_to_fit(data, evaluate.baselines, candidates)
     measured = {} if microseconds is None else microseconds
     parts = {
         part: forecasts_of(data, part, network, train, tried, baselines, measured)

@@ -6,8 +6,10 @@ import pytest
 
 from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import tables_of
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
+from gristmill.settings.kinds import kinds, names_of, settings_of
 
+WEEK = {"kind": "seasonal_naive", "season": 336}
 PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).values() if isinstance(table, str)})
 
 
@@ -34,3 +36,12 @@ def test_the_last_of_several_packages_counts() -> None:
 @pytest.mark.parametrize(("package", "kind"), [(package, kind) for package in PACKAGES for kind in kinds(package)])
 def test_the_settings_of_a_kind_take_that_kind_alone(package: str, kind: str) -> None:
     assert get_args(settings_of(kind, package).model_fields["kind"].annotation) == (kind,)
+
+
+def test_models_of_one_kind_are_named_by_their_season_or_a_number() -> None:
+    naive, day, week = Naive(kind="naive"), SeasonalNaive(kind="seasonal_naive"), SeasonalNaive.model_validate(WEEK)
+
+    assert list(names_of([naive, day, week, naive, week])) == [
+        *("naive", "seasonal_naive", "seasonal_naive-336", "naive-2", "seasonal_naive-2"),
+    ]
+    assert list(names_of([week, naive], taken=["seasonal_naive", "naive"])) == ["seasonal_naive-336", "naive-2"]

@@ -166,6 +166,23 @@ def test_the_best_baseline_of_the_test_part_is_the_reference_and_skill_is_agains
         assert scores["model"][part]["skill"] == pytest.approx(1 - scores["model"][part]["mae"] / reference)
 
 
+def test_a_model_is_compared_with_the_naive_forecast_of_a_longer_season(judge: Judge) -> None:
+    """Two values a day, and a shape that repeats every week."""
+    random = np.random.default_rng(0)
+    values = np.tile(random.normal(size=14), 12) + random.normal(0, 0.1, 14 * 12)
+    halves = assembled(values, history=4, horizon=2, test=28, season=2)
+    data = replace(halves, layout=replace(halves.layout, frequency="12h"))
+
+    out, _ = judge(data, baselines=(NAIVE, SeasonalNaive(kind="seasonal_naive")))
+
+    scores = Scores.read(out)
+    assert list(scores.baselines) == ["naive", "seasonal_naive", "seasonal_naive-14"]
+    assert scores.best_baseline == "seasonal_naive-14"
+    assert scores.headline.baseline == scores.baselines["seasonal_naive-14"]["test"]["mae"]
+    assert not scores.headline.beats_baseline
+    assert scores.baselines["seasonal_naive"]["test"]["mae"] > scores.headline.model  # which the model would beat
+
+
 def test_steps_are_scored_by_themselves(solved: Folders) -> None:
     table, predictions = read_table(solved["evaluate"] / "scores.parquet"), read_predictions(solved["evaluate"], "test")
 

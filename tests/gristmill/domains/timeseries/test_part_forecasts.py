@@ -12,7 +12,7 @@ from gristmill.domains.timeseries import forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network
-from gristmill.domains.timeseries.models.naive import Drift
+from gristmill.domains.timeseries.models.naive import Drift, SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.select import select
 from gristmill.runs.scores import MODEL
@@ -97,3 +97,14 @@ def test_the_network_of_an_average_makes_the_first_block_and_its_members_the_oth
 
 def _joined(blocks: list[Forecasts], name: str) -> Any:
     return np.concatenate([block.by_name[name] for block in blocks])
+
+
+def test_a_baseline_does_not_replace_a_candidate_of_its_kind(chosen: Chosen) -> None:
+    network, longer = saved_network.read(chosen.selected), SeasonalNaive(kind="seasonal_naive", season=12)
+    data = chosen.data.seen_by(network)
+
+    both = forecasts_of(data, "test", network, chosen.selected, chosen.candidates, [longer], {}).forecasts().by_name
+
+    _, tested = of(chosen, "test")
+    assert list(both) == [MODEL, *NAMES, "seasonal_naive-12"]
+    assert np.array_equal(both["seasonal_naive"], tested.forecasts().by_name["seasonal_naive"])
