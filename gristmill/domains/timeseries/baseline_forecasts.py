@@ -1,27 +1,13 @@
 """Forecasts of a part's windows by baselines, each fitted on everything before the part."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines
+from gristmill.domains.common.candidates import fit_baselines
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network
-from gristmill.domains.timeseries.longer_season import longer_season
-from gristmill.domains.timeseries.models.naive import SeasonalNaive
-
-
-def baselines_to_fit(
-    data: Prepared, baselines: Sequence[Any], candidates: Mapping[str, CandidateArtifacts]
-) -> list[Any]:
-    """Return the baselines that are not among the candidates, with the naive forecast of a longer season, if any.
-
-    Without it, a model that knows the week would be compared only with a naive forecast that repeats the day.
-    """
-    season = longer_season(data)
-    longer = [SeasonalNaive(kind="seasonal_naive", season=season)] if season else []
-    return missing_baselines([*baselines, *(one for one in longer if one not in baselines)], candidates)
 
 
 def baseline_forecasts(

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, succeeded
+from gristmill.domains.common.candidates import CandidateArtifacts, missing_baselines, read_selection, succeeded
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
-from gristmill.domains.timeseries.baseline_forecasts import baselines_to_fit
 from gristmill.domains.timeseries.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import write_patterns
 from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE, Intervals
+from gristmill.domains.timeseries.longer_season import longer_season
+from gristmill.domains.timeseries.models.naive import SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.score_table import write_forecasts
 from gristmill.domains.timeseries.settings import Evaluate
@@ -97,6 +98,18 @@ def evaluate(
     if importance := importance_of_channels(data, network, metric, learned, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
     return counts
+
+
+def baselines_to_fit(
+    data: Prepared, baselines: Sequence[Any], candidates: Mapping[str, CandidateArtifacts]
+) -> list[Any]:
+    """Return the baselines that are not among the candidates, with the naive forecast of a longer season, if any.
+
+    Without it, a model that knows the week would be compared only with a naive forecast that repeats the day.
+    """
+    season = longer_season(data)
+    longer = [SeasonalNaive(kind="seasonal_naive", season=season)] if season else []
+    return missing_baselines([*baselines, *(one for one in longer if one not in baselines)], candidates)
 
 
 @dataclass(frozen=True)

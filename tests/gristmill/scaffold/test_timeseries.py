@@ -306,6 +306,20 @@ def test_windows_fit_short_series_and_the_defaults_of_long_ones(proposed: Propos
     assert long == {"history": 28, "horizon": 7, "validation": 0.15, "test": 0.15, "season": 44}
 
 
+def test_the_naive_forecast_of_a_week_is_a_candidate_for_values_within_the_day(proposed: Propose) -> None:
+    hours = pd.date_range("2024", periods=600, freq="h")
+    models = [proposed({"at": hours[:count], "y": values(count)}).values()["model"] for count in (400, 600)]
+
+    assert models == [
+        {"kind": "auto", "preset": "quick"},  # no two weeks to learn from
+        {
+            "kind": "auto",
+            "preset": "quick",
+            "candidates": [{"model": {"kind": "seasonal_naive", "season": 168}}],
+        },
+    ]
+
+
 def test_one_step_is_forecast_where_holes_leave_no_longer_stretch(proposed: Propose) -> None:
     there = [value if at % 6 else None for at, value in enumerate(values(120))]
     draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": there}).values()

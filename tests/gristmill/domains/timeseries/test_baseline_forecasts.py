@@ -1,6 +1,5 @@
 """Baselines are fitted on what lies before a part, see nothing later, and repeat the published figures."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, baselines_to_fit
+from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.metrics import absolute_error, squared_error
 from gristmill.domains.timeseries.models.autoregression import Autoregression
@@ -105,21 +104,6 @@ def test_the_second_of_a_kind_has_a_number() -> None:
     made = baseline_forecasts(DATA, "test", [*averages, Naive(kind="naive")])
 
     assert list(made) == ["moving_average", "moving_average-3", "naive"]  # the second is too long for the data
-
-
-def test_the_naive_forecast_of_a_longer_season_is_a_baseline_too() -> None:
-    """Of two values a day, 14 are a week, and occur twice in the training set."""
-    day, naive = SeasonalNaive(kind="seasonal_naive"), Naive(kind="naive")
-    week = day.model_copy(update={"season": 14})
-    halves = assembled(*TABLES, **CUT | {"season": 2})
-    data = replace(halves, layout=replace(halves.layout, frequency="12h"))
-
-    assert baselines_to_fit(data, [naive, day], {}) == [naive, day, week]
-    assert baselines_to_fit(data, [naive, week], {}) == [naive, week]
-    assert baselines_to_fit(halves, [naive, day], {}) == [naive, day]  # monthly
-    short = replace(data, parts=data.parts.copy())
-    short.parts[:, 0, 1] = short.parts[:, 0, 0] + 27
-    assert baselines_to_fit(short, [naive, day], {}) == [naive, day]
 
 
 @pytest.mark.parametrize(
