@@ -1,6 +1,6 @@
 """Evaluate: forecast each part, compare with baselines, calibrate intervals, find anomalies and change points."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from gristmill.domains.timeseries.longer_season import longer_season
 from gristmill.domains.timeseries.models.naive import SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.score_table import write_forecasts
+from gristmill.domains.timeseries.score_warnings import score_warnings
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.sparse_demand import is_sparse
 from gristmill.domains.timeseries.windows import Origins
@@ -77,9 +78,11 @@ def evaluate(
     table = write_forecasts(data, made, out)
     networks = [name for name, one in tried.items() if not one.is_baseline]
     mixed = len(data.ids) > 1 or len(data.layout.targets) > 1
-    summary = summarised(table, summary_of(train), networks, mixed, sparse=is_sparse(data))
+    level = round(levels[-1] - levels[0], 9)
+    warnings = score_warnings(data, scores_by_part(table), level)
+    summary = summarised(table, summary_of(train), networks, mixed, is_sparse(data), warnings)
     calibrated_on = calibration.on if calibration and not learned else None
-    summary |= {"level": round(levels[-1] - levels[0], 9), "calibrated_on": calibrated_on}
+    summary |= {"level": level, "calibrated_on": calibrated_on}
     if blocks:
         of_blocks = backtest_scores.score_blocks(blocks, levels, most)
         write_table(out / "backtest.parquet", of_blocks)
@@ -187,6 +190,7 @@ def summarised(
     others: Sequence[str] = (),
     mixed: bool = False,
     sparse: bool = False,
+    warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return the content of `scores.json` (`gristmill/runs/scores.py`).
 
@@ -197,4 +201,4 @@ def summarised(
     plain, scaled = ("rmse", "rmsse") if sparse else ("mae", "mase")
     metric = scaled if mixed and scored[MODEL]["test"][scaled] is not None else plain
     shown = [scaled if name == "mase" else name for name in _HEADLINE_METRICS if name in scored[MODEL]["test"]]
-    return summarise(scored, metric, shown, selected=selected, others=others)
+    return summarise(scored, metric, shown, selected=selected, others=others, warnings=warnings)

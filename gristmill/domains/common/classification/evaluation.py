@@ -19,10 +19,11 @@ from gristmill.domains.common.classification.labelled import RESERVED, LabelledD
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
+from gristmill.domains.common.coverage_warning import coverage_warning
 from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError
-from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
+from gristmill.runs.scores import FILE, MODEL, ByMetric, scores_by_part, summarise
 from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import read_document, write_document, write_table
 from gristmill.util.toml import toml_value
@@ -123,7 +124,9 @@ def write_scores(
     scored, metric, beside = scores_by_part(table), loss_of(train), decision_metric(settings)
     shown = [name for name in dict.fromkeys((metric, beside, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
     baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *chosen)]
-    warnings = perfect_score_warnings(scored[MODEL]["test"], baselines, advice)
+    tested = scored[MODEL]["test"]
+    sets = _sets_warning(tested, decisions[MODEL], len(rows["test"]))
+    warnings = filter(None, [*perfect_score_warnings(tested, baselines, advice), sets])
     selected = summary_of(train)
     summary = summarise(scored, metric, shown, beside=beside, selected=selected, others=chosen, warnings=warnings)
     summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
@@ -215,6 +218,15 @@ def _of_sets(truth: Labels, probabilities: Probabilities, decision: Decision) ->
         return {}
     sets = decision.sets(probabilities)
     return {"coverage": float(sets[np.arange(len(truth)), truth].mean()), "set_size": float(sets.sum(axis=1).mean())}
+
+
+def _sets_warning(test: ByMetric, decision: Decision, examples: int) -> str:
+    """Return a sentence on sets of classes that contain the true class too rarely; they may contain it more often."""
+    level, coverage = decision.coverage, test.get("coverage")
+    if level is None or coverage is None or coverage > level:
+        return ""
+    contain = f"{level:.0%} sets of classes contain the true class of {coverage:.1%} of {examples:,} test examples"
+    return coverage_warning(contain, coverage, level, examples, low="the sets are too small", high="")
 
 
 def described(data: LabelledDataset, probabilities: Probabilities, decision: Decision) -> dict[str, Any]:

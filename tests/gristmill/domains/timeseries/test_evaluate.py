@@ -183,6 +183,18 @@ def test_a_model_is_compared_with_the_naive_forecast_of_a_longer_season(judge: J
     assert scores.baselines["seasonal_naive"]["test"]["mae"] > scores.headline.model  # which the model would beat
 
 
+def test_scores_that_may_mislead_come_with_warnings(judge: Judge) -> None:
+    noise = np.random.default_rng(0).normal(size=200)
+    noise[160:] /= 1000
+
+    out, _ = judge(assembled(noise, horizon=2, validation=40, test=40))
+
+    coverage, constant = Scores.read(out).warnings
+    assert coverage.startswith("80% intervals cover 9")
+    assert coverage.endswith(" of the values in 39 test windows (20 independent); this may be chance")
+    assert constant.startswith("the test set is nearly constant")
+
+
 def test_steps_are_scored_by_themselves(solved: Folders) -> None:
     table, predictions = read_table(solved["evaluate"] / "scores.parquet"), read_predictions(solved["evaluate"], "test")
 

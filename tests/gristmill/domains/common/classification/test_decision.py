@@ -188,6 +188,19 @@ def test_classifiers_are_judged_by_the_loss_that_they_were_selected_by(balanced:
     assert line.endswith("(accuracy 0.750, 0.875)")
 
 
+def test_sets_that_miss_the_true_class_too_often_are_a_warning(tmp_path: Path) -> None:
+    data, held_out, tested = dataset(["no", "yes"]), pairs(SECOND), pairs(1 - SECOND)
+    write_held_out(data, np.arange(8), held_out, tmp_path)
+    (tmp_path / "training.json").write_text("{}")
+    by_model = {name: {"validation": held_out, "test": tested} for name in ("model", "linear")}
+
+    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(coverage=0.7), "rows", lambda shown: shown)
+
+    assert ClassificationScores.read(tmp_path).warnings == [
+        "70% sets of classes contain the true class of 37.5% of 8 test examples; the sets are too small"
+    ]
+
+
 def test_equal_forecasters_have_equal_thresholds_whatever_else_was_held_out(tmp_path: Path) -> None:
     data, of_train = dataset(["no", "yes"]), [0.36] * 4  # rows of "no", which 0.325 would put in "yes"
     data.index.loc[8:11, "part"] = "train"

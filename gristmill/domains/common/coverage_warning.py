@@ -1,0 +1,26 @@
+"""Warn if intervals or sets cover another share of the test set than they should."""
+
+import math
+
+_MAX_DIFFERENCE = 0.1
+_STANDARD_ERRORS = 2  # differences beyond so many are not chance
+
+
+def coverage_warning(covered: str, coverage: float | None, level: float, independent: int, low: str, high: str) -> str:
+    """Return a sentence on a coverage far from its `level`; empty if it is close, or None.
+
+    A coverage is far if it differs by more than 10 points, or by more than half of the share that should be outside.
+    Whether this may be chance depends on the number of `independent` examples: the standard error is that of examples
+    which are covered as a whole or not at all, so that it is rather too large.
+
+    Args:
+        covered: what was measured, such as `80% intervals cover 65.2% of the values`.
+        low: what follows from a coverage that is too low for chance.
+        high: what follows from one that is too high.
+    """
+    difference = 0.0 if coverage is None else round(coverage - level, 9)  # 0.7 - 0.8 is below -0.1 in binary
+    if abs(difference) <= round(min(_MAX_DIFFERENCE, (1 - level) / 2), 9):
+        return ""
+    if abs(difference) <= _STANDARD_ERRORS * math.sqrt(level * (1 - level) / independent):
+        return f"{covered}; this may be chance"
+    return f"{covered}; {low if difference < 0 else high}"

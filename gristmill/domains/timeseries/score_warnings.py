@@ -1,0 +1,53 @@
+"""Warnings about scores of forecasts: intervals of another coverage than asked, and a nearly constant test set."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from gristmill.domains.common.coverage_warning import coverage_warning
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.score_table import NAIVE
+from gristmill.domains.timeseries.windows import Origins
+from gristmill.errors import count_of
+from gristmill.runs.scores import MODEL, ByPart
+from gristmill.settings.messages import format_number
+
+_NEARLY_CONSTANT = 0.1  # maximum naive error on the test set, as a share of that on the training set
+_MAX_WINDOWS = 10_000  # training windows to compare with
+
+
+def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -> Iterator[str]:
+    """Yield sentences on why the scores of the test set may mislead; intervals should have the coverage `level`."""
+    starts = data.origins("test")
+    windows, independent = count_of(len(starts), "test windows"), _independent_windows(data, starts)
+    if (coverage := scored[MODEL]["test"].get("coverage")) is not None:
+        covered = f"{level:.0%} intervals cover {coverage:.1%} of the values in {windows} ({independent:,} independent)"
+        low, high = "the intervals are too narrow", "the intervals are too wide"
+        if warning := coverage_warning(covered, coverage, level, independent, low, high):
+            yield warning
+    tested, usual = scored[NAIVE]["test"]["mae"] or 0.0, _naive_error_in_training(data)
+    if 0 < tested < _NEARLY_CONSTANT * usual:
+        error, before = format_number(tested, 3), format_number(usual, 3)
+        yield (
+            f"the test set is nearly constant: the mean naive error is {error} in {windows}, and {before} in the "
+            "training set; skill and other percentages say little"
+        )
+
+
+def _independent_windows(data: Prepared, starts: Origins) -> int:
+    """Return the largest number of windows that do not overlap in time, because one event affects all series."""
+    begins, firsts = np.unique(data.times[starts].to_numpy(), return_index=True)
+    ends = data.times[starts[firsts] + data.layout.horizon - 1].to_numpy()
+    count, end = 0, None
+    for begin, own_end in zip(begins, ends, strict=True):
+        if end is None or begin > end:
+            count, end = count + 1, own_end
+    return count
+
+
+def _naive_error_in_training(data: Prepared) -> float:
+    """Return the mean absolute error of the last value as the forecast, in windows spread over the training set."""
+    starts = data.origins("train")
+    starts = starts[:: max(1, len(starts) // _MAX_WINDOWS)]
+    last = data.values[starts - 1, np.newaxis, : len(data.layout.targets)]
+    return float(np.abs(data.targets(starts).astype(np.float64) - last).mean()) if len(starts) else 0.0
