@@ -19,7 +19,7 @@ from gristmill.project.prediction_source import reader_of, rows_to_predict, with
 from gristmill.registry.version import Version
 from gristmill.retraining import known_data
 from gristmill.retraining.source_checks import check_lost_rows
-from gristmill.runs.locations import locate
+from gristmill.runs.locations import check_requested, locate
 from gristmill.runs.records import Record
 from gristmill.settings.base import Files, Settings
 from gristmill.sources.prepare import TableFiles
@@ -118,6 +118,7 @@ class Predictor:
             log_answer(self._catalogue.store, self._pipeline, self._served, rows, text=body.decode(errors="replace"))
 
     def _from_place(self, place: str, call: _Call) -> "pd.DataFrame":
+        check_requested(place, "--input")
         source, suffixes = self._tables["source"], self._suffixes
         if suffixes is None:
             source = reader_of(place, source, self._pipeline.name, getattr(self._domain, "PLAIN", False))

@@ -24,8 +24,8 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from gristmill import keys
-from gristmill.errors import DataError, short_repr
-from gristmill.settings.base import URL_SCHEMES
+from gristmill.errors import DataError, RequestError, short_repr
+from gristmill.settings.base import URL_SCHEMES, check_location
 from gristmill.util.audit_events import depends_on_more, looked_at
 from gristmill.util.urls import redact
 
@@ -53,6 +53,14 @@ def fetch_missing(tables: Iterable[object], root: Path) -> None:
     for table in tables:
         if fetch := getattr(table, "fetch", None):
             fetch(root)
+
+
+def check_requested(location: str, option: str) -> None:
+    """Raise `RequestError`, without secrets, if a location given with an option has a secret or an unknown scheme."""
+    try:
+        check_location(location)
+    except ValueError as error:
+        raise RequestError(f"{option}: expected {error}. Received: {redact(location)!r}.") from None
 
 
 def refreshed_folder(url: str, downloads: Path) -> Path:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.errors import DataError, RequestError
-from gristmill.runs.locations import SEARCH_PATH, file_name, locate, search_folders
+from gristmill.runs.locations import SEARCH_PATH, check_requested, file_name, locate, search_folders
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import URL_SCHEMES
-from gristmill.util.urls import find_secret
 
 _MAX_STEPS_UP = 2  # maximum levels from the project up to a folder that contains both project and data
 
@@ -68,14 +67,17 @@ class Data:
 def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
     """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA.
 
-    The file of a URL is fetched into the folder `downloads`; `DataError` is raised if it cannot be.
+    The file of a URL is fetched into the folder `downloads`.
+
+    Raises:
+        RequestError: the scheme is unknown, the URL has a secret, or the folder contains the project.
+        DataError: the file of a URL cannot be fetched.
     """
     root = _absolute(project)
+    check_requested(given, "--data")
     if given.startswith(URL_SCHEMES) and downloads:
         from gristmill.runs.downloads import fetch_new  # late: it loads httpx
 
-        if secret := find_secret(given):
-            raise RequestError(f"--data: a URL with {secret}, which would be logged. Fetch it, and give its path.")
         return Data(given, root, downloads, fetch_new(given, downloads))
     if "://" in given:
         return Data(given, root)

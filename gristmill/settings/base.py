@@ -45,10 +45,13 @@ def _as_list(given: Any) -> Any:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _check_location(location: str) -> str:
-    """Check the scheme of a location, and that a URL has no secret: it is written into records and messages."""
+def check_location(location: str) -> str:
+    """Return a location of data; raise `ValueError` for unknown schemes and for secrets, since locations are logged."""
     if "://" in location and not location.startswith(LOCATION_SCHEMES):
-        raise ValueError(f"a path, or a place that begins with {', '.join(LOCATION_SCHEMES)}")
+        raise ValueError(
+            f"a path, or a place that begins with {', '.join(LOCATION_SCHEMES)}. Databases and buckets are not read: "
+            "export the table to CSV or Parquet, or copy the file"
+        )
     if secret := find_secret(location):
         raise ValueError(f"a URL without {secret}, which would be logged; or download the file and set its path")
     return location
@@ -82,7 +85,7 @@ def _as_pair(given: Any) -> Any:
     return (given, given) if isinstance(given, int) else tuple(given) if isinstance(given, list) else given
 
 
-SourceLocation = Annotated[str, AfterValidator(_check_location), _Mark.LOCATION]
+SourceLocation = Annotated[str, AfterValidator(check_location), _Mark.LOCATION]
 """A file, a folder, a pattern, `package://` or a URL (`runs/locations.py`).
 
 The location cannot change a result, so it is left out of the key; the bytes found there are part of it.

@@ -73,7 +73,7 @@ def test_a_secret_in_a_sweep_is_shown_nowhere(finished: Path, command: Command, 
     assert_nowhere(finished)
 
 
-@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("url", [*URLS, "postgresql://ann:hidden@example.org/sales"])
 @pytest.mark.parametrize("words", ["predict small --input", "init new --domain timeseries --data"])
 def test_a_secret_in_a_command_is_not_repeated(finished: Path, command: Command, url: str, words: str) -> None:
     said = command(*words.split(), url)

@@ -72,3 +72,22 @@ def test_a_project_within_its_data_is_refused(tmp_path: Path, project: str) -> N
 def test_data_that_is_not_there_is_told_with_the_place(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"--data: no such file '.*none\.csv'\. Tried: "):
         data_at(str(tmp_path / "none.csv"), tmp_path).files()
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        (
+            "postgresql://ann:hidden@host/db",
+            r"Databases and buckets are not read: export .* Received: 'postgresql://…'",
+        ),
+        ("jdbc:mysql://host/db?user=ann&password=hidden", r"Databases and buckets .* Received: 'jdbc:mysql://…'"),
+        ("sqlite:///sales.db", r"Databases and buckets .* Received: 'sqlite:///sales\.db'"),
+        ("HTTPS://ann:hidden@host/a.csv", r"begins with https://, .* Received: 'HTTPS://…'"),
+        ("https://ann:hidden@host/a.csv", r"a URL without a user or a password, .* Received: 'https://…'"),
+    ],
+)
+def test_a_location_that_is_not_read_is_refused_without_its_secret(tmp_path: Path, given: str, refused: str) -> None:
+    with pytest.raises(RequestError, match=rf"^--data: expected .*{refused}\.$") as raised:
+        data_at(given, tmp_path, tmp_path / "downloads")
+    assert "hidden" not in str(raised.value)
