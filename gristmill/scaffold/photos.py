@@ -14,11 +14,10 @@ from gristmill.scaffold.table import read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
 from gristmill.sources.images.arrays import ImageArrays
-from gristmill.sources.images.folder import PHOTOS, Folder
+from gristmill.sources.images.folder import IMAGES, PHOTOS, Folder
 from gristmill.sources.images.listing import Listing
 
 _LISTS = (".csv", ".tsv")
-_APPLE = (".heic", ".heif")  # photos of Apple phones, which Pillow cannot read
 _UNREAD = ("encoding", "comment", "skip_rows", "header_rows", "footer", "strip")  # settings of CSV files only
 _MIN_SHARE_OF_PHOTOS = 0.9  # of the cells in a column of a list
 _MIN_PIXELS = 16  # of an image
@@ -30,7 +29,7 @@ def find_source(data: Data, target: str | None) -> Source:
     """Return the source of the photos at a place."""
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith(_LISTS)]
-    with archives.open_files([path for path in files if path.name.lower().endswith(Folder.suffixes)], PHOTOS) as found:
+    with archives.open_files([path for path in files if path.name.lower().endswith(Folder.suffixes)], IMAGES) as found:
         photos = list(found)
     problem = why_no_classes(photos) if photos else ""
     if photos and not problem:
@@ -46,11 +45,9 @@ def find_source(data: Data, target: str | None) -> Source:
         )
     arrays = [path for path in files if path.name.lower().endswith(ImageArrays.suffixes)]
     if not arrays:
-        apple = any(path.name.lower().endswith(_APPLE) for path in files)
-        remedy = "Convert HEIC to JPEG." if apple else f"Or {', '.join(ImageArrays.suffixes)}."
         raise DataError(
             f"{data.place}: no photo among {count_of(len(files), 'files')}. Expected {', '.join(PHOTOS)} in a "
-            f"folder for each class. {remedy}"
+            f"folder for each class. Or {', '.join(ImageArrays.suffixes)}."
         )
     if arrays == lists and not any(_holds_pixels(path) for path in lists):
         raise DataError(
@@ -97,7 +94,7 @@ def names_photos(column: SampledColumn) -> bool:
 
 
 def _are_photos(column: SampledColumn) -> "pd.Series[bool]":
-    return column.cells.astype("str").str.lower().str.endswith(PHOTOS)
+    return column.cells.astype("str").str.lower().str.endswith(IMAGES)
 
 
 def _holds_pixels(path: Path) -> bool:

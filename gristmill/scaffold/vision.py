@@ -52,7 +52,12 @@ def propose(data: Data, target: str | None) -> Proposal:
         "augment": _augment(size),
         "model": auto_guesses("vision", learned, preprocess=read),
     }
-    return Proposal("vision", f"{data.name}: {count_of(count, 'photos')}: {list_classes(counts)}", tables, _notes(size))
+    return Proposal(
+        "vision",
+        f"{data.name}: {count_of(count, 'photos')}: {list_classes(counts)}",
+        tables,
+        [*_unread(broken, count), *_notes(size)],
+    )
 
 
 def _read_photos(source: ImageSource, paths: tuple[Path, ...]) -> tuple[pd.DataFrame, list[str]]:
@@ -93,7 +98,7 @@ def _ingest(readable: int, broken: list[str]) -> list[Guess]:
     share = len(broken) / (len(broken) + readable)
     if share <= Ingest().corrupt:
         return []
-    why = f"photos that cannot be read: {len(broken):,}, such as {broken[0]}"
+    why = "allows the run to leave out the photos that cannot be read"
     return [Guess("corrupt", math.ceil(share * 100) / 100, why)]
 
 
@@ -123,6 +128,13 @@ def _augment(size: tuple[int, int]) -> list[Guess]:
     if min(size) < MIN_SIDE_OF_PHOTOS:
         return []
     return [Guess("horizontal_flip", True, "turn it off if left and right differ, as in letters and signs")]
+
+
+def _unread(broken: list[str], readable: int) -> list[str]:
+    """Return a note on photos that cannot be read, if there are some."""
+    if not broken:
+        return []
+    return [f"{len(broken):,} of {count_of(len(broken) + readable, 'photos')} cannot be read: {broken[0]}."]
 
 
 def _notes(size: tuple[int, int]) -> list[str]:

@@ -6,6 +6,7 @@ cut-outs are made for white pages. Of 16 bits the upper 8 are taken.
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 POSITION = ["shard", "offset", "size"]  # columns of a photo's position in the shards of ingest
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # an animation counts as its first image
+_OTHER_FORMATS = {
+    rb"....ftyp(hei|hev|mif1|msf1)": "HEIC",
+    rb"....ftypavi": "AVIF",
+    rb"....ftypcrx|FUJIFILMCCD-RAW|II(RO|RS|U\0)": "a raw photo",
+    rb"\xff\x0a|....JXL ": "JPEG XL",
+    rb"....jP  |\xff\x4f\xff\x51": "JPEG 2000",
+}
 _FILTER = Image.Resampling.BILINEAR
 _DRAFT_FACTOR = 3  # a JPEG is decoded at 3 times the target size or more; below that, its reduction would be visible
 _SIZE_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
 FAINT = 1 << 12  # of 65,536 levels
+_REDUCED_COPY = 1  # EXIF subfile type of the first image in raw photos such as DNG and NEF, which are TIFF files
 _FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
 # Errors of Pillow for broken files.
 _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
@@ -61,6 +70,8 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
             raise DataError(f"{width} x {height} pixels, which show nothing")
         reduced = image.draft(None, (near_copies.DRAFT_SIDE,) * 2)
         form, box = str(image.format), reduced and reduced[1]
+        if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == _REDUCED_COPY:
+            raise DataError("a raw photo, of which only a preview can be read: convert it to JPEG or PNG")
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
         size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
         faint = image.mode.startswith("I;16") and int(np.asarray(image).max()) < FAINT
@@ -101,14 +112,19 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             yield image
     except UnidentifiedImageError:
-        raise DataError(
-            "not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with "
-            f"{short_repr(encoded[:12].decode('latin-1'))}"
-        ) from None
+        raise DataError(_why_not_read(encoded)) from None
     except _SIZE_ERRORS as error:
         raise DataError(f"too many pixels ({error})") from None
     except _ERRORS as error:
         raise DataError(f"truncated or corrupt ({str(error) or type(error).__name__})") from None
+
+
+def _why_not_read(encoded: bytes) -> str:
+    """Return why Pillow does not know a file: the name of another format of photos, or its first bytes."""
+    if name := next((name for start, name in _OTHER_FORMATS.items() if re.match(start, encoded, re.DOTALL)), None):
+        return f"{name}, which is not read: convert it to JPEG or PNG"
+    start = short_repr(encoded[:12].decode("latin-1"))
+    return f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {start}"
 
 
 def _convert_channels(image: Image.Image, channels: int) -> Image.Image:

@@ -16,10 +16,10 @@ from gristmill.domains.vision.decode import check_photo, decode_ingested, decode
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
-from gristmill.sources.images.folder import PHOTOS
+from gristmill.sources.images.folder import IMAGES
 from gristmill.util.table_io import read_table
 
-SUFFIXES = PHOTOS  # of the files to predict in a folder
+SUFFIXES = IMAGES  # of the files to predict in a folder
 
 __all__ = ["answer_of_tensors", "check_tensors", "predict"]
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
+from gristmill.scaffold.domain import choose_domain
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.vision import propose
 
@@ -178,7 +179,7 @@ def test_as_many_broken_photos_are_allowed_as_there_are(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets", tmp_path)
 
     assert draft.values()["ingest"] == {"corrupt": 0.13}
-    assert draft.tables["ingest"][0].why.startswith("photos that cannot be read: 1, such as cat/0.png: not a JPEG")
+    assert draft.notes[0].startswith("1 of 8 photos cannot be read: cat/0.png: not a JPEG")
 
 
 def test_a_class_of_one_photo_is_refused(tmp_path: Path) -> None:
@@ -220,9 +221,17 @@ def test_photos_without_classes_are_refused_in_one_line(tmp_path: Path, classes:
 def test_photos_of_telephones_are_to_be_converted(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
-        (tmp_path / "pets" / name / "IMG_1.HEIC").write_bytes(b"ftypheic")
-    with pytest.raises(DataError, match=r"no photo among 2 files.* Convert HEIC to JPEG"):
+        (tmp_path / "pets" / name / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    assert choose_domain(data_at(str(tmp_path / "pets"), tmp_path / "project")) == ("vision", "2 photos")
+    unread = "cat/IMG_1.HEIC: HEIC, which is not read: convert it to JPEG or PNG"
+    with pytest.raises(DataError, match=f"none of 2 photos can be read: {unread}"):
         proposed(tmp_path / "pets", tmp_path)
+
+    write_photos(tmp_path / "pets", "cat", "dog")
+    draft = proposed(tmp_path / "pets", tmp_path)
+    assert draft.notes[0].startswith("2 of ")
+    assert draft.notes[0].endswith(f" photos cannot be read: {unread}.")
+    assert draft.values()["ingest"]["corrupt"] > 0
 
 
 def test_every_guess_of_photos_says_what_it_rests_on(tmp_path: Path) -> None:

@@ -135,7 +135,9 @@ def test_classes_are_in_the_sources_order_or_sorted(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(26)
-def test_what_cannot_be_used_is_left_out_and_its_neighbours_stay(tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_left_out_and_its_neighbours_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     sound = photos({"a": 10, "b": 10})
     given = [TEXT, *sound[:5], CUT, *sound[5:], PIXEL]
 
@@ -143,6 +145,7 @@ def test_what_cannot_be_used_is_left_out_and_its_neighbours_stay(tmp_path: Path)
 
     skipped = read_document(tmp_path / "out/summary.json")["skipped"]
     assert counts == {"photos": 20, "classes": 2, "skipped": 3}
+    assert caplog.messages == [f"3 of 23 photos cannot be used and are left out: a/notes.jpg: {skipped[0]['reason']}"]
     assert read_table(tmp_path / "out/index.parquet")["id"].tolist() == [photo.id for photo in sound]
     assert [photo["id"] for photo in skipped] == ["a/notes.jpg", "b/cut.jpg", "b/pixel.png"]
     assert [photo["reason"].split(" (")[0] for photo in skipped[1:]] == [

@@ -13,10 +13,11 @@ from PIL import Image
 from gristmill.domains.vision import decode
 from gristmill.domains.vision import predict as prediction
 from gristmill.domains.vision.export import export
-from gristmill.domains.vision.predict import SUFFIXES, predict
+from gristmill.domains.vision.predict import predict
 from gristmill.domains.vision.settings import Export, Ingest
 from gristmill.errors import DataError
 from gristmill.export.loaded_bundle import LoadedBundle
+from gristmill.sources.images.folder import PHOTOS
 from helpers.small_classifier import CLASSES, LAYOUT, Folders, small_network
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_classifier"]
@@ -126,6 +127,6 @@ def test_a_photo_of_more_pixels_than_allowed_is_refused(ask: Ask, files: tuple[P
 
 
 def test_suffixes_are_those_of_the_formats_that_are_read() -> None:
-    formats = {Image.registered_extensions()[suffix] for suffix in SUFFIXES}
+    formats = {Image.registered_extensions()[suffix] for suffix in PHOTOS}
 
     assert formats == set(decode.FORMATS)

@@ -67,6 +67,13 @@ def test_only_photos_count_and_their_suffix_may_be_in_capitals(tmp_path: Path) -
     assert [photo.id for photo in photos(tmp_path)] == [f"cat/{name}" for name in wanted]
 
 
+def test_images_that_cannot_be_read_count_unless_a_photo_of_their_name_does(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    for name in ["1.jpg", "1.HEIC", "2.NEF", "3.avif", "3.txt"]:
+        (tmp_path / "cat" / name).write_bytes(b"x")
+    assert [photo.id for photo in photos(tmp_path)] == ["cat/1.jpg", "cat/2.NEF", "cat/3.avif"]
+
+
 def test_folders_below_the_classes_are_metadata(tmp_path: Path) -> None:
     for tree in ("oak", "elm"):
         write_photos(tmp_path / "train" / "owl", [tree], 1)
