@@ -12,10 +12,12 @@ from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import MISSING_MARKS
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess
+from gristmill.sources.csv_text import is_comment, without_comments
 from gristmill.sources.packed import read_bytes
 from gristmill.sources.tables.csv import MAX_FOOTER, is_tab_separated
 
 _SAMPLE_BYTES = 1 << 18  # bytes to search for the separator
+_COMMENT = "#"
 _SEPARATORS = ",;\t|: "  # the first of those that split rows into equally many cells is chosen
 _SEPARATORS_BELOW_TEXT = ",;\t|"  # the other two occur in sentences too
 _MIN_TABLE_LINES = 3  # minimum lines, including the header, of a table below other lines
@@ -48,10 +50,9 @@ def dialect_guesses(path: Path) -> list[Guess]:
 
 def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
     """Yield the settings of the layout, from the beginning and the end of the text of a file."""
-    has_comments = _has_comments(sample)
-    if has_comments:
-        yield Guess("comment", "#", f"rows such as {short_repr(next(filter(_is_comment, sample.splitlines())))}")
-        sample, end = _without_comments(sample), _without_comments(end)
+    if beside := _separator_beside_comments(sample):
+        yield Guess("comment", _COMMENT, f"lines such as {short_repr(sample.strip().splitlines()[0])}")
+        sample, end = (_without_comments(part, beside) for part in (sample, end))
     separator, above = _separator_below(sample)
     rows = [row for row in _rows(sample, separator)[above:] if row]
     width, default = len(rows[0]), "\t" if is_tab_separated(path.name) else ","
@@ -75,27 +76,31 @@ def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
         yield Guess("strip", True, f"spaces around cells such as {short_repr(spaced)}")
 
 
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith("#")
+def _without_comments(text: str, separator: str = ",") -> str:
+    """Return a text without comments and empty lines; their number does not matter, because comments begin the file."""
+    lines = without_comments(io.StringIO(text, newline=""), separator, _COMMENT)
+    return "".join(line for line in lines if line.strip())
 
 
-def _without_comments(text: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if not _is_comment(line))
+def _separator_beside_comments(sample: str) -> str:
+    """Return the separator if lines that begin with # are comments, else an empty string.
 
-
-def _has_comments(sample: str) -> bool:
-    """Return whether lines that begin with # are comments: they begin the file, and none looks like a row of data."""
-    lines = [line for line in sample.splitlines() if line.strip()]
-    top = len([*itertools.takewhile(_is_comment, lines)])
+    Comments begin the file, and none looks like a row of data; a line with an open quote is not a whole row.
+    """
+    lines = [line for line in io.StringIO(sample, newline="") if line.strip()]
+    top = len([*itertools.takewhile(lambda line: is_comment(line, ",", _COMMENT), lines)])
     if not 0 < top < len(lines):
-        return False
+        return ""
     if top == 1 and any(_width(sample, mark) > 1 for mark in _SEPARATORS_BELOW_TEXT):
-        return False  # it is the header
+        return ""  # it is the header
     separator, above = _separator_below(_without_comments(sample))
     if above:  # all rows above the header are left out by their number
-        return False
-    header, *below = _rows("\n".join(lines[top:]), separator)
-    return not any(_is_comment(row[0]) and len(row) == len(header) for row in below if row)
+        return ""
+    kept = [*without_comments(lines, separator, _COMMENT)]
+    width = len(_rows("".join(kept[top:]), separator)[0])
+    comments_below = (line for line, rest in zip(lines[top:], kept[top:], strict=True) if line != rest)
+    is_data = any(len(_rows(line, separator)[0]) == width and line.count('"') % 2 == 0 for line in comments_below)
+    return "" if is_data else separator
 
 
 def _separator_below(sample: str) -> tuple[str, int]:

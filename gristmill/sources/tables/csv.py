@@ -1,6 +1,7 @@
 """CSV files."""
 
 import csv
+import io
 import logging
 import os
 import re
@@ -8,12 +9,12 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gristmill.errors import DataError, count_of
-from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows
+from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows, without_comments
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
 from gristmill.sources.packed import open_unpacked
 from gristmill.sources.prepare import TableFiles, check_finite
@@ -41,7 +42,7 @@ class _Layout:
     """Rows of a file by their numbers."""
 
     header: list[str]  # names of the columns
-    left_out: list[int]  # rows without data: above the header, comments, footer
+    left_out: list[int]  # rows without data: above the header, in it, and the footer
     first: int  # the first row below the header
     ragged: dict[int, int]  # rows of data with more or fewer cells than the header, and their number of cells
     count: int  # rows of data, with empty ones
@@ -59,7 +60,7 @@ class Csv(TableFiles):
     skip_rows: NonNegativeInt = 0  # rows to leave out above the header
     header_rows: PositiveInt = 1  # rows of the header; the names of a column are joined by a space
     footer: Texts = ()  # first cells of rows to leave out at the end of a file, at most 5, such as "Total"
-    comment: Annotated[str | None, Field(min_length=1)] = None  # beginning of rows to leave out, such as "#"
+    comment: Annotated[str | None, Field(min_length=1)] = None  # beginning of lines to leave out, such as "#"
     strip: bool = False  # remove spaces around names of columns and around cells
     decimal: Literal[".", ","] = "."  # decimal mark of numbers
     thousands: Literal[".", ",", " ", "'"] | None = None  # mark between thousands: 1.220,74 has decimal "," and "."
@@ -90,7 +91,7 @@ class Csv(TableFiles):
         return self._cells(path, layout, skip).set_axis(layout.header, axis=1)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        with open_rows(path, self.encoding, self.separator) as lines:
+        with open_rows(path, self.encoding, self.separator, self.comment) as lines:
             return {row: self.separator.join(cells) for row, cells in enumerate(lines, 1) if row in rows}
 
     def header(self, path: Path) -> list[str]:
@@ -126,14 +127,14 @@ class Csv(TableFiles):
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
         row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
         cells: list[str] = []
-        footer, comment = list[int](), self.comment
-        with open_rows(path, self.encoding, self.separator) as lines:
+        footer = list[int]()
+        with open_rows(path, self.encoding, self.separator, self.comment) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
-                    is_comment = comment and cells and cells[0].lstrip().startswith(comment)
-                    if row <= self.skip_rows or is_comment or not (cells or above):
+                    in_header = len(above) < self.header_rows
+                    if row <= self.skip_rows or (in_header and not cells):
                         left_out.append(row)
-                    elif len(above) < self.header_rows:
+                    elif in_header:
                         above.append(cells)
                         first, width = row + 1, len(cells)
                     elif cells and row not in skip:
@@ -146,7 +147,7 @@ class Csv(TableFiles):
                 ) from None
         if cells:
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
-        if len(above) < self.header_rows or not above[-1]:
+        if len(above) < self.header_rows:
             raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
         if len(footer) > MAX_FOOTER:
             raise DataError(
@@ -173,7 +174,7 @@ class Csv(TableFiles):
         try:
             with open_unpacked(path) as raw, warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
                 frame = pd.read_csv(
-                    raw,
+                    self._uncommented(raw, path) if self.comment else raw,
                     sep=self.separator,
                     encoding=codec_of(path, self.encoding),
                     header=None,
@@ -192,6 +193,11 @@ class Csv(TableFiles):
         frame = frame.iloc[layout.first - 1 :].drop(index=below)
         frame = frame.apply(lambda cells: cells.str.strip()) if self.strip else frame
         return frame.replace("", None).dropna(how="all")
+
+    def _uncommented(self, raw: IO[bytes], path: Path) -> io.StringIO:
+        """Return the text of a file with empty lines instead of comments."""
+        lines = io.TextIOWrapper(raw, codec_of(path, self.encoding), newline="")
+        return io.StringIO("".join(without_comments(lines, self.separator, self.comment)), newline="")
 
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""

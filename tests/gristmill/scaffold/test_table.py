@@ -253,6 +253,18 @@ def test_rows_of_data_with_a_number_sign_are_no_comments(tmp_path: Path) -> None
     assert "comment" not in settings(read(tmp_path, "tag,count\n#a,1\n#b,2\nc,3\n"))
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_quotes_in_comments_and_number_signs_in_quotes_are_seen_as_a_run_sees_them(
+    tmp_path: Path, separator: str
+) -> None:
+    lines = ["# of us", "# all", "tag,count", "a,1", '# it was,"b', '"c\n# d",3', '#"', "e,5"]
+    table = read(tmp_path, "\n".join(lines).replace(",", separator) + "\n")
+
+    assert settings(table)["comment"] == "#"
+    assert table.column("tag").cells.tolist() == ["a", "c\n# d", "e"]
+    assert table.rows.frame.index.tolist() == [4, 6, 8]
+
+
 def test_a_first_line_with_a_number_sign_may_be_the_header(tmp_path: Path) -> None:
     assert list(read(tmp_path, "#day,sold\n1,2\n3,4\n").columns) == ["#day", "sold"]
 

@@ -423,6 +423,34 @@ def test_rows_around_the_data_are_left_out_under_the_row_numbers_of_the_file(rea
     assert "row 4, column 'y': not a finite number: 'many'" in refusal(read, "Report\nt,y\na,1\nb,many\n", **AROUND)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quotes_in_comments_have_no_meaning_and_rows_keep_their_numbers(read: Read, end: str) -> None:
+    lines = ['# made by "us', "t,y", "a,1", '# he said,"b', 'c,"3"', ' #",', "d,4", '"e",5']
+    frame = read(end.join([*lines, ""]), comment="#")
+
+    assert frame["t"].tolist() == ["a", "c", "d", "e"]
+    assert frame["y"].tolist() == [1, 3, 4, 5]
+    assert frame.index.tolist() == [3, 5, 7, 8]
+    assert "row 9, column 'y': not a finite number: 'many'" in refusal(read, end.join([*lines, "f,many"]), comment="#")
+
+
+def test_text_in_quotes_and_text_behind_a_cell_are_no_comments(read: Read) -> None:
+    frame = read('t,y\n"a\n# not left out, ""b""",1\n"#c",2\nd #,3\n', comment="#")
+
+    assert frame["t"].tolist() == ['a\n# not left out, "b"', "#c", "d #"]
+    assert "row 2, column 'y': not a finite number: '1 # note'" in refusal(read, "t,y\na,1 # note\n", comment="#")
+    assert read("t\ty\n#a\t1\n\t2\nb\t3\n", separator="\t", comment="#")["y"].tolist() == [2, 3]
+
+
+def test_comments_may_stand_in_a_header_and_above_what_is_wrong(read: Read) -> None:
+    content = 't,y\n# names,"\na,b\nx,1\n'
+
+    assert refusal(read, content, comment="#", header_rows=2).endswith("Columns: 't a', 'y b'.")
+    assert "row 4: a quote that is never closed" in refusal(read, 't,y\n# "\na,1\n"b,2\n', comment="#")
+    assert "row 4: not utf-8" in refusal(read, 't,y\n# "\na,1\né,2\n'.encode("latin-1"), comment="#")
+    assert read('t,y\n# é,"\nü,1\n'.encode("utf-16"), comment="#", encoding="utf-16")["t"].tolist() == ["ü"]
+
+
 def test_a_footer_is_a_whole_first_cell_of_few_rows(read: Read) -> None:
     assert read("t,y\na,1\nTotal UK,2\nTotal,3\n", footer=["Total"])["y"].tolist() == [1, 2]
     assert read("t,y\na,1\n" + "Total,1\n" * 5, footer=["Total"])["y"].tolist() == [1]
