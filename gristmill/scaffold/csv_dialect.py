@@ -40,8 +40,6 @@ def dialect_guesses(path: Path) -> list[Guess]:
     text = content.decode(encoding, "ignore").removeprefix("\ufeff")
     if not text.strip():
         raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
-    if re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
-        raise DataError(f"{path}: an HTML page, not a table. Download the table itself, or use its own URL.")
     sample = text[:_SAMPLE_BYTES]
     sample = sample if len(text) == len(sample) else sample[: sample.rfind("\n") + 1]
     csv.field_size_limit(2**31 - 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.proposal import Guess
+from gristmill.sources.file_content import check_text
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _BINARY_BYTES = 64  # a NUL byte in so many first bytes says that a file is not text
@@ -22,8 +23,8 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
         for mark, name in _BYTE_ORDER_MARKS.items():
             if content.startswith(mark):
                 return name
-    if path := next((path for path, content in contents.items() if content.startswith(b"PK\3\4")), None):
-        raise DataError(f"{path}: a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.")
+    for path, content in contents.items():
+        check_text(path, content)
     if all(map(_is_utf_16, contents.values())):
         return "utf-16-le"
     if path := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):

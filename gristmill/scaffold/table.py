@@ -16,11 +16,12 @@ from gristmill.scaffold.csv_dialect import dialect_guesses
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.number_format import format_guesses, words_of_numbers
 from gristmill.scaffold.proposal import Guess, values_of
+from gristmill.sources.file_content import check_table
 from gristmill.sources.number_cells import parse_numbers
 from gristmill.sources.packed import read_text
 from gristmill.sources.rows import Rows, check_columns
 from gristmill.sources.tables.csv import Csv
-from gristmill.sources.tables.jsonl import Jsonl
+from gristmill.sources.tables.jsonl import Jsonl, check_lines
 from gristmill.sources.tables.parquet import Parquet, complete_parquet
 
 TableFiles = Csv | Jsonl | Parquet
@@ -52,6 +53,11 @@ class SampledTable:
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
         return f"{count_of(len(self.rows.frame), 'rows')} of {count_of(len(self.columns), 'columns')}{several}"
 
+    def lacks(self, what: str) -> str:
+        """Return the message about columns that the table lacks, and why another one could not be read."""
+        unread = next((f" Not used: {error}" for error in self.unreadable.values()), "")
+        return f"{self.rows.name}: {what}{unread}"
+
     def column(self, name: str) -> SampledColumn:
         """Return a column by name; raise `DataError` if there is none."""
         if name in self.unreadable:
@@ -82,6 +88,7 @@ def read_table(data: Data) -> SampledTable:
         raise DataError(
             f"{data.place}: files of several kinds, {' and '.join(kinds)}. Name one, or a pattern: '*.csv'."
         )
+    check_table(files[0], kinds[0])
     guesses = data.source_guesses(kinds[0]) + (dialect_guesses(files[0]) if kinds == ["csv"] else [])
     source = _source(guesses)
     names = _column_names(source, files[0])
@@ -118,16 +125,14 @@ def _column_names(source: TableFiles, path: Path) -> list[str]:
 
 
 def _json_keys(path: Path, text: str) -> list[str]:
-    """Return the keys of a file's first objects, except for those of objects or arrays."""
-    if text.lstrip().startswith("["):
-        raise DataError(f"{path}: one JSON array. Write each of its objects on its own line, without brackets.")
-    keys: dict[str, bool] = {}
+    """Return the keys of a file's first objects."""
+    check_lines(path, text, may_be_row=False)
+    keys: dict[str, None] = {}
     for line in text.split("\n")[:_MAX_LINES_SCANNED]:
         with contextlib.suppress(ValueError, RecursionError):  # the source reports the line later
             found = json.loads(line)
-            for key, value in found.items() if isinstance(found, dict) else ():
-                keys[key] = keys.get(key, True) and not isinstance(value, dict | list)
-    return [key for key, plain in keys.items() if plain]
+            keys |= dict.fromkeys(found) if isinstance(found, dict) else {}
+    return [*keys]
 
 
 def _csv_columns(frame: pd.DataFrame, source: Csv) -> tuple[dict[str, SampledColumn], list[Guess]]:

@@ -53,8 +53,10 @@ def choose_target(
     if not numeric:
         reasons = "; ".join(f"{column.name!r} {_why_no_target(column)}" for column in free[:_MAX_COLUMNS_LISTED])
         raise DataError(
-            f"{table.rows.name}: no numeric column to predict ({reasons or 'there is no other column'}). "
-            "Convert one of them in source.prepare, or add such a column."
+            table.lacks(
+                f"no numeric column to predict ({reasons or 'there is no other column'}). Convert one of them in "
+                "source.prepare, or add such a column."
+            )
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
     chosen = likely[0 if first else -1]
@@ -78,8 +80,10 @@ def choose_class_column(
         listed = [*table.columns.values()][:_MAX_COLUMNS_LISTED]
         counts = ", ".join(f"{column.name!r} {column.distinct:,}" for column in listed)
         raise DataError(
-            f"{table.rows.name}: no column of classes, which repeats a few values (different values: {counts}). "
-            "Add one, or name it with --target."
+            table.lacks(
+                f"no column of classes, which repeats a few values (different values: {counts}). Add one, or name it "
+                "with --target."
+            )
         )
     likely = [column for column in found if not _CLASS_WORDS.isdisjoint(column.words)] or found
     chosen = min(likely, key=lambda column: column.distinct)

@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gristmill.errors import DataError, count_of
 from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows, without_comments
+from gristmill.sources.file_content import check_table
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
 from gristmill.sources.packed import open_unpacked
 from gristmill.sources.prepare import TableFiles, check_finite
@@ -125,6 +126,7 @@ class Csv(TableFiles):
 
     def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
+        check_table(path, self.kind)
         row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
         cells: list[str] = []
         footer = list[int]()

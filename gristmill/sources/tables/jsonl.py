@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gristmill.errors import DataError, short_repr
+from gristmill.sources.file_content import check_table
 from gristmill.sources.packed import read_text
 from gristmill.sources.prepare import TableFiles
 from gristmill.sources.rows import FILE_ROW, MAX_NUMBER, check_columns, convert_rows, requested_columns
@@ -34,7 +35,10 @@ class Jsonl(TableFiles):
         return {row: line for row, line in self._lines(path).items() if row in rows}
 
     def _lines(self, path: Path) -> dict[int, str]:
-        lines = read_text(path, self.encoding, unit="row").split("\n")  # JSON contains no other line end
+        check_table(path, self.kind)
+        text = read_text(path, self.encoding, unit="row")
+        check_lines(path, text)
+        lines = text.split("\n")  # JSON contains no other line end
         return {row: line for row, line in enumerate(lines, 1) if line.strip()}
 
     def _objects(self, path: Path, skip: Collection[int]) -> dict[int, dict[str, Any]]:
@@ -63,6 +67,41 @@ class Jsonl(TableFiles):
             cells: Any = [*convert_rows(given, convert, path, name).values()]
             columns[name] = pd.Series(cells, index, dtype=dtype)
         return pd.DataFrame(columns, index)
+
+
+def check_lines(path: Path, text: str, may_be_row: bool = True) -> None:
+    """Raise `DataError` if a text is one JSON document with all rows, instead of an object a line.
+
+    An object on one line with a value that is not nested is a row, unless `may_be_row` is false: then a list of objects
+    in it holds the rows.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):  # several lines, or not JSON
+        return
+    if isinstance(document, list):
+        raise DataError(f"{path}: one JSON array. Write each of its objects on its own line, without brackets.")
+    is_row = "\n" not in text.strip() and not (isinstance(document, dict) and all(map(_is_nested, document.values())))
+    if is_row and may_be_row:
+        return
+    if key := _key_of_records(document):
+        raise DataError(f"{path}: one JSON object with the rows in {key!r}. Write each of them on its own line.")
+    if not is_row:
+        raise DataError(f"{path}: one JSON object with all rows. Write an object for each row, on its own line.")
+
+
+def _key_of_records(document: object) -> str:
+    """Return the key of a list of objects in nested objects, such as `result.items`; empty if there is none."""
+    for key, value in document.items() if isinstance(document, dict) else ():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return str(key)
+        if inner := _key_of_records(value):
+            return f"{key}.{inner}"
+    return ""
+
+
+def _is_nested(cell: object) -> bool:
+    return isinstance(cell, dict | list)
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -103,7 +142,7 @@ def _text(cell: Any) -> str | None:
             return cell
         case bool() | int() | float():
             return cell_text(cell)
-    raise DataError(f"{short_repr(cell)}. Expected text or a number: name another column.")
+    raise _nested(cell)
 
 
 def _number(cell: Any) -> float | None:
@@ -112,4 +151,11 @@ def _number(cell: Any) -> float | None:
         return None
     if isinstance(cell, bool | int | float) and (cell != cell or abs(cell) < MAX_NUMBER):  # NaN differs from itself
         return float(cell)
+    if isinstance(cell, dict | list):
+        raise _nested(cell)
     raise DataError(f"not a finite number: {short_repr(cell)}. Fix it or leave it out.")
+
+
+def _nested(cell: Any) -> DataError:
+    flatten = " flatten the objects, for example with pandas.json_normalize, or" if isinstance(cell, dict) else ""
+    return DataError(f"{short_repr(cell)}. Expected text or a number:{flatten} name another column.")

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.errors import DataError
+from gristmill.sources.file_content import check_table
 from gristmill.sources.prepare import TableFiles, check_finite
 from gristmill.sources.rows import FILE_ROW, Rows, Skip, check_columns, requested_columns
 from gristmill.util.cell_text import as_texts
@@ -89,12 +90,13 @@ class Parquet(TableFiles):
 
 @contextmanager
 def complete_parquet(path: Path) -> Iterator[None]:
-    """Turn Arrow's errors about a damaged file into `DataError`."""
+    """Turn Arrow's errors about a damaged file, or one in another format, into `DataError`."""
     import pyarrow as pa
 
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        check_table(path, "parquet")
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: not a complete Parquet file ({reason}). Fetch it, or write it, again.") from None
 

@@ -90,7 +90,17 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
             " row 2: not JSON (Expecting value at character 10). Expected an object a line.",
         ),
         ("[", " row 1: not JSON (Expecting value at character 2). Expected an object a line."),
-        ('[{"text": "a"}]', " row 1: [{'text': 'a'}] is not an object. Expected an object a line."),
+        ("[1]\n[2]", " row 1: [1] is not an object. Expected an object a line."),
+        (
+            '[\n{"text": "a"},\n{"text": "b"}\n]',
+            ": one JSON array. Write each of its objects on its own line, without brackets.",
+        ),
+        (
+            '{"page": {}, "result": {"items": [{"text": "a"}]}}',
+            ": one JSON object with the rows in 'result.items'. Write each of them on its own line.",
+        ),
+        ('{"text": ["a"]}', ": one JSON object with all rows. Write an object for each row, on its own line."),
+        ('{\n"text": "a"\n}', ": one JSON object with all rows. Write an object for each row, on its own line."),
         ("[" * 100_000, " row 1: JSON that is too large to read. Fix the line."),
         pytest.param(
             '{"text": "a", "score": 1, "score": 2}',
@@ -98,7 +108,7 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
             marks=pytest.mark.fault(31),
         ),
         pytest.param(
-            '{"more": [{"a": 1, "a": 1}]}',
+            '{"text": "a", "more": [{"a": 1, "a": 1}]}',
             " row 1: the key 'a' is in an object twice. Fix it.",
             marks=pytest.mark.fault(31),
         ),
@@ -108,6 +118,11 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
         (
             '{"text": ["a"], "score": 1}',
             " row 1, column 'text': ['a']. Expected text or a number: name another column.",
+        ),
+        (
+            '{"text": "a", "score": {"all": 1}}',
+            " row 1, column 'score': {'all': 1}. Expected text or a number: flatten the objects, for example with "
+            "pandas.json_normalize, or name another column.",
         ),
         ('{"text": "\\ud83d", "score": 1}', " row 1, column 'text': half of a surrogate pair. Fix it."),
         ('{"text": "a", "score": "1"}', " row 1, column 'score': not a finite number: '1'. Fix it or leave it out."),
@@ -128,7 +143,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, content: str | bytes, messa
 def test_other_columns_may_hold_anything(tmp_path: Path) -> None:
     assert read(tmp_path, LINES, ["text"], []).frame.columns.tolist() == ["text"]
     assert refusal(tmp_path, LINES, number="more") == (
-        " row 3, column 'more': not a finite number: []. Fix it or leave it out."
+        " row 3, column 'more': []. Expected text or a number: name another column."
     )
 
 
