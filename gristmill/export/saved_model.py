@@ -1,7 +1,8 @@
 """SavedModel whose files are equal for equal models, whichever process writes them.
 
 Keras's `ExportArchive` writes each variable twice, once in the order of addresses in memory. TensorFlow numbers
-functions by what the process has done before, and writes a random number into `fingerprint.pb`, which is optional.
+functions by what the process has done before, writes the threads and devices of the process into each call of a
+function, and a random number into `fingerprint.pb`, which is optional.
 """
 
 import re
@@ -13,6 +14,7 @@ Endpoint = tuple[Callable[..., Any], Sequence[Any]]  # a function of tensors, an
 
 _GIVEN_NAME, _GRADIENT = "_user_specified_name", "_gradient_op_type"
 _TABLE = b"key_value_init"
+_OF_PROCESS = ("device_count", "intra_op_parallelism_threads", "inter_op_parallelism_threads")  # of a session
 
 
 def write(folder: Path, endpoints: Mapping[str, Endpoint], resources: Iterable[Any]) -> None:
@@ -72,6 +74,8 @@ def _number_functions(path: Path) -> None:
     _number_tables([node.attr["shared_name"] for node in nodes if node.op == "HashTableV2"])
     for node in nodes:
         node.attr.pop(_GRADIENT, None)
+        if "config_proto" in node.attr:
+            _forget_process(node.attr["config_proto"])
         for value in node.attr.values():
             for called in [value.func] if value.HasField("func") else value.list.func:
                 called.name = names[called.name]
@@ -107,6 +111,16 @@ def _forget_numbers(function: Any) -> None:
         text = text_format.MessageToString(function)
         function.Clear()
         text_format.Parse(re.sub(rf"{_TABLE.decode()}\d+", _TABLE.decode(), text), function)
+
+
+def _forget_process(session: Any) -> None:
+    """Remove the threads and devices of this process from the options of a called function; it runs without them."""
+    from tensorflow.core.protobuf.config_pb2 import ConfigProto
+
+    options = ConfigProto.FromString(session.s)
+    for name in _OF_PROCESS:
+        options.ClearField(name)
+    session.s = options.SerializeToString(deterministic=True)
 
 
 def _number_tables(shared: list[Any]) -> None:

@@ -1,5 +1,8 @@
 """SavedModels and `.keras` files of the same network are equal byte for byte."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -7,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from conftest import ROOT
 from gristmill.export import saved_model
 from gristmill.export.formats import write_keras
-from gristmill.training import saved_network
+from gristmill.training import keras_backend, saved_network
 
 WORDS = tf.constant([["a", "b"], ["b", "c"]])
 
@@ -32,6 +36,27 @@ def test_equal_networks_with_tables_and_loops_make_equal_files(tmp_path: Path) -
     assert contents[0] == contents[1]
     loaded = tf.saved_model.load(tmp_path / "second").signatures["serving_default"]
     assert loaded(words=WORDS)["output_0"].numpy() == pytest.approx(network(WORDS).numpy(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_threads_of_the_process_do_not_change_the_files(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from gristmill.training.keras_backend import import_keras
+import_keras()
+import keras
+from gristmill.export import saved_model
+keras.utils.set_random_seed(1)
+network = keras.Sequential([keras.Input((3, 1)), keras.layers.GRU(2), keras.layers.Dense(1)])
+saved_model.write(Path(sys.argv[1]), {"serving_default": (network, saved_model.input_specs(network))}, [network])
+"""
+    for threads in ("1", "2"):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), keras_backend.THREADS_VARIABLE: threads}
+        subprocess.run([sys.executable, "-c", program, tmp_path / threads], env=environment, check=True)
+
+    one, two = ((tmp_path / threads / "saved_model.pb").read_bytes() for threads in ("1", "2"))
+    assert one == two
 
 
 class Scaled(keras.layers.Layer):
