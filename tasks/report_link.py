@@ -1,41 +1,50 @@
-"""Link to the report of a deployed run, among its artifacts on Prefect's page; commands render the report anyway."""
+"""Place of a deployed run's report, among its artifacts on Prefect's page; commands render the report anyway."""
 
 import logging
 import re
+import socket
+from pathlib import Path
 
-from prefect.artifacts import create_link_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from gristmill.errors import GristmillError
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.reports.run import write_report
 from gristmill.runs.records import Record
+from gristmill.store.remote.remote import Remote
 from gristmill.store.store import Store
 
 logger = logging.getLogger(__name__)
 
 
 def link_report(record: Record, description: str, store: Store) -> None:
-    """Render the report of a run with new scores, and create a link artifact; an error does not fail the run."""
+    """Render the report of a run with new scores, and create an artifact that says where it is; log an error.
+
+    A report in a shared store gets a link. One on this machine gets its host and path as text, because browsers do not
+    follow links from a server's page to files.
+    """
     evaluated = record.stages.get("evaluate")
     if evaluated is None or evaluated.cached:
         return
     try:
-        link = _published_report(record, description, store)
+        report = write_report(record, description, store)
+        link = _shared_url(report, store.remote) if store.remote else None
     except (GristmillError, OSError) as error:
         logger.warning("%s The report was not rendered.", error)
         return
+    key, title = artifact_key(record.pipeline, "report"), f"report on {record.pipeline}"
     with best_effort():
-        create_link_artifact(link, f"report on {record.pipeline}", artifact_key(record.pipeline, "report"), description)
+        if link:
+            create_link_artifact(link, title, key, description)
+        else:
+            create_markdown_artifact(f"{title} on {socket.gethostname()}: `{report.resolve()}`", key, description)
 
 
-def _published_report(record: Record, description: str, store: Store) -> str:
-    """Render a report and return its URL; in a shared store, where all can read it, or else on this machine."""
-    path = write_report(record, description, store)
-    if not store.remote:
-        return path.resolve().as_uri()
-    name = f"reports/{path.name}"
-    store.remote.bucket.write(name, path.read_bytes())
-    return store.remote.bucket.url_of(name)
+def _shared_url(report: Path, remote: Remote) -> str:
+    """Copy a report to a shared store and return its URL there."""
+    name = f"reports/{report.name}"
+    remote.bucket.write(name, report.read_bytes())
+    return remote.bucket.url_of(name)
 
 
 def artifact_key(pipeline: str, what: str) -> str:

@@ -1,5 +1,6 @@
 """A link to the report of a deployed run: only for new scores, and an error does not fail the run."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from tasks import report_link as module
 
 @pytest.fixture
 def links(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The URLs and keys of the links that are created; nothing is rendered."""
+    """The URLs or texts, and the keys, of the artifacts that are created; nothing is rendered."""
     created: list[tuple[str, str]] = []
     monkeypatch.setattr(module, "write_report", lambda record, description, store: store.root / "reports/a_b.html")
     monkeypatch.setattr(
         module, "create_link_artifact", lambda link, text, key, description: created.append((link, key))
     )
+    monkeypatch.setattr(module, "create_markdown_artifact", lambda text, key, description: created.append((text, key)))
     return created
 
 
@@ -26,13 +28,13 @@ def evaluated(cached: bool) -> Record:
     return Record.model_construct(pipeline="a_b", stages={"evaluate": stage})
 
 
-def test_new_scores_lead_to_a_link_and_old_ones_do_not(links: list[tuple[str, str]], tmp_path: Path) -> None:
+def test_new_scores_lead_to_the_path_of_the_report(links: list[tuple[str, str]], tmp_path: Path) -> None:
     store = Store(tmp_path)
     module.link_report(evaluated(cached=True), "", store)
     module.link_report(Record.model_construct(pipeline="a_b", stages={}), "", store)
     assert links == []
     module.link_report(evaluated(cached=False), "", store)
-    assert links == [((tmp_path / "reports/a_b.html").as_uri(), "a-b-report")]
+    assert links == [(f"report on a_b on {socket.gethostname()}: `{tmp_path}/reports/a_b.html`", "a-b-report")]
 
 
 def test_a_report_that_cannot_be_rendered_is_logged(
