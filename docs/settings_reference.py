@@ -3,7 +3,6 @@
 `make schema` writes it to `docs/reference/settings.md`; a test keeps it current.
 """
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ NAMES = {
 }
 TOP_LEVEL = "It is at the top level, like `[defaults]`."
 FLOAT32 = 1e38  # a larger bound only limits the type, so readers need not see it
+HIDDEN_BOUNDS = (65_536, 2**31 - 1, 2**63)  # limits of whole numbers that no sensible value reaches
 OPENING = """\
 # Settings
 
@@ -159,7 +159,8 @@ def _plural(words: str) -> str:
 
 def _bounds(node: Node) -> Iterator[str]:
     bounds = {"from": "minimum", "above": "exclusiveMinimum", "to": "maximum", "below": "exclusiveMaximum"}
-    found = {word: node[key] for word, key in bounds.items() if abs(node.get(key, math.inf)) < FLOAT32}
+    limits = {word: node[key] for word, key in bounds.items() if key in node}
+    found = {word: limit for word, limit in limits.items() if abs(limit) < FLOAT32 and limit not in HIDDEN_BOUNDS}
     if found.keys() == {"above", "below"}:
         yield f"between {_number(found['above'])} and {_number(found['below'])}"
     else:

@@ -73,7 +73,9 @@ Refresh = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Number of worker processes. The default is the number in [runner], or 1."),
+    typer.Option(
+        min=1, max=1024, metavar="N", help="Number of worker processes. The default is the number in [runner], or 1."
+    ),
 ]
 Budget = Annotated[
     float | None,

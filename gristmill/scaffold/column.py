@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from gristmill.errors import short_repr
+from gristmill.settings.base import MAX_NUMBER
 from gristmill.sources.number_cells import MULTIPLIER, parse_numbers
 from gristmill.sources.parts import PARTS
-from gristmill.sources.rows import MAX_NUMBER
 
 Parse = Callable[["pd.Series[Any]"], "pd.Series[float]"]
 

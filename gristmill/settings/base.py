@@ -16,8 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveFloat,
-    PositiveInt,
     ValidationInfo,
     field_validator,
 )
@@ -111,13 +109,26 @@ OptionalColumn = Annotated[str | None, _Mark.COLUMN]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), _Mark.COLUMN]
 """The name of a column, or a list of names."""
 
+MAX_COUNT = 2**31 - 1  # the largest 32-bit integer, the type in which TensorFlow counts
+MAX_NUMBER = 3e38  # the largest float32, the type in which networks compute
+
+PositiveInt = Annotated[int, Field(gt=0, le=MAX_COUNT)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+PositiveFloat = Annotated[float, Field(gt=0, le=MAX_NUMBER)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=MAX_NUMBER)]
+Number = Annotated[float, Field(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # of NumPy; TOML has no larger integers
+
+Size = Annotated[int, Field(gt=0, le=65_536)]  # a layer of more units would not fit into memory
+Sizes = Annotated[tuple[Size, ...], Field(strict=False)]
+Repeats = Annotated[int, Field(gt=0, le=1000)]  # trainings with different seeds
+
 _Side = Annotated[int, Field(ge=1, le=4096)]  # a batch of 32 larger images would need more than 6 GB
 ImageSize = Annotated[
     tuple[_Side, _Side], BeforeValidator(_as_pair, json_schema_input_type=_Side | tuple[_Side, _Side])
 ]
 """Height and width in pixels, or one number that is used twice."""
 
-Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 AnyShare = Annotated[float, Field(ge=0, le=1)]
 

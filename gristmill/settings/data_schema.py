@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
-from gristmill.settings.base import MessageText, Settings
+from gristmill.settings.base import MessageText, NonNegativeInt, Settings
 
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Classes = dict[str, NonNegativeInt]

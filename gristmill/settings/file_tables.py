@@ -3,9 +3,11 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from gristmill.settings.base import CacheFolder, Settings, StoreLocation
+from gristmill.settings.base import CacheFolder, PositiveFloat, PositiveInt, Settings, StoreLocation
+
+Parallel = Annotated[int, Field(gt=0, le=1024)]  # processes or threads
 
 
 class Defaults(Settings):
@@ -22,8 +24,8 @@ class Runner(Settings):
     """Parallel pipelines, trials, candidates, backtest blocks and chunks of a stage; without this table, none are."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
-    workers: PositiveInt | None = None  # worker count; default: cores of this machine or cluster; --jobs overrides it
-    threads: PositiveInt | None = None  # threads of TensorFlow, NumPy and SciPy; also applies to sequential runs
+    workers: Parallel | None = None  # worker count; default: cores of this machine or cluster; --jobs overrides it
+    threads: Parallel | None = None  # threads of TensorFlow, NumPy and SciPy; also applies to sequential runs
     address: str | None = None  # address of a Dask scheduler, "tcp://host:8786"; default: a cluster on this machine
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, a
 
 _TOML_TYPES = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
+_BELOW_1 = "less than 1"  # Pydantic's message for a number that is no share
 _COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for an invalid number
 
 
@@ -203,6 +204,8 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
             failed.add((detail["type"], detail.get("ctx", {}).get("lt")))
     for label, (key, messages, failed, received) in reasons.items():
         expected = _COUNT_OR_SHARE if failed >= _COUNT_OR_SHARE_ERRORS else " or ".join(dict.fromkeys(messages))
+        if ("less_than_equal", None) in failed:
+            expected = expected.replace(f" or {_BELOW_1}", "")  # a count above its maximum cannot mean a share
         kind = _TOML_TYPES.get(type(received), type(received).__name__)
         shown = "nothing" if received is None else f"{redact(received)!r} ({kind})"
         yield Problem(where, f"expected {expected}. Received: {shown}.", key, label)

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from gristmill.settings.base import OptionalColumn, Settings
+from gristmill.settings.base import OptionalColumn, PositiveInt, Settings
 
 _UNITS = ("second", "minute", "hour", "day", "week")
 _SHORT_UNITS = {"s": "second", "m": "minute", "h": "hour"}
@@ -17,7 +17,9 @@ _FIELDS = ("minute", "hour", "day", "month", "weekday")  # of a cron line
 _CRON = f'five fields, {" ".join(_FIELDS)}, such as "0 6 * * 1"'
 _UNSUPPORTED_CRON = re.compile(r"LW|\dL", re.IGNORECASE)  # last weekday, last Friday: Prefect does not support them
 _UNSUPPORTED_RULE = re.compile(r"[:\s]|INTERVAL=0+(;|$)", re.IGNORECASE)  # has its own start, or never advances
+_FREQUENT_RULE = re.compile(r"^(?!.*COUNT).*FREQ=(SECOND|MINUTE)LY", re.IGNORECASE)  # its start does not matter
 _ANY_TIME = datetime(2000, 1, 1)
+_START = datetime(2020, 1, 1)  # from which Prefect counts COUNT and INTERVAL of all rules
 _UTC = "UTC"
 
 
@@ -41,6 +43,14 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"a shorter time, such as {_DURATIONS}") from None
 
 
+def has_ended(rule: str, now: datetime) -> bool:
+    """Return whether an RFC 5545 rule has no time after `now`, which is a local time without a zone."""
+    from dateutil.rrule import rrulestr  # late, like cronsim below: only a schedule needs them
+
+    start = now if _FREQUENT_RULE.search(rule) else _START  # the former avoids iterating over years of seconds
+    return rrulestr(rule, dtstart=start).after(now) is None
+
+
 def _check_duration(text: str) -> str:
     parse_duration(text)
     return text
@@ -59,7 +69,7 @@ def _check_cron(text: str) -> str:
 
 
 def _is_cron(fields: list[str]) -> bool:
-    from cronsim import CronSim, CronSimError  # late, like dateutil below: only a schedule needs it
+    from cronsim import CronSim, CronSimError
 
     with suppress(CronSimError):
         CronSim(" ".join(fields), _ANY_TIME)
@@ -70,11 +80,14 @@ def _is_cron(fields: list[str]) -> bool:
 def _check_rrule(text: str) -> str:
     from dateutil.rrule import rrulestr
 
+    rule = None
     with suppress(ValueError, TypeError):  # the latter if FREQ is missing
-        if not _UNSUPPORTED_RULE.search(text):
-            rrulestr(text)
-            return text
-    raise ValueError('an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO"')
+        rule = None if _UNSUPPORTED_RULE.search(text) else rrulestr(text, dtstart=_START)
+    if rule is None:
+        raise ValueError('an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO"')
+    if next(iter(rule), None) is None:
+        raise ValueError(f'a rule with a time after {_START:%Y-%m-%d}, such as "FREQ=MONTHLY;BYDAY=1MO"')
+    return text
 
 
 def _check_zone(name: str) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import PositiveFloat, PositiveInt, Settings
 
 Preset = Literal["quick", "good", "best", "none"]
 CandidateText = str | dict[str, dict[str, Any]]

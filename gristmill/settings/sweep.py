@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import Repeats, Seed, Settings
 
 
 class Range(Settings):
@@ -35,9 +35,9 @@ class Sweep(Settings):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Axes] = Field(init=False)
 
-    seeds: PositiveInt = 1  # number of trainings per point, with seeds counted up from train.seed
-    draws: PositiveInt | None = None  # number of points drawn at random; every combination if not set
-    seed: NonNegativeInt = 42  # seed of the random draws
+    seeds: Repeats = 1  # number of trainings per point, with seeds counted up from train.seed
+    draws: Annotated[int, Field(gt=0, le=10_000)] | None = None  # points to draw at random; all if not set
+    seed: Seed = 42  # seed of the random draws
     points: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # points to try, as listed
 
     @model_validator(mode="before")

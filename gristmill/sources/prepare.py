@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import PrivateAttr
 
 from gristmill.errors import RequestError, short_repr
-from gristmill.settings.base import Files
+from gristmill.settings.base import MAX_NUMBER, Files
 from gristmill.settings.custom_code import OwnFunction
 from gristmill.sources.rows import (
     FILE_ROW,
-    MAX_NUMBER,
     PREPARED_ROW,
     Rows,
     Skip,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 FILE_ROW, PREPARED_ROW = "row", "prepared row"
 """Names of the index of a frame: rows with the numbers of their file, and rows that an own function made."""
 
-MAX_NUMBER = 3e38  # the largest float32, the type that networks compute in
-
 _MAX_COLUMNS_LISTED = 40
 _MAX_HINTS = 3  # of missing columns; each compares a name with those of all columns
 

@@ -1,19 +1,23 @@
 """The commands that retrain pipelines on a Prefect server: `deploy`, `schedule`, `updated`."""
 
 import logging
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from gristmill.cli import progress_bar
 from gristmill.cli.options import Name, pipelines_argument
 from gristmill.config import deployments
-from gristmill.config.catalogue import Catalogue, Pipeline, load
+from gristmill.config.catalogue import PIPELINES_FILE, Catalogue, Pipeline, load
 from gristmill.config.dockerfile import write_dockerfile
 from gristmill.errors import RequestError, count_of
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
+from gristmill.settings.schedule import has_ended
 from gristmill.util.files import write_atomically
 from gristmill.util.processes import terminate_on_interrupt
 from gristmill.util.urls import strip_credentials
@@ -43,6 +47,7 @@ def deploy(
         for path in write_dockerfile(catalogue):
             typer.echo(f"wrote {path}")
         return
+    _check_rules(catalogue.pipelines.values())
     if write_only:
         _write_prefect_file(catalogue, pool)
         return
@@ -89,6 +94,7 @@ def schedule(
     """Retrain pipelines on their schedules in this process, without a worker, until you interrupt it."""
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
+    _check_rules(pipelines)
     terminate_on_interrupt()
     with progress_bar.working():
         named = named_api()
@@ -150,6 +156,17 @@ def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
             "no pipeline has a schedule. Add a table [pipelines.NAME.schedule] with cron, interval or rrule."
         )
     return scheduled
+
+
+def _check_rules(pipelines: Iterable[Pipeline]) -> None:
+    """Check that no rule has ended. Reading the file allows it: other commands must not fail from that day on."""
+    for pipeline in pipelines:
+        rule, zone = pipeline.schedule.rrule, ZoneInfo(pipeline.schedule.timezone)
+        if rule and has_ended(rule, datetime.now(zone).replace(tzinfo=None)):
+            raise RequestError(
+                f"{PIPELINES_FILE} [pipelines.{pipeline.name}.schedule] rrule: expected a rule with a time after now. "
+                f"Received: {rule!r}. Change UNTIL, or COUNT, which counts from 2020-01-01; or remove the rule."
+            )
 
 
 def _is_scheduled(pipeline: Pipeline) -> bool:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.settings.base import AnyShare, Fit, Settings, Share
+from gristmill.settings.base import AnyShare, Fit, PositiveFloat, PositiveInt, Seed, Settings, Share
 from gristmill.settings.data_schema import Bounds, Expectations
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -51,7 +51,7 @@ class Evaluate(Settings):
     temperatures: Temperatures = (0.5, 0.8, 1.0)  # sampling temperatures; one sample for each
     prompt: str = ""  # text that samples continue; if empty, the beginning of the test set
     sample: PositiveInt = 400  # number of tokens of a sample
-    seed: NonNegativeInt = 42  # seed of the samples
+    seed: Seed = 42  # seed of the samples
 
 
 class Export(Settings):

@@ -2,10 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share, TrainOnExamples
+from gristmill.settings.base import (
+    AnyShare,
+    Column,
+    Columns,
+    NonNegativeInt,
+    OptionalColumn,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Settings,
+    Share,
+    TrainOnExamples,
+)
 from gristmill.settings.data_schema import Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -54,11 +66,11 @@ class Preprocess(Settings):
     """Split of the rows, and scaling of the numbers."""
 
     validation: Part = 0.1  # number or share of rows for choosing the model; 0 for none
-    test: Annotated[int, Field(gt=0)] | Share = 0.2  # number or share of rows used only for the scores
+    test: PositiveInt | Share = 0.2  # number or share of rows used only for the scores
     split: Literal["random", "last"] = "random"  # random: stratified by class; last: the last rows are the test set
     time: OptionalColumn = None  # column of dates or numbers that orders rows for split = "last"
     group: OptionalColumn = None  # column, such as the customer; all rows with the same value stay in one set
-    seed: NonNegativeInt = 42  # seed of the random split
+    seed: Seed = 42  # seed of the random split
     scale: Literal["standard", "none"] = "standard"  # standardise numbers and target for networks, or not
 
     @model_validator(mode="after")

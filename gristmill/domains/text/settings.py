@@ -2,12 +2,24 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from gristmill.domains.common.classification.settings import Evaluate as ClassifierEvaluate
 from gristmill.domains.common.classification.settings import Part
 from gristmill.domains.common.classification.settings import Train as ClassifierTrain
-from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share, SourceLocation
+from gristmill.settings.base import (
+    MAX_COUNT,
+    AnyShare,
+    Column,
+    Columns,
+    OptionalColumn,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Settings,
+    Share,
+    SourceLocation,
+)
 from gristmill.settings.data_schema import Bounds, Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -42,7 +54,7 @@ class TokenSettings(Settings):
     """Rules that split texts into tokens; the exported model applies them to raw strings."""
 
     level: Literal["word", "character", "subword"] = "word"  # unit of a token
-    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # maximum number of tokens; 0 is padding, 1 unknown
+    vocabulary: Annotated[int, Field(ge=3, le=MAX_COUNT)] = 10_000  # maximum number of tokens; 0 is padding, 1 unknown
     lower: bool = True  # convert to lower case, so that "LISTEN" and "listen" are one word
     punctuation: Literal["strip", "separate", "keep"] = "strip"  # remove it, make words of it, or keep it in words
 
@@ -52,7 +64,7 @@ class Preprocess(TokenSettings):
 
     words: ClassVar[tuple[str, ...]] = ("none",)
 
-    vocabulary: Annotated[int, Field(ge=3)] = 30_000  # maximum number of tokens; 0 is padding, 1 unknown
+    vocabulary: Annotated[int, Field(ge=3, le=MAX_COUNT)] = 30_000  # maximum number of tokens; 0 is padding, 1 unknown
     length: Length = "whole"  # tokens of a text that networks read, at most; or share of training texts to read whole
     pad: Literal["pre", "post"] = "post"  # side on which short texts are padded
     truncate: Literal["pre", "post"] = "post"  # side on which long texts are truncated
@@ -60,7 +72,7 @@ class Preprocess(TokenSettings):
     validation: Part = 0.1  # number or share of the other texts, stratified by class; 0 for none
     test: Part = 0.2  # number or share of texts, stratified by class, if the source has no test set
     group: OptionalColumn = None  # metadata column, such as the author; the texts of each value stay in one set
-    seed: NonNegativeInt = 42  # seed of the split
+    seed: Seed = 42  # seed of the split
 
     @field_validator("vectors")
     @classmethod

@@ -2,20 +2,24 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gristmill.domains.timeseries.models.autoregression import Autoregression
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
-from gristmill.settings.base import AnyShare, Columns, Fit, QuantileLevels, Settings, Share
+from gristmill.settings.base import (
+    AnyShare,
+    Columns,
+    Fit,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    QuantileLevels,
+    Repeats,
+    Settings,
+    Share,
+    Size,
+)
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -65,7 +69,7 @@ class Harmonics(Settings):
     """Sine and cosine waves of a period, known for any time."""
 
     period: Literal["year", "week", "day"] | PositiveFloat  # calendar period, or a number of observations
-    pairs: PositiveInt = 1  # pairs of sine and cosine, with 1, 2, … waves in a period
+    pairs: Size = 1  # pairs of sine and cosine, with 1, 2, … waves in a period
 
 
 class Preprocess(Settings):
@@ -101,7 +105,7 @@ class Backtest(Settings):
     size: PositiveInt | None = None  # observations in a block; those of the test set if not set
     training: Literal["expanding"] | PositiveInt = "expanding"  # all observations before the block, or this many
     gap: NonNegativeInt | None = None  # observations between training and block; horizon, or 0 with split per_series
-    seeds: PositiveInt = 1  # networks for each block, with different seeds
+    seeds: Repeats = 1  # networks for each block, with different seeds
 
 
 Baseline = Annotated[

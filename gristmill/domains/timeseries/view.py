@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PositiveInt
-
 from gristmill.domains.timeseries.settings import Normalise
 from gristmill.errors import Unsuitable
-from gristmill.settings.base import Settings
+from gristmill.settings.base import PositiveInt, Settings
 
 if TYPE_CHECKING:
     from gristmill.domains.timeseries.dataset import Prepared

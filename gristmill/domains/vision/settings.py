@@ -2,10 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from gristmill.domains.common.classification.settings import Evaluate, Part, Train
-from gristmill.settings.base import AnyShare, ImageSize, OptionalColumn, Settings
+from gristmill.settings.base import (
+    AnyShare,
+    ImageSize,
+    NonNegativeFloat,
+    OptionalColumn,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Settings,
+)
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
 from gristmill.settings.schedule import Gate, Schedule
 from gristmill.settings.selection import Select
@@ -37,7 +46,7 @@ class Preprocess(Settings):
     validation: Part = 0.1  # validation images to draw if the source has none; they select the epoch; 0 for none
     test: Part = 0.2  # test images to draw if the source has none; used for scores only
     group: OptionalColumn = None  # metadata column of a person or scene, whose images stay in one set
-    seed: NonNegativeInt = 42  # seed of the random split
+    seed: Seed = 42  # seed of the random split
 
 
 class Augment(Settings):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import NonNegativeFloat, Number, PositiveInt, Settings
 from gristmill.sources.rows import Rows, select_columns
 
 
@@ -14,11 +14,11 @@ class Synthetic(Settings):
     """A synthetic series in the columns `time` (0, 1, 2, …) and `value`."""
 
     kind: Literal["synthetic"]
-    n: PositiveInt = 1461  # number of observations
+    n: Annotated[int, Field(gt=0, le=10_000_000)] = 1461  # number of observations
     period: PositiveInt = 365  # observations in a season
-    baseline: float = 10.0  # level at the start
-    slope: float = 0.05  # rise from one observation to the next
-    amplitude: float = 40.0  # amplitude of the season
+    baseline: Number = 10.0  # level at the start
+    slope: Number = 0.05  # rise from one observation to the next
+    amplitude: Number = 40.0  # amplitude of the season
     noise: NonNegativeFloat = 5.0  # standard deviation of the noise
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # seed of the noise
 

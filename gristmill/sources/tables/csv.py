@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from gristmill.errors import DataError, count_of
+from gristmill.settings.base import NonNegativeInt, Number, PositiveInt
 from gristmill.sources.csv_text import MAX_CELL_LENGTH, codec_of, open_rows, without_comments
 from gristmill.sources.file_content import check_table
 from gristmill.sources.number_cells import MULTIPLIER, grouped_digits, parse_numbers, plain_numbers
@@ -66,7 +67,7 @@ class Csv(TableFiles):
     decimal: Literal[".", ","] = "."  # decimal mark of numbers
     thousands: Literal[".", ",", " ", "'"] | None = None  # mark between thousands: 1.220,74 has decimal "," and "."
     units: dict[str, Unit] = Field(default_factory=dict)  # by column, to remove from each number: { price = "€" }
-    values: dict[str, dict[str, float]] = Field(default_factory=dict)  # by column: { member = { yes = 1, no = 0 } }
+    values: dict[str, dict[str, Number]] = Field(default_factory=dict)  # by column: { member = { yes = 1, no = 0 } }
     missing: Texts = ()  # texts that mark a missing number, such as "NA"
 
     @model_validator(mode="before")

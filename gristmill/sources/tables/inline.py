@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gristmill.settings.base import Settings
-from gristmill.sources.rows import MAX_NUMBER, Rows, select_columns
+from gristmill.settings.base import Number, Settings
+from gristmill.sources.rows import Rows, select_columns
 
-Number = Annotated[float, Field(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
 Numbers = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
 
 

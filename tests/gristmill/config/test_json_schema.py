@@ -25,7 +25,8 @@ from gristmill.settings.file_tables import Defaults, Notify, Runner
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.selection import Auto
-from gristmill.settings.sweep import Axes, Sweep
+from gristmill.settings.sweep import Axes, Range, Sweep
+from gristmill.sources.texts.inline import Inline as TextInline
 
 ROOT = Path(__file__).parents[3]
 CHOICES = {
@@ -167,6 +168,24 @@ def test_a_sweep_has_its_own_keys_and_the_tables_of_its_domain(domain: str) -> N
         "$ref": "#/$defs/Sweep",
         "propertyNames": {"enum": ["seeds", "draws", "seed", "points", *tables_of(domain)]},
     }
+
+
+def numbers_in(node: Any) -> Iterator[dict[str, Any]]:
+    """Every number that a part of the schema describes, other than a choice of some."""
+    if isinstance(node, dict):
+        if node.get("type") in ("integer", "number") and not node.keys() & {"enum", "const"}:
+            yield node
+        node = list(node.values())
+    for inner in node if isinstance(node, list) else []:
+        yield from numbers_in(inner)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_number_has_a_maximum(kind: type[Settings]) -> None:
+    free = {Range: {"low", "high"}, TextInline: {"labels"}}.get(kind, set())  # a point is checked again; names
+    properties = {name: node for name, node in definition(kind)["properties"].items() if name not in free}
+    for node in numbers_in(properties):
+        assert node.keys() & {"maximum", "exclusiveMaximum"}, node
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -3,9 +3,9 @@
 from typing import Any, Literal, Self
 
 import pytest
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from gristmill.settings.base import Settings, Share, Sizes
+from gristmill.settings.base import PositiveInt, Settings, Share, Sizes
 from gristmill.settings.messages import (
     format_number,
     format_numbers,
@@ -88,6 +88,7 @@ def test_what_does_not_hold_of_the_whole_table_names_no_key() -> None:
         ({"gaps": "drop"}, "gaps: expected 'error' or 'interpolate'. Received: 'drop' (string)."),
         ({"part": -1}, "part: expected greater than 0. Received: -1 (integer)."),
         ({"part": 1.5}, "part: expected a whole number, or a share below 1. Received: 1.5 (float)."),
+        ({"part": 10**26}, f"part: expected less than or equal to 2147483647. Received: {10**26} (integer)."),
         ({"part": 2.0}, "part: expected a whole number, or a share below 1. Received: 2.0 (float)."),
         ({"part": "x"}, "part: expected a valid integer or a valid number. Received: 'x' (string)."),
         ({"patience": "x"}, "patience: expected a valid integer. Received: 'x' (string)."),

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import pytest
 from conftest import SMALL
 from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.settings.schedule import Schedule, parse_duration
+from gristmill.settings.schedule import Schedule, has_ended, parse_duration
 from helpers.support import unnumbered
 
 CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
+TIME = 'expected a rule with a time after 2020-01-01, such as "FREQ=MONTHLY;BYDAY=1MO".'
 RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
 TIMES = 'such as "30 seconds", "90m", "6 hours", "1 day" or "2 weeks".'
 SPAN = f"expected a number and a unit, {TIMES}"
@@ -88,6 +89,11 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         ('rrule = "BYDAY=MO"', f"rrule: {RRULE} Received: 'BYDAY=MO' (string)."),
         ('rrule = "FREQ=DAILY;INTERVAL=0"', f"rrule: {RRULE} Received: 'FREQ=DAILY;INTERVAL=0' (string)."),
         ('rrule = "RDATE:20200101T000000"', f"rrule: {RRULE} Received: 'RDATE:20200101T000000' (string)."),
+        (
+            'rrule = "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"',
+            f"rrule: {TIME} Received: 'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30' (string).",
+        ),
+        ('rrule = "FREQ=DAILY;UNTIL=20191231"', f"rrule: {TIME} Received: 'FREQ=DAILY;UNTIL=20191231' (string)."),
         ('interval = "6x"', f"interval: {UNIT} Received: '6x' (string)."),
         ('interval = "500ms"', f"interval: {UNIT} Received: '500ms' (string)."),
         ('interval = "0 hours"', f"interval: {WHOLE} Received: '0 hours' (string)."),
@@ -114,6 +120,26 @@ def test_what_does_not_hold_is_told_by_table_and_key(project: Path, lines: str, 
     with pytest.raises(RequestError) as refused:
         load(project, lines)
     assert unnumbered(refused.value) == f"pipelines.toml [pipelines.small.schedule] {said}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "ended"),
+    [
+        ("FREQ=DAILY", False),
+        ("FREQ=SECONDLY;UNTIL=20300601", False),
+        ("FREQ=SECONDLY;UNTIL=20300531", True),
+        ("FREQ=WEEKLY;UNTIL=20300605", False),  # a Wednesday, as the first day of 2020
+        ("FREQ=WEEKLY;UNTIL=20300604", True),
+        ("FREQ=DAILY;UNTIL=20300601", False),
+        ("FREQ=DAILY;UNTIL=20300531", True),
+        ("FREQ=YEARLY;BYMONTH=6;BYMONTHDAY=2;COUNT=11", False),
+        ("FREQ=YEARLY;BYMONTH=6;BYMONTHDAY=2;COUNT=10", True),  # the last time was in 2029
+        ("freq=daily;count=5", True),
+    ],
+)
+def test_a_rule_ends_by_its_date_or_by_its_count_from_2020(rule: str, ended: bool) -> None:
+    assert has_ended(rule, datetime(2030, 5, 31, 12)) is ended
+    assert Schedule(rrule=rule).rrule == rule  # a project stays readable on the day after
 
 
 def test_two_clocks_are_one_too_many(project: Path) -> None:

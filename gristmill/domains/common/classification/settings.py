@@ -2,9 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from gristmill.settings.base import Columns, Settings, Share, TrainOnExamples
+from gristmill.settings.base import (
+    Columns,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+    Share,
+    TrainOnExamples,
+)
 
 Threshold = Share | Literal["f1", "balanced_accuracy"]  # probability, or the metric that chooses it
 Part = NonNegativeInt | Share  # number of examples, or their share

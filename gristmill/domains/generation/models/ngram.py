@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from gristmill.domains.generation.model_shape import Shape
-from gristmill.settings.base import Settings
+from gristmill.settings.base import PositiveFloat, Settings
 
 if TYPE_CHECKING:
     import keras

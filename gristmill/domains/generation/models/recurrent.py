@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from gristmill.domains.generation.model_shape import Shape
 from gristmill.errors import RequestError
-from gristmill.settings.base import Settings, Sizes
+from gristmill.settings.base import Settings, Size, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -16,7 +16,7 @@ class Recurrent(Settings):
     """Stacked recurrent layers on an embedding of the tokens."""
 
     kind: str
-    dimensions: PositiveInt = 64  # dimensions of the embedding
+    dimensions: Size = 64  # dimensions of the embedding
     recurrent: Annotated[Sizes, Field(min_length=1)] = (256,)  # units of each layer
     bidirectional: bool = False  # read each line in both directions; only with examples = "prefixes"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after each recurrent layer

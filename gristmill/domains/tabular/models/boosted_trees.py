@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import PositiveFloat, PositiveInt, Repeats, Settings
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +24,7 @@ class BoostedTrees(Settings):
     rounds: PositiveInt | None = None  # number of trees in each ensemble
     logarithm: bool | None = None  # learn the logarithm of the target, which must not be negative
     out_of_fold: bool | None = None  # encode categories with few rows per value on other folds than the row's own
-    sums: PositiveInt | None = None  # ensembles with different seeds to average; 4 below 2,500 rows, else 1
+    sums: Repeats | None = None  # ensembles with different seeds to average; 4 below 2,500 rows, else 1
     learning_rate: PositiveFloat = 0.1  # share of each tree that is added
     leaves: Annotated[int, Field(ge=2, le=256)] = 15  # maximum per tree
     depth: Annotated[int, Field(ge=1, le=8)] = 6  # maximum number of splits on the way to a leaf

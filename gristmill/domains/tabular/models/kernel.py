@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat
-
 from gristmill.domains.tabular.task import check_task
-from gristmill.settings.base import Settings
+from gristmill.settings.base import NonNegativeFloat, PositiveFloat, Settings
 
 if TYPE_CHECKING:
     import keras

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
 from gristmill.domains.text.model_shape import Shape
-from gristmill.settings.base import Settings, Sizes
+from gristmill.settings.base import Settings, Size, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -18,10 +18,10 @@ class Embedding(Settings):
     """
 
     kind: Literal["embedding"]
-    dimensions: PositiveInt = 16  # dimensions of the embedding; with `preprocess.vectors`, those of pairs alone
+    dimensions: Size = 16  # dimensions of the embedding; with `preprocess.vectors`, those of pairs alone
     freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     pooling: Literal["flatten", "average", "max"] = "average"  # keep every position, or pool over the text
-    pairs: NonNegativeInt = 0  # vectors that pairs of neighbouring tokens share by a hash; 0 to ignore pairs
+    pairs: Annotated[int, Field(ge=0, le=10_000_000)] = 0  # vectors for pairs of tokens, shared by hash; 0 for none
     units: Sizes = (24,)  # units of each dense layer, with ReLU; [] for none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from gristmill.settings.base import Settings
+from gristmill.settings.base import NonNegativeInt, PositiveFloat, PositiveInt, Settings
 
 if TYPE_CHECKING:
     from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from gristmill.domains.text.model_shape import Shape
-from gristmill.settings.base import Settings, Sizes
+from gristmill.settings.base import Settings, Size, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -15,7 +15,7 @@ class Recurrent(Settings):
     """Stacked recurrent layers between an embedding and dense layers."""
 
     kind: str
-    dimensions: PositiveInt = 64  # dimensions of the embedding; with `preprocess.vectors`, theirs
+    dimensions: Size = 64  # dimensions of the embedding; with `preprocess.vectors`, theirs
     freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     recurrent: Annotated[Sizes, Field(min_length=1)] = (64,)  # units of each recurrent layer, in each direction
     bidirectional: bool = True  # read each text in both directions (Schuster & Paliwal, 1997); doubles the features

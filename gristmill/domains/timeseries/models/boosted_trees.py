@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import PositiveFloat, PositiveInt
-
 from gristmill.domains.timeseries.view import ViewSettings, with_seasonal_history
+from gristmill.settings.base import PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:
     import keras

@@ -1,11 +1,10 @@
 """Dense layers on the lags."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field, PositiveInt
+from typing import TYPE_CHECKING, Literal
 
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.view import NetworkSettings
+from gristmill.settings.base import Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -15,7 +14,7 @@ class Dense(NetworkSettings):
     """A stack of dense layers over the whole history."""
 
     kind: Literal["dense"]
-    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 10)  # units of each ReLU layer; [] for none
+    units: Sizes = (20, 10)  # units of each ReLU layer; [] for none
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network on the lags of a window."""

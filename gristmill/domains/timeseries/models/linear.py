@@ -7,9 +7,8 @@ the prior of Litterman, "Forecasting with Bayesian Vector Autoregressions", Jour
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import NonNegativeFloat
-
 from gristmill.domains.timeseries.view import NetworkSettings, ViewSettings, with_seasonal_history
+from gristmill.settings.base import NonNegativeFloat
 
 if TYPE_CHECKING:
     import keras

@@ -1,11 +1,10 @@
 """Dense layers on the newest values and on means over increasingly long spans."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import Field, PositiveInt
+from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.view import NetworkSettings
+from gristmill.settings.base import PositiveInt, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +19,7 @@ class Multiscale(NetworkSettings):
     """
 
     kind: Literal["multiscale"]
-    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (32, 32)  # units of each ReLU layer; [] for none
+    units: Sizes = (32, 32)  # units of each ReLU layer; [] for none
     lags: PositiveInt = 12  # newest values that the network sees one by one
 
     def build(self, shape: Shape) -> "keras.Model":

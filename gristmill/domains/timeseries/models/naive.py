@@ -5,9 +5,7 @@ Source, where none is named: Hyndman & Athanasopoulos, "Forecasting: Principles 
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import PositiveInt
-
-from gristmill.settings.base import Settings
+from gristmill.settings.base import PositiveInt, Settings
 
 if TYPE_CHECKING:
     import keras

@@ -1,14 +1,12 @@
 """Stacks of recurrent layers: simple, LSTM and GRU, in one direction, in both, or after a convolution."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import Field, PositiveInt
+from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.view import NetworkSettings
 from gristmill.errors import RequestError
-from gristmill.settings.base import Sizes
+from gristmill.settings.base import Size, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -67,10 +65,10 @@ class ConvLstm(NetworkSettings):
     """A causal convolution, LSTM layers and dense layers."""
 
     kind: Literal["conv_lstm"]
-    filters: PositiveInt = 60  # filters of the convolution
-    kernel: PositiveInt = 5  # observations that a filter spans
+    filters: Size = 60  # filters of the convolution
+    kernel: Size = 5  # observations that a filter spans
     units: Sizes = (60, 60)  # units of each LSTM layer; the last layer returns its final state
-    dense: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (30, 10)  # units of each dense layer, with ReLU
+    dense: Sizes = (30, 10)  # units of each dense layer, with ReLU
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network, which takes windows of any length."""

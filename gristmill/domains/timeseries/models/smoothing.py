@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import PositiveInt
-
-from gristmill.settings.base import Settings
+from gristmill.settings.base import PositiveInt, Settings
 
 if TYPE_CHECKING:
     import keras

@@ -8,10 +8,9 @@ train-test resolution discrepancy", NeurIPS 2019).
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import PositiveInt
-
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import BASES, Pretrained
+from gristmill.settings.base import Size
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +24,7 @@ class Frozen(Pretrained):
     """Logistic regression on the features of a frozen base of keras.applications."""
 
     kind: Literal["frozen"]
-    side: PositiveInt = 288  # pixels to which the shorter side of a smaller image is enlarged
+    side: Size = 288  # pixels to which the shorter side of a smaller image is enlarged
     mirror: bool = True  # average the features with those of the mirror image; turn it off if left and right differ
 
     def fit(self, data: "LabelledImages") -> "keras.Model":

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import PositiveInt
-
-from gristmill.settings.base import Settings
+from gristmill.settings.base import Settings, Size
 
 if TYPE_CHECKING:
     import keras
@@ -16,7 +14,7 @@ class LinearPixels(Settings):
     """Logistic regression on the mean colours of a few areas."""
 
     kind: Literal["linear_pixels"]
-    side: PositiveInt = 8  # areas per side
+    side: Size = 8  # areas per side
     baseline: ClassVar[bool] = True
 
     def fit(self, data: "LabelledImages") -> "keras.Model":

@@ -6,10 +6,10 @@ Source: He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CV
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from gristmill.domains.vision.model_shape import Shape
-from gristmill.settings.base import Settings
+from gristmill.settings.base import Settings, Size
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +25,7 @@ class Residual(Settings):
     """A small residual network: a convolution, then stages that halve the side and double the filters."""
 
     kind: Literal["residual"]
-    width: PositiveInt = 32  # filters of the first convolution
+    width: Size = 32  # filters of the first convolution
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout before the last layer
 
     def build(self, shape: Shape) -> "keras.Model":

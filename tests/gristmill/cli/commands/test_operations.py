@@ -75,6 +75,19 @@ def test_updated_refuses_where_nothing_waits_for_it(command: Command) -> None:
     )
 
 
+@pytest.mark.parametrize("words", [("deploy", "--write-only"), ("schedule",)])
+def test_a_rule_that_has_ended_is_refused(command: Command, project: Path, words: tuple[str, ...]) -> None:
+    (project / "pipelines.toml").write_text(
+        f'{SMALL}\n[pipelines.small.schedule]\nrrule = "FREQ=DAILY;UNTIL=20250101"\n'
+    )
+    assert command(*words) == Said(
+        2,
+        "",
+        "error: pipelines.toml [pipelines.small.schedule] rrule: expected a rule with a time after now. Received: "
+        "'FREQ=DAILY;UNTIL=20250101'. Change UNTIL, or COUNT, which counts from 2020-01-01; or remove the rule.\n",
+    )
+
+
 @pytest.mark.usefixtures("project")
 def test_schedule_refuses_where_nothing_has_one(command: Command) -> None:
     assert command("schedule") == Said(
