@@ -83,6 +83,15 @@ def short_repr(received: object, max_length: int = 60) -> str:
 
 
 def count_of(count: int, things: str) -> str:
-    """Return a count with the plural of a noun, made singular after 1: `1,200 rows`, `1 class`, `1 such cell`."""
-    things = re.sub(r"(?<=ss)es\b|(?<!serie)(?<=\w)s\b", "", things, count=1) if count == 1 else things
+    """Return a count with the plural of a noun, made singular after 1: `1,200 rows`, `1 class`, `1 such copy`."""
+    things = re.sub(r"\b\w+s\b", lambda plural: _singular(plural[0]), things, count=1) if count == 1 else things
     return f"{count:,} {things}"
+
+
+def _singular(plural: str) -> str:
+    """Return the singular of a noun: `row`, `class`, `batch`, `copy`, `series`."""
+    if plural.endswith("series"):
+        return plural
+    if plural.endswith("ies"):
+        return f"{plural[:-3]}y"
+    return plural.removesuffix("es" if plural.endswith(("sses", "xes", "ches", "shes")) else "s")

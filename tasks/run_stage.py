@@ -166,6 +166,7 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
     record = StageRecord(reference=artifact.reference, cached=cached, seconds=round(seconds, 3))
     run.runs.note(run.pipeline.name, run.id, label, record)
     counts = ", ".join(count_of(count, name.replace("_", " ")) for name, count in artifact.counts.items())
+    counts = "left out" if plan.FAILED in artifact.counts else counts
     ended = "fresh" if cached else f"done in {seconds:.1f} s"
     logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")
     if QUARANTINED in artifact.counts:

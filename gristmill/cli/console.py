@@ -80,7 +80,8 @@ def say(text: str) -> None:
 def show_error(error: Exception) -> None:
     """Print an error."""
     for line in str(error).splitlines():
-        err().print(styled("error:", "red").append(f" {line}"))
+        label = "error: "
+        err().print(styled(label, "red").append(wrapped(line, " " * len(label), sys.stderr, len(label))))
 
 
 def write(text: str) -> None:
@@ -93,12 +94,16 @@ def write_sentence(text: str, indent: str = "") -> None:
     write(wrapped(text, indent))
 
 
-def wrapped(text: str, indent: str, stream: TextIO | None = None) -> str:
-    """Return a text that is wrapped between words to the terminal, if there is one; `indent` precedes further lines."""
+def wrapped(text: str, indent: str, stream: TextIO | None = None, column: int = 0) -> str:
+    """Return a text that is wrapped between words to the terminal, if there is one.
+
+    It begins in a `column` of its line, and `indent` precedes further lines.
+    """
     if (width := terminal_width(stream)) is None:
         return text
     options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-    return "\n".join(textwrap.fill(line, width, subsequent_indent=indent, **options) for line in text.splitlines())
+    options |= {"initial_indent": " " * column, "subsequent_indent": indent}
+    return "\n".join(textwrap.fill(line, width, **options)[column:] for line in text.splitlines())
 
 
 def styled(text: str, style: str) -> "Text":

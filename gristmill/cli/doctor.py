@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from gristmill.errors import DataError, GristmillError, RequestError, StoreError, WorkError
+from gristmill.errors import DataError, GristmillError, RequestError, StoreError, WorkError, count_of
 from gristmill.prefect_runtime.message_receiver import open_receiver
 from gristmill.project.project import Project
 from gristmill.settings.file_tables import Runner
@@ -89,7 +89,7 @@ def _devices() -> Diagnosis:
 
     devices = ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
-    return Diagnosis("devices", f"{devices}; {threads} threads")
+    return Diagnosis("devices", f"{devices}; {count_of(threads or 1, 'threads')}")
 
 
 def _runner(runner: Runner) -> Diagnosis:
@@ -99,12 +99,13 @@ def _runner(runner: Runner) -> Diagnosis:
     try:
         extras.require_extra('[runner] kind: "dask"', "dask")
         if not runner.address:
-            return Diagnosis("runner", f"a Dask cluster on this machine for each command, {workers} workers")
+            size = count_of(workers, "workers")
+            return Diagnosis("runner", f"a Dask cluster on this machine for each command, {size}")
         with dask_cluster.connect(runner.address) as client:
             threads = dask_cluster.count_threads(client, runner.address)
     except GristmillError as error:
         return Diagnosis("runner", str(error), sound=False)
-    return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {threads} workers")
+    return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {count_of(threads, 'workers')}")
 
 
 def _receiver(project: Project, send_test: bool) -> Diagnosis:

@@ -1,6 +1,5 @@
 """Tables of a pipeline: the settings class of each, chosen by its `kind` where a package offers several."""
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +8,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.settings.data_schema import Expectations
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.messages import Problem, unknown_name, validate_table
+from gristmill.settings.messages import Problem, close_names, unknown_name, validate_table
 from gristmill.settings.selection import Auto
 from gristmill.util.urls import redact
 
@@ -51,7 +50,7 @@ def read_table(
         return None
     if isinstance(choice, tuple):
         kind = raw.get("kind")
-        if kind is None and (misspelt := difflib.get_close_matches("kind", raw, n=1, cutoff=0.75)):
+        if kind is None and (misspelt := close_names("kind", raw)):
             problems.append(Problem(where, f"unknown key {redact(misspelt[0])!r}. Did you mean 'kind'?", misspelt[0]))
             return None
         if is_custom(kind) and offers_models(choice):

@@ -1,5 +1,6 @@
 """Run the HTTP server of some pipelines in this process until it is interrupted."""
 
+import errno
 import logging
 import os
 import socket
@@ -108,7 +109,13 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
     except (OSError, OverflowError) as error:
-        raise RequestError(f"--host {host} --port {port}: cannot be used ({error}). Choose others.") from None
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            problem = (
+                f"--port {port}: another program listens on it at {host}. Use another port, or 0 for any free port."
+            )
+            raise RequestError(problem) from None
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(f"--host {host} --port {port}: cannot be used ({reason}). Choose others.") from None
     return listening
 
 

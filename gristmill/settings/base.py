@@ -120,6 +120,7 @@ Number = Annotated[float, Field(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # of NumPy; TOML has no larger integers
 
 Size = Annotated[int, Field(gt=0, le=65_536)]  # a layer of more units would not fit into memory
+KernelSize = Annotated[int, Field(gt=0, le=1024)]  # the same, for each filter
 Sizes = Annotated[tuple[Size, ...], Field(strict=False)]
 Repeats = Annotated[int, Field(gt=0, le=1000)]  # trainings with different seeds
 

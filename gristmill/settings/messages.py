@@ -20,6 +20,9 @@ _MAX_RANGE = 10_000  # a value smaller than the largest of its column by this fa
 _MIN_PLAIN, _MAX_PLAIN = 1e-6, 1e15  # other sizes are shown with an exponent
 _MAX_ROUNDING_ERROR = 1e-12  # smaller sizes are shown as 0
 
+_MIN_SIMILARITY = 0.75  # of names; 1 if they are equal
+_MIN_PART = 3  # letters of a word that may stand for a longer name
+
 _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
 
 _TOML_TYPES = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
@@ -60,13 +63,35 @@ def unknown_pipeline(received: str, known: Iterable[str]) -> str:
 def meant_names(unknown: Iterable[str], known: Iterable[str]) -> set[str]:
     """Return the known names that misspelt ones stand for, so that these are not reported as missing, too."""
     names = list(known)
-    return {name for one in unknown for name in difflib.get_close_matches(one, names, n=1)}
+    return {name for received in unknown for name in close_names(received, names)}
 
 
 def did_you_mean(received: str, known: Iterable[str], most: int = 1) -> str:
     """Return ` Did you mean 'sunspots'?`, or nothing if no known name is similar."""
-    close = difflib.get_close_matches(received, known, n=most)
+    close = close_names(received, known, most)
     return f" Did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+def close_names(received: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Return the known names that a misspelt name may stand for, the most similar first."""
+    similarity = {name: _similarity(received, name) for name in known}
+    close = [name for name in similarity if similarity[name] >= _MIN_SIMILARITY]
+    return sorted(close, key=lambda name: -similarity[name])[:most]
+
+
+def _similarity(received: str, name: str) -> float:
+    """Return how similar two names are, from 0 to 1, without regard to capitals and the dashes of options.
+
+    Few typing errors change the first letter, so `--report` is not similar to `--port`. Swapped letters (`gur`), a
+    beginning (`hist`) and a word of several (`max_epochs`) are.
+    """
+    first, second = received.lstrip("-").lower(), name.lstrip("-").lower()
+    shorter, longer = sorted((first, second), key=len)
+    is_part = len(shorter) >= _MIN_PART and (longer.startswith(shorter) or shorter in re.split(r"[\W_]+", longer))
+    ratio = difflib.SequenceMatcher(None, first, second).ratio()
+    if is_part or sorted(first) == sorted(second):
+        return max(ratio, _MIN_SIMILARITY)
+    return ratio if shorter and (first[0] in second[:2] or second[0] in first[:2]) else 0.0
 
 
 def format_number(value: float, digits: int = _DIGITS) -> str:

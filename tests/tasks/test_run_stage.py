@@ -1,6 +1,7 @@
 """What every stage's task does: the store first, the core on a miss, and nothing published that is not sound."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from gristmill.config.stages import STAGES
 from gristmill.domains.timeseries import ingest
 from gristmill.errors import DataError, SourceChanged, WorkError
 from gristmill.keys import digest_of_file
+from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Record, Runs
 from gristmill.store.store import Store
 from gristmill.workers.chunks import ChunkResult, StageChunk
@@ -34,7 +36,7 @@ from helpers.support import (
     write_project,
 )
 from tasks.run import Run, recorded_run
-from tasks.run_stage import _make_chunks, make, produce
+from tasks.run_stage import _make_chunks, make, produce, record_stage
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -247,6 +249,15 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
     assert Runs(run.catalogue.store).read("small", run.id).stages["ingest"].cached is True
     assert drafts(project) == []
     assert len(published(project / "data/store", "ingest")) == 1
+
+
+def test_a_candidate_that_failed_is_left_out_in_every_line(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(project) as run, caplog.at_level(logging.INFO, "tasks.run_stage"):
+        artifact, _ = make(run, "ingest", {})
+        failed = replace(artifact, manifest=artifact.manifest | {"counts": {FAILED: 1}})
+        for cached in (False, True):
+            record_stage(run, "train ets", failed, cached, seconds=1.0)
+    assert caplog.messages == ["train ets  done in 1.0 s (left out)", "train ets  fresh (left out)"]
 
 
 @pytest.mark.fault(11)

@@ -69,7 +69,8 @@ def deploy(
     with progress_bar.working():
         plan.apply()
     scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
-    typer.echo(f"deployed {len(catalogue.pipelines)} pipelines; {len(scheduled)} of them are retrained automatically")
+    deployed = count_of(len(catalogue.pipelines), "pipelines")
+    typer.echo(f"deployed {deployed}; retrained automatically: {len(scheduled)}")
     for pipeline in scheduled:
         typer.echo(_line(pipeline))
     typer.echo(f"start a worker to run them: prefect worker start --pool {pool or catalogue.deploy.pool}")

@@ -128,7 +128,8 @@ def signature(
     suffixes = quantiles if learned else ["", *quantiles]
     outputs = [f"{name}{suffix}" for name in layout.targets for suffix in suffixes]
     steps = None if any_length else layout.history
-    ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""
+    last = f"{len(layout.known)} columns are" if len(layout.known) > 1 else "column is"
+    ahead = f"; the last {last} read {count_of(layout.horizon, 'steps')} ahead" if layout.known else ""
     shorter = "; NaN before a series begins" if past < layout.history else ""
     return {
         "input": {
@@ -142,7 +143,7 @@ def signature(
             "dtype": "float32",
             "shape": [None, layout.horizon, len(outputs)],
             "columns": outputs,
-            "holds": f"the next {layout.horizon} observations, in the data's own units",
+            "holds": f"the next {count_of(layout.horizon, 'observations')}, in the data's own units",
         },
         "targets": layout.targets,
         "inputs": layout.inputs,
@@ -168,11 +169,11 @@ def facts(
     refit: bool,
 ) -> model_card.Facts:
     """Return the facts of the model card; `losses` are the absolute errors of the windows of the test set."""
-    layout, horizon = data.layout, data.layout.horizon
+    layout, steps = data.layout, count_of(data.layout.horizon, "steps")
     targets = ", ".join(layout.targets)
     columns = [f"Further inputs: {', '.join(layout.inputs)}."] if layout.inputs else []
     if layout.known:
-        columns.append(f"Columns that must be known {horizon} steps ahead: {', '.join(layout.known)}.")
+        columns.append(f"Columns that must be known {steps} ahead: {', '.join(layout.known)}.")
     if refit:
         columns.append("After the test, the model was trained again on all data; the scores are those before that.")
     tested = read_document(evaluate / FILE)["model"]["test"]
@@ -185,8 +186,8 @@ def facts(
     return model_card.Facts(
         title=f"Forecast of {targets}",
         task="time-series-forecasting",
-        use=f"Forecasts the next {horizon} values of {targets} from the last {layout.history:,}, at the frequency "
-        f"`{layout.frequency}`.",
+        use=f"Forecasts the next {count_of(layout.horizon, 'values')} of {targets} from the last {layout.history:,}, "
+        f"at the frequency `{layout.frequency}`.",
         parameters=parameters,
         data=[
             f"{count_of(len(data.ids), 'series')} with {len(data.times):,} observations.",
@@ -195,12 +196,12 @@ def facts(
         ],
         parts=dict(_parts(data)),
         limits=[
-            f"It needs at least {past} values at the same frequency, without gaps, and forecasts {horizon} steps.",
+            f"It needs at least {past} values at the same frequency, without gaps, and forecasts {steps}.",
             "Forecasts assume that the series continues to behave as in the training set.",
         ],
         intervals=intervals,
         losses=losses,
-        block=horizon,
+        block=layout.horizon,
     )
 
 

@@ -108,7 +108,9 @@ class LastRows:
         short = lengths < least
         if short.all():
             series = "the series" if len(lengths) == 1 else f"the longest of {len(lengths)} series"
-            raise DataError(f"{series} has {lengths.max()} rows, but the model needs {least}. Add earlier rows.")
+            raise DataError(
+                f"{series} has {count_of(lengths.max(), 'rows')}, but the model needs {least}. Add earlier rows."
+            )
         if short.any():
             _warn_left_out(lengths.index[short], len(lengths), least)
             table = table[table["unique_id"].isin(lengths.index[~short])]

@@ -18,7 +18,6 @@ from gristmill.settings.base import (
     Repeats,
     Settings,
     Share,
-    Size,
 )
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
@@ -69,7 +68,7 @@ class Harmonics(Settings):
     """Sine and cosine waves of a period, known for any time."""
 
     period: Literal["year", "week", "day"] | PositiveFloat  # calendar period, or a number of observations
-    pairs: Size = 1  # pairs of sine and cosine, with 1, 2, … waves in a period
+    pairs: Annotated[int, Field(gt=0, le=1000)] = 1  # pairs of sine and cosine, with 1, 2, … waves in a period
 
 
 class Preprocess(Settings):
@@ -101,7 +100,7 @@ class Train(Fit):
 class Backtest(Settings):
     """Backtest: blocks before the test set, each forecast by a network trained on the data before the block."""
 
-    windows: NonNegativeInt = 0  # number of blocks; 0 for no backtest
+    windows: Annotated[int, Field(ge=0, le=1000)] = 0  # number of blocks; 0 for no backtest
     size: PositiveInt | None = None  # observations in a block; those of the test set if not set
     training: Literal["expanding"] | PositiveInt = "expanding"  # all observations before the block, or this many
     gap: NonNegativeInt | None = None  # observations between training and block; horizon, or 0 with split per_series

@@ -115,6 +115,21 @@ def test_a_long_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.endswith("word end")
 
 
+@pytest.mark.parametrize("width", [80, 40])
+def test_on_a_terminal_an_error_breaks_between_words_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    path = f"/home/someone/{'deep-folder/' * 8}pipelines.toml"
+    message = f"{path}:12 [pipelines.small.model] kind: unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense."
+    console.show_error(RequestError(f"{message}\nset one."))
+    first, *lines, last = capsys.readouterr().err.splitlines()
+    assert first == f"error: {path}:12"  # too long for the terminal, which breaks it
+    assert " ".join([first, *(line.removeprefix("       ") for line in lines)]) == f"error: {message}"
+    assert all(len(line) <= width and line.startswith("       ") for line in lines)
+    assert last == "error: set one."
+
+
 def test_what_is_said_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
     console.say("interrupted [red]now[/]")
     out, err = capsys.readouterr()

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from gristmill.settings.base import PositiveInt, Settings, Share, Sizes
 from gristmill.settings.messages import (
+    close_names,
     format_number,
     format_numbers,
     score,
@@ -46,6 +47,53 @@ def test_a_close_name_is_suggested() -> None:
     assert unknown_name("model", "dlinaer", ["lstm", "dlinear"]) == (
         "unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dlinear, lstm."
     )
+
+
+@pytest.mark.parametrize(
+    ("received", "known"),
+    [
+        ("dlinaer", "dlinear"),
+        ("preproces", "preprocess"),
+        ("preproc", "preprocess"),
+        ("batchsize", "batch_size"),
+        ("lerning_rte", "learning_rate"),
+        ("Epochs", "epochs"),
+        ("max_epochs", "epochs"),
+        ("forecast_horizon", "horizon"),
+        ("hist", "history"),
+        ("gur", "gru"),
+        ("rpeprocess", "preprocess"),
+        ("--jbos", "--jobs"),
+        ("-job", "--jobs"),
+        ("--as-off", "--as-of"),
+    ],
+)
+def test_a_misspelling_a_beginning_and_a_word_are_close(received: str, known: str) -> None:
+    assert close_names(received, ["zzz", known, "--zzz"]) == [known]
+
+
+@pytest.mark.parametrize(
+    ("received", "known"),
+    [
+        ("--plot", "--input"),
+        ("--report", "--port"),
+        ("--set", "--test"),
+        ("--json", "--jobs"),
+        ("--host", "--port"),
+        ("lr", "learning_rate"),
+        ("age", "image"),
+        ("prophet", "drop"),
+        ("metrics", "time"),
+        ("", "x"),
+        ("--", "--x"),
+    ],
+)
+def test_letters_in_common_are_not_enough(received: str, known: str) -> None:
+    assert close_names(received, [known]) == []
+
+
+def test_the_most_similar_names_come_first() -> None:
+    assert close_names("lstmm", ["conv_lstm", "lstmm_2", "lstm"], most=2) == ["lstm", "lstmm_2"]
 
 
 @pytest.mark.parametrize(

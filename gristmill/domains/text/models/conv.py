@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from gristmill.domains.text.model_shape import Shape
-from gristmill.settings.base import Settings, Size, Sizes
+from gristmill.settings.base import KernelSize, Settings, Size, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ class Conv(Settings):
     dimensions: Size = 64  # dimensions of the embedding; with `preprocess.vectors`, theirs
     freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     filters: Annotated[Sizes, Field(min_length=1)] = (128,)  # filters of each convolution, with ReLU
-    kernel: Size = 5  # tokens that a filter spans
+    kernel: KernelSize = 5  # tokens that a filter spans
     pooling: Literal["average", "max"] = "max"  # how each filter is pooled over the text
     units: Sizes = (64,)  # units of each dense layer, with ReLU; [] for none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gristmill.domains.timeseries.view import ViewSettings, with_seasonal_history
-from gristmill.settings.base import PositiveFloat, PositiveInt
+from gristmill.settings.base import PositiveFloat, PositiveInt, Size
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +20,7 @@ class BoostedTrees(ViewSettings):
     kind: Literal["boosted_trees"]
     rounds: PositiveInt = 1000  # maximum per target; the number is chosen on the latest fifth of the training set
     learning_rate: PositiveFloat = 0.05  # share of each tree that is added
-    leaves: PositiveInt = 15  # maximum per tree
+    leaves: Size = 15  # maximum per tree
     depth: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 6  # maximum number of splits on the way to a leaf
     min_rows: PositiveInt = 50  # minimum per leaf; smaller if there is little data
 

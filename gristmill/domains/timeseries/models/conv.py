@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.view import NetworkSettings
-from gristmill.settings.base import Size, Sizes
+from gristmill.settings.base import KernelSize, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -15,7 +15,7 @@ class Conv(NetworkSettings):
 
     kind: Literal["conv"]
     filters: Sizes = (32, 32, 32)  # filters of each layer; dilations are 1, 2, 4, …
-    kernel: Size = 3  # observations that a filter spans
+    kernel: KernelSize = 3  # observations that a filter spans
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network, which takes windows of any length."""

@@ -85,6 +85,6 @@ class Differencing(Settings):
         from gristmill.domains.timeseries.window_graph import check_past, differencing, linear_forecaster, season_of
 
         season = season_of(data, self.season)
-        kernel = differencing(season, self.length or season, self.smooth, data.layout.horizon)
-        check_past(data, len(kernel))
-        return linear_forecaster(data, kernel, season)
+        length = self.length or season
+        check_past(data, season + max(length, self.smooth // 2))
+        return linear_forecaster(data, differencing(season, length, self.smooth, data.layout.horizon), season)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.view import NetworkSettings
 from gristmill.errors import RequestError
-from gristmill.settings.base import Size, Sizes
+from gristmill.settings.base import KernelSize, Size, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +66,7 @@ class ConvLstm(NetworkSettings):
 
     kind: Literal["conv_lstm"]
     filters: Size = 60  # filters of the convolution
-    kernel: Size = 5  # observations that a filter spans
+    kernel: KernelSize = 5  # observations that a filter spans
     units: Sizes = (60, 60)  # units of each LSTM layer; the last layer returns its final state
     dense: Sizes = (30, 10)  # units of each dense layer, with ReLU
 

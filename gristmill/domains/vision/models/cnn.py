@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError
-from gristmill.settings.base import Settings, Size, Sizes
+from gristmill.settings.base import KernelSize, Settings, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -17,9 +17,9 @@ class Cnn(Settings):
 
     kind: Literal["cnn"]
     filters: Annotated[Sizes, Field(min_length=1)] = (64, 64)  # filters of each convolution, with ReLU
-    kernel: Size = 3  # side of the kernels in pixels
+    kernel: KernelSize = 3  # side of the kernels in pixels
     padding: Literal["valid", "same"] = "valid"  # valid: each convolution loses kernel - 1 pixels; same: none
-    pool: Size = 2  # side of the max pooling in pixels; 1 for none
+    pool: KernelSize = 2  # side of the max pooling in pixels; 1 for none
     batch_norm: bool = False  # batch normalisation after each convolution, before its ReLU
     pooling: Literal["flatten", "average"] = "flatten"  # keep all pixels of the last maps, or average them
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout before the dense layers

@@ -208,7 +208,7 @@ def test_the_signature_names_every_column_and_quantile() -> None:
         "dtype": "float32",
         "shape": [None, None, 4],
         "columns": ["y", "y1", "y2", "y3"],
-        "holds": "the last 5 observations, in the data's own units; the last 1 columns are read 3 steps ahead",
+        "holds": "the last 5 observations, in the data's own units; the last column is read 3 steps ahead",
     }
     assert made["output"] == {
         "dtype": "float32",

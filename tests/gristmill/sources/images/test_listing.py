@@ -145,7 +145,7 @@ def test_a_list_that_does_not_hold_is_refused_with_its_row(birds: Path, text: st
 
 def test_metadata_that_is_not_there_is_refused(birds: Path) -> None:
     message = refusal(birds, "image,label,sex\nowl/0000.jpg,owl,f\n", metadata="age")
-    assert message == "birds.csv: no column 'age'. Did you mean 'image'? Columns: 'image', 'label', 'sex'."
+    assert message == "birds.csv: no column 'age'. Columns: 'image', 'label', 'sex'."
 
 
 @pytest.mark.parametrize("part", ["", "holdout"])

@@ -7,6 +7,7 @@ import pytest
 
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.errors import Unsuitable
+from gristmill.settings.base import MAX_COUNT
 from helpers.small_runs import assembled
 
 SERIES = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 3.0])
@@ -57,6 +58,9 @@ def test_a_series_that_is_too_short_is_refused_with_the_numbers() -> None:
 
     with pytest.raises(Unsuitable, match=r"^needs 9 observations in the training set; the longest series has 5$"):
         MovingAverage(kind="moving_average", length=9).fit(data)
+    for long in ({"season": MAX_COUNT}, {"season": 2, "length": MAX_COUNT}, {"season": 2, "smooth": MAX_COUNT}):
+        with pytest.raises(Unsuitable, match=r"^needs \d{10} observations"):  # before it takes the memory for them
+            Differencing(kind="differencing", **long).fit(data)
 
 
 @pytest.mark.parametrize("smooth", [1, 2, 3, 10, 30])
