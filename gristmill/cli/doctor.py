@@ -99,7 +99,7 @@ def _runner(runner: Runner) -> Diagnosis:
     try:
         extras.require_extra('[runner] kind: "dask"', "dask")
         if not runner.address:
-            size = count_of(workers, "workers")
+            size = count_of(workers or 1, "workers")
             return Diagnosis("runner", f"a Dask cluster on this machine for each command, {size}")
         with dask_cluster.connect(runner.address) as client:
             threads = dask_cluster.count_threads(client, runner.address)

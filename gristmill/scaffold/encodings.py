@@ -27,9 +27,9 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
         check_text(path, content)
     if all(map(_is_utf_16, contents.values())):
         return "utf-16-le"
-    if path := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):
-        start = contents[path][:8].decode("latin-1")
-        raise DataError(f"{path}: not text, it begins with {short_repr(start)}. Save it as a text file.")
+    if binary := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):
+        start = contents[binary][:8].decode("latin-1")
+        raise DataError(f"{binary}: not text, it begins with {short_repr(start)}. Save it as a text file.")
     _check_one_encoding(contents)
     return next(encoding for encoding in _TRIED if all(_can_decode(content, encoding) for content in contents.values()))
 

@@ -49,7 +49,7 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     differ = np.bincount(contents)[contents] < np.bincount(groups)[groups]  # in their targets
     if not are_equal.any() or differ[share_inputs].mean() > 0.5:
         return Copies(contents, None, bool(are_equal.any()))
-    divisible = (pd.Series(groups).groupby(labels).nunique() < _MIN_DIFFERENT_ROWS).loc[labels].to_numpy()
+    divisible = (pd.Series(groups).groupby(labels).transform("nunique") < _MIN_DIFFERENT_ROWS).to_numpy()
     groups = np.where(divisible, len(groups) + np.arange(len(groups)), groups)
     return Copies(contents, groups if with_others(groups).any() else None, False)
 
@@ -82,4 +82,4 @@ def significant(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _hashes(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
-    return pd.util.hash_pandas_object(rows, index=False).to_numpy()
+    return np.asarray(pd.util.hash_pandas_object(rows, index=False), np.uint64)
