@@ -230,10 +230,9 @@ def test_a_missing_file_names_every_place_that_was_tried(
             id="constant",
         ),
         pytest.param(
-            in_toml("history = 12", 'history = 1\ncalendar = ["month"]'),
-            "preprocess.history is 1, shorter than preprocess.horizon, 2: known columns would not cover all "
-            "steps to forecast. Set a history at least as long as the horizon.",
-            id="known further ahead than a window is long",
+            in_toml("horizon = 2", "horizon = 5000"),
+            "preprocess.horizon is 5000, but the longest series has 300 observations. Set a shorter horizon.",
+            id="a horizon longer than the series",
         ),
     ],
 )
@@ -246,7 +245,7 @@ def test_series_that_cannot_be_cut_stop_at_preprocess_and_lose_nothing(
     said = command("run", "small", "--set", "ingest.max_lost=1")  # some of the changes take rows away
 
     assert the_error(said) == message
-    assert said.status == (2 if message.startswith("preprocess.") else 1)  # the settings, or the data, are wrong
+    assert said.status == 1
     _, record = records(finished)
     assert (record.outcome, list(record.stages)) == ("failed", ["ingest"])
     assert len(published(finished / "data/store", "preprocess")) == 1

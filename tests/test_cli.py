@@ -75,6 +75,41 @@ def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
     assert last is None or done.stdout.splitlines() == [last]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("predict small --input missing.csv", "error: --input: no such file 'missing.csv'."),
+        ("predict small --input empty.csv", "empty.csv: the file is empty. Expected a header line and rows."),
+        ("predict small --explain", "error: --explain: a timeseries pipeline does not have this option."),
+        ("check small --input x", "error: unknown option '--input'."),
+        ("sweep small --set model.foo=1", "error: --set model.foo=1: unknown key 'foo'."),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_said_before_tensorflow_is_loaded(
+    finished: Path, words: str, said: str
+) -> None:
+    (finished / "empty.csv").touch()
+    script = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: sys.stderr.write(str({'keras', 'prefect', 'tensorflow'} & {*sys.modules})))\n"
+        "from gristmill.cli.app import main\n"
+        "main()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words.split()],
+        cwd=finished,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    message, loaded = done.stderr.splitlines()
+    assert said in message
+    assert (done.returncode > 0, done.stdout, loaded) == (True, "", "set()")
+
+
 @pytest.mark.parametrize("words", [("run", "small"), ("ls",), ("show", "small", "--json")])
 def test_where_nobody_reads_what_is_printed_it_ends_without_a_word(finished: Path, words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()

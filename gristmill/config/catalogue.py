@@ -36,6 +36,7 @@ _COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besi
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
+_KNOWN_FEATURES = (("ingest", "known"), ("preprocess", "harmonics"), ("preprocess", "calendar"))  # known ahead
 _RETIRED_KEYS = {  # keys that only run records of earlier versions contain
     ("gate", "baseline"),
     *(("schedule", key) for key in ("collision", "warm_start")),
@@ -217,6 +218,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     if len(problems) == before:
         check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
         problems.extend(_short_blocks(tables, f"{where[:-1]}.backtest]"))
+        problems.extend(_short_history(tables, f"{where[:-1]}.preprocess]"))
     sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
     monitor = None
     if "monitor" in table and domain in MONITORED_DOMAINS:
@@ -251,6 +253,17 @@ def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
             f"at least {horizon}."
         )
         yield Problem(where, text, "size", "size")
+
+
+def _short_history(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """Yield a problem if windows are too short for the features that are known at all steps to forecast."""
+    known = [f"{name}.{key}" for name, key in _KNOWN_FEATURES if getattr(tables.get(name), key, ())]
+    if known and (history := tables["preprocess"].history) < (horizon := tables["preprocess"].horizon):
+        text = (
+            f"{horizon} is longer than preprocess.history, {history}, but the features of {' and '.join(known)} "
+            "are inputs at all forecast steps, so they must fit into the history. Set a shorter horizon or a longer history."
+        )
+        yield Problem(where, text, "horizon", "horizon")
 
 
 def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Problem]:

@@ -1,4 +1,7 @@
-"""A bundle with verified hashes whose models are loaded once, when they are first needed, and kept."""
+"""A bundle with verified hashes whose models are loaded once, when they are first needed, and kept.
+
+TensorFlow is loaded with the first model, after the data and the options of a request have been read and checked.
+"""
 
 from functools import cached_property
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import Any
 
 from gristmill.export.bundle import Wrap, import_required_ops, load
 from gristmill.export.formats import FORMATS, Outputs, Predictor, open_saved_model, outputs_of
+from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import read_document
 
 
@@ -33,6 +37,7 @@ class LoadedBundle:
         Raises:
             RequestError: its graph needs an extra that is not installed.
         """
+        import_keras()
         import_required_ops(self.path)
         return open_saved_model(self.path / FORMATS["saved_model"].path)
 
@@ -43,6 +48,7 @@ class LoadedBundle:
             RequestError: the model's graph needs an extra that is not installed.
         """
         if self._predictor is None:
+            import_keras()
             self._predictor = load(self.path, wrap=self._wrap)
         return self._predictor
 

@@ -20,7 +20,6 @@ from gristmill.runs.records import Record, Runs, headline
 from gristmill.runs.retraining_record import same_settings
 from gristmill.store.store import Store
 from gristmill.training import progress
-from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +144,6 @@ class Models:
             raise RequestError(
                 f"{name} is a generation pipeline, whose model generates text. Run: gristmill generate {name}."
             )
-        import_keras()
         from gristmill.export.loaded_bundle import LoadedBundle
         from gristmill.project.predictor import Predictor  # late: pandas takes a while to load
 
@@ -167,7 +165,6 @@ class Models:
                 f"Pipelines that do: {', '.join(known) or 'none'}."
             )
         _, export = self.served(name, version)
-        import_keras()
         from gristmill.export.loaded_bundle import LoadedBundle
 
         progress.report_work("model", "loading", logged=False)

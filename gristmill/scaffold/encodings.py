@@ -23,8 +23,8 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
         for mark, name in _BYTE_ORDER_MARKS.items():
             if content.startswith(mark):
                 return name
-    for path, content in contents.items():
-        check_text(path, content)
+    for file, content in contents.items():
+        check_text(file, content)
     if all(map(_is_utf_16, contents.values())):
         return "utf-16-le"
     if binary := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):

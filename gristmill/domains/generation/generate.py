@@ -3,13 +3,14 @@
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
 
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr
 from gristmill.export.loaded_bundle import LoadedBundle
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ def generate(
     """
     check_options(length, temperature, top_k, top_p, seed)
     signature, model = bundle.signature, bundle.saved_model
+    import tensorflow as tf  # late: an option that is out of range is reported before
+
     encoded = model.signatures["encode"](prompt=tf.constant(prompt))
     if signature["needs_prompt"] and not len(encoded["tokens"]):
         raise RequestError(
@@ -59,9 +62,11 @@ def generate(
 
 
 def _stream(
-    model: Any, encoded: dict[str, tf.Tensor], prompt: str, length: int, sampling: dict[str, tf.Tensor]
+    model: Any, encoded: "dict[str, tf.Tensor]", prompt: str, length: int, sampling: "dict[str, tf.Tensor]"
 ) -> Iterator[str]:
     """Yield the prompt, then each piece that new tokens add to the decoded text."""
+    import tensorflow as tf
+
     step, decode = model.signatures["next"], model.signatures["decode"]
     yield prompt
     tokens, context = encoded["tokens"], encoded["context"]

@@ -13,7 +13,7 @@ from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepa
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import min_before_block, min_past, split_all, split_each
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table, write_table
 
@@ -27,6 +27,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     """
     summary = read_document(ingest / "summary.json")
     table, ids, lengths = read_series(ingest, summary)
+    if preprocess.horizon >= lengths.max():
+        raise DataError(
+            f"preprocess.horizon is {preprocess.horizon}, but the longest series has {lengths.max()} observations. "
+            "Set a shorter horizon."
+        )
     channels, known = [*summary["targets"], *summary["inputs"]], known_ahead(table, summary, preprocess)
     known_names = list(known.columns)
     past = min_past(preprocess, bool(known_names))
@@ -116,11 +121,6 @@ def known_ahead(
     times = pd.Index(table["ds"])
     features = known_features.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
     known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), features], axis=1)
-    if len(known.columns) and settings.history < settings.horizon:
-        raise RequestError(
-            f"preprocess.history is {settings.history}, shorter than preprocess.horizon, {settings.horizon}: known "
-            "columns would not cover all steps to forecast. Set a history at least as long as the horizon."
-        )
     return known
 
 

@@ -107,6 +107,11 @@ def test_the_pipelines_of_this_repository_load() -> None:
             '"timeseries"\nbacktest = { windows = 2, size = 1 }',
             ".backtest] size: 1 is smaller than preprocess.horizon, 2: no forecast fits into a block. Set it to at",
         ),
+        (
+            "horizon = 2",
+            'horizon = 5000\ncalendar = ["month"]',
+            ".preprocess] horizon: 5000 is longer than preprocess.history, 12, but the features of preprocess.calendar",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> None:

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries import dataset, preprocess
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.windows import history_index
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError
 from gristmill.util.table_io import read_table
 from helpers.small_runs import Prepare, assembled, months, table_of, write_ingested
 
@@ -184,14 +184,6 @@ def test_the_calendar_and_waves_are_known_ahead_too(prepare: Prepare) -> None:
             assert window[step, at["12.0 sin 1"]] == pytest.approx(np.sin(2 * np.pi * time / 12), abs=1e-6)
 
 
-def test_a_history_shorter_than_the_horizon_cannot_show_what_is_known(prepare: Prepare) -> None:
-    with pytest.raises(
-        RequestError, match=r"preprocess\.history is 6, shorter than preprocess\.horizon, 7: known columns"
-    ):
-        prepare(VALUES, **CUT, horizon=7, calendar=["month"])
-    dataset.read(prepare(VALUES, "without", **CUT, horizon=7))
-
-
 @pytest.mark.parametrize("scale", ["standard", "none"])
 def test_a_constant_training_part_is_refused(prepare: Prepare, scale: str) -> None:
     values = np.concatenate([np.full(70, 7.5), VALUES[70:]])
@@ -239,6 +231,7 @@ def test_a_late_rise_does_not_hide_that_the_training_part_is_too_coarse(prepare:
         ({"history": 69}, "the train set has 70 observations, too few for a window of history 69 + horizon 1"),
         ({"history": 80, "horizon": 2}, "the train set has 70 observations, too few for a window of history 80 + "),
         ({"horizon": 12, "validation": 10, "test": 20}, "the validation set has 10 observations, fewer than the hor"),
+        ({"horizon": 100}, "preprocess.horizon is 100, but the longest series has 100 observations. Set a shorter"),
         ({"horizon": 12}, "the test set has 10 observations, fewer than the horizon of 12"),
     ],
 )
