@@ -90,7 +90,7 @@ def evaluate(
         return shown.assign(text=excerpts(data, texts, shown))
 
     by_model = {MODEL: held_out_and_test(train, data, classifier.probabilities(texts["test"]))}
-    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict)
+    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, taken=tried)
     for name, one in tried.items():
         candidate, timed = text_classifier.read(one.train), texts["test"][:_MAX_TIMED]
         by_model[name] = held_out_and_test(one.train, data, candidate.probabilities(texts["test"]))
