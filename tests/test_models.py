@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
-from helpers.support import Command, assert_all_whole, edit, here, published, records, write_project
+from helpers.support import Command, assert_all_whole, edit, here, published, records, the_error, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -77,7 +78,7 @@ def test_the_last_runs_model_is_registered_and_promoted_once(
     said = command("promote", "small")
 
     assert (said.status, said.out) == (0, "small: v1 is the champion\n")
-    assert said.err.startswith("warning: v1 loses to the baseline autoregression: mae ")
+    assert "warning: v1 loses to the baseline autoregression: mae " in said.err
     with monkeypatch.context() as patch:
         patch.setattr(Version, "loses_to_baseline", "loses to the baseline naive")
         assert command("promote", "small").err == "warning: v1 loses to the baseline naive\n"
@@ -257,6 +258,35 @@ def test_a_version_with_a_setting_that_gristmill_has_no_more_predicts(served: Pa
     assert command("predict", "small").out == before
 
 
+@pytest.mark.fault(40)
+def test_a_version_that_cannot_serve_is_not_promoted_and_verify_names_it(served: Path, command: Command) -> None:
+    release = metadata.version("gristmill")
+
+    def with_unknown_setting(number: int) -> str:
+        version = versions(served)[number]
+        version.settings["preprocess"]["lag"] = 3
+        (file,) = served.glob(f"data/store/registry/small/versions/*{number}.json")
+        file.write_text(sealed_json.to_text(version))
+        settings = f"the settings of this run do not fit gristmill {release}: preprocess.lag = 3: unknown key 'lag'."
+        return f"v{number} of small cannot serve: {settings}"
+
+    reason = with_unknown_setting(1)
+    promoted, rolled_back, verified = command("promote", "small", "1"), command("rollback", "small"), command("verify")
+
+    assert the_error(promoted).startswith(reason)
+    assert " v1 of small was not promoted. Choose another: gristmill models small." in promoted.err
+    assert reason in the_error(rolled_back)
+    assert command("models", "small", "--json").json["champion"] == 2
+    assert verified.status == 0
+    assert verified.out.startswith(reason)
+    assert "It is not the champion.\n" in verified.out
+    reason = with_unknown_setting(2)
+    verified = command("verify")
+    assert verified.status == 1
+    assert reason in verified.out
+    assert "--repair" not in verified.out
+
+
 def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
     served: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:
@@ -431,7 +461,7 @@ def test_a_damaged_bundle_is_found_and_restored_where_the_store_has_it(served: P
     found = command("verify")
 
     assert (found.status, found.out.splitlines()[0]) == (1, f"{model}: {ALTERED} v2 of small cannot be used.")
-    assert found.out.splitlines()[1].endswith("artifacts, 5 registry files, 2 bundles verified, 1 damaged.")
+    assert found.out.splitlines()[1].endswith("artifacts, 5 registry files, 2 bundles, 1 versions verified, 1 damaged.")
     repaired = command("verify", "--repair")
     assert (repaired.status, repaired.out.splitlines()[0]) == (
         0,
@@ -511,7 +541,7 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
         [
             f"{folder}/champion.json: altered since it was written.",
             f"{folder}/versions/000002.json: altered since it was written.",
-            f"{count} artifacts, 5 registry files, 1 bundles verified, 2 damaged.",
+            f"{count} artifacts, 5 registry files, 1 bundles, 1 versions verified, 2 damaged.",
         ],
     )
     assert command("verify", "--repair").status == 0
@@ -536,7 +566,7 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
     sound = command("verify")
     assert (sound.status, sound.out.partition(" artifacts, ")[2]) == (
         0,
-        "6 registry files, 2 bundles verified, 0 damaged.\n",
+        "6 registry files, 2 bundles, 2 versions verified, 0 damaged.\n",
     )
 
 

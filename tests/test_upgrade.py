@@ -1,68 +1,131 @@
-"""A store that an earlier version wrote keeps serving: its domain of tables was called `regression`."""
+"""Stores of earlier releases: each champion predicts the same numbers, is served, retrained and promoted again."""
 
+import re
 import tarfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from conftest import ROOT
+from gristmill.config.catalogue import restore_settings
 from gristmill.project.project import Project
-from helpers.support import Command
+from gristmill.runs.records import Runs
+from helpers.model_servers import served
+from helpers.small_photos import write_photos
+from helpers.support import Command, the_error
 
 pytest_plugins = ["helpers.end_to_end"]
+pytestmark = pytest.mark.fault(40)
 
-# The store, the table and its predictions, made by the last version that had the domain (commit 32c5a79).
-STORE = Path(__file__).parent / "helpers/store_with_regression_champion.tar.xz"
+STORES = ROOT / "tests/released"
+RELEASES = sorted(path.name.removesuffix(".tar.xz") for path in STORES.glob("*.tar.xz"))
+PREDICTED = {"spots": "spots", "houses": "predicted", "films": "p_1", "shapes": "p_disc"}  # columns of numbers
+REQUESTS = {"spots": "spots.csv", "houses": "houses.csv", "films": "films.csv", "shapes": "photos/disc/0000.jpg"}
 
-PIPELINE = """
-[pipelines.prices]
-domain = "tabular"
-
-[pipelines.prices.source]
-kind = "csv"
-path = "prices.csv"
-
-[pipelines.prices.ingest]
-target = "price"
-numbers = ["area", "rooms"]
-
-[pipelines.prices.model]
-kind = "dense"
-units = [2]
-
-[pipelines.prices.train]
-epochs = 40
-learning_rate = 0.1
-"""
+MORE = {
+    "spots": lambda row: [str(pd.Timestamp(row[0]) + pd.DateOffset(months=150))[:10], row[1]],
+    "houses": lambda row: [f"{row[0]}.5", row[1], str(int(row[2]) + 1)],
+    "films": lambda row: [row[0].replace("the ", "one ").replace("a ", "this ").replace("so ", "how "), row[1]],
+}
+"""What makes another row of a row, by pipeline."""
 
 
-@pytest.fixture
-def upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with the store of the earlier version; the current folder of the test."""
-    with tarfile.open(STORE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (tmp_path / "pipelines.toml").write_text(PIPELINE)
+def unpack(release: str, folder: Path) -> None:
+    """Write the project of a release, with the one change that its `pipelines.toml` needs today."""
+    with tarfile.open(STORES / f"{release}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    toml = folder / "pipelines.toml"
+    toml.write_text(toml.read_text().replace('"regression"', '"tabular"'))
+
+
+@pytest.fixture(params=RELEASES)
+def upgraded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project of a release with its champions; the current folder of the test."""
+    unpack(request.param, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def test_each_release_has_a_store() -> None:
+    released = re.findall(r"^## \[(\d.*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sorted(released) == RELEASES, "run tests/released/write_store.py, as its README says"
+
+
+def test_the_settings_of_runs_and_versions_are_read(upgraded: Path) -> None:
+    project = Project.open()
+    for name, pipeline in project.catalogue.pipelines.items():
+        (version,), (record,) = project.registry.versions(name), Runs(project.store).newest_first(name)
+        assert version.domain == record.domain == pipeline.domain
+        for settings in (version.settings, record.settings):
+            assert restore_settings(pipeline.domain, settings).keys() == pipeline.tables.keys()
+
+
 @pytest.mark.slow
-def test_a_champion_of_the_domain_regression_predicts_and_is_replaced(
-    upgraded: Path, command: Command, prefect_api: str
+def test_each_champion_predicts_the_same_numbers_and_can_be_promoted(upgraded: Path, command: Command) -> None:
+    for name, column in PREDICTED.items():
+        assert command("predict", name, "--output", "again.csv").status == 0
+        again, before = pd.read_csv("again.csv"), pd.read_csv(f"{name}.predicted")
+        if "predicted" not in before:
+            before = before.rename(columns={"price": "predicted"})  # its name in 0.1.0
+        shared = before.select_dtypes("number").columns.intersection(again.columns)
+        assert column in shared
+        pd.testing.assert_frame_equal(again[shared], before[shared], rtol=1e-4, check_dtype=False)
+
+    assert command("generate", "lines", "--length", "40", "--seed", "7").out == Path("lines.predicted").read_text()
+    for name in (*PREDICTED, "lines"):
+        assert command("promote", name, "1").status == 0
+    verified = command("verify")
+    assert verified.status == 0
+    assert verified.out.endswith("5 bundles, 5 versions verified, 0 damaged.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["0.1.0", "0.2.0"])
+def test_a_model_that_was_trained_without_empty_cells_refuses_them(
+    release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
-    champion = Project.open().registry.champion("prices")
-    assert champion
-    assert (champion.number, champion.domain) == (1, "tabular")
+    unpack(release, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("new.csv").write_text("area,town\n50,Ulm\n,Bonn\n")
 
-    assert command("predict", "prices", "--output", "again.csv").status == 0
-    again, before = pd.read_csv("again.csv")["predicted"], pd.read_csv("predictions.csv")["price"]
-    pd.testing.assert_series_equal(again, before, rtol=1e-6, check_names=False)
+    refused = command("predict", "houses", "--input", "new.csv")
 
-    table = pd.read_csv("prices.csv")
-    more = [table.assign(area=table["area"] + step, price=table["price"] + 30 * step) for step in (0.25, 0.5, 0.75)]
-    pd.concat([table, *more]).to_csv("prices.csv", index=False)
-    retrained = command("retrain", "prices")
+    assert (refused.status, refused.out) == (1, "")
+    assert "new.csv row 3: column 'area' is empty (1 of 2 rows have an empty cell)" in the_error(refused)
+
+
+@pytest.mark.slow
+def test_each_champion_is_served_over_http(upgraded: Path) -> None:
+    with served(Project.open(), *REQUESTS, "lines") as server:
+        for name, file in REQUESTS.items():
+            answer = server.client.put(f"/predict/{name}/{Path(file).name}", content=Path(file).read_bytes())
+            assert answer.status_code == 200, answer.text
+            assert (answer.json()["version"], bool(answer.json()["predictions"])) == (1, True)
+        assert server.predict("lines", b'{"prompt": "the ", "length": 3}')["text"].startswith("the ")
+
+
+def add_data(name: str) -> None:
+    """Append to the data of a pipeline what a retraining can learn from."""
+    if name == "shapes":
+        write_photos(Path("more"), ["disc", "square"], 12, seed=1)
+        for path in Path("more").glob("*/*.jpg"):
+            path.rename(f"photos/{path.parent.name}/more-{path.name}")
+    elif name == "lines":
+        Path("lines.txt").write_text(Path("lines.txt").read_text() + "a cat sat on the dog.\n" * 8)
+    else:
+        table = Path(f"{name}.csv")
+        rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+        table.write_text(table.read_text() + "".join(f"{','.join(MORE[name](row))}\n" for row in rows))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*PREDICTED, "lines"])
+def test_each_champion_is_judged_by_a_retraining(upgraded: Path, command: Command, prefect_api: str, name: str) -> None:
+    add_data(name)
+    retrained = command("retrain", name, "--set", f"gate.window={8 if name == 'spots' else 1}")
     assert retrained.status == 0, retrained.err
-    champion = Project.open().registry.champion("prices")
-    assert champion
-    assert champion.number == 2
+    (record, _) = Runs(Project.open().store).newest_first(name)
+    assert record.retraining
+    assert record.retraining.judgement, retrained.out
+    assert "champion" in dict(record.retraining.judgement.rows)

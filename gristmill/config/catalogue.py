@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -37,17 +38,6 @@ MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
 _KNOWN_FEATURES = (("ingest", "known"), ("preprocess", "harmonics"), ("preprocess", "calendar"))  # known ahead
-_RETIRED_KEYS = {  # keys that only run records of earlier versions contain
-    ("gate", "baseline"),
-    *(("schedule", key) for key in ("collision", "warm_start")),
-    *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
-    *(("evaluate", key) for key in ("baseline_side", "level")),
-}
-_NO_MISSING = (
-    "unknown key 'missing'. Empty cells are inputs now, and their rows are kept: remove the key. To drop such rows, "
-    "use source.prepare; to limit them, set missing of a column in schemas/PIPELINE.toml."
-)
-_RETIRED_KEYS_OF_TABLES = {("ingest", "missing"): _NO_MISSING}  # of tabular pipelines, with the error in their file
 
 
 @dataclass(frozen=True)
@@ -207,14 +197,11 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         text = f"expected a string. Received: {redact(description)!r}."
         problems.append(Problem(where, text, "description", "description"))
     tables: dict[str, Settings] = {}
-    remedies = _RETIRED_KEYS_OF_TABLES if domain == "tabular" else {}
     for key, choice in classes.items():
         if key in misspelt - table.keys():  # its own keys are not missing
             continue
-        found: list[Problem] = []
-        if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, found):
+        if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
             tables[key] = settings
-        problems.extend(one._replace(text=remedies.get((key, one.key), one.text)) for one in found)
     if len(problems) == before:
         check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
         problems.extend(_short_blocks(tables, f"{where[:-1]}.backtest]"))
@@ -316,16 +303,22 @@ def _monitor(domain: str, raw: Any, ingest: Settings | None, where: str, problem
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
     """Return the tables of a pipeline from the values in a run record, so that a champion keeps serving.
 
-    Keys that gristmill no longer has are ignored. `RequestError` is raised if the values do not fit this version.
+    Keys that have been removed since (`Settings.retired`) are ignored.
+
+    Raises:
+        RequestError: another value does not fit this release.
     """
     problems: list[Problem] = []
     tables: dict[str, Settings | None] = {}
-    retired = _RETIRED_KEYS | (_RETIRED_KEYS_OF_TABLES.keys() if domain == "tabular" else set())
     for name, choice in tables_of(domain).items():
-        known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in retired}
-        tables[name] = read_table(choice, known, name, name, problems)
+        tables[name] = read_table(choice, values.get(name, {}), name, name, problems, recorded=True)
     if SCHEMA in values:
         tables[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
-        raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
+        table, reason, key, _ = problems[0]
+        received = f".{key} = {values[table][key]!r}" if key in values.get(table, {}) else ""
+        release = f"gristmill {metadata.version('gristmill')}"
+        raise RequestError(
+            f"the settings of this run do not fit {release}: {table}{received}: {reason} Run the pipeline again."
+        )
     return {name: table for name, table in tables.items() if table is not None}

@@ -39,12 +39,19 @@ def offers_models(choice: Choice) -> bool:
 
 
 def read_table(
-    choice: Choice, raw: Any, where: str, name: str, problems: list[Problem], single: bool = False
+    choice: Choice,
+    raw: Any,
+    where: str,
+    name: str,
+    problems: list[Problem],
+    *,
+    single: bool = False,
+    recorded: bool = False,
 ) -> Settings | None:
     """Return a raw table as settings, or None after adding to `problems`.
 
     If `choice` lists packages, the table's `kind` selects the settings class. A `single` model is one of several
-    candidates, so its kind is not "auto".
+    candidates, so its kind is not "auto". A `recorded` table may have keys of earlier releases.
     """
     if not is_table(raw, where, problems):
         return None
@@ -65,6 +72,8 @@ def read_table(
             problems.append(Problem(where, unknown_name(name, kind, known) + hint, "kind", "kind"))
             return None
         choice = settings_of(str(kind), *choice)
+    if recorded:
+        raw = {key: value for key, value in raw.items() if key not in choice.retired}
     return validate_table(choice, raw, where, problems)
 
 

@@ -84,14 +84,21 @@ def example(request: Mapping[str, Any], needs: Sequence[str]) -> str:
     )
 
 
+def answer_sample(bundle: Path, signatures: Any) -> Outputs:
+    """Return the answer of a model's signatures to the sample request of a bundle."""
+    import tensorflow as tf
+
+    request = read_document(bundle / REQUEST)
+    signature = signatures[request["signature_name"]]
+    return _call(signature, _columns(request), lambda value, dtype: tf.constant(from_json(value), dtype))
+
+
 def replay(bundle: Path) -> dict[str, Outputs]:
     """Return the answers to the sample request, to each warm-up request, and of the example, by their names."""
     import tensorflow as tf
 
     signatures = tf.saved_model.load(bundle / SAVED_MODEL).signatures
-    request = read_document(bundle / REQUEST)
-    signature = signatures[request["signature_name"]]
-    answers = {REQUEST: _call(signature, _columns(request), lambda value, dtype: tf.constant(from_json(value), dtype))}
+    answers = {REQUEST: answer_sample(bundle, signatures)}
     for name, tensors in warmup.read(bundle / SAVED_MODEL):
         answers[f"the warm-up request for {name}"] = _call(signatures[name], tensors, tf.io.parse_tensor)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -9,6 +9,7 @@ from typing import Any
 
 from gristmill.export.bundle import Wrap, import_required_ops, load
 from gristmill.export.formats import FORMATS, Outputs, Predictor, open_saved_model, outputs_of
+from gristmill.export.kit import REQUEST, answer_sample
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import read_document
 
@@ -51,6 +52,22 @@ class LoadedBundle:
             import_keras()
             self._predictor = load(self.path, wrap=self._wrap)
         return self._predictor
+
+    def load(self) -> None:
+        """Load the models now, so that no request waits for them, and answer the sample request if there is one.
+
+        Raises:
+            CorruptArtifact: a model cannot be loaded, or does not answer.
+            RequestError: its graph needs an extra that is not installed.
+        """
+        from gristmill.training.saved_network import translate_load_errors  # late: it imports TensorFlow
+
+        with translate_load_errors(self.path, "export"):
+            if "saved_model" in self.signature["formats"]:
+                signatures = self.saved_model.signatures
+                if (self.path / REQUEST).exists():
+                    answer_sample(self.path, signatures)
+            self.predictor()
 
     def outputs(self, signature: str) -> Outputs:
         """Return the function from raw inputs to all outputs of a signature of the SavedModel, by name."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.promotions import POINTER
-from gristmill.registry.registry import Registry
+from gristmill.registry.registry import Check, Registry
 from gristmill.registry.version import Version
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference, read_artifact, verify
@@ -23,13 +23,13 @@ REPRODUCTION = "as-of-"  # begins the lock and the scratch folder of a version t
 
 @dataclass(frozen=True)
 class Verification:
-    """Result of verifying an artifact, a file of the registry, or a version's bundle."""
+    """Result of verifying an artifact, a file of the registry, a version's bundle, or whether a version can serve."""
 
     path: Path | str  # a URL in a shared store
     damage: str | None  # None if every byte is intact
     kind: str = "artifact"
     version: Version | None = None  # version of a bundle
-    repair: str = ""  # what was done about the damage
+    repair: str = ""  # what was done about the damage, or why nothing needs to be
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,18 @@ def verify_registry(registry: Registry) -> Iterator[Verification]:
         except CorruptArtifact as error:
             damage = f"{error} v{version.number} of {version.pipeline} cannot be used."
             yield Verification(folder, damage, "bundle", version)
+
+
+def verify_serving(versions: Iterable[Version], registry: Registry, check: Check) -> Iterator[Verification]:
+    """Load versions with intact bundles and yield whether each can serve."""
+    for version in versions:
+        folder, damage = registry.folder(version), None
+        try:
+            check(version, folder)
+        except CorruptArtifact as error:
+            damage = str(error)
+        is_champion = version.number == registry.promoted(version.pipeline)
+        yield Verification(folder, damage, "version", version, "" if is_champion else "It is not the champion.")
 
 
 def repair(verification: Verification, store: Store, registry: Registry) -> Verification:

@@ -138,12 +138,7 @@ class Champions:
         bundle = LoadedBundle(folder, wrap)
         run = served.run if isinstance(served, Version) else served.id
         predictor = Predictor(self._models.catalogue, served, bundle)
-        from gristmill.training.saved_network import translate_load_errors  # late: it imports TensorFlow
-
-        with translate_load_errors(folder, "export"):
-            if "saved_model" in bundle.signature["formats"]:
-                _ = bundle.saved_model
-            bundle.predictor()
+        bundle.load()
         return ServedModel(served.pipeline, served.domain, _version(served), run, bundle, predictor)
 
 

@@ -13,7 +13,7 @@ from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.launch import check_requirements, launch, locate_data
 from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
-from gristmill.project.serving import Models
+from gristmill.project.serving import Models, check_serves
 from gristmill.project.status import Status
 from gristmill.reports.comparison import Comparison
 from gristmill.retraining.notification_delivery import send_messages
@@ -240,7 +240,7 @@ class Project(Models):
         return headline(record, self.store)
 
     def verify(self, repair: bool = False) -> "list[Verification]":
-        """Hash everything in the store; with `repair`, restore damaged files or move them aside."""
+        """Hash everything in the store, and load the versions; with `repair`, restore damaged files or move them."""
         from gristmill.maintenance import local
 
         self.registry.pull()
@@ -248,6 +248,8 @@ class Project(Models):
         if repair:
             verdicts = [local.repair(verdict, self.store, self.registry) for verdict in verdicts]
             self.registry.repair_pointers()
+        sound = [verdict.version for verdict in verdicts if verdict.version and not verdict.damage]
+        verdicts += local.verify_serving(sound, self.registry, check_serves)
         if remote := self.store.remote:
             from gristmill.maintenance.shared import repair_shared, verify_shared
 

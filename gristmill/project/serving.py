@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
 from gristmill.config.tables import domain_module
-from gristmill.errors import CorruptArtifact, RequestError
+from gristmill.errors import CorruptArtifact, GristmillError, RequestError
 from gristmill.project import status
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
@@ -115,12 +115,12 @@ class Models:
         if version is None:
             decision = {"verdict": "promoted", "why": "asked for"}
             version = register(self.catalogue.root, self.store, self.record(name, run), decision).number
-        return self.registry.promote(name, version, "asked for", hold=hold)
+        return self.registry.promote(name, version, "asked for", hold=hold, check=check_serves)
 
     def rollback(self, name: str) -> Promotion:
-        """Promote the last undamaged version that served before the champion."""
+        """Promote the last version that served before the champion, is not damaged and can still serve."""
         self._pull(name)
-        return self.registry.rollback(name, "rolled back")
+        return self.registry.rollback(name, "rolled back", check_serves)
 
     def predict(
         self, name: str, place: str | None = None, version: int | None = None, **options: int | str | None
@@ -239,6 +239,22 @@ class Models:
             origin, selected = f"run {served.id} (no version is promoted)", found.selected if found else None
             kind = served.settings["model"]["kind"]
         return f"{served.pipeline} {origin}: {selected or kind}"
+
+
+def check_serves(version: Version, bundle: Path) -> None:
+    """Check that this release reads the settings of a version, loads its model and gets an answer from it.
+
+    Raises:
+        CorruptArtifact: the version cannot serve.
+    """
+    import_keras()
+    from gristmill.export.loaded_bundle import LoadedBundle
+
+    try:
+        restore_settings(version.domain, version.settings)
+        LoadedBundle(bundle).load()
+    except GristmillError as error:
+        raise CorruptArtifact(f"v{version.number} of {version.pipeline} cannot serve: {error}") from None
 
 
 def _changed_tables(record: Record, pipeline: Pipeline) -> list[str]:

@@ -14,7 +14,7 @@ place affects both. An empty folder marks a bundle that was damaged and could no
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,12 @@ from gristmill.util.files import flush_folder, link_or_copy, translate_disk_erro
 from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
+
+Check = Callable[[Version, Path], None]  # raises `CorruptArtifact` if a version cannot serve from its verified bundle
+
+
+def _no_check(version: Version, bundle: Path) -> None:
+    """Accept every version whose bundle is intact."""
 
 
 class Registry:
@@ -191,19 +197,21 @@ class Registry:
         run: str | None = None,
         *,
         hold: bool = False,
+        check: Check = _no_check,
     ) -> Promotion:
         """Make a version the champion; return the new promotion, or the last one if nothing changes.
 
         A retraining passes its `run`, and as `judged` the version that it was compared with (0 for none). If another
         version serves now, or the champion is held, the champion does not change. A promotion by a person ignores the
-        current champion, and sets or releases the hold.
+        current champion, and sets or releases the hold. Only a version that passes `check` is promoted.
 
         Raises:
             RequestError: there is no version of this number.
-            CorruptArtifact: the version is damaged.
+            CorruptArtifact: the version is damaged, or fails the check.
         """
         try:
-            self.bundle(self.version(pipeline, number))
+            version = self.version(pipeline, number)
+            check(version, self.bundle(version))
         except CorruptArtifact as damage:
             raise CorruptArtifact(
                 f"{damage} v{number} of {pipeline} was not promoted. Choose another: gristmill models {pipeline}. "
@@ -222,11 +230,11 @@ class Registry:
             if promotion := self._promotions.append(pipeline, last, free, number, line, why=why, run=run, held=hold):
                 return promotion
 
-    def rollback(self, pipeline: str, why: str) -> Promotion:
+    def rollback(self, pipeline: str, why: str, check: Check = _no_check) -> Promotion:
         """Promote the last sound version that served before the champion, and return the promotion.
 
-        A rollback after a rollback leads further back. Damaged versions are skipped with a warning. If the champion is
-        held, so is the version that replaces it.
+        A rollback after a rollback leads further back. Versions that are damaged or fail `check` are skipped with a
+        warning. If the champion is held, so is the version that replaces it.
 
         Raises:
             RequestError: there is no champion, or no version served before it.
@@ -242,7 +250,8 @@ class Registry:
                     f"pipeline {pipeline!r}: no version served before its champion, v{last.version}. "
                     f"Choose one: gristmill models {pipeline}, then: gristmill promote {pipeline} VERSION."
                 )
-            version, damages = self._first_usable(pipeline, before, which="version that served before the champion")
+            which = "version that served before the champion"
+            version, damages = self._first_usable(pipeline, before, which=which, check=check)
             line = last.line[last.line.index(version.number) + 1 :]
             fields = {"why": why, "held": last.held}
             if promotion := self._promotions.append(pipeline, last, free, version.number, line, **fields):
@@ -305,7 +314,12 @@ class Registry:
                 self._promotions.set_pointer(latest)
 
     def _first_usable(
-        self, pipeline: str, numbers: list[int], verified: bool = True, which: str = "version"
+        self,
+        pipeline: str,
+        numbers: list[int],
+        verified: bool = True,
+        which: str = "version",
+        check: Check = _no_check,
     ) -> tuple[Version, dict[int, CorruptArtifact]]:
         """Return the first sound version, and the damage of each version before it; raise if none is sound."""
         damages: dict[int, CorruptArtifact] = {}
@@ -313,7 +327,7 @@ class Registry:
             try:
                 version = self._versions.read(pipeline, number)
                 if verified:
-                    self.bundle(version)
+                    check(version, self.bundle(version))
                 return version, damages
             except CorruptArtifact as error:
                 damages[number] = error

@@ -150,6 +150,11 @@ class Settings(BaseModel):
     """One table of `pipelines.toml`."""
 
     words: ClassVar[tuple[str, ...]] = ()  # values of a location field that are not locations
+    retired: ClassVar[dict[str, str]] = {}
+    """Keys of earlier releases, which change no prediction, and what to do about one in `pipelines.toml`.
+
+    Records of runs may hold them.
+    """
 
     model_config = ConfigDict(
         extra="forbid",

@@ -211,6 +211,8 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
             label = f"{key}.{inner[0]}"  # the user chooses the keys of such a table
         if detail["type"] == "extra_forbidden" and inner:  # in a table within the value
             yield Problem(where, f"unknown key {inner[-1]!r}.", key, label)
+        elif detail["type"] == "extra_forbidden" and key in table.retired:
+            yield Problem(where, f"unknown key {key!r}. {table.retired[key]}", key)
         elif detail["type"] == "extra_forbidden":
             yield Problem(where, unknown_name("key", label, table.model_fields), key)
         elif detail["type"] == "union_tag_invalid":

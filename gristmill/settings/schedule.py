@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
@@ -104,6 +104,11 @@ Duration = Annotated[str, AfterValidator(_check_duration)]
 class Schedule(Settings):
     """When a pipeline is retrained."""
 
+    retired: ClassVar = {
+        "collision": "Remove it: events during a retraining lead to one more.",
+        "warm_start": "Remove it: each training starts afresh.",
+    }
+
     cron: Annotated[str, AfterValidator(_check_cron)] | None = None  # cron line: minute hour day month weekday
     interval: Duration | None = None  # time between retrainings, such as "6 hours"
     rrule: Annotated[str, AfterValidator(_check_rrule)] | None = None  # RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
@@ -127,6 +132,8 @@ class Schedule(Settings):
 
 class Gate(Settings):
     """Conditions for a challenger, on data that is newer than the champion's training data."""
+
+    retired: ClassVar = {"baseline": "Remove it: without a champion, a challenger is compared with the best baseline."}
 
     window: PositiveInt = 30  # number of newest observations or rows to judge on; with fewer, retraining waits
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.01  # minimum reduction of the champion's error, as a share

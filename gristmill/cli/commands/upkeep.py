@@ -17,7 +17,7 @@ _MAX_PIPELINES = 3  # whose versions take the most space
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Restore damaged files or move them aside.")] = False,
 ) -> None:
-    """Verify the hashes of all files in the store.
+    """Verify the hashes of all files in the store, and that each version of a model can still serve.
 
     The exit status is 1 if something is damaged or, with --repair, cannot be repaired.
     """
@@ -30,7 +30,7 @@ def verify(
     counts = {"artifact": 0} | Counter(verdict.kind for verdict in verdicts)
     verified = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
     typer.echo(f"{verified} verified, {len(damaged)} damaged.")
-    if damaged and not repair:
+    if any(verdict.kind != "version" for verdict in damaged) and not repair:
         typer.echo(
             "Run `gristmill verify --repair` to move them aside (bundles only if the store cannot restore them); "
             "the next run makes them again."

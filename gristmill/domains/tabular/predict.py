@@ -42,7 +42,7 @@ def predict(
     (`contributions.py`): to a number, or to the log odds of the predicted class.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, or a cell is empty and gristmill 0.2.0 or earlier exported the model.
     """
     signature = bundle.signature
     columns = {role: taken["columns"] for role, taken in signature["inputs"].items()}
@@ -54,6 +54,8 @@ def predict(
     else:
         found = Rows(read_table(ingested / "table.parquet", inputs))
     rows = replace(found, frame=found.frame[inputs])
+    if "classes" not in signature:  # 0.2.0 or earlier exported the model
+        _check_no_empty_cell(rows)
     table, model = read_columns(rows, ingest), bundle.predictor()
     given = raw_inputs(table, columns)
     predicted = model(given)
@@ -87,6 +89,21 @@ def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Array], outputs
     )
     found = outputs["probabilities"] if bundle.signature.get("classes") else next(iter(outputs.values()))
     return _answer(bundle, shown, found)
+
+
+def _check_no_empty_cell(rows: Rows) -> None:
+    """Check the rows for a model of 0.2.0 or earlier, which would answer for an empty cell without a warning."""
+    empty = (rows.frame.isna() | (rows.frame == "")).to_numpy()
+    bad = empty.any(axis=1)
+    if bad.any():
+        first = int(bad.argmax())
+        column = rows.frame.columns[empty[first]][0]
+        raise rows.unusable(
+            bad,
+            f"{rows.where(first)}: column {column!r} is empty ({bad.sum():,} of {len(bad):,} rows have an empty cell), "
+            "and this model of an earlier release cannot read empty cells. Fill them, or retrain the pipeline.",
+            "an empty cell",
+        )
 
 
 def _answer(bundle: LoadedBundle, shown: pd.DataFrame, predicted: Array) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Settings of a tabular pipeline in `pipelines.toml`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,11 @@ ANSWER_COLUMNS = {"regression": _OF_NUMBERS, "classification": (*_OF_NUMBERS, "p
 
 class Ingest(Settings):
     """Task, and roles of the source's columns. Cells may be empty; rows without a target are left out."""
+
+    retired: ClassVar = {
+        "missing": "Empty cells are inputs now, and their rows are kept: remove the key. To drop such rows, use "
+        "source.prepare; to limit them, set missing of a column in schemas/PIPELINE.toml."
+    }
 
     target: Column  # column to predict
     task: Literal["regression", "classification"] = "regression"  # predict a number, or a class

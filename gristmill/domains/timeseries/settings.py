@@ -1,6 +1,6 @@
 """Tables of a time-series pipeline in `pipelines.toml`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -74,6 +74,8 @@ class Harmonics(Settings):
 class Preprocess(Settings):
     """Split, standardisation and windows."""
 
+    retired: ClassVar = {"materialize": "Remove it: windows are always made while a model trains."}
+
     history: PositiveInt  # observations that the model sees
     min_history: PositiveInt | None = None  # fewest observations to forecast from; history, or 1 unless split is time
     horizon: PositiveInt = 1  # observations to forecast, starting right after the history
@@ -129,6 +131,14 @@ BASELINES = (
 
 class Evaluate(Settings):
     """Baselines, quantiles and anomalies."""
+
+    retired: ClassVar = {
+        "level": "Use levels, the quantiles to forecast.",
+        **dict.fromkeys(
+            ("season", "moving_average", "difference_average", "smooth", "ar_order"),
+            'Set it in baselines, such as { kind = "moving_average", length = 30 }.',
+        ),
+    }
 
     baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
     levels: QuantileLevels = tuple(tenths / 10 for tenths in range(1, 10))  # levels of the quantiles to forecast

@@ -639,3 +639,6 @@ def test_a_retired_key_is_said_with_what_replaced_it(project: Path) -> None:
     rows = ROWS.format('target = "a", numbers = "b", missing = "drop"')
     (problem,) = problems(project, more=f"\n{rows}")
     assert problem.startswith("pipelines.toml [pipelines.it.ingest] unknown key 'missing'. Empty cells are inputs now")
+    series = SERIES.replace(".it]", ".other]").format('time = "t", target = "y"')
+    *_, problem = problems(project, more=f"\n{series}preprocess.materialize = false\n")
+    assert problem.startswith("pipelines.toml [pipelines.other.preprocess] unknown key 'materialize'. Remove it: ")

@@ -1,6 +1,6 @@
 """Settings that all classifiers share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,8 @@ class Train(TrainOnExamples):
 
 class Evaluate(Settings):
     """Scores of a classifier, and how it decides."""
+
+    retired: ClassVar = {"baseline_side": "Remove it: the baselines of photos need no settings."}
 
     slices: Columns = ()  # columns, each of whose values gets its own scores
     threshold: Threshold | None = None  # probability above which the second class is predicted, or metric to choose it
