@@ -43,6 +43,7 @@ from helpers.written import (
     links,
     pages,
     path_of,
+    stale_numbers,
     text_of,
 )
 
@@ -100,7 +101,8 @@ def test_what_a_page_shows_works(
         shutil.copytree(ROOT / "data/samples", tmp_path / "data/samples")
     else:
         shutil.copytree(stand_ins, tmp_path, symlinks=True, dirs_exist_ok=True)
-    reader = Reader(tmp_path, forked, prefect_api, done if begins_with_nothing else None)
+    by_number = page.startswith("tutorials/")
+    reader = Reader(tmp_path, forked, prefect_api, done if begins_with_nothing else None, by_number)
     for line in BEFORE.get(page, []):
         status, printed = reader.run(Command(line, ()))
         assert status == 0, printed
@@ -151,6 +153,24 @@ def test_lines_come_in_order_but_those_of_a_table_of_scores() -> None:
     assert differences(page, f"read\n{scores}report  x.html\n") == []
     assert differences(page, f"{scores}read\nreport  x.html\n") != []
     assert differences(("written", "…", "next"), "next\nwritten\n") == ["- next"]
+
+
+def test_numbers_that_a_shorter_training_has_too_are_compared() -> None:
+    page = (
+        "train nb_linear done in 3.7 s (14,261 parameters)",
+        "train embedding done in 11.6 s (201,409 parameters, 8 epochs)",
+        "scores     accuracy  log_loss",
+        "model        0.7300    0.5449",
+        "nb_linear    0.6900    0.5923",
+    )
+    printed = "\n".join(page).replace("8 epochs", "2 epochs").replace("0.5449", "0.6").replace("0.5923", "0.5925")
+    assert stale_numbers(page, printed) == []
+    assert stale_numbers(page, printed.replace("14,261", "14,262,000")) == [
+        "- train nb_linear: [14261.0], not [14262000.0]"
+    ]
+    assert stale_numbers(page, printed.replace("0.6900", "0.7200")) == [
+        "- nb_linear: [0.69, 0.5923], not [0.72, 0.5925]"
+    ]
 
 
 def test_lines_that_a_terminal_shows_only_for_a_while_are_left_out() -> None:

@@ -19,10 +19,11 @@ from gristmill.config import catalogue
 from gristmill.util.toml import toml_key
 from helpers.rest import serving
 from helpers.support import Forked
-from helpers.written import Block, Command, commands, differences
+from helpers.written import Block, Command, commands, differences, stale_numbers
 
 NOT_RUN = {
     "make run": "sets up a virtual environment; `gristmill run co2` is run",
+    ". .venv/bin/activate": "there is none; commands are run in the environment of the tests",
     "pip install": "changes the environment; test_wheel.py runs the wheel",
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
     "gristmill serve": "goes on until it is interrupted; tests/faults/test_model_server.py runs it",
@@ -54,11 +55,14 @@ ON_TWO_PAGES = "gristmill run co2"  # by README.md and a tutorial, after the sam
 class Reader:
     """Follows a page in a folder; a long command that another page has run after the same beginning is not repeated."""
 
-    def __init__(self, folder: Path, forked: Forked, api: str, done: Done | None = None) -> None:
+    def __init__(
+        self, folder: Path, forked: Forked, api: str, done: Done | None = None, by_number: bool = False
+    ) -> None:
         self._forked, self._api = forked, api
         self._start = self._folder = folder
         self._names: dict[str, Any] = {"__name__": "page"}
         self._done, self._so_far = done, tuple[str, ...]()
+        self._by_number = by_number  # whether the page shows what a reader sees on the same data, to the number
 
     @property
     def folder(self) -> Path:
@@ -91,7 +95,8 @@ class Reader:
         status, printed = self.run(command)
         refused = any(line.startswith("error:") for line in command.output)
         assert bool(status) == refused, f"$ {command.line} ended with {status}:\n{printed}"
-        if found := differences(command.output, printed):
+        found = differences(command.output, printed)
+        if found := found + (stale_numbers(command.output, printed) if self._by_number else []):
             yield "\n".join([f"$ {command.line}", *found, "in", printed])
 
     def run(self, command: Command) -> tuple[int | None, str]:

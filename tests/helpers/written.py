@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -94,6 +96,40 @@ def differences(shown: tuple[str, ...], printed: str) -> list[str]:
             at = found + 1
     whole = bool(shown) and "…" not in map(str.strip, shown)
     return lost + [f"+ {line}" for line in [*extra, *left[at:]] if whole]
+
+
+def stale_numbers(shown: tuple[str, ...], printed: str) -> list[str]:
+    """Return the lines of a page with other numbers than the printed ones, of those that a shorter training has too.
+
+    They are the counts of the data, the sizes of the models, and the scores of baselines, which may differ by 2 %.
+    """
+    expected, found = _lasting_numbers(shown), _lasting_numbers(printed.splitlines())
+    return [
+        f"- {name}: {numbers}, not {found[name]}"
+        for name, numbers in expected.items()
+        if name in found and found[name] != pytest.approx(numbers, rel=0.02, abs=0.001)
+    ]
+
+
+def _lasting_numbers(lines: Sequence[str]) -> dict[str, list[float]]:
+    """Return the numbers of the lines that do not depend on the epochs of a training, by their beginning."""
+    found: dict[str, list[float]] = {}
+    columns = 0
+    for line in lines:
+        name, *cells = _COLUMNS.split(line.strip())
+        if done := re.fullmatch(r"(ingest|preprocess|train [\w-]+) +done in \S+ s \((.+)\)", line):
+            found[done[1]] = _numbers(re.sub(r", \d+ epochs?", "", done[2]))
+        elif line.startswith("scores "):
+            columns = len(cells)
+        elif columns == len(cells) and name != "model":
+            found[name] = _numbers(" ".join(cells))
+        elif columns != len(cells):
+            columns = 0
+    return found
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number.replace(",", "")) for number in re.findall(r"[-+]?\d[\d,]*(?:\.\d+)?", text)]
 
 
 def _in_order(lines: Sequence[str]) -> list[str]:
