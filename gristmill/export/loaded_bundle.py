@@ -60,6 +60,7 @@ class LoadedBundle:
             CorruptArtifact: a model cannot be loaded, or does not answer.
             RequestError: its graph needs an extra that is not installed.
         """
+        import_keras()
         from gristmill.training.saved_network import translate_load_errors  # late: it imports TensorFlow
 
         with translate_load_errors(self.path, "export"):

@@ -247,7 +247,6 @@ def check_serves(version: Version, bundle: Path) -> None:
     Raises:
         CorruptArtifact: the version cannot serve.
     """
-    import_keras()
     from gristmill.export.loaded_bundle import LoadedBundle
 
     try:
