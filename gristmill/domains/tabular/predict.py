@@ -94,7 +94,7 @@ def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Array], outputs
 def _check_no_empty_cell(rows: Rows) -> None:
     """Check the rows for a model of 0.2.0 or earlier, which would answer for an empty cell without a warning."""
     empty = (rows.frame.isna() | (rows.frame == "")).to_numpy()
-    bad = empty.any(axis=1)
+    bad = np.asarray(empty.any(axis=1))
     if bad.any():
         first = int(bad.argmax())
         column = rows.frame.columns[empty[first]][0]
