@@ -8,6 +8,7 @@ from gristmill.reports.sections import BEST, Section, Table
 from gristmill.runs.scores import Headline, Scores, Selected, rank
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
+_CALIBRATED = "a calibrated copy of"  # selection scales probabilities, those of baselines are as they were fitted
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
 _ACRONYMS = ("mae", "rmse", "mse", "mape", "mase", "rmsse", "wql", "f1", "ece")
 _NAMES = {"smape": "sMAPE", "r2": "R²", "roc_auc": "ROC-AUC", "brier": "Brier"}
@@ -73,7 +74,7 @@ def comparison(scores: Scores) -> str:
     figures = f"test {_words(scores.metric)} {model}, {scores.best_baseline} {baseline}"
     if beside := scores.headline.beside:
         figures += f" ({_words(beside)} {', '.join(_pair(scores, beside))})"
-    relation, lead = _relation(scores.headline)
+    relation, lead = _relation(scores)
     advice = "; consider other settings, or the baseline" if relation == "worse than" else ""
     return f"{relation} the best baseline{lead}: {figures}{advice}"
 
@@ -108,20 +109,23 @@ def _pair(scores: Scores, metric: str) -> list[str]:
 
 def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:
     shown = scores.headline.pair
-    relation, lead = _relation(scores.headline)
+    relation, lead = _relation(scores)
     relation = relation if relation == "beats" else f"is {relation}"
     figures = f"{metrics[scores.metric]} {shown[0]} against {shown[1]}"
     if beside := scores.headline.beside:
         figures += f" ({metrics[beside]} {' against '.join(_pair(scores, beside))})"
-    return f"{relation} its best baseline, {scores.best_baseline}, on the test set{lead}: {figures}"
+    where = "; on the test set" if scores.calibrates_baseline else ", on the test set"
+    return f"{relation} its best baseline, {scores.best_baseline}{where}{lead}: {figures}"
 
 
-def _relation(headline: Headline) -> tuple[str, str]:
+def _relation(scores: Scores) -> tuple[str, str]:
     """Return how the model compares with its best baseline, and by how much."""
-    model, baseline = headline.ranks
+    model, baseline = scores.headline.ranks
+    if scores.calibrates_baseline:
+        return _CALIBRATED, ""
     if model == baseline:
         return "as good as", ""
-    return "beats" if model < baseline else "worse than", _lead(headline)
+    return "beats" if model < baseline else "worse than", _lead(scores.headline)
 
 
 def _lead(headline: Headline) -> str:

@@ -142,6 +142,12 @@ class Scores(BaseModel):
         return self.baselines[self.best_baseline]
 
     @property
+    def calibrates_baseline(self) -> bool:
+        """Whether the model is its best baseline, except that its probabilities are calibrated."""
+        model, baseline = self.headline.ranks
+        return self.selected is not None and [*self.selected.members] == [self.best_baseline] and model != baseline
+
+    @property
     def test(self) -> float | None:
         """The model's headline score on the test set."""
         return self.model["test"][self.metric]

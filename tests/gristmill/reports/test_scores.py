@@ -88,6 +88,29 @@ def test_another_metric_is_shown_beside_that_of_the_selection() -> None:
     assert "log loss 0.3 against 0.4 (accuracy 0.890 against 0.905). Nothing" in note
 
 
+def test_a_baseline_that_was_selected_alone_is_not_compared_with_itself() -> None:
+    chosen = Selected(
+        members={"linear": 1.0},
+        metric="log loss",
+        on="folds",
+        loss=0.1,
+        best="linear",
+        best_loss=0.1,
+        tried=3,
+        failed=0,
+    )
+    headline = Headline(metric="log_loss", model=0.3, baseline=0.2)
+    scores = Scores(headline=headline, best_baseline="linear", model={"test": {"log_loss": 0.3}}, selected=chosen)
+
+    assert comparison(scores) == "a calibrated copy of the best baseline: test log loss 0.3, linear 0.2"
+    note = scores_section(scores, {"log_loss": "log loss"}).note
+    assert note.startswith("The model is a calibrated copy of its best baseline, linear; on the test set: log loss 0.3")
+    equal = scores.model_copy(update={"headline": headline.model_copy(update={"baseline": 0.3})})
+    assert comparison(equal).startswith("as good as the best baseline")
+    mixed = chosen.model_copy(update={"members": {"linear": 0.5, "trees": 0.5}})
+    assert comparison(scores.model_copy(update={"selected": mixed})).startswith("worse than the best baseline by 50.0%")
+
+
 @pytest.mark.parametrize(
     ("members", "loss", "line"),
     [
