@@ -248,8 +248,7 @@ def _short_history(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
     if known and (history := tables["preprocess"].history) < (horizon := tables["preprocess"].horizon):
         text = (
             f"{horizon} is longer than preprocess.history, {history}, but the features of {' and '.join(known)} "
-            "are inputs at all forecast steps, so they must fit into the history. Use a shorter horizon or a longer "
-            "history."
+            "are inputs at all forecast steps, so set a shorter horizon or a longer history."
         )
         yield Problem(where, text, "horizon", "horizon")
 
