@@ -124,7 +124,7 @@ def add_data(name: str) -> None:
 def test_each_champion_is_judged_by_a_retraining(upgraded: Path, command: Command, prefect_api: str, name: str) -> None:
     add_data(name)
     retrained = command("retrain", name, "--set", f"gate.window={8 if name == 'spots' else 1}")
-    assert retrained.status == 0, retrained.err
+    assert retrained.status in (0, 3), retrained.err  # promoted, or rejected
     (record, _) = Runs(Project.open().store).newest_first(name)
     assert record.retraining
     assert record.retraining.judgement, retrained.out
