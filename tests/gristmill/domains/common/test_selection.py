@@ -84,12 +84,15 @@ class TestShrinkage:
     def test_many_predictions_leave_the_greedy_weights(self) -> None:
         assert ensemble_weights(self.FOUND, losses, 100, trusted=["c"]) == greedy_weights(self.FOUND, losses)
 
-    def test_the_share_of_trusted_candidates_follows_from_numbers_and_losses(self) -> None:
+    @pytest.mark.parametrize(("independent", "counted"), [(8, 20), (15, 15), (25, 9)])
+    def test_the_share_of_trusted_candidates_follows_from_numbers_and_losses(
+        self, independent: int, counted: int
+    ) -> None:
         found = {name: self.FOUND[name] for name in ("a", "c")} | {"alone": TRUTH + 0.475 * (NOISE["a"] + NOISE["c"])}
-        weights = ensemble_weights(found, losses, 8, trusted=["a", "c", "not tried"])
+        weights = ensemble_weights(found, losses, independent, trusted=["a", "c", "not tried"])
 
         prior = losses((found["a"] + found["c"]) / 2).mean()
-        share = 20 / prior / (20 / prior + 8 / losses(found["alone"]).mean())
+        share = counted / prior / (counted / prior + independent / losses(found["alone"]).mean())
         assert weights == pytest.approx({"alone": 1 - share, "a": share / 2, "c": share / 2})
 
     def test_members_with_a_tiny_weight_are_left_out(self) -> None:
