@@ -106,7 +106,7 @@ class Outcome:
         The published scores of classifiers are accuracies, which are shown beside the headline.
         """
         versions, scores = manifest["made_of"]["libraries"], trial.scores
-        metric = scores.headline.beside or scores.metric
+        metric = scores.headline.secondary_metric or scores.metric
         return cls(
             metric,
             scores.model["test"][metric] or 0.0,

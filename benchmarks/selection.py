@@ -248,7 +248,7 @@ def of_run(ran: Ran) -> Figures:
 
 def metric_of_goals(scores: Scores) -> str:
     """Return the metric of a pipeline's goal: of classes the accuracy, although the headline is log loss."""
-    return scores.headline.beside or scores.metric
+    return scores.headline.secondary_metric or scores.metric
 
 
 def artifact(folder: Path, ran: Ran, stage: str) -> Path:

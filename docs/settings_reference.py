@@ -161,6 +161,8 @@ def _bounds(node: Node) -> Iterator[str]:
     bounds = {"from": "minimum", "above": "exclusiveMinimum", "to": "maximum", "below": "exclusiveMaximum"}
     limits = {word: node[key] for word, key in bounds.items() if key in node}
     found = {word: limit for word, limit in limits.items() if abs(limit) < FLOAT32 and limit not in HIDDEN_BOUNDS}
+    if node["type"] == "integer" and "above" in found and "to" in found:
+        found = {"from": found["above"] + 1, "to": found["to"]}
     if found.keys() == {"above", "below"}:
         yield f"between {_number(found['above'])} and {_number(found['below'])}"
     else:

@@ -85,9 +85,7 @@ def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
         ("sweep small --set model.foo=1", "error: --set model.foo=1: unknown key 'foo'."),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said_before_tensorflow_is_loaded(
-    finished: Path, words: str, said: str
-) -> None:
+def test_requests_are_checked_before_tensorflow_is_loaded(finished: Path, words: str, said: str) -> None:
     (finished / "empty.csv").touch()
     script = (
         "import atexit, sys\n"

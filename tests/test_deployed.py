@@ -96,7 +96,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator
                 for each in (f"timeseries/{name}", f"retrain/{name}-retrain")
             ),
             f"wrote {site.project / 'prefect.yaml'}",
-            "deployed 3 pipelines; retrained automatically: 3",
+            "deployed 3 pipelines, 3 of them with automatic retraining",
             "clock-retrain every 90 seconds",
             "told-retrain when its data is updated",
             "lost-retrain when its data is updated",

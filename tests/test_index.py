@@ -148,13 +148,13 @@ def test_a_run_that_found_everything_fresh_adds_no_point(finished: Path) -> None
 def test_the_line_of_scores_has_a_gap_where_the_data_changed(finished: Path) -> None:
     (record,) = records(finished)
     again(finished)
-    assert "gaps: other test sets" not in write_index(Project.open(finished)).read_text()
+    assert "gaps: the test set changed" not in write_index(Project.open(finished)).read_text()
     prepared = record.stages["preprocess"]
     changed = prepared.model_copy(update={"reference": {**prepared.reference, "digest": "0" * 64}})
 
     again(finished, stages=record.stages | {"preprocess": changed})
 
-    assert "gaps: other test sets" in write_index(Project.open(finished)).read_text()
+    assert "gaps: the test set changed" in write_index(Project.open(finished)).read_text()
 
 
 def test_a_run_that_failed_adds_no_point(finished: Path) -> None:

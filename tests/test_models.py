@@ -267,7 +267,7 @@ def test_a_version_that_cannot_serve_is_not_promoted_and_verify_names_it(served:
         version.settings["preprocess"]["lag"] = 3
         (file,) = served.glob(f"data/store/registry/small/versions/*{number}.json")
         file.write_text(sealed_json.to_text(version))
-        settings = f"the settings of this run do not fit gristmill {release}: preprocess.lag = 3: unknown key 'lag'."
+        settings = f"gristmill {release} cannot read the settings of this run. preprocess.lag = 3: unknown key 'lag'."
         return f"v{number} of small cannot serve: {settings}"
 
     reason = with_unknown_setting(1)

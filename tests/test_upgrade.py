@@ -23,12 +23,12 @@ RELEASES = sorted(path.name.removesuffix(".tar.xz") for path in STORES.glob("*.t
 PREDICTED = {"spots": "spots", "houses": "predicted", "films": "p_1", "shapes": "p_disc"}  # columns of numbers
 REQUESTS = {"spots": "spots.csv", "houses": "houses.csv", "films": "films.csv", "shapes": "photos/disc/0000.jpg"}
 
-MORE = {
+NEW_ROW = {
     "spots": lambda row: [str(pd.Timestamp(row[0]) + pd.DateOffset(months=150))[:10], row[1]],
     "houses": lambda row: [f"{row[0]}.5", row[1], str(int(row[2]) + 1)],
     "films": lambda row: [row[0].replace("the ", "one ").replace("a ", "this ").replace("so ", "how "), row[1]],
 }
-"""What makes another row of a row, by pipeline."""
+"""Functions that turn a row into a new one, by pipeline."""
 
 
 def unpack(release: str, folder: Path) -> None:
@@ -116,7 +116,7 @@ def add_data(name: str) -> None:
     else:
         table = Path(f"{name}.csv")
         rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
-        table.write_text(table.read_text() + "".join(f"{','.join(MORE[name](row))}\n" for row in rows))
+        table.write_text(table.read_text() + "".join(f"{','.join(NEW_ROW[name](row))}\n" for row in rows))
 
 
 @pytest.mark.slow

@@ -37,7 +37,8 @@ _COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besi
 MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
 """Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
 _PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
-_KNOWN_FEATURES = (("ingest", "known"), ("preprocess", "harmonics"), ("preprocess", "calendar"))  # known ahead
+# features whose future values are known
+_KNOWN_FEATURES = (("ingest", "known"), ("preprocess", "harmonics"), ("preprocess", "calendar"))
 
 
 @dataclass(frozen=True)
@@ -247,8 +248,8 @@ def _short_history(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
     known = [f"{name}.{key}" for name, key in _KNOWN_FEATURES if getattr(tables.get(name), key, ())]
     if known and (history := tables["preprocess"].history) < (horizon := tables["preprocess"].horizon):
         text = (
-            f"{horizon} is longer than preprocess.history, {history}, but the features of {' and '.join(known)} "
-            "are inputs at all forecast steps, so set a shorter horizon or a longer history."
+            f"expected at most preprocess.history, {history}, because the features of {' and '.join(known)} must cover "
+            f"every forecast step. Received: {horizon}. Set a shorter horizon or a longer history."
         )
         yield Problem(where, text, "horizon", "horizon")
 
@@ -319,6 +320,6 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
         received = f".{key} = {values[table][key]!r}" if key in values.get(table, {}) else ""
         release = f"gristmill {metadata.version('gristmill')}"
         raise RequestError(
-            f"the settings of this run do not fit {release}: {table}{received}: {reason} Run the pipeline again."
+            f"{release} cannot read the settings of this run. {table}{received}: {reason} Run the pipeline again."
         )
     return {name: table for name, table in tables.items() if table is not None}

@@ -56,7 +56,7 @@ class Facts:
     data: Sequence[str]  # sentences on the data
     parts: Mapping[str, Mapping[str, Any]]  # size and range of each part of the data, by heading
     limits: Sequence[str]  # sentences on what the model is not fit for
-    intervals: Sequence[str] = ()  # sentences on prediction intervals or sets of classes
+    intervals: Sequence[str] = ()  # sentences on prediction intervals or prediction sets
     losses: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0))  # on each example of the test set, in order
     block: int = 0  # number of successive examples that may depend on each other; 0 if none do
 

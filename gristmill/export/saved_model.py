@@ -14,7 +14,7 @@ Endpoint = tuple[Callable[..., Any], Sequence[Any]]  # a function of tensors, an
 
 _GIVEN_NAME, _GRADIENT = "_user_specified_name", "_gradient_op_type"
 _TABLE = b"key_value_init"
-_OF_PROCESS = ("device_count", "intra_op_parallelism_threads", "inter_op_parallelism_threads")  # of a session
+_SESSION_OPTIONS = ("device_count", "intra_op_parallelism_threads", "inter_op_parallelism_threads")
 
 
 def write(folder: Path, endpoints: Mapping[str, Endpoint], resources: Iterable[Any]) -> None:
@@ -75,7 +75,7 @@ def _number_functions(path: Path) -> None:
     for node in nodes:
         node.attr.pop(_GRADIENT, None)
         if "config_proto" in node.attr:
-            _forget_process(node.attr["config_proto"])
+            _clear_session_options(node.attr["config_proto"])
         for value in node.attr.values():
             for called in [value.func] if value.HasField("func") else value.list.func:
                 called.name = names[called.name]
@@ -113,12 +113,12 @@ def _forget_numbers(function: Any) -> None:
         text_format.Parse(re.sub(rf"{_TABLE.decode()}\d+", _TABLE.decode(), text), function)
 
 
-def _forget_process(session: Any) -> None:
+def _clear_session_options(session: Any) -> None:
     """Remove the threads and devices of this process from the options of a called function; it runs without them."""
     from tensorflow.core.protobuf.config_pb2 import ConfigProto
 
     options = ConfigProto.FromString(session.s)
-    for name in _OF_PROCESS:
+    for name in _SESSION_OPTIONS:
         options.ClearField(name)
     session.s = options.SerializeToString(deterministic=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.promotions import POINTER
-from gristmill.registry.registry import Check, Registry
+from gristmill.registry.registry import Registry, ServingCheck
 from gristmill.registry.version import Version
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference, read_artifact, verify
@@ -29,7 +29,7 @@ class Verification:
     damage: str | None  # None if every byte is intact
     kind: str = "artifact"
     version: Version | None = None  # version of a bundle
-    repair: str = ""  # what was done about the damage, or why nothing needs to be
+    repair: str = ""  # outcome of the repair, or why none is needed
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def verify_registry(registry: Registry) -> Iterator[Verification]:
             yield Verification(folder, damage, "bundle", version)
 
 
-def verify_serving(versions: Iterable[Version], registry: Registry, check: Check) -> Iterator[Verification]:
+def verify_serving(versions: Iterable[Version], registry: Registry, check: ServingCheck) -> Iterator[Verification]:
     """Load versions with intact bundles and yield whether each can serve."""
     for version in versions:
         folder, damage = registry.folder(version), None

@@ -110,12 +110,11 @@ def listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except (OSError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            problem = (
-                f"--port {port}: another program listens on it at {host}. Use another port, or 0 for any free port."
-            )
+            problem = f"--port {port}: already in use at {host}. Use another port, or 0 for any free port."
             raise RequestError(problem) from None
         reason = getattr(error, "strerror", None) or error
-        raise RequestError(f"--host {host} --port {port}: cannot be used ({reason}). Choose others.") from None
+        problem = f"--host {host} --port {port}: cannot be used ({reason}). Use another host or port."
+        raise RequestError(problem) from None
     return listening
 
 

@@ -33,7 +33,8 @@ from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
 
-Check = Callable[[Version, Path], None]  # raises `CorruptArtifact` if a version cannot serve from its verified bundle
+# raises `CorruptArtifact` if a version cannot serve from its verified bundle
+ServingCheck = Callable[[Version, Path], None]
 
 
 def _no_check(version: Version, bundle: Path) -> None:
@@ -197,7 +198,7 @@ class Registry:
         run: str | None = None,
         *,
         hold: bool = False,
-        check: Check = _no_check,
+        check: ServingCheck = _no_check,
     ) -> Promotion:
         """Make a version the champion; return the new promotion, or the last one if nothing changes.
 
@@ -230,7 +231,7 @@ class Registry:
             if promotion := self._promotions.append(pipeline, last, free, number, line, why=why, run=run, held=hold):
                 return promotion
 
-    def rollback(self, pipeline: str, why: str, check: Check = _no_check) -> Promotion:
+    def rollback(self, pipeline: str, why: str, check: ServingCheck = _no_check) -> Promotion:
         """Promote the last sound version that served before the champion, and return the promotion.
 
         A rollback after a rollback leads further back. Versions that are damaged or fail `check` are skipped with a
@@ -319,7 +320,7 @@ class Registry:
         numbers: list[int],
         verified: bool = True,
         which: str = "version",
-        check: Check = _no_check,
+        check: ServingCheck = _no_check,
     ) -> tuple[Version, dict[int, CorruptArtifact]]:
         """Return the first sound version, and the damage of each version before it; raise if none is sound."""
         damages: dict[int, CorruptArtifact] = {}

@@ -8,7 +8,6 @@ from gristmill.reports.sections import BEST, Section, Table
 from gristmill.runs.scores import Headline, Scores, Selected, rank
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
-_CALIBRATED = "a calibrated copy of"  # selection scales probabilities, those of baselines are as they were fitted
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
 _ACRONYMS = ("mae", "rmse", "mse", "mape", "mase", "rmsse", "wql", "f1", "ece")
 _NAMES = {"smape": "sMAPE", "r2": "R²", "roc_auc": "ROC-AUC", "brier": "Brier"}
@@ -26,7 +25,7 @@ def scores_section(scores: Scores, metrics: Mapping[str, str], *remarks: str) ->
 
     `metrics` are the headings of metrics; one without a score has no column.
     """
-    verdict = f"The model {_verdict(scores, metrics)}. Nothing was fitted on the test set."
+    verdict = f"{_verdict(scores, metrics)}. Nothing was fitted on the test set."
     tables = [scores_table(scores, part, metrics) for part in PARTS if part in scores.model]
     warnings = [f"Warning: {warning}." for warning in scores.warnings]
     return Section("Scores", " ".join([verdict, *warnings, *filter(None, remarks)]), tables=tables)
@@ -71,12 +70,15 @@ def comparison(scores: Scores) -> str:
     `beats the best baseline by 12.3%: test log loss 0.312, logistic 0.356 (accuracy 0.91, 0.89)`.
     """
     model, baseline = scores.headline.pair
-    figures = f"test {_words(scores.metric)} {model}, {scores.best_baseline} {baseline}"
-    if beside := scores.headline.beside:
-        figures += f" ({_words(beside)} {', '.join(_pair(scores, beside))})"
-    relation, lead = _relation(scores)
-    advice = "; consider other settings, or the baseline" if relation == "worse than" else ""
-    return f"{relation} the best baseline{lead}: {figures}{advice}"
+    name, (relation, lead) = scores.best_baseline, _relation(scores)
+    verdict, compared = f"{relation} the best baseline{lead}", name
+    if scores.calibrates_baseline:
+        verdict, compared = f"the best baseline, {name}, with calibrated probabilities", "uncalibrated"
+    figures = f"test {_metric_in_words(scores.metric)} {model}, {compared} {baseline}"
+    if secondary := scores.headline.secondary_metric:
+        figures += f" ({_metric_in_words(secondary)} {', '.join(_pair(scores, secondary))})"
+    advice = "; consider other settings, or the baseline" if verdict.startswith("worse than") else ""
+    return f"{verdict}: {figures}{advice}"
 
 
 def selection_line(selected: Selected, untried: int = 0) -> str:
@@ -92,13 +94,14 @@ def selection_line(selected: Selected, untried: int = 0) -> str:
         line += f", {abs(gain):.1%} {'worse' if gain < 0 else 'better'} than {best} of {selected.best} alone"
     if gain < 0 and selected.few_predictions is not None:
         few = count_of(selected.few_predictions, "independent predictions")
-        line += f" (with only {few}, weights are moved towards a simple average)"
+        verb = "is" if selected.few_predictions == 1 else "are"
+        line += f" (weights are shrunk towards equal weights, because there {verb} only {few})"
     failed = f", {selected.failed} left out" if selected.failed else ""
     left = f", {untried} of {selected.tried + untried} candidates not tried" if untried else ""
     return f"{line}; {selected.tried} candidates{failed}{left}"
 
 
-def _words(metric: str) -> str:
+def _metric_in_words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
@@ -108,21 +111,22 @@ def _pair(scores: Scores, metric: str) -> list[str]:
 
 
 def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:
-    shown = scores.headline.pair
+    """Return one or two sentences that compare the model with its best baseline, without the final full stop."""
+    metric, (model, baseline), name = metrics[scores.metric], scores.headline.pair, scores.best_baseline
+    secondary = scores.headline.secondary_metric
+    others = f" ({metrics[secondary]} {' against '.join(_pair(scores, secondary))})" if secondary else ""
+    if scores.calibrates_baseline:
+        figures = f"{metric} is {model} with calibration and {baseline} without{others}"
+        return f"The model is its best baseline, {name}, with calibrated probabilities. On the test set, {figures}"
     relation, lead = _relation(scores)
     relation = relation if relation == "beats" else f"is {relation}"
-    figures = f"{metrics[scores.metric]} {shown[0]} against {shown[1]}"
-    if beside := scores.headline.beside:
-        figures += f" ({metrics[beside]} {' against '.join(_pair(scores, beside))})"
-    where = "; on the test set" if scores.calibrates_baseline else ", on the test set"
-    return f"{relation} its best baseline, {scores.best_baseline}{where}{lead}: {figures}"
+    figures = f"{metric} {model} against {baseline}{others}"
+    return f"The model {relation} its best baseline, {name}, on the test set{lead}: {figures}"
 
 
 def _relation(scores: Scores) -> tuple[str, str]:
     """Return how the model compares with its best baseline, and by how much."""
     model, baseline = scores.headline.ranks
-    if scores.calibrates_baseline:
-        return _CALIBRATED, ""
     if model == baseline:
         return "as good as", ""
     return "beats" if model < baseline else "worse than", _lead(scores.headline)

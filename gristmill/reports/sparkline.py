@@ -78,5 +78,5 @@ def _in_words(runs: Sequence[ScoredRun]) -> str:
     if len(runs) == 1:
         return f"{metric} of one run, {last.when:%Y-%m-%d}: {scores[1]}; dashed: the best baseline's"
     span = f"{first.when:%Y-%m-%d} to {last.when:%Y-%m-%d}: {scores[0]} to {scores[1]}"
-    changed = "; gaps: other test sets" * (len({run.data for run in runs}) > 1)
+    changed = "; gaps: the test set changed" * (len({run.data for run in runs}) > 1)
     return f"{metric} of {len(runs)} runs, {span}; dashed: the best baselines'{changed}"

@@ -22,7 +22,8 @@ def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
     today = pipeline.values()
     if any(champion.settings.get(name) != today.get(name) for name in CANDIDATE_TABLES):
         return {}
-    models = {one.name: one.tables["model"] for one in candidates_of(pipeline.domain, pipeline.tables)}
+    candidates = candidates_of(pipeline.domain, pipeline.tables)
+    models = {candidate.name: candidate.tables["model"] for candidate in candidates}
     constant = any(getattr(models.get(name), "constant", False) for name in selected.members)
     return {} if constant and len(selected.members) > 1 else selected.members
 

@@ -46,7 +46,7 @@ def are_equal(one: float, other: float) -> bool:
 class Headline(BaseModel):
     """Headline score: scores of the model and of its best baseline on the test set.
 
-    Candidates are selected by this metric too; `beside` is another one that is shown with it.
+    Candidates are selected by this metric too; `secondary_metric` is shown after it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,7 +55,7 @@ class Headline(BaseModel):
     model: NanIfMissing
     baseline: NanIfMissing
     higher_is_better: bool = False
-    beside: str | None = None
+    secondary_metric: str | None = None
     validation: float | None = None  # the model's score on the validation set; not in the file, see `Scores.summary`
     selected: str | None = None  # the candidates in the model; not in the file, see `Scores.summary`
 
@@ -94,7 +94,7 @@ class Selected(BaseModel):
     best_loss: float
     tried: int  # number of candidates
     failed: int  # number of candidates that failed
-    few_predictions: int | None = None  # number of independent ones, if weights were shrunk because they are few
+    few_predictions: int | None = None  # number of independent predictions; set only if weights were shrunk
 
     @property
     def name(self) -> str:
@@ -175,7 +175,7 @@ def summarise(
     metric: str,
     shown: Iterable[str],
     higher_is_better: bool | None = None,
-    beside: str | None = None,
+    secondary_metric: str | None = None,
     selected: Mapping[str, Any] | None = None,
     others: Collection[str] = (),
     warnings: Iterable[str] = (),
@@ -183,8 +183,8 @@ def summarise(
     """Return the content of `scores.json`: scores of the model and the baselines, the best baseline, the headline.
 
     `scored` holds the scores by forecaster, part and metric. The headline's `metric` also chooses the best baseline;
-    `beside` is a metric to show with it, and `shown` are those to show where there is no room for all. `selected` is
-    the outcome of a selection (`Selected`), and `others` names the candidates that are not baselines. `warnings` are
+    `secondary_metric` is shown after it, and `shown` are the metrics to show where there is no room for all. `selected`
+    is the outcome of a selection (`Selected`), and `others` names the candidates that are not baselines. `warnings` are
     sentences on why the scores may mislead. Keys of arguments that are not given are left out.
     """
     baselines = {name: by_part for name, by_part in scored.items() if name != MODEL and name not in others}
@@ -197,8 +197,8 @@ def summarise(
     }
     if higher_is_better is not None:
         headline["higher_is_better"] = higher_is_better
-    if beside:
-        headline["beside"] = beside
+    if secondary_metric:
+        headline["secondary_metric"] = secondary_metric
     tried = {"candidates": {name: scored[name] for name in others}, "selected": dict(selected)} if selected else {}
     return {
         "model": scored[MODEL],

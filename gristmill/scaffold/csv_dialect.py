@@ -48,9 +48,9 @@ def dialect_guesses(path: Path) -> list[Guess]:
 
 def _layout(path: Path, sample: str, end: str) -> Iterator[Guess]:
     """Yield the settings of the layout, from the beginning and the end of the text of a file."""
-    if beside := _separator_beside_comments(sample):
+    if table_separator := _separator_if_commented(sample):
         yield Guess("comment", _COMMENT, f"lines such as {short_repr(sample.strip().splitlines()[0])}")
-        sample, end = (_without_comments(part, beside) for part in (sample, end))
+        sample, end = (_without_comments(part, table_separator) for part in (sample, end))
     separator, above = _separator_below(sample)
     rows = [row for row in _rows(sample, separator)[above:] if row]
     width, default = len(rows[0]), "\t" if is_tab_separated(path.name) else ","
@@ -80,7 +80,7 @@ def _without_comments(text: str, separator: str = ",") -> str:
     return "".join(line for line in lines if line.strip())
 
 
-def _separator_beside_comments(sample: str) -> str:
+def _separator_if_commented(sample: str) -> str:
     """Return the separator if lines that begin with # are comments, else an empty string.
 
     Comments begin the file, and none looks like a row of data; a line with an open quote is not a whole row.

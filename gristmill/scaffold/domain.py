@@ -16,7 +16,7 @@ from gristmill.scaffold.text import longest_texts, mean_lengths
 from gristmill.scaffold.time_columns import NoTimes, find_times, gap_ratio, is_named_like_time
 from gristmill.sources import archives
 from gristmill.sources.documents.files import TextFiles
-from gristmill.sources.images.folder import IMAGES, PHOTOS
+from gristmill.sources.images.folder import PHOTO_SUFFIXES, READABLE_SUFFIXES
 
 Choice = tuple[str, str]  # domain, and the reason
 
@@ -35,11 +35,13 @@ def choose_domain(data: Data, target: str | None = None) -> Choice:
         DataError: there is no data, or a table cannot be read, for example because of one cell among its times.
     """
     files = data.files()
-    packed = [path for path in files if path.name.lower().endswith((*IMAGES, *TextFiles.suffixes, *archives.SUFFIXES))]
-    with archives.open_files(packed, (*IMAGES, *TextFiles.suffixes)) as members:
+    suffixes = (*PHOTO_SUFFIXES, *TextFiles.suffixes)
+    readable = [path for path in files if path.name.lower().endswith((*suffixes, *archives.SUFFIXES))]
+    with archives.open_files(readable, suffixes) as members:
         found = list(members)
     names = [path.name.lower() for path in found]
-    if photos := sum(name.endswith(PHOTOS) for name in names) or sum(name.endswith(IMAGES) for name in names):
+    counts = (sum(name.endswith(suffixes) for name in names) for suffixes in (READABLE_SUFFIXES, PHOTO_SUFFIXES))
+    if photos := next(filter(None, counts), 0):
         return "vision", count_of(photos, "photos")
     if any(path.name.lower().endswith(_ARRAYS) for path in files):
         return "vision", "arrays of images"

@@ -14,7 +14,7 @@ from gristmill.scaffold.table import read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
 from gristmill.sources.images.arrays import ImageArrays
-from gristmill.sources.images.folder import IMAGES, PHOTOS, Folder
+from gristmill.sources.images.folder import PHOTO_SUFFIXES, READABLE_SUFFIXES, Folder
 from gristmill.sources.images.listing import Listing
 
 _LISTS = (".csv", ".tsv")
@@ -29,7 +29,8 @@ def find_source(data: Data, target: str | None) -> Source:
     """Return the source of the photos at a place."""
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith(_LISTS)]
-    with archives.open_files([path for path in files if path.name.lower().endswith(Folder.suffixes)], IMAGES) as found:
+    in_folders = [path for path in files if path.name.lower().endswith(Folder.suffixes)]
+    with archives.open_files(in_folders, PHOTO_SUFFIXES) as found:
         photos = list(found)
     problem = why_no_classes(photos) if photos else ""
     if photos and not problem:
@@ -46,8 +47,8 @@ def find_source(data: Data, target: str | None) -> Source:
     arrays = [path for path in files if path.name.lower().endswith(ImageArrays.suffixes)]
     if not arrays:
         raise DataError(
-            f"{data.place}: no photo among {count_of(len(files), 'files')}. Expected {', '.join(PHOTOS)} in a "
-            f"folder for each class. Or {', '.join(ImageArrays.suffixes)}."
+            f"{data.place}: no photo among {count_of(len(files), 'files')}. Expected photos "
+            f"({', '.join(READABLE_SUFFIXES)}) in one folder per class, or arrays ({', '.join(ImageArrays.suffixes)})."
         )
     if arrays == lists and not any(_holds_pixels(path) for path in lists):
         raise DataError(
@@ -73,7 +74,7 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
         first = int((~named).argmax())
         raise DataError(
             f"{table.rows.where(first)}, column {image.name!r}: {short_repr(image.cells.iloc[first])} is not the name "
-            f"of a photo. Expected {', '.join(PHOTOS)}. Fix or remove the row."
+            f"of a photo. Expected {', '.join(READABLE_SUFFIXES)}. Fix or remove the row."
         )
     label, why = choose_class_column(table, {image.name}, target)
     photos = [(path.parent / name).parent for name in image.cells.astype("str")]
@@ -94,7 +95,7 @@ def names_photos(column: SampledColumn) -> bool:
 
 
 def _are_photos(column: SampledColumn) -> "pd.Series[bool]":
-    return column.cells.astype("str").str.lower().str.endswith(IMAGES)
+    return column.cells.astype("str").str.lower().str.endswith(PHOTO_SUFFIXES)
 
 
 def _holds_pixels(path: Path) -> bool:

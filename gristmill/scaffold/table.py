@@ -53,10 +53,10 @@ class SampledTable:
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
         return f"{count_of(len(self.rows.frame), 'rows')} of {count_of(len(self.columns), 'columns')}{several}"
 
-    def lacks(self, what: str) -> str:
-        """Return the message about columns that the table lacks, and why another one could not be read."""
-        unread = next((f" Not used: {error}" for error in self.unreadable.values()), "")
-        return f"{self.rows.name}: {what}{unread}"
+    def missing_column_message(self, problem: str) -> str:
+        """Return a message about a missing column, with the reason why another column was skipped."""
+        skipped = next((f" A column was skipped: {error}" for error in self.unreadable.values()), "")
+        return f"{self.rows.name}: {problem}{skipped}"
 
     def column(self, name: str) -> SampledColumn:
         """Return a column by name; raise `DataError` if there is none."""

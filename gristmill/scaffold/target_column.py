@@ -53,7 +53,7 @@ def choose_target(
     if not numeric:
         reasons = "; ".join(f"{column.name!r} {_why_no_target(column)}" for column in free[:_MAX_COLUMNS_LISTED])
         raise DataError(
-            table.lacks(
+            table.missing_column_message(
                 f"no numeric column to predict ({reasons or 'there is no other column'}). Convert one of them in "
                 "source.prepare, or add such a column."
             )
@@ -80,7 +80,7 @@ def choose_class_column(
         listed = [*table.columns.values()][:_MAX_COLUMNS_LISTED]
         counts = ", ".join(f"{column.name!r} {column.distinct:,}" for column in listed)
         raise DataError(
-            table.lacks(
+            table.missing_column_message(
                 f"no column of classes, which repeats a few values (different values: {counts}). Add one, or name it "
                 "with --target."
             )

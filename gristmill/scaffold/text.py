@@ -87,7 +87,9 @@ def longest_texts(table: SampledTable) -> SampledColumn:
     """Return the column of the longest texts."""
     texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
     if not texts:
-        raise DataError(table.lacks(f"no column of texts among {', '.join(map(repr, table.columns))}."))
+        raise DataError(
+            table.missing_column_message(f"no column of texts among {', '.join(map(repr, table.columns))}.")
+        )
     return max(texts, key=mean_lengths)
 
 

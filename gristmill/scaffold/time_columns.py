@@ -96,7 +96,7 @@ def find_times(table: SampledTable) -> TimeColumns:
     if bad := _bad_time(table, named, _MIN_MIXED_SHARE):
         raise NoTimes(f"{bad}. Write all times in one format.")
     raise NoTimes(
-        table.lacks(
+        table.missing_column_message(
             f"no column of times among {', '.join(map(repr, table.columns))}. Expected dates such as 2024-01-31, "
             "years, or consecutive whole numbers: add them to the table, or name the column 'date'."
         )

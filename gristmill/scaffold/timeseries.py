@@ -101,7 +101,7 @@ def _candidates(data: Prepared) -> list[Guess]:
     season = longer_season(data)
     if season and is_finer_than_a_day(data.layout.frequency):
         candidates.append({"model": {"kind": "seasonal_naive", "season": season}})
-        reasons.append(f"{season} values are a week")
+        reasons.append(f"{season} values are one week: adds the seasonal naive forecast of a week")
     return [Guess("candidates", candidates, "; ".join(reasons))] if candidates else []
 
 

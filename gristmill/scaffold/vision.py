@@ -98,7 +98,7 @@ def _ingest(readable: int, broken: list[str]) -> list[Guess]:
     share = len(broken) / (len(broken) + readable)
     if share <= Ingest().corrupt:
         return []
-    why = "allows the run to leave out the photos that cannot be read"
+    why = "a run leaves out the unreadable photos"
     return [Guess("corrupt", math.ceil(share * 100) / 100, why)]
 
 
@@ -134,7 +134,7 @@ def _unread(broken: list[str], readable: int) -> list[str]:
     """Return a note on photos that cannot be read, if there are some."""
     if not broken:
         return []
-    return [f"{len(broken):,} of {count_of(len(broken) + readable, 'photos')} cannot be read: {broken[0]}."]
+    return [f"{len(broken):,} of {count_of(len(broken) + readable, 'photos')} cannot be read. The first: {broken[0]}."]
 
 
 def _notes(size: tuple[int, int]) -> list[str]:

@@ -47,8 +47,8 @@ def check_location(location: str) -> str:
     """Return a location of data; raise `ValueError` for unknown schemes and for secrets, since locations are logged."""
     if "://" in location and not location.startswith(LOCATION_SCHEMES):
         raise ValueError(
-            f"a path, or a place that begins with {', '.join(LOCATION_SCHEMES)}. Databases and buckets are not read: "
-            "export the table to CSV or Parquet, or copy the file"
+            f"a path, or a location that begins with {', '.join(LOCATION_SCHEMES)}. gristmill does not read databases "
+            "or buckets. Export the table to CSV or Parquet, or download the file"
         )
     if secret := find_secret(location):
         raise ValueError(f"a URL without {secret}, which would be logged; or download the file and set its path")
@@ -117,10 +117,10 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 PositiveFloat = Annotated[float, Field(gt=0, le=MAX_NUMBER)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=MAX_NUMBER)]
 Number = Annotated[float, Field(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]  # of NumPy; TOML has no larger integers
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # accepted by NumPy; TOML has no larger integers
 
 Size = Annotated[int, Field(gt=0, le=65_536)]  # a layer of more units would not fit into memory
-KernelSize = Annotated[int, Field(gt=0, le=1024)]  # the same, for each filter
+KernelSize = Annotated[int, Field(gt=0, le=1024)]  # larger kernels would not fit into memory
 Sizes = Annotated[tuple[Size, ...], Field(strict=False)]
 Repeats = Annotated[int, Field(gt=0, le=1000)]  # trainings with different seeds
 

@@ -32,12 +32,12 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
     )
 
 
-def names_of(models: Iterable[Any], taken: Iterable[str] = ()) -> Iterator[str]:
+def names_of(models: Iterable[Any], reserved_names: Iterable[str] = ()) -> Iterator[str]:
     """Yield a unique name for each model: its kind, with its season or a number if the kind is taken.
 
     The second `seasonal_naive` is `seasonal_naive-336` if its season is set, and the second `dense` is `dense-2`.
     """
-    used = set(taken)
+    used = set(reserved_names)
     for model in models:
         season = getattr(model, "season", None)
         named = [model.kind, f"{model.kind}-{season}"] if season else [model.kind]

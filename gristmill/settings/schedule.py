@@ -105,7 +105,7 @@ class Schedule(Settings):
     """When a pipeline is retrained."""
 
     retired: ClassVar = {
-        "collision": "Remove it: events during a retraining lead to one more.",
+        "collision": "Remove it: if events arrive during a retraining, exactly one more follows.",
         "warm_start": "Remove it: each training starts afresh.",
     }
 

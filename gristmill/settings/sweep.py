@@ -36,7 +36,7 @@ class Sweep(Settings):
     __pydantic_extra__: dict[str, Axes] = Field(init=False)
 
     seeds: Repeats = 1  # number of trainings per point, with seeds counted up from train.seed
-    draws: Annotated[int, Field(gt=0, le=10_000)] | None = None  # points to draw at random; all if not set
+    draws: Annotated[int, Field(gt=0, le=10_000)] | None = None  # number of random points; every combination if not set
     seed: Seed = 42  # seed of the random draws
     points: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # points to try, as listed
 

@@ -33,7 +33,7 @@ def open_rows(path: Path, encoding: str, separator: str, comment: str | None) ->
 
 
 def without_comments(lines: Iterable[str], separator: str, comment: str | None) -> Iterable[str]:
-    """Return the lines of a file, with only the line end of those that are comments.
+    """Return the lines of a file, with comments replaced by empty lines.
 
     A comment is a line outside quotes whose first cell begins with the text `comment`, after spaces. Quotes in comments
     have no meaning, so comments must be removed before quotes are parsed.

@@ -9,26 +9,26 @@ from gristmill.sources.packed import open_unpacked
 
 _START = 1024  # bytes that are enough to know a format
 
-_AS_CSV, _AS_PARQUET = "Save the table as CSV.", "Save the table as Parquet."
-_BINARY = {
-    b"%PDF-": f"a PDF document. {_AS_CSV}",
+_SAVE_AS_CSV, _SAVE_AS_PARQUET = "Save the table as CSV.", "Save the table as Parquet."
+_BINARY_FORMATS = {
+    b"%PDF-": f"a PDF document. {_SAVE_AS_CSV}",
     b"PK\3\4": "a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.",
     b"\xd0\xcf\x11\xe0": "an Excel workbook. Save the sheet as CSV.",
-    b"SQLite format 3\0": f"an SQLite database. {_AS_CSV}",
-    b"\x89HDF\r\n": f"an HDF5 file. {_AS_PARQUET}",
-    b"ARROW1\0\0": f"an Arrow file. {_AS_PARQUET}",
-    b"PAR1\x15": "a Parquet file. End its name in .parquet, and use it with kind = 'parquet'.",
-    b"\x1f\x8b": "packed with gzip. End its name in .gz.",
-    b"BZh91AY": "packed with bzip2. Unpack it, or pack it with gzip.",
-    b"\xfd7zXZ\0": "packed with xz. Unpack it, or pack it with gzip.",
-    b"\x28\xb5\x2f\xfd": "packed with zstd. Unpack it, or pack it with gzip.",
+    b"SQLite format 3\0": f"an SQLite database. {_SAVE_AS_CSV}",
+    b"\x89HDF\r\n": f"an HDF5 file. {_SAVE_AS_PARQUET}",
+    b"ARROW1\0\0": f"an Arrow file. {_SAVE_AS_PARQUET}",
+    b"PAR1\x15": 'a Parquet file. Rename it so that it ends in .parquet, and set kind = "parquet".',
+    b"\x1f\x8b": "compressed with gzip. Rename the file so that it ends in .gz.",
+    b"BZh91AY": "compressed with bzip2. Decompress it, or compress it with gzip.",
+    b"\xfd7zXZ\0": "compressed with xz. Decompress it, or compress it with gzip.",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd. Decompress it, or compress it with gzip.",
 }
-_TEXTS = {
+_TEXT_FORMATS = {
     r"(<!--.*?-->\s*)*<(!doctype html|html|head|body|table)\b": (
         "an HTML page, not a table. Download the table itself, or use its own URL."
     ),
-    r"<\?xml": f"an XML document. {_AS_CSV}",
-    r"\{\\rtf": f"an RTF document. {_AS_CSV}",
+    r"<\?xml": f"an XML document. {_SAVE_AS_CSV}",
+    r"\{\\rtf": f"an RTF document. {_SAVE_AS_CSV}",
 }
 _JSON = r"\{\s*(\"[^\"\n]*\"\s*:|\})|\[\s*[\[{]"
 
@@ -40,14 +40,17 @@ def check_table(path: Path, kind: str) -> None:
     check_text(path, start if kind != "parquet" else start.removeprefix(b"PAR1"))
     is_utf_16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = start.decode("utf-16" if is_utf_16 else "utf-8-sig", "ignore").lstrip()
-    for pattern, what in _TEXTS.items():
+    for pattern, what in _TEXT_FORMATS.items():
         if re.match(pattern, text, re.IGNORECASE | re.DOTALL):
             raise DataError(f"{path}: {what}")
     if kind != "jsonl" and re.match(_JSON, text):
-        raise DataError(f"{path}: JSON. Write an object for each row, on its own line of a .jsonl file.")
+        raise DataError(
+            f"{path}: a JSON document, not a table. Write it as a .jsonl file with one object per row, each on its own "
+            "line."
+        )
 
 
 def check_text(path: Path, content: bytes) -> None:
     """Raise `DataError` if a file has a binary format, which is known by its first bytes."""
-    if what := next((what for first, what in _BINARY.items() if content.startswith(first)), None):
+    if what := next((what for first, what in _BINARY_FORMATS.items() if content.startswith(first)), None):
         raise DataError(f"{path}: {what}")

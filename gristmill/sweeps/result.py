@@ -93,8 +93,10 @@ class SweepResult:
         if not leaders:
             return ""
         (score,), count = format_numbers([leaders[0].mean("validation")]), len(leaders)
-        points = f"All {count} points" if count == len(self.entries) else f"The first {count} points"
-        return f"{points} have the same {self._measure}, {score}, so none of them is best."
+        return (
+            f"{count} points tie for the best {self._measure}, {score}, so no point is marked best. The setting may "
+            "not affect this score."
+        )
 
     @property
     def report(self) -> Path:

@@ -44,7 +44,7 @@ def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Pat
     result = opened.result("shapes")
     scores = result.evaluation
 
-    assert (scores["headline"]["metric"], scores["headline"]["beside"]) == ("log_loss", "accuracy")
+    assert (scores["headline"]["metric"], scores["headline"]["secondary_metric"]) == ("log_loss", "accuracy")
     assert set(scores["baselines"]) == {"majority", "linear_pixels"}
     assert reasons(project) == {}
     photo = project / "photos/square/0003.jpg"

@@ -2,6 +2,8 @@
 
 python tests/released/write_store.py                        # the release of this checkout
 PYTHONPATH=CHECKOUT python tests/released/write_store.py    # another release
+
+The path `/srv/gristmill`, the user `gristmill` and the host `released` in the store are placeholders.
 """
 
 import json
@@ -21,7 +23,7 @@ sys.path.append(str(TESTS))
 
 from helpers.small_photos import write_photos  # noqa: E402  # `tests` is no package
 
-PROJECT = Path("/srv/gristmill")  # messages and graphs may contain the folder, so it says nothing about a machine
+PROJECT = Path("/srv/gristmill")  # messages and graphs may contain the folder
 USER, HOST = "gristmill", "released"
 
 PIPELINES = """
@@ -79,7 +81,7 @@ COMMAND = f"import socket; socket.gethostname = lambda: {HOST!r}; from gristmill
 
 
 def main() -> None:
-    """Write `VERSION.tar.xz` beside this script."""
+    """Write `VERSION.tar.xz` next to this script."""
     checkout = Path(gristmill.__file__).parents[1]
     version = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["version"]
     pipelines = PIPELINES.replace('"tabular"', '"regression"') if version == "0.1.0" else PIPELINES
@@ -97,7 +99,7 @@ def main() -> None:
 
 
 def pack(project: Path, archive: Path) -> None:
-    """Write a project to an archive, without what names the machine or is not needed."""
+    """Write a project to an archive, without files that are not needed, and without names of the machine."""
     for path in project.glob("data/store/runs/*/*.json"):
         record = json.loads(path.read_text()) | {"process": ""}  # holds the ID of the machine's boot
         path.write_text(json.dumps(record, indent=2) + "\n")

@@ -70,7 +70,8 @@ def deploy(
         plan.apply()
     scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
     deployed = count_of(len(catalogue.pipelines), "pipelines")
-    typer.echo(f"deployed {deployed}; retrained automatically: {len(scheduled)}")
+    automatic = f", {len(scheduled)} of them with automatic retraining" if scheduled else ""
+    typer.echo(f"deployed {deployed}{automatic}")
     for pipeline in scheduled:
         typer.echo(_line(pipeline))
     typer.echo(f"start a worker to run them: prefect worker start --pool {pool or catalogue.deploy.pool}")
@@ -165,8 +166,9 @@ def _check_rules(pipelines: Iterable[Pipeline]) -> None:
         rule, zone = pipeline.schedule.rrule, ZoneInfo(pipeline.schedule.timezone)
         if rule and has_ended(rule, datetime.now(zone).replace(tzinfo=None)):
             raise RequestError(
-                f"{PIPELINES_FILE} [pipelines.{pipeline.name}.schedule] rrule: expected a rule with a time after now. "
-                f"Received: {rule!r}. Change UNTIL, or COUNT, which counts from 2020-01-01; or remove the rule."
+                f"{PIPELINES_FILE} [pipelines.{pipeline.name}.schedule] rrule: expected a rule that has not ended. "
+                f"Received: {rule!r}. Use a later UNTIL or a larger COUNT (counted from 2020-01-01), or remove the "
+                "rule."
             )
 
 

@@ -17,7 +17,7 @@ _MAX_PIPELINES = 3  # whose versions take the most space
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Restore damaged files or move them aside.")] = False,
 ) -> None:
-    """Verify the hashes of all files in the store, and that each version of a model can still serve.
+    """Verify the hashes of all files in the store, and check that every version of a model can still serve.
 
     The exit status is 1 if something is damaged or, with --repair, cannot be repaired.
     """

@@ -75,13 +75,15 @@ def missing_baselines(baselines: Iterable[Any], candidates: Mapping[str, Candida
     return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in tried]
 
 
-def fit_baselines(baselines: Sequence[Any], fit: Callable[[Any], T], taken: Iterable[str] = ()) -> dict[str, T]:
+def fit_baselines(
+    baselines: Sequence[Any], fit: Callable[[Any], T], reserved_names: Iterable[str] = ()
+) -> dict[str, T]:
     """Fit baselines; return the results by name (`names_of`), without unsuitable baselines.
 
-    Names of other forecasters are `taken`.
+    `reserved_names` are those of other forecasters.
     """
     made: dict[str, T] = {}
-    for name, baseline in zip(names_of(baselines, taken), baselines, strict=True):
+    for name, baseline in zip(names_of(baselines, reserved_names), baselines, strict=True):
         with suppress(Unsuitable):
             made[name] = fit(baseline)
     return made

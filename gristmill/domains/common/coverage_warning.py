@@ -1,4 +1,4 @@
-"""Warn if intervals or sets cover another share of the test set than they should."""
+"""Warn if the coverage of intervals or prediction sets is far from its nominal level."""
 
 import math
 
@@ -10,11 +10,11 @@ def coverage_warning(covered: str, coverage: float | None, level: float, indepen
     """Return a sentence on a coverage far from its `level`; empty if it is close, or None.
 
     A coverage is far if it differs by more than 10 points, or by more than half of the share that should be outside.
-    Whether this may be chance depends on the number of `independent` examples: the standard error is that of examples
-    which are covered as a whole or not at all, so that it is rather too large.
+    Whether this may be chance depends on the number of `independent` examples. The standard error assumes that each
+    example is covered entirely or not at all, so it is an upper bound.
 
     Args:
-        covered: what was measured, such as `80% intervals cover 65.2% of the values`.
+        covered: what was measured, such as `80% prediction intervals cover 65.2% of the values`.
         low: what follows from a coverage that is too low for chance.
         high: what follows from one that is too high.
     """
@@ -23,4 +23,4 @@ def coverage_warning(covered: str, coverage: float | None, level: float, indepen
         return ""
     if abs(difference) <= _STANDARD_ERRORS * math.sqrt(level * (1 - level) / independent):
         return f"{covered}; this may be chance"
-    return f"{covered}; {low if difference < 0 else high}"
+    return f"{covered}; {low}, so do not rely on them" if difference < 0 else f"{covered}; {high}"

@@ -18,7 +18,7 @@ _PRIOR_PREDICTIONS = 20  # independent predictions that the prior weights count 
 _EQUAL_PREDICTIONS = 15  # independent predictions with which the chosen weights count as much as the prior ones
 _MAX_EXCESS = 0.1  # loss of an average with shrunk weights beyond that of the best candidate, with few predictions
 _MIN_WEIGHT = 0.05  # of a member; a smaller one is left out
-_ROUNDING = 1e-9  # of a sum of weights
+_ROUNDING = 1e-9  # relative rounding error of a sum of weights
 _STEP, _MIN_SHARE = 0.8, 0.01  # factor of the prior's share until the loss is low enough, and its smallest value
 
 

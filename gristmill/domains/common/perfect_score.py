@@ -18,5 +18,6 @@ def perfect_score_warnings(model: ByMetric, baselines: Iterable[ByMetric], advic
     if explained is not None and explained > _MAX_R2:
         return [f"an R² of {explained:.5f} on the test set is suspiciously high: {advice}"]
     if model.get("accuracy") == 1 and best < _MIN_BASELINE_ACCURACY:
-        return [f"accuracy on the test set is 1, but {format_number(best, 3)} for the best baseline: {advice}"]
+        baseline = format_number(best, 3)
+        return [f"an accuracy of 1 on the test set is suspiciously high (best baseline: {baseline}): {advice}"]
     return []

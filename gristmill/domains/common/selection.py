@@ -46,7 +46,7 @@ class Selection:
     on: str  # the data on which candidates were compared: "validation", "backtest" or "folds"
     loss: float  # loss of the weighted average
     leaderboard: pd.DataFrame  # a row for each candidate, the lowest loss first
-    few_predictions: int | None = None  # number of independent ones, if weights were shrunk because they are few
+    few_predictions: int | None = None  # number of independent predictions; set only if weights were shrunk
 
     def write(self, candidates: Mapping[str, CandidateArtifacts], out: Path) -> None:
         """Write `selection.json`, with settings and training of the members, and `leaderboard.parquet`."""

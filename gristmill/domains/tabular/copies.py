@@ -23,12 +23,12 @@ class Copies:
     """Rows that are equal to others.
 
     Rows with equal inputs stay together, also if their targets differ. If the targets of most of them differ, the
-    inputs do not identify a row, and equal rows are a coincidence: these do not stay together.
+    inputs do not identify a row, and rows are equal by chance: these do not stay together.
     """
 
     contents: Groups  # (rows,): the same number for rows with equal inputs and an equal target
     groups: Groups | None  # (rows,): the same number for rows that stay together; None if all may be divided
-    are_coincidences: bool
+    by_chance: bool
 
 
 def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) -> Copies:
@@ -45,9 +45,9 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     alike = _hashes(inputs)
     groups = pd.factorize(alike)[0]
     contents = pd.factorize(_hashes(pd.DataFrame({"inputs": alike, "target": target.to_numpy()})))[0]
-    share_inputs, are_equal = with_others(groups), with_others(contents)
-    differ = np.bincount(contents)[contents] < np.bincount(groups)[groups]  # in their targets
-    if not are_equal.any() or differ[share_inputs].mean() > 0.5:
+    has_equal_inputs, are_equal = with_others(groups), with_others(contents)
+    has_other_target = np.bincount(contents)[contents] < np.bincount(groups)[groups]
+    if not are_equal.any() or has_other_target[has_equal_inputs].mean() > 0.5:
         return Copies(contents, None, bool(are_equal.any()))
     divisible = (pd.Series(groups).groupby(labels).transform("nunique") < _MIN_DIFFERENT_ROWS).to_numpy()
     groups = np.where(divisible, len(groups) + np.arange(len(groups)), groups)
@@ -63,9 +63,9 @@ def write_copies(copies: Copies, index: pd.DataFrame, out: Path) -> dict[str, in
     if not equal.any():
         return {}
     summary, counts = describe_copies(index[equal], pd.Series(copies.contents, index.index)[equal], None, "rows")
-    if copies.are_coincidences:
-        summary["coincidences"] = int(equal.sum())
-        counts = {"rows equal by coincidence": summary["coincidences"]}
+    if copies.by_chance:
+        summary["equal_by_chance"] = int(equal.sum())
+        counts = {"rows equal by chance": summary["equal_by_chance"]}
     write_document(out / COPIES_FILE, summary)
     return counts
 

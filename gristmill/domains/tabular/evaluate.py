@@ -87,7 +87,7 @@ def evaluate(
         return _fitted_predictions(fitted, data) | {"validation": unseen[is_validation], HELD_OUT: unseen}
 
     baselines = CLASS_BASELINES if data.layout.classes else BASELINES
-    predicted |= fit_baselines(missing_baselines(baselines, tried), predict, taken=tried)
+    predicted |= fit_baselines(missing_baselines(baselines, tried), predict, reserved_names=tried)
     if microseconds is not None:
         timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
         for name, one in tried.items():

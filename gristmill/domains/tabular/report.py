@@ -169,10 +169,10 @@ def copies_note(prepared: Path) -> str:
     if not (prepared / COPIES_FILE).exists():
         return ""
     summary = read_document(prepared / COPIES_FILE)
-    if count := summary.get("coincidences"):
+    if count := summary.get("equal_by_chance"):
         return (
-            f" {count:,} rows are equal to another row by coincidence: most rows with equal inputs have different "
-            "targets. They are not copies, and may be in different sets."
+            f" {count:,} rows equal another row by chance, because most rows with equal inputs have different targets. "
+            "They do not count as copies and may be in different sets."
         )
     return classification.duplicates_note(summary)
 

@@ -18,14 +18,14 @@ def fit(
 
     `texts` are those of each part. If `balanced`, texts are weighted so that all classes count equally.
     """
-    labels, learned = learning_rows(data)["label"].to_numpy(), [*texts["train"], *texts["validation"]]
+    labels, learning_texts = learning_rows(data)["label"].to_numpy(), [*texts["train"], *texts["validation"]]
 
-    def fitted(positions: Positions) -> TextClassifier:
-        chosen = LabelledTexts([learned[at] for at in positions], labels[positions], len(data.classes), balanced)
-        made: TextClassifier = model.fit(chosen)
-        return made
+    def fit_classifier(positions: Positions) -> TextClassifier:
+        chosen = [learning_texts[at] for at in positions]
+        classifier: TextClassifier = model.fit(LabelledTexts(chosen, labels[positions], len(data.classes), balanced))
+        return classifier
 
     def predict(classifier: TextClassifier, positions: Positions) -> Probabilities:
-        return classifier.probabilities([learned[at] for at in positions])
+        return classifier.probabilities([learning_texts[at] for at in positions])
 
-    return fit_closed_form(learning_set(data), fitted, predict)
+    return fit_closed_form(learning_set(data), fit_classifier, predict)

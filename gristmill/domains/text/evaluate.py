@@ -90,7 +90,7 @@ def evaluate(
         return shown.assign(text=excerpts(data, texts, shown))
 
     by_model = {MODEL: held_out_and_test(train, data, classifier.probabilities(texts["test"]))}
-    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, taken=tried)
+    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, reserved_names=tried)
     for name, one in tried.items():
         candidate, timed = text_classifier.read(one.train), texts["test"][:_MAX_TIMED]
         by_model[name] = held_out_and_test(one.train, data, candidate.probabilities(texts["test"]))
@@ -101,7 +101,7 @@ def evaluate(
     known = write_embedding(data, embedding, keywords, evaluate.neighbours, out)
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
-    advice = f"check that no word gives the class away, as {keywords['token'].iloc[0]!r} may do"
+    advice = f"check that no word reveals the label. The strongest keyword is {keywords['token'].iloc[0]!r}"
     return write_scores(sliced, by_model, slices, train, tried, out, evaluate, "texts", show, advice, **known)
 
 

@@ -66,7 +66,7 @@ def blocks_of_candidates(
 def with_baselines(block: Block, baselines: Sequence[Any]) -> Block:
     """Return a block with the forecasts of baselines, fitted on the data before it."""
     by_name = block.forecasts.by_name
-    others = baseline_forecasts(block.data, "test", baselines, taken=by_name)
+    others = baseline_forecasts(block.data, "test", baselines, reserved_names=by_name)
     return replace(block, forecasts=replace(block.forecasts, by_name=by_name | others))
 
 

@@ -111,8 +111,9 @@ def baselines_to_fit(
     Without it, a model that knows the week would be compared only with a naive forecast that repeats the day.
     """
     season = longer_season(data)
-    longer = [SeasonalNaive(kind="seasonal_naive", season=season)] if season else []
-    return missing_baselines([*baselines, *(one for one in longer if one not in baselines)], candidates)
+    seasonal = [SeasonalNaive(kind="seasonal_naive", season=season)] if season else []
+    added = [baseline for baseline in seasonal if baseline not in baselines]
+    return missing_baselines([*baselines, *added], candidates)
 
 
 @dataclass(frozen=True)

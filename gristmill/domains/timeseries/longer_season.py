@@ -9,7 +9,7 @@ from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.grid import is_finer_than_a_day
 
 _WEEK = pd.Timedelta(days=7)
-_YEARS = {"D": 364, "B": 260}  # 52 weeks, so that the days of the week are the same
+_STEPS_IN_52_WEEKS = {"D": 364, "B": 260}  # instead of a year, so that the days of the week are the same
 
 
 def longer_season(data: Prepared) -> int | None:
@@ -29,6 +29,6 @@ def _calendar_season(frequency: str) -> int | None:
     (336, 364, None)
     """
     if frequency.isdigit() or not is_finer_than_a_day(frequency):
-        return _YEARS.get(frequency)
+        return _STEPS_IN_52_WEEKS.get(frequency)
     step: Any = pd.tseries.frequencies.to_offset(frequency)
     return None if _WEEK.value % step.nanos else int(_WEEK.value // step.nanos)

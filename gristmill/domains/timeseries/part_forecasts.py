@@ -95,7 +95,7 @@ def forecasts_of(
             others[name] = _by(made_by, data, starts)
             timed = data.seen_by(made_by).histories(starts[:_WINDOWS_TIMED])
             microseconds[name] = saved_network.microseconds_per_row(made_by, timed)
-    for name, fitted in baseline_networks(data, part, baselines, taken=candidates).items():
+    for name, fitted in baseline_networks(data, part, baselines, reserved_names=candidates).items():
         others[name] = _by(fitted, data, starts, once=True)
     fitted_later = held_out and (train / VALIDATION).exists()
     return PartForecasts(

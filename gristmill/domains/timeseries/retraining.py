@@ -152,8 +152,9 @@ def lost(ingest: Path, before: Path) -> LostRows:
     found = LostRows(int(missing.sum()), len(then), "rows", first)
     if shift is None:
         return found
-    zone = ", set ingest.timezone if the source has another time zone now" * may_be_time_zone(shift)
-    return replace(found, cause=f"all times moved by {describe_shift(shift)}", remedy=f"Restore the times{zone}")
+    zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
+    cause = f"all times moved by {describe_shift(shift)}"
+    return replace(found, cause=cause, remedy=f"Restore the original times{zone}")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:

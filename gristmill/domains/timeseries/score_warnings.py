@@ -1,4 +1,4 @@
-"""Warnings about scores of forecasts: intervals of another coverage than asked, and a nearly constant test set."""
+"""Warnings about scores of forecasts: intervals that are too narrow or too wide, and a nearly constant test set."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,16 +21,17 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
     starts = data.origins("test")
     windows, independent = count_of(len(starts), "test windows"), _independent_windows(data, starts)
     if (coverage := scored[MODEL]["test"].get("coverage")) is not None:
-        covered = f"{level:.0%} intervals cover {coverage:.1%} of the values in {windows} ({independent:,} independent)"
+        overlap = _overlap(len(starts), independent)
+        covered = f"{level:.0%} prediction intervals cover {coverage:.1%} of the values in {windows}{overlap}"
         low, high = "the intervals are too narrow", "the intervals are too wide"
         if warning := coverage_warning(covered, coverage, level, independent, low, high):
             yield warning
-    tested, usual = scored[NAIVE]["test"]["mae"] or 0.0, _naive_error_in_training(data)
-    if 0 < tested < _NEARLY_CONSTANT * usual:
-        error, before = format_number(tested, 3), format_number(usual, 3)
+    test_error, training_error = scored[NAIVE]["test"]["mae"] or 0.0, _naive_error_in_training(data)
+    if 0 < test_error < _NEARLY_CONSTANT * training_error:
         yield (
-            f"the test set is nearly constant: the mean naive error is {error} in {windows}, and {before} in the "
-            "training set; skill and other percentages say little"
+            f"the test set is nearly constant: the mean error of the naive forecast is {format_number(test_error, 3)} "
+            f"in {windows} and {format_number(training_error, 3)} on the training set. Skill and other percentages are "
+            "not meaningful; compare absolute errors, or use a longer test set"
         )
 
 
@@ -43,6 +44,13 @@ def _independent_windows(data: Prepared, starts: Origins) -> int:
         if end is None or begin > end:
             count, end = count + 1, own_end
     return count
+
+
+def _overlap(windows: int, independent: int) -> str:
+    """Return how many windows do not overlap, in parentheses; empty if none overlaps with another."""
+    if independent == windows:
+        return ""
+    return f" ({independent:,} do not overlap)" if independent > 1 else " (all overlap)"
 
 
 def _naive_error_in_training(data: Prepared) -> float:

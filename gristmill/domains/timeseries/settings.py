@@ -74,7 +74,7 @@ class Harmonics(Settings):
 class Preprocess(Settings):
     """Split, standardisation and windows."""
 
-    retired: ClassVar = {"materialize": "Remove it: windows are always made while a model trains."}
+    retired: ClassVar = {"materialize": "Remove it: windows are always created during training."}
 
     history: PositiveInt  # observations that the model sees
     min_history: PositiveInt | None = None  # fewest observations to forecast from; history, or 1 unless split is time
@@ -133,7 +133,7 @@ class Evaluate(Settings):
     """Baselines, quantiles and anomalies."""
 
     retired: ClassVar = {
-        "level": "Use levels, the quantiles to forecast.",
+        "level": "Use levels instead, the list of quantiles to forecast.",
         **dict.fromkeys(
             ("season", "moving_average", "difference_average", "smooth", "ar_order"),
             'Set it in baselines, such as { kind = "moving_average", length = 30 }.',

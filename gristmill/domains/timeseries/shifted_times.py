@@ -9,9 +9,9 @@ from gristmill.retraining.example_diff import shared_columns
 
 _MAX_SERIES = 100  # series to compare; a shift affects all of them
 _MIN_MOVED = 0.9  # minimum share of the earlier rows that have the same values at the moved times
-_MAX_KEPT = 0.1  # maximum share with the same values at the same times; sparse series repeat at any distance
+_MAX_UNMOVED = 0.1  # maximum share with the same values at the same times; sparse series repeat at any distance
 _UNITS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
-_ZONES_END, _ZONE_STEP = pd.Timedelta("14h"), pd.Timedelta("15min")  # offsets of time zones from UTC
+_MAX_ZONE_OFFSET, _ZONE_STEP = pd.Timedelta("14h"), pd.Timedelta("15min")  # offsets of time zones from UTC
 
 
 def time_shift(now: pd.DataFrame, then: pd.DataFrame) -> Any:
@@ -31,7 +31,7 @@ def time_shift(now: pd.DataFrame, then: pd.DataFrame) -> Any:
         return len(then.assign(ds=then["ds"] + distance).merge(now, on=columns)) / len(then)
 
     for distance in (ends - ends_before).stack().value_counts().index[:2]:
-        if distance and share_at(distance) >= _MIN_MOVED and share_at(0 * distance) <= _MAX_KEPT:
+        if distance and share_at(distance) >= _MIN_MOVED and share_at(0 * distance) <= _MAX_UNMOVED:
             return distance
     return None
 
@@ -47,4 +47,4 @@ def describe_shift(distance: Any) -> str:
 
 def may_be_time_zone(distance: Any) -> bool:
     """Return whether two time zones may be this far apart."""
-    return isinstance(distance, pd.Timedelta) and abs(distance) <= _ZONES_END and not distance % _ZONE_STEP
+    return isinstance(distance, pd.Timedelta) and abs(distance) <= _MAX_ZONE_OFFSET and not distance % _ZONE_STEP

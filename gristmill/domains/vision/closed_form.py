@@ -23,9 +23,9 @@ def fit(model: ClosedForm, data: Prepared, balanced: bool) -> tuple[keras.Model,
     def predict(network: keras.Model, positions: Positions) -> Probabilities:
         chosen = images.take(positions)
         if data.features and (head := head_of(network)):
-            made = head.predict_on_batch(chosen.stored_features())
+            probabilities = head.predict_on_batch(chosen.stored_features())
         else:
-            made = np.concatenate([network.predict_on_batch(pixels) for pixels in chosen.batches()])
-        return np.asarray(made, np.float64)
+            probabilities = np.concatenate([network.predict_on_batch(pixels) for pixels in chosen.batches()])
+        return np.asarray(probabilities, np.float64)
 
     return fit_closed_form(learning_set(data), lambda positions: model.fit(images.take(positions)), predict)

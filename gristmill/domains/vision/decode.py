@@ -31,7 +31,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # an animation counts a
 _OTHER_FORMATS = {
     rb"....ftyp(hei|hev|mif1|msf1)": "HEIC",
     rb"....ftypavi": "AVIF",
-    rb"....ftypcrx|FUJIFILMCCD-RAW|II(RO|RS|U\0)": "a raw photo",
+    rb"....ftypcrx|FUJIFILMCCD-RAW|II(RO|RS|U\0)": "raw photos",
     rb"\xff\x0a|....JXL ": "JPEG XL",
     rb"....jP  |\xff\x4f\xff\x51": "JPEG 2000",
 }
@@ -71,7 +71,7 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
         reduced = image.draft(None, (near_copies.DRAFT_SIDE,) * 2)
         form, box = str(image.format), reduced and reduced[1]
         if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == _REDUCED_COPY:
-            raise DataError("a raw photo, of which only a preview can be read: convert it to JPEG or PNG")
+            raise DataError("a raw photo, from which only a preview can be read. Convert it to JPEG or PNG")
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
         size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
         faint = image.mode.startswith("I;16") and int(np.asarray(image).max()) < FAINT
@@ -122,7 +122,7 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
 def _why_not_read(encoded: bytes) -> str:
     """Return why Pillow does not know a file: the name of another format of photos, or its first bytes."""
     if name := next((name for start, name in _OTHER_FORMATS.items() if re.match(start, encoded, re.DOTALL)), None):
-        return f"{name}, which is not read: convert it to JPEG or PNG"
+        return f"gristmill does not read {name}. Convert it to JPEG or PNG"
     start = short_repr(encoded[:12].decode("latin-1"))
     return f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {start}"
 

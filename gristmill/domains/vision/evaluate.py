@@ -83,7 +83,7 @@ def evaluate(
 
     tested = probabilities_of(network, dataset.read(preprocess, features), "test")
     by_model = {MODEL: held_out_and_test(train, data, tested)}
-    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, taken=tried)
+    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, reserved_names=tried)
     for name, one in tried.items():
         candidate = saved_network.read(one.train)
         by_model[name] = held_out_and_test(one.train, data, probabilities_of(candidate, data, "test"))

@@ -60,7 +60,7 @@ def ingest(
     if skipped:
         first = "{id}: {reason}".format_map(skipped[0])
         count = len(skipped) + len(rows)
-        logger.warning("%d of %d photos cannot be used and are left out: %s", len(skipped), count, first)
+        logger.warning("%d of %d photos cannot be used and are left out. The first: %s", len(skipped), count, first)
     if faint:
         logger.warning(
             "%s of 16 bits with all values below %d, which are nearly black, such as %s. If a camera of 10 or 12 bits "

@@ -16,10 +16,10 @@ from gristmill.domains.vision.decode import check_photo, decode_ingested, decode
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
-from gristmill.sources.images.folder import IMAGES
+from gristmill.sources.images.folder import PHOTO_SUFFIXES
 from gristmill.util.table_io import read_table
 
-SUFFIXES = IMAGES  # of the files to predict in a folder
+SUFFIXES = PHOTO_SUFFIXES  # of the files to predict in a folder
 
 __all__ = ["answer_of_tensors", "check_tensors", "predict"]
 
@@ -53,7 +53,8 @@ def predict(
         if len(skipped) == len(names):
             none = f"none of {len(names)} photos can be used: " if len(names) > 1 else ""
             raise DataError(f"{none}{first}. Expected a photo or a folder of photos.")
-        logger.warning("%d of %d photos cannot be used and get no class: %s", len(skipped), len(names), first)
+        message = "%d of %d photos cannot be used and get no class. The first: %s"
+        logger.warning(message, len(skipped), len(names), first)
     return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(bundle.path))
 
 

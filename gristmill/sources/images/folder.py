@@ -11,16 +11,16 @@ from gristmill.sources import archives
 from gristmill.sources.parts import part_of_folder
 from gristmill.sources.photo import Photo
 
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+READABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 RAW_PHOTOS = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
-IMAGES = (*PHOTOS, ".heic", ".heif", ".avif", ".jxl", ".jp2", *RAW_PHOTOS)
-"""Suffixes of images; those that are not photos cannot be read. They are counted as such, instead of being ignored."""
+PHOTO_SUFFIXES = (*READABLE_SUFFIXES, ".heic", ".heif", ".avif", ".jxl", ".jp2", *RAW_PHOTOS)
+"""Suffixes of all photos. Those not in `READABLE_SUFFIXES` count as unreadable instead of being ignored."""
 
 
 class Folder(Files):
     """Photos of any size; the class of each is the name of its folder, or of the one above with `subfolders`."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (*IMAGES, *archives.SUFFIXES)
+    suffixes: ClassVar[tuple[str, ...]] = (*PHOTO_SUFFIXES, *archives.SUFFIXES)
 
     kind: Literal["folder"]
     parts: bool = False  # the folders above the classes are named train, validation (or valid, val) or test
@@ -36,10 +36,12 @@ class Folder(Files):
             DataError: there is no photo, a file cannot be read, a folder does not name a part, or only some photos are
                 in `subfolders`.
         """
-        with archives.open_files(paths, IMAGES) as images:
+        with archives.open_files(paths, PHOTO_SUFFIXES) as images:
             found = _without_originals(images)
             if not found:
-                raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
+                raise DataError(
+                    f"{commonpath(paths)}: no photo in it. Expected {', '.join(READABLE_SUFFIXES)} in folders."
+                )
             if self.subfolders and len({len(path.parts) for path in found}) > 1:
                 path = min(found, key=lambda path: len(path.parts))
                 raise DataError(
@@ -58,9 +60,9 @@ class Folder(Files):
 
 def _without_originals(images: dict[Path, archives.Read]) -> dict[Path, archives.Read]:
     """Return images without those that cannot be read and have a photo of the same name: `1.nef` next to `1.jpg`."""
-    converted = {path.with_suffix("") for path in images if path.name.lower().endswith(PHOTOS)}
+    converted = {path.with_suffix("") for path in images if path.name.lower().endswith(READABLE_SUFFIXES)}
     return {
         path: read
         for path, read in images.items()
-        if path.name.lower().endswith(PHOTOS) or path.with_suffix("") not in converted
+        if path.name.lower().endswith(READABLE_SUFFIXES) or path.with_suffix("") not in converted
     }

@@ -12,7 +12,7 @@ from pydantic import Field
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Column, Columns, Files, SourceLocation
 from gristmill.sources import archives
-from gristmill.sources.images.folder import IMAGES
+from gristmill.sources.images.folder import PHOTO_SUFFIXES
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.photo import Photo
 from gristmill.sources.rows import check_columns
@@ -28,7 +28,7 @@ class Listing(Files):
 
     words: ClassVar[tuple[str, ...]] = ("",)
 
-    suffixes: ClassVar[tuple[str, ...]] = (*IMAGES, *archives.SUFFIXES)  # of the files in `folder`
+    suffixes: ClassVar[tuple[str, ...]] = (*PHOTO_SUFFIXES, *archives.SUFFIXES)  # of the files in `folder`
 
     kind: Literal["listing"]
     path: SourceLocation = Field(min_length=1)  # path of the list, or of the archive that contains list and photos
@@ -49,8 +49,8 @@ class Listing(Files):
         """
         separate = [path for path in dict.fromkeys(paths) if not path.name.lower().endswith(self.suffixes)]
         others = [path for path in dict.fromkeys(paths) if path not in separate]
-        with archives.open_files(others, IMAGES if separate else (*IMAGES, *_LISTS)) as files:
-            found = {path: read for path, read in files.items() if path.name.lower().endswith(IMAGES)}
+        with archives.open_files(others, PHOTO_SUFFIXES if separate else (*PHOTO_SUFFIXES, *_LISTS)) as files:
+            found = {path: read for path, read in files.items() if path.name.lower().endswith(PHOTO_SUFFIXES)}
             in_archives = {path: read for path, read in files.items() if path not in found}
             lists = {path: path.read_bytes for path in separate} or in_archives
             if not lists or not found:

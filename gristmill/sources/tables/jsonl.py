@@ -71,7 +71,7 @@ class Jsonl(TableFiles):
 
 
 def check_lines(path: Path, text: str, may_be_row: bool = True) -> None:
-    """Raise `DataError` if a text is one JSON document with all rows, instead of an object a line.
+    """Raise `DataError` if a text is one JSON document with all rows, instead of one object per line.
 
     An object on one line with a value that is not nested is a row, unless `may_be_row` is false: then a list of objects
     in it holds the rows.
@@ -81,14 +81,17 @@ def check_lines(path: Path, text: str, may_be_row: bool = True) -> None:
     except (ValueError, RecursionError):  # several lines, or not JSON
         return
     if isinstance(document, list):
-        raise DataError(f"{path}: one JSON array. Write each of its objects on its own line, without brackets.")
+        raise DataError(f"{path}: a single JSON array. Write each of its objects on its own line, without brackets.")
     is_row = "\n" not in text.strip() and not (isinstance(document, dict) and all(map(_is_nested, document.values())))
     if is_row and may_be_row:
         return
     if key := _key_of_records(document):
-        raise DataError(f"{path}: one JSON object with the rows in {key!r}. Write each of them on its own line.")
+        raise DataError(
+            f"{path}: a single JSON object that holds the rows under the key {key!r}. Write each of these rows on its "
+            "own line."
+        )
     if not is_row:
-        raise DataError(f"{path}: one JSON object with all rows. Write an object for each row, on its own line.")
+        raise DataError(f"{path}: a single JSON object. Write one object per row, each on its own line.")
 
 
 def _key_of_records(document: object) -> str:
@@ -109,13 +112,13 @@ def _object(line: str) -> dict[str, Any]:
     try:
         found = json.loads(line, object_pairs_hook=_without_duplicate_keys)
     except json.JSONDecodeError as error:
-        raise DataError(f"not JSON ({error.msg} at character {error.pos + 1}). Expected an object a line.") from None
+        raise DataError(f"not JSON ({error.msg} at character {error.pos + 1}). Expected one object per line.") from None
     except _DuplicateKey as error:
         raise DataError(f"the key {short_repr(error.args[0])} is in an object twice. Fix it.") from None
     except (ValueError, RecursionError):  # an integer of thousands of digits, or deeply nested arrays
         raise DataError("JSON that is too large to read. Fix the line.") from None
     if not isinstance(found, dict):
-        raise DataError(f"{short_repr(found)} is not an object. Expected an object a line.")
+        raise DataError(f"{short_repr(found)} is not an object. Expected one object per line.")
     return found
 
 

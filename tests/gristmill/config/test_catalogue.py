@@ -110,7 +110,7 @@ def test_the_pipelines_of_this_repository_load() -> None:
         (
             "horizon = 2",
             'horizon = 5000\ncalendar = ["month"]',
-            ".preprocess] horizon: 5000 is longer than preprocess.history, 12, but the features of preprocess.calendar",
+            ".preprocess] horizon: expected at most preprocess.history, 12, because the features of preprocess.",
         ),
     ],
 )

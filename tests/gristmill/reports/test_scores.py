@@ -77,8 +77,8 @@ def test_a_run_says_whether_its_model_beats_the_best_baseline(
     assert comparison(Scores(headline=headline, best_baseline="ar", model={})).startswith(said)
 
 
-def test_another_metric_is_shown_beside_that_of_the_selection() -> None:
-    headline = Headline(metric="log_loss", model=0.3, baseline=0.4, beside="accuracy")
+def test_another_metric_is_shown_after_that_of_the_selection() -> None:
+    headline = Headline(metric="log_loss", model=0.3, baseline=0.4, secondary_metric="accuracy")
     by_model = [{"test": {"log_loss": loss, "accuracy": share}} for loss, share in ((0.3, 0.89), (0.4, 0.905))]
     scores = Scores(headline=headline, best_baseline="linear", model=by_model[0], baselines={"linear": by_model[1]})
 
@@ -102,9 +102,12 @@ def test_a_baseline_that_was_selected_alone_is_not_compared_with_itself() -> Non
     headline = Headline(metric="log_loss", model=0.3, baseline=0.2)
     scores = Scores(headline=headline, best_baseline="linear", model={"test": {"log_loss": 0.3}}, selected=chosen)
 
-    assert comparison(scores) == "a calibrated copy of the best baseline: test log loss 0.3, linear 0.2"
-    note = scores_section(scores, {"log_loss": "log loss"}).note
-    assert note.startswith("The model is a calibrated copy of its best baseline, linear; on the test set: log loss 0.3")
+    line = "the best baseline, linear, with calibrated probabilities: test log loss 0.3, uncalibrated 0.2"
+    assert comparison(scores) == line
+    assert scores_section(scores, {"log_loss": "log loss"}).note == (
+        "The model is its best baseline, linear, with calibrated probabilities. On the test set, log loss is 0.3 with "
+        "calibration and 0.2 without. Nothing was fitted on the test set."
+    )
     equal = scores.model_copy(update={"headline": headline.model_copy(update={"baseline": 0.3})})
     assert comparison(equal).startswith("as good as the best baseline")
     mixed = chosen.model_copy(update={"members": {"linear": 0.5, "trees": 0.5}})
@@ -139,8 +142,8 @@ def test_the_selection_is_compared_with_the_best_candidate(members: dict[str, fl
 @pytest.mark.parametrize(
     ("loss", "few", "reason"),
     [
-        (0.816, 12, " (with only 12 independent predictions, weights are moved towards a simple average)"),
-        (0.816, 1, " (with only 1 independent prediction, weights are moved towards a simple average)"),
+        (0.816, 12, " (weights are shrunk towards equal weights, because there are only 12 independent predictions)"),
+        (0.816, 1, " (weights are shrunk towards equal weights, because there is only 1 independent prediction)"),
         (0.816, None, ""),  # the table `select` fixes the weights, or a cheaper candidate is as good
         (0.784, 12, ""),
     ],

@@ -107,8 +107,9 @@ def test_moved_times_are_the_reason_why_rows_are_missing(tmp_path: Path) -> None
 
     assert str(raised.value).endswith(
         f"visits.csv: 30 of the 30 rows that run {first.id} read are missing, because all times moved by +2 hours. "
-        "ingest.max_lost = 0.05 allows 1. Restore the times, set ingest.timezone if the source has another time "
-        "zone now, accept this loss with --set ingest.max_lost=1, or set max_lost in [pipelines.visits.ingest]."
+        "ingest.max_lost = 0.05 allows 1. Restore the original times, set ingest.timezone if the source now uses "
+        "another time zone, accept this loss with --set ingest.max_lost=1, or set max_lost in "
+        "[pipelines.visits.ingest]."
     )
     assert read(tmp_path, "visits", "ingest.max_lost=1").outcome == "succeeded"
 

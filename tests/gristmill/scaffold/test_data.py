@@ -79,10 +79,10 @@ def test_data_that_is_not_there_is_told_with_the_place(tmp_path: Path) -> None:
     [
         (
             "postgresql://ann:hidden@host/db",
-            r"Databases and buckets are not read: export .* Received: 'postgresql://…'",
+            r"gristmill does not read databases or buckets. Export .* Received: 'postgresql://…'",
         ),
-        ("jdbc:mysql://host/db?user=ann&password=hidden", r"Databases and buckets .* Received: 'jdbc:mysql://…'"),
-        ("sqlite:///sales.db", r"Databases and buckets .* Received: 'sqlite:///sales\.db'"),
+        ("jdbc:mysql://host/db?user=ann&password=hidden", r"databases or buckets. .* Received: 'jdbc:mysql://…'"),
+        ("sqlite:///sales.db", r"databases or buckets. .* Received: 'sqlite:///sales\.db'"),
         ("HTTPS://ann:hidden@host/a.csv", r"begins with https://, .* Received: 'HTTPS://…'"),
         ("https://ann:hidden@host/a.csv", r"a URL without a user or a password, .* Received: 'https://…'"),
     ],

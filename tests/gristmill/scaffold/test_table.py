@@ -357,8 +357,12 @@ def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
         ("1,2\n3,4\n", "t.csv", "the first line, ['1', '2'], has no column names"),
         ("2024-01-01,2\n2024-01-02,4\n", "t.csv", "has no column names"),
         ("a,b\n", "t.csv", ": no rows"),
-        ('{"page": 1, "in": {"rows": [{"a": 1}]}}', "t.json", "one JSON object with the rows in 'in.rows'. Write each"),
-        ('[{"a": 1}]', "t.json", "one JSON array. Write each of its objects on its own line"),
+        (
+            '{"page": 1, "in": {"rows": [{"a": 1}]}}',
+            "t.json",
+            "a single JSON object that holds the rows under the key 'in.rows'. Write each",
+        ),
+        ('[{"a": 1}]', "t.json", "a single JSON array. Write each of its objects on its own line"),
         (b"not gzip", "t.csv.gz", "not a complete gzip file"),
         (b"PAR1 but no more", "t.parquet", "not a complete Parquet file"),
     ],
@@ -372,8 +376,8 @@ def test_a_nested_key_of_json_lines_is_named_where_a_column_lacks(tmp_path: Path
     table = read(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
 
     assert list(table.columns) == ["name"]
-    assert table.lacks("no numbers.").startswith(
-        f"{tmp_path}/t.jsonl: no numbers. Not used: {tmp_path}/t.jsonl row 1, "
+    assert table.missing_column_message("no numbers.").startswith(
+        f"{tmp_path}/t.jsonl: no numbers. A column was skipped: {tmp_path}/t.jsonl row 1, "
     )
     with pytest.raises(
         DataError, match=r"column 'at': .*: flatten the objects, for example with pandas\.json_normalize"

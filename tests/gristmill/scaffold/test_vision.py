@@ -179,7 +179,7 @@ def test_as_many_broken_photos_are_allowed_as_there_are(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets", tmp_path)
 
     assert draft.values()["ingest"] == {"corrupt": 0.13}
-    assert draft.notes[0].startswith("1 of 8 photos cannot be read: cat/0.png: not a JPEG")
+    assert draft.notes[0].startswith("1 of 8 photos cannot be read. The first: cat/0.png: not a JPEG")
 
 
 def test_a_class_of_one_photo_is_refused(tmp_path: Path) -> None:
@@ -223,14 +223,14 @@ def test_photos_of_telephones_are_to_be_converted(tmp_path: Path) -> None:
         (tmp_path / "pets" / name).mkdir(parents=True)
         (tmp_path / "pets" / name / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     assert choose_domain(data_at(str(tmp_path / "pets"), tmp_path / "project")) == ("vision", "2 photos")
-    unread = "cat/IMG_1.HEIC: HEIC, which is not read: convert it to JPEG or PNG"
+    unread = "cat/IMG_1.HEIC: gristmill does not read HEIC. Convert it to JPEG or PNG"
     with pytest.raises(DataError, match=f"none of 2 photos can be read: {unread}"):
         proposed(tmp_path / "pets", tmp_path)
 
     write_photos(tmp_path / "pets", "cat", "dog")
     draft = proposed(tmp_path / "pets", tmp_path)
     assert draft.notes[0].startswith("2 of ")
-    assert draft.notes[0].endswith(f" photos cannot be read: {unread}.")
+    assert draft.notes[0].endswith(f" photos cannot be read. The first: {unread}.")
     assert draft.values()["ingest"]["corrupt"] > 0
 
 

@@ -121,7 +121,7 @@ def test_a_digest_that_is_none_is_refused(wrong: Any) -> None:
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("place", ["s3://bucket/a.csv", "ftp://example.org/a.csv", "file:///a.csv", "HTTPS://a.b/c"])
 def test_a_place_of_another_scheme_is_refused(place: str) -> None:
-    with pytest.raises(ValidationError, match="a place that begins with https://, http://, package://"):
+    with pytest.raises(ValidationError, match="a location that begins with https://, http://, package://"):
         Files(path=place, sha256="ab" * 32)
     with pytest.raises(ValidationError) as raised:
         Files(path=place, refresh=True)

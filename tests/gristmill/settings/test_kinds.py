@@ -44,4 +44,7 @@ def test_models_of_one_kind_are_named_by_their_season_or_a_number() -> None:
     assert list(names_of([naive, day, week, naive, week])) == [
         *("naive", "seasonal_naive", "seasonal_naive-336", "naive-2", "seasonal_naive-2"),
     ]
-    assert list(names_of([week, naive], taken=["seasonal_naive", "naive"])) == ["seasonal_naive-336", "naive-2"]
+    assert list(names_of([week, naive], reserved_names=["seasonal_naive", "naive"])) == [
+        "seasonal_naive-336",
+        "naive-2",
+    ]

@@ -35,13 +35,21 @@ PAGE = b"<!-- saved -->\n<!DOCTYPE HTML>\n<html><p>a,b</p></html>\n"
         (
             b'[\n {"day": 1,\n "y": 2}]',
             "a.csv",
-            "JSON. Write an object for each row, on its own line of a .jsonl file.",
+            "a JSON document, not a table. Write it as a .jsonl file with one object per row, each on its own line.",
         ),
-        (b'{"rows": [{"y": 2}]}', "a.csv", "JSON. Write an object for each row, on its own line of a .jsonl file."),
+        (
+            b'{"rows": [{"y": 2}]}',
+            "a.csv",
+            "a JSON document, not a table. Write it as a .jsonl file with one object per row, each on its own line.",
+        ),
         (b"PK\3\4\x14\0\6\0", "a.csv", "a zip archive or an Excel workbook. Unpack the archive, or save the sheet as"),
         (b"SQLite format 3\0\x10\0", "a.csv", "an SQLite database. Save the table as CSV."),
-        (gzip.compress(TABLE), "a.csv", "packed with gzip. End its name in .gz."),
-        (b"PAR1\x15\4\x15", "a.csv", "a Parquet file. End its name in .parquet, and use it with kind = 'parquet'."),
+        (gzip.compress(TABLE), "a.csv", "compressed with gzip. Rename the file so that it ends in .gz."),
+        (
+            b"PAR1\x15\4\x15",
+            "a.csv",
+            'a Parquet file. Rename it so that it ends in .parquet, and set kind = "parquet".',
+        ),
     ],
 )
 def test_a_file_in_another_format_is_named_by_init_and_by_a_run(

@@ -223,12 +223,15 @@ def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> No
 def test_points_with_equal_scores_are_not_called_best(project: Path) -> None:
     equal = [outcome(2.0, 0.25)], [outcome(2.0 * (1 + 1e-9), 0.5)]
     result = swept(project, places(project, *equal))
-    assert result.summary == "All 2 points have the same score on validation, 2, so none of them is best."
+    assert result.summary == (
+        "2 points tie for the best score on validation, 2, so no point is marked best. The setting may not affect this "
+        "score."
+    )
     assert result.best is None
     assert result.table.marks == {}
     assert [row["chosen"] for row in result.as_json()] == [False, False]
     result = swept(project, places(project, [outcome(3.0)], *equal))
-    assert result.summary.startswith("The first 2 points have the same score on validation")
+    assert result.summary.startswith("2 points tie for the best score on validation")
 
 
 def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:

@@ -27,10 +27,10 @@ from gristmill.runs.scores import MODEL
 
 
 def decision_metric(settings: Evaluate) -> str:
-    """Return the metric of the decisions: that which chooses the threshold, or F1 if the threshold is a number."""
+    """Return the metric that chooses the threshold, F1 if the threshold is a number, or accuracy without one."""
     if settings.threshold is None:
         return "accuracy"
-    return "recall" if settings.threshold == "balanced_accuracy" else "f1"
+    return "recall" if settings.threshold == "balanced_accuracy" else "f1"  # mean recall is balanced accuracy
 
 
 def choose_decisions(

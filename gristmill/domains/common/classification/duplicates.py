@@ -77,7 +77,7 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
 def _assign_of_one_class(
     count: int, size: int, left: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]
 ) -> Labels:
-    """Return the set of each of so many groups of one size and class, as if they were assigned one after another."""
+    """Return the set for each of `count` groups of one size and class, as if they were assigned one after another."""
     remaining = left[:, np.newaxis] - size * np.arange(1, count + 1)
     lacking = remaining / np.maximum(wanted[:, np.newaxis], 1e-9) * size
     return np.argsort(-lacking, axis=None, kind="stable")[:count] // count

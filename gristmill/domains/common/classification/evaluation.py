@@ -22,7 +22,7 @@ from gristmill.domains.common.classification.wrong_labels import write_wrong_lab
 from gristmill.domains.common.coverage_warning import coverage_warning
 from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, count_of
 from gristmill.runs.scores import FILE, MODEL, ByMetric, scores_by_part, summarise
 from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import read_document, write_document, write_table
@@ -77,7 +77,7 @@ def held_out_and_test(folder: Path, data: LabelledDataset, test: Probabilities) 
 
 
 def loss_of(train: Path) -> str:
-    """Return the metric by which the model in a folder was selected or, of a single model, which it minimises."""
+    """Return the metric that selected the model in a folder or, for a single model, its training loss."""
     if selection := read_selection(train):
         return str(selection["metric"]).replace(" ", "_")
     return BALANCED_LOG_LOSS if read_document(train / "training.json").get("balanced") else "log_loss"
@@ -121,14 +121,21 @@ def write_scores(
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     chosen = [name for name, one in tried.items() if not one.is_baseline]
-    scored, metric, beside = scores_by_part(table), loss_of(train), decision_metric(settings)
-    shown = [name for name in dict.fromkeys((metric, beside, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
+    scored, metric, secondary = scores_by_part(table), loss_of(train), decision_metric(settings)
+    shown = [name for name in dict.fromkeys((metric, secondary, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
     baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *chosen)]
     tested = scored[MODEL]["test"]
     sets = _sets_warning(tested, decisions[MODEL], len(rows["test"]))
     warnings = filter(None, [*perfect_score_warnings(tested, baselines, advice), sets])
-    selected = summary_of(train)
-    summary = summarise(scored, metric, shown, beside=beside, selected=selected, others=chosen, warnings=warnings)
+    summary = summarise(
+        scored,
+        metric,
+        shown,
+        secondary_metric=secondary,
+        selected=summary_of(train),
+        others=chosen,
+        warnings=warnings,
+    )
     summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
     write_document(out / FILE, summary | more)
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)
@@ -221,11 +228,12 @@ def _of_sets(truth: Labels, probabilities: Probabilities, decision: Decision) ->
 
 
 def _sets_warning(test: ByMetric, decision: Decision, examples: int) -> str:
-    """Return a sentence on sets of classes that contain the true class too rarely; they may contain it more often."""
+    """Return a warning if prediction sets contain the true class too rarely. A higher coverage is fine."""
     level, coverage = decision.coverage, test.get("coverage")
     if level is None or coverage is None or coverage > level:
         return ""
-    contain = f"{level:.0%} sets of classes contain the true class of {coverage:.1%} of {examples:,} test examples"
+    count = count_of(examples, "test examples")
+    contain = f"{level:.0%} prediction sets contain the true class of only {coverage:.1%} of the {count}"
     return coverage_warning(contain, coverage, level, examples, low="the sets are too small", high="")
 
 

@@ -23,7 +23,7 @@ def truth_column(ingest: Any) -> str:
 def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: str) -> LiveRows:
     """Return logged examples, compared with the truth; `run` made the model that serves.
 
-    The score is the accuracy; the coverage is that of the sets of classes which this model answered.
+    The score is the accuracy; the coverage is that of the prediction sets of this model.
     """
     ingest: Any = champion.tables["ingest"]
     names = getattr(ingest, "names", {})  # class name of each label in the data
@@ -49,7 +49,7 @@ def hits(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
 
 
 def coverage_of_sets(rows: pd.DataFrame, champion: Champion, run: str) -> dict[str, Any]:
-    """Return `COVERED` and `LEVEL`: whether the sets of classes that a run's model answered contain the truth."""
+    """Return `COVERED` and `LEVEL`: whether the prediction sets of a run's model contain the truth."""
     covered, level = np.full(len(rows), np.nan), Decision.read(champion.folders["evaluate"]).coverage
     if level is not None and "set" in rows:
         answered = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()

@@ -175,7 +175,7 @@ def calibration_section(evaluation: Evaluation) -> Section:
 
 
 def set_sections(evaluation: Evaluation) -> Iterator[Section]:
-    """Yield coverage and size of the sets of classes, if there are any."""
+    """Yield coverage and size of the prediction sets, if there are any."""
     decision = evaluation.scores.decision
     if decision.set_limits is None:
         return
@@ -188,13 +188,13 @@ def set_sections(evaluation: Evaluation) -> Iterator[Section]:
         f"on average.{_limited(classes, 'classes', 'coverage')}"
     )
     cells = _by_group(_worst(classes, "coverage"), ("coverage", "set_size"))
-    yield Section("Sets of classes", note, tables=[Table("", ["class", "examples", "coverage", "mean size"], cells)])
+    yield Section("Prediction sets", note, tables=[Table("", ["class", "examples", "coverage", "mean size"], cells)])
 
 
 def slice_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of metadata."""
     tables, best = [], evaluation.scores.best_baseline
-    metric = evaluation.scores.headline.beside or evaluation.scores.metric  # how often the model is right
+    metric = evaluation.scores.headline.secondary_metric or evaluation.scores.metric  # how often the model is right
     for column in [by for by in evaluation.table["by"].unique() if by not in ("all", "class")]:
         groups = evaluation.by(column)
         model = groups[groups["forecaster"] == "model"]

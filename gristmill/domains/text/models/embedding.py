@@ -21,7 +21,7 @@ class Embedding(Settings):
     dimensions: Size = 16  # dimensions of the embedding; with `preprocess.vectors`, those of pairs alone
     freeze_vectors: bool = False  # keep the vectors of `preprocess.vectors` as they are
     pooling: Literal["flatten", "average", "max"] = "average"  # keep every position, or pool over the text
-    pairs: Annotated[int, Field(ge=0, le=10_000_000)] = 0  # vectors for pairs of tokens, shared by hash; 0 for none
+    pairs: Annotated[int, Field(ge=0, le=10_000_000)] = 0  # hashed vectors for pairs of neighbouring tokens; 0 for none
     units: Sizes = (24,)  # units of each dense layer, with ReLU; [] for none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers
 

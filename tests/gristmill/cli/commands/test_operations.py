@@ -83,8 +83,9 @@ def test_a_rule_that_has_ended_is_refused(command: Command, project: Path, words
     assert command(*words) == Said(
         2,
         "",
-        "error: pipelines.toml [pipelines.small.schedule] rrule: expected a rule with a time after now. Received: "
-        "'FREQ=DAILY;UNTIL=20250101'. Change UNTIL, or COUNT, which counts from 2020-01-01; or remove the rule.\n",
+        "error: pipelines.toml [pipelines.small.schedule] rrule: expected a rule that has not ended. Received: "
+        "'FREQ=DAILY;UNTIL=20250101'. Use a later UNTIL or a larger COUNT (counted from 2020-01-01), or remove the "
+        "rule.\n",
     )
 
 

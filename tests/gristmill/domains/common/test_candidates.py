@@ -26,6 +26,8 @@ def test_baselines_that_are_candidates_are_not_fitted_again(tmp_path: Path) -> N
 def test_a_baseline_has_a_name_that_no_candidate_has() -> None:
     week, longer = SeasonalNaive(kind="seasonal_naive", season=14), MovingAverage(kind="moving_average", length=9)
 
-    found = fit_baselines([week, longer], lambda baseline: baseline, taken=["seasonal_naive", "moving_average"])
+    found = fit_baselines(
+        [week, longer], lambda baseline: baseline, reserved_names=["seasonal_naive", "moving_average"]
+    )
 
     assert found == {"seasonal_naive-14": week, "moving_average-2": longer}

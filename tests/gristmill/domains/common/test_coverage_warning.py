@@ -8,12 +8,17 @@ from gristmill.domains.common.coverage_warning import coverage_warning
 @pytest.mark.parametrize(
     ("coverage", "level", "independent", "expected"),
     [
-        (0.652, 0.8, 36, "covered; low"),
+        (0.652, 0.8, 36, "covered; low, so do not rely on them"),
         (0.96, 0.8, 36, "covered; high"),
         (0.652, 0.8, 5, "covered; this may be chance"),
         (0.96, 0.8, 1, "covered; this may be chance"),
         (0.7, 0.8, 100_000, ""),  # certain, but close enough
-        (0.92, 0.95, 100_000, "covered; low"),  # eight of a hundred values are outside instead of five
+        (
+            0.92,
+            0.95,
+            100_000,
+            "covered; low, so do not rely on them",
+        ),  # eight of a hundred values are outside instead of five
         (None, 0.8, 36, ""),
     ],
 )

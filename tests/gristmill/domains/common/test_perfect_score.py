@@ -14,7 +14,7 @@ from gristmill.domains.common.perfect_score import perfect_score_warnings
         (
             {"accuracy": 1.0},
             [{"accuracy": 0.6}, {"accuracy": 0.9449}],
-            ["accuracy on the test set is 1, but 0.945 for the best baseline: look"],
+            ["an accuracy of 1 on the test set is suspiciously high (best baseline: 0.945): look"],
         ),
         ({"accuracy": 1.0}, [{"accuracy": 0.6}, {"accuracy": 0.95}], []),
         ({"accuracy": 0.999}, [{"accuracy": 0.6}], []),

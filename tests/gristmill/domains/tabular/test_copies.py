@@ -1,4 +1,4 @@
-"""Equal rows stay in one set and in one fold, unless they are a coincidence."""
+"""Equal rows stay in one set and in one fold, unless they are equal by chance."""
 
 from pathlib import Path
 from typing import Any
@@ -81,13 +81,13 @@ def test_rows_with_equal_inputs_stay_together_if_few_of_them_have_other_targets(
     assert len(set(groups)) == 60
 
 
-def test_equal_rows_are_a_coincidence_if_most_of_those_with_equal_inputs_differ(tmp_path: Path) -> None:
+def test_rows_are_equal_by_chance_if_most_of_those_with_equal_inputs_differ(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = pd.DataFrame({"x": random.integers(0, 20, 400).astype(float), "y": random.integers(0, 9, 400).astype(float)})
     data, counts = prepared(tmp_path, rows)
     assert data.groups is None
-    assert counts["rows equal by coincidence"] > 300
-    assert "rows are equal to another row by coincidence: most" in report.copies_note(tmp_path)
+    assert counts["rows equal by chance"] > 300
+    assert "rows equal another row by chance, because most" in report.copies_note(tmp_path)
 
 
 def test_different_rows_are_split_as_if_nothing_were_compared(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def prepare(folder: Path, table: pd.DataFrame = TABLE, **settings: Any) -> Prepa
     data = dataset.read(out)
     assert counts.pop("features") == data.layout.features
     assert counts.pop("columns_left_out", 0) == len(data.layout.left_out)
-    about_copies = [name for name in counts if "also_in" in name or "duplicates" in name or "coincidence" in name]
+    about_copies = [name for name in counts if "also_in" in name or "duplicates" in name or "by_chance" in name]
     for name in about_copies:  # test_copies.py
         counts.pop(name)
     assert counts == {f"{part}_rows": (data.parts == part).sum() for part in dataset.PARTS}

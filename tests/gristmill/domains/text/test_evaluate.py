@@ -58,7 +58,7 @@ def test_a_perfect_score_names_the_strongest_keyword(
 
     keyword = read_table(tmp_path / "telling.parquet")["token"].iloc[0]
     (warning,) = read_document(tmp_path / "scores.json")["warnings"]
-    assert warning == f"check that no word gives the class away, as {keyword!r} may do"
+    assert warning == f"check that no word reveals the label. The strongest keyword is {keyword!r}"
 
 
 def test_the_linear_baseline_reads_the_raw_texts_of_each_part_in_order(opinions: Folders, verdicts: Folders) -> None:

@@ -191,7 +191,7 @@ def test_scores_that_may_mislead_come_with_warnings(judge: Judge) -> None:
 
     coverage, constant = Scores.read(out).warnings
     assert coverage.startswith("80% intervals cover 9")
-    assert coverage.endswith(" of the values in 39 test windows (20 independent); this may be chance")
+    assert coverage.endswith(" of the values in 39 test windows (20 do not overlap); this may be chance")
     assert constant.startswith("the test set is nearly constant")
 
 

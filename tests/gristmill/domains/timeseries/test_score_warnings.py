@@ -23,20 +23,23 @@ def test_coverage_is_judged_by_the_windows_that_do_not_overlap() -> None:
 
     assert warnings(data, coverage=0.75) == warnings(data) == []
     assert warnings(data, coverage=0.25) == [
-        "80% intervals cover 25.0% of the values in 40 test windows (10 independent); the intervals are too narrow"
+        "80% prediction intervals cover 25.0% of the values in 40 test windows (10 do not overlap); the intervals are "
+        "too narrow, so do not rely on them"
     ]
     assert warnings(data, coverage=0.65) == [
-        "80% intervals cover 65.0% of the values in 40 test windows (10 independent); this may be chance"
+        "80% prediction intervals cover 65.0% of the values in 40 test windows (10 do not overlap); this may be chance"
     ]
 
 
-@pytest.mark.parametrize(("apart", "count", "end"), [(0, 1, "this may be chance"), (40, 2, "too narrow")])
-def test_series_at_the_same_time_are_not_independent(apart: int, count: int, end: str) -> None:
+@pytest.mark.parametrize(
+    ("apart", "overlap", "end"), [(0, " (all overlap)", "this may be chance"), (40, "", "do not rely on them")]
+)
+def test_series_at_the_same_time_are_not_independent(apart: int, overlap: str, end: str) -> None:
     data = assembled(NOISE, NOISE, horizon=4, test=4, split="per_series", starts=[0, apart])
 
     (warning,) = warnings(data, coverage=0.2)
 
-    assert warning.startswith(f"80% intervals cover 20.0% of the values in 2 test windows ({count} independent); ")
+    assert warning.startswith(f"80% prediction intervals cover 20.0% of the values in 2 test windows{overlap}; ")
     assert warning.endswith(end)
 
 
@@ -44,7 +47,8 @@ def test_a_nearly_constant_test_set_makes_percentages_useless() -> None:
     data = assembled(np.concatenate([NOISE, 1e-3 * NOISE[:40]]), test=40)
 
     assert warnings(data, naive=1e-3) == [
-        "the test set is nearly constant: the mean naive error is 0.001 in 40 test windows, and 1.07 in the training "
-        "set; skill and other percentages say little"
+        "the test set is nearly constant: the mean error of the naive forecast is 0.001 in 40 test windows and 1.07 on "
+        "the training set. Skill and other percentages are not meaningful; compare absolute errors, or use a longer "
+        "test set"
     ]
     assert warnings(data, naive=0.2) == warnings(data, naive=0.0) == []  # a perfect naive forecast has no skill

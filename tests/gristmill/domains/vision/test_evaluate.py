@@ -65,7 +65,7 @@ def test_baselines_are_scored_as_the_model_and_the_best_is_named(judged: Folders
         "metric": "log_loss",
         "model": written["model"]["test"]["log_loss"],
         "baseline": best,
-        "beside": "accuracy",
+        "secondary_metric": "accuracy",
     }
     assert written["shown"] == ["log_loss", "accuracy", "f1", "ece"]
 

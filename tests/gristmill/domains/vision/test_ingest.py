@@ -145,7 +145,8 @@ def test_what_cannot_be_used_is_left_out_and_its_neighbours_stay(
 
     skipped = read_document(tmp_path / "out/summary.json")["skipped"]
     assert counts == {"photos": 20, "classes": 2, "skipped": 3}
-    assert caplog.messages == [f"3 of 23 photos cannot be used and are left out: a/notes.jpg: {skipped[0]['reason']}"]
+    reason = skipped[0]["reason"]
+    assert caplog.messages == [f"3 of 23 photos cannot be used and are left out. The first: a/notes.jpg: {reason}"]
     assert read_table(tmp_path / "out/index.parquet")["id"].tolist() == [photo.id for photo in sound]
     assert [photo["id"] for photo in skipped] == ["a/notes.jpg", "b/cut.jpg", "b/pixel.png"]
     assert [photo["reason"].split(" (")[0] for photo in skipped[1:]] == [

@@ -17,7 +17,7 @@ from gristmill.domains.vision.predict import predict
 from gristmill.domains.vision.settings import Export, Ingest
 from gristmill.errors import DataError
 from gristmill.export.loaded_bundle import LoadedBundle
-from gristmill.sources.images.folder import PHOTOS
+from gristmill.sources.images.folder import READABLE_SUFFIXES
 from helpers.small_classifier import CLASSES, LAYOUT, Folders, small_network
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_classifier"]
@@ -127,6 +127,6 @@ def test_a_photo_of_more_pixels_than_allowed_is_refused(ask: Ask, files: tuple[P
 
 
 def test_suffixes_are_those_of_the_formats_that_are_read() -> None:
-    formats = {Image.registered_extensions()[suffix] for suffix in PHOTOS}
+    formats = {Image.registered_extensions()[suffix] for suffix in READABLE_SUFFIXES}
 
     assert formats == set(decode.FORMATS)

@@ -87,20 +87,21 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
         ("\n\n", ": no rows. Expected at least one."),
         (
             '{"text": "a", "score": 1}\n{"text": ',
-            " row 2: not JSON (Expecting value at character 10). Expected an object a line.",
+            " row 2: not JSON (Expecting value at character 10). Expected one object per line.",
         ),
-        ("[", " row 1: not JSON (Expecting value at character 2). Expected an object a line."),
-        ("[1]\n[2]", " row 1: [1] is not an object. Expected an object a line."),
+        ("[", " row 1: not JSON (Expecting value at character 2). Expected one object per line."),
+        ("[1]\n[2]", " row 1: [1] is not an object. Expected one object per line."),
         (
             '[\n{"text": "a"},\n{"text": "b"}\n]',
-            ": one JSON array. Write each of its objects on its own line, without brackets.",
+            ": a single JSON array. Write each of its objects on its own line, without brackets.",
         ),
         (
             '{"page": {}, "result": {"items": [{"text": "a"}]}}',
-            ": one JSON object with the rows in 'result.items'. Write each of them on its own line.",
+            ": a single JSON object that holds the rows under the key 'result.items'. Write each of these rows on its "
+            "own line.",
         ),
-        ('{"text": ["a"]}', ": one JSON object with all rows. Write an object for each row, on its own line."),
-        ('{\n"text": "a"\n}', ": one JSON object with all rows. Write an object for each row, on its own line."),
+        ('{"text": ["a"]}', ": a single JSON object. Write one object per row, each on its own line."),
+        ('{\n"text": "a"\n}', ": a single JSON object. Write one object per row, each on its own line."),
         ("[" * 100_000, " row 1: JSON that is too large to read. Fix the line."),
         pytest.param(
             '{"text": "a", "score": 1, "score": 2}',

@@ -1,4 +1,4 @@
-"""How probabilities become a class and a set of classes, and how the limits are chosen."""
+"""How probabilities become a class and a prediction set, and how the limits are chosen."""
 
 import json
 import re
@@ -146,7 +146,7 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     assert rows["predicted"].tolist() == np.where(SECOND > 0.325, "yes", "no").tolist()
     assert rows["predicted by linear"].tolist() == rows["predicted"].tolist()
     assert counts == {"validation_rows": 8, "test_rows": 8, "likely_wrong_labels": 0}
-    assert (found.metric, found.headline.beside) == ("log_loss", "recall")
+    assert (found.metric, found.headline.secondary_metric) == ("log_loss", "recall")
     assert (found.model["test"]["recall"], found.best["test"]["recall"]) == (0.75, 0.75)
     assert found.model["test"]["accuracy"] == 5 / 8
     # 70 %: of seven probabilities of "no" with a new one, two are left out, so that the limit is the second smallest,
@@ -174,7 +174,7 @@ def test_classifiers_are_judged_by_the_loss_that_they_were_selected_by(balanced:
     write_held_out(data, np.arange(8), pairs(better), tmp_path)
     (tmp_path / "training.json").write_text(json.dumps({"balanced": balanced}))
 
-    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(), "rows", lambda shown: shown)
+    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(), "rows", lambda shown: shown, "")
 
     found = ClassificationScores.read(tmp_path)
     losses = scores.log_losses(LABELS, pairs(better))
@@ -194,10 +194,11 @@ def test_sets_that_miss_the_true_class_too_often_are_a_warning(tmp_path: Path) -
     (tmp_path / "training.json").write_text("{}")
     by_model = {name: {"validation": held_out, "test": tested} for name in ("model", "linear")}
 
-    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(coverage=0.7), "rows", lambda shown: shown)
+    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(coverage=0.7), "rows", lambda shown: shown, "")
 
     assert ClassificationScores.read(tmp_path).warnings == [
-        "70% sets of classes contain the true class of 37.5% of 8 test examples; the sets are too small"
+        "70% prediction sets contain the true class of only 37.5% of the 8 test examples; the sets are too small, so "
+        "do not rely on them"
     ]
 
 
