@@ -18,12 +18,12 @@ IMPORTANCE_FILE = "importance.json"  # in the artifact of evaluate, if there is 
 MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 
 _LEVEL = 0.95
-_REPEATS = 5
+_REPEATS = 5  # shuffles of each feature
 _SEED = 0
 
-Order = npt.NDArray[np.int64]  # positions of examples, (examples,)
-Losses = Callable[[str, Order], npt.NDArray[np.float64]]
-"""Return the loss of each example, (examples,), with one feature permuted by the given order of examples."""
+Orders = npt.NDArray[np.int64]  # positions of examples, (orders, examples)
+Losses = Callable[[str, Orders], npt.NDArray[np.float64]]
+"""Return the loss of each example, (orders, examples), with one feature permuted by each order of the examples."""
 
 
 def importance(
@@ -36,11 +36,11 @@ def importance(
     neighbouring examples that may depend on each other.
     """
     random, names = np.random.default_rng(_SEED), list(features)
-    unshuffled = losses(names[0], np.arange(count))
+    unshuffled = losses(names[0], np.arange(count)[np.newaxis])[0]
     error = _error(unshuffled, is_root)
     ranked: list[dict[str, Any]] = []
     for name in names:
-        shuffled = np.mean([losses(name, random.permutation(count)) for _ in range(_REPEATS)], axis=0)
+        shuffled = losses(name, np.stack([random.permutation(count) for _ in range(_REPEATS)])).mean(axis=0)
         # The difference of two roots is the difference of their squares over their sum.
         sum_of_roots = _error(shuffled, is_root) + error if is_root else 1.0
         rises = (shuffled - unshuffled) / (sum_of_roots or 1.0)

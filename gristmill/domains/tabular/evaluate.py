@@ -24,7 +24,7 @@ from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.perfect_score import perfect_score_warnings
-from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, MAX_EXAMPLES, Order, importance
+from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, MAX_EXAMPLES, Orders, importance
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.tabular import closed_form, dataset, held_out, row_examples
@@ -36,6 +36,7 @@ from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
+from gristmill.training.named_arrays import join_arrays, split_arrays
 from gristmill.training.saved_network import as_tensors
 from gristmill.util.table_io import write_document, write_table
 
@@ -45,6 +46,7 @@ CLASS_BASELINES = (Majority(kind="majority"), Logistic(kind="logistic"))
 
 _ROWS_TIMED = 1_000
 _MAX_TRAINING_ROWS = 10_000  # training rows that are scored
+_MAX_ROWS_SHUFFLED = 50_000  # test rows times columns whose importance is measured
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
 ByPart = dict[str, Values]  # predictions of the rows of each part
@@ -77,8 +79,13 @@ def evaluate(
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_evaluate(evaluate, data.labelled)
-    balanced, predicted = is_balanced(train), {MODEL: held_out_predictions(train, data)}
-    predicted |= {name: held_out_predictions(one.train, data) for name, one in tried.items()}
+    balanced, predicted = is_balanced(train), {MODEL: held_out_predictions(network, train, data)}
+    timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
+    for name, one in tried.items():
+        candidate = saved_network.read(one.train)
+        predicted[name] = held_out_predictions(candidate, one.train, data)
+        if microseconds is not None:
+            microseconds[name] = saved_network.microseconds_per_row(candidate, timed)
 
     def predict(baseline: Any) -> ByPart:
         weighted = replace(data, balanced=balanced and not is_constant(baseline))
@@ -88,10 +95,6 @@ def evaluate(
 
     baselines = CLASS_BASELINES if data.layout.classes else BASELINES
     predicted |= fit_baselines(missing_baselines(baselines, tried), predict, reserved_names=tried)
-    if microseconds is not None:
-        timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
-        for name, one in tried.items():
-            microseconds[name] = saved_network.microseconds_per_row(saved_network.read(one.train), timed)
     columns = data.layout.columns
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
@@ -127,9 +130,9 @@ def _score_numbers(
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 
-def held_out_predictions(folder: Path, data: Prepared) -> ByPart:
-    """Return predictions of the rows to score; for the validation set, held-out ones."""
-    predicted = _fitted_predictions(saved_network.read(folder), data)
+def held_out_predictions(network: keras.Model, folder: Path, data: Prepared) -> ByPart:
+    """Return predictions of the rows to score; for the validation set, the held-out ones in the network's folder."""
+    predicted = _fitted_predictions(network, data)
     if data.layout.classes:
         predicted["validation"] = validation_probabilities(folder, data.labelled)
         predicted[HELD_OUT] = held_out_probabilities(folder, data.labelled)[1]
@@ -162,20 +165,26 @@ def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | N
 def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any] | None:
     """Return the permutation importance of the columns; None if there is only one.
 
-    It is measured on the test rows, since some kinds are fitted on the validation rows too.
+    It is measured on the test rows, since some kinds are fitted on the validation rows too. Of a wide table, fewer rows
+    are shuffled.
     """
     columns = data.layout.columns
     if len(columns) < 2:
         return None
     rows = data.at("test")
-    rows = rows[sample_positions(len(rows), MAX_EXAMPLES)]
-    table, truth = data.table.iloc[rows], data.truth[rows]
+    rows = rows[sample_positions(len(rows), min(MAX_EXAMPLES, _MAX_ROWS_SHUFFLED // len(columns)))]
+    truth, inputs = data.truth[rows], data.layout.inputs_by_role
+    cells = dict(zip(inputs, split_arrays(data.inputs_at(rows)).values(), strict=True))
+    places = {name: (role, at) for role, names in inputs.items() for at, name in enumerate(names)}
 
-    def losses(column: str, order: Order) -> Values:
-        shuffled = table.copy()
-        shuffled[column] = table[column].to_numpy()[order]
-        predicted = predict_target(network, data.layout.inputs(shuffled))
-        return log_losses(truth.astype(np.int64), predicted) if data.layout.classes else np.abs(truth - predicted)
+    def losses(column: str, orders: Orders) -> Values:
+        shuffled = {role: np.tile(values, (len(orders), 1)) for role, values in cells.items()}
+        role, at = places[column]
+        shuffled[role][:, at] = cells[role][orders.ravel(), at]
+        predicted, repeated = predict_target(network, join_arrays(shuffled)), np.tile(truth, len(orders))
+        if data.layout.classes:
+            return log_losses(repeated.astype(np.int64), predicted).reshape(orders.shape)
+        return np.abs(repeated - predicted).reshape(orders.shape)
 
     metric = "log_loss" if data.layout.classes else "mae"
     return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, losses, len(rows))

@@ -76,15 +76,18 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 
 def unusual_rows(data: Prepared) -> Inputs:
     """Return rows that the test set may lack: with every cell empty, unknown names, and times with an offset."""
-    made, layout = pd.DataFrame(index=range(3)), data.layout
-    for role, columns in layout.inputs_by_role.items():
-        for name in columns:
+    layout, columns = data.layout, dict[str, list[Any]]()
+    for role, names in layout.inputs_by_role.items():
+        for name in names:
             if role == "numbers":
-                made[name] = [np.nan, *[layout.median.get(name, 0.0)] * 2]
+                columns[name] = [np.nan, *[layout.median.get(name, 0.0)] * 2]
             else:
                 known = str(data.table[name].max())  # an empty text is below all others
-                made[name] = ["", *((known, f"{known[:10]}T23:30+05:30") if role == "dates" else ("(unknown)", known))]
-    return layout.inputs(made)
+                columns[name] = [
+                    "",
+                    *((known, f"{known[:10]}T23:30+05:30") if role == "dates" else ("(unknown)", known)),
+                ]
+    return layout.inputs(pd.DataFrame(columns))
 
 
 def write_formats(

@@ -21,10 +21,11 @@ from gristmill.domains.common.classification.logistic import choose_penalty, sol
 from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
 from gristmill.domains.common.folds import LearningSet, Split
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
-from gristmill.domains.tabular.encoder import Knots, build_encoder, encode, predictor, quantile_knots, standardised
+from gristmill.domains.tabular.encoder import build_encoder, predictor, quantile_knots, standardised
 from gristmill.domains.tabular.held_out import sample_training
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
+from gristmill.training.saved_network import as_tensors, predict_once
 
 _PENALTIES = (0.0, *(10.0**power for power in range(-6, 5)))  # 0 is ordinary least squares
 _MIN_GAIN = 0.001  # share of the error that a larger penalty must save
@@ -156,9 +157,8 @@ def _errors_by_folds(
 def linear(data: Prepared) -> keras.Model:
     """Return the network that is linear in the numbers, with an intercept for each name."""
     layout = standardised(data)
-    rows = _training_rows(data, layout.features)
-    found = fit_plane(_encoded(data, rows, layout), data, rows, clip=False)
-    encoder = build_encoder(layout)
+    rows, encoder = _training_rows(data, layout.features), build_encoder(layout)
+    found = fit_plane(_encoded(encoder, data, rows), data, rows, clip=False)
     return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
 
 
@@ -178,18 +178,17 @@ def choose_pieces(data: Prepared, choices: Sequence[int]) -> int:
     return min(errors, key=lambda pieces: errors[pieces])
 
 
-def _fit_pieces(data: Prepared, layout: Layout, pieces: int) -> tuple[Plane, Knots | None]:
-    """Return the sum of piecewise linear functions with so many pieces, and their knots; None without numbers."""
-    knots = quantile_knots(data, layout, pieces)
+def _fit_pieces(data: Prepared, layout: Layout, pieces: int) -> tuple[Plane, keras.Model]:
+    """Return the sum of piecewise linear functions with so many pieces, and the encoder of their pieces."""
+    encoder = build_encoder(layout, quantile_knots(data, layout, pieces))
     rows = _training_rows(data, layout.features + (pieces - 1) * len(layout.measures))
-    return fit_plane(_encoded(data, rows, layout, knots), data, rows), knots
+    return fit_plane(_encoded(encoder, data, rows), data, rows), encoder
 
 
 def piecewise_linear(data: Prepared, pieces: int) -> keras.Model:
     """Return the network of a sum of piecewise linear functions."""
     layout = standardised(data)
-    found, knots = _fit_pieces(data, layout, pieces)
-    encoder = build_encoder(layout, knots)
+    found, encoder = _fit_pieces(data, layout, pieces)
     return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
 
 
@@ -204,14 +203,13 @@ def quadratic(data: Prepared) -> keras.Model:
     if width > _MAX_FACTORS:
         raise Unsuitable(f"multiplies at most {_MAX_FACTORS} encoded columns; the table has {width}")
     first, second = np.triu_indices(width)
-    rows = _training_rows(data, width + len(first))
-    single = _encoded(data, rows, layout)
+    rows, encoder = _training_rows(data, width + len(first)), build_encoder(layout)
+    single = _encoded(encoder, data, rows)
     columns = np.column_stack([single, single[:, first] * single[:, second]])
     deviation = columns.std(axis=0)
     deviation[deviation < 1e-9] = 1
     found = fit_plane(columns / deviation, data, rows)
     coefficients = found.coefficients / deviation[:, np.newaxis]
-    encoder = build_encoder(layout)
     row, value = encoder.output, _in_graph(replace(found, coefficients=coefficients[:width]), encoder.output)
     squares = []
     for output, products in enumerate(coefficients[width:].T):
@@ -229,9 +227,9 @@ def _training_rows(data: Prepared, columns: int) -> npt.NDArray[np.int64]:
     return sample_training(data, max(_MAX_CELLS // columns, 1))
 
 
-def _encoded(data: Prepared, rows: npt.NDArray[np.int64], layout: Layout, knots: Knots | None = None) -> Columns:
+def _encoded(encoder: keras.Model, data: Prepared, rows: npt.NDArray[np.int64]) -> Columns:
     """Return encoded rows as the network computes them, in the precision of the fit."""
-    return encode(layout.inputs(data.table.iloc[rows]), layout, knots).astype(np.float64)
+    return predict_once(encoder, as_tensors(data.inputs_at(rows))).astype(np.float64)
 
 
 def _in_graph(found: Plane, row: keras.KerasTensor) -> keras.KerasTensor:

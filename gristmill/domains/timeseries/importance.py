@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.common.permutation_importance import MAX_EXAMPLES, Order, importance
+from gristmill.domains.common.permutation_importance import MAX_EXAMPLES, Orders, importance
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
@@ -35,7 +35,10 @@ def importance_of_channels(
     units = past_errors(data, part, forecasts)
     block = -(-data.layout.horizon // data.layout.stride)  # windows that overlap
 
-    def losses_of(feature: str, order: Order) -> npt.NDArray[np.float64]:
+    def losses_of(feature: str, orders: Orders) -> npt.NDArray[np.float64]:
+        return np.stack([losses_in_order(feature, order) for order in orders])
+
+    def losses_in_order(feature: str, order: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
         predicted = predict_in_batches(network, shuffled).astype(np.float64)

@@ -9,9 +9,11 @@ from gristmill.domains.common.permutation_importance import importance
 def test_the_error_rises_with_what_counts_and_not_with_what_does_not() -> None:
     values = np.arange(400.0)
 
-    def losses(feature: str, order: np.ndarray) -> np.ndarray:  # of one that predicts by `much` and a tenth of `little`
+    def losses(
+        feature: str, orders: np.ndarray
+    ) -> np.ndarray:  # of a model of `much` and a tenth of `little`
         weight = {"none": 0.0, "little": 0.1, "much": 1.0}[feature]
-        return 5 + weight * np.abs(values - values[order])
+        return 5 + weight * np.abs(values - values[orders])
 
     found = importance(["none", "little", "much"], losses, 400)
 
@@ -28,8 +30,8 @@ def test_the_error_rises_with_what_counts_and_not_with_what_does_not() -> None:
 def test_an_interval_is_that_of_examples_and_not_of_shuffles(block: int) -> None:
     """All shuffles agree that one of 100 examples needs the feature: another sample might have none or two of them."""
 
-    def losses(feature: str, order: np.ndarray) -> np.ndarray:
-        return np.where((np.arange(100) == 50) & (order != np.arange(100)).any(), 100.0, 0.0)
+    def losses(feature: str, orders: np.ndarray) -> np.ndarray:
+        return np.where((np.arange(100) == 50) & (orders != np.arange(100)).any(axis=1, keepdims=True), 100.0, 0.0)
 
     (found,) = importance(["x"], losses, 100, block)["features"]
 
@@ -41,8 +43,8 @@ def test_an_interval_is_that_of_examples_and_not_of_shuffles(block: int) -> None
 def test_the_rise_of_a_root_is_that_of_the_error_itself() -> None:
     squares = np.random.default_rng(0).exponential(size=50)
 
-    def losses(feature: str, order: np.ndarray) -> np.ndarray:
-        return squares if (order == np.arange(50)).all() else 4 * squares
+    def losses(feature: str, orders: np.ndarray) -> np.ndarray:
+        return np.where((orders == np.arange(50)).all(axis=1, keepdims=True), squares, 4 * squares)
 
     found = importance(["x"], losses, 50, is_root=True)
 
@@ -51,6 +53,6 @@ def test_the_rise_of_a_root_is_that_of_the_error_itself() -> None:
 
 
 def test_few_examples_have_no_interval() -> None:
-    found = importance(["x"], lambda _, order: 1.0 * order, 4)
+    found = importance(["x"], lambda _, orders: 1.0 * orders, 4)
 
     assert (found["features"][0]["low"], found["features"][0]["high"]) == (None, None)

@@ -121,7 +121,7 @@ def test_a_row_of_the_file_as_json_gets_the_scored_answer(
 
 def test_the_label_is_decided_by_the_threshold_and_proved(classes: Folders, parity_here: None, tmp_path: Path) -> None:
     network, inputs = saved_network.read(classes["train"]), dataset.read(classes["preprocess"]).inputs
-    first = keras.ops.sum(network.outputs[0][:, :2], axis=1, keepdims=True)
+    first = keras.ops.sum(network(network.input)[:, :2], axis=1, keepdims=True)
     of_two = keras.Model(network.input, keras.ops.concatenate([first, 1 - first], axis=1))
     scored = predict_target(of_two, inputs)
     decision = Decision(threshold=float(np.sort(scored[:, 1])[2:4].mean()))
@@ -167,7 +167,7 @@ def test_a_model_that_treats_empty_cells_in_another_way_is_refused(
 
     def write(network: keras.Model, *rest: object) -> None:
         gate = network.input["categories"]
-        changed = network.output + 0.5 * keras.ops.cast(keras.ops.equal(gate, ""), "float32")
+        changed = network(network.input) + 0.5 * keras.ops.cast(keras.ops.equal(gate, ""), "float32")
         write_formats(keras.Model(network.input, changed), *rest)
 
     monkeypatch.setattr("gristmill.domains.tabular.export.write_formats", write)
