@@ -19,6 +19,7 @@ from gristmill.domains.tabular.settings import Preprocess
 from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
+from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)
@@ -173,7 +174,8 @@ def category_names(train: "pd.Series[str]") -> list[str]:
 
 def frequent_words(train: "pd.Series[str]") -> list[str]:
     """Return the most frequent words of texts, as the encoder finds them."""
-    import keras  # TensorFlow is needed only for texts
+    import_keras()  # TensorFlow is needed only for texts
+    import keras
 
     most = max(1, min(_MAX_WORDS, len(train) // _ROWS_PER_WORD))
     layer = keras.layers.TextVectorization(max_tokens=most + 1, output_mode="multi_hot")

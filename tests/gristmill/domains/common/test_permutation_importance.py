@@ -9,9 +9,7 @@ from gristmill.domains.common.permutation_importance import importance
 def test_the_error_rises_with_what_counts_and_not_with_what_does_not() -> None:
     values = np.arange(400.0)
 
-    def losses(
-        feature: str, orders: np.ndarray
-    ) -> np.ndarray:  # of a model of `much` and a tenth of `little`
+    def losses(feature: str, orders: np.ndarray) -> np.ndarray:  # of a model of `much` and a tenth of `little`
         weight = {"none": 0.0, "little": 0.1, "much": 1.0}[feature]
         return 5 + weight * np.abs(values - values[orders])
 

@@ -1,5 +1,8 @@
 """The encoding is fitted on the training set alone; columns that cannot be used are left out."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +217,15 @@ def test_classes_that_cannot_be_told_apart_are_refused(tmp_path: Path, classes: 
 def test_what_cannot_be_learned_is_refused(tmp_path: Path, table: pd.DataFrame, message: str) -> None:
     with pytest.raises(DataError, match=message):
         prepare(tmp_path, table, **LAST)
+
+
+@pytest.mark.slow
+def test_the_first_stage_that_needs_tensorflow_loads_it_without_its_log() -> None:
+    """With a Prefect server running, no earlier step of the process has loaded it."""
+    code = (
+        "import pandas as pd; from gristmill.domains.tabular.preprocess import frequent_words; "
+        "print(frequent_words(pd.Series(['good film', 'good'] * 10, dtype=object)))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("['good', 'film']\n", "")
