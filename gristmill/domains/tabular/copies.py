@@ -49,7 +49,8 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     has_other_target = np.bincount(contents)[contents] < np.bincount(groups)[groups]
     if not are_equal.any() or has_other_target[has_equal_inputs].mean() > 0.5:
         return Copies(contents, None, bool(are_equal.any()))
-    divisible = (pd.Series(groups).groupby(labels).transform("nunique") < _MIN_DIFFERENT_ROWS).to_numpy()
+    different = pd.Series(groups).groupby(labels).transform("nunique").to_numpy()  # rows of the same class
+    divisible = different < _MIN_DIFFERENT_ROWS
     groups = np.where(divisible, len(groups) + np.arange(len(groups)), groups)
     return Copies(contents, groups if with_others(groups).any() else None, False)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -105,6 +105,22 @@ def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None
             errors.append(np.abs(made - rows["price"].to_numpy()).mean())
         assert feature["rise"] == pytest.approx(np.mean(errors) - found["error"])
         assert feature["low"] <= feature["rise"] <= feature["high"]
+
+
+def test_all_shuffles_of_a_column_are_one_prediction(mixed: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
+    predicted = list[int]()
+
+    def count(network: Any, inputs: Any) -> Any:
+        predicted.append(len(inputs))
+        return predict_target(network, inputs)
+
+    monkeypatch.setattr("gristmill.domains.tabular.evaluate.predict_target", count)
+    monkeypatch.setattr("gristmill.domains.tabular.evaluate._MAX_ROWS_SHUFFLED", 30)
+    found = importance_of_columns(data, network)
+    assert found
+    assert found["examples"] == 10  # of 14 test rows, with three columns
+    assert predicted == [10, 50, 50, 50]
 
 
 def test_a_column_may_have_any_name(mixed: Folders) -> None:

@@ -21,6 +21,7 @@ from gristmill.export.formats import LABELLED
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.small_tables import of_table
 from helpers.support import KIT
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -152,6 +153,13 @@ def test_a_fresh_process_predicts_the_same(mixed: Folders, tmp_path: Path) -> No
         out=tmp_path,
     )
     assert json.loads((tmp_path / "scores.json").read_text())["parity"] < 1e-2
+
+
+@pytest.mark.filterwarnings("error")
+def test_many_columns_are_one_frame_without_a_warning_of_pandas() -> None:
+    table = pd.DataFrame({f"x{at}": [0.0, 1.0] for at in range(120)} | {"y": [0.0, 1.0]})
+    data = of_table(table, ["train", "test"], [*table][:-1], [], "y")
+    assert unusual_rows(data).shape == (3, 120)
 
 
 def test_a_model_that_treats_empty_cells_in_another_way_is_refused(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -147,10 +148,19 @@ def test_evaluate_scores_every_candidate_and_held_out_predictions_of_the_validat
     made: tuple[Path, dict[str, CandidateArtifacts]], selected: Path, tmp_path: Path
 ) -> None:
     measured: dict[str, float] = {}
-    evaluate(
-        evaluate=Evaluate(), preprocess=made[0], train=selected, candidates=made[1], out=tmp_path, microseconds=measured
-    )
+    with patch.object(saved_network, "read", wraps=saved_network.read) as read:
+        evaluate(
+            evaluate=Evaluate(),
+            preprocess=made[0],
+            train=selected,
+            candidates=made[1],
+            out=tmp_path,
+            microseconds=measured,
+        )
 
+    assert sorted(call.args[0] for call in read.call_args_list) == sorted(
+        [selected, *(made[1][name].train for name in MODELS)]
+    )
     scores, rows = read_document(tmp_path / "scores.json"), read_parquet(tmp_path / "predictions.parquet")
     assert set(scores["baselines"]) == {"mean", "least_squares"}
     assert set(scores["candidates"]) == {"quadratic", "dense"}
