@@ -185,6 +185,12 @@ def test_whether_a_model_beats_the_best_baseline_may_differ() -> None:
     assert differences(shown, "model   unknown\n") != []
 
 
+def test_a_warning_about_a_perfect_score_may_be_missing_after_a_shorter_training() -> None:
+    warning = "warning accuracy on the test set is 1, but 0.792 for the best baseline: check it"
+    assert differences(("mae  12.9", warning), "mae  13\n") == []
+    assert differences(("mae  12.9", "warning of something else"), "mae  13\n") == ["- warning of something else"]
+
+
 def test_what_is_not_run_is_still_there() -> None:
     lines = [command.line for page in WRITTEN for command in _commands(page)]
     assert [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)] == []
