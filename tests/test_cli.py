@@ -101,6 +101,7 @@ def test_requests_are_checked_before_tensorflow_is_loaded(finished: Path, words:
         text=True,
         timeout=60,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},  # which would wrap the message
     )
 
     message, loaded = done.stderr.splitlines()
@@ -152,7 +153,8 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
     validation = Project.open().result("small").scores_of("validation").loc["model", "mae"]
     assert float(rows["model"][0]) == pytest.approx(validation, rel=1e-3)
     assert "the best baseline by " in lines[15]
-    (report, bundle) = (line.split("  ", 1) for line in lines[16:])
+    assert lines[16].startswith("warning 80% prediction intervals cover ")
+    (report, bundle) = (line.split("  ", 1) for line in lines[17:])
     assert (report[0], bundle[0]) == ("report", "bundle")
     assert "small" in Path(report[1]).read_text()
     assert (Path(bundle[1]) / "model.keras").is_file()

@@ -148,7 +148,11 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
         (["--domain", "text"], 2, "--data: missing. Name the file or folder with the data, or"),
         (["--domain", "text", "--data", "none.csv"], 1, "--data: no such file '"),
         (["--data", "http://127.0.0.1:9/a.csv"], 1, "http://127.0.0.1:9/a.csv: no connection"),
-        (["--data", "https://me:word@example.org/a.csv"], 2, "--data: a URL with a user or a password, which would be"),
+        (
+            ["--data", "https://me:word@example.org/a.csv"],
+            2,
+            "--data: expected a URL without a user or a password, which",
+        ),
         (["--domain", "timeseries", "--data", NILE, "--name", "a b"], 2, "--name a b: a pipeline's name has only"),
         (
             ["--domain", "timeseries", "--data", NILE, "--target", "flow"],
