@@ -4,6 +4,7 @@ import getpass
 import json
 import shutil
 import socket
+import weakref
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -13,14 +14,17 @@ import pytest
 from conftest import SMALL
 from gristmill import keys
 from gristmill.cli.console import out
+from gristmill.errors import WorkError
 from gristmill.export import bundle
 from gristmill.export.loaded_bundle import LoadedBundle
+from gristmill.maintenance.local import verify_serving
 from gristmill.project.project import Project
+from gristmill.project.serving import check_serves
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.store import Store
-from gristmill.util import sealed_json
+from gristmill.util import extras, sealed_json
 from helpers.support import Command, assert_all_whole, edit, here, published, records, the_error, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -285,6 +289,52 @@ def test_a_version_that_cannot_serve_is_not_promoted_and_verify_names_it(served:
     assert verified.status == 1
     assert reason in verified.out
     assert "--repair" not in verified.out
+
+
+@pytest.mark.fault(40)
+def test_a_version_that_needs_an_extra_which_this_machine_lacks_is_not_skipped(
+    served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "required_modules", lambda folder: ["tensorflow_text"])
+    monkeypatch.setitem(extras.EXTRAS, "subwords", ("no_such_module",))
+    reason = "v1 of small cannot serve here: the model's graph needs no_such_module, which is not installed. Run: pip"
+
+    rolled_back, verified = command("rollback", "small"), command("verify")
+
+    assert rolled_back.status == 2
+    assert the_error(rolled_back).startswith(reason)
+    assert command("models", "small", "--json").json["champion"] == 2
+    assert (verified.status, reason in verified.out) == (1, True)
+
+
+def test_verify_has_the_model_of_one_version_in_memory_at_a_time(served: Path) -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.itself = self  # like Keras, whose models are freed by the garbage collector only
+
+    loaded: list[weakref.ref[Model]] = []
+
+    def check(version: Version, folder: Path) -> None:
+        assert not [model for model in loaded if model()]
+        loaded.append(weakref.ref(Model()))
+
+    registry = Registry(Store(served / "data/store"))
+    verdicts = list(verify_serving(registry.versions("small"), registry, check))
+
+    assert len(loaded) == len(verdicts) == 2
+
+
+@pytest.mark.fault(40)
+def test_a_version_is_not_called_damaged_because_memory_is_full(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(loaded: LoadedBundle) -> None:
+        raise WorkError(f"{loaded.path}: takes more memory than is free. Free some.")
+
+    monkeypatch.setattr(LoadedBundle, "load", load)
+    version = versions(served)[1]
+
+    with pytest.raises(WorkError, match="^/.* takes more memory than is free") as raised:
+        check_serves(version, Path("/bundle"))
+    assert raised.type is WorkError
 
 
 def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(

@@ -1,5 +1,6 @@
 """Maintenance of the store: verify its content, and remove unreferenced files."""
 
+import gc
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -7,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gristmill.errors import CorruptArtifact
+from gristmill.errors import CorruptArtifact, GristmillError
 from gristmill.registry.promotions import POINTER
 from gristmill.registry.registry import Registry, ServingCheck
 from gristmill.registry.version import Version
@@ -76,8 +77,9 @@ def verify_serving(versions: Iterable[Version], registry: Registry, check: Servi
         folder, damage = registry.folder(version), None
         try:
             check(version, folder)
-        except CorruptArtifact as error:
+        except GristmillError as error:
             damage = str(error)
+        gc.collect()  # models hold references to themselves; without this, many would be in memory at once
         is_champion = version.number == registry.promoted(version.pipeline)
         yield Verification(folder, damage, "version", version, "" if is_champion else "It is not the champion.")
 

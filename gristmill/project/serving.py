@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
 from gristmill.config.tables import domain_module
-from gristmill.errors import CorruptArtifact, GristmillError, RequestError
+from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import status
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
@@ -246,14 +246,22 @@ def check_serves(version: Version, bundle: Path) -> None:
 
     Raises:
         CorruptArtifact: the version cannot serve.
+        RequestError: this machine lacks an extra that the model needs; elsewhere the version may serve.
+        WorkError: this machine lacks memory.
     """
     from gristmill.export.loaded_bundle import LoadedBundle
 
+    name = f"v{version.number} of {version.pipeline}"
     try:
         restore_settings(version.domain, version.settings)
+    except RequestError as error:
+        raise CorruptArtifact(f"{name} cannot serve: {error}") from None
+    try:
         LoadedBundle(bundle).load()
-    except GristmillError as error:
-        raise CorruptArtifact(f"v{version.number} of {version.pipeline} cannot serve: {error}") from None
+    except CorruptArtifact as error:
+        raise CorruptArtifact(f"{name} cannot serve: {error}") from None
+    except RequestError as error:
+        raise RequestError(f"{name} cannot serve here: {error}") from None
 
 
 def _changed_tables(record: Record, pipeline: Pipeline) -> list[str]:
