@@ -167,6 +167,7 @@ class Predictor:
             known = {
                 "source": source,
                 "ingest": known_data.refusing_unusable_rows(self._tables["ingest"]),
+                "recorded": self._served.settings["ingest"],
                 "preprocess": self._tables["preprocess"],
                 "bundle": self._bundle,
                 "scratch": Path(scratch),

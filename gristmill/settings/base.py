@@ -151,9 +151,10 @@ class Settings(BaseModel):
 
     words: ClassVar[tuple[str, ...]] = ()  # values of a location field that are not locations
     retired: ClassVar[dict[str, str]] = {}
-    """Keys of earlier releases, which change no prediction, and what to do about one in `pipelines.toml`.
+    """Keys of earlier releases, and what to do about one in `pipelines.toml`.
 
-    Records of runs may hold them.
+    Records of runs may hold them with any value, so a key must change no prediction, or `predict` must read it in its
+    argument `recorded`.
     """
 
     model_config = ConfigDict(

@@ -1,8 +1,11 @@
 """Predict: the target of the rows of a file, by an exported bundle."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +19,15 @@ from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
 from gristmill.domains.tabular.settings import Ingest
+from gristmill.domains.tabular.tree_fit import Mask
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.training.named_arrays import Array
 from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import read_table
+
+logger = logging.getLogger(__name__)
 
 
 def predict(
@@ -33,6 +39,7 @@ def predict(
     ingested: Path | None = None,
     id_column: str | None = None,
     explain: Path | None = None,
+    recorded: Mapping[str, Any] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
 
@@ -41,8 +48,11 @@ def predict(
     artifact does not have it. With `explain`, a preprocess artifact, contributions relative to its training rows follow
     (`contributions.py`): to a number, or to the log odds of the predicted class.
 
+    Models of gristmill 0.2.0 or earlier cannot read empty cells. If the run of such a model `recorded` missing = "drop"
+    in its table `ingest`, a row with an empty cell has no prediction (NaN), and the log says how many there are.
+
     Raises:
-        DataError: a file cannot be read, or a cell is empty and gristmill 0.2.0 or earlier exported the model.
+        DataError: a file cannot be read, or a cell is empty and such a model did not record missing = "drop".
     """
     signature = bundle.signature
     columns = {role: taken["columns"] for role, taken in signature["inputs"].items()}
@@ -54,11 +64,11 @@ def predict(
     else:
         found = Rows(read_table(ingested / "table.parquet", inputs))
     rows = replace(found, frame=found.frame[inputs])
-    if "classes" not in signature:  # 0.2.0 or earlier exported the model
-        _check_no_empty_cell(rows)
     table, model = read_columns(rows, ingest), bundle.predictor()
     given = raw_inputs(table, columns)
     predicted = model(given)
+    if "classes" not in signature:  # 0.2.0 or earlier exported the model
+        predicted = np.where(_incomplete(rows, recorded.get("missing"))[:, None], np.nan, predicted)
     shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
         shown[name] = as_texts(shown[name])
@@ -78,6 +88,7 @@ def predict(
     typical = typical_rows(outputs, raw_inputs(some, columns))
     chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
     explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)
+    explained.loc[answer[PREDICTED].isna()] = None
     return pd.concat([answer, explained], axis=1)
 
 
@@ -91,11 +102,13 @@ def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Array], outputs
     return _answer(bundle, shown, found)
 
 
-def _check_no_empty_cell(rows: Rows) -> None:
-    """Check the rows for a model of 0.2.0 or earlier, which would answer for an empty cell without a warning."""
+def _incomplete(rows: Rows, missing: str | None) -> Mask:
+    """Return which rows have an empty cell, (rows,); raise `DataError` if there are any and `missing` is not "drop"."""
     empty = (rows.frame.isna() | (rows.frame == "")).to_numpy()
-    bad = np.asarray(empty.any(axis=1))
-    if bad.any():
+    bad: Mask = np.asarray(empty.any(axis=1))
+    if bad.any() and missing == "drop":
+        logger.warning("%d of %d rows have an empty cell and no prediction", bad.sum(), len(bad))
+    elif bad.any():
         first = int(bad.argmax())
         column = rows.frame.columns[empty[first]][0]
         raise rows.unusable(
@@ -104,6 +117,7 @@ def _check_no_empty_cell(rows: Rows) -> None:
             "and this model of an earlier release cannot read empty cells. Fill them, or retrain the pipeline.",
             "an empty cell",
         )
+    return bad
 
 
 def _answer(bundle: LoadedBundle, shown: pd.DataFrame, predicted: Array) -> pd.DataFrame:
