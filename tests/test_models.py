@@ -332,7 +332,7 @@ def test_a_version_is_not_called_damaged_because_memory_is_full(served: Path, mo
     monkeypatch.setattr(LoadedBundle, "load", load)
     version = versions(served)[1]
 
-    with pytest.raises(WorkError, match="^/.* takes more memory than is free") as raised:
+    with pytest.raises(WorkError, match=r"^/.* takes more memory than is free") as raised:
         check_serves(version, Path("/bundle"))
     assert raised.type is WorkError
 

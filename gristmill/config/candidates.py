@@ -29,7 +29,7 @@ Point = Mapping[str, Mapping[str, Any]]
 class Candidate:
     """One model to try."""
 
-    name: str  # its kind; a season or a number is added if several have the same
+    name: str  # its kind; a number is added if several have the same
     tables: Mapping[str, Settings]  # tables of the pipeline, with those of the candidate
 
 

@@ -33,16 +33,15 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
 
 
 def names_of(models: Iterable[Any], reserved_names: Iterable[str] = ()) -> Iterator[str]:
-    """Yield a unique name for each model: its kind, with its season or a number if the kind is taken.
+    """Yield a unique name for each model: its kind, with a number if the kind is taken: `dense`, `dense-2`.
 
-    The second `seasonal_naive` is `seasonal_naive-336` if its season is set, and the second `dense` is `dense-2`.
+    Settings and records of champions use these names. A model with a `name` of its own has that instead.
     """
     used = set(reserved_names)
     for model in models:
-        season = getattr(model, "season", None)
-        named = [model.kind, f"{model.kind}-{season}"] if season else [model.kind]
-        numbered = (f"{model.kind}-{number}" for number in itertools.count(2))
-        name = next(name for name in itertools.chain(named, numbered) if name not in used)
+        plain = getattr(model, "name", model.kind)
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([plain], numbered) if name not in used)
         used.add(name)
         yield name
 

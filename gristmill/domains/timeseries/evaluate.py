@@ -21,7 +21,7 @@ from gristmill.domains.timeseries.decomposition import write_patterns
 from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.intervals import INTERVALS_FILE, Intervals
-from gristmill.domains.timeseries.longer_season import longer_season
+from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive, longer_season
 from gristmill.domains.timeseries.models.naive import SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.score_table import write_forecasts
@@ -111,9 +111,9 @@ def baselines_to_fit(
     Without it, a model that knows the week would be compared only with a naive forecast that repeats the day.
     """
     season = longer_season(data)
-    seasonal = [SeasonalNaive(kind="seasonal_naive", season=season)] if season else []
-    added = [baseline for baseline in seasonal if baseline not in baselines]
-    return missing_baselines([*baselines, *added], candidates)
+    if season and SeasonalNaive(kind="seasonal_naive", season=season) not in baselines:
+        baselines = [*baselines, LongerSeasonalNaive(kind="seasonal_naive", season=season)]
+    return missing_baselines(baselines, candidates)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,19 @@ import pandas as pd
 
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.grid import is_finer_than_a_day
+from gristmill.domains.timeseries.models.naive import SeasonalNaive
 
 _WEEK = pd.Timedelta(days=7)
 _STEPS_IN_52_WEEKS = {"D": 364, "B": 260}  # instead of a year, so that the days of the week are the same
+
+
+class LongerSeasonalNaive(SeasonalNaive):
+    """The naive forecast of a longer season, which is a baseline although no setting asks for it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in scores, such as `seasonal_naive-336`."""
+        return f"{self.kind}-{self.season}"
 
 
 def longer_season(data: Prepared) -> int | None:

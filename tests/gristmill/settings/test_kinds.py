@@ -6,6 +6,7 @@ import pytest
 
 from gristmill.config.stages import DOMAINS
 from gristmill.config.tables import tables_of
+from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
 from gristmill.settings.kinds import kinds, names_of, settings_of
 
@@ -38,13 +39,11 @@ def test_the_settings_of_a_kind_take_that_kind_alone(package: str, kind: str) ->
     assert get_args(settings_of(kind, package).model_fields["kind"].annotation) == (kind,)
 
 
-def test_models_of_one_kind_are_named_by_their_season_or_a_number() -> None:
+def test_models_of_one_kind_are_numbered_whatever_their_settings() -> None:
     naive, day, week = Naive(kind="naive"), SeasonalNaive(kind="seasonal_naive"), SeasonalNaive.model_validate(WEEK)
+    by_itself = LongerSeasonalNaive.model_validate(WEEK)
 
-    assert list(names_of([naive, day, week, naive, week])) == [
-        *("naive", "seasonal_naive", "seasonal_naive-336", "naive-2", "seasonal_naive-2"),
+    assert list(names_of([naive, day, week, naive, week, by_itself])) == [
+        *("naive", "seasonal_naive", "seasonal_naive-2", "naive-2", "seasonal_naive-3", "seasonal_naive-336"),
     ]
-    assert list(names_of([week, naive], reserved_names=["seasonal_naive", "naive"])) == [
-        "seasonal_naive-336",
-        "naive-2",
-    ]
+    assert list(names_of([week, naive], reserved_names=["seasonal_naive", "naive"])) == ["seasonal_naive-2", "naive-2"]

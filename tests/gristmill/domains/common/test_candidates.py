@@ -30,4 +30,4 @@ def test_a_baseline_has_a_name_that_no_candidate_has() -> None:
         [week, longer], lambda baseline: baseline, reserved_names=["seasonal_naive", "moving_average"]
     )
 
-    assert found == {"seasonal_naive-14": week, "moving_average-2": longer}
+    assert found == {"seasonal_naive-2": week, "moving_average-2": longer}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.evaluate import baselines_to_fit
-from gristmill.domains.timeseries.longer_season import longer_season
+from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive, longer_season
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
 from helpers.small_runs import assembled
 
@@ -37,10 +37,10 @@ def test_a_week_or_52_weeks_occur_twice_in_training(
 
 def test_its_naive_forecast_is_a_baseline() -> None:
     day, naive = SeasonalNaive(kind="seasonal_naive"), Naive(kind="naive")
-    week = day.model_copy(update={"season": 14})
+    week, automatic = (kind(kind="seasonal_naive", season=14) for kind in (SeasonalNaive, LongerSeasonalNaive))
     monthly = assembled(np.arange(60.0), test=10, season=2)
     data = replace(monthly, layout=replace(monthly.layout, frequency="12h"))
 
-    assert baselines_to_fit(data, [naive, day], {}) == [naive, day, week]
+    assert baselines_to_fit(data, [naive, day], {}) == [naive, day, automatic]
     assert baselines_to_fit(data, [naive, week], {}) == [naive, week]
     assert baselines_to_fit(monthly, [naive, day], {}) == [naive, day]

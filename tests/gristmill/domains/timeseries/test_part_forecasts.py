@@ -106,5 +106,5 @@ def test_a_baseline_does_not_replace_a_candidate_of_its_kind(chosen: Chosen) -> 
     both = forecasts_of(data, "test", network, chosen.selected, chosen.candidates, [longer], {}).forecasts().by_name
 
     _, tested = of(chosen, "test")
-    assert list(both) == [MODEL, *NAMES, "seasonal_naive-12"]
+    assert list(both) == [MODEL, *NAMES, "seasonal_naive-2"]
     assert np.array_equal(both["seasonal_naive"], tested.forecasts().by_name["seasonal_naive"])
