@@ -31,6 +31,9 @@ __all__ = [
     "short_repr",
 ]
 
+_PLURAL = re.compile(r"(?<!the )\b\w+s\b")  # not the ends in "empty at the ends"
+_SINGULARS = {"classes": "class", "copies": "copy", "series": "series"}
+
 
 class GristmillError(Exception):
     """Base of all errors that the CLI reports in one line, with an exit status."""
@@ -83,15 +86,10 @@ def short_repr(received: object, max_length: int = 60) -> str:
 
 
 def count_of(count: int, things: str) -> str:
-    """Return a count with the plural of a noun, made singular after 1: `1,200 rows`, `1 class`, `1 such copy`."""
-    things = re.sub(r"\b\w+s\b", lambda plural: _singular(plural[0]), things, count=1) if count == 1 else things
+    """Return a count with the plural of a noun, made singular after 1: `1,200 rows`, `1 class`, `1 such copy`.
+
+    A noun whose plural does not just add an "s" must be in `_SINGULARS`.
+    """
+    if count == 1:
+        things = _PLURAL.sub(lambda plural: _SINGULARS.get(plural[0], plural[0][:-1]), things, count=1)
     return f"{count:,} {things}"
-
-
-def _singular(plural: str) -> str:
-    """Return the singular of a noun: `row`, `class`, `batch`, `copy`, `series`."""
-    if plural.endswith("series"):
-        return plural
-    if plural.endswith("ies"):
-        return f"{plural[:-3]}y"
-    return plural.removesuffix("es" if plural.endswith(("sses", "xes", "ches", "shes")) else "s")

@@ -1,9 +1,11 @@
 """Errors: one tree, every branch of it public, each with the exit status it is answered with."""
 
+import ast
 import re
 
 import pytest
 
+from conftest import ROOT
 from gristmill import errors
 from gristmill.errors import GristmillError, RequestError, WorkError, count_of, short_repr
 
@@ -65,13 +67,26 @@ def test_a_value_is_shown_as_long_as_asked_for() -> None:
         ("classes", "1 class"),
         ("series", "1 series"),
         ("copies with different labels", "1 copy with different labels"),
-        ("empty categories", "1 empty category"),
-        ("batches", "1 batch"),
-        ("boxes", "1 box"),
-        ("series without blocks", "1 series without blocks"),
+        ("caches", "1 cache"),
+        ("series without block", "1 series without block"),
+        ("empty at the ends", "1 empty at the ends"),
+        ("line ends replaced", "1 line end replaced"),
+        ("repeated", "1 repeated"),
+        ("rows equal by coincidence", "1 row equal by coincidence"),
         ("columns left out", "1 column left out"),
         ("texts truncated at 9 tokens", "1 text truncated at 9 tokens"),
     ],
 )
 def test_a_count_is_told_in_the_right_number(things: str, one: str) -> None:
     assert [count_of(count, things) for count in (1, 0, 1200)] == [one, f"0 {things}", f"1,200 {things}"]
+
+
+def test_each_noun_that_is_counted_has_a_singular_that_is_a_word() -> None:
+    sources = [text for path in ROOT.glob("gristmill/**/*.py") if "count_of(" in (text := path.read_text())]
+    calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    nouns = [call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "count_of"]
+
+    singular = {count_of(1, noun.value).split()[-1] for noun in nouns if isinstance(noun, ast.Constant)}
+
+    assert {"row", "series", "deployment", "cell"} < singular
+    assert not [noun for noun in singular if noun.endswith(("ie", "sse", "xe", "nche", "tche", "she"))]
