@@ -20,7 +20,7 @@ _MAX_RANGE = 10_000  # a value smaller than the largest of its column by this fa
 _MIN_PLAIN, _MAX_PLAIN = 1e-6, 1e15  # other sizes are shown with an exponent
 _MAX_ROUNDING_ERROR = 1e-12  # smaller sizes are shown as 0
 
-_MIN_SIMILARITY = 0.75  # of names; 1 if they are equal
+_MIN_SIMILARITY = 0.7  # of names; 1 if they are equal
 _MIN_PART = 3  # letters of a word that may stand for a longer name
 
 _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
@@ -74,24 +74,37 @@ def did_you_mean(received: str, known: Iterable[str], most: int = 1) -> str:
 
 def close_names(received: str, known: Iterable[str], most: int = 1) -> list[str]:
     """Return the known names that a misspelt name may stand for, the most similar first."""
-    similarity = {name: _similarity(received, name) for name in known}
-    close = [name for name in similarity if similarity[name] >= _MIN_SIMILARITY]
+    similarity = {name: _similarity(_plain(received), _plain(name)) for name in known}
+    close = [name for name in similarity if _is_close(_plain(received), _plain(name))]
     return sorted(close, key=lambda name: -similarity[name])[:most]
 
 
-def _similarity(received: str, name: str) -> float:
-    """Return how similar two names are, from 0 to 1, without regard to capitals and the dashes of options.
+def _is_close(first: str, second: str) -> bool:
+    """Return whether two names, or one name and a word of the other, are similar: `max_epoch` and `epochs`.
 
-    Few typing errors change the first letter, so `--report` is not similar to `--port`. Swapped letters (`gur`), a
-    beginning (`hist`) and a word of several (`max_epochs`) are.
+    Few typing errors change the first letter, so `report` is not close to `port`, nor `lags` to `flags`. A beginning
+    (`hist`) and swapped letters (`gur`) are close.
     """
-    first, second = received.lstrip("-").lower(), name.lstrip("-").lower()
     shorter, longer = sorted((first, second), key=len)
-    is_part = len(shorter) >= _MIN_PART and (longer.startswith(shorter) or shorter in re.split(r"[\W_]+", longer))
-    ratio = difflib.SequenceMatcher(None, first, second).ratio()
-    if is_part or sorted(first) == sorted(second):
-        return max(ratio, _MIN_SIMILARITY)
-    return ratio if shorter and (first[0] in second[:2] or second[0] in first[:2]) else 0.0
+    if sorted(first) == sorted(second) or (len(shorter) >= _MIN_PART and longer.startswith(shorter)):
+        return True
+    pairs = [*((first, word) for word in _words(second)), *((word, second) for word in _words(first))]
+    return any(one[:1] == other[:1] and _similarity(one, other) >= _MIN_SIMILARITY for one, other in pairs)
+
+
+def _plain(name: str) -> str:
+    """Return a name without capitals and the dashes of an option."""
+    return name.lstrip("-").lower()
+
+
+def _words(name: str) -> list[str]:
+    """Return a name and those of its words that are long enough to stand for it."""
+    return [name, *(word for word in re.split(r"[\W_]+", name) if len(word) >= _MIN_PART)]
+
+
+def _similarity(first: str, second: str) -> float:
+    """Return how similar two texts are; 1 if they are equal."""
+    return difflib.SequenceMatcher(None, first, second).ratio()
 
 
 def format_number(value: float, digits: int = _DIGITS) -> str:
