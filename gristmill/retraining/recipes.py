@@ -24,8 +24,8 @@ def recipe_of(champion: Version | None, pipeline: Pipeline) -> dict[str, float]:
         return {}
     candidates = candidates_of(pipeline.domain, pipeline.tables)
     models = {candidate.name: candidate.tables["model"] for candidate in candidates}
-    constant = any(getattr(models.get(name), "constant", False) for name in selected.members)
-    return {} if constant and len(selected.members) > 1 else selected.members
+    has_constant = any(name in models and models[name].constant for name in selected.members)
+    return {} if has_constant and len(selected.members) > 1 else selected.members
 
 
 def alarms_about_champion(found: Retraining, last: Retraining | None) -> list[str]:

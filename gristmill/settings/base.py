@@ -150,6 +150,7 @@ class Settings(BaseModel):
     """One table of `pipelines.toml`."""
 
     words: ClassVar[tuple[str, ...]] = ()  # values of a location field that are not locations
+    constant: ClassVar[bool] = False  # whether a kind of model predicts the same for all inputs
     retired: ClassVar[dict[str, str]] = {}
     """Keys of earlier releases, and what to do about one in `pipelines.toml`.
 

@@ -64,11 +64,6 @@ def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, Candida
     return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
 
 
-def is_constant(model: Any) -> bool:
-    """Return whether a kind predicts the same for all inputs, given its settings."""
-    return bool(getattr(model, "constant", False))
-
-
 def missing_baselines(baselines: Iterable[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:
     """Return the baselines that are not among the candidates."""
     tried = [one.document["settings"]["model"] for one in candidates.values()]
@@ -108,7 +103,7 @@ def write_candidate(settings: Mapping[str, Settings], out: Path, failure: Gristm
     values = {
         "settings": {name: table.model_dump(mode="json") for name, table in settings.items()},
         "baseline": bool(getattr(settings["model"], "baseline", False)),
-        "constant": is_constant(settings["model"]),
+        "constant": settings["model"].constant,
         "failed": None if failure is None else " ".join(str(failure).split()),
     }
     write_document(out / FILE, values)

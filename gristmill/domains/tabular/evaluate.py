@@ -14,7 +14,6 @@ import pandas as pd
 from gristmill.domains.common.candidates import (
     CandidateArtifacts,
     fit_baselines,
-    is_constant,
     missing_baselines,
     succeeded,
 )
@@ -88,7 +87,7 @@ def evaluate(
             microseconds[name] = saved_network.microseconds_per_row(candidate, timed)
 
     def predict(baseline: Any) -> ByPart:
-        weighted = replace(data, balanced=balanced and not is_constant(baseline))
+        weighted = replace(data, balanced=balanced and not baseline.constant)
         fitted, (rows, unseen) = closed_form.fit(baseline, weighted)
         unseen, is_validation = unseen[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
         return _fitted_predictions(fitted, data) | {"validation": unseen[is_validation], HELD_OUT: unseen}

@@ -12,7 +12,6 @@ import pandas as pd
 from gristmill.domains.common.candidates import (
     CandidateArtifacts,
     fit_baselines,
-    is_constant,
     missing_baselines,
     succeeded,
 )
@@ -83,7 +82,7 @@ def evaluate(
     texts, balanced = texts_of(data, PARTS, ingest), is_balanced(train)
 
     def predict(baseline: Majority | NbLinear) -> ProbabilitiesByPart:
-        fitted, held_out = closed_form.fit(baseline, data, texts, balanced and not is_constant(baseline))
+        fitted, held_out = closed_form.fit(baseline, data, texts, balanced and not baseline.constant)
         return {"validation": held_out_validation(data, *held_out), "test": fitted.probabilities(texts["test"])}
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from PIL import Image
 from gristmill.domains.common.candidates import (
     CandidateArtifacts,
     fit_baselines,
-    is_constant,
     missing_baselines,
     succeeded,
 )
@@ -75,7 +74,7 @@ def evaluate(
     balanced = is_balanced(train)
 
     def predict(baseline: Majority | LinearPixels) -> ProbabilitiesByPart:
-        fitted, held_out = closed_form.fit(baseline, data, balanced and not is_constant(baseline))
+        fitted, held_out = closed_form.fit(baseline, data, balanced and not baseline.constant)
         return {"validation": held_out_validation(data, *held_out), "test": probabilities_of(fitted, data, "test")}
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:
