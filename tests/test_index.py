@@ -157,6 +157,13 @@ def test_the_line_of_scores_has_a_gap_where_the_data_changed(finished: Path) -> 
     assert "gaps: the test set changed" in write_index(Project.open(finished)).read_text()
 
 
+def test_a_run_whose_record_has_no_prepared_data_has_a_point(finished: Path) -> None:
+    (record,) = records(finished)
+    again(finished, stages={label: stage for label, stage in record.stages.items() if label != "preprocess"})
+
+    assert points(finished) == 2
+
+
 def test_a_run_that_failed_adds_no_point(finished: Path) -> None:
     again(finished, outcome="failed", error="DataError: the file is empty")
 

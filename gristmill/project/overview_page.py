@@ -69,12 +69,18 @@ def history(project: Project, entry: PipelineSummary) -> list[ScoredRun]:
     """
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
     scored = [
-        ScoredRun(record.started, headline, record.references["preprocess"]["digest"])
+        ScoredRun(record.started, headline, _prepared_data(record))
         for record in reversed(entry.made_models)
         if not all(stage.cached for stage in record.stages.values())
         if (headline := project.headline(record) or kept.get(record.id))
     ]
     return [run for run in scored if run.headline.metric == scored[-1].headline.metric]
+
+
+def _prepared_data(record: Record) -> str:
+    """Return the digest of the data that a run prepared; empty if its record does not have this stage."""
+    prepared = record.references.get("preprocess")
+    return prepared["digest"] if prepared else ""
 
 
 def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[Section]:
