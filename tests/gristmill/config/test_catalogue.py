@@ -642,3 +642,12 @@ def test_a_retired_key_is_said_with_what_replaced_it(project: Path) -> None:
     series = SERIES.replace(".it]", ".other]").format('time = "t", target = "y"')
     *_, problem = problems(project, more=f"\n{series}preprocess.materialize = false\n")
     assert problem.startswith("pipelines.toml [pipelines.other.preprocess] unknown key 'materialize'. Remove it: ")
+
+
+@pytest.mark.parametrize("pipeline", [PHOTOS.format('label = "a"'), TEXTS.format('text = "a"')])
+def test_a_retired_key_of_all_classifiers_is_said_in_words_that_fit_each(tmp_path: Path, pipeline: str) -> None:
+    (tmp_path / "pipelines.toml").write_text(f"{pipeline}evaluate.baseline_side = 8\n")
+    with pytest.raises(RequestError) as raised:
+        load(tmp_path)
+    (line,) = unnumbered(raised.value).splitlines()
+    assert line.endswith("evaluate] unknown key 'baseline_side'. Remove it: baselines need no settings.")

@@ -32,7 +32,7 @@ class Train(TrainOnExamples):
 class Evaluate(Settings):
     """Scores of a classifier, and how it decides."""
 
-    retired: ClassVar = {"baseline_side": "Remove it: the baselines of photos need no settings."}
+    retired: ClassVar = {"baseline_side": "Remove it: baselines need no settings."}
 
     slices: Columns = ()  # columns, each of whose values gets its own scores
     threshold: Threshold | None = None  # probability above which the second class is predicted, or metric to choose it
