@@ -1,4 +1,4 @@
-"""Warnings about scores of forecasts: intervals that are too narrow or too wide, and a nearly constant test set."""
+"""Warnings about scores of forecasts: intervals that are too narrow or too wide, and a constant test set."""
 
 from collections.abc import Iterator, Mapping
 
@@ -26,10 +26,11 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
         low, high = "the intervals are too narrow", "the intervals are too wide"
         if warning := coverage_warning(covered, coverage, level, independent, low, high):
             yield warning
-    test_error, training_error = scored[NAIVE]["test"]["mae"] or 0.0, _naive_error_in_training(data)
-    if 0 < test_error < _NEARLY_CONSTANT * training_error:
+    test_error, training_error = scored[NAIVE]["test"]["mae"], _naive_error_in_training(data)
+    if test_error is not None and test_error < _NEARLY_CONSTANT * training_error:
+        nearly = "nearly " if test_error else ""
         yield (
-            f"the test set is nearly constant: the mean error of the naive forecast is {format_number(test_error, 3)} "
+            f"the test set is {nearly}constant: the mean error of the naive forecast is {format_number(test_error, 3)} "
             f"in {windows} and {format_number(training_error, 3)} on the training set. Skill and other percentages are "
             "not meaningful; compare absolute errors, or use a longer test set"
         )
