@@ -143,14 +143,14 @@ def lost(ingest: Path, before: Path) -> LostRows:
     tables = (read_table(folder / "series.parquet") for folder in (ingest, before))
     now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
     if now["ds"].dtype.kind != then["ds"].dtype.kind:
-        missing, shift = np.ones(len(then), bool), None
+        missing, shift = np.ones(len(then), bool), ()
     else:
         missing = (then.merge(now[_KEYS], how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
-        shift = time_shift(now, then) if missing.any() else None
+        shift = time_shift(now, then) if missing.any() else ()
     series, time = then[_KEYS].iloc[int(missing.argmax())]
     first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
     found = LostRows(int(missing.sum()), len(then), "rows", first)
-    if shift is None:
+    if not shift:
         return found
     zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
     cause = f"all times moved by {describe_shift(shift)}"
