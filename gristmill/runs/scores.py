@@ -145,7 +145,12 @@ class Scores(BaseModel):
     def calibrates_baseline(self) -> bool:
         """Whether the model is its best baseline, except that its probabilities are calibrated."""
         model, baseline = self.headline.ranks
-        return self.selected is not None and [*self.selected.members] == [self.best_baseline] and model != baseline
+        return (
+            self.headline.secondary_metric is not None
+            and self.selected is not None
+            and [*self.selected.members] == [self.best_baseline]
+            and model != baseline
+        )
 
     @property
     def test(self) -> float | None:
