@@ -165,7 +165,7 @@ def _independent_interval(losses: npt.NDArray[np.float64]) -> tuple[float, float
     """Return an interval of the mean of independent values, by its standard error."""
     mean, z = float(losses.mean()), NormalDist().inv_cdf((1 + _LEVEL) / 2)
     half = z * float(losses.std(ddof=1)) / math.sqrt(len(losses))
-    return mean - half, mean + half
+    return max(mean - half, 0.0), mean + half  # no loss is negative
 
 
 def _limits(scores: Scores, facts: Facts, has_sample: bool) -> Iterator[str]:

@@ -98,6 +98,7 @@ def test_there_is_no_interval_of_something_else(tmp_path: Path, losses: np.ndarr
     [
         (2.0, np.tile([1.0, 3.0], 50), 0, 1.803, 2.197),  # 1.96 standard errors of 0.1005
         (2.0, np.repeat([1.0, 3.0], 50), 5, 1.6, 2.4),  # neighbours are alike: wider
+        (0.02, np.eye(1, 50)[0], 0, 0.0, 0.0592),  # no loss is below 0
     ],
 )
 def test_the_interval_of_the_headline(

@@ -7,7 +7,8 @@ import numpy as np
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset, count_by_class
-from gristmill.domains.common.classification.predictions import MIN_PROBABILITY, probability_of, read_predictions
+from gristmill.domains.common.classification.predictions import scored_probabilities
+from gristmill.domains.common.classification.scores import balanced_log_losses, log_losses
 from gristmill.export.model_card import Facts
 from gristmill.runs.scores import FILE
 from gristmill.util.table_io import read_document
@@ -37,6 +38,8 @@ def class_facts(
         if len(rows := data.rows(part)):
             by_class = count_by_class(rows, classes) if len(classes) <= _MAX_CLASSES else {}
             counts[part] = {noun: f"{len(rows):,}"} | {name: f"{count:,}" for name, count in by_class.items()}
+    is_balanced = read_document(evaluate / FILE)["headline"]["metric"] == "balanced_log_loss"
+    losses_of = balanced_log_losses if is_balanced else log_losses
     return Facts(
         title=f"{title}: {_listed(classes)}",
         task=task,
@@ -46,7 +49,7 @@ def class_facts(
         parts=counts,
         limits=[f"It gives one of the {len(classes)} classes to everything, also to what belongs to none.", *limits],
         intervals=[*_decision(Decision.read(evaluate), classes, evaluate)],
-        losses=-np.log(np.clip(probability_of(read_predictions(evaluate, "test"), "label"), MIN_PROBABILITY, 1)),
+        losses=losses_of(data.labels("test"), scored_probabilities([*classes], evaluate)),
         block=block,
     )
 

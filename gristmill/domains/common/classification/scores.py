@@ -32,14 +32,19 @@ def log_loss(truth: Labels, probabilities: Values) -> float:
 
 def balanced_log_loss(truth: Labels, probabilities: Values) -> float:
     """Log loss with weights for which all classes with examples count equally; lower is better."""
-    weights = balanced_weights(truth, len(np.unique(truth)))
-    return float((weights[truth] * log_losses(truth, probabilities)).mean())
+    return float(balanced_log_losses(truth, probabilities).mean())
 
 
 def log_losses(truth: Labels, probabilities: Values) -> Values:
     """Return the negative logarithm of the true class's probability, (examples,)."""
     of_truth = probabilities[np.arange(len(truth)), truth]
     return -np.log(np.clip(of_truth, MIN_PROBABILITY, 1))
+
+
+def balanced_log_losses(truth: Labels, probabilities: Values) -> Values:
+    """Return the log loss of each example with weights for which all classes count equally, (examples,)."""
+    weights = balanced_weights(truth, len(np.unique(truth)))
+    return np.asarray(weights[truth] * log_losses(truth, probabilities))
 
 
 def brier(truth: Labels, probabilities: Values) -> float:
