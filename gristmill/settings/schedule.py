@@ -3,12 +3,15 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
 from gristmill.settings.base import OptionalColumn, PositiveInt, Settings
+
+if TYPE_CHECKING:
+    from dateutil.rrule import rrule
 
 _UNITS = ("second", "minute", "hour", "day", "week")
 _SHORT_UNITS = {"s": "second", "m": "minute", "h": "hour"}
@@ -20,6 +23,8 @@ _UNSUPPORTED_RULE = re.compile(r"[:\s]|INTERVAL=0+(;|$)", re.IGNORECASE)  # has 
 _FREQUENT_RULE = re.compile(r"^(?!.*COUNT).*FREQ=(SECOND|MINUTE)LY", re.IGNORECASE)  # its start does not matter
 _ANY_TIME = datetime(2000, 1, 1)
 _START = datetime(2020, 1, 1)  # from which Prefect counts COUNT and INTERVAL of all rules
+_LATE_START = datetime(9964, 1, 1)  # like 2020 a leap year that begins on a Wednesday; dateutil stops after 9999
+_UTC_END = re.compile(r"UNTIL=\w+Z(;|$)", re.IGNORECASE)
 _UTC = "UTC"
 
 
@@ -78,16 +83,27 @@ def _is_cron(fields: list[str]) -> bool:
 
 
 def _check_rrule(text: str) -> str:
-    from dateutil.rrule import rrulestr
+    from dateutil.rrule import rrule, rrulestr
 
+    if _UTC_END.search(text):  # Prefect cannot read it
+        raise ValueError("UNTIL without Z, because it is a local time in `timezone`")
     rule = None
     with suppress(ValueError, TypeError):  # the latter if FREQ is missing
         rule = None if _UNSUPPORTED_RULE.search(text) else rrulestr(text, dtstart=_START)
     if rule is None:
         raise ValueError('an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO"')
-    if next(iter(rule), None) is None:
-        raise ValueError(f'a rule with a time after {_START:%Y-%m-%d}, such as "FREQ=MONTHLY;BYDAY=1MO"')
+    if not (isinstance(rule, rrule) and _ever_comes(rule)) or next(iter(rule), None) is None:
+        raise ValueError('a rule with a time from 2020 to 2055, such as "FREQ=MONTHLY;BYDAY=1MO"')
     return text
+
+
+def _ever_comes(rule: "rrule") -> bool:
+    """Return whether a rule has a time from 2020 to 2055; a search without this end may take minutes."""
+    from dateutil.rrule import DAILY
+
+    late = rule.replace(dtstart=_LATE_START, until=None)
+    days = late.replace(freq=DAILY, interval=1, byhour=None, byminute=None, bysecond=None, bysetpos=None)
+    return all(next(iter(times), None) is not None for times in (days, late))
 
 
 def _check_zone(name: str) -> str:

@@ -15,7 +15,7 @@ from gristmill.settings.schedule import Schedule, has_ended, parse_duration
 from helpers.support import unnumbered
 
 CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
-TIME = 'expected a rule with a time after 2020-01-01, such as "FREQ=MONTHLY;BYDAY=1MO".'
+TIME = 'expected a rule with a time from 2020 to 2055, such as "FREQ=MONTHLY;BYDAY=1MO".'
 RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
 TIMES = 'such as "30 seconds", "90m", "6 hours", "1 day" or "2 weeks".'
 SPAN = f"expected a number and a unit, {TIMES}"
@@ -55,6 +55,8 @@ def test_a_span_is_a_number_and_a_unit(text: str, expected: timedelta) -> None:
         {"interval": "6 hours"},
         {"rrule": "FREQ=MONTHLY;BYDAY=1MO;BYHOUR=6"},
         {"rrule": "freq=weekly;interval=10"},
+        {"rrule": "FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO"},  # first in 2044
+        {"rrule": "FREQ=DAILY;UNTIL=20300101T000000"},
         {"on_event": True},
         {},
     ],
@@ -92,6 +94,19 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
         (
             'rrule = "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"',
             f"rrule: {TIME} Received: 'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30' (string).",
+        ),
+        (
+            'rrule = "FREQ=MINUTELY;BYHOUR=3;BYMONTH=2;BYMONTHDAY=30"',  # dateutil needs minutes to search to year 9999
+            f"rrule: {TIME} Received: 'FREQ=MINUTELY;BYHOUR=3;BYMONTH=2;BYMONTHDAY=30' (string).",
+        ),
+        (
+            'rrule = "FREQ=YEARLY;INTERVAL=40;BYMONTH=1;BYMONTHDAY=1;BYDAY=TU"',  # comes after 2055: the search ends
+            f"rrule: {TIME} Received: 'FREQ=YEARLY;INTERVAL=40;BYMONTH=1;BYMONTHDAY=1;BYDAY=TU' (string).",
+        ),
+        (
+            'rrule = "FREQ=DAILY;UNTIL=20300101T000000Z"',
+            "rrule: expected UNTIL without Z, because it is a local time in `timezone`. "
+            "Received: 'FREQ=DAILY;UNTIL=20300101T000000Z' (string).",
         ),
         ('rrule = "FREQ=DAILY;UNTIL=20191231"', f"rrule: {TIME} Received: 'FREQ=DAILY;UNTIL=20191231' (string)."),
         ('interval = "6x"', f"interval: {UNIT} Received: '6x' (string)."),
