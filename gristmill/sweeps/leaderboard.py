@@ -34,6 +34,17 @@ class TrialScores:
         return _finite(backtest["forecasters"]["model"][self.metric]["mean"]) if backtest else None
 
     @property
+    def secondary_metric(self) -> str | None:
+        """The secondary metric of the headline, which breaks ties: a threshold changes it, but not the loss."""
+        return self.scores.headline.secondary_metric
+
+    @property
+    def tie_break(self) -> float | None:
+        """The secondary metric on the validation set; None without one."""
+        metric = self.secondary_metric
+        return _finite(self.scores.model.get("validation", {}).get(metric)) if metric else None
+
+    @property
     def chosen_on(self) -> str:
         """Name of the data that `validation` was measured on."""
         return "validation" if "validation" in self.scores.model else "backtest"
@@ -53,7 +64,7 @@ class LeaderboardEntry:
     seeds: int  # total number of seeds
 
     def values(self, part: str) -> list[float]:
-        """Return the scores on `validation` or `test` of the seeds that have one."""
+        """Return the scores (`validation`, `test` or `tie_break`) of the seeds that have one."""
         return [value for outcome in self.outcomes if (value := getattr(outcome, part)) is not None]
 
     def mean(self, part: str) -> float | None:
@@ -88,14 +99,33 @@ def leaderboard(tried: "Iterable[tuple[Trial, TrialScores | None]]") -> list[Lea
         trials = list(group)
         entries.append(LeaderboardEntry(trials[0][0].point, [scores for _, scores in trials if scores], len(trials)))
     higher = any(outcome.scores.higher_is_better for entry in entries for outcome in entry.outcomes)
-    return sorted(entries, key=lambda entry: rank(entry.mean("validation") if entry.is_complete else None, higher))
+    ranked = sorted(entries, key=lambda entry: rank(entry.mean("validation") if entry.is_complete else None, higher))
+    tied = equal_to_first(ranked, "validation")
+    if _share_tie_break(tied):
+        tied.sort(key=lambda entry: rank(entry.mean("tie_break"), higher_is_better=True))
+    return [*tied, *ranked[len(tied) :]]
 
 
 def leaders(entries: list[LeaderboardEntry]) -> list[LeaderboardEntry]:
-    """Return the best point, or all points that are equally good; none if no point has a score with all its seeds."""
-    scored = [(entry, entry.mean("validation")) for entry in entries if entry.is_complete]
+    """Return the best point, or all points that are equally good; none if no point has a score with all its seeds.
+
+    Of points with equal scores, the best have the highest secondary metric, if all have the same one.
+    """
+    tied = equal_to_first(entries, "validation")
+    return equal_to_first(tied, "tie_break") if _share_tie_break(tied) else tied
+
+
+def equal_to_first(entries: list[LeaderboardEntry], part: str) -> list[LeaderboardEntry]:
+    """Return the complete entries whose mean is that of the first one, except for rounding."""
+    scored = [(entry, entry.mean(part)) for entry in entries if entry.is_complete]
     known = [(entry, mean) for entry, mean in scored if mean is not None]
     return [entry for entry, mean in known if are_equal(mean, known[0][1])]
+
+
+def _share_tie_break(tied: list[LeaderboardEntry]) -> bool:
+    """Return whether all points have the same secondary metric, and a score by it."""
+    metrics = {outcome.secondary_metric for entry in tied for outcome in entry.outcomes}
+    return len(metrics) == 1 and all(entry.mean("tie_break") is not None for entry in tied)
 
 
 def _finite(value: float | None) -> float | None:

@@ -81,8 +81,13 @@ class SweepResult:
         outcome, spread = self.best.outcomes[0], self.best.spread("test")
         test, baseline = format_numbers([self.best.mean("test"), outcome.scores.headline.baseline])
         deviation = "" if spread is None else f" ± {format_number(spread)}"
+        tied, tie_break = leaderboard.equal_to_first(self.entries, "validation"), ""
+        if len(tied) > 1:
+            (deciding,) = format_numbers([self.best.mean("tie_break")])
+            equal = f"{len(tied)} points with equal {outcome.metric}"
+            tie_break = f", by its {outcome.secondary_metric} of {deciding} among {equal}"
         return (
-            f"Best on {outcome.chosen_on}: {self.best.point.label}. Its {outcome.metric} on the test set is "
+            f"Best on {outcome.chosen_on}: {self.best.point.label}{tie_break}. Its {outcome.metric} on the test set is "
             f"{test}{deviation}, against {baseline} for {outcome.scores.best_baseline}."
         )
 

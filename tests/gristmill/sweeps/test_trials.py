@@ -220,6 +220,22 @@ def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> No
     )
 
 
+def test_equal_scores_are_decided_by_the_metric_beside_the_headline(project: Path) -> None:
+    def classified(loss: float, share: float, beside: str = "f1") -> TrialScores:
+        headline = Headline(metric="log_loss", model=loss, baseline=0.5, secondary_metric=beside)
+        by_part: dict[str, Any] = {part: {"log_loss": loss, beside: share} for part in ("validation", "test")}
+        return TrialScores(Scores(headline=headline, best_baseline="linear", model=by_part), 2.0, 1234)
+
+    found = places(project, [classified(0.3, 0.6)], [classified(0.3, 0.8)], [classified(0.2, 0.1)])
+    assert names(leaders(found)) == ["c"]  # the loss comes first
+    found = places(project, [classified(0.3, 0.6)], [classified(0.3, 0.8)], [classified(0.4, 0.9)])
+    assert (names(found), names(leaders(found))) == (["b", "a", "c"], ["b"])
+    line = "Best on validation: b, by its f1 of 0.8 among 2 points with equal log_loss. Its log_loss on"
+    assert swept(project, found).summary.startswith(line)
+    for other in (classified(0.3, 0.6), classified(0.3, 0.9, "accuracy")):  # equal, or not comparable
+        assert names(leaders(places(project, [classified(0.3, 0.6)], [other]))) == ["a", "b"]
+
+
 def test_points_with_equal_scores_are_not_called_best(project: Path) -> None:
     equal = [outcome(2.0, 0.25)], [outcome(2.0 * (1 + 1e-9), 0.5)]
     result = swept(project, places(project, *equal))

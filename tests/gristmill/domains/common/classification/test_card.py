@@ -1,6 +1,7 @@
 """Facts of a classifier for its model card."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ def test_losses_are_those_of_the_headline(tmp_path: Path, metric: str) -> None:
     predicted = pd.DataFrame({"label": [*"xxxy"], "p_x": [0.5, 0.5, 0.5, 0.75], "p_y": [0.5, 0.5, 0.5, 0.25]})
     write_table(tmp_path / "predictions.parquet", index.assign(predicted="x", **predicted))
     write_document(tmp_path / "scores.json", {"headline": {"metric": metric}})
-    words = dict.fromkeys(("title", "noun", "task", "use"), "")
+    words: dict[str, Any] = dict.fromkeys(("title", "noun", "task", "use"), "")
 
     data = LabelledDataset(index, ["x", "y"])
     facts = class_facts(data, tmp_path, **words, parameters=1, notes=[], limits=[])
