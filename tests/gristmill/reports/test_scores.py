@@ -116,7 +116,8 @@ def test_a_baseline_that_was_selected_alone_is_not_compared_with_itself() -> Non
     )
     equal = scores.model_copy(update={"headline": headline.model_copy(update={"baseline": 0.3})})
     assert comparison(equal).startswith("as good as the best baseline")
-    forecast = scores.model_copy(update={"headline": headline.model_copy(update={"secondary_metric": None})})  # has no classes
+    of_numbers = headline.model_copy(update={"secondary_metric": None})
+    forecast = scores.model_copy(update={"headline": of_numbers})
     assert comparison(forecast).startswith("worse than the best baseline by 50.0%")
     mixed = chosen.model_copy(update={"members": {"linear": 0.5, "trees": 0.5}})
     assert comparison(scores.model_copy(update={"selected": mixed})).startswith("worse than the best baseline by 50.0%")
