@@ -1,6 +1,7 @@
-"""Warnings about scores of forecasts: intervals that are too narrow or too wide, and a constant test set."""
+"""Warnings about scores of forecasts: coverage far from its level, a constant test set, and perfect scores."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from gristmill.runs.scores import MODEL, ByPart
 from gristmill.settings.messages import format_number
 
 _NEARLY_CONSTANT = 0.1  # maximum naive error on the test set, as a share of that on the training set
+_MIN_SKILL = 0.97  # of a model that may see the target in a covariate: its errors are 3% of the naive ones
+_MIN_BASELINE_RATIO = 10  # of the best baseline's error to the model's; a smooth series is easy for both
+_MIN_RISE_RATIO = 2  # of the importance of the covariate to that of the target's own past
 _MAX_WINDOWS = 10_000  # training windows to compare with
 
 
@@ -33,6 +37,29 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
             f"the test set is {nearly}constant: the mean error of the naive forecast is {format_number(test_error, 3)} "
             f"in {windows} and {format_number(training_error, 3)} on the training set. Skill and other percentages are "
             "not meaningful; compare absolute errors, or use a longer test set"
+        )
+
+
+def perfect_score_warnings(
+    data: Prepared, scored: Mapping[str, ByPart], importance: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield a question if forecasts are nearly perfect by a covariate, which may contain the target.
+
+    `scored` has the model and its baselines, and `importance` is that of the model's features.
+    """
+    skill = scored[MODEL]["test"].get("skill")
+    if skill is None or skill < _MIN_SKILL:
+        return
+    errors = {name: by_part["test"]["mae"] for name, by_part in scored.items()}
+    model = errors.pop(MODEL) or 0.0
+    rises = {feature["feature"]: feature["rise"] for feature in importance["features"]}  # the largest first
+    first, past = next(iter(rises)), max(rises[f"history of {name}"] for name in data.layout.targets)
+    is_covariate = first in {*data.layout.inputs, *data.layout.known} - {"weekend"}  # other calendar parts differ
+    baseline = min(error for error in errors.values() if error is not None)
+    if is_covariate and rises[first] >= _MIN_RISE_RATIO * past and baseline >= _MIN_BASELINE_RATIO * model:
+        yield (
+            f"an MAE of {1 - skill:.2%} of the naive error on the test set is suspiciously low: check that column "
+            f"{first!r}, on which the model relies most, is known when you forecast; if not, remove it from [ingest]"
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.score_warnings import score_warnings
+from gristmill.domains.timeseries.score_warnings import perfect_score_warnings, score_warnings
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
@@ -61,3 +61,30 @@ def test_no_model_beats_the_naive_forecast_of_a_constant_test_set() -> None:
         "the test set is constant: the mean naive error is 0 in 40 test windows, and 1.07 in the training set; "
         "no model can beat that"
     ]
+
+
+@pytest.mark.parametrize(
+    ("skill", "baseline", "rises", "asks"),
+    [
+        (0.995, 0.9, {"y1": 1.0, "history of y": 0.1}, True),
+        (0.9, 0.9, {"y1": 1.0, "history of y": 0.1}, False),  # not perfect
+        (0.995, 0.02, {"y1": 1.0, "history of y": 0.1}, False),  # a smooth series, which a baseline forecasts as well
+        (0.995, 0.9, {"history of y": 1.0, "y1": 0.9}, False),
+        (0.995, 0.9, {"y1": 1.0, "history of y": 0.9}, False),
+        (0.995, 0.9, {"harmonics": 1.0, "history of y": 0.1, "y1": 0.0}, False),  # is always known
+    ],
+)
+def test_perfect_forecasts_by_a_covariate_raise_a_question(
+    skill: float, baseline: float, rises: dict[str, float], asks: bool
+) -> None:
+    data = assembled(np.column_stack([NOISE, NOISE]), known=1, test=40)
+    tested: dict[str, Any] = {MODEL: {"test": {"mae": 1 - skill, "skill": skill}}, "naive": {"test": {"mae": 1.0}}}
+    features = [{"feature": name, "rise": rise} for name, rise in rises.items()]
+
+    found = list(perfect_score_warnings(data, tested | {"ets": {"test": {"mae": baseline}}}, {"features": features}))
+
+    question = (
+        "an MAE of 0.50% of the naive error on the test set is suspiciously low: check that column 'y1', on which the "
+        "model relies most, is known when you forecast; if not, remove it from [ingest]"
+    )
+    assert found == [question] * asks
