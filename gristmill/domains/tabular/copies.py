@@ -1,4 +1,9 @@
-"""Copies in a table: rows that are equal in all used columns. They stay in one set and in one fold."""
+"""Copies in a table: rows that are equal in all used columns. They stay in one set and in one fold.
+
+A few categories make equal rows by chance. Near misses tell how many: if half of the rows that agree in all other
+columns have the same town, a row with three near misses by the town has about three equal rows by chance. Copies of a
+row with a measured number have hardly any near misses.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +15,27 @@ import pandas as pd
 
 from gristmill.domains.common.classification.duplicates import Groups, describe_copies, with_others
 from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.common.sampling import sample_positions
 from gristmill.util.table_io import write_document
 
 COPIES_FILE = "copies.json"  # in the artifact of preprocess, if some rows are equal
 
 _DIGITS = 6  # significant digits of numbers that are compared
 _MIN_DIFFERENT_ROWS = 5  # of a class; fewer could not be divided into five folds
+_MIN_TIMES_CHANCE = 1.5  # equal rows, relative to those expected by chance, that are copies
+_MIN_ROWS_OF_LOOKUP = (
+    5  # mean for each combination of inputs; a file that was pasted as often repeats all equally often
+)
+_MAX_ROWS_COMPARED = 10_000  # to find columns that another column determines
+
+Keys = npt.NDArray[np.uint64]  # (rows,): a random number for each value of a column, or their sum over columns
 
 
 @dataclass(frozen=True)
 class Copies:
     """Rows that are equal to others.
 
-    Rows with equal inputs stay together, also if their targets differ. If the targets of most of them differ, the
-    inputs do not identify a row, and rows are equal by chance: these do not stay together.
+    Rows with equal inputs stay together, also if their targets differ, unless rows are equal by chance.
     """
 
     contents: Groups  # (rows,): the same number for rows with equal inputs and an equal target
@@ -35,22 +47,27 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     """Return the copies in a table, given the summary of ingest and the class of each row, (rows,).
 
     Numbers are compared by six significant digits. A category with a different value in each row, such as the number
-    of an order, is not compared, as no model reads it. Classes with fewer than five different rows may be divided.
+    of an order, is not compared, as no model reads it. Rows are equal by chance if there are fewer than 1.5 times as
+    many as expected, or if combinations of inputs have five rows or more on average, but not all about equally many.
+    Classes with fewer than five different rows may be divided.
     """
     numbers, categories = summary["numbers"], [name for name in summary["categories"] if not table[name].is_unique]
     inputs = table[[*numbers, *categories, *summary["dates"], *summary["texts"]]]
     inputs = inputs.assign(**{name: significant(inputs[name].to_numpy()) for name in numbers})
     target = table[summary["target"]]
     target = target if summary["classes"] else pd.Series(significant(target.to_numpy()))
-    alike = _hashes(inputs)
-    groups = pd.factorize(alike)[0]
-    contents = pd.factorize(_hashes(pd.DataFrame({"inputs": alike, "target": target.to_numpy()})))[0]
-    has_equal_inputs, are_equal = with_others(groups), with_others(contents)
-    has_other_target = np.bincount(contents)[contents] < np.bincount(groups)[groups]
-    if not are_equal.any() or has_other_target[has_equal_inputs].mean() > 0.5:
-        return Copies(contents, None, bool(are_equal.any()))
-    different = pd.Series(groups).groupby(labels).transform("nunique").to_numpy()  # rows of the same class
-    divisible = different < _MIN_DIFFERENT_ROWS
+    random = np.random.default_rng(0)
+    columns, target_keys = [_keys(inputs[name], random) for name in inputs], _keys(target, random)
+    input_keys = _sum(columns, len(table))
+    groups, contents = pd.factorize(input_keys)[0], pd.factorize(input_keys + target_keys)[0]
+    are_equal = with_others(contents)
+    if not are_equal.any():
+        return Copies(contents, None, False)
+    repeats = np.bincount(groups)
+    is_lookup = repeats.mean() >= _MIN_ROWS_OF_LOOKUP and repeats.var() > repeats.mean() / 2
+    if is_lookup or are_equal.sum() < _MIN_TIMES_CHANCE * _expected_by_chance(columns, input_keys, target_keys):
+        return Copies(contents, None, True)
+    divisible = (pd.Series(groups).groupby(labels).transform("nunique") < _MIN_DIFFERENT_ROWS).to_numpy()
     groups = np.where(divisible, len(groups) + np.arange(len(groups)), groups)
     return Copies(contents, groups if with_others(groups).any() else None, False)
 
@@ -82,5 +99,50 @@ def significant(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.round(values * scale) / scale + 0.0)  # the sum is 0.0 for -0.0
 
 
-def _hashes(rows: pd.DataFrame) -> npt.NDArray[np.uint64]:
-    return np.asarray(pd.util.hash_pandas_object(rows, index=False), np.uint64)
+def _expected_by_chance(columns: list[Keys], inputs: Keys, target: Keys) -> float:
+    """Return how many rows would equal another if one column, or the target, did not depend on the other columns.
+
+    The column that explains most equal rows counts.
+    """
+    independent = _independent(columns, inputs)
+    together = _sum(independent, len(inputs))
+    by_column = [_equal_by_chance(together - column, column) for column in independent]
+    return max([*by_column, _equal_by_chance(inputs, target)])
+
+
+def _equal_by_chance(rest: Keys, column: Keys) -> float:
+    """Return how many rows are expected to equal another, from rows that are equal in the rest but not in the column.
+
+    If a share p of all other rows has a row's value, p / (1 - p) equal rows are expected for each near miss. The number
+    of both is random, and (1 - p / (1 - p)) ** misses is an unbiased estimate of the probability of no equal row.
+    """
+    equal, equal_rest, same_value = _sizes(rest + column), _sizes(rest), _sizes(column)
+    odds = (same_value - equal) / np.maximum(len(column) - same_value, 1)  # its own copies say nothing about chance
+    return float((1 - np.maximum(1 - odds, 0) ** (equal_rest - equal)).sum())
+
+
+def _independent(columns: list[Keys], inputs: Keys) -> list[Keys]:
+    """Return the columns that no other column determines, such as a product without its name and its brand."""
+    different = np.unique(inputs, return_index=True)[1]
+    rows = different[sample_positions(len(different), _MAX_ROWS_COMPARED)]
+    independent: list[tuple[Keys, int]] = []
+    by_count = sorted(((column, len(pd.unique(column[rows]))) for column in columns), key=lambda pair: -pair[1])
+    for column, count in by_count:
+        if all(len(pd.unique((other + column)[rows])) > others for other, others in independent):
+            independent.append((column, count))
+    return [column for column, _ in independent]
+
+
+def _keys(values: "pd.Series[Any]", random: np.random.Generator) -> Keys:
+    codes, different = pd.factorize(values, use_na_sentinel=False)
+    return np.asarray(random.integers(2**64, size=len(different), dtype=np.uint64)[codes])
+
+
+def _sum(columns: list[Keys], rows: int) -> Keys:
+    return np.asarray(sum(columns, np.zeros(rows, np.uint64)))
+
+
+def _sizes(keys: Keys) -> Groups:
+    """Return how many rows have the key of each row."""
+    numbers = pd.factorize(keys)[0]
+    return np.asarray(np.bincount(numbers)[numbers])

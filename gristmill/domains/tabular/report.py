@@ -171,8 +171,8 @@ def copies_note(prepared: Path) -> str:
     summary = read_document(prepared / COPIES_FILE)
     if count := summary.get("equal_by_chance"):
         return (
-            f" {count:,} rows equal another row by chance, because most rows with equal inputs have different targets. "
-            "They do not count as copies and may be in different sets."
+            f" {count:,} rows equal another row by chance: about as many are expected, or each combination of inputs "
+            "has many rows. They do not count as copies and may be in different sets."
         )
     return classification.duplicates_note(summary)
 

@@ -27,7 +27,7 @@ def table(count: int = 60) -> pd.DataFrame:
 def summary(rows: pd.DataFrame, part: str | None = None) -> dict[str, Any]:
     categories = [name for name in rows if name not in ("x", "y", part, "customer")]
     classes = [] if rows["y"].dtype == np.float64 else sorted(rows["y"].unique())
-    roles = {"numbers": ["x"], "categories": categories, "dates": [], "texts": []}
+    roles = {"numbers": ["x"] if "x" in rows else [], "categories": categories, "dates": [], "texts": []}
     return {"target": "y", "classes": classes, "part": part, **roles}
 
 
@@ -81,13 +81,61 @@ def test_rows_with_equal_inputs_stay_together_if_few_of_them_have_other_targets(
     assert len(set(groups)) == 60
 
 
-def test_rows_are_equal_by_chance_if_most_of_those_with_equal_inputs_differ(tmp_path: Path) -> None:
+def test_equal_rows_of_one_column_with_few_values_are_equal_by_chance(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = pd.DataFrame({"x": random.integers(0, 20, 400).astype(float), "y": random.integers(0, 9, 400).astype(float)})
     data, counts = prepared(tmp_path, rows)
     assert data.groups is None
     assert counts["rows equal by chance"] > 300
-    assert "rows equal another row by chance, because most" in report.copies_note(tmp_path)
+    assert "rows equal another row by chance: about as many" in report.copies_note(tmp_path)
+
+
+def sales(count: int) -> pd.DataFrame:
+    """Return sales of 40 products in two stores with an exact price; columns of the product and of the store follow."""
+    random = np.random.default_rng(0)
+    product, store = random.integers(0, 40, count), random.integers(0, 2, count)
+    rows = pd.DataFrame({"product": product, "store": store, "brand": product % 7, "city": store + 5}).astype(str)
+    return rows.assign(y=random.uniform(1, 99, 40)[product] + 3.21 * store)
+
+
+def categories(count: int, values: int) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    return pd.DataFrame(random.integers(0, values, (count, 4)), columns=list("abcd")).astype(str).astype(object)
+
+
+def ruled(count: int) -> pd.DataFrame:
+    rows = categories(count, 3)
+    return rows.assign(y=np.where((rows["a"] == rows["b"]) | (rows["c"] == "2"), "yes", "no").astype(object))
+
+
+def rarely_positive(count: int) -> pd.DataFrame:
+    return categories(count, 8).assign(y=np.where(np.arange(count) % 50, "no", "yes").astype(object))
+
+
+@pytest.mark.parametrize("mislabelled", [0, 0.05, 0.2])
+@pytest.mark.parametrize(
+    "rows",
+    [sales(1_200), sales(200), sales(1_200).drop(columns=["store", "city"]), ruled(1_000), rarely_positive(3_000)],
+)
+def test_lookup_tables_and_a_few_categories_have_no_copies(rows: pd.DataFrame, mislabelled: float) -> None:
+    changed = np.random.default_rng(1).random(len(rows)) < mislabelled
+    rows = rows.assign(y=np.where(changed, rows["y"].iloc[::-1].to_numpy(), rows["y"]))
+    copies = copies_in(rows)
+    assert copies.by_chance
+    assert copies.groups is None
+
+
+@pytest.mark.parametrize("times", [3, 6])
+@pytest.mark.parametrize("mislabelled", [0, 3, 12])
+@pytest.mark.parametrize("rows", [table(), ruled(1_000).assign(x=np.arange(1_000) // 3), rarely_positive(300)])
+def test_pasted_rows_are_copies_if_chance_explains_few_of_them(
+    rows: pd.DataFrame, mislabelled: int, times: int
+) -> None:
+    pasted = pd.concat([rows] * times, ignore_index=True)
+    pasted.loc[:mislabelled, "y"] = pasted.loc[:mislabelled, "y"].iloc[::-1].to_numpy()
+    copies = copies_in(pasted)
+    assert copies.groups is not None
+    assert divided(pasted[[name for name in rows if name != "y"]], copies.groups) == 0
 
 
 def test_different_rows_are_split_as_if_nothing_were_compared(tmp_path: Path) -> None:
