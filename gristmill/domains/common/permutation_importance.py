@@ -19,6 +19,7 @@ MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 
 _LEVEL = 0.95
 _REPEATS = 5  # shuffles of each feature
+_MIN_SHARE_OF_ONE = 0.95  # of the sum of all rises
 _SEED = 0
 
 Orders = npt.NDArray[np.int64]  # positions of examples, (orders, examples)
@@ -48,6 +49,12 @@ def importance(
         ranked.append({"feature": name, "rise": float(rises.mean()), "low": low, "high": high})
     ranked.sort(key=lambda feature: -feature["rise"])
     return {"error": error, "examples": count, "repeats": _REPEATS, "level": _LEVEL, "features": ranked}
+
+
+def relies_on_one(ranking: dict[str, Any] | None) -> bool:
+    """Return whether one of several features makes nearly all of the importance."""
+    rises = [max(feature["rise"], 0.0) for feature in ranking["features"]] if ranking else []
+    return sum(rises) > 0 and max(rises) >= _MIN_SHARE_OF_ONE * sum(rises)
 
 
 def _error(losses: npt.NDArray[np.float64], is_root: bool) -> float:

@@ -23,7 +23,13 @@ from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.perfect_score import perfect_score_warnings
-from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, MAX_EXAMPLES, Orders, importance
+from gristmill.domains.common.permutation_importance import (
+    IMPORTANCE_FILE,
+    MAX_EXAMPLES,
+    Orders,
+    importance,
+    relies_on_one,
+)
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.tabular import closed_form, dataset, held_out, row_examples
@@ -107,8 +113,10 @@ def evaluate(
     )
     if not data.layout.classes:
         return _score_numbers(data, predicted, train, tried, out, advice)
-    slices, show = evaluate.slices, partial(row_examples.show, data)
-    return write_scores(data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show, advice)
+    slices, show, one_feature = evaluate.slices, partial(row_examples.show, data), relies_on_one(ranking)
+    return write_scores(
+        data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show, advice, one_feature
+    )
 
 
 def _score_numbers(

@@ -99,14 +99,15 @@ def write_scores(
     noun: str,
     show: Callable[[pd.DataFrame], pd.DataFrame],
     advice: str,
+    one_feature: bool = False,
     **more: Any,
 ) -> dict[str, int]:
     """Write predictions, scores, likely wrong labels and examples; return the number of examples of each part.
 
     The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
     `settings` say how to decide, `noun` names the examples in the result, `show` adds a column with the content of
-    examples to a table, `advice` says what to check if the scores are perfect, and `more` are further values of
-    `scores.json`.
+    examples to a table, `advice` says what to check if the scores are perfect, `one_feature` whether the model relies
+    on one feature only, and `more` are further values of `scores.json`.
 
     Raises:
         RequestError: there are no held-out predictions to choose how to decide.
@@ -126,7 +127,7 @@ def write_scores(
     baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *chosen)]
     tested = scored[MODEL]["test"]
     sets = _sets_warning(tested, decisions[MODEL], len(rows["test"]))
-    warnings = filter(None, [*perfect_score_warnings(tested, baselines, advice), sets])
+    warnings = filter(None, [*perfect_score_warnings(tested, baselines, advice, one_feature), sets])
     summary = summarise(
         scored,
         metric,

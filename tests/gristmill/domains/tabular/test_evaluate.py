@@ -181,6 +181,29 @@ def test_a_perfect_score_names_the_column_that_gives_the_target_away(
     assert f"Warning: {warning}." in next(iter(sections(made))).note
 
 
+@pytest.mark.parametrize("is_leak", [True, False])
+def test_a_leak_that_the_logistic_baseline_finds_too_is_warned_of(
+    run_on: Callable[..., Folders], tmp_path: Path, is_leak: bool
+) -> None:
+    random, file = np.random.default_rng(0), tmp_path / "flats.csv"
+    sold = np.repeat([0, 1], 60)
+    table = pd.DataFrame({"area": random.normal(size=120), "deed": sold + random.normal(0, 0.01, 120)})
+    if not is_leak:  # two columns that are both easy
+        table = pd.DataFrame({name: 9 * sold + random.normal(size=120) for name in ("area", "rooms")})
+    table.assign(sold=np.where(sold, "yes", "no")).to_csv(file, index=False)
+    meaning = Ingest(target="sold", task="classification", numbers=tuple(table))
+    how = Preprocess(), Logistic(kind="logistic"), Train()
+
+    made = run_on(Csv(kind="csv", path="flats.csv"), meaning, *how, (file,), exported=False)
+
+    scores = Scores.read(made["evaluate"])
+    assert scores.model["test"]["accuracy"] == scores.baselines["logistic"]["test"]["accuracy"] == 1
+    if is_leak:
+        assert "one feature only: check that column 'deed'" in scores.warnings[0]
+    else:
+        assert not scores.warnings
+
+
 def test_a_single_column_is_not_weighed(line: Folders) -> None:
     assert not (line["evaluate"] / "importance.json").exists()
     assert "Importance of the features" not in [section.title for section in sections(line)]
