@@ -53,7 +53,7 @@ def importance(
 
 def relies_on_one(ranking: dict[str, Any] | None) -> bool:
     """Return whether one of several features makes nearly all of the importance."""
-    rises = [max(feature["rise"], 0.0) for feature in ranking["features"]] if ranking else []
+    rises: list[float] = [max(feature["rise"], 0.0) for feature in ranking["features"]] if ranking else []
     return sum(rises) > 0 and max(rises) >= _MIN_SHARE_OF_ONE * sum(rises)
 
 
