@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_written_predictions(opinions: Folders) -> None:
 def test_a_perfect_score_names_the_strongest_keyword(
     verdicts: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "perfect_score_warnings", lambda model, baselines, advice: [advice])
+    monkeypatch.setattr(evaluation, "perfect_score_warnings", lambda model, baselines, advice, one_feature: [advice])
     again(verdicts, Evaluate(), tmp_path)
 
     keyword = read_table(tmp_path / "telling.parquet")["token"].iloc[0]
