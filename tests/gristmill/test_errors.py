@@ -72,7 +72,7 @@ def test_a_value_is_shown_as_long_as_asked_for() -> None:
         ("empty at the ends", "1 empty at the ends"),
         ("line ends replaced", "1 line end replaced"),
         ("repeated", "1 repeated"),
-        ("rows equal by coincidence", "1 row equal by coincidence"),
+        ("rows equal by chance", "1 row equal by chance"),
         ("columns left out", "1 column left out"),
         ("texts truncated at 9 tokens", "1 text truncated at 9 tokens"),
     ],

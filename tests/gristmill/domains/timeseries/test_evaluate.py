@@ -190,7 +190,7 @@ def test_scores_that_may_mislead_come_with_warnings(judge: Judge) -> None:
     out, _ = judge(assembled(noise, horizon=2, validation=40, test=40))
 
     coverage, constant = Scores.read(out).warnings
-    assert coverage.startswith("80% intervals cover 9")
+    assert coverage.startswith("80% prediction intervals cover 9")
     assert coverage.endswith(" of the values in 39 test windows (20 do not overlap); this may be chance")
     assert constant.startswith("the test set is nearly constant")
 

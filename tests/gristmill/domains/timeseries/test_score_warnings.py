@@ -58,8 +58,9 @@ def test_no_model_beats_the_naive_forecast_of_a_constant_test_set() -> None:
     data = assembled(np.concatenate([NOISE, np.ones(40)]), test=40)
 
     assert warnings(data, naive=0.0) == [
-        "the test set is constant: the mean naive error is 0 in 40 test windows, and 1.07 in the training set; "
-        "no model can beat that"
+        "the test set is constant: the mean error of the naive forecast is 0 in 40 test windows and 1.07 on the "
+        "training set. Skill and other percentages are not meaningful; compare absolute errors, or use a longer "
+        "test set"
     ]
 
 

@@ -111,7 +111,7 @@ def test_a_file_that_is_no_sound_image_has_no_class(
     assert made.iloc[7].isna().tolist() == [False] + [True] * 5
     pd.testing.assert_frame_equal(made.drop(7), whole.drop(7), rtol=1e-5)
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert re.search(rf"^1 of 12 photos cannot be used and get no class: .*07\.jpg: .*{wrong}", said)
+    assert re.search(rf"^1 of 12 photos cannot be used and get no class. The first: .*07\.jpg: .*{wrong}", said)
     with pytest.raises(DataError, match=rf"/07\.jpg: .*{wrong}.*\. Expected a photo or a folder of photos\.$"):
         ask(files[7])
 
