@@ -186,7 +186,7 @@ def test_whether_a_model_beats_the_best_baseline_may_differ() -> None:
 
 
 def test_a_warning_about_a_perfect_score_may_be_missing_after_a_shorter_training() -> None:
-    warning = "warning accuracy on the test set is 1, but 0.792 for the best baseline: check it"
+    warning = "warning an accuracy of 1 on the test set is suspiciously high (best baseline: 0.792): check it"
     assert differences(("mae  12.9", warning), "mae  13\n") == []
     assert differences(("mae  12.9", "warning of something else"), "mae  13\n") == ["- warning of something else"]
 
