@@ -67,13 +67,13 @@ def select_classifiers(
     in_validation = [table.index.isin(data.rows("validation")["id"]).all() for table in tables.values()]
     on = "validation" if all(in_validation) else "folds"
     chosen = choose(candidates, averaged, loss, settings, metric=metric, on=on, predict_one=predict_one)
-    chosen.write(candidates, out)
     average = weighted_average(averaged, chosen.weights)
     if geometric:  # the mean of logits of different classifiers is less certain than it could be
         temperature = fit_temperature(truth, softmax(average, axis=1), weights)
         temperatures = {name: one * temperature for name, one in temperatures.items()}
         chosen = replace(chosen, loss=float(loss(average / temperature).mean()))
         average = softmax(average / temperature, axis=1)
+    chosen.write(candidates, out)
     rows = tables[next(iter(chosen.weights))]
     write_table(out / FILE, rows.assign(**dict(zip(columns, average.T, strict=True))).reset_index())
     return chosen, temperatures

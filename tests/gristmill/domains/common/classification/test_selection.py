@@ -83,6 +83,7 @@ def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_p
     document = read_selection(tmp_path)
     assert document is not None
     assert [one["name"] for one in document["members"]] == list(chosen.weights)
+    assert document["loss"] == chosen.loss  # at the temperature of the average
 
 
 def test_an_average_of_texts_is_scored_as_it_is_exported(tmp_path: Path) -> None:
