@@ -22,7 +22,7 @@ from gristmill.export import bundle
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
 from gristmill.sources.images.folder import Folder
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import read_table, write_document
 from helpers.small_photos import write_photos
 from helpers.support import here
 
@@ -48,6 +48,7 @@ def run(root: Path, photos: Path, size: int = 16, exported: bool = False) -> Fol
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     trained, data = network(size), dataset.read(folders["preprocess"])
     saved_network.write(trained, folders["train"])
+    write_document(folders["train"] / "training.json", {})
     held_out = probabilities_of(trained, data, "validation")
     write_held_out(data, learning_set(data).validation, held_out, folders["train"])
     read = {stage: folders[stage] for stage in ("preprocess", "train")}
