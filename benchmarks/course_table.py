@@ -103,7 +103,7 @@ class Outcome:
     def of(cls, trial: TrialScores, manifest: Mapping[str, Any]) -> "Outcome":
         """Return what the table shows of a trial; the manifest is that of its scores.
 
-        The published scores of classifiers are accuracies, which are shown beside the headline.
+        The published scores of classifiers are accuracies, their secondary metric.
         """
         versions, scores = manifest["made_of"]["libraries"], trial.scores
         metric = scores.headline.secondary_metric or scores.metric

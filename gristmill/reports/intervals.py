@@ -51,7 +51,7 @@ def difference_in_words(contest: "Contest | None", name: str, other: str, names:
     if not np.isfinite(differences).all():
         return "No interval: not all predictions are finite numbers."
     metric, better = metric_name(contest.metric), "negative"
-    if contest.metric == "error rate":  # reports show the accuracy beside the log loss
+    if contest.metric == "error rate":  # scores of classifiers show the accuracy
         metric, better, differences = "accuracy", "positive", -differences
     interval = confidence_interval(differences, CONFIDENCE_LEVEL, contest.block)
     if interval is None:

@@ -1,7 +1,7 @@
 """Write the store of a release: a tiny pipeline of each domain, its champion, and what the champion predicts.
 
-python tests/released/write_store.py                        # the release of this checkout
-PYTHONPATH=CHECKOUT python tests/released/write_store.py    # another release
+PYTHONPATH=tests python tests/released/write_store.py             # the release of this checkout
+PYTHONPATH=CHECKOUT:tests python tests/released/write_store.py    # another release
 
 The path `/srv/gristmill`, the user `gristmill` and the host `released` in the store are placeholders.
 """
@@ -17,11 +17,7 @@ import tomllib
 from pathlib import Path
 
 import gristmill
-
-TESTS = Path(__file__).parents[1]
-sys.path.append(str(TESTS))
-
-from helpers.small_photos import write_photos  # noqa: E402  # `tests` is no package
+from helpers.small_photos import write_photos
 
 PROJECT = Path("/srv/gristmill")  # messages and graphs may contain the folder
 USER, HOST = "gristmill", "released"
