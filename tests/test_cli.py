@@ -21,6 +21,7 @@ from typer.main import get_command
 from gristmill.cli import doctor
 from gristmill.cli.app import app
 from gristmill.cli.help import GROUPS, examples_of
+from gristmill.config.stages import DOMAINS
 from gristmill.errors import Unsuitable
 from gristmill.keys import identify
 from gristmill.project.project import Project
@@ -107,6 +108,18 @@ def test_requests_are_checked_before_tensorflow_is_loaded(finished: Path, words:
     message, loaded = done.stderr.splitlines()
     assert said in message
     assert (done.returncode > 0, done.stdout, loaded) == (True, "", "set()")
+
+
+def test_predictions_of_no_domain_load_tensorflow_before_a_model() -> None:
+    """Else its start-up lines are printed, and a mistake in a request is reported late."""
+    modules = [
+        f"gristmill.domains.{domain}.{'generate' if domain == 'generation' else 'predict'}" for domain in DOMAINS
+    ]
+    script = f"import {', '.join(modules)}, sys; print({{'keras', 'tensorflow'}} & {{*sys.modules}})"
+
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "set()\n"
+    )
 
 
 @pytest.mark.parametrize("words", [("run", "small"), ("ls",), ("show", "small", "--json")])

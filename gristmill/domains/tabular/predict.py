@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
@@ -19,7 +20,6 @@ from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
 from gristmill.domains.tabular.settings import Ingest
-from gristmill.domains.tabular.tree_fit import Mask
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
 from gristmill.sources.rows import Rows, TableSource
@@ -102,10 +102,10 @@ def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Array], outputs
     return _answer(bundle, shown, found)
 
 
-def _incomplete(rows: Rows, missing: str | None) -> Mask:
+def _incomplete(rows: Rows, missing: str | None) -> npt.NDArray[np.bool_]:
     """Return which rows have an empty cell, (rows,); raise `DataError` if there are any and `missing` is not "drop"."""
     empty = (rows.frame.isna() | (rows.frame == "")).to_numpy()
-    bad: Mask = np.asarray(empty.any(axis=1))
+    bad: npt.NDArray[np.bool_] = np.asarray(empty.any(axis=1))
     if bad.any() and missing == "drop":
         logger.warning("%d of %d rows have an empty cell and no prediction", bad.sum(), len(bad))
     elif bad.any():
