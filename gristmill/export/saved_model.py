@@ -115,9 +115,9 @@ def _forget_numbers(function: Any) -> None:
 
 def _clear_session_options(session: Any) -> None:
     """Remove the threads and devices of this process from the options of a called function; it runs without them."""
-    from tensorflow.core.protobuf.config_pb2 import ConfigProto
+    import tensorflow as tf
 
-    options = ConfigProto.FromString(session.s)
+    options = tf.compat.v1.ConfigProto.FromString(session.s)
     for name in _SESSION_OPTIONS:
         options.ClearField(name)
     session.s = options.SerializeToString(deterministic=True)

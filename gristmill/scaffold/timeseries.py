@@ -90,8 +90,8 @@ def _candidates(data: Prepared) -> list[Guess]:
 
     tsb is for series with many zeros. It is not for dense data with some sparse series, because an average has the same
     weights for all series: with tsb in it, the errors of generated series of which an eighth or half were sparse were
-    10 to 14 % larger. The naive forecast of a week is for values within the day: on generated half-hourly data whose
-    weeks are alike, it lowered the error on the test set by 13 %.
+    10 to 14 % larger. The naive forecast of a week is for values within the day: it lowered the error of the backtest
+    on hourly prices of two markets by 1.3 and 3.4 %.
     """
     candidates: list[Any] = []
     reasons = []

@@ -73,8 +73,8 @@ def _stream(
     before = decode(tokens=tokens)["text"].numpy().decode()
     position = 0
     while position < length:
-        (found,) = step(tokens=context, position=tf.constant(position), **sampling).values()
-        new = tf.reshape(found, [-1])[: length - position]  # bundles of 0.2.0 and earlier give one token, a scalar
+        (generated,) = step(tokens=context, position=tf.constant(position), **sampling).values()
+        new = tf.reshape(generated, [-1])[: length - position]  # bundles of 0.2.0 and earlier give one token, a scalar
         tokens, context = tf.concat([tokens, new], axis=0), tf.concat([context, new], axis=0)
         text = decode(tokens=tokens)["text"].numpy().decode()  # of all tokens: marks and subwords change neighbours
         yield text[len(before) :]

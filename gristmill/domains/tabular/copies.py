@@ -23,9 +23,7 @@ COPIES_FILE = "copies.json"  # in the artifact of preprocess, if some rows are e
 _DIGITS = 6  # significant digits of numbers that are compared
 _MIN_DIFFERENT_ROWS = 5  # of a class; fewer could not be divided into five folds
 _MIN_TIMES_CHANCE = 1.5  # equal rows, relative to those expected by chance, that are copies
-_MIN_ROWS_OF_LOOKUP = (
-    5  # mean for each combination of inputs; a file that was pasted as often repeats all equally often
-)
+_MIN_ROWS_OF_LOOKUP = 5  # mean number of rows for each combination of inputs
 _MAX_ROWS_COMPARED = 10_000  # to find columns that another column determines
 
 Keys = npt.NDArray[np.uint64]  # (rows,): a random number for each value of a column, or their sum over columns
@@ -63,7 +61,7 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     are_equal = with_others(contents)
     if not are_equal.any():
         return Copies(contents, None, False)
-    repeats = np.bincount(groups)
+    repeats = np.bincount(groups)  # vary by chance; in a file that was pasted several times, they are equal
     is_lookup = repeats.mean() >= _MIN_ROWS_OF_LOOKUP and repeats.var() > repeats.mean() / 2
     if is_lookup or are_equal.sum() < _MIN_TIMES_CHANCE * _expected_by_chance(columns, input_keys, target_keys):
         return Copies(contents, None, True)

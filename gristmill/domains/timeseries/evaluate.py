@@ -25,7 +25,7 @@ from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive, long
 from gristmill.domains.timeseries.models.naive import SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.score_table import write_forecasts
-from gristmill.domains.timeseries.score_warnings import perfect_score_warnings, score_warnings
+from gristmill.domains.timeseries.score_warnings import leak_warnings, score_warnings
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.sparse_demand import is_sparse
 from gristmill.domains.timeseries.windows import Origins
@@ -100,7 +100,7 @@ def evaluate(
     if importance := importance_of_channels(data, network, metric, learned, unseen):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
         compared = {name: by_part for name, by_part in scores_by_part(table).items() if name not in networks}
-        if questions := [*perfect_score_warnings(data, compared, importance)]:
+        if questions := [*leak_warnings(data, compared, importance)]:
             summary["warnings"] = [*summary.get("warnings", []), *questions]
     write_document(out / FILE, summary | {"segments": {"found": len(segments), "series": len(searched.ids)}})
     return counts

@@ -40,9 +40,7 @@ def score_warnings(data: Prepared, scored: Mapping[str, ByPart], level: float) -
         )
 
 
-def perfect_score_warnings(
-    data: Prepared, scored: Mapping[str, ByPart], importance: Mapping[str, Any]
-) -> Iterator[str]:
+def leak_warnings(data: Prepared, scored: Mapping[str, ByPart], importance: Mapping[str, Any]) -> Iterator[str]:
     """Yield a question if forecasts are nearly perfect by a covariate, which may contain the target.
 
     `scored` has the model and its baselines, and `importance` is that of the model's features.
@@ -54,7 +52,8 @@ def perfect_score_warnings(
     model = errors.pop(MODEL) or 0.0
     rises = {feature["feature"]: feature["rise"] for feature in importance["features"]}  # the largest first
     first, past = next(iter(rises)), max(rises[f"history of {name}"] for name in data.layout.targets)
-    is_covariate = first in {*data.layout.inputs, *data.layout.known} - {"weekend"}  # other calendar parts differ
+    # `weekend` is a feature of the calendar; the other ones do not have the name of a column.
+    is_covariate = first in {*data.layout.inputs, *data.layout.known} - {"weekend"}
     baseline = min(error for error in errors.values() if error is not None)
     if is_covariate and rises[first] >= _MIN_RISE_RATIO * past and baseline >= _MIN_BASELINE_RATIO * model:
         yield (

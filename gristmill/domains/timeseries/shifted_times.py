@@ -34,14 +34,18 @@ def time_shift(now: pd.DataFrame, then: pd.DataFrame) -> tuple[Any, ...]:
     ends, ends_before = (table.groupby("unique_id")["ds"].agg(["min", "max"]) for table in (now, then))
     distances = (ends - ends_before).stack().value_counts().index[:2]
 
+    # Which of the earlier rows exist at a distance; several candidates share distances.
     @cache
     def moved(distance: Any) -> Any:
         return then.assign(ds=then["ds"] + distance).merge(now, "left", columns, indicator=True)["_merge"] == "both"
 
+    # The ends of a series may show only one of the two distances of daylight saving time: try those an hour apart.
     near = sorted(
         {distance + hours * _HOUR for distance in distances if _may_be_zone(distance) for hours in (-1, 0, 1)}
     )
     pairs = [(low, high) for low, high in pairwise(near) if high - low == _HOUR]
+
+    # Take the first distance, or pair of distances, at which nearly all rows exist.
     for shift in [*((distance,) for distance in (*distances, *near) if distance), *pairs]:
         share = np.any([moved(distance) for distance in shift], axis=0).mean()
         if share >= _MIN_MOVED and moved(0 * shift[0]).mean() <= _MAX_UNMOVED:

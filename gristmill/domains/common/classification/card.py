@@ -8,10 +8,9 @@ import numpy as np
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset, count_by_class
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.common.classification.scores import balanced_log_losses, log_losses
+from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS, balanced_log_losses, log_losses
 from gristmill.export.model_card import Facts
-from gristmill.runs.scores import FILE
-from gristmill.util.table_io import read_document
+from gristmill.runs.scores import Scores
 
 _MAX_CLASSES = 12  # in a title or a table
 
@@ -38,8 +37,7 @@ def class_facts(
         if len(rows := data.rows(part)):
             by_class = count_by_class(rows, classes) if len(classes) <= _MAX_CLASSES else {}
             counts[part] = {noun: f"{len(rows):,}"} | {name: f"{count:,}" for name, count in by_class.items()}
-    is_balanced = read_document(evaluate / FILE)["headline"]["metric"] == "balanced_log_loss"
-    losses_of = balanced_log_losses if is_balanced else log_losses
+    losses_of = balanced_log_losses if Scores.read(evaluate).metric == BALANCED_LOG_LOSS else log_losses
     return Facts(
         title=f"{title}: {_listed(classes)}",
         task=task,
@@ -67,7 +65,7 @@ def _decision(decision: Decision, classes: Sequence[str], evaluate: Path) -> lis
     if decision.threshold is not None:
         sentences.append(f"The label is {classes[1]} if its probability is above {decision.threshold:.4g}.")
     if decision.coverage is not None:
-        measured = read_document(evaluate / FILE)["model"]["test"].get("coverage")
+        measured = Scores.read(evaluate).model["test"].get("coverage")
         found = "" if measured is None or np.isnan(measured) else f"; on the test set, {measured:.1%} did"
         sentences.append(
             "All classes whose probability reaches `decision.set_limits` of `signature.json` form a set. "

@@ -17,6 +17,7 @@ from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
+from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
 from gristmill.domains.common.coverage_warning import coverage_warning
@@ -31,7 +32,6 @@ from gristmill.util.toml import toml_value
 ProbabilitiesByPart = dict[str, Probabilities]
 Row = dict[str, Any]
 
-BALANCED_LOG_LOSS = "balanced_log_loss"
 _MAIN_METRICS = ("f1", "accuracy", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 

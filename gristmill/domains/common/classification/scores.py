@@ -17,6 +17,7 @@ from gristmill.domains.common.classification.predictions import MIN_PROBABILITY
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
+BALANCED_LOG_LOSS = "balanced_log_loss"  # name of the metric
 BINS = 15  # of confidence, as in Guo et al.
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.score_warnings import perfect_score_warnings, score_warnings
+from gristmill.domains.timeseries.score_warnings import leak_warnings, score_warnings
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
@@ -82,7 +82,7 @@ def test_perfect_forecasts_by_a_covariate_raise_a_question(
     tested: dict[str, Any] = {MODEL: {"test": {"mae": 1 - skill, "skill": skill}}, "naive": {"test": {"mae": 1.0}}}
     features = [{"feature": name, "rise": rise} for name, rise in rises.items()]
 
-    found = list(perfect_score_warnings(data, tested | {"ets": {"test": {"mae": baseline}}}, {"features": features}))
+    found = list(leak_warnings(data, tested | {"ets": {"test": {"mae": baseline}}}, {"features": features}))
 
     question = (
         "an MAE of 0.50% of the naive error on the test set is suspiciously low: check that column 'y1', on which the "

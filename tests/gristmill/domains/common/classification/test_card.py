@@ -8,6 +8,7 @@ import pytest
 
 from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.util.table_io import write_document, write_table
 
 
@@ -16,7 +17,8 @@ def test_losses_are_those_of_the_headline(tmp_path: Path, metric: str) -> None:
     index = pd.DataFrame({"id": ["a", "b", "c", "d"], "part": "test", "label": [0, 0, 0, 1]})
     predicted = pd.DataFrame({"label": [*"xxxy"], "p_x": [0.5, 0.5, 0.5, 0.75], "p_y": [0.5, 0.5, 0.5, 0.25]})
     write_table(tmp_path / "predictions.parquet", index.assign(predicted="x", **predicted))
-    write_document(tmp_path / "scores.json", {"headline": {"metric": metric}})
+    scored = {name: {"test": {metric: 0.8}} for name in (MODEL, "majority")}
+    write_document(tmp_path / FILE, summarise(scored, metric, []))
     words: dict[str, Any] = dict.fromkeys(("title", "noun", "task", "use"), "")
 
     data = LabelledDataset(index, ["x", "y"])
