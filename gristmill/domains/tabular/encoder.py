@@ -42,8 +42,9 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
         if layout.missing:
             marked = [empty[:, at : at + 1] for at, name in enumerate(names) if name in layout.missing]
             pieces.append(ops.cast(ops.concatenate(marked, axis=1), "float32"))
-    for at, known in enumerate(layout.categories.values()):
-        pieces.append(category_lookup(known, f"category_{at}", "one_hot")(inputs["categories"][:, at]))
+    if layout.categories:
+        codes = category_codes(inputs["categories"], layout)
+        pieces += [ops.one_hot(codes[:, at], len(known) + 1) for at, known in enumerate(layout.categories.values())]
     for at, words in enumerate(layout.texts.values()):
         pieces.append(present_words(inputs["texts"][:, at], words, f"words_{at}"))
     return keras.Model(only(inputs), joined(pieces), name="encoder")
@@ -62,12 +63,27 @@ def fill_empty(found: keras.KerasTensor, layout: Layout, kept: Collection[str] =
     return ops.where(ops.isnan(found), np.array(median, np.float32), found)
 
 
-def category_lookup(names: list[str], name: str, output_mode: str) -> keras.layers.StringLookup:
-    """Return the layer from a category to its names; the first position is that of rare and unknown ones."""
+def category_codes(categories: keras.KerasTensor, layout: Layout) -> keras.KerasTensor:
+    """Return the position of each category among the names of its column from 1, and 0 for rare and unknown ones.
+
+    Two layers look up the names of all columns, because a layer for each column makes a wide network slow to save and
+    to load: (batch, columns), int64.
+    """
+    names_by_column = list(layout.categories.values())
+    names = list(dict.fromkeys(name for known in names_by_column for name in known))
     unknown = "unknown"
     while unknown in names:
         unknown += "?"
-    return keras.layers.StringLookup(vocabulary=names, oov_token=unknown, output_mode=output_mode, name=name)
+    number_of_name = keras.layers.StringLookup(vocabulary=names, oov_token=unknown, name="names")
+
+    # A pair of a column and a name has the number: number of the name + column * (names + 1).
+    first_pairs = np.arange(len(names_by_column)) * (len(names) + 1)
+    numbers = {name: number for number, name in enumerate(names, start=1)}
+    pairs = [first + numbers[name] for first, known in zip(first_pairs, names_by_column, strict=True) for name in known]
+    position_of_pair = keras.layers.IntegerLookup(vocabulary=pairs, name="names_of_columns")
+    positions = position_of_pair(number_of_name(categories) + first_pairs)  # among the names of all columns, from 1
+    names_before = np.cumsum([0, *map(len, names_by_column)])[:-1]
+    return ops.maximum(positions - names_before, 0)
 
 
 def present_words(text: keras.KerasTensor, words: list[str], name: str) -> keras.KerasTensor:

@@ -14,7 +14,7 @@ from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import (
-    category_lookup,
+    category_codes,
     fill_empty,
     joined,
     measures,
@@ -178,11 +178,15 @@ def feature_network(data: Prepared) -> keras.Model:
         empty = measured(data.table.iloc[train], layout.numbers, layout.dates).isna().any()
         features = [fill_empty(measures(inputs, layout), layout, kept=empty.index[empty])]
     targets = _targets_of_names(data)
-    for at, (column, names) in enumerate(layout.categories.items()):
-        found = data.table[column].to_numpy(object)[train]
-        means = np.column_stack([name_means(found, target[train], names) for target in targets])
-        lookup = category_lookup(names, f"category_{at}", "int")
-        features.append(frozen_table(means, f"means_{at}")(lookup(inputs["categories"][:, at])))
+    if layout.categories:
+        codes = category_codes(inputs["categories"], layout)
+        starts = np.cumsum([0, *(len(names) + 1 for names in layout.categories.values())])[:-1]
+        means = []
+        for column, names in layout.categories.items():
+            found = data.table[column].to_numpy(object)[train]
+            means.append(np.column_stack([name_means(found, target[train], names) for target in targets]))
+        found_means = frozen_table(np.concatenate(means), "means")(codes + starts)  # (batch, columns, targets)
+        features.append(keras.layers.Flatten(name="means_of_names")(found_means))
     for at, words in enumerate(layout.texts.values()):
         features.append(present_words(inputs["texts"][:, at], words, f"words_{at}"))
     return keras.Model(only(inputs), joined(features), name="features")

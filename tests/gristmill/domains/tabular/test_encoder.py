@@ -33,6 +33,18 @@ def test_numbers_are_standardised_and_each_name_has_its_column_after_that_of_unk
     assert MIXED.features == 8
 
 
+def test_a_name_in_several_columns_has_its_position_in_each_and_is_unknown_in_the_others() -> None:
+    categories = {"from": ["b", "a", "c"], "to": ["c", "d"], "via": ["a"]}
+    layout = Layout("y", [], categories, {"y": 0.0}, {"y": 1.0})
+    cells = [["a", "c", "a"], ["c", "a", "b"], ["d", "d", "d"]]
+    rows = encode(layout.inputs(pd.DataFrame(cells, columns=list(categories))), layout)
+    assert rows.tolist() == [
+        [0, 0, 1, 0, 0, 1, 0, 0, 1],
+        [0, 0, 0, 1, 1, 0, 0, 1, 0],
+        [1, 0, 0, 0, 0, 0, 1, 1, 0],
+    ]
+
+
 def test_names_are_told_apart_by_every_character() -> None:
     names = ["Köln", "Bonn", "ulm", "Ulm", " Ulm", "köln", "[UNK]", "Ko\u0308ln"]
     layout = Layout("y", [], {"town": TOWNS}, {"y": 0.0}, {"y": 1.0})
