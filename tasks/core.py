@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gristmill.config.stages import SELECT, Stage
-from gristmill.config.tables import domain_module
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
 from gristmill.errors import DataError, Diverged, RequestError, Unsuitable
 from gristmill.keys import Identity
 from gristmill.runs.downloads import fetch
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import FAILED
+from gristmill.settings.stage import SELECT, Stage
 from gristmill.store.code_closure import load_closure
 from gristmill.store.store import Draft
 from gristmill.training.keras_backend import import_keras
@@ -67,7 +66,6 @@ def input_folders(run: Run, reader: Stage, inputs: References, by_stat: bool) ->
 
 
 def call_core(
-    domain: str,
     stage: Stage,
     draft: Draft,
     identity: Identity,
@@ -82,17 +80,16 @@ def call_core(
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(identity.parts["code"])
-    module = domain_module(domain, stage.name)
-    core = getattr(module, stage.function or stage.name)
+    core = stage.load()
     started = time.perf_counter()
     if make_chunks:
-        count = module.chunks(**arguments, **folders)
+        count = stage.load_chunks()(**arguments, **folders)
         folders = folders | ({"chunks": make_chunks(count)} if count > 1 else {})
     arguments = arguments | folders
     measured: dict[str, float] = {}
     if "candidates" in arguments and stage.name == "evaluate":
         arguments = arguments | {"microseconds": measured}
-    if stage.candidate and not stage.function:  # an error in a chunk is that of the stage that asked for it
+    if stage.candidate and not stage.is_chunk:  # an error in a chunk is that of the stage that asked for it
         draft.counts = _fit_candidate(core, stage, arguments, draft.path)
     else:
         draft.counts = core(**arguments, out=draft.path)

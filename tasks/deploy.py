@@ -18,7 +18,7 @@ from prefect.flows import Flow
 
 from gristmill.config.catalogue import Catalogue
 from gristmill.config.deployments import TAG, is_own, project_deployments, read_prefect_yaml
-from gristmill.config.stages import STAGES
+from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.entrypoints import import_own
@@ -140,7 +140,7 @@ def _schema(flow: Flow[..., Any], catalogue: Catalogue, entry: Mapping[str, Any]
     fields["pipeline"]["enum"] = same_domain or [entry["parameters"]["pipeline"]]
     for option in fields.get("refresh", {}).get("anyOf", []):
         if option["type"] == "string":
-            option["enum"] = list(dict.fromkeys(stage.name for stage in STAGES[flow.name]))
+            option["enum"] = list(dict.fromkeys(stage.name for stage in domain_of(flow.name).stages))
     return schema
 
 

@@ -30,7 +30,7 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     if TaskRunContext.get() is None:
         return
     scores = Scores.read(evaluated.path)
-    report = run.domain_module("report")
+    report = run.domain.report.load()
     plot = base64.b64encode(report.headline_picture({"evaluate": evaluated.path})).decode()
     named = [(f"**{name}**" if name == MODEL else name, by_part["test"]) for name, by_part in scores.best_first("test")]
     rows = messages.score_rows(scores.shown, named)

@@ -18,8 +18,7 @@ logger = logging.getLogger(__name__)
 
 def recovery_run(run: Run, found: Retraining) -> Run | None:
     """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
-    domain = run.domain_module("retraining")
-    if run.champion is None or found.verdict not in ("waiting", "rejected") or not hasattr(domain, "recovery_tables"):
+    if run.champion is None or found.verdict not in ("waiting", "rejected"):
         return None
     if run.registry.hold(run.pipeline.name):
         return None
@@ -28,7 +27,7 @@ def recovery_run(run: Run, found: Retraining) -> Run | None:
     records = run.runs.newest_first(run.pipeline.name)
     earlier = [one.retraining for one in records if one.id != run.id and one.retraining and one.is_own(run.pipeline)]
     rows = rows_to_compare(found, earlier, run.pipeline.gate)
-    tables = domain.recovery_tables(run.pipeline.tables, rows) if rows else None
+    tables = run.domain.retraining.load().recovery_tables(run.pipeline.tables, rows) if rows else None
     if not tables:
         return None
     return replace(run, pipeline=replace(run.pipeline, tables=tables), jobs=1)  # workers know only pipelines.toml
@@ -47,7 +46,7 @@ def judge_recovery(run: Run, found: Retraining, made: References) -> Retraining:
     from gristmill.retraining.recovery import clearly_better
 
     progress.report_work("recovery")
-    judged_by, folders = run.domain_module("retraining"), run.folders(made)
+    judged_by, folders = run.domain.retraining.load(), run.folders(made)
     first_step, contest = (judged_by.contest(folders, run.champion_data, steps) for steps in (1, None))
     names = [one.name for one in candidates_of(run.pipeline.domain, run.pipeline.tables)]
     winner = clearly_better(first_step, contest, names, run.pipeline.gate)

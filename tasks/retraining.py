@@ -39,7 +39,7 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with the data that the last retraining judged."""
     champion = run.champion
     known = last_judged_data(run.pipeline, run.runs, run.registry, champion)
-    news_of = run.domain_module("retraining").news
+    news_of = run.domain.retraining.load().news
     now = run.folder(ingested)
     then = None
     if champion:
@@ -74,10 +74,9 @@ def _predictions_erred(run: Run, ingested: Path) -> bool:
 def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     """Score the champion on newer data, and compare that data with its training set; nothing follows if it is held."""
     champion, hold = run.champion, run.registry.hold(run.pipeline.name)
-    if champion and found.news.later:
+    if champion and found.news.later and (data := run.champion_data):
         progress.report_work("drift")
-        data = run.champion_data
-        drift = run.domain_module("retraining").drift(run.folder(ingested), data)
+        drift = run.domain.retraining.load().drift(run.folder(ingested), data)
         _raise_alarms(run, champion, drift.alarms)
         found = found.model_copy(update={"drift": drift})
     return record_retraining(run, _held_by(hold, found) if hold else found)
@@ -126,10 +125,12 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
 
     The test set of a series is its judging window, which is new as a whole.
     """
-    domain = run.domain_module("retraining")
-    if run.champion is None or not hasattr(domain, "judgeable"):
+    if run.champion_data is None:
         return found
-    end = stop_before_challenger(domain.judgeable(run.folders(made), run.champion_data), run.pipeline.gate)
+    judgeable = run.domain.retraining.load().judgeable(run.folders(made), run.champion_data)
+    if judgeable is None:
+        return found
+    end = stop_before_challenger(judgeable, run.pipeline.gate)
     return record_retraining(run, found.ended(*end)) if end else found
 
 
@@ -144,11 +145,11 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
 
     progress.report_work("judge")
     challenger, champion = run.folders(made), run.champion_data
-    contest = run.domain_module("retraining").contest(challenger, champion)
+    contest = run.domain.retraining.load().contest(challenger, champion)
     gate = run.pipeline.gate
     if refitted is not None:
         recipe = run.folders(refitted)
-        of_recipe = run.domain_module("retraining").contest(recipe, champion)
+        of_recipe = run.domain.retraining.load().contest(recipe, champion)
         kept = keeps_recipe(contest, of_recipe, gate)
         contest, challenger = with_winner(contest, of_recipe, kept), recipe if kept else challenger
         found = found.model_copy(update={"kept_recipe": kept})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gristmill.config.catalogue import Pipeline, load
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
 from gristmill.registry.registry import Registry
 from gristmill.retraining.notification_delivery import deliver
@@ -81,8 +81,7 @@ def limited_time(pipeline: Pipeline) -> Iterator[None]:
 
 def domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
     """Return the settings that the domain changes for challengers; the user may not override them."""
-    domain = domain_module(settings.domain, "retraining")
-    added: list[str] = domain.overrides(settings.tables) if hasattr(domain, "overrides") else []
+    added = domain_of(settings.domain).retraining.load().overrides(settings.tables)
     for assignment in overrides:
         key = assignment.partition("=")[0].strip()
         if key in {change.partition("=")[0] for change in added}:

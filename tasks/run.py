@@ -16,8 +16,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TagsContext
 
 from gristmill.config.catalogue import Catalogue, Pipeline, load, restore_settings
-from gristmill.config.stages import Stage, libraries_of, settings_of_stages, stages_of
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
+from gristmill.config.stages import libraries_of, settings_of_stages, stages_of
 from gristmill.errors import CorruptArtifact, StoreError, WorkError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
@@ -28,6 +28,8 @@ from gristmill.retraining.notification_delivery import messages_about
 from gristmill.runs.plan import FAILED, refresh_urls
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import Champion
+from gristmill.settings.domain import Domain
+from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from gristmill.training.keras_backend import import_keras, set_threads
@@ -146,9 +148,10 @@ class Run:
         overrides = self.record().overrides
         return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
 
-    def domain_module(self, name: str) -> Any:
-        """Return a module of the pipeline's domain, such as its `report`."""
-        return domain_module(self.pipeline.domain, name)
+    @property
+    def domain(self) -> Domain:
+        """The domain of the pipeline."""
+        return domain_of(self.pipeline.domain)
 
     def record(self) -> Record:
         """Return the run's record so far."""

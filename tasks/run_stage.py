@@ -12,12 +12,12 @@ from typing import Any, cast
 from prefect.states import Completed
 
 from gristmill.config.catalogue import PIPELINES_FILE, Pipeline
-from gristmill.config.stages import Stage
 from gristmill.errors import CorruptArtifact, SourceChanged, WorkError, count_of
 from gristmill.keys import Identity
 from gristmill.runs import plan
 from gristmill.runs.locations import Located, fetch_missing
 from gristmill.runs.records import StageRecord
+from gristmill.settings.stage import Stage
 from gristmill.sources.quarantine import QUARANTINE_FILE, QUARANTINED
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import Module, check_loaded, read_modules
@@ -115,7 +115,7 @@ def make(
         with store.draft(identity) as draft:
             make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
             with time_limit(run.seconds_for(stage), BudgetEnded):
-                call_core(run.pipeline.domain, stage, draft, identity, arguments, folders, make_chunks)
+                call_core(stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
             if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != read.data:
                 raise SourceChanged(f"{', '.join(read.data)}: files were added or removed meanwhile. Run again.")

@@ -13,11 +13,11 @@ from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
-from gristmill.config.stages import Stage
 from gristmill.errors import SourceChanged, WorkError
 from gristmill.retraining.known_data import locate_source
 from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.plan import FAILED
+from gristmill.settings.stage import Stage
 from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
@@ -27,7 +27,6 @@ from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run import References, Run, stage_task
 from tasks.run_stage import find_cached, identity_of, is_made, produce, record_stage
 from tasks.time_limit import BudgetEnded, time_limit
-from tasks.training_checks import check_backtest_blocks, check_evaluate_settings
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +108,9 @@ def train(run: Run, made: Made) -> Made:
     A candidate that cannot end within the budget is not started, or is stopped, unless all its artifacts are in the
     cache, or it is a baseline, which is cheap. A candidate that the run leaves out is never used.
     """
-    check_evaluate_settings(run)
-    check_backtest_blocks(run)
+    if check := run.domain.check_before_training:
+        preprocessed = run.record().references["preprocess"]  # a cached task returns a Prefect state, not a reference
+        check.load()(run.store.open_verified(preprocessed, by_stat=True).path, run.pipeline.tables, run.stages.values())
     candidates: dict[str, list[Stage]] = {}
     for stage in run.stages.values():
         if stage.fits:
@@ -127,7 +127,7 @@ def train(run: Run, made: Made) -> Made:
         else:
             untried.append(candidate)
             _remove_from_record(run, {stage.label for stage in stages})
-    if not found:
+    if candidates and not found:
         raise WorkError(
             f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Use a larger "
             "--budget, or a larger schedule.budget for a retraining. Finished stages are kept."

@@ -21,7 +21,7 @@ from typer.main import get_command
 from gristmill.cli import doctor
 from gristmill.cli.app import app
 from gristmill.cli.help import GROUPS, examples_of
-from gristmill.config.stages import DOMAINS
+from gristmill.config.domains import DOMAINS
 from gristmill.errors import Unsuitable
 from gristmill.keys import identify
 from gristmill.project.project import Project

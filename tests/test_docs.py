@@ -24,7 +24,7 @@ import yaml
 from conftest import ROOT
 from gristmill.config import catalogue
 from gristmill.config.candidates import preset
-from gristmill.config.stages import DOMAINS
+from gristmill.config.domains import DOMAINS
 from gristmill.domains.tabular import settings as tabular
 from gristmill.domains.vision import settings as vision
 from gristmill.project.project import Project

@@ -80,9 +80,9 @@ WITHOUT_EFFECT = [  # file, before, after
     ("gristmill/reports/run.py", "sections = ", "unused, sections = 1, "),
     ("gristmill/domains/timeseries/models/dense.py", 'activation="relu"', 'activation="tanh"'),
     ("tasks/run_stage.py", "logger = ", "UNUSED = 1\nlogger = "),
-    ("gristmill/config/stages.py", "DOMAINS = tuple(STAGES)", "DOMAINS = (*STAGES,)"),
+    ("gristmill/domains/timeseries/domain.py", "when=is_auto", "when=(is_auto)"),
 ]
-"""Edits of a comment, docstrings, a report, a model that is not chosen, a task's module and a table of names."""
+"""Edits of a comment, docstrings, a report, a model that is not chosen, a task's module and the object of a domain."""
 
 
 @pytest.mark.fault(19)

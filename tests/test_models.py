@@ -721,15 +721,16 @@ def test_the_champion_writes_and_each_version_when_asked(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gristmill.domains.generation import generate
+    from gristmill.domains.generation.settings import PredictOptions
 
     (project / "pipelines.toml").write_text(
         '[pipelines.writer]\ndomain = "generation"\nsource = { kind = "files", path = "text.txt" }\n'
         'preprocess = { length = 10 }\nmodel = { kind = "gru" }\n'
     )
 
-    def told(bundle: LoadedBundle, prompt: str, **options: float) -> Iterator[str]:
-        assert options == {"length": 400, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 42}
-        yield prompt
+    def told(bundle: LoadedBundle, options: PredictOptions) -> Iterator[str]:
+        assert options == PredictOptions(prompt="So ")
+        yield options.prompt
         yield (bundle.path / "model.txt").read_text()
 
     monkeypatch.setattr(generate, "generate", told)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.domains.common.few_examples import Folders
 from gristmill.errors import Diverged
 from gristmill.keys import digest_of_file
@@ -69,7 +69,7 @@ class TrainStage:
         folders = {name: out / name for name in self.folders}
         for folder in folders.values():
             folder.mkdir()
-        domain_module(self.domain, "few_examples").cut(self.folders, folders, most)
+        domain_of(self.domain).few_examples.load()(self.folders, folders, most)
         return replace(self, folders=folders)
 
     def with_settings(self, table: str, **values: Any) -> "TrainStage":
@@ -81,7 +81,8 @@ class TrainStage:
     def train(self, out: Path) -> Path | None:
         """Train and return the folder of the results; None for a model that has no epochs."""
         out.mkdir()
-        train = domain_module(self.domain, "train").train
+        stage = next(stage for stage in domain_of(self.domain).stages if stage.name == "train")
+        train = stage.load()
         places = {"scratch": out / "scratch", "logs": out / "logs", "out": out}
         counts = train(**self.tables, **self.folders, **places, files=self.files, on_epoch=lambda epoch: None)
         return out if "epochs" in counts else None

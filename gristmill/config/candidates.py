@@ -7,12 +7,13 @@ on the same examples.
 A domain lists the candidates of each preset in `gristmill/domains/<domain>/presets.py`, the cheapest first.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gristmill.config.tables import AUTO, domain_module, read_table, tables_of
+from gristmill.config.domains import domain_of
+from gristmill.config.tables import AUTO, read_table
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import names_of
 from gristmill.settings.messages import Problem, unknown_name
@@ -35,7 +36,7 @@ class Candidate:
 
 def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate]:
     """Return the candidates of a pipeline in their order, cheap ones first; none unless its model is "auto"."""
-    model = tables["model"]
+    model = tables.get("model")
     if not isinstance(model, Auto):
         return []
     points = [
@@ -107,9 +108,8 @@ def preset(domain: str, name: str, tables: Mapping[str, Settings] = MappingProxy
     """Return the candidates of a domain's preset, which may depend on the tables of the pipeline."""
     if name == "none":
         return []
-    points: list[Point] | Callable[[Mapping[str, Settings]], list[Point]]
-    points = domain_module(domain, "presets").PRESETS[name]
-    return points(tables) if callable(points) else points
+    points = domain_of(domain).presets.load()[name]
+    return list(points(tables) if callable(points) else points)
 
 
 def point_of(given: CandidateText) -> Point:
@@ -142,7 +142,7 @@ def _apply(
     domain: str, point: Point, tables: Mapping[str, Settings], problems: list[Problem]
 ) -> Mapping[str, Settings] | None:
     """Return the tables of a pipeline with a candidate's own, or None after adding to `problems`."""
-    before, changed, choices = len(problems), dict(tables), tables_of(domain)
+    before, changed, choices = len(problems), dict(tables), domain_of(domain).tables
     allowed = [name for name in CANDIDATE_TABLES if name in choices]
     for name, values in point.items():
         if name in _DATA_TABLES:

@@ -11,14 +11,15 @@ from typing import Any, TypeVar, cast
 
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
+from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
 from gristmill.config.open_store import open_store
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
-from gristmill.config.stages import DOMAINS, unknown_domain
-from gristmill.config.tables import is_table, read_table, schema_of, tables_of
+from gristmill.config.tables import is_table, read_table
 from gristmill.config.toml_lines import invalid_toml, with_line
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, columns
 from gristmill.settings.deploy import Deploy, JobVariables
+from gristmill.settings.domain import Monitored
 from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
 from gristmill.settings.messages import Problem, meant_names, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
@@ -34,11 +35,6 @@ PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besides the tables of a domain
-MONITORED_DOMAINS = {"tabular": True, "text": True, "timeseries": False, "vision": False}
-"""Domains whose predictions can be logged, and whether a column may identify their rows (`Monitor.id`)."""
-_PREDICTED_OR_READ = ("target", "numbers", "categories", "text", "label")  # columns that identify no row
-# features whose future values are known
-_KNOWN_FEATURES = (("ingest", "known"), ("preprocess", "harmonics"), ("preprocess", "calendar"))
 
 
 @dataclass(frozen=True)
@@ -185,12 +181,12 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         text = f"{name!r}: a pipeline's name has only letters, digits, - and _."
         problems.append(Problem(f"{PIPELINES_FILE} [pipelines]", text))
         return None
-    domain, description = table.get("domain"), table.get("description", "")
-    if domain not in DOMAINS:
-        problems.append(Problem(where, unknown_domain(domain), "domain", "domain"))
+    name_of_domain, description = table.get("domain"), table.get("description", "")
+    if name_of_domain not in DOMAINS:
+        problems.append(Problem(where, unknown_domain(name_of_domain), "domain", "domain"))
         return None
-    classes = tables_of(domain)
-    known = [*_COMMON_KEYS, *classes, *(["monitor"] if domain in MONITORED_DOMAINS else [])]
+    domain = domain_of(name_of_domain)
+    known = [*_COMMON_KEYS, *domain.tables, *(["monitor"] if domain.monitored else [])]
     unknown = [key for key in table if key not in known]
     problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
     misspelt = meant_names(unknown, known)
@@ -198,19 +194,18 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         text = f"expected a string. Received: {redact(description)!r}."
         problems.append(Problem(where, text, "description", "description"))
     tables: dict[str, Settings] = {}
-    for key, choice in classes.items():
+    for key, choice in domain.tables.items():
         if key in misspelt - table.keys():  # its own keys are not missing
             continue
         if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
             tables[key] = settings
     if len(problems) == before:
-        check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
-        problems.extend(_short_blocks(tables, f"{where[:-1]}.backtest]"))
-        problems.extend(_short_history(tables, f"{where[:-1]}.preprocess]"))
-    sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
+        check_candidates(domain.name, tables, f"{where[:-1]}.model]", problems)
+        problems.extend(domain.check_tables(tables, where[:-1]) if domain.check_tables else ())
+    sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", domain.tables, problems) if "sweep" in table else None
     monitor = None
-    if "monitor" in table and domain in MONITORED_DOMAINS:
-        monitor = _monitor(domain, table["monitor"], tables.get("ingest"), f"{where[:-1]}.monitor]", problems)
+    if "monitor" in table and domain.monitored:
+        monitor = _monitor(domain.monitored, table["monitor"], tables.get("ingest"), f"{where[:-1]}.monitor]", problems)
     freshness = _optional(Freshness, table, "freshness", where, problems)
     deploy = _optional(JobVariables, table, "deploy", where, problems)
     schedule: Any = tables.get("schedule")
@@ -220,7 +215,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
     if len(problems) > before:
         return None
     variables = deploy.job_variables if deploy else {}
-    return Pipeline(name, domain, description, tables, sweep, monitor, freshness, variables)
+    return Pipeline(name, domain.name, description, tables, sweep, monitor, freshness, variables)
 
 
 def _optional(kind: type[S], table: Mapping[str, Any], name: str, where: str, problems: list[Problem]) -> S | None:
@@ -229,29 +224,6 @@ def _optional(kind: type[S], table: Mapping[str, Any], name: str, where: str, pr
     if name not in table or not is_table(table[name], place, problems):
         return None
     return validate_table(kind, table[name], place, problems)
-
-
-def _short_blocks(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    backtest = tables.get("backtest")
-    if not backtest or not backtest.windows or not backtest.size:
-        return
-    if backtest.size < (horizon := tables["preprocess"].horizon):
-        text = (
-            f"{backtest.size} is smaller than preprocess.horizon, {horizon}: no forecast fits into a block. Set it to "
-            f"at least {horizon}."
-        )
-        yield Problem(where, text, "size", "size")
-
-
-def _short_history(tables: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    """Yield a problem if windows are too short for the features that are known at all steps to forecast."""
-    known = [f"{name}.{key}" for name, key in _KNOWN_FEATURES if getattr(tables.get(name), key, ())]
-    if known and (history := tables["preprocess"].history) < (horizon := tables["preprocess"].horizon):
-        text = (
-            f"expected at most preprocess.history, {history}, because the features of {' and '.join(known)} must cover "
-            f"every forecast step. Received: {horizon}. Set a shorter horizon or a longer history."
-        )
-        yield Problem(where, text, "horizon", "horizon")
 
 
 def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Problem]:
@@ -267,7 +239,7 @@ def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Pro
 def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], problems: list[Problem]) -> Pipeline:
     """Return a pipeline with its overrides, and its schema, if there is one, as one of its tables."""
     pipeline = replace(pipeline, overrides=overrides)
-    schema = read_schema(root, pipeline.name, schema_of(pipeline.domain), problems)
+    schema = read_schema(root, pipeline.name, domain_of(pipeline.domain).schema, problems)
     if schema is None:
         return pipeline
     if not overrides:  # they may leave out a column that the schema names
@@ -285,16 +257,16 @@ def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[Problem])
     return None if unknown else validate_table(Sweep, raw, where, problems)
 
 
-def _monitor(domain: str, raw: Any, ingest: Settings | None, where: str, problems: list[Problem]) -> Monitor | None:
+def _monitor(
+    domain: Monitored, raw: Any, ingest: Settings | None, where: str, problems: list[Problem]
+) -> Monitor | None:
     """Return how predictions are logged; only rows of a table have a column that identifies them."""
     monitor = validate_table(Monitor, raw, where, problems) if is_table(raw, where, problems) else None
-    if monitor and monitor.id is not None and not MONITORED_DOMAINS[domain]:
-        by = "their series and time" if domain == "timeseries" else "their file"
-        problems.append(Problem(where, f"predictions are identified by {by}. Leave it out.", "id", "id"))
+    if monitor and monitor.id is not None and not domain.may_have_id:
+        text = f"predictions are identified by {domain.identified_by}. Leave it out."
+        problems.append(Problem(where, text, "id", "id"))
     elif monitor and ingest:
-        role = next(
-            (key for key, column in columns(ingest) if column == monitor.id and key in _PREDICTED_OR_READ), None
-        )
+        role = next((key for key, column in columns(ingest) if column == monitor.id and key in domain.roles), None)
         if role:
             text = f"{monitor.id!r} is named in ingest.{role}, so it does not identify a row. Name another column."
             problems.append(Problem(where, text, "id", "id"))
@@ -311,10 +283,10 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
     """
     problems: list[Problem] = []
     tables: dict[str, Settings | None] = {}
-    for name, choice in tables_of(domain).items():
+    for name, choice in domain_of(domain).tables.items():
         tables[name] = read_table(choice, values.get(name, {}), name, name, problems, recorded=True)
     if SCHEMA in values:
-        tables[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
+        tables[SCHEMA] = validate_table(domain_of(domain).schema, values[SCHEMA], SCHEMA, problems)
     if problems:
         table, reason, key, _ = problems[0]
         received = f".{key} = {values[table][key]!r}" if key in values.get(table, {}) else ""

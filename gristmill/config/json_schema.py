@@ -13,14 +13,12 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
-from gristmill.config.catalogue import MONITORED_DOMAINS
-from gristmill.config.stages import DOMAINS
-from gristmill.config.tables import Choice, offers_models, tables_of
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.file_tables import Defaults, Notify, Runner
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Sweep
@@ -37,7 +35,8 @@ _OWN = {
 def schema() -> dict[str, Any]:
     """Return the schema of a whole `pipelines.toml`."""
     choices = {
-        domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
+        domain: {table: list(_classes(choice)) for table, choice in domain_of(domain).tables.items()}
+        for domain in DOMAINS
     }
     classes: list[type[Settings]] = [Auto, Defaults, Deploy, Freshness, JobVariables, Monitor, Notify, Runner, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
@@ -61,18 +60,18 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _classes(choice: Choice) -> Iterator[type[Settings]]:
+def _classes(choice: type[Settings] | Kinds) -> Iterator[type[Settings]]:
     """Yield the classes that a table may have: its own, or one for each kind of its packages."""
-    if isinstance(choice, tuple):
-        yield from (settings_of(kind, *choice) for kind in kinds(*choice))
+    if isinstance(choice, Kinds):
+        yield from (settings_of(kind, *choice.packages) for kind in kinds(*choice.packages))
     else:
         yield choice
 
 
 def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:
     options = {table: [references[kind, "validation"] for kind in classes] for table, classes in tables.items()}
-    for table, choice in tables_of(domain).items():
-        if offers_models(choice):
+    for table, choice in domain_of(domain).tables.items():
+        if isinstance(choice, Kinds) and choice.are_models:
             options[table] += [references[Auto, "validation"], _OWN]
     needed = [
         table for table, classes in tables.items() if any(f.is_required() for f in classes[0].model_fields.values())
@@ -85,7 +84,7 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
             "sweep": {**references[Sweep, "validation"], "propertyNames": {"enum": [*Sweep.model_fields, *tables]}},
             "freshness": references[Freshness, "validation"],
             "deploy": references[JobVariables, "validation"],
-            **({"monitor": references[Monitor, "validation"]} if domain in MONITORED_DOMAINS else {}),
+            **({"monitor": references[Monitor, "validation"]} if domain_of(domain).monitored else {}),
             **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
         },
         "required": ["domain", *needed],

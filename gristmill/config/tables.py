@@ -1,45 +1,20 @@
 """Tables of a pipeline: the settings class of each, chosen by its `kind` where a package offers several."""
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode, is_custom
-from gristmill.settings.data_schema import Expectations
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.messages import Problem, close_names, unknown_name, validate_table
 from gristmill.settings.selection import Auto
 from gristmill.util.urls import redact
 
-Choice = type[Settings] | tuple[str, ...]  # class of a table, or the packages that offer its kinds
 AUTO = "auto"
 
 
-def domain_module(domain: str, name: str) -> Any:
-    """Import and return a module of a domain, such as its `report`."""
-    return importlib.import_module(f"gristmill.domains.{domain}.{name}")
-
-
-def tables_of(domain: str) -> dict[str, Choice]:
-    """Return a domain's tables: name to settings class, or to the packages that offer its kinds."""
-    tables = domain_module(domain, "settings").TABLES
-    return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
-
-
-def schema_of(domain: str) -> type[Expectations]:
-    """Return the class of a domain's schemas."""
-    schema: type[Expectations] = domain_module(domain, "settings").Schema
-    return schema
-
-
-def offers_models(choice: Choice) -> bool:
-    """Return whether a table is the model: its kind may also be "auto", or the user's own function."""
-    return isinstance(choice, tuple) and choice[-1].endswith(".models")
-
-
 def read_table(
-    choice: Choice,
+    choice: type[Settings] | Kinds,
     raw: Any,
     where: str,
     name: str,
@@ -50,28 +25,28 @@ def read_table(
 ) -> Settings | None:
     """Return a raw table as settings, or None after adding to `problems`.
 
-    If `choice` lists packages, the table's `kind` selects the settings class. A `single` model is one of several
+    If `choice` offers kinds, the table's `kind` selects the settings class. A `single` model is one of several
     candidates, so its kind is not "auto". A `recorded` table may have keys of earlier releases.
     """
     if not is_table(raw, where, problems):
         return None
-    if isinstance(choice, tuple):
+    if isinstance(choice, Kinds):
         kind = raw.get("kind")
         if kind is None and (misspelt := close_names("kind", raw)):
             problems.append(Problem(where, f"unknown key {redact(misspelt[0])!r}. Did you mean 'kind'?", misspelt[0]))
             return None
-        if is_custom(kind) and offers_models(choice):
+        if is_custom(kind) and choice.are_models:
             return validate_table(CustomCode, raw, where, problems)
-        known = kinds(*choice)
-        if offers_models(choice) and not single:
+        known = kinds(*choice.packages)
+        if choice.are_models and not single:
             if kind == AUTO:
                 return validate_table(Auto, raw, where, problems)
             known = [*known, AUTO]
         if kind not in known:
-            hint = ' Your own: "file.py:function".' if offers_models(choice) else ""
+            hint = ' Your own: "file.py:function".' if choice.are_models else ""
             problems.append(Problem(where, unknown_name(name, kind, known) + hint, "kind", "kind"))
             return None
-        choice = settings_of(str(kind), *choice)
+        choice = settings_of(str(kind), *choice.packages)
     if recorded:
         raw = {key: value for key, value in raw.items() if key not in choice.retired}
     return validate_table(choice, raw, where, problems)

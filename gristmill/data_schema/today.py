@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.domains import domain_of
 from gristmill.config.stages import stages_of
-from gristmill.config.tables import domain_module
 from gristmill.runs import plan
 from gristmill.settings.base import Settings
 from gristmill.training.keras_backend import import_keras
@@ -44,15 +44,14 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
     paths = plan.stage_files(catalogue, pipeline, stage)
     if "tensorflow" in stage.libraries:
         import_keras()
-    core = domain_module(pipeline.domain, stage.name)
+    ingest = stage.load()
     with TemporaryDirectory() as folder:
-        yield Path(folder), core.ingest(**stage.settings, paths=paths, out=Path(folder))
+        yield Path(folder), ingest(**stage.settings, paths=paths, out=Path(folder))
 
 
 def propose(domain: str, folder: Path, ingest: Settings) -> "SchemaProposal":
     """Return a schema for the ingested data in a folder; `ingest` are the settings that made it."""
-    proposal: SchemaProposal = domain_module(domain, "schema_proposal").propose(folder, ingest)
-    return proposal
+    return domain_of(domain).propose_schema.load()(folder, ingest)
 
 
 def as_toml(name: str, counts: str, proposal: "SchemaProposal") -> str:

@@ -1,19 +1,19 @@
 """Answers of a model to the bodies of requests. These functions block, so a server calls them in threads."""
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from gristmill.config.tables import domain_module
 from gristmill.errors import RequestError, short_repr
 from gristmill.model_server import tensorflow_serving
 from gristmill.model_server.champions import ServedModel
 from gristmill.model_server.request_body import MAX_ROWS, read_content
+from gristmill.project.predictor import read_options
+from gristmill.settings.domain import Domain, Generate
 from gristmill.settings.messages import did_you_mean
 from gristmill.training.named_arrays import Array, join_arrays
 
@@ -21,15 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER_PREFIX = "gristmill-request-"  # of the temporary folder with the file of a request
-MAX_TOKENS = 10_000  # that one request generates
+MAX_TOKENS = 10_000  # that one call of a SavedModel generates
 
-_OPTIONS: dict[str, dict[str, type]] = {
-    "timeseries": {"steps": int, "history": int},
-    "tabular": {"explain": bool},
-    "generation": {"prompt": str, "length": int, "temperature": float, "top_k": int, "top_p": float, "seed": int},
-}  # of `/predict`, by domain, with their types
-_MAX_STEPS = 1_000  # of a forecast, beyond the horizon each takes as long as a whole one
-_MAX_HISTORY = 100_000
+_TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}  # of options, in words
 
 Check = Callable[[], None]  # raises TimeoutError if nobody waits for the answer any more
 
@@ -53,11 +47,13 @@ def predict(model: ServedModel, asked: Asked, check: Check) -> "pd.DataFrame | s
         RequestError: the request is wrong.
         WorkError: it has unusable data, or its prediction cannot be logged.
     """
-    content = read_content(asked.body, asked.file, asked.content_type, text_column(model), model.domain == "vision")
+    requests = model.domain.requests.load()
+    column = requests.text_column(model.predictor.ingest)
+    content = read_content(asked.body, asked.file, asked.content_type, column, not requests.takes_json)
     options = _options(model, {**asked.query, **content.options})
-    if model.domain == "generation":
-        return _generated(model, content.data, options)
-    if not content.data and model.domain != "timeseries":
+    if model.domain.generate:
+        return _generated(model, model.domain.generate.load(), content.data, options)
+    if not content.data and requests.needs_body:
         raise RequestError("the body is empty. Expected rows as JSON, or a file.")
     if not content.data:
         return model.predictor.predict(None, options, before_logging=check)
@@ -126,14 +122,15 @@ def _first_line(message: str) -> str:
     return re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]", "", message.strip().splitlines()[0]).strip()
 
 
-def text_column(model: ServedModel) -> str | None:
-    """Return the column of texts that a pipeline classifies; None in other domains."""
-    return model.predictor.ingest.text if model.domain == "text" else None
-
-
-def options_of(domain: str) -> Mapping[str, type]:
+def options_of(domain: Domain) -> Mapping[str, type]:
     """Return the options of `/predict` for a domain, by name, with their types."""
-    return _OPTIONS.get(domain, {})
+    fields = domain.predict_options.model_fields.items()
+    return {name: next(kind for kind in _TYPES if kind in _types(field.annotation)) for name, field in fields}
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    """Return a type, or the types of a union."""
+    return get_args(annotation) or (annotation,)
 
 
 def _options(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,10 +141,10 @@ def _options(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
             listed = ", ".join(known) or "none"
             raise RequestError(f"unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {listed}.")
         found[name] = _typed(name, value, known[name])
-    for name, most in (("steps", _MAX_STEPS), ("history", _MAX_HISTORY), ("length", MAX_TOKENS)):
+    for name, most in model.domain.predict_options.most_served.items():
         if name in found and not 1 <= found[name] <= most:
             raise RequestError(f"{name}: expected 1 to {most:,}. Received: {found[name]}.")
-    return {name: value for name, value in found.items() if value is not False}
+    return found
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
@@ -160,14 +157,11 @@ def _typed(name: str, value: Any, kind: type) -> Any:
         with suppress(ValueError, OverflowError):
             if kind is float or not isinstance(value, float) or value.is_integer():
                 return kind(value)
-    expected = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[kind]
-    raise RequestError(f"{name}: expected {expected}. Received: {short_repr(value)}.")
+    raise RequestError(f"{name}: expected {_TYPES[kind]}. Received: {short_repr(value)}.")
 
 
-def _generated(model: ServedModel, data: bytes, options: Mapping[str, Any]) -> str:
+def _generated(model: ServedModel, generate: Generate, data: bytes, options: Mapping[str, Any]) -> str:
     if data and "prompt" in options:
         raise RequestError("prompt: cannot be combined with a text as the body. Use one of them.")
-    generate = domain_module("generation", "generate").generate
-    length = options.get("length", inspect.signature(generate).parameters["length"].default)
     prompt = options.get("prompt", "") or data.decode(errors="replace")
-    return "".join(generate(bundle=model.bundle, **{**options, "prompt": prompt, "length": length}))
+    return "".join(generate(model.bundle, read_options(model.domain, {**options, "prompt": prompt})))

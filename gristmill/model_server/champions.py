@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gristmill.config.domains import domain_of
 from gristmill.errors import GristmillError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.model_server.batching import Batcher
@@ -20,6 +21,7 @@ from gristmill.project.predictor import Predictor
 from gristmill.project.serving import Models
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
+from gristmill.settings.domain import Domain
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class ServedModel:
     """A loaded model of a pipeline."""
 
     pipeline: str
-    domain: str
+    domain: Domain
     version: int | None  # None for the model of a run that was not promoted
     run: str  # the run that made it
     bundle: LoadedBundle
@@ -139,7 +141,7 @@ class Champions:
         run = served.run if isinstance(served, Version) else served.id
         predictor = Predictor(self._models.catalogue, served, bundle)
         bundle.load()
-        return ServedModel(served.pipeline, served.domain, _version(served), run, bundle, predictor)
+        return ServedModel(served.pipeline, domain_of(served.domain), _version(served), run, bundle, predictor)
 
 
 def _version(served: Version | Record) -> int | None:

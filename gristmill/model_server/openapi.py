@@ -1,14 +1,14 @@
 """Description of a server: as an OpenAPI document for clients, and as a page for people."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from shlex import quote
 from typing import Any
 
+from gristmill.domains.common.requests import Column
 from gristmill.model_server.answers import options_of
 from gristmill.model_server.champions import ServedModel
-from gristmill.model_server.request_examples import columns_of, example_of
 from gristmill.reports.page import render_template
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
@@ -59,10 +59,21 @@ def page(models: Sequence[ServedModel], address: str) -> str:
     return render_template("serve.html", entries=entries, title="gristmill serve")
 
 
+def columns_of(model: ServedModel) -> Sequence[Column]:
+    """Return the columns of a row; none if a request is not made of rows."""
+    predictor = model.predictor
+    return model.domain.requests.load().columns(model.bundle, predictor.ingest, predictor.id_column)
+
+
+def example_of(model: ServedModel) -> Mapping[str, Any] | None:
+    """Return the body of an example request as JSON; None if the example has none, or a photo."""
+    return model.domain.requests.load().example(columns_of(model))
+
+
 def command(model: ServedModel, address: str) -> str:
     """Return a command line that asks a model."""
     url = f"{address}/predict/{model.pipeline}"
-    if model.domain == "vision":
+    if not model.domain.requests.load().takes_json:
         return f"curl -T photo.jpg {url}/"
     example = example_of(model)
     return (
@@ -71,14 +82,17 @@ def command(model: ServedModel, address: str) -> str:
 
 
 def _predict(model: ServedModel) -> dict[str, Any]:
-    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _kinds(model)}
-    if model.domain != "vision":
+    requests = model.domain.requests.load()
+    content: dict[str, Any] = {
+        kind: {"schema": {"type": "string", "format": "binary"}} for kind in requests.content_types
+    }
+    if requests.takes_json:
         content = {"application/json": {"schema": _body(model), "example": example_of(model) or {}}} | content
     rows = {"type": "array", "items": {"type": "object"}, "description": f"as `gristmill predict {model.pipeline}`"}
-    answer = {"text": {"type": "string"}} if model.domain == "generation" else {"predictions": rows}
+    answer = {"text": {"type": "string"}} if model.domain.generate else {"predictions": rows}
     return _post(
         f"Predict with {model.pipeline} {model.name}",
-        {"content": content, "required": model.domain != "timeseries"},
+        {"content": content, "required": requests.needs_body},
         _ORIGIN | answer | {"warnings": {"type": "array", "items": {"type": "string"}}},
         [
             {"name": name, "in": "query", "schema": {"type": _TYPES[kind]}}
@@ -96,14 +110,6 @@ def _call(model: ServedModel) -> dict[str, Any]:
     answer = {"predictions": {"type": "array"}, "outputs": {}}
     about = f"Call the SavedModel of {model.pipeline} as TensorFlow Serving does"
     return _post(about, {"content": content, "required": True}, _ORIGIN | answer)
-
-
-def _kinds(model: ServedModel) -> list[str]:
-    if model.domain == "vision":
-        return ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"]
-    if model.domain == "generation":
-        return ["text/plain"]
-    return ["text/csv", "application/x-ndjson", *(["text/plain"] if model.domain == "text" else [])]
 
 
 def _body(model: ServedModel) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from gristmill import keys
-from gristmill.config.catalogue import MONITORED_DOMAINS, Pipeline, restore_settings
-from gristmill.config.tables import domain_module
+from gristmill.config.catalogue import Pipeline, restore_settings
+from gristmill.config.domains import domain_of
 from gristmill.errors import DataError, GristmillError, RequestError, short_repr
 from gristmill.monitoring.live_rows import Monitoring, NothingComparable, as_ids, score_table, served_scores
 from gristmill.monitoring.prediction_columns import ANSWERED, ID, PREDICTED, TRUTH
@@ -22,6 +22,7 @@ from gristmill.retraining.known_data import good_runs
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Champion
 from gristmill.runs.scores import Scores
+from gristmill.settings.domain import Monitored
 from gristmill.settings.schedule import parse_duration
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
@@ -34,15 +35,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MODULES = {"text": "common.classification", "vision": "common.classification"}  # of domains that share one
-_IDS = {"text": ("id", "file"), "vision": ("file",)}  # columns of a prediction that identify its rows, by domain
-
 
 def open_log(store: Store, pipeline: Pipeline) -> PredictionLog:
     """Return the log of a pipeline's predictions; raise `RequestError` if they are not logged."""
     if pipeline.monitor is None:
         remedy = f"Add a table [pipelines.{pipeline.name}.monitor]."
-        if pipeline.domain not in MONITORED_DOMAINS:
+        if domain_of(pipeline.domain).monitored is None:
             remedy = f"Pipelines of the domain {pipeline.domain} have no log."
         raise RequestError(f"the predictions of pipeline {pipeline.name!r} are not logged. {remedy}")
     return PredictionLog(store, pipeline.name, parse_duration(pipeline.monitor.keep))
@@ -70,9 +68,8 @@ def log_answer(
             *(pipeline.name, pipeline.monitor.id),
         )
         return
-    if pipeline.domain != "timeseries":
-        ingest = restore_settings(served.domain, served.settings)["ingest"]  # logs of other targets stay apart
-        target = _domain(pipeline.domain).truth_column(ingest)
+    ingest = restore_settings(served.domain, served.settings)["ingest"]  # logs of other targets stay apart
+    if target := _monitored(pipeline).monitoring.load().truth_column(ingest):
         answer = answer.rename(columns={PREDICTED: target}).assign(**{ID: as_ids(answer[column]) if column else None})
     files = paths or (files_below(ingested) if ingested else ())
     inputs = keys.digest_of([text] if text is not None else [keys.digest_of_file(file) for file in files])
@@ -109,12 +106,13 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
 
     The ids are in a column that logged predictions have too.
     """
-    name, domain, source = pipeline.name, _domain(pipeline.domain), pipeline.tables["source"]
-    if not hasattr(domain, "truth_column"):
+    name, source = pipeline.name, pipeline.tables["source"]
+    target = _monitored(pipeline).monitoring.load().truth_column(pipeline.tables["ingest"])
+    if target is None:
         raise RequestError(
             f"{name}: the truth of a {pipeline.domain} pipeline arrives with its data. Run: gristmill run {name}."
         )
-    ids, target = _id_columns(pipeline), domain.truth_column(pipeline.tables["ingest"])
+    ids = _id_columns(pipeline)
     if not ids:
         raise RequestError(
             f"{name}: no column identifies its rows. Set id in the table [pipelines.{name}.monitor]; rows that are "
@@ -183,10 +181,10 @@ def _compare(models: "Models", name: str, ingested: Path | None = None) -> Monit
     folders = {stage: models.store.open_verified(served.references[stage], by_stat=True).path for stage in stages}
     champion = Champion(folders | {"export": export}, restore_settings(served.domain, served.settings))
     run, model = (served.run, f"v{served.number}") if isinstance(served, Version) else (served.id, f"run {served.id}")
-    domain = _domain(pipeline.domain)
-    by_file = hasattr(domain, "truth_column")
+    monitoring = _monitored(pipeline).monitoring.load()
+    by_file = monitoring.truth_column(pipeline.tables["ingest"]) is not None
     truth = log.truth() if by_file else ingested or _newest_data(models, pipeline, served)
-    live, scores = domain.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
+    live, scores = monitoring.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
     first = logged[ANSWERED].iloc[0].to_pydatetime()
     metric = live.metric or scores.metric
     tables = score_table(live, metric), served_scores(live, metric, run, model)
@@ -203,8 +201,12 @@ def _newest_data(models: "Models", pipeline: Pipeline, served: Version | Record)
 def _id_columns(pipeline: Pipeline) -> list[str]:
     """Return the columns that may identify a predicted row, the first choice first."""
     own = [pipeline.monitor.id] if pipeline.monitor and pipeline.monitor.id else []
-    return [*own, *_IDS.get(pipeline.domain, ())]
+    return [*own, *_monitored(pipeline).id_columns]
 
 
-def _domain(name: str) -> Any:
-    return domain_module(_MODULES.get(name, name), "monitoring")
+def _monitored(pipeline: Pipeline) -> Monitored:
+    """Return how predictions of a pipeline are compared with their truth; raise `RequestError` if they are not."""
+    monitored = domain_of(pipeline.domain).monitored
+    if monitored is None:
+        raise RequestError(f"pipelines of the domain {pipeline.domain} have no log of predictions.")
+    return monitored

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gristmill.config.catalogue import Pipeline
-from gristmill.config.stages import STAGES
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.errors import CorruptArtifact
 from gristmill.project.project import Project
 from gristmill.project.status import Status
@@ -146,7 +146,7 @@ def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
 
 def _stored(store: Store, entries: Sequence[PipelineSummary]) -> Section:
     sizes = {entry.status.name: _sizes(entry.made_models[0], store) for entry in entries if entry.made_models}
-    names = dict.fromkeys(stage.name for stages in STAGES.values() for stage in stages)
+    names = dict.fromkeys(stage.name for domain in DOMAINS for stage in domain_of(domain).stages)
     shown = [name for name in names if any(name in by_stage for by_stage in sizes.values())]
     rows = [
         [pipeline, *(_mib(by_stage[name]) if name in by_stage else "" for name in shown), _mib(by_stage.total())]

@@ -1,7 +1,6 @@
 """Predict with a model that serves: from files, one text or the pipeline's source; log what is monitored."""
 
-import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.catalogue import Catalogue, restore_settings
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
+from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
@@ -22,21 +22,21 @@ from gristmill.retraining.source_checks import check_lost_rows
 from gristmill.runs.locations import check_requested, locate
 from gristmill.runs.records import Record
 from gristmill.settings.base import Files, Settings
+from gristmill.settings.domain import Domain
+from gristmill.settings.messages import Problem, validate_table
 from gristmill.sources.prepare import TableFiles
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-Options = Mapping[str, int | str | Path]
-
-
 @dataclass(frozen=True)
 class _Call:
-    """Options of one prediction, the folder that names of files are relative to, and what is called before logging."""
+    """Arguments of one prediction."""
 
-    options: Options
-    below: Path | None
+    options: Any  # `predict_options` of the domain
+    text: str | None
+    below: Path | None  # folder that names of files are relative to
     before_logging: Callable[[], None] | None
 
 
@@ -46,19 +46,14 @@ class Predictor:
     def __init__(self, catalogue: Catalogue, served: Version | Record, bundle: LoadedBundle) -> None:
         self._catalogue, self._served, self._bundle = catalogue, served, bundle
         self._pipeline = catalogue.pipeline(served.pipeline)  # with the current settings
+        self._domain = domain_of(served.domain)
         self._tables = restore_settings(served.domain, served.settings)
 
     @cached_property
-    def _domain(self) -> Any:
-        return domain_module(self._served.domain, "predict")
-
-    @cached_property
-    def _parameters(self) -> Collection[str]:
-        return inspect.signature(self._domain.predict).parameters.keys()
-
-    @property
-    def _suffixes(self) -> tuple[str, ...] | None:
-        return getattr(self._domain, "SUFFIXES", None)
+    def _prediction(self) -> Prediction:
+        if self._domain.prediction is None:
+            raise RequestError(f"a {self._domain.name} pipeline generates text instead of predicting.")
+        return self._domain.prediction.load()
 
     @property
     def ingest(self) -> Any:
@@ -73,12 +68,13 @@ class Predictor:
     def predict(
         self,
         place: str | None,
-        options: Options = MappingProxyType({}),
+        options: Mapping[str, Any] = MappingProxyType({}),
         *,
+        text: str | None = None,
         below: Path | None = None,
         before_logging: Callable[[], None] | None = None,
     ) -> "pd.DataFrame":
-        """Predict from a file or folder, from the text in the options, or from the pipeline's source.
+        """Predict from a file or folder, for one text, or from the pipeline's source.
 
         Names of files in the answer are relative to the folder `below`, if one is given. `before_logging` may raise an
         error if the answer is no longer wanted.
@@ -86,15 +82,12 @@ class Predictor:
         Raises:
             RequestError: the domain does not have one of the options.
         """
-        if unknown := sorted(options.keys() - self._parameters):
-            domain = self._served.domain
-            raise RequestError(f"--{unknown[0]}: a {domain} pipeline does not have this option. Leave it out.")
-        if options.get("explain"):
-            options = {**options, "explain": self._preprocessed()}
-        call = _Call(options, below, before_logging)
+        if text is not None and not self._prediction.reads_plain_texts:
+            raise no_such_option(self._domain, "text")
+        call = _Call(read_options(self._domain, options), text, below, before_logging)
         if place:
             return self._from_place(place, call)
-        return self._answer(call, self._tables["source"]) if "text" in options else self._from_source(call)
+        return self._from_source(call) if text is None else self._answer(call, self._tables["source"])
 
     def check_tensors(self, inputs: Mapping[str, Any]) -> None:
         """Check inputs of the SavedModel that its graph would accept at any cost, such as huge photos.
@@ -102,8 +95,7 @@ class Predictor:
         Raises:
             RequestError: one of them is refused.
         """
-        if check := getattr(self._domain, "check_tensors", None):
-            check(self.ingest, inputs)
+        self._prediction.check_tensors(self.ingest, inputs)
 
     def log_tensors(self, body: bytes, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Log the rows of a call of the SavedModel, if the pipeline is monitored.
@@ -113,15 +105,17 @@ class Predictor:
         Raises:
             StoreError: they cannot be logged, so they must not be answered.
         """
-        if self._pipeline.monitor and (answer := getattr(self._domain, "answer_of_tensors", None)):
-            rows = answer(self._bundle, inputs, outputs)
+        if self._pipeline.monitor is None:
+            return
+        rows = self._prediction.rows_of_tensors(self._bundle, inputs, outputs)
+        if rows is not None:
             log_answer(self._catalogue.store, self._pipeline, self._served, rows, text=body.decode(errors="replace"))
 
     def _from_place(self, place: str, call: _Call) -> "pd.DataFrame":
         check_requested(place, "--input")
-        source, suffixes = self._tables["source"], self._suffixes
+        source, suffixes = self._tables["source"], self._prediction.suffixes
         if suffixes is None:
-            source = reader_of(place, source, self._pipeline.name, getattr(self._domain, "PLAIN", False))
+            source = reader_of(place, source, self._pipeline.name, self._prediction.reads_plain_texts)
             suffixes = source.suffixes if isinstance(source, Files) else ("",)
         downloads = self._catalogue.store.root / "downloads"
         try:
@@ -137,12 +131,10 @@ class Predictor:
         with TemporaryDirectory() as folder:
             try:
                 code = known_data.code_files(self._catalogue, source, self._served)
-                paths = (*known_data.source_files(self._catalogue, pipeline, self._suffixes), *code)
-                if not hasattr(self._domain, "read_source"):
+                paths = (*known_data.source_files(self._catalogue, pipeline, self._prediction.suffixes), *code)
+                data, ingest = Path(folder), pipeline.tables["ingest"]
+                if not self._prediction.read_source(source, ingest, paths, self._bundle.path, data):
                     return self._answer(call, source, paths)
-                data = Path(folder)
-                ingest = pipeline.tables["ingest"]
-                self._domain.read_source(source=source, ingest=ingest, paths=paths, export=self._bundle.path, out=data)
                 check_lost_rows(self._catalogue, pipeline, data)
             except DataError as error:
                 data = known_data.last_good_data(store, pipeline, self._served, error)
@@ -164,17 +156,20 @@ class Predictor:
         """Predict from files, ingested data or the text; if monitored, log the predictions before returning them."""
         source = source.preparing_once() if isinstance(source, TableFiles) else source
         with TemporaryDirectory() as scratch:
-            known = {
-                "source": source,
-                "ingest": known_data.refusing_unusable_rows(self._tables["ingest"]),
-                "recorded": self._served.settings["ingest"],
-                "preprocess": self._tables["preprocess"],
-                "bundle": self._bundle,
-                "scratch": Path(scratch),
-                "id_column": self.id_column,
-            } | ({} if ingested is None else {"ingested": ingested})
-            needed = {name: value for name, value in known.items() if name in self._parameters}
-            answer: pd.DataFrame = self._domain.predict(**needed, **call.options, paths=paths)
+            request = PredictionRequest(
+                bundle=self._bundle,
+                source=source,
+                tables={**self._tables, "ingest": known_data.refusing_unusable_rows(self._tables["ingest"])},
+                recorded=self._served.settings["ingest"],
+                options=call.options,
+                paths=paths,
+                text=call.text,
+                ingested=ingested,
+                id_column=self.id_column,
+                trained_on=self._preprocessed,
+                scratch=Path(scratch),
+            )
+            answer = self._prediction.predict(request)
         if call.below and "file" in answer:
             answer["file"] = [Path(file).relative_to(call.below).as_posix() for file in answer["file"]]
         rows = rows_to_predict(source, paths) if PREDICTED in answer else None
@@ -183,7 +178,27 @@ class Predictor:
         if call.before_logging:
             call.before_logging()
         if self._pipeline.monitor:
-            text = str(call.options["text"]) if "text" in call.options else None
             logged = answer.columns[: position_of_reasons(answer)]
-            log_answer(self._catalogue.store, self._pipeline, self._served, answer[logged], paths, ingested, text)
+            log_answer(self._catalogue.store, self._pipeline, self._served, answer[logged], paths, ingested, call.text)
         return answer if rows is None else with_columns(answer, rows)
+
+
+def read_options(domain: Domain, given: Mapping[str, Any]) -> Any:
+    """Return the options of a prediction as the `predict_options` of a domain.
+
+    Raises:
+        RequestError: the domain does not have one of them, or a value does not fit.
+    """
+    known = domain.predict_options.model_fields
+    if unknown := sorted(given.keys() - known.keys()):
+        raise no_such_option(domain, unknown[0])
+    problems: list[Problem] = []
+    options = validate_table(domain.predict_options, dict(given), "predict", problems)
+    if problems:
+        raise RequestError(f"--{problems[0].key}: {problems[0].text}")
+    return options
+
+
+def no_such_option(domain: Domain, name: str) -> RequestError:
+    """Return the error about an option that a domain does not have."""
+    return RequestError(f"--{name}: a {domain.name} pipeline does not have this option. Leave it out.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.page import as_html, as_text
@@ -158,7 +158,7 @@ class Result:
         """Return the first pictures of the report; none if an artifact is missing."""
         if "evaluate" not in self.record.references:
             return []
-        sections = domain_module(self.record.domain, "report").sections
+        sections = domain_of(self.record.domain).report.load().sections
         with suppress(CorruptArtifact):
             references = self.record.references.items()
             folders = stage_folders({name: self.store.open_verified(one, by_stat=True) for name, one in references})

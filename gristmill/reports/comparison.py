@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.config.catalogue import restore_settings
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
@@ -118,7 +118,7 @@ class Comparison:
             return {}
         before, now = (self._folder(record, "ingest") for record in self.records)
         try:
-            rows = domain_module(self.records[1].domain, "retraining").diff(now, before)
+            rows = domain_of(self.records[1].domain).retraining.load().diff(now, before)
         except RequestError as error:
             return {"why": str(error)}
         return {change: int((rows.index == change).sum()) for change in CHANGES}

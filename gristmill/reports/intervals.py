@@ -7,7 +7,7 @@ The interval is that of the bootstrap; values in the order of time are drawn in 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError
 from gristmill.reports.scores import metric_name
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
@@ -31,8 +31,7 @@ def read_errors(domain: str, folders: Folders) -> "Contest | None":
     if predictions.exists() and pq.read_metadata(predictions).num_rows > _MAX_PREDICTIONS:
         return None
     with suppress(RequestError):
-        contest: Contest = domain_module(domain, "retraining").contest(folders, None)
-        return contest
+        return domain_of(domain).retraining.load().contest(folders, None)
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from gristmill.config.catalogue import restore_settings
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError
 from gristmill.reports.comparison import earlier_runs_section
 from gristmill.reports.intervals import difference_in_words, read_errors
@@ -31,7 +31,7 @@ def write_report(record: Record, description: str, store: Store) -> Path:
         CorruptArtifact: an artifact of the run is deleted or altered.
     """
     artifacts = {name: store.open_verified(reference) for name, reference in record.references.items()}
-    sections = domain_module(record.domain, "report").sections
+    sections = domain_of(record.domain).report.load().sections
     folders = stage_folders(artifacts)
     first, second, *others = sections(folders)  # the second one has the most important picture
     first = replace(first, note=f"{first.note}\n{_chance(record, folders)}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.stages import Stage
 from gristmill.errors import CorruptArtifact, DataError, RequestError, StoreError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import CLEANING, Version
@@ -18,6 +17,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import LIMITS_OF_INGEST, DataChanges
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import code_of
+from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
@@ -83,9 +83,8 @@ def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located
     Raises:
         DataError: it does not exist.
     """
-    return plan.locate_inputs(
-        catalogue, pipeline, Stage("ingest", ("source",), (), (), settings={"source": pipeline.tables["source"]})
-    )
+    source = {"source": pipeline.tables["source"]}
+    return plan.locate_inputs(catalogue, pipeline, Stage("ingest", "", ("source",), (), (), settings=source))
 
 
 def code_files(catalogue: Catalogue, source: Settings, served: Version | Record) -> tuple[Path, ...]:

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from gristmill.config.stages import SELECT
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.version import Version, code_digests
 from gristmill.runs.records import Record
+from gristmill.settings.stage import SELECT
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import source_name
 from gristmill.store.store import Store
@@ -92,7 +92,7 @@ def diff_versions(version: Version, later: Version, store: Store) -> "pd.DataFra
     from gristmill.retraining.example_diff import NOT_COMPARED  # late: it loads pandas
 
     before, now = (open_data(one, store).path for one in (version, later))
-    found: pd.DataFrame = domain_module(later.domain, "retraining").diff(now, before)
+    found = domain_of(later.domain).retraining.load().diff(now, before)
     numbers = {"now": later.number, "before": version.number}
     reasons: dict[str, str] = found.attrs[NOT_COMPARED]
     found.attrs[NOT_COMPARED] = {name: reason.format(**numbers) for name, reason in reasons.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.registry.version import CLEANING
 from gristmill.retraining.known_data import good_runs, locate_source
@@ -18,7 +18,6 @@ from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 from gristmill.util.audit_events import depends_on_more
-from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
-    lost = domain_module(pipeline.domain, "retraining").lost(ingested, before)
+    lost = domain_of(pipeline.domain).retraining.load().lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
         files = [file for name, found in source.items() if name != CLEANING for file in found.files]
         place = f"[pipelines.{pipeline.name}.source]"
@@ -97,11 +96,9 @@ def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) 
 
 
 def _last_observation(store: Store, pipeline: Pipeline, ingested: Reference) -> datetime | None:
-    """Return the last time of a time series; None for numbered observations and other data."""
-    if pipeline.domain != "timeseries" or getattr(pipeline.tables["ingest"], "time_format", None) == "integer":
-        return None
-    summary = read_document(store.open_verified(ingested, by_stat=True).path / "summary.json")
-    return datetime.fromisoformat(summary["last"]).replace(tzinfo=UTC)
+    """Return the time of the newest row; None if rows have no time."""
+    folder = store.open_verified(ingested, by_stat=True).path
+    return domain_of(pipeline.domain).retraining.load().newest_time(folder, pipeline.tables["ingest"])
 
 
 def _first_read(store: Store, pipeline: Pipeline, ingested: Reference) -> datetime:

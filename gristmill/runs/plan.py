@@ -11,7 +11,7 @@ from typing import Literal
 
 from gristmill import keys
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.stages import Stage, module_of, stages_of
+from gristmill.config.stages import stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.locations import Located, fetch_missing, locate
@@ -19,6 +19,7 @@ from gristmill.runs.reasons import last_made_of, own_changes, reasons
 from gristmill.runs.records import Runs
 from gristmill.settings.base import Files, Settings, identity_values, locations, with_nested
 from gristmill.settings.custom_code import code_of
+from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import Module, code_closure, read_modules, with_imports
 from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
@@ -99,7 +100,7 @@ def _own_files(stage: Stage) -> tuple[str, ...]:
 def starts_of(pipeline: Pipeline, stage: Stage) -> list[str]:
     """Return the modules that the code closure of a stage starts from."""
     kinds = (type(one).__module__ for table in stage.settings.values() for one in with_nested(table))
-    return [module_of(pipeline.domain, stage.name), *kinds]
+    return [stage.module, *kinds]
 
 
 def identity_of(

@@ -5,10 +5,10 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.config.catalogue import Pipeline
-from gristmill.config.stages import Stage
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.records import Record, Runs
+from gristmill.settings.stage import Stage
 from gristmill.store.code_closure import source_name
 from gristmill.store.store import Store
 from gristmill.util.toml import toml_value

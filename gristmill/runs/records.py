@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from gristmill.config.catalogue import Pipeline
-from gristmill.config.stages import RENAMED_DOMAINS
+from gristmill.config.domains import RENAMED_DOMAINS
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.runs.scores import Headline, Scores

@@ -1,14 +1,18 @@
-"""Choice of the domain by the data: what the files are, and what the columns of a table hold."""
+"""Proposal of a pipeline, whose domain is chosen by the files, or by what the columns of a table hold."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from gristmill.errors import DataError, count_of
+from gristmill.config.domains import domain_of
+from gristmill.errors import DataError, RequestError, count_of
 from gristmill.scaffold.column import words_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.folders import why_no_classes
 from gristmill.scaffold.photos import names_photos
+from gristmill.scaffold.proposal import Asked, Proposal
 from gristmill.scaffold.series_column import NoSeries, choose_series
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_class_column
@@ -26,6 +30,30 @@ _COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}  # columns that 
 _MIN_WORDS, _MIN_DIFFERENT_SHARE = 4, 0.5  # mean words of a text, and different texts per row
 _MAX_NUMBERS, _MIN_WORDS_AMONG_NUMBERS = 3, 20  # with more columns of numbers, only longer texts are not one of many
 _MAX_GAP_RATIO = 1.0  # more gaps than times are events rather than a series
+
+
+def propose(data: Data, domain: str | None, target: str | None, options: Mapping[str, Any]) -> Proposal:
+    """Return the proposal of a domain, which is chosen if it is not given; `options` are those of a forecast.
+
+    Raises:
+        DataError: there is no data, or it cannot be read.
+        RequestError: the options do not fit.
+    """
+    why = ""
+    if domain is None and any(options.values()):
+        domain, why = "timeseries", "horizon, test set or series were requested"
+    elif domain is None:
+        domain, why = choose_domain(data, target)
+    return replace(domain_of(domain).propose_pipeline.load()(data, target, _asked(options)), why=why)
+
+
+def _asked(options: Mapping[str, Any]) -> Asked:
+    """Return the options of a forecast; raise `RequestError` for a test set of no size."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    size = given.get("test")
+    if size is not None and (size <= 0 or (size > 1 and size % 1)):
+        raise RequestError(f"--test {size:g}: expected a whole number of observations, or a share below 1.")
+    return Asked(**given | ({"test": int(size)} if size is not None and size >= 1 else {}))
 
 
 def choose_domain(data: Data, target: str | None = None) -> Choice:

@@ -1,22 +1,13 @@
 """Sizes of the parts that `init` proposes for series, and errors that name the options for which there is no room."""
 
-from dataclasses import dataclass
 from typing import NoReturn
 
 from gristmill.domains.timeseries.split import part_size
 from gristmill.errors import DataError
+from gristmill.scaffold.proposal import Asked
 
 _MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
 _MIN_BEFORE_HORIZON = 3  # observations of a training set before its last forecast, for two windows of two values
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Windows and columns that the user asked for."""
-
-    horizon: int | None = None
-    test: float | None = None  # observations; a number below 1 is a share
-    series: tuple[str, ...] = ()
 
 
 def part_share(count: int) -> float:

@@ -15,9 +15,9 @@ from gristmill.domains.timeseries.dataset import inside
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import bounds_of, min_before_block, part_size, part_sizes, split_all, split_each
-from gristmill.scaffold.forecast_room import Asked, check_test, check_times, part_share, refuse_short, validation_size
+from gristmill.scaffold.forecast_room import check_test, check_times, part_share, refuse_short, validation_size
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
-from gristmill.scaffold.proposal import Guess
+from gristmill.scaffold.proposal import Asked, Guess
 
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
 _MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block

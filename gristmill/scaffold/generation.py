@@ -3,7 +3,7 @@
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.scaffold.proposal import Guess, Proposal
+from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.target_column import check_no_target
 from gristmill.sources.documents.files import TextFiles
@@ -13,8 +13,9 @@ _MIN_CHARACTERS = 5_000
 _SMALL_TEXT = 100_000  # characters; fewer get shorter windows
 
 
-def propose(data: Data, target: str | None = None) -> Proposal:
+def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
     """Return a pipeline that writes character by character; raise `DataError` if there is too little text."""
+    asked.refuse()
     check_no_target(target, "a network learns to continue the texts")
     files = data.files(TextFiles.suffixes)
     contents = {path: read_bytes(path) for path in files}

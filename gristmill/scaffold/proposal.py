@@ -5,10 +5,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gristmill.errors import RequestError
 from gristmill.util.toml import toml_value
 
 _COMMENT_COLUMN = 26  # characters before a comment
 _WIDTH = 80  # of a line
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Windows and columns of a forecast that the user asked for."""
+
+    horizon: int | None = None
+    test: float | None = None  # observations; a number below 1 is a share
+    series: tuple[str, ...] = ()
+
+    def refuse(self) -> None:
+        """Raise `RequestError` if anything is asked for, because the pipeline is no forecast."""
+        if given := next((name for name, value in vars(self).items() if value), None):
+            raise RequestError(f"--{given}: only for --domain timeseries. Leave it out.")
+
+
+NOTHING_ASKED = Asked()
 
 
 @dataclass(frozen=True)

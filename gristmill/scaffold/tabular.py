@@ -13,7 +13,7 @@ from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preproces
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import auto_guesses, spelling_notes
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.table_roles import choose_roles
@@ -24,8 +24,9 @@ from gristmill.scaffold.target_column import leak_notes, left_out_notes
 _MIN_ROWS = 10
 
 
-def propose(data: Data, target: str | None) -> Proposal:
+def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
     """Return a pipeline that predicts a class or a number from the other columns."""
+    asked.refuse()
     table = read_table(data)
     if (count := len(table.rows.frame)) < _MIN_ROWS:
         raise DataError(f"{table.rows.name}: only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")

@@ -15,7 +15,7 @@ from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
-from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses, spelling_notes
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
@@ -29,8 +29,9 @@ from gristmill.util.table_io import read_table as read_parquet
 _MIN_CHARACTERS_FOR_SPACES = 20  # a longer text in a language with spaces has some
 
 
-def propose(data: Data, target: str | None) -> Proposal:
+def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
     """Return a pipeline that classifies texts; for plain texts without classes one that continues them."""
+    asked.refuse()
     files = data.files()
     if not any(path.name.lower().endswith(Folder.suffixes) for path in files):
         return _from_table(data, target)

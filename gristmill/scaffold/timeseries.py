@@ -19,9 +19,8 @@ from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.forecast_room import Asked
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
-from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
 from gristmill.scaffold.series_column import Names, NoSeries, choose_series, constant_columns, count_series
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
@@ -31,7 +30,6 @@ from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
 _MIN_TIMES = 12  # three parts with a window each
-NOTHING_ASKED = Asked()
 _TIME_FORMATS = {
     "integer": "whole numbers that count the observations",
     "%Y": "years",

@@ -18,7 +18,7 @@ from gristmill.errors import DataError, count_of
 from gristmill.runs.locations import SEARCH_PATH
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import find_source
-from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
 from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
@@ -30,8 +30,9 @@ _SIDE_STEP = 8  # sizes are multiples of this number of pixels
 _GREY_MODES = {"1", "L", "LA", "I;16"}
 
 
-def propose(data: Data, target: str | None) -> Proposal:
+def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
     """Return a pipeline that classifies photos."""
+    asked.refuse()
     guesses, paths = find_source(data, target)
     values = values_of(guesses)
     source: Any = settings_of(values["kind"], "gristmill.sources.images").model_validate(values)

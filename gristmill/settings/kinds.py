@@ -4,11 +4,21 @@ import importlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from gristmill.settings.base import Settings
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Table whose `kind` selects one of the settings classes that packages offer."""
+
+    packages: tuple[str, ...]
+    are_models: bool = False  # the kind may also be "auto", or the user's own function
+
 
 _KIND = re.compile(r'^    kind: Literal\["(\w+)"\]', re.MULTILINE)  # read as text: the modules may be slow to import
 

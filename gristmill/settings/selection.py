@@ -1,5 +1,6 @@
 """The model `kind = "auto"`, which trains several candidates, and the table `select`, which limits what is exported."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -26,3 +27,8 @@ class Select(Settings):
     max_members: PositiveInt = 5  # maximum number of candidates in the exported model; 1 for the best one alone
     max_size: PositiveFloat | None = None  # maximum size of the exported weights in MB
     max_latency: PositiveFloat | None = None  # maximum milliseconds for one prediction, measured when it is selected
+
+
+def is_auto(tables: Mapping[str, Any]) -> bool:
+    """Return whether a pipeline with these tables selects among candidates."""
+    return isinstance(tables["model"], Auto)

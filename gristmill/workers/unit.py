@@ -7,8 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gristmill.config import stages
 from gristmill.config.catalogue import PIPELINES_FILE
+from gristmill.config.domains import DOMAINS
+from gristmill.config.stages import libraries_of
 from gristmill.keys import library_versions
 from gristmill.store.code_closure import PACKAGE
 
@@ -37,7 +38,7 @@ class WorkerDied(Exception):
 @cache
 def fingerprint() -> dict[str, str]:
     """Return the versions of Python and libraries in keys, and gristmill's with a digest of its code."""
-    libraries = {library for domain in stages.DOMAINS for library in stages.libraries_of(domain)}
+    libraries = {library for domain in DOMAINS for library in libraries_of(domain)}
     digest = hashlib.sha256()
     root = PACKAGE.parent
     for path in sorted(path for name in ("gristmill", "flows", "tasks") for path in (root / name).rglob("*.py")):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.config.stages import DOMAINS, STAGES, module_of
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.store.code_closure import PACKAGE, _is_outside, code_closure, read_modules
 from gristmill.util.files import StatCache
 from helpers.scoreboard import Fault
 
 pytestmark = [pytest.mark.fault(19), pytest.mark.slow]
 
-STARTS = {f"{domain} {stage.name}": module_of(domain, stage.name) for domain in DOMAINS for stage in STAGES[domain]}
+STARTS = {f"{domain} {stage.name}": stage.module for domain in DOMAINS for stage in domain_of(domain).stages}
 
 
 @pytest.fixture

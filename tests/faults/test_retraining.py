@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ONE_BASELINE
-from gristmill.config.stages import STAGES
+from gristmill.config.domains import domain_of
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, DataChanges, Judgement
@@ -140,7 +140,7 @@ def what_serves(project: Path) -> dict[str, list[str]]:
     store = project / "data/store"
     registry = [f"{path}: {path.read_bytes()!r}" for path in sorted(store.glob("registry/**/*")) if path.is_file()]
     return {"registry": registry} | {
-        stage.name: [path.name for path in published(store, stage.name)] for stage in STAGES["timeseries"]
+        stage.name: [path.name for path in published(store, stage.name)] for stage in domain_of("timeseries").stages
     }
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from conftest import ONE_BASELINE
+from gristmill.domains.timeseries.retraining import SeriesRetraining
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
@@ -127,10 +128,10 @@ def test_the_rows_that_differ_between_two_versions_are_shown(later: Path, comman
 def test_columns_that_cannot_be_compared_are_named(
     later: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diff(now: Path, before: Path) -> pd.DataFrame:
+    def diff(self: SeriesRetraining, now: Path, before: Path) -> pd.DataFrame:
         return diff_rows(pd.DataFrame({"change": ["a"], "z": 1}), pd.DataFrame({"change": ["b"], "y": 1}), ["change"])
 
-    monkeypatch.setattr("gristmill.domains.timeseries.retraining.diff", diff)
+    monkeypatch.setattr(SeriesRetraining, "diff", diff)
 
     unused = {"z": "only version 2", "y": "only version 1"}
     assert command("diff", "small", "1", "2").out.splitlines()[:2] == [

@@ -120,8 +120,9 @@ def _timeseries(settings: dict[str, Any], **places: Any) -> None:
 
 def _vision(settings: dict[str, Any], **places: Any) -> None:
     """Convolutions with batch normalisation, on changed images."""
+    from gristmill.domains.common.classification.settings import Train
     from gristmill.domains.vision.models.cnn import Cnn
-    from gristmill.domains.vision.settings import Augment, Train
+    from gristmill.domains.vision.settings import Augment
     from gristmill.domains.vision.train import train
     from helpers.small_prepared import spotted, write_prepared
 

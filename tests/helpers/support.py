@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from conftest import ROOT, SMALL
 from gristmill import keys
 from gristmill.cli.app import main
-from gristmill.config.stages import STAGES
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.export import bundle, kit
 from gristmill.maintenance import local
 from gristmill.runs.plan import Step
@@ -31,7 +31,7 @@ from gristmill.runs.scores import summarise
 from gristmill.store.store import Store
 
 STAGE_NAMES = [
-    stage.name for stage in STAGES["timeseries"] if not (stage.axes or stage.when)
+    stage.name for stage in domain_of("timeseries").stages if not (stage.axes or stage.when)
 ]  # of a pipeline that asks for neither backtest nor refit
 MONTHS = 300  # of the small project's series
 SCORES_OF_CLASSES = summarise(  # a whole `scores.json` for folders that were not made by evaluate
@@ -119,7 +119,7 @@ def assert_all_whole(store: Path) -> None:
     """Assert that every folder that looks like an artifact is one, to the last byte."""
     verdicts = list(local.verify_store(Store(store)))
     assert [verdict.damage for verdict in verdicts if verdict.damage] == []
-    names = {stage.name for stages in STAGES.values() for stage in stages}
+    names = {stage.name for domain in DOMAINS for stage in domain_of(domain).stages}
     visible = [path for name in names for path in published(store, name)]
     assert [verdict.path for verdict in verdicts] == sorted(visible)
 

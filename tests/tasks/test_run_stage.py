@@ -14,7 +14,7 @@ import pytest
 
 from conftest import SMALL
 from gristmill.config.catalogue import load
-from gristmill.config.stages import STAGES
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.timeseries import ingest
 from gristmill.errors import DataError, SourceChanged, WorkError
 from gristmill.keys import digest_of_file
@@ -364,6 +364,11 @@ def test_chunks_are_made_on_other_machines_only(runner: str, jobs: int | None, s
     (project / "pipelines.toml").write_text(runner + SMALL)
 
     with recorded_run("small", [], None, str(project), jobs=jobs) as run:
-        found = {f"{domain} {stage.name}" for domain in STAGES for stage in STAGES[domain] if run.uses_workers(stage)}
+        found = {
+            f"{domain} {stage.name}"
+            for domain in DOMAINS
+            for stage in domain_of(domain).stages
+            if run.uses_workers(stage)
+        }
 
     assert found == spread

@@ -1,22 +1,19 @@
 """The command `init`: propose a first `pipelines.toml` from the data."""
 
-import importlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gristmill.cli import console, progress_bar
-from gristmill.config.stages import DOMAINS, unknown_domain
+from gristmill.config.domains import DOMAINS, unknown_domain
 from gristmill.errors import RequestError
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
-    from gristmill.scaffold.data import Data
     from gristmill.scaffold.proposal import Proposal
 
 Preset = Literal["quick", "good", "best"]
@@ -74,13 +71,14 @@ def init(
     with progress_bar.working("data", "reading"), TemporaryDirectory() as downloads:
         from gristmill.scaffold import write
         from gristmill.scaffold.data import data_at, naming_url
+        from gristmill.scaffold.domain import propose
 
         write.check_new_project(folder)
         source = data_at(data, folder, Path(downloads))
         pipeline = write.pipeline_name(name, source.name)
         options = {"horizon": horizon, "test": test, "series": tuple(series or ())}
         with naming_url(source):
-            proposal = _propose(source, domain, target, options).with_preset(preset)
+            proposal = propose(source, domain, target, options).with_preset(preset)
         path = write.write_project(folder, pipeline, proposal)
         write.keep_downloads(folder, Path(downloads))
     for line in proposal_lines(proposal, console.terminal_width()):
@@ -90,35 +88,6 @@ def init(
         typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.STORE_FOLDER}, so that git ignores the store")
     change_folder = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"next     {change_folder}gristmill run {pipeline}")
-
-
-def _propose(source: "Data", domain: str | None, target: str | None, options: dict[str, Any]) -> "Proposal":
-    """Return the proposal of a domain, which is chosen if it is not given."""
-    why = ""
-    if domain is None and any(options.values()):
-        domain, why = "timeseries", "horizon, test set or series were requested"
-    elif domain is None:
-        from gristmill.scaffold.domain import choose_domain
-
-        domain, why = choose_domain(source, target)
-    asked = _asked(domain, options)
-    proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(source, target, **asked)
-    return replace(proposal, why=why)
-
-
-def _asked(domain: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of time series as an argument of `propose`; raise `RequestError` for unsuitable ones."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if given and domain != "timeseries":
-        raise RequestError(f"--{next(iter(given))}: only for --domain timeseries. Leave it out.")
-    if not given:
-        return {}
-    size = given.get("test")
-    if size is not None and (size <= 0 or (size > 1 and size % 1)):
-        raise RequestError(f"--test {size:g}: expected a whole number of observations, or a share below 1.")
-    from gristmill.scaffold.forecast_room import Asked
-
-    return {"asked": Asked(**given | ({"test": int(size)} if size is not None and size >= 1 else {}))}
 
 
 def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:

@@ -120,8 +120,8 @@ def predict(
     """
     write = _writer(out, form)
     with progress_bar.working("bundle", "reading"):
-        options = {"text": text, "steps": steps, "history": history, "explain": explain}
-        frame = Project.open().predict(name, input_, version, **options)
+        options = {"steps": steps, "history": history, "explain": explain}
+        frame = Project.open().predict(name, input_, version, text=text, **options)
     write(frame)
 
 

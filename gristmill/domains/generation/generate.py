@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from gristmill.domains.generation.settings import PredictOptions
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr
 from gristmill.export.loaded_bundle import LoadedBundle
@@ -17,31 +18,14 @@ logger = logging.getLogger(__name__)
 _MAX_CHARACTERS_LISTED = 10
 
 
-def generate(
-    *,
-    bundle: LoadedBundle,
-    prompt: str = "",
-    length: int = 400,
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 42,
-) -> Iterator[str]:
+def generate(bundle: LoadedBundle, options: PredictOptions) -> Iterator[str]:
     """Yield the prompt, then its continuation piece by piece.
-
-    Args:
-        bundle: the verified bundle.
-        prompt: text to continue.
-        length: number of tokens to generate.
-        temperature: below 1, probable tokens are drawn more often than predicted; at 0, always the most probable one.
-        top_k: draw from this number of most probable tokens; 0 for all.
-        top_p: draw from the most probable tokens with this total probability; 1 for all.
-        seed: seed of the draws.
 
     Raises:
         RequestError: a number is out of range, or the prompt contains no token.
     """
-    check_options(length, temperature, top_k, top_p, seed)
+    check_options(options)
+    prompt = options.prompt
     signature, model = bundle.signature, bundle.saved_model
     import tensorflow as tf  # late: an option that is out of range is reported before
 
@@ -53,12 +37,12 @@ def generate(
         )
     warn_unknown_tokens(prompt, encoded["tokens"].numpy().tolist(), signature["level"])
     sampling = {
-        "temperature": tf.constant(temperature, tf.float32),
-        "top_k": tf.constant(min(top_k, 2**31 - 1), tf.int32),
-        "top_p": tf.constant(top_p, tf.float32),
-        "seed": tf.constant(seed, tf.int64),
+        "temperature": tf.constant(options.temperature, tf.float32),
+        "top_k": tf.constant(min(options.top_k, 2**31 - 1), tf.int32),
+        "top_p": tf.constant(options.top_p, tf.float32),
+        "seed": tf.constant(options.seed, tf.int64),
     }
-    return _stream(model, encoded, prompt, length, sampling)
+    return _stream(model, encoded, prompt, options.length, sampling)
 
 
 def _stream(
@@ -81,20 +65,20 @@ def _stream(
         before, position = text, position + len(new)
 
 
-def check_options(length: int, temperature: float, top_k: int, top_p: float, seed: int) -> None:
+def check_options(options: PredictOptions) -> None:
     """Check the ranges of the options."""
-    if length < 1:
-        raise RequestError(f"--length {length}: expected the number of tokens, 1 or more.")
-    if not 0 <= temperature < math.inf:
+    if options.length < 1:
+        raise RequestError(f"--length {options.length}: expected the number of tokens, 1 or more.")
+    if not 0 <= options.temperature < math.inf:
         raise RequestError(
-            f"--temperature {temperature:g}: expected 0, for the most probable token each time, or more."
+            f"--temperature {options.temperature:g}: expected 0, for the most probable token each time, or more."
         )
-    if top_k < 0:
-        raise RequestError(f"--top-k {top_k}: expected the number of tokens to draw from, or 0 for all.")
-    if not 0 < top_p <= 1:
-        raise RequestError(f"--top-p {top_p:g}: expected a probability above 0, 1 for all tokens.")
-    if not -(2**63) <= seed < 2**63:
-        raise RequestError(f"--seed {seed}: expected a 64-bit integer.")
+    if options.top_k < 0:
+        raise RequestError(f"--top-k {options.top_k}: expected the number of tokens to draw from, or 0 for all.")
+    if not 0 < options.top_p <= 1:
+        raise RequestError(f"--top-p {options.top_p:g}: expected a probability above 0, 1 for all tokens.")
+    if not -(2**63) <= options.seed < 2**63:
+        raise RequestError(f"--seed {options.seed}: expected a 64-bit integer.")
 
 
 def warn_unknown_tokens(prompt: str, tokens: list[int], level: str) -> None:

@@ -17,6 +17,7 @@ from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, GenerationSco
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
+from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.example_drift import share_drift
@@ -39,80 +40,78 @@ _PIECE_CHARACTERS = 500  # minimum length of a piece of text, whose bits are one
 _CONTEXT_CHARACTERS = 50  # characters before the first piece, for each token of a window
 
 
-def news(ingest: Path, before: Path | None) -> DataChanges:
-    """Count the lines appended since `before`; if the text has changed before its end, all added and removed lines."""
-    now = whole_text(ingest)
-    if before is None:
-        return DataChanges(later=now.count("\n"))
-    then = whole_text(before)
-    if _end(then, now) is not None:
-        return DataChanges(later=now.count("\n") - then.count("\n"))
-    changes = example_diff.compare_examples(
-        *(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then))
-    )
-    return DataChanges(later=0, late=changes.later, removed=changes.removed)
+class TextRetraining(DomainRetraining):
+    """Retraining of models that generate text."""
 
+    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+        """Count the lines appended since `before`; if text before its end has changed, all added and removed lines."""
+        now = whole_text(ingest)
+        if before is None:
+            return DataChanges(later=now.count("\n"))
+        then = whole_text(before)
+        if _end(then, now) is not None:
+            return DataChanges(later=now.count("\n") - then.count("\n"))
+        changes = example_diff.compare_examples(
+            *(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then))
+        )
+        return DataChanges(later=0, late=changes.later, removed=changes.removed)
 
-def diff(ingest: Path, before: Path) -> pd.DataFrame:
-    """Return the lines that were added or lost, and their numbers; a changed line is both."""
-    texts = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
-    now, then = (pd.DataFrame({CONTENT: one, "line": np.arange(1, len(one) + 1), "text": one}) for one in texts)
-    return example_diff.diff_examples(now, then, [CONTENT])
+    def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
+        """Return the lines that were added or lost, and their numbers; a changed line is both."""
+        texts = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
+        now, then = (pd.DataFrame({CONTENT: one, "line": np.arange(1, len(one) + 1), "text": one}) for one in texts)
+        return example_diff.diff_examples(now, then, [CONTENT])
 
+    def lost(self, ingest: Path, before: Path) -> LostRows:
+        """Count the lines of `before` that are missing."""
+        now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
+        return example_diff.lost_examples(now, then, lambda at: short_repr(then.iloc[at]), "lines")
 
-def lost(ingest: Path, before: Path) -> LostRows:
-    """Count the lines of `before` that are missing."""
-    now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
-    return example_diff.lost_examples(now, then, lambda at: short_repr(then.iloc[at]), "lines")
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Compare the champion's bits and unknown tokens on appended text with those on its held-out text."""
+        folders = champion.folders
+        now, then = whole_text(ingest), whole_text(folders["ingest"])
+        layout, end = dataset.read(folders["preprocess"]).layout, _end(then, now)
+        if not layout.after_each or end is None or end == len(now):
+            return Drift(errors=None, inputs=[])
+        held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
+        scored = _score(folders, now, end), _score(folders, then, held_out)
+        new_errors, errors = ((table["bits"] / table["characters"]).to_numpy() for table in scored)
+        shares = [(table["unknown"] / table["tokens"]).to_numpy() for table in scored]
+        return combine_signs(
+            errors=series_error_drift([new_errors], [errors]),
+            inputs=[share_drift("unknown tokens", shares[0], shares[1], "held-out text")],
+        )
 
+    def judgeable(self, challenger: Folders, champion: Champion) -> int:
+        """Return the number of lines after all text that either model was trained or selected on."""
+        text, begin = _unseen_text(challenger, champion.folders)
+        return text.count("\n", begin)
 
-def drift(ingest: Path, champion: Champion) -> Drift:
-    """Compare the champion's bits and unknown tokens on appended text with those on its held-out text."""
-    folders = champion.folders
-    now, then = whole_text(ingest), whole_text(folders["ingest"])
-    layout, end = dataset.read(folders["preprocess"]).layout, _end(then, now)
-    if not layout.after_each or end is None or end == len(now):
-        return Drift(errors=None, inputs=[])
-    held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
-    scored = _score(folders, now, end), _score(folders, then, held_out)
-    new_errors, errors = ((table["bits"] / table["characters"]).to_numpy() for table in scored)
-    shares = [(table["unknown"] / table["tokens"]).to_numpy() for table in scored]
-    return combine_signs(
-        errors=series_error_drift([new_errors], [errors]),
-        inputs=[share_drift("unknown tokens", shares[0], shares[1], "held-out text")],
-    )
+    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
+        """Return the bits of challenger, baselines and champion on pieces of the challenger's test set.
 
-
-def judgeable(challenger: Folders, champion: Champion) -> int:
-    """Return the number of lines after all text that either model was trained or selected on."""
-    text, begin = _unseen_text(challenger, champion.folders)
-    return text.count("\n", begin)
-
-
-def contest(challenger: Folders, champion: Champion | None) -> Contest:
-    """Return the bits of challenger, baselines and champion on pieces of the challenger's test set.
-
-    They are bits per character; without a champion, bits per token if the tokens do not represent the whole text. With
-    a champion, the text after all that either was trained or selected on counts, and each baseline has its mean over
-    the test set.
-    """
-    scores = GenerationScores.read(challenger["evaluate"])
-    if champion is None:
-        rows = read_table(challenger["evaluate"] / "bits.parquet").query("part == 'test'")
-        columns = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in scores.baselines}
-        score, per_token = (scores.model["test"][metric] or 0.0 for metric in (scores.metric, "bits_per_token"))
-        unit = score / per_token if per_token else 1.0
-        weights = np.diff([*rows["position"], scores.tokens["test"]]).astype(np.float64)
-        errors = {name: unit * bits.to_numpy() for name, bits in columns.items()}
-        return Contest(scores.metric, errors, block=1, weights=weights)
-    text, begin = _unseen_text(challenger, champion.folders)
-    scored = {CHALLENGER: _score(challenger, text, begin), CHAMPION: _score(champion.folders, text, begin)}
-    _check_comparable(scored, challenger, champion.folders)
-    errors = {name: (table["bits"] / table["characters"].mean()).to_numpy() for name, table in scored.items()}
-    tokens = scores.tokens["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
-    for name, by_part in scores.baselines.items():
-        errors[name] = tokens * np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"])
-    return Contest("bits_per_character", errors, block=1)
+        They are bits per character; without a champion, bits per token if the tokens do not represent the whole text.
+        With a champion, the text after all that either was trained or selected on counts, and each baseline has its
+        mean over the test set.
+        """
+        scores = GenerationScores.read(challenger["evaluate"])
+        if champion is None:
+            rows = read_table(challenger["evaluate"] / "bits.parquet").query("part == 'test'")
+            columns = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in scores.baselines}
+            score, per_token = (scores.model["test"][metric] or 0.0 for metric in (scores.metric, "bits_per_token"))
+            unit = score / per_token if per_token else 1.0
+            weights = np.diff([*rows["position"], scores.tokens["test"]]).astype(np.float64)
+            errors = {name: unit * bits.to_numpy() for name, bits in columns.items()}
+            return Contest(scores.metric, errors, block=1, weights=weights)
+        text, begin = _unseen_text(challenger, champion.folders)
+        scored = {CHALLENGER: _score(challenger, text, begin), CHAMPION: _score(champion.folders, text, begin)}
+        _check_comparable(scored, challenger, champion.folders)
+        errors = {name: (table["bits"] / table["characters"].mean()).to_numpy() for name, table in scored.items()}
+        tokens = scores.tokens["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
+        for name, by_part in scores.baselines.items():
+            errors[name] = tokens * np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"])
+        return Contest("bits_per_character", errors, block=1)
 
 
 def _end(then: str, now: str) -> int | None:
@@ -173,3 +172,6 @@ def _check_comparable(scored: Mapping[str, pd.DataFrame], challenger: Folders, c
             raise incomparable_error(
                 f"{share:.2%} of the {name}'s tokens are unknown, more than {MAX_UNKNOWN_SHARE:.1%}"
             )
+
+
+RETRAINING = TextRetraining()

@@ -1,14 +1,14 @@
 """Tables of a generation pipeline in `pipelines.toml`."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.settings.base import AnyShare, Fit, PositiveFloat, PositiveInt, Seed, Settings, Share
 from gristmill.settings.data_schema import Bounds, Expectations
-from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select
+from gristmill.settings.domain import Options
 
 Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)]
 
@@ -60,16 +60,14 @@ class Export(Settings):
     tolerance: PositiveFloat = 1e-4  # maximum parity difference of a probability
 
 
-TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
-    "source": "gristmill.sources.documents",
-    "ingest": Ingest,
-    "preprocess": Preprocess,
-    "model": "gristmill.domains.generation.models",
-    "train": Train,
-    "select": Select,
-    "evaluate": Evaluate,
-    "export": Export,
-    "gate": Gate,
-    "schedule": Schedule,
-}
-"""Table name to its settings class, or to the packages that offer its kinds."""
+class PredictOptions(Options):
+    """Options of a generated text."""
+
+    prompt: str = ""  # text to continue
+    length: int = 400  # number of tokens to generate
+    temperature: float = 0.8  # lower values prefer likely tokens; 0 always picks the most likely one
+    top_k: int = 0  # number of most likely tokens to sample from; 0 for all
+    top_p: float = 1.0  # total probability of the most likely tokens to sample from; 1 for all
+    seed: int = 42
+
+    most_served: ClassVar[Mapping[str, int]] = {"length": 10_000}

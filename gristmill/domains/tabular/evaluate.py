@@ -1,6 +1,6 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from gristmill.domains.common.candidates import (
     missing_baselines,
     succeeded,
 )
+from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import check_evaluate, is_balanced, write_scores
 from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities, validation_probabilities
 from gristmill.domains.common.classification.scores import log_losses
@@ -40,6 +41,7 @@ from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.runs.scores import FILE, MODEL, summarise
+from gristmill.settings.stage import Stage
 from gristmill.training import saved_network
 from gristmill.training.named_arrays import join_arrays, split_arrays
 from gristmill.training.saved_network import as_tensors
@@ -117,6 +119,11 @@ def evaluate(
     return write_scores(
         data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show, advice, one_feature
     )
+
+
+def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
+    """Check settings of the scores of classes, because evaluate would fail only after the training."""
+    evaluation.check_before_training(tables["evaluate"], lambda: dataset.read(preprocessed).labelled)
 
 
 def _score_numbers(

@@ -14,6 +14,7 @@ import pandas as pd
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import predicted_classes
 from gristmill.domains.common.permutation_importance import MAX_EXAMPLES
+from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import read_columns
@@ -92,16 +93,6 @@ def predict(
     return pd.concat([answer, explained], axis=1)
 
 
-def answer_of_tensors(bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> pd.DataFrame:
-    """Return the rows of a call of the SavedModel as `predict` would, without a column that identifies them."""
-    columns = {role: taken["columns"] for role, taken in bundle.signature["inputs"].items()}
-    shown = pd.DataFrame(
-        {name: inputs[role][:, at] for role, names in columns.items() for at, name in enumerate(names)}
-    )
-    found = outputs["probabilities"] if bundle.signature.get("classes") else next(iter(outputs.values()))
-    return _answer(bundle, shown, found)
-
-
 def _incomplete(rows: Rows, missing: str | None) -> npt.NDArray[np.bool_]:
     """Return which rows have an empty cell, (rows,); raise `DataError` if there are any and `missing` is not "drop"."""
     empty = (rows.frame.isna() | (rows.frame == "")).to_numpy()
@@ -127,3 +118,32 @@ def _answer(bundle: LoadedBundle, shown: pd.DataFrame, predicted: Array) -> pd.D
         return shown.assign(**{PREDICTED: predicted[:, 0]})
     examples = {str(name): shown[name].tolist() for name in shown}
     return predicted_classes(examples, predicted.astype(np.float64), classes, Decision.read(bundle.path))
+
+
+class TablePrediction(Prediction):
+    """Numbers or classes of the rows of a table."""
+
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        return predict(
+            source=request.source,
+            ingest=request.tables["ingest"],
+            paths=request.paths,
+            bundle=request.bundle,
+            ingested=request.ingested,
+            id_column=request.id_column,
+            explain=request.trained_on() if request.options.explain else None,
+            recorded=request.recorded,
+        )
+
+    def rows_of_tensors(
+        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> pd.DataFrame:
+        columns = {role: taken["columns"] for role, taken in bundle.signature["inputs"].items()}
+        shown = pd.DataFrame(
+            {name: inputs[role][:, at] for role, names in columns.items() for at, name in enumerate(names)}
+        )
+        found = outputs["probabilities"] if bundle.signature.get("classes") else next(iter(outputs.values()))
+        return _answer(bundle, shown, found)
+
+
+PREDICTION = TablePrediction()

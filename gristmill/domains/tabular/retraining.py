@@ -16,6 +16,7 @@ from gristmill.domains.tabular.ingest import is_empty
 from gristmill.errors import RequestError, short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
+from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT, Mask
 from gristmill.retraining.example_drift import example_error_drift, input_drift
@@ -26,88 +27,88 @@ from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.table_io import read_document, read_table
 
 
-def news(ingest: Path, before: Path | None) -> DataChanges:
-    """Count new and removed rows; a changed row is both."""
-    now = read_table(ingest / "table.parquet")
-    if before is None:
-        return example_diff.compare_examples(_contents(now).to_frame(), None)
-    then = read_table(before / "table.parquet")
-    _check_same_columns(*(read_document(folder / "summary.json") for folder in (ingest, before)))
-    return example_diff.compare_examples(_contents(now).to_frame(), _contents(then).to_frame())
+class TableRetraining(DomainRetraining):
+    """Retraining of tables: rows have no order."""
 
+    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+        """Count new and removed rows; a changed row is both."""
+        now = read_table(ingest / "table.parquet")
+        if before is None:
+            return example_diff.compare_examples(_contents(now).to_frame(), None)
+        then = read_table(before / "table.parquet")
+        _check_same_columns(*(read_document(folder / "summary.json") for folder in (ingest, before)))
+        return example_diff.compare_examples(_contents(now).to_frame(), _contents(then).to_frame())
 
-def diff(ingest: Path, before: Path) -> pd.DataFrame:
-    """Return the rows that were added or lost; a changed row is both.
+    def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
+        """Return the rows that were added or lost; a changed row is both.
 
-    Raises:
-        RequestError: no column has the same name and type in both.
-    """
-    tables = [read_table(folder / "table.parquet") for folder in (ingest, before)]
-    shared = example_diff.shared_columns(*tables)
-    if not shared:
-        raise RequestError("no column has the same name and type in both versions: their data cannot be compared.")
-    now, then = (table.assign(**{CONTENT: _contents(table[shared])}) for table in tables)
-    return example_diff.diff_examples(now, then, [*shared, CONTENT])
+        Raises:
+            RequestError: no column has the same name and type in both.
+        """
+        tables = [read_table(folder / "table.parquet") for folder in (ingest, before)]
+        shared = example_diff.shared_columns(*tables)
+        if not shared:
+            raise RequestError("no column has the same name and type in both versions: their data cannot be compared.")
+        now, then = (table.assign(**{CONTENT: _contents(table[shared])}) for table in tables)
+        return example_diff.diff_examples(now, then, [*shared, CONTENT])
 
+    def lost(self, ingest: Path, before: Path) -> LostRows:
+        """Count the earlier rows that are missing."""
+        now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))
 
-def lost(ingest: Path, before: Path) -> LostRows:
-    """Count the earlier rows that are missing."""
-    now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))
+        def name(at: int) -> str:
+            return ", ".join(
+                f"{column} = {short_repr(value)}" for column, value in then.iloc[[at]].to_dict("records")[0].items()
+            )
 
-    def name(at: int) -> str:
-        return ", ".join(
-            f"{column} = {short_repr(value)}" for column, value in then.iloc[[at]].to_dict("records")[0].items()
+        return example_diff.lost_examples(_contents(now), _contents(then), name, "rows")
+
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Score the champion on rows that it has not seen, and compare them with its training data."""
+        folders = champion.folders
+        table, known = read_table(ingest / "table.parquet"), dataset.read(folders["preprocess"])
+        layout = known.layout
+        _check_readable(ingest, layout)
+        new = table[
+            ~_contents(table, layout).isin(_contents(known.table, layout)).to_numpy() & _predictable(table, layout)
+        ]
+        if new.empty:
+            return Drift(errors=None, inputs=[])
+        trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
+        numbers, categories = [*layout.numbers], [*layout.categories]
+        (categories if layout.classes else numbers).append(layout.target)
+        return combine_signs(
+            errors=example_error_drift(_champion_errors(folders, layout, new), errors_on_test(tested, layout)),
+            inputs=input_drift(new, trained, numbers, categories),
         )
 
-    return example_diff.lost_examples(_contents(now), _contents(then), name, "rows")
-
-
-def drift(ingest: Path, champion: Champion) -> Drift:
-    """Score the champion on rows that it has not seen, and compare them with its training data."""
-    folders = champion.folders
-    table, known = read_table(ingest / "table.parquet"), dataset.read(folders["preprocess"])
-    layout = known.layout
-    _check_readable(ingest, layout)
-    new = table[~_contents(table, layout).isin(_contents(known.table, layout)).to_numpy() & _predictable(table, layout)]
-    if new.empty:
-        return Drift(errors=None, inputs=[])
-    trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
-    numbers, categories = [*layout.numbers], [*layout.categories]
-    (categories if layout.classes else numbers).append(layout.target)
-    return combine_signs(
-        errors=example_error_drift(_champion_errors(folders, layout, new), errors_on_test(tested, layout)),
-        inputs=input_drift(new, trained, numbers, categories),
-    )
-
-
-def judgeable(challenger: Folders, champion: Champion) -> int:
-    """Count the rows of the challenger's test set that neither model was trained or selected on."""
-    known = dataset.read(champion.folders["preprocess"])
-    _check_readable(challenger["ingest"], known.layout)
-    return int(_unseen_rows(dataset.read(challenger["preprocess"]), known).sum())
-
-
-def contest(challenger: Folders, champion: Champion | None) -> Contest:
-    """Return the errors of challenger, baselines and champion on the challenger's test set.
-
-    With a champion, only rows that neither model was trained or selected on are used. The error of a number is the
-    absolute one; for that of a class see `contest_of_classes`.
-    """
-    data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
-    baselines = Scores.read(challenger["evaluate"]).baselines
-    errors = {record.CHALLENGER: errors_on_test(rows, data.layout)}
-    errors |= {name: errors_on_test(rows, data.layout, name) for name in baselines}
-    unseen = np.ones(len(rows), bool)
-    if champion is not None:
+    def judgeable(self, challenger: Folders, champion: Champion) -> int:
+        """Count the rows of the challenger's test set that neither model was trained or selected on."""
         known = dataset.read(champion.folders["preprocess"])
         _check_readable(challenger["ingest"], known.layout)
-        unseen = _unseen_rows(data, known)
-        tested = data.table[data.parts == "test"]
-        errors[record.CHAMPION] = _champion_errors(champion.folders, known.layout, tested)
-    errors = {name: values[unseen] for name, values in errors.items()}
-    if data.layout.classes:
-        return contest_of_classes(errors, rows["label"][unseen], challenger, champion)
-    return Contest("mae", errors)
+        return int(_unseen_rows(dataset.read(challenger["preprocess"]), known).sum())
+
+    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
+        """Return the errors of challenger, baselines and champion on the challenger's test set.
+
+        With a champion, only rows that neither model was trained or selected on are used. The error of a number is the
+        absolute one; for that of a class see `contest_of_classes`.
+        """
+        data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
+        baselines = Scores.read(challenger["evaluate"]).baselines
+        errors = {record.CHALLENGER: errors_on_test(rows, data.layout)}
+        errors |= {name: errors_on_test(rows, data.layout, name) for name in baselines}
+        unseen = np.ones(len(rows), bool)
+        if champion is not None:
+            known = dataset.read(champion.folders["preprocess"])
+            _check_readable(challenger["ingest"], known.layout)
+            unseen = _unseen_rows(data, known)
+            tested = data.table[data.parts == "test"]
+            errors[record.CHAMPION] = _champion_errors(champion.folders, known.layout, tested)
+        errors = {name: values[unseen] for name, values in errors.items()}
+        if data.layout.classes:
+            return contest_of_classes(errors, rows["label"][unseen], challenger, champion)
+        return Contest("mae", errors)
 
 
 def errors_on_test(rows: pd.DataFrame, layout: Layout, name: str = MODEL) -> Values:
@@ -178,3 +179,6 @@ def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> No
         names, known = (columns.get(what, []) for columns in (now, before))
         if sorted(names) != sorted(known):
             raise record.incomparable_error(f"the champion's {what} are {known}, those of the data {names}")
+
+
+RETRAINING = TableRetraining()

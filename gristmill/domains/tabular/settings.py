@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.settings.base import (
     AnyShare,
     Column,
@@ -19,8 +18,7 @@ from gristmill.settings.base import (
     TrainOnExamples,
 )
 from gristmill.settings.data_schema import Classes, TableSchema
-from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select
+from gristmill.settings.domain import Options
 
 Part = NonNegativeInt | Share  # number of rows, or their share
 
@@ -103,16 +101,7 @@ class Export(Settings):
     tolerance: PositiveFloat = 1e-4  # maximum parity difference, of a probability or in standard deviations
 
 
-TABLES: dict[str, type[Settings] | str] = {
-    "source": "gristmill.sources.tables",
-    "ingest": Ingest,
-    "preprocess": Preprocess,
-    "model": "gristmill.domains.tabular.models",
-    "train": Train,
-    "select": Select,
-    "evaluate": Evaluate,
-    "export": Export,
-    "gate": Gate,
-    "schedule": Schedule,
-}
-"""Settings class of each table, or the packages that provide its kinds."""
+class PredictOptions(Options):
+    """Options of a prediction of rows."""
+
+    explain: bool = False  # whether to add the contribution of each column to each prediction

@@ -1,6 +1,6 @@
 """Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from gristmill.domains.common.candidates import (
     missing_baselines,
     succeeded,
 )
+from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
@@ -34,6 +35,7 @@ from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.runs.scores import MODEL
+from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
 from gristmill.util.timing import fastest
@@ -102,6 +104,11 @@ def evaluate(
     sliced = LabelledDataset(by_length(data.index), data.classes)
     advice = f"check that no word reveals the label. The strongest keyword is {keywords['token'].iloc[0]!r}"
     return write_scores(sliced, by_model, slices, train, tried, out, evaluate, "texts", show, advice, **known)
+
+
+def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
+    """Check settings of the scores of classes, because evaluate would fail only after the training."""
+    evaluation.check_before_training(tables["evaluate"], lambda: dataset.read(preprocessed))
 
 
 def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:

@@ -1,7 +1,7 @@
 """Predict: the classes of texts, from an exported bundle."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import answer_of_tensors, predicted_classes
+from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_of
@@ -18,14 +19,11 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.messages import unknown_name
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.sources.texts.folder import Folder
+from gristmill.training.named_arrays import Array
 from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import read_table
 
-__all__ = ["answer_of_tensors", "predict"]
-
 logger = logging.getLogger(__name__)
-
-PLAIN = True  # a file that is not a table can contain one text
 
 _BATCH_SIZE = 256
 
@@ -115,3 +113,28 @@ def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> No
             f"{rows.where(first)}, column {ingest.label!r}: {unknown_name('label', labels.iloc[first], classes)} "
             f"{count_of(unknown.sum(), 'such rows')}. The model cannot predict it: correct it, or leave the column out."
         )
+
+
+class TextPrediction(Prediction):
+    """Classes of texts; a file that is not a table can contain one text."""
+
+    reads_plain_texts = True
+
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        return predict(
+            source=request.source,
+            ingest=request.tables["ingest"],
+            paths=request.paths,
+            bundle=request.bundle,
+            ingested=request.ingested,
+            text=request.text,
+            id_column=request.id_column,
+        )
+
+    def rows_of_tensors(
+        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> pd.DataFrame:
+        return answer_of_tensors(bundle, inputs, outputs)
+
+
+PREDICTION = TextPrediction()

@@ -48,6 +48,4 @@ def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[
     return counts / np.maximum(tokens.lengths, 1)
 
 
-TEXTS = ClassifierRetraining("texts.parquet", "text", _predict, _input_drift)
-news, diff, lost, drift = TEXTS.news, TEXTS.diff, TEXTS.lost, TEXTS.drift
-judgeable, contest = TEXTS.judgeable, TEXTS.contest
+RETRAINING = ClassifierRetraining("texts.parquet", "text", _predict, _input_drift)

@@ -21,8 +21,6 @@ from gristmill.settings.base import (
     SourceLocation,
 )
 from gristmill.settings.data_schema import Bounds, Classes, TableSchema
-from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select
 
 Length = (
     PositiveInt | Share | Literal["whole"]
@@ -98,18 +96,3 @@ class Export(Settings):
     """Export for other programs: a SavedModel, the only format that takes raw strings without gristmill."""
 
     tolerance: PositiveFloat = 1e-4  # maximum parity difference of a probability
-
-
-TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
-    "source": ("gristmill.sources.tables", "gristmill.sources.texts"),
-    "ingest": Ingest,
-    "preprocess": Preprocess,
-    "model": "gristmill.domains.text.models",
-    "train": Train,
-    "select": Select,
-    "evaluate": Evaluate,
-    "export": Export,
-    "gate": Gate,
-    "schedule": Schedule,
-}
-"""Table name to its settings class, or to the packages that offer its kinds."""

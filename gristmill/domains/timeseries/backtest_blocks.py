@@ -10,17 +10,28 @@ its test set is trained on.
 """
 
 from bisect import bisect_left
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import PartRange, Prepared
-from gristmill.domains.timeseries.settings import Backtest
+from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.split import min_before_block, reached
 from gristmill.errors import DataError
+from gristmill.settings.stage import Stage
 
 Position = Any  # one position, or an array of them
+
+
+def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
+    """Check that the data has room for the blocks of the backtest, which are forecast only after a training."""
+    if fitted := [stage.settings["train"] for stage in stages if stage.name == "backtest"]:
+        with_validation = all(train.patience is not None for train in fitted if isinstance(train, Train))
+        check_blocks(dataset.read(preprocessed), tables["backtest"], with_validation)
 
 
 def check_blocks(whole: Prepared, settings: Backtest, with_validation: bool) -> None:

@@ -21,22 +21,26 @@ from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.table_io import read_table
 
 
-def live_rows(log: pd.DataFrame, ingest: Path, champion: Champion, run: str) -> LiveRows:
+def truth_column(ingest: Any) -> None:
+    """Return None: the truth arrives with the pipeline's data."""
+
+
+def live_rows(log: pd.DataFrame, truth: Path, champion: Champion, run: str) -> LiveRows:
     """Return logged forecasts, one row for each value, compared with ingested data; `run` made the model that serves.
 
     Errors are scaled as a retraining scales those of the champion. Steps beyond the horizon have no score, because the
     test set has none for them either.
     """
-    data, table = dataset.read(champion.folders["preprocess"]), read_table(ingest / "series.parquet")
+    data, table = dataset.read(champion.folders["preprocess"]), read_table(truth / "series.parquet")
     rows = _with_truth(_values(log, data, table), table, data.layout.targets)
     metric = Scores.read(champion.folders["evaluate"]).metric
-    truth, forecast = (rows[name].to_numpy(np.float64) for name in ("y", "forecast"))
+    true, forecast = (rows[name].to_numpy(np.float64) for name in ("y", "forecast"))
     units = _look_up(rows, data, errors_of_series(_as_past(data), "test"))
-    loss = losses(truth, forecast, units[:, 0], units[:, 1])[metric]
-    counted = ~np.isnan(truth) & loss.counted & (rows["step"] <= data.layout.horizon).to_numpy()
+    loss = losses(true, forecast, units[:, 0], units[:, 1])[metric]
+    counted = ~np.isnan(true) & loss.counted & (rows["step"] <= data.layout.horizon).to_numpy()
     broken = np.where(np.isnan(forecast), np.inf, loss.values)  # a forecast that is not a number is not left out
     low, high = (rows[name].to_numpy(np.float64) for name in ("low", "high"))
-    inside = np.where(counted & ~np.isnan(low), metrics.covered(truth, low, high), np.nan)
+    inside = np.where(counted & ~np.isnan(low), metrics.covered(true, low, high), np.nan)
     day = rows["ds"] if rows["ds"].dtype.kind == "M" else rows[ANSWERED].dt.tz_localize(None)
     rows = rows.assign(**{DAY: day, SCORE: np.where(counted, broken, np.nan), COVERED: inside})
     drift = _drift(rows[rows[RUN] == run], table, data, champion.folders)

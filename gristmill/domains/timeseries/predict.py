@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.domains.timeseries import grid, known_features
 from gristmill.domains.timeseries import ingest as ingestion
 from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
@@ -204,3 +205,27 @@ def _forecasts(bundle: LoadedBundle, ends: LastRows, known: Values, times: pd.In
         for number, level in enumerate(levels or ()):
             columns[f"{target} {quantile_name(level)}"] = quantiles[:, :steps, at, number].ravel()
     return pd.DataFrame(columns)
+
+
+class SeriesPrediction(Prediction):
+    """Forecasts, from files or from the pipeline's own data."""
+
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        return predict(
+            source=request.source,
+            ingest=request.tables["ingest"],
+            preprocess=request.tables["preprocess"],
+            paths=request.paths,
+            bundle=request.bundle,
+            scratch=request.scratch,
+            ingested=request.ingested,
+            steps=request.options.steps,
+            history=request.options.history,
+        )
+
+    def read_source(self, source: Any, ingest: Any, paths: tuple[Path, ...], export: Path, out: Path) -> bool:
+        read_source(source=source, ingest=ingest, paths=paths, export=export, out=out)
+        return True
+
+
+PREDICTION = SeriesPrediction()

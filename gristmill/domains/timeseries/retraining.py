@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.shifted_times import describe_shift, may_be_time_zone, time_shift
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
+from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import diff_rows
 from gristmill.retraining.gate import Contest
@@ -40,7 +42,7 @@ from gristmill.runs.retraining_record import (
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings.base import Settings
 from gristmill.settings.selection import Auto, Select
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import read_document, read_table
 
 Array = npt.NDArray[np.float64]
 Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
@@ -49,63 +51,161 @@ _KEYS = ["unique_id", "ds"]
 _MAX_SERIES_LISTED = 5
 
 
-def overrides(tables: Mapping[str, Any]) -> list[str]:
-    """Return the settings that a challenger overrides: the judging window is its test set, and it is refit.
+class SeriesRetraining(DomainRetraining):
+    """Retraining of series: the newest times are new."""
 
-    Series that are split per series are judged at the same times: only the newest times are unseen by the champion.
-    Short ones are still forecast, by the same candidates.
+    def overrides(self, tables: Mapping[str, Any]) -> list[str]:
+        """Return the settings that a challenger overrides: the judging window is its test set, and it is refit.
 
-    Raises:
-        RequestError: the judging window is shorter than the horizon.
-    """
-    window, horizon = tables["gate"].window, tables["preprocess"].horizon
-    if window < horizon:
-        raise RequestError(
-            f"gate.window is {window}, shorter than preprocess.horizon, {horizon}: no forecast fits into it. "
-            "Set gate.window to several horizons."
+        Series that are split per series are judged at the same times: only the newest times are unseen by the champion.
+        Short ones are still forecast, by the same candidates.
+
+        Raises:
+            RequestError: the judging window is shorter than the horizon.
+        """
+        window, horizon = tables["gate"].window, tables["preprocess"].horizon
+        if window < horizon:
+            raise RequestError(
+                f"gate.window is {window}, shorter than preprocess.horizon, {horizon}: no forecast fits into it. "
+                "Set gate.window to several horizons."
+            )
+        split = ["preprocess.split=time_short"] if tables["preprocess"].split == "per_series" else []
+        return [f"preprocess.test={window}", *split, "export.refit=true"]
+
+    def recovery_tables(self, tables: Mapping[str, Settings], rows: int) -> dict[str, Settings] | None:
+        """Return the tables of a pipeline that tries `CLASSICAL` kinds on the newest rows; None if no forecast fits.
+
+        These kinds forecast from the newest values, so that they follow a change although they are fitted before it.
+        """
+        preprocess: Any = tables["preprocess"]
+        if rows < preprocess.horizon:
+            return None
+        return {
+            **tables,
+            "model": Auto(kind="auto", preset="none", candidates=CLASSICAL),
+            "train": Train(),
+            "backtest": Backtest(),
+            "select": Select(weights={CLASSICAL[0]: 1.0}),  # the choice is made on the test set, the newest rows
+            "preprocess": preprocess.model_copy(update={"test": rows, "validation": preprocess.validation or rows}),
+        }
+
+    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+        """Compare ingested series with earlier ones (None if there are none).
+
+        Return the number of times after the last earlier one, and the rows added, changed or removed before it.
+        """
+        now = read_table(ingest / "series.parquet")
+        if before is None:
+            return DataChanges(later=now["ds"].nunique())
+        then = read_table(before / "series.parquet")
+        if then["ds"].dtype.kind != now["ds"].dtype.kind:
+            raise incomparable_error("the times of the data changed from dates to numbers, or from numbers to dates")
+        old = now["ds"] <= then["ds"].max()
+        counts = diff_rows(now[old].drop(columns="filled"), then, _KEYS).index.value_counts()
+        return DataChanges(
+            later=now.loc[~old, "ds"].nunique(),
+            late=counts.get(ADDED, 0),
+            revised=counts.get(CHANGED, 0),
+            removed=counts.get(LOST, 0),
+            **_series_changes(now, then),
         )
-    split = ["preprocess.split=time_short"] if tables["preprocess"].split == "per_series" else []
-    return [f"preprocess.test={window}", *split, "export.refit=true"]
 
+    def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
+        """Return the observations that differ, as `diff_rows` does; filled values are not observations."""
+        tables = [read_table(folder / "series.parquet") for folder in (ingest, before)]
+        now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
+        if now["ds"].dtype.kind != then["ds"].dtype.kind:  # dates became numbers, or numbers dates
+            now, then = (table.astype({"ds": "str"}) for table in (now, then))
+        return diff_rows(now, then, _KEYS[::-1])
 
-def recovery_tables(tables: Mapping[str, Settings], rows: int) -> dict[str, Settings] | None:
-    """Return the tables of a pipeline that tries `CLASSICAL` kinds on the newest rows; None if no forecast fits there.
+    def lost(self, ingest: Path, before: Path) -> LostRows:
+        """Count the observations of earlier series that are missing now; filled values are not observations.
 
-    These kinds forecast from the newest values, so that they follow a change although they are fitted before it.
-    """
-    preprocess: Any = tables["preprocess"]
-    if rows < preprocess.horizon:
-        return None
-    return {
-        **tables,
-        "model": Auto(kind="auto", preset="none", candidates=CLASSICAL),
-        "train": Train(),
-        "backtest": Backtest(),
-        "select": Select(weights={CLASSICAL[0]: 1.0}),  # the choice is made on the test set, the newest rows
-        "preprocess": preprocess.model_copy(update={"test": rows, "validation": preprocess.validation or rows}),
-    }
+        If the rows are missing because all times moved, the result says by how much.
+        """
+        tables = (read_table(folder / "series.parquet") for folder in (ingest, before))
+        now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
+        if now["ds"].dtype.kind != then["ds"].dtype.kind:
+            missing, shift = np.ones(len(then), bool), ()
+        else:
+            missing = (then.merge(now[_KEYS], how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
+            shift = time_shift(now, then) if missing.any() else ()
+        series, time = then[_KEYS].iloc[int(missing.argmax())]
+        first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
+        found = LostRows(int(missing.sum()), len(then), "rows", first)
+        if not shift:
+            return found
+        zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
+        cause = f"all times moved by {describe_shift(shift)}"
+        return replace(found, cause=cause, remedy=f"Restore the original times{zone}")
 
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Compare the champion's errors and inputs since its training with those before.
 
-def news(ingest: Path, before: Path | None) -> DataChanges:
-    """Compare ingested series with earlier ones (None if there are none).
+        Values are scaled by the mean and deviation of each series' training data. Inputs are means over the series at
+        each time, and errors also over targets, one step ahead: those over a longer horizon depend on each other too
+        much for a test. They are compared with those on the champion's validation and test set, because the test set
+        alone, a judging window, is too short.
+        """
+        table, trained = (read_table(folder / "series.parquet") for folder in (ingest, champion.folders["ingest"]))
+        replay = _replay(ingest, champion, trained)
+        data, starts = replay.data, replay.data.origins("test")
+        columns = [*data.layout.targets, *data.layout.inputs]
+        usual = usual_values(trained, columns)
+        errors = _errors_over_time(data, starts, np.abs(data.targets(starts) - replay.forecast(starts)), usual)
+        return combine_signs(
+            errors=series_error_drift([errors], held_out_errors(champion.folders, usual)),
+            inputs=newest_input_drift(table, trained, usual),
+        )
 
-    Return the number of times after the last earlier one, and the rows added, changed or removed before it.
-    """
-    now = read_table(ingest / "series.parquet")
-    if before is None:
-        return DataChanges(later=now["ds"].nunique())
-    then = read_table(before / "series.parquet")
-    if then["ds"].dtype.kind != now["ds"].dtype.kind:
-        raise incomparable_error("the times of the data changed from dates to numbers, or from numbers to dates")
-    old = now["ds"] <= then["ds"].max()
-    counts = diff_rows(now[old].drop(columns="filled"), then, _KEYS).index.value_counts()
-    return DataChanges(
-        later=now.loc[~old, "ds"].nunique(),
-        late=counts.get(ADDED, 0),
-        revised=counts.get(CHANGED, 0),
-        removed=counts.get(LOST, 0),
-        **_series_changes(now, then),
-    )
+    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
+        """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
+
+        An error is the mean over horizon and targets, and over all series at the same time, of the loss of the headline
+        metric: absolute or squared, and scaled by each series' past for MASE and RMSSE. Its weight is the number of
+        these values, so the score is that of evaluate. With `steps`, only so many steps after each origin count.
+
+        The challenger's test set is newer than the champion's training data.
+        """
+        data = dataset.read(challenger["preprocess"])
+        rows = read_predictions(challenger["evaluate"], "test")
+        scores = Scores.read(challenger["evaluate"])
+        starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))
+        forecasts = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores.baselines)}
+        kept = np.ones(len(starts), bool)
+        if champion is not None:
+            replay = _replay(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
+            if replay.data.layout.horizon != data.layout.horizon:
+                raise incomparable_error(
+                    f"the champion forecasts {replay.data.layout.horizon} steps, the challenger {data.layout.horizon}"
+                )
+            kept = replay.has_history(starts)
+            forecasts[CHAMPION] = np.full_like(forecasts[MODEL], np.nan)
+            forecasts[CHAMPION][kept] = replay.forecast(starts[kept])
+        truth = rows["y"].to_numpy().reshape(shape)
+        units = past_errors(data, "test", Forecasts(starts, truth))
+        found = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
+        counted = np.broadcast_to(found[MODEL].counted, truth.shape).copy()
+        counted[:, steps:] &= steps is None
+        kept &= counted.any(axis=(1, 2))  # constant series have no unit
+        if not kept.any():
+            raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
+        times = data.times[starts][kept]
+        weights = _by_time(counted[kept].sum(axis=(1, 2)), times)
+        errors = {
+            name: _by_time(np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2)), times) / weights
+            for name, loss in found.items()
+        }
+        errors[CHALLENGER] = errors.pop(MODEL)
+        # Windows of series with other ends may lie between those of the others: then items are closer than a stride.
+        in_step = np.bincount(data.series_of(starts[kept])).max() == len(weights)
+        block = -(-(steps or data.layout.horizon) // (data.layout.stride if in_step else 1))
+        return Contest(scores.metric, errors, block, scores.metric in ROOT_METRICS, weights)
+
+    def newest_time(self, ingest: Path, settings: Any) -> datetime | None:
+        if settings.time_format == "integer":
+            return None
+        return datetime.fromisoformat(read_document(ingest / "summary.json")["last"]).replace(tzinfo=UTC)
 
 
 def _series_changes(now: pd.DataFrame, then: pd.DataFrame) -> dict[str, str]:
@@ -124,57 +224,6 @@ def _listed(names: pd.Index) -> str:
     """Return the first names, and the number of others."""
     others = len(names) - _MAX_SERIES_LISTED
     return ", ".join(map(repr, names[:_MAX_SERIES_LISTED])) + (f" and {others:,} others" if others > 0 else "")
-
-
-def diff(ingest: Path, before: Path) -> pd.DataFrame:
-    """Return the observations that differ, as `diff_rows` does; filled values are not observations."""
-    tables = [read_table(folder / "series.parquet") for folder in (ingest, before)]
-    now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
-    if now["ds"].dtype.kind != then["ds"].dtype.kind:  # dates became numbers, or numbers dates
-        now, then = (table.astype({"ds": "str"}) for table in (now, then))
-    return diff_rows(now, then, _KEYS[::-1])
-
-
-def lost(ingest: Path, before: Path) -> LostRows:
-    """Count the observations of earlier series that are missing now; filled values are not observations.
-
-    If the rows are missing because all times moved, the result says by how much.
-    """
-    tables = (read_table(folder / "series.parquet") for folder in (ingest, before))
-    now, then = (table[~table["filled"]].drop(columns="filled") for table in tables)
-    if now["ds"].dtype.kind != then["ds"].dtype.kind:
-        missing, shift = np.ones(len(then), bool), ()
-    else:
-        missing = (then.merge(now[_KEYS], how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
-        shift = time_shift(now, then) if missing.any() else ()
-    series, time = then[_KEYS].iloc[int(missing.argmax())]
-    first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
-    found = LostRows(int(missing.sum()), len(then), "rows", first)
-    if not shift:
-        return found
-    zone = ", set ingest.timezone if the source now uses another time zone" * may_be_time_zone(shift)
-    cause = f"all times moved by {describe_shift(shift)}"
-    return replace(found, cause=cause, remedy=f"Restore the original times{zone}")
-
-
-def drift(ingest: Path, champion: Champion) -> Drift:
-    """Compare the champion's errors and inputs since its training with those before.
-
-    Values are scaled by the mean and deviation of each series' training data. Inputs are means over the series at each
-    time, and errors also over targets, one step ahead: those over a longer horizon depend on each other too much for a
-    test. They are compared with those on the champion's validation and test set, because the test set alone, a judging
-    window, is too short.
-    """
-    table, trained = (read_table(folder / "series.parquet") for folder in (ingest, champion.folders["ingest"]))
-    replay = _replay(ingest, champion, trained)
-    data, starts = replay.data, replay.data.origins("test")
-    columns = [*data.layout.targets, *data.layout.inputs]
-    usual = usual_values(trained, columns)
-    errors = _errors_over_time(data, starts, np.abs(data.targets(starts) - replay.forecast(starts)), usual)
-    return combine_signs(
-        errors=series_error_drift([errors], held_out_errors(champion.folders, usual)),
-        inputs=newest_input_drift(table, trained, usual),
-    )
 
 
 def newest_input_drift(table: pd.DataFrame, trained: pd.DataFrame, usual: Usual) -> list[InputDrift]:
@@ -225,51 +274,6 @@ def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usu
     return _by_time(errors, times) / _by_time(np.ones(len(times)), times)
 
 
-def contest(challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
-    """Return the errors of challenger, baselines and champion on the challenger's test set, in the order of time.
-
-    An error is the mean over horizon and targets, and over all series at the same time, of the loss of the headline
-    metric: absolute or squared, and scaled by each series' past for MASE and RMSSE. Its weight is the number of these
-    values, so the score is that of evaluate. With `steps`, only so many steps after each origin count.
-
-    The challenger's test set is newer than the champion's training data.
-    """
-    data = dataset.read(challenger["preprocess"])
-    rows = read_predictions(challenger["evaluate"], "test")
-    scores = Scores.read(challenger["evaluate"])
-    starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))
-    forecasts = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores.baselines)}
-    kept = np.ones(len(starts), bool)
-    if champion is not None:
-        replay = _replay(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
-        if replay.data.layout.horizon != data.layout.horizon:
-            raise incomparable_error(
-                f"the champion forecasts {replay.data.layout.horizon} steps, the challenger {data.layout.horizon}"
-            )
-        kept = replay.has_history(starts)
-        forecasts[CHAMPION] = np.full_like(forecasts[MODEL], np.nan)
-        forecasts[CHAMPION][kept] = replay.forecast(starts[kept])
-    truth = rows["y"].to_numpy().reshape(shape)
-    units = past_errors(data, "test", Forecasts(starts, truth))
-    found = {name: losses(truth, forecast, *units)[scores.metric] for name, forecast in forecasts.items()}
-    counted = np.broadcast_to(found[MODEL].counted, truth.shape).copy()
-    counted[:, steps:] &= steps is None
-    kept &= counted.any(axis=(1, 2))  # constant series have no unit
-    if not kept.any():
-        raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
-    times = data.times[starts][kept]
-    weights = _by_time(counted[kept].sum(axis=(1, 2)), times)
-    errors = {
-        name: _by_time(np.where(counted, loss.values, 0.0)[kept].sum(axis=(1, 2)), times) / weights
-        for name, loss in found.items()
-    }
-    errors[CHALLENGER] = errors.pop(MODEL)
-    # Windows of series with other ends may lie between those of the others: then items are closer than a stride.
-    in_step = np.bincount(data.series_of(starts[kept])).max() == len(weights)
-    block = -(-(steps or data.layout.horizon) // (data.layout.stride if in_step else 1))
-    return Contest(scores.metric, errors, block, scores.metric in ROOT_METRICS, weights)
-
-
 def _by_time(values: Array, times: pd.Index) -> Array:
     """Return the sum at each time, in order; a NaN counts as infinite, while pandas would skip it."""
     whole = pd.Series(np.where(np.isnan(values), np.inf, values), index=times)
@@ -280,3 +284,6 @@ def _replay(ingest: Path, champion: Champion, trained: pd.DataFrame) -> Champion
     """Return the champion with series that may continue after its training data."""
     settings: Any = champion.tables["preprocess"]
     return ChampionReplay(champion.folders["export"], settings, ingest, trained["ds"].max())
+
+
+RETRAINING = SeriesRetraining()

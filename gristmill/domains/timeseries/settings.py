@@ -1,5 +1,6 @@
 """Tables of a time-series pipeline in `pipelines.toml`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -20,8 +21,7 @@ from gristmill.settings.base import (
     Share,
 )
 from gristmill.settings.data_schema import TableSchema
-from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select
+from gristmill.settings.domain import Options
 
 Part = PositiveInt | Share  # number of observations, or share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
@@ -161,17 +161,10 @@ class Export(Settings):
     refit: bool = False  # retrain on all data with the tested settings, and export that network
 
 
-TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
-    "source": ("gristmill.sources.tables", "gristmill.sources.series"),
-    "ingest": Ingest,
-    "preprocess": Preprocess,
-    "model": "gristmill.domains.timeseries.models",
-    "train": Train,
-    "backtest": Backtest,
-    "select": Select,
-    "evaluate": Evaluate,
-    "export": Export,
-    "gate": Gate,
-    "schedule": Schedule,
-}
-"""Class of each table, or the packages that offer its kinds."""
+class PredictOptions(Options):
+    """Options of a forecast."""
+
+    steps: int | None = Field(None, ge=1)  # number of values to forecast; the horizon if not set
+    history: int | None = Field(None, ge=1)  # past values to use, if the model accepts any number; as in training
+
+    most_served: ClassVar[Mapping[str, int]] = {"steps": 1_000, "history": 100_000}

@@ -1,9 +1,10 @@
 """Evaluate: scores of the classifier, the baselines and other candidates, its errors, and its feature maps."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from gristmill.domains.common.candidates import (
     missing_baselines,
     succeeded,
 )
+from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
     ProbabilitiesByPart,
     check_evaluate,
@@ -30,6 +32,7 @@ from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
 from gristmill.runs.scores import MODEL
+from gristmill.settings.stage import Stage
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
@@ -95,6 +98,11 @@ def evaluate(
     mapped = pick_pixels(data, "test", first_of_classes)
     feature_maps.write(feature_maps.compute_feature_maps(network, mapped), out)
     return counts
+
+
+def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
+    """Check settings of the scores of classes, because evaluate would fail only after the training."""
+    evaluation.check_before_training(tables["evaluate"], lambda: dataset.read(preprocessed))
 
 
 def thumbnails(data: Prepared, rows: pd.DataFrame) -> list[bytes]:

@@ -11,17 +11,15 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, answer_of_tensors, predicted_classes
+from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.images.folder import PHOTO_SUFFIXES
+from gristmill.training.named_arrays import Array
 from gristmill.util.table_io import read_table
-
-SUFFIXES = PHOTO_SUFFIXES  # of the files to predict in a folder
-
-__all__ = ["answer_of_tensors", "check_tensors", "predict"]
 
 logger = logging.getLogger(__name__)
 
@@ -100,3 +98,24 @@ def _readable(
             skipped.append({"id": str(path), "reason": f"cannot be read ({error.strerror})"})
         except DataError as error:
             skipped.append({"id": str(path), "reason": str(error)})
+
+
+class PhotoPrediction(Prediction):
+    """Classes of photos, each of which is a file."""
+
+    suffixes = PHOTO_SUFFIXES
+
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        ingest = request.tables["ingest"]
+        return predict(ingest=ingest, paths=request.paths, bundle=request.bundle, ingested=request.ingested)
+
+    def check_tensors(self, ingest: Ingest, inputs: Mapping[str, Any]) -> None:
+        check_tensors(ingest, inputs)
+
+    def rows_of_tensors(
+        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> pd.DataFrame:
+        return answer_of_tensors(bundle, inputs, outputs)
+
+
+PREDICTION = PhotoPrediction()

@@ -36,6 +36,4 @@ def _brightness(ingest: Path, rows: pd.DataFrame, export: Path) -> npt.NDArray[n
     return np.array([pixels.mean() for pixels in decode_ingested(ingest, some, exported_layout(LoadedBundle(export)))])
 
 
-PHOTOS = ClassifierRetraining("index.parquet", "sha256", _classify, _input_drift)
-news, diff, lost, drift = PHOTOS.news, PHOTOS.diff, PHOTOS.lost, PHOTOS.drift
-judgeable, contest = PHOTOS.judgeable, PHOTOS.contest
+RETRAINING = ClassifierRetraining("index.parquet", "sha256", _classify, _input_drift)

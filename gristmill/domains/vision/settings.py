@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gristmill.domains.common.classification.settings import Evaluate, Part, Train
+from gristmill.domains.common.classification.settings import Part
 from gristmill.settings.base import (
     AnyShare,
     ImageSize,
@@ -16,8 +16,6 @@ from gristmill.settings.base import (
     Settings,
 )
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
-from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select
 
 
 class Ingest(Settings):
@@ -72,19 +70,3 @@ class Export(Settings):
         tuple[Literal["saved_model", "keras", "lite", "onnx"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
     tolerance: PositiveFloat = 1e-4  # maximum parity difference of a probability
-
-
-TABLES: dict[str, type[Settings] | str] = {
-    "source": "gristmill.sources.images",
-    "ingest": Ingest,
-    "preprocess": Preprocess,
-    "augment": Augment,
-    "model": "gristmill.domains.vision.models",
-    "train": Train,
-    "select": Select,
-    "evaluate": Evaluate,
-    "export": Export,
-    "gate": Gate,
-    "schedule": Schedule,
-}
-"""Settings class of each table, or the packages that provide its kinds."""

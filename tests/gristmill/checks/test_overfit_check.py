@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from gristmill.checks.overfit_check import CHANCE, OVERFITS, REPRODUCIBLE, Check, TrainStage, checks, overfit, reproduce
+from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.settings import Train as GenerationTrain
@@ -25,7 +26,7 @@ from gristmill.domains.timeseries.models.dense import Dense as SeriesDense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Train as SeriesTrain
 from gristmill.domains.vision.models.dense import Dense as ImagesDense
-from gristmill.domains.vision.settings import Augment, Train
+from gristmill.domains.vision.settings import Augment
 from gristmill.settings.base import Settings
 from helpers.small_prepared import spotted, write_prepared
 from helpers.small_runs import assembled

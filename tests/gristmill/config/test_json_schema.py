@@ -15,14 +15,13 @@ import pytest
 
 from gristmill.config import json_schema
 from gristmill.config.catalogue import load
-from gristmill.config.stages import DOMAINS
-from gristmill.config.tables import tables_of
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.file_tables import Defaults, Notify, Runner
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.schedule import Freshness, Monitor
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Axes, Range, Sweep
@@ -30,9 +29,11 @@ from gristmill.sources.texts.inline import Inline as TextInline
 
 ROOT = Path(__file__).parents[3]
 CHOICES = {
-    (domain, table): [settings_of(kind, *choice) for kind in kinds(*choice)] if isinstance(choice, tuple) else [choice]
+    (domain, table): [settings_of(kind, *choice.packages) for kind in kinds(*choice.packages)]
+    if isinstance(choice, Kinds)
+    else [choice]
     for domain in DOMAINS
-    for table, choice in tables_of(domain).items()
+    for table, choice in domain_of(domain).tables.items()
 }
 
 
@@ -131,11 +132,11 @@ def test_every_table_is_offered_with_every_kind(domain: str, table: str) -> None
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_every_kind_is_chosen_by_its_name(domain: str) -> None:
-    packages = {table: choice for table, choice in tables_of(domain).items() if isinstance(choice, tuple)}
+    packages = {table: choice for table, choice in domain_of(domain).tables.items() if isinstance(choice, Kinds)}
     assert set(packages) == {"source", "model"}
     for table, choice in packages.items():
         found = [definition(kind) for kind in CHOICES[domain, table]]
-        assert [kind["properties"]["kind"]["const"] for kind in found] == kinds(*choice)
+        assert [kind["properties"]["kind"]["const"] for kind in found] == kinds(*choice.packages)
         assert all("kind" in kind["required"] for kind in found)
 
 
@@ -166,7 +167,7 @@ def test_unknown_tables_are_refused_and_those_without_defaults_required(domain: 
 def test_a_sweep_has_its_own_keys_and_the_tables_of_its_domain(domain: str) -> None:
     assert pipeline_of(domain)["properties"]["sweep"] == {
         "$ref": "#/$defs/Sweep",
-        "propertyNames": {"enum": ["seeds", "draws", "seed", "points", *tables_of(domain)]},
+        "propertyNames": {"enum": ["seeds", "draws", "seed", "points", *domain_of(domain).tables]},
     }
 
 

@@ -13,22 +13,15 @@ import pytest
 
 from gristmill.config import catalogue
 from gristmill.config.catalogue import SCHEMA, Pipeline
-from gristmill.config.stages import (
-    DOMAINS,
-    SELECT,
-    STAGES,
-    Stage,
-    module_of,
-    stages_of,
-    unknown_domain,
-)
-from gristmill.config.tables import Choice, offers_models, tables_of
+from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
+from gristmill.config.stages import stages_of
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment
 from gristmill.runs.plan import identity_of
 from gristmill.settings.base import Settings
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.selection import Auto
+from gristmill.settings.stage import SELECT, Stage
 from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
@@ -74,11 +67,12 @@ def photos(folder: Path, *assignments: str) -> Pipeline:
     return catalogue.load(folder, {"photos": list(assignments)}).pipeline("photos")
 
 
-def classes_of(choice: Choice) -> list[type[Settings]]:
+def classes_of(choice: type[Settings] | Kinds) -> list[type[Settings]]:
     """Return the settings classes that a table may be of."""
-    if not isinstance(choice, tuple):
+    if not isinstance(choice, Kinds):
         return [choice]
-    return [settings_of(kind, *choice) for kind in kinds(*choice)] + [Auto] * offers_models(choice)
+    found = [settings_of(kind, *choice.packages) for kind in kinds(*choice.packages)]
+    return [*found, Auto] if choice.are_models else found
 
 
 def parameters_of(function: Callable[..., object]) -> set[str]:
@@ -89,13 +83,14 @@ def parameters_of(function: Callable[..., object]) -> set[str]:
     return names | (set(FitArguments.__annotations__) if passed_on else set())
 
 
-EVERY = [pytest.param(domain, stage, id=f"{domain} {stage.name}") for domain in DOMAINS for stage in STAGES[domain]]
+EVERY = [
+    pytest.param(domain, stage, id=f"{domain} {stage.name}") for domain in DOMAINS for stage in domain_of(domain).stages
+]
 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)
 def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: str, stage: Stage) -> None:
-    module = importlib.import_module(module_of(domain, stage.name))
-    core = getattr(module, stage.name)
+    module, core = importlib.import_module(stage.module), stage.load()
 
     resumes = {"scratch", "logs", "on_epoch"} if stage.resumable else set()
     has_files = "model" in stage.tables or (domain, stage.name) == ("text", "preprocess")  # with vectors of words
@@ -115,7 +110,7 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)
 def test_what_a_stage_names_exists(domain: str, stage: Stage) -> None:
-    stages, tables = STAGES[domain], tables_of(domain)
+    stages, tables = domain_of(domain).stages, domain_of(domain).tables
 
     assert set(stage.inputs) <= {other.name for other in stages[: stages.index(stage)]}
     assert all(metadata.version(library) for library in stage.libraries)
@@ -232,7 +227,7 @@ def test_the_key_of_features_holds_what_can_change_them_alone(
 
 
 def test_a_folder_is_given_by_the_name_of_its_stage_unless_a_table_has_it() -> None:
-    refit, export = (stage for stage in STAGES["timeseries"] if stage.name in ("refit", "export"))
+    refit, export = (stage for stage in domain_of("timeseries").stages if stage.name in ("refit", "export"))
 
     assert [refit.argument(name) for name in refit.inputs] == ["preprocess", "train_folder"]
     assert [export.argument(name) for name in export.inputs] == ["preprocess", "train", "evaluate", "refit"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.config.tables import domain_module
+from gristmill.config.domains import domain_of
 from gristmill.domains.common import fold_training, folds
 from gristmill.domains.common.classification.settings import Evaluate as EvaluateClasses
 from gristmill.domains.common.classification.settings import Train as TrainClasses
@@ -103,9 +103,10 @@ def scores_of(domain: str, tables: Tables, root: Path) -> Scores:
     read = {"preprocess": prepared} | ({"ingest": root / "ingested"} if domain == "text" else {})
     settings = {name: table for name, table in tables.items() if name != "evaluate"}
     fitting: Tables = {"scratch": root / "scratch", "logs": root / "logs", "on_epoch": lambda epoch: None}
+    stages = {stage.name: stage for stage in domain_of(domain).stages}
     with eagerly():
-        domain_module(domain, "train").train(**settings, **read, **fitting, out=trained)
-        domain_module(domain, "evaluate").evaluate(evaluate=tables["evaluate"], **read, train=trained, out=evaluated)
+        stages["train"].load()(**settings, **read, **fitting, out=trained)
+        stages["evaluate"].load()(evaluate=tables["evaluate"], **read, train=trained, out=evaluated)
     return Scores.read(evaluated)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from gristmill.config import stages
+from gristmill.config.domains import DOMAINS
 from gristmill.prefect_runtime import entrypoints
 
 
-@pytest.mark.parametrize("name", [*stages.DOMAINS, "retrain"])
+@pytest.mark.parametrize("name", [*DOMAINS, "retrain"])
 def test_every_flow_is_found_under_its_name(name: str) -> None:
     from prefect.flows import load_flow_from_entrypoint
 
@@ -25,7 +25,7 @@ def test_flows_load_no_numpy_and_a_folder_with_packages_of_the_same_names_hides_
     for package in ("flows", "tasks"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("raise SystemExit('not this one')")
-    names = [*stages.DOMAINS, "retrain"]
+    names = [*DOMAINS, "retrain"]
     code = (
         "import sys, gristmill.prefect_runtime.entrypoints as found\n"
         f"flows = [getattr(found, name) for name in {names}]\n"

@@ -14,10 +14,12 @@ import pytest
 from gristmill import keys
 from gristmill.config import catalogue
 from gristmill.config.catalogue import Catalogue
-from gristmill.config.stages import STAGES, Stage, stages_of
+from gristmill.config.domains import domain_of
+from gristmill.config.stages import stages_of
 from gristmill.keys import Identity
 from gristmill.runs.plan import Step, digests_of, identity_of, is_fresh, locate_inputs, plan
 from gristmill.runs.records import Record, RunOutcome, Runs, StageRecord
+from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
 from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NO_IMPORTS
@@ -26,7 +28,7 @@ from gristmill.util.files import files_below
 
 ROOT = Path(__file__).parents[3]
 NAMES = [
-    stage.name for stage in STAGES["timeseries"] if not (stage.axes or stage.when)
+    stage.name for stage in domain_of("timeseries").stages if not (stage.axes or stage.when)
 ]  # of a pipeline that asks for neither backtest nor refit
 
 Change = Callable[[dict[str, Any]], None]

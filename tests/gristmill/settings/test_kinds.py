@@ -4,14 +4,14 @@ from typing import get_args
 
 import pytest
 
-from gristmill.config.stages import DOMAINS
-from gristmill.config.tables import tables_of
+from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
-from gristmill.settings.kinds import kinds, names_of, settings_of
+from gristmill.settings.kinds import Kinds, kinds, names_of, settings_of
 
 WEEK = {"kind": "seasonal_naive", "season": 336}
-PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).values() if isinstance(table, str)})
+TABLES = [table for domain in DOMAINS for table in domain_of(domain).tables.values()]
+PACKAGES = sorted({package for table in TABLES if isinstance(table, Kinds) for package in table.packages})
 
 
 def test_a_package_offers_the_kinds_of_its_modules() -> None:

@@ -15,11 +15,12 @@ from types import ModuleType
 import pytest
 
 from gristmill.config import catalogue
-from gristmill.config.stages import DOMAINS, STAGES, module_of, stages_of
+from gristmill.config.domains import DOMAINS, domain_of
+from gristmill.config.stages import stages_of
 from gristmill.errors import WorkError
 from gristmill.keys import digest_of_file
 from gristmill.runs.plan import identity_of
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.store.code_closure import (
     PACKAGE,
     READER_VERSION,
@@ -519,7 +520,7 @@ def code_of(name: str, project: Path, model: str) -> list[str]:
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("stage", [stage.name for stage in STAGES["timeseries"]])
+@pytest.mark.parametrize("stage", [stage.name for stage in domain_of("timeseries").stages])
 def test_what_a_stage_depends_on(stage: str, project: Path) -> None:
     assert code_of(stage, project, "conv_lstm") == sorted(IN_ALL | CLOSURES[stage])
 
@@ -535,9 +536,9 @@ def test_of_the_models_only_the_chosen_one_is_in(project: Path, model: str) -> N
 @pytest.mark.fault(19)
 def test_no_module_of_a_closure_imports_by_a_computed_name(tmp_path: Path) -> None:
     """Such an import would be in no closure."""
-    stages = [module_of(domain, stage.name) for domain in DOMAINS for stage in STAGES[domain]]
-    tables = [table for domain in DOMAINS for table in catalogue.tables_of(domain).values()]
-    packages = {package for table in tables if isinstance(table, tuple) for package in table}
+    stages = [stage.module for domain in DOMAINS for stage in domain_of(domain).stages]
+    tables = [table for domain in DOMAINS for table in domain_of(domain).tables.values()]
+    packages = {package for table in tables if isinstance(table, Kinds) for package in table.packages}
     choices = [settings_of(kind, package).__module__ for package in packages for kind in kinds(package)]
     dynamic = [
         module

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import pytest
 
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.text.settings import Preprocess
-from gristmill.domains.vision.settings import Evaluate, Export
+from gristmill.domains.vision.settings import Export
 from gristmill.errors import RequestError
 from gristmill.util.extras import check_installed, libraries_of
 

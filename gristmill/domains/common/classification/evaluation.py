@@ -35,6 +35,12 @@ Row = dict[str, Any]
 _MAIN_METRICS = ("f1", "accuracy", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 
+def check_before_training(settings: Evaluate, read: Callable[[], LabelledDataset]) -> None:
+    """Check settings of the scores of classes, because evaluate would fail only after the training."""
+    if settings.slices or settings.threshold is not None or settings.coverage is not None:
+        check_evaluate(settings, read())
+
+
 def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
     """Raise a `RequestError` for settings that do not fit the data; `data` of a target that is a number has no classes.
 

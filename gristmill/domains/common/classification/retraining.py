@@ -14,6 +14,7 @@ from gristmill.domains.common.classification.labelled import TOGETHER
 from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
+from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.example_drift import category_drift, example_error_drift
@@ -66,7 +67,7 @@ class NewExamples:
 
 
 @dataclass(frozen=True)
-class ClassifierRetraining:
+class ClassifierRetraining(DomainRetraining):
     """Retraining functions of a domain, by how it stores its examples and shows them to a champion."""
 
     table: str  # in ingest's artifact, one row per example: id, label (position of the class), part (or missing)
@@ -116,7 +117,7 @@ class ClassifierRetraining:
         """Count the examples of the challenger's test set that neither model was trained or selected on."""
         return len(self._unseen(challenger, champion).rows)
 
-    def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
+    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
         """Return the errors of challenger, baselines and champion on the challenger's test set.
 
         With a champion, only examples that neither model was trained or selected on are used. For the errors see

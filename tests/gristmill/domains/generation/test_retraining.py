@@ -12,7 +12,7 @@ from gristmill.domains.generation import dataset, retraining
 from gristmill.domains.generation.dataset import pieces
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.preprocess import preprocess
-from gristmill.domains.generation.retraining import contest, diff, drift, judgeable, news
+from gristmill.domains.generation.retraining import RETRAINING
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
@@ -80,24 +80,24 @@ def bits_of(folders: Folders, text: str, begin: int) -> np.ndarray:
 def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path: Path) -> None:
     before = champion["ingest"]
 
-    assert news(before, None).later == 200
-    assert news(before, before).rows == 0
-    assert news(ingested(tmp_path / "a", LINES[:230]), before).model_dump()["later"] == 30
-    assert news(ingested(tmp_path / "b", LINES[:200], LINES[200:207]), before).later == 7
+    assert RETRAINING.news(before, None).later == 200
+    assert RETRAINING.news(before, before).rows == 0
+    assert RETRAINING.news(ingested(tmp_path / "a", LINES[:230]), before).model_dump()["later"] == 30
+    assert RETRAINING.news(ingested(tmp_path / "b", LINES[:200], LINES[200:207]), before).later == 7
     longer = [*LINES[:199], f"{LINES[199]} And more.", *LINES[200:207]]  # the last line had not ended
-    assert news(ingested(tmp_path / "longer", longer), before).model_dump()["later"] == 7
-    first = news(ingested(tmp_path / "c", ["a new beginning", *LINES[:200]]), before)
+    assert RETRAINING.news(ingested(tmp_path / "longer", longer), before).model_dump()["later"] == 7
+    first = RETRAINING.news(ingested(tmp_path / "c", ["a new beginning", *LINES[:200]]), before)
     assert first == DataChanges(later=0, late=1)
-    changed = news(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
+    changed = RETRAINING.news(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
     assert changed == DataChanges(later=0, late=1, removed=1)
-    added, gone = diff(tmp_path / "d", before).reset_index().to_numpy().tolist()
+    added, gone = RETRAINING.diff(tmp_path / "d", before).reset_index().to_numpy().tolist()
     assert (added, gone[0], gone[2]) == (["added", 100, "another line"], "lost", LINES[99])
 
 
 def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_part(
     champion: Folders, tmp_path: Path
 ) -> None:
-    found = drift(ingested(tmp_path / "now", LINES), Champion(champion, {}))
+    found = RETRAINING.drift(ingested(tmp_path / "now", LINES), Champion(champion, {}))
 
     text = "\n".join(LINES) + "\n"
     begin = len("\n".join(LINES[:200])) + 1
@@ -120,19 +120,21 @@ def test_characters_that_it_never_met_are_an_alarm(
     champion: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retraining, "_PIECE_CHARACTERS", 50)  # two pieces are too few for an alarm
-    found = drift(ingested(tmp_path / "now", LINES[:200], ["ZZZZ QQQQ %%%% &&&&"] * 200), Champion(champion, {}))
+    found = RETRAINING.drift(
+        ingested(tmp_path / "now", LINES[:200], ["ZZZZ QQQQ %%%% &&&&"] * 200), Champion(champion, {})
+    )
     assert found.inputs[0].alarm
 
 
 def test_of_a_text_that_has_changed_before_its_end_there_is_nothing_to_say(champion: Folders, tmp_path: Path) -> None:
     for lines in (LINES[:200], ["new", *LINES]):
-        found = drift(ingested(tmp_path / str(len(lines)), lines), Champion(champion, {}))
+        found = RETRAINING.drift(ingested(tmp_path / str(len(lines)), lines), Champion(champion, {}))
         assert (found.errors, found.inputs) == (None, [])
 
 
 def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Folders, challenger: Folders) -> None:
 
-    found = contest(challenger, Champion(champion, {}))
+    found = RETRAINING.contest(challenger, Champion(champion, {}))
 
     text = "\n".join(LINES) + "\n"
     begin = len(text) - dataset.read(challenger["preprocess"]).layout.characters["test"]
@@ -147,7 +149,7 @@ def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Fo
     for name, by_part in scores["baselines"].items():
         assert found.errors[name] == pytest.approx(by_part["test"]["bits_per_character"])
     assert {len(errors) for errors in found.errors.values()} == {len(pieces(text[begin:], 500))}
-    assert judgeable(challenger, Champion(champion, {})) == text[begin:].count("\n")
+    assert RETRAINING.judgeable(challenger, Champion(champion, {})) == text[begin:].count("\n")
 
 
 def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion_knows(
@@ -155,7 +157,7 @@ def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion
 ) -> None:
     challenger = run(tmp_path / "challenger", LINES, champion["evaluate"], test=0.6)
 
-    found = contest(challenger, Champion(champion, {}))
+    found = RETRAINING.contest(challenger, Champion(champion, {}))
 
     text, then = "\n".join(LINES) + "\n", "\n".join(LINES[:200]) + "\n"
     begin = len(then) - dataset.read(champion["preprocess"]).layout.characters["test"]
@@ -163,7 +165,7 @@ def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion
 
 
 def test_without_a_champion_the_blocks_of_the_test_part_count(champion: Folders) -> None:
-    found = contest(champion, None)
+    found = RETRAINING.contest(champion, None)
     rows = read_table(champion["evaluate"] / "bits.parquet").query("part == 'test'")
     scores = read_document(champion["evaluate"] / "scores.json")
     assert found.metric == "bits_per_character"
@@ -194,7 +196,7 @@ def test_models_that_cannot_be_compared_are_an_error(
 ) -> None:
     challenger = run(tmp_path / "challenger", lines, champion["evaluate"], **settings)
     with pytest.raises(RequestError) as raised:
-        contest(challenger, Champion(champion, {}))
+        RETRAINING.contest(challenger, Champion(champion, {}))
     assert str(raised.value) == (
         f"{why}: champion and challenger cannot be compared. Run the pipeline, look at its scores, and promote that "
         "run: gristmill promote NAME."
@@ -206,4 +208,4 @@ def test_a_text_that_has_lost_its_end_judges_nothing(challenger: Folders, tmp_pa
     learned = layout.characters["train"] + layout.characters["validation"]
     text = ("\n".join(LINES) + "\n")[:learned]
     shorter = run(tmp_path / "shorter", text.splitlines(), challenger["evaluate"])
-    assert judgeable(shorter, Champion(challenger, {})) == 0
+    assert RETRAINING.judgeable(shorter, Champion(challenger, {})) == 0

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common import fold_training
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.models.linear import Logistic
-from gristmill.domains.tabular.settings import Evaluate, Export, Ingest, Preprocess, Train
+from gristmill.domains.tabular.settings import Export, Ingest, Preprocess, Train
 from gristmill.export import bundle
 from gristmill.sources.rows import TableSource
 from gristmill.sources.tables.csv import Csv

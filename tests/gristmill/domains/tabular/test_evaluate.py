@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.evaluate import importance_of_columns
 from gristmill.domains.tabular.models.linear import Logistic, Quadratic
 from gristmill.domains.tabular.models.mean import Majority
 from gristmill.domains.tabular.report import sections
-from gristmill.domains.tabular.settings import Evaluate, Ingest, Preprocess, Train
+from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
 from gristmill.runs.scores import Scores
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline

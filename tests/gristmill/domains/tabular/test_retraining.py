@@ -14,7 +14,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.models.linear import Quadratic
-from gristmill.domains.tabular.retraining import contest, diff, drift, judgeable, news
+from gristmill.domains.tabular.retraining import RETRAINING
 from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
@@ -63,11 +63,11 @@ def later(of_houses: Houses, run_on: Callable[..., Folders], tmp_path: Path) -> 
 def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Ingested) -> None:
     champion = mixed["ingest"]
 
-    assert news(champion, None).later == 60
-    assert news(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
-    assert news(ingested(more), champion) == DataChanges(later=40)
+    assert RETRAINING.news(champion, None).later == 60
+    assert RETRAINING.news(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
+    assert RETRAINING.news(ingested(more), champion) == DataChanges(later=40)
     cheap = ingested(lambda houses: houses.assign(price=houses["price"].where(houses.index > 2, 1.5)))
-    changed, rows = news(cheap, champion), diff(cheap, champion)
+    changed, rows = RETRAINING.news(cheap, champion), RETRAINING.diff(cheap, champion)
     assert rows.index.value_counts().to_dict() == {"added": 3, "lost": 3}
     assert rows.loc["added", "price"].tolist() == [1.5] * 3
     assert rows.loc["added", "price before"].isna().all()
@@ -82,7 +82,7 @@ def test_a_renamed_target_and_a_category_that_became_a_number_are_not_compared(
         Ingest(target="_merge", numbers=("area", "rooms of it", "part")),
     )
 
-    found = diff(renamed, mixed["ingest"])
+    found = RETRAINING.diff(renamed, mixed["ingest"])
 
     assert found.empty
     assert found.attrs["not compared"] == {
@@ -97,7 +97,7 @@ def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingeste
         again = houses.sample(30, random_state=0)
         return pd.concat([houses, again.assign(price=again["price"] + 0.01)], ignore_index=True)
 
-    found = drift(ingested(alike), Champion(mixed, {}))
+    found = RETRAINING.drift(ingested(alike), Champion(mixed, {}))
 
     assert found.errors is not None
     assert found.errors.count == 30
@@ -116,25 +116,25 @@ def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingeste
 
 
 def test_other_prices_and_another_town_are_alarms(mixed: Folders, ingested: Ingested) -> None:
-    found = drift(ingested(lambda houses: more(houses, rise=5_000, town="Bonn")), Champion(mixed, {}))
+    found = RETRAINING.drift(ingested(lambda houses: more(houses, rise=5_000, town="Bonn")), Champion(mixed, {}))
     assert [alarm.split(" ")[0] for alarm in found.alarms] == ["mean", "rooms", "price:", "part:"]
 
 
 def test_without_a_new_row_there_is_nothing_to_say(mixed: Folders, ingested: Ingested) -> None:
-    found = drift(ingested(lambda houses: pd.concat([houses, houses.head(5)])), Champion(mixed, {}))
+    found = RETRAINING.drift(ingested(lambda houses: pd.concat([houses, houses.head(5)])), Champion(mixed, {}))
     assert (found.errors, found.inputs) == (None, [])
 
 
 def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later: Folders) -> None:
 
-    found = contest(later, Champion(mixed, {}))
+    found = RETRAINING.contest(later, Champion(mixed, {}))
 
     known, data = dataset.read(mixed["preprocess"]), dataset.read(later["preprocess"])
     learned = set(known.table[known.parts != "test"].itertuples(index=False, name=None))
     rows = data.table[data.parts == "test"]
     left = np.array([row not in learned for row in rows.itertuples(index=False, name=None)])
     assert 0 < left.sum() < len(left)
-    assert judgeable(later, Champion(mixed, {})) == left.sum()
+    assert RETRAINING.judgeable(later, Champion(mixed, {})) == left.sum()
     truth, inputs = data.truth[data.parts == "test"][left], data.inputs[data.parts == "test"][left]
     assert (found.metric, found.block) == ("mae", 0)
     assert set(found.errors) == {CHALLENGER, CHAMPION, "mean", "least_squares"}
@@ -146,7 +146,7 @@ def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later
 
 
 def test_without_a_champion_all_of_the_test_part_counts(mixed: Folders) -> None:
-    found = contest(mixed, None)
+    found = RETRAINING.contest(mixed, None)
     assert set(found.errors) == {CHALLENGER, "mean", "least_squares"}
     scores = read_document(mixed["evaluate"] / "scores.json")
     assert found.errors[CHALLENGER].mean() == pytest.approx(scores["model"]["test"]["mae"])
@@ -158,8 +158,8 @@ def test_a_test_part_that_the_champion_learned_from_judges_nothing(mixed: Folder
     known.mkdir()
     dataset.write(dataset.Prepared(data.table, np.full(60, "train"), data.layout), known)
 
-    assert judgeable(mixed, Champion(mixed | {"preprocess": known}, {})) == 0
-    assert judgeable(mixed, Champion(mixed, {})) == 14
+    assert RETRAINING.judgeable(mixed, Champion(mixed | {"preprocess": known}, {})) == 0
+    assert RETRAINING.judgeable(mixed, Champion(mixed, {})) == 14
 
 
 def test_a_test_row_whose_group_the_champion_learned_from_judges_nothing(mixed: Folders, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_test_row_whose_group_the_champion_learned_from_judges_nothing(mixed: 
     dataset.write(grouped, known)
     folders = mixed | {"preprocess": known}
 
-    unseen = judgeable(folders, Champion(folders, {}))
+    unseen = RETRAINING.judgeable(folders, Champion(folders, {}))
 
     assert unseen == int((customers[data.parts == "test"] == "").sum())
     assert 0 < unseen < 14
@@ -180,7 +180,7 @@ def test_other_columns_cannot_be_compared(mixed: Folders, ingested: Ingested) ->
     meaning = Ingest(target="price", numbers=("area",), categories=("part",))
     now = ingested(lambda houses: houses, meaning)
 
-    for ask in (lambda: news(now, mixed["ingest"]), lambda: drift(now, Champion(mixed, {}))):
+    for ask in (lambda: RETRAINING.news(now, mixed["ingest"]), lambda: RETRAINING.drift(now, Champion(mixed, {}))):
         with pytest.raises(RequestError) as raised:
             ask()
         assert str(raised.value) == (
@@ -195,12 +195,12 @@ def test_a_role_that_an_older_table_lacks_has_no_columns(mixed: Folders, tmp_pat
     shutil.copy(mixed["ingest"] / "table.parquet", tmp_path)
 
     with pytest.raises(RequestError, match=r"the champion's categories are \['part'\], those of the data \[\]:"):
-        drift(tmp_path, Champion(mixed, {}))
+        RETRAINING.drift(tmp_path, Champion(mixed, {}))
 
 
 def test_classes_are_judged_by_their_error_rate(classes: Folders) -> None:
     rows = read_predictions(classes["evaluate"], "test")
-    judged = contest(classes, None)
+    judged = RETRAINING.contest(classes, None)
     assert judged.metric == "error rate"
     assert judged.errors[CHALLENGER].tolist() == (rows["predicted"] != rows["label"]).astype(float).tolist()
     assert set(judged.errors) == {CHALLENGER, "majority", "logistic"}

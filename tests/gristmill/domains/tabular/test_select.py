@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from gristmill.config.candidates import candidates_of
-from gristmill.config.tables import read_table, tables_of
+from gristmill.config.domains import domain_of
+from gristmill.config.tables import read_table
 from gristmill.domains.common import fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.tabular import closed_form, dataset, held_out
 from gristmill.domains.tabular.encoder import predict_target
@@ -20,7 +22,7 @@ from gristmill.domains.tabular.models.linear import LeastSquares, Logistic, Quad
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.presets import PRESETS
 from gristmill.domains.tabular.select import select
-from gristmill.domains.tabular.settings import Evaluate, Ingest, Train
+from gristmill.domains.tabular.settings import Ingest, Train
 from gristmill.domains.tabular.train import train
 from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Auto, Select
@@ -180,7 +182,7 @@ def test_evaluate_scores_every_candidate_and_held_out_predictions_of_the_validat
 )
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_valid_and_begin_with_the_baselines(name: str, task: str, baselines: list[str]) -> None:
-    choices = tables_of("tabular")
+    choices = domain_of("tabular").tables
     tables: dict[str, Any] = {
         table: read_table(choices[table], {}, table, table, []) for table in ("train", "select", "evaluate")
     }

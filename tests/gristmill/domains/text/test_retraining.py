@@ -10,7 +10,7 @@ from gristmill.domains.common.classification.labelled import TOGETHER
 from gristmill.domains.common.classification.predictions import read_predictions
 from gristmill.domains.text import dataset
 from gristmill.domains.text.preprocess import preprocess
-from gristmill.domains.text.retraining import contest, diff, drift, judgeable, news
+from gristmill.domains.text.retraining import RETRAINING
 from gristmill.domains.text.settings import Evaluate, Preprocess
 from gristmill.errors import RequestError
 from gristmill.export import bundle
@@ -68,26 +68,26 @@ def test_texts_are_new_of_another_class_or_part_or_gone(champion: Folders, tmp_p
     moved.loc[1, "part"] = "test"
     now = ingested(tmp_path / "now", pd.concat([texts(7, seed=1), moved.drop(index=[98, 99])], ignore_index=True))
 
-    assert news(champion["ingest"], None).later == 100
-    assert news(now, champion["ingest"]) == DataChanges(later=7, revised=3, removed=2)
-    found = diff(now, champion["ingest"])
+    assert RETRAINING.news(champion["ingest"], None).later == 100
+    assert RETRAINING.news(now, champion["ingest"]) == DataChanges(later=7, revised=3, removed=2)
+    found = RETRAINING.diff(now, champion["ingest"])
     assert found.index.value_counts().to_dict() == {"added": 7, "changed": 3, "lost": 2}
     assert list(found) == ["label", "part", "id", "text", "label before", "part before"]
     assert list(found.loc["changed", "text"]) == list(rows["text"][:3])
     shuffled = ingested(tmp_path / "shuffled", rows.sample(frac=1, random_state=0))
-    assert news(shuffled, champion["ingest"]).rows == 0
+    assert RETRAINING.news(shuffled, champion["ingest"]).rows == 0
 
 
 def test_a_class_that_has_another_number_is_the_same_class(champion: Folders, tmp_path: Path) -> None:
     now = ingested(tmp_path / "now", texts(100).assign(label=lambda rows: 2 - rows["label"]), CLASSES[::-1])
-    assert news(now, champion["ingest"]).rows == 0
+    assert RETRAINING.news(now, champion["ingest"]).rows == 0
 
 
 def test_the_champion_is_asked_of_new_texts_alone(champion: Folders, tmp_path: Path) -> None:
     new = texts(60, seed=1)
     now = ingested(tmp_path / "now", pd.concat([new, texts(100)], ignore_index=True))
 
-    found = drift(now, Champion(champion, {}))
+    found = RETRAINING.drift(now, Champion(champion, {}))
 
     predict = bundle.load(champion["export"], "saved_model")
     assert found.errors is not None
@@ -103,7 +103,9 @@ def test_the_champion_is_asked_of_new_texts_alone(champion: Folders, tmp_path: P
 def test_words_that_it_never_met_and_other_shares_of_classes_are_alarms(champion: Folders, tmp_path: Path) -> None:
     new = texts(80, seed=1, filling=(*FILLING, "gizmo", "quux")).query("label == 2")
 
-    found = drift(ingested(tmp_path / "now", pd.concat([texts(100), new], ignore_index=True)), Champion(champion, {}))
+    found = RETRAINING.drift(
+        ingested(tmp_path / "now", pd.concat([texts(100), new], ignore_index=True)), Champion(champion, {})
+    )
 
     assert [column.alarm for column in found.inputs] == [True, True]
     share = new["text"].map(lambda text: sum(word in ("gizmo", "quux") for word in text.split()) / 10)
@@ -111,13 +113,13 @@ def test_words_that_it_never_met_and_other_shares_of_classes_are_alarms(champion
 
 
 def test_without_a_new_text_there_is_nothing_to_say(champion: Folders, tmp_path: Path) -> None:
-    found = drift(ingested(tmp_path / "now", texts(90)), Champion(champion, {}))
+    found = RETRAINING.drift(ingested(tmp_path / "now", texts(90)), Champion(champion, {}))
     assert (found.errors, found.inputs) == (None, [])
 
 
 def test_all_are_judged_on_texts_that_nobody_was_trained_on(champion: Folders, challenger: Folders) -> None:
 
-    found = contest(challenger, Champion(champion, {}))
+    found = RETRAINING.contest(challenger, Champion(champion, {}))
 
     def learned(folders: Folders) -> set[str]:
         index, raw = (
@@ -130,7 +132,7 @@ def test_all_are_judged_on_texts_that_nobody_was_trained_on(champion: Folders, c
     raw = read_table(challenger["ingest"] / "texts.parquet").set_index("id")["text"].loc[rows["id"]]
     left = ~raw.isin(learned(champion) | learned(challenger)).to_numpy()
     assert 0 < left.sum() < len(left)
-    assert judgeable(challenger, Champion(champion, {})) == left.sum()
+    assert RETRAINING.judgeable(challenger, Champion(champion, {})) == left.sum()
     names = np.array(CLASSES, object)
     made = names[bundle.load(champion["export"], "saved_model")(raw.to_numpy(object)).argmax(axis=1)]
     assert found.metric == "error rate"
@@ -140,7 +142,7 @@ def test_all_are_judged_on_texts_that_nobody_was_trained_on(champion: Folders, c
 
 
 def test_without_a_champion_all_of_the_test_part_counts(challenger: Folders) -> None:
-    found = contest(challenger, None)
+    found = RETRAINING.contest(challenger, None)
     scores = read_document(challenger["evaluate"] / "scores.json")
     assert found.errors.pop(CHALLENGER).mean() == pytest.approx(1 - scores["model"]["test"]["accuracy"])
     for name, errors in found.errors.items():
@@ -153,14 +155,14 @@ def test_a_test_part_that_the_champion_learned_from_judges_nothing(
 ) -> None:
     index = read_table(champion["preprocess"] / "index.parquet")
     write_table(tmp_path / "index.parquet", index.assign(part=part))
-    assert judgeable(champion, Champion(champion | {"preprocess": tmp_path}, {})) == 0
-    assert judgeable(champion, Champion(champion, {})) == 40
+    assert RETRAINING.judgeable(champion, Champion(champion | {"preprocess": tmp_path}, {})) == 0
+    assert RETRAINING.judgeable(champion, Champion(champion, {})) == 40
 
 
 def test_a_test_text_in_a_group_that_the_champion_learned_from_judges_nothing(
     champion: Folders, challenger: Folders, tmp_path: Path
 ) -> None:
-    judged = judgeable(challenger, Champion(champion, {}))
+    judged = RETRAINING.judgeable(challenger, Champion(champion, {}))
     index = read_table(challenger["preprocess"] / "index.parquet")
     known = read_table(champion["preprocess"] / "index.parquet").query("part == 'train'")["id"].iloc[0]
     is_new, tested = index["id"].str.startswith("1/"), index["part"] == "test"
@@ -169,14 +171,14 @@ def test_a_test_text_in_a_group_that_the_champion_learned_from_judges_nothing(
     groups[one] = groups[index.index[index["id"] == known][0]]
     write_table(tmp_path / "index.parquet", index.assign(**{TOGETHER: groups}))
 
-    assert judgeable(challenger | {"preprocess": tmp_path}, Champion(champion, {})) == judged - 1
+    assert RETRAINING.judgeable(challenger | {"preprocess": tmp_path}, Champion(champion, {})) == judged - 1
 
 
 def test_other_classes_cannot_be_compared(champion: Folders, challenger: Folders, tmp_path: Path) -> None:
     now = ingested(tmp_path / "now", texts(120), ["bad", "fair", "superb"])
     for ask in (
-        lambda: drift(now, Champion(champion, {})),
-        lambda: contest(challenger | {"ingest": now}, Champion(champion, {})),
+        lambda: RETRAINING.drift(now, Champion(champion, {})),
+        lambda: RETRAINING.contest(challenger | {"ingest": now}, Champion(champion, {})),
     ):
         with pytest.raises(RequestError) as raised:
             ask()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gristmill.config.candidates import Candidate, candidates_of
-from gristmill.config.tables import tables_of
+from gristmill.config.domains import domain_of
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.text import dataset, text_classifier
@@ -35,7 +35,7 @@ pytest_plugins = ["helpers.end_to_end"]
 def candidates(preset: str, **tables: Settings) -> list[Candidate]:
     """Return the candidates of a preset, in a pipeline with these tables."""
     given: Any = {"model": Auto(kind="auto", preset=preset), "train": Train()}
-    assert set(given) <= set(tables_of("text"))
+    assert set(given) <= set(domain_of("text").tables)
     return candidates_of("text", given | tables)
 
 

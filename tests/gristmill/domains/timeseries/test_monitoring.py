@@ -13,7 +13,7 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.champion_replay import ChampionReplay
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.monitoring import live_rows
-from gristmill.domains.timeseries.retraining import drift
+from gristmill.domains.timeseries.retraining import RETRAINING
 from gristmill.domains.timeseries.score_table import losses, past_errors
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import RequestError
@@ -88,7 +88,7 @@ def test_the_live_error_is_that_of_the_replay_to_the_last_bit(
     assert len(starts) == KNOWN - TRAINED - 1
     assert overall(live)["scored"] == 2 * len(starts) + 1
     assert overall(LiveRows(live.rows[live.rows["origin"] < last], {}, live.drift))["mae"] == errors.mean()
-    replayed, whole = drift(now, champion(exported)), answered[answered[BATCH] != answered[BATCH].iloc[-1]]
+    replayed, whole = RETRAINING.drift(now, champion(exported)), answered[answered[BATCH] != answered[BATCH].iloc[-1]]
     of_whole = live_rows(whole, now, champion(exported), RUN).drift
     assert of_whole.errors is not None
     assert replayed.errors is not None

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import pytest
 
 from gristmill.config.candidates import candidates_of, preset
-from gristmill.config.tables import read_table, tables_of
+from gristmill.config.domains import domain_of
+from gristmill.config.tables import read_table
 from gristmill.domains.timeseries.presets import PRESETS
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.settings.selection import Auto, Preset
@@ -13,7 +14,7 @@ from gristmill.settings.selection import Auto, Preset
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_valid_and_train_without_a_validation_set(name: Preset) -> None:
-    choices = tables_of("timeseries")
+    choices = domain_of("timeseries").tables
     tables: dict[str, Any] = {table: read_table(choices[table], {}, table, table, []) for table in ("train", "select")}
 
     found = candidates_of("timeseries", tables | {"model": Auto(kind="auto", preset=name)})

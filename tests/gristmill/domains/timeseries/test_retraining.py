@@ -10,7 +10,7 @@ import pytest
 from gristmill.config.candidates import candidates_of
 from gristmill.config.catalogue import load
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.retraining import contest, diff, drift, news, overrides
+from gristmill.domains.timeseries.retraining import RETRAINING
 from gristmill.domains.timeseries.settings import Evaluate, Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.retraining.gate import judge_contest
@@ -98,7 +98,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Champ
 
 
 def test_without_earlier_data_everything_is_new(tmp_path: Path) -> None:
-    found = news(ingested(tmp_path / "now", np.arange(9), np.arange(4), starts=(0, 7)), None)
+    found = RETRAINING.news(ingested(tmp_path / "now", np.arange(9), np.arange(4), starts=(0, 7)), None)
     assert (found.later, found.rows, str(found)) == (11, 11, "11 new")
 
 
@@ -108,18 +108,18 @@ def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
     one, other = np.arange(1.0, 13), np.arange(6.0)  # two months more; one month more, before the other's end
     one[[3, 4, 5]] = 0
 
-    found = news(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
+    found = RETRAINING.news(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
 
     assert found == DataChanges(later=2, late=1, revised=3)
     assert str(found) == "2 new, 1 late, 3 revised"
-    same = news(before, before)
+    same = RETRAINING.news(before, before)
     assert (same.rows, str(same)) == (0, "nothing")
-    assert news(before, tmp_path / "now").removed == 1 + 2
-    rows = diff(tmp_path / "now", before)
+    assert RETRAINING.news(before, tmp_path / "now").removed == 1 + 2
+    rows = RETRAINING.diff(tmp_path / "now", before)
     assert rows.index.value_counts().to_dict() == {"changed": 3, "added": 3}
     assert list(rows) == ["ds", "unique_id", "y", "y before"]
     assert rows.loc["changed", ["y", "y before"]].to_numpy().tolist() == [[0, 4], [0, 5], [0, 6]]
-    assert diff(before, before).empty
+    assert RETRAINING.diff(before, before).empty
 
 
 def test_a_filled_value_is_no_row_and_numbers_are_no_dates(tmp_path: Path) -> None:
@@ -131,21 +131,21 @@ def test_a_filled_value_is_no_row_and_numbers_are_no_dates(tmp_path: Path) -> No
     (tmp_path / "numbers").mkdir()
     write_ingested(tmp_path / "numbers", table_of(np.arange(10)).assign(ds=np.arange(10)))
 
-    assert diff(now, before).index.tolist() == ["added"]
-    assert diff(tmp_path / "numbers", before).index.value_counts().to_dict() == {"added": 10, "lost": 9}
+    assert RETRAINING.diff(now, before).index.tolist() == ["added"]
+    assert RETRAINING.diff(tmp_path / "numbers", before).index.value_counts().to_dict() == {"added": 10, "lost": 9}
 
 
 @pytest.mark.fault(23)
 def test_a_series_that_ends_earlier_is_news(tmp_path: Path) -> None:
     before, now = ingested(tmp_path / "before", np.arange(10)), ingested(tmp_path / "now", np.arange(8))
-    assert news(now, before) == DataChanges(later=0, removed=2)
+    assert RETRAINING.news(now, before) == DataChanges(later=0, removed=2)
 
 
 def test_series_that_are_new_or_that_end_before_the_others_are_named(tmp_path: Path) -> None:
     lengths = {"before": [20, 20, 18, 10], "now": [30, 22, 28, 10, *[5] * 6]}  # the fourth ended long ago
     before, now = (ingested(tmp_path / name, *map(np.arange, each)) for name, each in lengths.items())
 
-    found = news(now, before)
+    found = RETRAINING.news(now, before)
 
     assert found.added_series == ", ".join(f"'series {at}'" for at in range(4, 9)) + " and 1 others"
     assert str(found).endswith(" and 1 others; series without the newest rows: 'series 1')")
@@ -157,7 +157,7 @@ def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
     write_ingested(tmp_path / "now", table_of(np.arange(10)).assign(ds=np.arange(10)))
 
     with pytest.raises(RequestError) as raised:
-        news(tmp_path / "now", before)
+        RETRAINING.news(tmp_path / "now", before)
 
     assert str(raised.value) == (
         "the times of the data changed from dates to numbers, or from numbers to dates: champion and challenger "
@@ -166,7 +166,9 @@ def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
 
 
 def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: Folders, tmp_path: Path) -> None:
-    found = drift(ingested_months(tmp_path / "now", 230), Champion(exported, TABLES))  # the champion has seen 200
+    found = RETRAINING.drift(
+        ingested_months(tmp_path / "now", 230), Champion(exported, TABLES)
+    )  # the champion has seen 200
 
     frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
     starts = np.arange(200, 229)
@@ -190,14 +192,14 @@ def test_a_level_shift_is_an_alarm(exported: Folders, tmp_path: Path) -> None:
     def shifted(values: pd.Series) -> pd.Series:
         return values + 300.0 * (values.index >= 200)
 
-    found = drift(ingested_months(tmp_path / "now", 206, shifted), Champion(exported, TABLES))
+    found = RETRAINING.drift(ingested_months(tmp_path / "now", 206, shifted), Champion(exported, TABLES))
 
     assert found.inputs[0].alarm
     assert len(found.alarms) >= 1
 
 
 def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported: Folders, tmp_path: Path) -> None:
-    found = drift(ingested_months(tmp_path / "now", 201), Champion(exported, TABLES))
+    found = RETRAINING.drift(ingested_months(tmp_path / "now", 201), Champion(exported, TABLES))
     assert found.errors is None
     assert len(found.inputs) == 1
 
@@ -205,15 +207,15 @@ def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported
 def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Path) -> None:
     gate = Gate(window=25)
     own_ends = TABLES | {"gate": gate, "preprocess": CUT.model_copy(update={"split": "per_series"})}
-    assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
-    assert overrides(own_ends) == [
+    assert RETRAINING.overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
+    assert RETRAINING.overrides(own_ends) == [
         "preprocess.test=25",
         "preprocess.split=time_short",
         "export.refit=true",
     ]
     challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
 
-    found = contest(challenger, Champion(exported, TABLES))
+    found = RETRAINING.contest(challenger, Champion(exported, TABLES))
 
     frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
     starts = np.arange(205, 229)
@@ -230,7 +232,7 @@ def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Pat
 
 
 def test_without_a_champion_the_challenger_stands_beside_the_baselines(solved: Folders) -> None:
-    found = contest(solved, None)
+    found = RETRAINING.contest(solved, None)
     assert CHAMPION not in found.errors
     assert {CHALLENGER, "naive"} < set(found.errors)
 
@@ -239,7 +241,7 @@ def test_a_champion_that_sees_more_history_is_judged_where_it_has_it(exported: F
     cut = Preprocess(history=12, horizon=2, validation=30, test=195)
     challenger = later(tmp_path, 230, cut.model_copy(update={"history": 3, "validation": 10}))
 
-    found = contest(challenger, Champion(exported, TABLES))
+    found = RETRAINING.contest(challenger, Champion(exported, TABLES))
 
     assert {len(errors) for errors in found.errors.values()} == {229 - 35}
     assert not any(np.isnan(errors).any() for errors in found.errors.values())
@@ -250,13 +252,13 @@ def test_another_horizon_cannot_be_compared(exported: Folders, tmp_path: Path) -
     with pytest.raises(
         RequestError, match=r"^the champion forecasts 2 steps, the challenger 3: champion and challenger"
     ):
-        contest(challenger, Champion(exported, TABLES))
+        RETRAINING.contest(challenger, Champion(exported, TABLES))
 
 
 def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
     now = ingested(tmp_path / "now", np.arange(230.0))
     with pytest.raises(RequestError, match=r"^the champion's targets are \['sunspots'\], those of the data \['y'\]: "):
-        drift(now, Champion(exported, TABLES))
+        RETRAINING.drift(now, Champion(exported, TABLES))
 
 
 @pytest.mark.parametrize(("season", "lag"), [(0, 1), (7, 7)])
@@ -267,7 +269,7 @@ def test_series_of_different_scale_are_judged_in_their_own_units(
     walks = {shop: random.normal(size=80).cumsum() * scale for shop, scale in (("large", 1_000), ("small", 1))}
 
     challenger = shops(tmp_path / "now", walks, Preprocess(history=7, validation=10, test=15, season=season))
-    found = contest(challenger, served)
+    found = RETRAINING.contest(challenger, served)
 
     assert found.metric == "mase"
     assert {len(errors) for errors in found.errors.values()} == {15}  # one for each day, the mean of both shops
@@ -288,7 +290,7 @@ def test_series_of_unequal_length_differ_from_a_baseline_as_the_scores_do(tmp_pa
 
     for split, block in (("time", 1), ("per_series", 3)):
         challenger = shops(tmp_path / split, walks, cut.model_copy(update={"split": split}))
-        found, scores = contest(challenger, None), Scores.read(challenger["evaluate"])
+        found, scores = RETRAINING.contest(challenger, None), Scores.read(challenger["evaluate"])
 
         expected = scores.test - scores.baselines["naive"]["test"][scores.metric]
         assert found.differences(CHALLENGER, "naive").mean() == pytest.approx(expected)
@@ -307,7 +309,7 @@ def test_sparse_series_are_judged_by_squared_errors_like_the_run(
     }
 
     challenger = shops(tmp_path / "now", sales, Preprocess(history=7, validation=10, test=15, season=7))
-    found = contest(challenger, served)
+    found = RETRAINING.contest(challenger, served)
 
     scores = Scores.read(challenger["evaluate"])
     assert (found.metric, found.root, scores.metric) == (metric, True, metric)
@@ -327,7 +329,7 @@ def test_the_mean_of_sparse_series_is_promoted_over_zero(tmp_path: Path) -> None
     rows = read_table(file)
     write_table(file, rows.assign(model=1.0, naive=0.0))
 
-    found = contest(challenger, None)
+    found = RETRAINING.contest(challenger, None)
 
     judged = judge_contest(found, Gate(), "naive")
     assert judged.scores[CHALLENGER] == pytest.approx(np.sqrt((3 * 1 + 9) / 4))
@@ -347,7 +349,7 @@ preprocess = {{ history = 8, horizon = 4, split = "{split}", test = 4 }}
 model = {{ kind = "auto", preset = "{preset}" }}
 """)
     run = load(tmp_path).pipeline("shop")
-    challenger = load(tmp_path, {"shop": overrides(run.tables)}).pipeline("shop")
+    challenger = load(tmp_path, {"shop": RETRAINING.overrides(run.tables)}).pipeline("shop")
 
     candidates = [
         [(one.name, one.tables["model"], one.tables["train"]) for one in candidates_of("timeseries", each.tables)]
@@ -372,10 +374,10 @@ def test_short_series_are_split_at_the_same_times_and_forecast(tmp_path: Path) -
 
 
 def test_a_shift_of_any_series_is_an_alarm(tmp_path: Path, served: Champion) -> None:
-    assert not drift(ingested_shops(tmp_path / "calm", NOISE), served).alarms
+    assert not RETRAINING.drift(ingested_shops(tmp_path / "calm", NOISE), served).alarms
     for shop, sold in NOISE.items():
         shifted = np.where(np.arange(240) < 220, sold, sold + 12 * sold[:220].std())
-        found = drift(ingested_shops(tmp_path / shop, NOISE | {shop: shifted}), served)
+        found = RETRAINING.drift(ingested_shops(tmp_path / shop, NOISE | {shop: shifted}), served)
         assert [column.alarm for column in found.inputs] == [True], shop
 
 
@@ -385,7 +387,7 @@ def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_pa
     challenger = shops(tmp_path / "now", short, Preprocess(history=2, validation=3, test=3))
 
     with pytest.raises(RequestError, match=r"^no forecast of the judging window has a history as long as the champion"):
-        contest(challenger, served)
+        RETRAINING.contest(challenger, served)
 
 
 @pytest.mark.fault(34)
@@ -398,7 +400,7 @@ def test_a_forecast_that_is_no_number_is_not_left_out_of_the_mean_over_series(tm
     rows.loc[rows[(rows["part"] == "test") & (rows["unique_id"] == "one")].index[3], "naive"] = np.nan
     write_table(file, rows)
 
-    found = contest(challenger, None)
+    found = RETRAINING.contest(challenger, None)
 
     assert not np.isfinite(found.errors["naive"]).all()
     assert np.isfinite(found.errors[CHALLENGER]).all()

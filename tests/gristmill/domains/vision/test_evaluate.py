@@ -11,10 +11,10 @@ from PIL import Image
 
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.predictions import read_predictions
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision import evaluate as evaluate_module
 from gristmill.domains.vision.evaluate import evaluate
-from gristmill.domains.vision.settings import Evaluate
 from gristmill.errors import RequestError
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_judged import Folders

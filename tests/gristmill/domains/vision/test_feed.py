@@ -13,10 +13,11 @@ import pytest
 import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
+from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.vision import feed as module
 from gristmill.domains.vision.dataset import Prepared, write_layout
 from gristmill.domains.vision.feed import StreamFeed, feed_of, validation_of
-from gristmill.domains.vision.settings import Augment, Train
+from gristmill.domains.vision.settings import Augment
 from gristmill.util.table_io import write_table
 from helpers.feeds import batches_of, batches_within_a_graph
 from helpers.small_prepared import spotted, write_prepared
@@ -161,7 +162,8 @@ from pathlib import Path
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.feed import StreamFeed, feed_of
-from gristmill.domains.vision.settings import Augment, Train
+from gristmill.domains.common.classification.settings import Train
+from gristmill.domains.vision.settings import Augment
 
 settings = Train()
 data = dataset.read(Path(sys.argv[1]))

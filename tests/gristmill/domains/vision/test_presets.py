@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gristmill.config.candidates import candidates_of
+from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.presets import PRESETS
-from gristmill.domains.vision.settings import Augment, Preprocess, Train
+from gristmill.domains.vision.settings import Augment, Preprocess
 from gristmill.settings.selection import Auto
 
 LINEAR = ["majority", "linear_pixels", "histograms", "histograms-2"]

@@ -9,14 +9,15 @@ import pytest
 
 from gristmill.domains.common.classification.held_out import learning_set, write_held_out
 from gristmill.domains.common.classification.predictions import read_predictions
+from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.vision import dataset, decode
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.ingest import ingest
 from gristmill.domains.vision.predictions import probabilities_of
 from gristmill.domains.vision.preprocess import preprocess
-from gristmill.domains.vision.retraining import contest, diff, drift, news
-from gristmill.domains.vision.settings import Evaluate, Export, Ingest, Preprocess
+from gristmill.domains.vision.retraining import RETRAINING
+from gristmill.domains.vision.settings import Export, Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
@@ -100,18 +101,18 @@ def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
     (more / "disc/0001.jpg").rename(more / "disc/renamed.jpg")
     (more / "disc/0002.jpg").unlink()
 
-    found = news(ingested(more, tmp_path / "ingest"), champion["ingest"])
+    found = RETRAINING.news(ingested(more, tmp_path / "ingest"), champion["ingest"])
 
     assert found == DataChanges(later=24, revised=1, removed=1)
-    rows = diff(tmp_path / "ingest", champion["ingest"])
+    rows = RETRAINING.diff(tmp_path / "ingest", champion["ingest"])
     (moved,) = rows.loc[["changed"], ["id", "label before", "label"]].to_numpy().tolist()
     assert moved == ["square/moved.jpg", "disc", "square"]
-    assert news(champion["ingest"], champion["ingest"]).rows == 0
-    assert news(champion["ingest"], None).later == 40
+    assert RETRAINING.news(champion["ingest"], champion["ingest"]).rows == 0
+    assert RETRAINING.news(champion["ingest"], None).later == 40
 
 
 def test_the_champion_is_asked_of_new_photos_alone(champion: Folders, more: Path, tmp_path: Path) -> None:
-    found = drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
+    found = RETRAINING.drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
 
     assert found.errors is not None
     assert found.errors.count == 24
@@ -122,7 +123,7 @@ def test_the_champion_is_asked_of_new_photos_alone(champion: Folders, more: Path
         ("brightness", "Kolmogorov-Smirnov"),
     ]
     assert not any(column.alarm for column in found.inputs)
-    assert drift(champion["ingest"], Champion(champion, {})).errors is None
+    assert RETRAINING.drift(champion["ingest"], Champion(champion, {})).errors is None
 
 
 def test_dark_photos_of_one_class_are_alarms(champion: Folders, photos: Path, tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_dark_photos_of_one_class_are_alarms(champion: Folders, photos: Path, tm
     for number in range(20):
         Image.new("RGB", (40, 40), (number, 0, 0)).save(root / f"disc/dark-{number}.jpg")
 
-    found = drift(ingested(root, tmp_path / "ingest"), Champion(champion, {}))
+    found = RETRAINING.drift(ingested(root, tmp_path / "ingest"), Champion(champion, {}))
 
     assert [column.alarm for column in found.inputs] == [True, True]
     assert found.inputs[1].statistic == 1.0
@@ -145,7 +146,7 @@ def test_all_are_judged_on_photos_that_nobody_was_trained_on(
     (tmp_path / "challenger").mkdir()
     challenger = run(tmp_path / "challenger", more, size)
 
-    found = contest(challenger, Champion(champion, {}))
+    found = RETRAINING.contest(challenger, Champion(champion, {}))
 
     def hashes(folders: Folders) -> Any:
         return read_table(folders["ingest"] / "index.parquet").set_index("id")["sha256"]
@@ -169,7 +170,7 @@ def test_a_new_class_cannot_be_compared(champion: Folders, more: Path, tmp_path:
     with pytest.raises(
         RequestError, match=r"^the champion's classes are disc, square, those of the data disc, square, tree: champion "
     ):
-        drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
+        RETRAINING.drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
 
 
 def test_a_photo_that_cannot_be_decoded_is_named(
@@ -181,5 +182,5 @@ def test_a_photo_that_cannot_be_decoded_is_named(
     now = ingested(more, tmp_path / "ingest")
     monkeypatch.setattr(decode, "decode_photo", broken)
     with pytest.raises(DataError) as raised:
-        drift(now, Champion(champion, {}))
+        RETRAINING.drift(now, Champion(champion, {}))
     assert str(raised.value) == ("photo 'disc/new-0000.jpg': truncated or corrupt (broken). Fix it or leave it out.")

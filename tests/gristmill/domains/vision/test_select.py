@@ -10,6 +10,7 @@ import pytest
 from gristmill.domains.common import fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
+from gristmill.domains.common.classification.settings import Evaluate, Train
 from gristmill.domains.vision import dataset, few_examples
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
@@ -20,7 +21,7 @@ from gristmill.domains.vision.models.linear import Histograms, LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.models.transfer import Transfer
 from gristmill.domains.vision.select import select
-from gristmill.domains.vision.settings import Augment, Evaluate, Export, Train
+from gristmill.domains.vision.settings import Augment, Export
 from gristmill.domains.vision.train import train
 from gristmill.errors import Unsuitable
 from gristmill.settings.selection import Select

@@ -14,7 +14,7 @@ from gristmill.domains.generation.generate import generate
 from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.models.ngram import Ngram
 from gristmill.domains.generation.predictions import fit_counts, score_tokens
-from gristmill.domains.generation.settings import Evaluate, Export, Preprocess, Train
+from gristmill.domains.generation.settings import Evaluate, Export, PredictOptions, Preprocess, Train
 from gristmill.domains.generation.train import train
 from gristmill.errors import RequestError
 from gristmill.export import bundle
@@ -116,7 +116,7 @@ def test_counts_are_fitted_and_exported_as_networks_are(prepared: Path, tmp_path
     assert counts == {"parameters": saved_network.read(folders["train"]).count_params()}
     assert exported == {"formats": 1, "parity_sequences": 64}
     assert read_document(folders["export"] / "scores.json")["parity"] < 1e-6
-    text = "".join(generate(bundle=LoadedBundle(folders["export"]), prompt="the ", length=20, temperature=0.0))
+    text = "".join(generate(LoadedBundle(folders["export"]), PredictOptions(prompt="the ", length=20, temperature=0.0)))
     assert (text[:4], len(text)) == ("the ", 24)
 
 

@@ -1,0 +1,55 @@
+"""Prediction with an exported model: what a domain is asked, and what it does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.export.loaded_bundle import LoadedBundle
+from gristmill.settings.base import Settings
+from gristmill.training.named_arrays import Array
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """What to predict, and with which model."""
+
+    bundle: LoadedBundle
+    source: Any  # reader of the files
+    tables: Mapping[str, Any]  # settings of the model's run
+    recorded: Mapping[str, Any]  # values of the table `ingest` in the record of that run, with keys of earlier releases
+    options: Any  # `predict_options` of the domain
+    paths: tuple[Path, ...]  # files to read
+    text: str | None  # one text, instead of files
+    ingested: Path | None  # folder of data that is ingested already, instead of files
+    id_column: str | None  # column that identifies a row
+    trained_on: Callable[[], Path]  # returns the artifact of preprocess that the model was trained on
+    scratch: Path  # empty folder
+
+
+class Prediction(ABC):
+    """How a domain predicts."""
+
+    suffixes: tuple[str, ...] | None = None  # of files that are one example each, such as photos
+    reads_plain_texts = False  # whether one text can be predicted: a file, or an argument
+
+    @abstractmethod
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        """Return a row for each example."""
+
+    def read_source(self, source: Any, ingest: Settings, paths: tuple[Path, ...], export: Path, out: Path) -> bool:
+        """Ingest the pipeline's own data to predict from into the folder `out`; return whether the domain does so."""
+        return False
+
+    def check_tensors(self, ingest: Any, inputs: Mapping[str, Any]) -> None:
+        """Check inputs of the SavedModel that its graph would accept at any cost, such as huge photos."""
+        return
+
+    def rows_of_tensors(
+        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> pd.DataFrame | None:
+        """Return the rows of a call of the SavedModel as `predict` would; None if they cannot be identified."""
+        return None

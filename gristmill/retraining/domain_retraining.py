@@ -1,0 +1,58 @@
+"""What a domain does in a retraining: it finds new and lost data, watches for drift, and compares models."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, LostRows
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gristmill.retraining.gate import Contest
+
+
+class DomainRetraining(ABC):
+    """The methods that each domain has, and those that not all of them need."""
+
+    @abstractmethod
+    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+        """Return what is new, revised or removed in ingested data, compared with earlier data if there is any."""
+
+    @abstractmethod
+    def diff(self, ingest: Path, before: Path) -> "pd.DataFrame":
+        """Return the rows that were added, changed or lost."""
+
+    @abstractmethod
+    def lost(self, ingest: Path, before: Path) -> LostRows:
+        """Count the earlier rows that are missing."""
+
+    @abstractmethod
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Score the champion on data that it has not seen, and compare this with its training data."""
+
+    @abstractmethod
+    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> "Contest":
+        """Return the errors of challenger, baselines and champion on the challenger's test set.
+
+        With `steps`, only these first steps of each forecast count.
+        """
+
+    def judgeable(self, challenger: Folders, champion: Champion) -> int | None:
+        """Count the test examples that neither model was trained on; None if the whole test set is new."""
+        return None
+
+    def overrides(self, tables: Mapping[str, Any]) -> list[str]:
+        """Return the settings that a challenger overrides, as assignments."""
+        return []
+
+    def recovery_tables(self, tables: Mapping[str, Settings], rows: int) -> dict[str, Settings] | None:
+        """Return the tables of a pipeline that compares simple models on the newest rows; None if there is none."""
+        return None
+
+    def newest_time(self, ingest: Path, settings: Any) -> datetime | None:
+        """Return the time of the newest ingested row, None if rows have no time; `settings` is the table `ingest`."""
+        return None
