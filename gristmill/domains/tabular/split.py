@@ -33,7 +33,7 @@ def split(
     by class, or in order: first the training set, then the validation set, and the last rows are the test set. `labels`
     are positions of classes, (rows,), or zeros if the target is a number. `when` are the times of the rows, ascending;
     rows of one time stay in one part. `copies` are the groups of equal rows (`copies.py`), which stay in one part if it
-    is drawn at random.
+    is drawn at random. Folds divide them if the table does.
 
     Raises:
         DataError: too few rows are left in a part, or a cell of `time` is neither a date nor a number.
@@ -46,16 +46,19 @@ def split(
         parts = _last(given.to_numpy(object), settings, when)
         _check_every_class_is_learned(parts, labels, classes, settings)
         return parts, None
-    groups, kept = copies, "equal rows stay in one set"
+    named, groups, kept = None, copies, "equal rows stay in one set"
     if settings.group:
         cells, named_by = _column(table, "group", settings.group), f"column {part!r} names (ingest.part)"
-        groups = number_groups(cells.reset_index(drop=True), given, settings.group, named_by)
-        count = count_of((np.unique(groups) < len(table)).sum(), "values")  # numbers of rows without a group are higher
+        named = number_groups(cells.reset_index(drop=True), given, settings.group, named_by)
+        count = count_of((np.unique(named) < len(table)).sum(), "values")  # numbers of rows without a group are higher
         kept = f"preprocess.group: column {settings.group!r} has {count}, and the rows of a value stay in one set"
-        groups = groups if copies is None else merge_groups(groups, copies)
+        groups = named if copies is None else merge_groups(named, copies)
     index = pd.DataFrame({"label": labels, "part": given})
     sizes = settings.validation, settings.test
-    return by_class.split(index, classes, *sizes, settings.seed, groups, "row", kept), groups
+    parts = by_class.split(index, classes, *sizes, settings.seed, groups, "row", kept)
+    if part and copies is not None and pd.Series(parts).groupby(copies).nunique().max() > 1:
+        groups = named  # the table names the parts and divides equal rows, so folds do too
+    return parts, groups
 
 
 def _last(given: Parts, settings: Preprocess, when: npt.NDArray[np.int64]) -> Parts:

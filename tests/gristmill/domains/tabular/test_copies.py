@@ -160,5 +160,6 @@ def test_copies_in_sets_that_the_user_chose_are_counted(tmp_path: Path, settings
         tmp_path, rows.drop(columns=[] if "part" in settings else "set"), validation=0, test=10, **settings
     )
     assert data.at("test").tolist() == [*range(60, 70)]
+    assert data.groups is None  # folds divide them, as these sets do
     assert counts["test_rows_also_in_train"] == 10
     assert "10 of the test set are also in the training set, such as 62 (2 there)" in report.copies_note(tmp_path)
