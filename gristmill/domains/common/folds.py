@@ -22,6 +22,8 @@ MIN_EXAMPLES_WITHOUT_FOLDS = 1000  # training and validation examples, or groups
 
 Positions = npt.NDArray[np.int64]
 
+HELD_OUT = "held out"  # all held-out predictions of a model, next to those of each part
+
 _SEED = 0  # seed of the order in which examples are assigned to folds
 
 

@@ -1,7 +1,6 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,16 +12,12 @@ import pandas as pd
 
 from gristmill.domains.common.candidates import (
     CandidateArtifacts,
-    fit_baselines,
-    missing_baselines,
     succeeded,
 )
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import check_evaluate, is_balanced, write_scores
-from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities, validation_probabilities
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.permutation_importance import (
     IMPORTANCE_FILE,
@@ -33,9 +28,11 @@ from gristmill.domains.common.permutation_importance import (
 )
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
-from gristmill.domains.tabular import closed_form, dataset, held_out, row_examples
+from gristmill.domains.common.supervised import ByPart, compare
+from gristmill.domains.tabular import dataset, row_examples
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
@@ -44,19 +41,15 @@ from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.settings.stage import Stage
 from gristmill.training import saved_network
 from gristmill.training.named_arrays import join_arrays, split_arrays
-from gristmill.training.saved_network import as_tensors
 from gristmill.util.table_io import write_document, write_table
 
 BASELINES = (Mean(kind="mean"), LeastSquares(kind="least_squares"))
 CLASS_BASELINES = (Majority(kind="majority"), Logistic(kind="logistic"))
 """Cheap kinds that every evaluation shows."""
 
-_ROWS_TIMED = 1_000
-_MAX_TRAINING_ROWS = 10_000  # training rows that are scored
 _MAX_ROWS_SHUFFLED = 50_000  # test rows times columns whose importance is measured
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
-ByPart = dict[str, Values]  # predictions of the rows of each part
 Predicted = dict[str, ByPart]  # by model
 Candidates = Mapping[str, CandidateArtifacts]
 
@@ -86,22 +79,9 @@ def evaluate(
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_evaluate(evaluate, data.labelled)
-    balanced, predicted = is_balanced(train), {MODEL: held_out_predictions(network, train, data)}
-    timed = as_tensors(data.layout.inputs(data.table[:_ROWS_TIMED]))
-    for name, one in tried.items():
-        candidate = saved_network.read(one.train)
-        predicted[name] = held_out_predictions(candidate, one.train, data)
-        if microseconds is not None:
-            microseconds[name] = saved_network.microseconds_per_row(candidate, timed)
-
-    def predict(baseline: Any) -> ByPart:
-        weighted = replace(data, balanced=balanced and not baseline.constant)
-        fitted, (rows, unseen) = closed_form.fit(baseline, weighted)
-        unseen, is_validation = unseen[np.argsort(rows)], data.parts[np.sort(rows)] == "validation"
-        return _fitted_predictions(fitted, data) | {"validation": unseen[is_validation], HELD_OUT: unseen}
-
-    baselines = CLASS_BASELINES if data.layout.classes else BASELINES
-    predicted |= fit_baselines(missing_baselines(baselines, tried), predict, reserved_names=tried)
+    learner, baselines = RowLearner(data), CLASS_BASELINES if data.layout.classes else BASELINES
+    predicted = {MODEL: learner.predict_scored(network) | learner.read_held_out(train)}
+    predicted |= compare(learner, baselines, tried, balanced=is_balanced(train), microseconds=microseconds)
     columns = data.layout.columns
     if ranking := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, ranking)
@@ -114,7 +94,7 @@ def evaluate(
         "it from [ingest]"
     )
     if not data.layout.classes:
-        return _score_numbers(data, predicted, train, tried, out, advice)
+        return _score_numbers(learner, predicted, train, tried, out, advice)
     slices, show, one_feature = evaluate.slices, partial(row_examples.show, data), relies_on_one(ranking)
     return write_scores(
         data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show, advice, one_feature
@@ -127,10 +107,10 @@ def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages:
 
 
 def _score_numbers(
-    data: Prepared, predicted: Predicted, train: Path, tried: Candidates, out: Path, advice: str
+    learner: RowLearner, predicted: Predicted, train: Path, tried: Candidates, out: Path, advice: str
 ) -> dict[str, int]:
     """Write predictions and scores of numbers; return the number of rows of each part."""
-    rows = scored_rows(data)
+    data, rows = learner.data, learner.scored_rows
     every = np.concatenate(list(rows.values()))
     by_model = {name: np.concatenate([of_part[part] for part in rows]) for name, of_part in predicted.items()}
     table = pd.DataFrame({"row": data.ids[every], "part": data.parts[every], "y": data.truth[every], **by_model})
@@ -142,30 +122,6 @@ def _score_numbers(
     summary = summarise(scores, "mae", _METRICS, selected=selected, others=others, warnings=warnings)
     write_document(out / FILE, summary)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
-
-
-def held_out_predictions(network: keras.Model, folder: Path, data: Prepared) -> ByPart:
-    """Return predictions of the rows to score; for the validation set, the held-out ones in the network's folder."""
-    predicted = _fitted_predictions(network, data)
-    if data.layout.classes:
-        predicted["validation"] = validation_probabilities(folder, data.labelled)
-        predicted[HELD_OUT] = held_out_probabilities(folder, data.labelled)[1]
-    else:
-        predicted["validation"] = np.asarray(held_out.read(folder)[data.at("validation")])
-    return predicted
-
-
-def _fitted_predictions(network: keras.Model, data: Prepared) -> ByPart:
-    """Return predictions of a fitted model, for the rows to score that are not in the validation set."""
-    rows = {part: at for part, at in scored_rows(data).items() if part != "validation"}
-    return {part: predict_target(network, data.inputs_at(at)) for part, at in rows.items()}
-
-
-def scored_rows(data: Prepared) -> dict[str, Positions]:
-    """Return the positions of the rows to score, by part: of many training rows a sample, of classes none."""
-    train = data.at("train")[: 0 if data.layout.classes else None]
-    sampled = train[sample_positions(len(train), _MAX_TRAINING_ROWS)]
-    return {"train": sampled, "validation": data.at("validation"), "test": data.at("test")}
 
 
 def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:

@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.settings import Train as ClassifierTrain
-from gristmill.domains.common.fold_training import Trained, train_networks
+from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
-from gristmill.domains.tabular import closed_form, dataset, held_out
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, wrap_network
+from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.model_shape import Shape
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.target_scale import TargetScale, target_scale
@@ -24,7 +26,7 @@ from gristmill.errors import RequestError, Unsuitable
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, Goal, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded
 
 _MAX_CELLS = 500_000_000  # rows x encoded columns, which are in memory during the training: 2 GB
@@ -55,19 +57,14 @@ def train(
     data = replace(dataset.read(preprocess), balanced=train.class_weights is not None)
     if data.balanced and not data.layout.classes:
         raise RequestError("train.class_weights is for classes, but ingest.task is 'regression'. Leave it out.")
-    if isinstance(model, ClosedForm):
-        (network, predictions), history = closed_form.fit(model, data), TrainingHistory()
-    else:
 
-        def train_one(split: Split | None, arguments: FitArguments) -> Trained:
-            learned = data.with_split(split) if split else data
-            network, history = train_network(model, files, learned, train, arguments)
-            return network, history, predict_target(network, learned.inputs_at(learned.at("validation")))
+    def train_one(model: Model, split: Split | None, arguments: FitArguments) -> Trained:
+        learned = data.with_split(split) if split else data
+        network, history = train_network(model, files, learned, train, arguments)
+        return network, history, predict_target(network, learned.inputs_at(learned.at("validation")))
 
-        rows = held_out.learning_set(data)
-        network, history, predictions = train_networks(rows, "rows", train.few_examples, arguments, train_one)
-    held_out.write(data, *predictions, out)
-    return write_trained(network, history, out, balanced=data.balanced)
+    learner, few = RowLearner(data), train.few_examples
+    return supervised.train(learner, model, train_one, few, arguments, out, balanced=data.balanced)
 
 
 def train_network(

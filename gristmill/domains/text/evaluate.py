@@ -1,7 +1,6 @@
 """Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,23 +10,20 @@ import pandas as pd
 
 from gristmill.domains.common.candidates import (
     CandidateArtifacts,
-    fit_baselines,
-    missing_baselines,
     succeeded,
 )
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
-    ProbabilitiesByPart,
     check_evaluate,
-    held_out_and_test,
     is_balanced,
     write_scores,
 )
-from gristmill.domains.common.classification.held_out import held_out_validation
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
-from gristmill.domains.text import closed_form, dataset, projector, text_classifier
+from gristmill.domains.common.supervised import compare
+from gristmill.domains.text import dataset, projector
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
+from gristmill.domains.text.learner import TextLearner
 from gristmill.domains.text.models.linear import NbLinear
 from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.predictions import texts_of
@@ -38,12 +34,10 @@ from gristmill.runs.scores import MODEL
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
-from gristmill.util.timing import fastest
 
 BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
 """Cheap classifiers that every evaluation shows."""
 
-_MAX_TIMED = 256  # texts
 _MAX_EXCERPT = 600  # characters
 _QUARTERS = (0.25, 0.5, 0.75)
 
@@ -76,27 +70,20 @@ def evaluate(
         RequestError: the decision does not fit the data, a slice is not a column of the source's metadata, or a word is
             not in the vocabulary.
     """
-    data, classifier, tried = dataset.read(preprocess), text_classifier.read(train), succeeded(candidates)
+    data, tried = dataset.read(preprocess), succeeded(candidates)
     check_evaluate(evaluate, data)
+    learner = TextLearner(data, ingest)
+    classifier = learner.read(train)
     embedding = embedding_of_vocabulary(classifier, data)
     if embedding or not candidates:
         projector.check_words_known(evaluate.neighbours, embedding)
-    texts, balanced = texts_of(data, PARTS, ingest), is_balanced(train)
-
-    def predict(baseline: Majority | NbLinear) -> ProbabilitiesByPart:
-        fitted, held_out = closed_form.fit(baseline, data, texts, balanced and not baseline.constant)
-        return {"validation": held_out_validation(data, *held_out), "test": fitted.probabilities(texts["test"])}
+    texts = texts_of(data, PARTS, ingest)
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:
         return shown.assign(text=excerpts(data, texts, shown))
 
-    by_model = {MODEL: held_out_and_test(train, data, classifier.probabilities(texts["test"]))}
-    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, reserved_names=tried)
-    for name, one in tried.items():
-        candidate, timed = text_classifier.read(one.train), texts["test"][:_MAX_TIMED]
-        by_model[name] = held_out_and_test(one.train, data, candidate.probabilities(texts["test"]))
-        if microseconds is not None:
-            microseconds[name] = fastest(partial(candidate.probabilities, timed)) / len(timed) * 1e6
+    by_model = {MODEL: learner.predict_scored(classifier) | learner.read_held_out(train)}
+    by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
     write_table(out / "layers.parquet", pd.concat([layer_table(one.network) for one in classifier.members]))
     keywords = class_keywords(data)
     known = write_embedding(data, embedding, keywords, evaluate.neighbours, out)

@@ -8,22 +8,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.held_out import learning_set, write_held_out
+from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import probabilities
-from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, train_networks
+from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
-from gristmill.domains.text import closed_form, dataset
+from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of
-from gristmill.domains.text.predictions import probabilities_of, texts_of
+from gristmill.domains.text.learner import TextLearner
+from gristmill.domains.text.predictions import probabilities_of
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.text_classifier import Padding, TextClassifier
 from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
 from gristmill.training.fit import FitArguments, fit
-from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_history
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS, _MAX_PROBE_PADDING = 32, 8, 100  # random texts that padding must not affect
@@ -51,35 +50,18 @@ def train(
         Unsuitable: there are few texts, and `train.few_examples` is "refuse".
     """
     data, balanced = dataset.read(preprocess), train.class_weights is not None
-    if isinstance(model, ClosedForm):
-        fitted, predictions = closed_form.fit(model, data, texts_of(data, ["train", "validation"], ingest), balanced)
-        history = TrainingHistory()
-    else:
-        fitted, history, predictions = _train_network(model, train, data, files, arguments)
-    write_held_out(data, *predictions, out)
-    fitted.write(out)
-    return {"parameters": fitted.parameters} | write_history(history, out, balanced=balanced)
 
-
-def _train_network(
-    model: Model, settings: Train, data: Prepared, files: Sequence[Path], arguments: FitArguments
-) -> tuple[TextClassifier, TrainingHistory, HeldOutPredictions]:
-    """Return the classifier, the history of its training, and its held-out predictions."""
-
-    def train_one(split: Split | None, arguments: FitArguments) -> Trained:
+    def train_network(model: Model, split: Split | None, arguments: FitArguments) -> Trained:
         learned = data.with_split(split) if split else data
-        network, truth = seeded(lambda: build(model, files, data), settings.seed), Targets(learned, settings)
+        network, truth = seeded(lambda: build(model, files, data), train.seed), Targets(learned, train)
         width: int | None = network.input_shape[1]  # None for any number of tokens
-        feed, validation = feed_of(learned, truth, settings, width), validation_of(learned, truth, width)
-        history = fit(network, feed, validation, settings, truth.loss(), goal=truth.goal(), **arguments)
+        feed, validation = feed_of(learned, truth, train, width), validation_of(learned, truth, width)
+        history = fit(network, feed, validation, train, truth.loss(), goal=truth.goal(), **arguments)
         network = with_probabilities(network)
         return network, history, probabilities_of(network, learned, "validation")
 
-    examples, few = learning_set(data), settings.few_examples
-    network, history, predictions = train_networks(examples, "texts", few, arguments, train_one)
-    layout = data.layout
-    padding = Padding(layout.length, layout.pad, layout.truncate)
-    return TextClassifier.of(data.tokenizer(), padding, network), history, predictions
+    learner, few = TextLearner(data, ingest, balanced), train.few_examples
+    return supervised.train(learner, model, train_network, few, arguments, out, balanced=balanced)
 
 
 def build(model: Model, files: Sequence[Path], data: Prepared) -> keras.Model:

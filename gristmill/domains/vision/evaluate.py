@@ -12,25 +12,22 @@ from PIL import Image
 
 from gristmill.domains.common.candidates import (
     CandidateArtifacts,
-    fit_baselines,
-    missing_baselines,
     succeeded,
 )
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
-    ProbabilitiesByPart,
     check_evaluate,
-    held_out_and_test,
     is_balanced,
     write_scores,
 )
-from gristmill.domains.common.classification.held_out import held_out_validation
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.vision import closed_form, dataset, feature_maps
+from gristmill.domains.common.supervised import compare
+from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
+from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
-from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
+from gristmill.domains.vision.predictions import pick_pixels
 from gristmill.runs.scores import MODEL
 from gristmill.settings.stage import Stage
 from gristmill.training import saved_network
@@ -40,7 +37,6 @@ from gristmill.util.table_io import write_table
 BASELINES = (Majority(kind="majority"), LinearPixels(kind="linear_pixels"))
 """Cheap classifiers that every evaluation shows."""
 
-_IMAGES_TIMED = 64
 _THUMBNAIL_SIDE = 96  # pixels
 _MAX_LOSSLESS_SIDE = 48  # pixels of a thumbnail that is a PNG; larger ones are JPEGs
 IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
@@ -74,24 +70,13 @@ def evaluate(
     """
     data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
     check_evaluate(evaluate, data)
-    balanced = is_balanced(train)
-
-    def predict(baseline: Majority | LinearPixels) -> ProbabilitiesByPart:
-        fitted, held_out = closed_form.fit(baseline, data, balanced and not baseline.constant)
-        return {"validation": held_out_validation(data, *held_out), "test": probabilities_of(fitted, data, "test")}
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:
         return shown.assign(picture=thumbnails(data, shown))
 
-    tested = probabilities_of(network, dataset.read(preprocess, features), "test")
-    by_model = {MODEL: held_out_and_test(train, data, tested)}
-    by_model |= fit_baselines(missing_baselines(BASELINES, tried), predict, reserved_names=tried)
-    for name, one in tried.items():
-        candidate = saved_network.read(one.train)
-        by_model[name] = held_out_and_test(one.train, data, probabilities_of(candidate, data, "test"))
-        if microseconds is not None:
-            pixels = next(data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
-            microseconds[name] = saved_network.microseconds_per_row(candidate, pixels)
+    learner, of_model = ImageLearner(data), ImageLearner(dataset.read(preprocess, features))
+    by_model = {MODEL: of_model.predict_scored(network) | of_model.read_held_out(train)}
+    by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
     counts = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate, "images", show, _ADVICE)
     write_table(out / "layers.parquet", layer_table(network))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()

@@ -9,23 +9,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.held_out import learning_set, write_held_out
+from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.fold_training import HeldOutPredictions, Trained, train_networks
+from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
-from gristmill.domains.vision import closed_form, dataset
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.feed import feed_of, validation_of
 from gristmill.domains.vision.fold_data import write_split
+from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.predictions import HEAD, probabilities_of
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.fit import FitArguments, fit
-from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape, write_trained
+from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded
 
 _SAMPLES, _VARIANTS_PER_SAMPLE = 6, 5  # augmented images in the report
@@ -66,46 +66,28 @@ def train(
     data, balanced = dataset.read(preprocess, features), train.class_weights is not None
     if isinstance(model, PretrainedModel):
         model = model.located(files)
-    if isinstance(model, ClosedForm):
-        network, predictions = closed_form.fit(model, data, balanced)
-        history = TrainingHistory()
-    else:
-        if changes_images(augment):
-            np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
-        network, history, predictions = _train_network(model, augment, train, data, files, arguments, out)
-    write_held_out(data, *predictions, out)
-    return write_trained(network, history, out, balanced=balanced)
+    if changes_images(augment) and not isinstance(model, ClosedForm):
+        np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
 
-
-def _train_network(
-    model: Model,
-    augment: Augment,
-    settings: Train,
-    data: Prepared,
-    files: Sequence[Path],
-    arguments: FitArguments,
-    out: Path,
-) -> tuple[keras.Model, TrainingHistory, HeldOutPredictions]:
-    """Return the network from pixels to probabilities, the history of its training, and its held-out predictions."""
-
-    def train_one(split: Split | None, arguments: FitArguments) -> Trained:
+    def train_network(model: Model, split: Split | None, arguments: FitArguments) -> Trained:
         folder, learned = out / "fold", data
         if split:
             folder.mkdir()
             learned = write_split(data, split, folder, folder)
-        network = seeded(lambda: build(model, files, data.layout.shape), settings.seed)
-        targets = Targets(learned, settings)
+        network = seeded(lambda: build(model, files, data.layout.shape), train.seed)
+        targets = Targets(learned, train)
         learner = network.get_layer(HEAD) if data.features else network
-        feed = feed_of(learned, targets, augment, settings)
+        feed = feed_of(learned, targets, augment, train)
         validation = validation_of(learned, targets)
-        history = fit(learner, feed, validation, settings, targets.loss(), goal=targets.goal(), **arguments)
+        history = fit(learner, feed, validation, train, targets.loss(), goal=targets.goal(), **arguments)
         network = published(network, augment.average_flips)
         made = probabilities_of(network, learned, "validation")
         if split:
             shutil.rmtree(folder)
         return network, history, made
 
-    return train_networks(learning_set(data), "images", settings.few_examples, arguments, train_one)
+    learner, few = ImageLearner(data, balanced), train.few_examples
+    return supervised.train(learner, model, train_network, few, arguments, out, balanced=balanced)
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.held_out import HELD_OUT, held_out_probabilities
+from gristmill.domains.common.classification.held_out import held_out_probabilities
 from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.settings import Evaluate
+from gristmill.domains.common.folds import HELD_OUT
 from gristmill.errors import RequestError
 from gristmill.runs.scores import MODEL
 

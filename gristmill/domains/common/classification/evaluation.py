@@ -14,7 +14,6 @@ from gristmill.domains.common.candidates import CandidateArtifacts, read_selecti
 from gristmill.domains.common.classification import examples, scores
 from gristmill.domains.common.classification.choose_decision import choose_decisions, decision_metric
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import RESERVED, LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS
@@ -75,11 +74,6 @@ def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
 def parts_to_score(data: LabelledDataset) -> list[str]:
     """Return the parts to score: validation if it has examples, and test."""
     return [part for part in ("validation", "test") if len(data.rows(part))]
-
-
-def held_out_and_test(folder: Path, data: LabelledDataset, test: Probabilities) -> ProbabilitiesByPart:
-    """Return the held-out probabilities of the validation set in an artifact of train, and those of the test set."""
-    return {"validation": validation_probabilities(folder, data), "test": test}
 
 
 def loss_of(train: Path) -> str:

@@ -12,7 +12,6 @@ from gristmill.errors import CorruptArtifact
 from gristmill.util.table_io import read_table, write_table
 
 FILE = "validation.parquet"
-HELD_OUT = "held out"  # all held-out predictions of a forecaster, next to those of each part
 
 
 def learning_rows(data: LabelledDataset) -> pd.DataFrame:
@@ -34,12 +33,6 @@ def write_held_out(data: LabelledDataset, positions: Positions, predicted: Proba
     table = pd.DataFrame({"id": chosen["id"].to_numpy(), "label": names[chosen["label"]]})
     probabilities = pd.DataFrame(predicted, columns=[f"p_{name}" for name in data.classes])
     write_table(out / FILE, pd.concat([table, probabilities], axis=1))
-
-
-def held_out_validation(data: LabelledDataset, positions: Positions, predicted: Probabilities) -> Probabilities:
-    """Return the held-out probabilities of the validation set alone, in the order of the index: (examples, classes)."""
-    order = np.argsort(positions)
-    return predicted[order][positions[order] >= len(data.rows("train"))]
 
 
 def read_held_out(folder: Path) -> pd.DataFrame:

@@ -8,9 +8,11 @@ import pytest
 
 from gristmill.domains.common import folds
 from gristmill.domains.common.classification.held_out import read_held_out
-from gristmill.domains.tabular import closed_form, held_out
+from gristmill.domains.common.supervised import fit_and_hold_out
+from gristmill.domains.tabular import held_out, learner
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.kernel import Kernel
 from gristmill.domains.tabular.models.mean import Mean
 from helpers.small_tables import prepared
@@ -41,14 +43,14 @@ def test_groups_stay_in_one_fold() -> None:
 def test_later_rows_are_predicted_by_earlier_ones() -> None:
     data = prepared()
     ordered = replace(data, layout=replace(data.layout, ordered=True))
-    _, (rows, predicted) = closed_form.fit(Mean(kind="mean"), ordered)
+    _, (rows, predicted) = fit_and_hold_out(RowLearner(ordered), Mean(kind="mean"))
     assert rows.tolist() == data.at("validation").tolist()
     assert predicted == pytest.approx(data.truth[data.at("train")].mean())
 
 
 def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
     data = prepared()
-    network, (rows, predicted) = closed_form.fit(Mean(kind="mean"), data)
+    network, (rows, predicted) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
     assert sorted(rows) == list(range(75))
     for split in held_out.learning_set(data).folds(5):
         assert predicted[np.isin(rows, split.predict)] == pytest.approx(data.truth[split.fit].mean())
@@ -62,9 +64,9 @@ def test_with_many_rows_the_validation_set_is_only_learned_if_it_is_later(
     data = prepared()
     data = replace(data, layout=replace(data.layout, ordered=ordered))
     monkeypatch.setattr(folds, "MIN_EXAMPLES_WITHOUT_FOLDS", 75)
-    monkeypatch.setattr(closed_form, "_MIN_ROWS_WITHOUT_REFIT", 60)
+    monkeypatch.setattr(learner, "_MIN_ROWS_WITHOUT_REFIT", 60)
 
-    network, (rows, _) = closed_form.fit(Mean(kind="mean"), data)
+    network, (rows, _) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
 
     assert rows.tolist() == data.at("validation").tolist()
     expected = data.truth[np.isin(data.parts, learned.split(" and "))].mean()
@@ -87,7 +89,7 @@ def test_slow_choices_are_made_once(few: int, fits: int, rows_tuned_on: int, mon
             seen.append(int((data.parts == "train").sum()))
             return super().fit(data)
 
-    closed_form.fit(Counted(kind="mean"), prepared())
+    fit_and_hold_out(RowLearner(prepared()), Counted(kind="mean"))
 
     assert tuned == [rows_tuned_on]
     assert len(seen) == fits
@@ -96,7 +98,7 @@ def test_slow_choices_are_made_once(few: int, fits: int, rows_tuned_on: int, mon
 
 def test_a_choice_of_slow_settings_does_not_change_what_is_given() -> None:
     model = Kernel(kind="kernel")
-    closed_form.fit(model, prepared(40, validation=5))
+    fit_and_hold_out(RowLearner(prepared(40, validation=5)), model)
     assert model.width is None
 
 

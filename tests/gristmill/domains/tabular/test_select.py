@@ -14,9 +14,11 @@ from gristmill.domains.common import fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.selection import read_leaderboard
-from gristmill.domains.tabular import closed_form, dataset, held_out
+from gristmill.domains.common.supervised import fit_and_hold_out
+from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.evaluate import evaluate
+from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.models.linear import LeastSquares, Logistic, Quadratic
 from gristmill.domains.tabular.models.mean import Majority, Mean
@@ -202,7 +204,7 @@ def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(
     dataset.write(data, tmp_path / "preprocess")
     candidates = {}
     for name, model in {"majority": Majority(kind="majority"), "logistic": Logistic(kind="logistic")}.items():
-        network, honest = closed_form.fit(model, data)
+        network, honest = fit_and_hold_out(RowLearner(data), model)
         held_out.write(data, *honest, tmp_path / name)
         write_trained(network, TrainingHistory(), tmp_path / name)
         write_candidate({"model": model, "train": Train()}, tmp_path / name)

@@ -14,7 +14,7 @@ from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
-from gristmill.domains.common.classification.held_out import HELD_OUT, write_held_out
+from gristmill.domains.common.classification.held_out import write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.monitoring import coverage_of_sets
 from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
@@ -28,6 +28,7 @@ from gristmill.domains.common.classification.report import (
 from gristmill.domains.common.classification.retraining import contest_of_classes
 from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.common.classification.settings import Evaluate
+from gristmill.domains.common.folds import HELD_OUT
 from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import COVERED, LEVEL, RUN, TRUTH
 from gristmill.reports.scores import comparison

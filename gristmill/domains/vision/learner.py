@@ -1,0 +1,55 @@
+"""Learner of images."""
+
+from functools import cached_property
+from typing import Self
+
+import keras
+import numpy as np
+
+from gristmill.domains.common.classification.learner import ClassifierLearner
+from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.supervised import NetworkLearner
+from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.labelled_images import LabelledImages
+from gristmill.domains.vision.predictions import head_of, probabilities_of
+from gristmill.training import saved_network
+from gristmill.training.outputs import ClosedForm
+
+_IMAGES_TIMED = 64
+
+
+class ImageLearner(NetworkLearner, ClassifierLearner[keras.Model]):
+    """Images; where the data has features of a frozen base, only the head of a network is applied, to these."""
+
+    noun = "images"
+
+    def __init__(self, data: Prepared, balanced: bool = False) -> None:
+        super().__init__(data, balanced)
+        self._data = data
+
+    @cached_property
+    def _images(self) -> LabelledImages:
+        return LabelledImages.of(self._data, "train", "validation", balanced=self.is_balanced)
+
+    def weighted(self, balanced: bool) -> Self:
+        return type(self)(self._data, balanced)
+
+    def fit(self, model: ClosedForm, positions: Positions) -> keras.Model:
+        network: keras.Model = model.fit(self._images.take(positions))
+        return network
+
+    def predict(self, fitted: keras.Model, positions: Positions) -> Probabilities:
+        chosen = self._images.take(positions)
+        if self._data.features and (head := head_of(fitted)):
+            probabilities = head.predict_on_batch(chosen.stored_features())
+        else:
+            probabilities = np.concatenate([fitted.predict_on_batch(pixels) for pixels in chosen.batches()])
+        return np.asarray(probabilities, np.float64)
+
+    def predict_test(self, fitted: keras.Model) -> Probabilities:
+        return probabilities_of(fitted, self._data, "test")
+
+    def microseconds(self, fitted: keras.Model) -> float:
+        pixels = next(self._data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
+        return saved_network.microseconds_per_row(fitted, pixels)
