@@ -19,7 +19,6 @@ from prefect.schedules import Schedule
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
-from gristmill.prefect_runtime.idle_process import keep_idle_process
 from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.records import Record, Runs
@@ -54,13 +53,7 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
                 restart(client, added, {"pipeline": pipeline.name})
     names = [pipeline.name for pipeline in pipelines]
     with announce_schedule(catalogue.store, own_api, names) if own_api else nullcontext():
-        asyncio.run(_start(runner, any(pipeline.schedule.on_event for pipeline in pipelines)))
-
-
-async def _start(runner: Runner, on_event: bool) -> None:
-    """Start the runs that are due; with an idle process if events start some, since their time is not known."""
-    async with keep_idle_process() if on_event else nullcontext():
-        await runner.start()
+        asyncio.run(runner.start())
 
 
 def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:

@@ -271,7 +271,7 @@ def test_a_schedule_and_its_runs_are_killed_and_the_next_one_goes_on(
 ) -> None:
     """The schedule reports a killed run; a process that watches reports a killed schedule."""
     uninterrupted, store = tmp_path_factory.mktemp("uninterrupted"), project / "data/store"
-    schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\non_event = true\n'  # with an idle process
+    schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\non_event = true\n'
     longer = LONG.replace(f"epochs = {EPOCHS}", f"epochs = {3 * EPOCHS}")  # it is killed twice from elsewhere
     network = re.sub("baselines = .*", 'baselines = ["naive"]', longer)
     write_project(uninterrupted, network + schedule + ANY_MODEL)

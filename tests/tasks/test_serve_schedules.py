@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,6 @@ SCHEDULES = {
 }
 
 
-idle_processes: list[str] = []
-
-
-@asynccontextmanager
-async def kept() -> AsyncIterator[None]:
-    """Stand-in for an idle process."""
-    idle_processes.append("kept")
-    yield
-    idle_processes.append("ended")
-
-
 class Runner:
     """Stand-in for Prefect's runner, which notes what it finds when it starts."""
 
@@ -56,7 +45,6 @@ class Runner:
     async def start(self) -> None:
         self.folder, self.variables = Path.cwd(), dict(os.environ)
         self.announced = find_running_schedule(Store(self.folder / "data/store"))
-        self.idle = idle_processes[-1:] == ["kept"]
         Runner.served.append(self)
 
 
@@ -66,9 +54,8 @@ def ended_silent_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     from prefect.context import refresh_global_settings_context
 
     clients: list[Any] = []
-    Runner.served, idle_processes[:] = [], []
+    Runner.served = []
     monkeypatch.setattr(module, "Runner", Runner)
-    monkeypatch.setattr(module, "keep_idle_process", kept)
     monkeypatch.setattr(module, "get_client", lambda sync_client: nullcontext("client"))
     monkeypatch.setattr(module, "end_silent_runs", clients.append)
     with patch.dict(os.environ):
@@ -181,9 +168,3 @@ def test_a_temporary_server_is_announced_while_the_schedules_are_served(project:
     else:
         assert runner.announced is None
     assert find_running_schedule(Store(project / "data/store")) is None
-
-
-@pytest.mark.parametrize(("names", "idle"), [(SCHEDULES, True), (["weekly", "hourly"], False)])
-def test_an_idle_process_is_kept_if_events_start_runs(project: Path, names: Iterable[str], idle: bool) -> None:
-    assert serve(project, None, names).idle == idle
-    assert idle_processes == ["kept", "ended"] * idle
