@@ -23,8 +23,7 @@ from measuring import ROOT, table
 from gristmill.project.project import Project
 from gristmill.runs.plan import plan
 from gristmill.settings.messages import format_number
-from gristmill.sweeps.leaderboard import TrialScores
-from gristmill.sweeps.trials import SweepPoint, Trial
+from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores
 
 FOLDER = Path(__file__).parent
 ABOUT = """\

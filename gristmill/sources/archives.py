@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import stat
 import zipfile
 import zlib
@@ -11,10 +12,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, cast
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, cast
 
 from gristmill.errors import DataError, short_repr
-from gristmill.sources.packed import max_unpacked_bytes
+from gristmill.sources.packed import max_unpacked_bytes, open_unpacked
+
+if TYPE_CHECKING:
+    from tarfile import TarFile
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
@@ -24,6 +29,8 @@ _ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`max
 _MIN_BYTES_PER_MEMBER = 64
 _STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile does not stream other methods
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MAX_HEADER_BYTES = 1 << 20  # limit for a tar header, which is read at once
+_MAX_NAME_LENGTH = 4096  # the limit of Linux
 _ZIP_ENTRY = b"PK\1\2"  # the first bytes of each entry in a zip's directory
 
 Read = Callable[[], bytes]
@@ -73,11 +80,9 @@ def open_archive(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Re
         DataError: the archive is damaged, too large, or has a member with an unsafe name or of a special type;
             the message names archive and member.
     """
-    from gristmill.sources.tar import open_tar
-
     with ExitStack() as stack:
         with readable(path):
-            members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else open_tar(path))
+            members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else _open_tar(path))
         chosen = _choose_members(path, members, suffixes)
         _check_sizes(path, chosen)
         yield {name: partial(_read_member, path, chosen[name]) for name in sorted(chosen)}
@@ -96,7 +101,7 @@ def _read_file(path: Path) -> bytes:
 @contextmanager
 def readable(what: object) -> Iterator[None]:
     """Turn errors of the standard library and NumPy about a damaged file into a one-line `DataError`."""
-    import tarfile  # late, like `tar.py`: a run with nothing to do reads no archive
+    import tarfile
 
     try:
         yield
@@ -119,7 +124,7 @@ def _open_zip(path: Path) -> Iterator[list[Member]]:
         members = []
         for info in archive.infolist():
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise not_a_plain_file(path, info.filename)
+                raise _not_a_plain_file(path, info.filename)
             if not info.is_dir():
                 members.append(Member(info.filename, info.file_size, partial(archive.open, info)))
         yield members
@@ -149,12 +154,12 @@ def max_members(size: int) -> int:
     return max(_ALWAYS_ALLOWED_MEMBERS, size // _MIN_BYTES_PER_MEMBER)
 
 
-def too_many_members(where: object, limit: int) -> DataError:
+def _too_many_members(where: object, limit: int) -> DataError:
     """Return the error about an archive with more members than allowed."""
     return DataError(f"{where}: more than {limit:,} members. Pack photos only.")
 
 
-def not_a_plain_file(path: Path, name: str) -> DataError:
+def _not_a_plain_file(path: Path, name: str) -> DataError:
     """Return the error about a member of a special type."""
     return DataError(f"{path}, member {short_repr(name)}: a link, a device or sparse. Pack plain files only.")
 
@@ -169,8 +174,68 @@ class _ZipReader(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
         if content.count(_ZIP_ENTRY) > self._limit:
-            raise too_many_members(self._where, self._limit)
+            raise _too_many_members(self._where, self._limit)
         return content
+
+
+@contextmanager
+def _open_tar(path: Path) -> Iterator[list[Member]]:
+    """Open a tar and yield its files; members of a special type are a `DataError`, damage a `tarfile.TarError`."""
+    import tarfile  # late: a run with nothing to do reads no archive
+
+    with _tar_stream(path) as stream:
+        reader = _TarReader(stream)
+        with tarfile.open(fileobj=reader, mode="r:") as archive:
+            _check_tar_headers(path, archive)
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile treats a damaged header as the end
+                raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
+            reader.max_read = MAX_MEMBER_BYTES
+            files = [info for info in archive.getmembers() if info.isreg()]
+            yield [Member(info.name, info.size, partial(archive.extractfile, info)) for info in files]
+
+
+def _check_tar_headers(path: Path, archive: "TarFile") -> None:
+    """Read the headers one by one, so that too many or too long ones do not fill the memory."""
+    limit = max_members(path.stat().st_size)
+    for count, info in enumerate(archive, 1):
+        if not info.isdir() and (not info.isreg() or info.issparse()):
+            raise _not_a_plain_file(path, info.name)
+        if count > limit:
+            raise _too_many_members(path, limit)
+        if len(info.name) > _MAX_NAME_LENGTH:
+            raise DataError(
+                f"{path}, member {short_repr(info.name)}: a name of more than {_MAX_NAME_LENGTH:,} characters. "
+                "Rename it, and pack it again."
+            )
+        info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
+
+
+@contextmanager
+def _tar_stream(path: Path) -> Iterator[io.RawIOBase]:
+    """Open a tar; a compressed one is unpacked to a temporary file, since members are read in any order."""
+    if suffix_of(path) == ".tar":
+        with path.open("rb", buffering=0) as raw:
+            yield raw
+        return
+    with TemporaryFile() as file:
+        with open_unpacked(path, always_allowed=ALWAYS_ALLOWED) as content:
+            shutil.copyfileobj(content, file, 1 << 20)
+        file.seek(0)
+        yield file.raw
+
+
+class _TarReader(io.BufferedReader):
+    """Reader that rejects unusually large headers of a tar."""
+
+    max_read = _MAX_HEADER_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        import tarfile
+
+        if size is None or not 0 <= size <= self.max_read:
+            raise tarfile.ReadError(f"a header asks for {size} bytes")
+        return super().read(size)
 
 
 def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, ...]) -> dict[str, Member]:

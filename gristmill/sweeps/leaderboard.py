@@ -1,65 +1,19 @@
 """Scores of trials, and the leaderboard of a sweep's points: the best validation score first."""
 
 import itertools
-import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from gristmill.runs.scores import Scores, are_equal, rank
-
-if TYPE_CHECKING:
-    from gristmill.sweeps.trials import SweepPoint, Trial
-
-
-@dataclass(frozen=True)
-class TrialScores:
-    """The scores of one trial."""
-
-    scores: Scores
-    seconds: float  # of training
-    parameters: int | None  # of the network; None for a model without any
-
-    @property
-    def metric(self) -> str:
-        return self.scores.metric
-
-    @property
-    def validation(self) -> float | None:
-        """The score to choose by: on the validation set, or the mean over a backtest; None without either."""
-        if "validation" in self.scores.model:
-            return _finite(self.scores.validation)
-        backtest = self.scores.backtest
-        return _finite(backtest["forecasters"]["model"][self.metric]["mean"]) if backtest else None
-
-    @property
-    def secondary_metric(self) -> str | None:
-        """The secondary metric of the headline, which breaks ties: a threshold changes it, but not the loss."""
-        return self.scores.headline.secondary_metric
-
-    @property
-    def tie_break(self) -> float | None:
-        """The secondary metric on the validation set; None without one."""
-        metric = self.secondary_metric
-        return _finite(self.scores.model.get("validation", {}).get(metric)) if metric else None
-
-    @property
-    def chosen_on(self) -> str:
-        """Name of the data that `validation` was measured on."""
-        return "validation" if "validation" in self.scores.model else "backtest"
-
-    @property
-    def test(self) -> float | None:
-        """The score on the test set."""
-        return _finite(self.scores.test)
+from gristmill.runs.scores import are_equal, rank
+from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores
 
 
 @dataclass(frozen=True)
 class LeaderboardEntry:
     """One point on the leaderboard."""
 
-    point: "SweepPoint"
+    point: SweepPoint
     outcomes: list[TrialScores]  # scores of the seeds that were scored
     seeds: int  # total number of seeds
 
@@ -126,7 +80,3 @@ def _share_tie_break(tied: list[LeaderboardEntry]) -> bool:
     """Return whether all points have the same secondary metric, and a score by it."""
     metrics = {outcome.secondary_metric for entry in tied for outcome in entry.outcomes}
     return len(metrics) == 1 and all(entry.mean("tie_break") is not None for entry in tied)
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value

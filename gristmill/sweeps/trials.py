@@ -5,6 +5,7 @@ killed sweep, by `gristmill run --set` or on another machine, is a cache hit.
 """
 
 import itertools
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,6 @@ from gristmill.runs.scores import Scores
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference
-from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.toml import toml_value
 from gristmill.util.urls import redact
 
@@ -54,6 +54,48 @@ class Trial:
         tables = self.point.pipeline.tables
         train = tables["train"].model_copy(update={"seed": self.seed})
         return replace(self.point.pipeline, tables={**tables, "train": train})
+
+
+@dataclass(frozen=True)
+class TrialScores:
+    """The scores of one trial."""
+
+    scores: Scores
+    seconds: float  # of training
+    parameters: int | None  # of the network; None for a model without any
+
+    @property
+    def metric(self) -> str:
+        return self.scores.metric
+
+    @property
+    def validation(self) -> float | None:
+        """The score to choose by: on the validation set, or the mean over a backtest; None without either."""
+        if "validation" in self.scores.model:
+            return _finite(self.scores.validation)
+        backtest = self.scores.backtest
+        return _finite(backtest["forecasters"]["model"][self.metric]["mean"]) if backtest else None
+
+    @property
+    def secondary_metric(self) -> str | None:
+        """The secondary metric of the headline, which breaks ties: a threshold changes it, but not the loss."""
+        return self.scores.headline.secondary_metric
+
+    @property
+    def tie_break(self) -> float | None:
+        """The secondary metric on the validation set; None without one."""
+        metric = self.secondary_metric
+        return _finite(self.scores.model.get("validation", {}).get(metric)) if metric else None
+
+    @property
+    def chosen_on(self) -> str:
+        """Name of the data that `validation` was measured on."""
+        return "validation" if "validation" in self.scores.model else "backtest"
+
+    @property
+    def test(self) -> float | None:
+        """The score on the test set."""
+        return _finite(self.scores.test)
 
 
 def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Trial]:
@@ -180,3 +222,7 @@ def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
 
 def _assignment(key: str, value: Any) -> str:
     return f"{key}={toml_value(value)}"
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

@@ -14,9 +14,9 @@ from gristmill.runs.scores import Headline, Scores
 from gristmill.settings.kinds import kinds
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import Store
-from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, leaderboard, leaders
+from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard, leaders
 from gristmill.sweeps.result import SweepResult
-from gristmill.sweeps.trials import SweepPoint, Trial, point_assignments, sweep_trials
+from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores, point_assignments, sweep_trials
 from helpers.support import unnumbered
 
 ROOT = Path(__file__).parents[3]
