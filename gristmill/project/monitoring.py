@@ -1,83 +1,34 @@
-"""Monitoring of a pipeline: log its predictions, add their truth, and compare both.
+"""Monitoring of a pipeline: add the truth of its logged predictions, and compare both.
 
 Commands import this module late, because it loads pandas.
 """
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from gristmill import keys
 from gristmill.config.catalogue import Pipeline, restore_settings
-from gristmill.config.domains import domain_of
 from gristmill.errors import DataError, GristmillError, RequestError, short_repr
 from gristmill.monitoring.live_rows import Monitoring, NothingComparable, as_ids, score_table, served_scores
-from gristmill.monitoring.prediction_columns import ANSWERED, ID, PREDICTED, TRUTH
-from gristmill.monitoring.prediction_log import PredictionLog
+from gristmill.monitoring.prediction_columns import ANSWERED, ID, TRUTH
+from gristmill.project.logged_predictions import id_columns, monitored_by, open_log
 from gristmill.project.prediction_source import reader_of
+from gristmill.project.serving import Models
 from gristmill.registry.version import Version
 from gristmill.retraining.known_data import good_runs
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Champion
 from gristmill.runs.scores import Scores
-from gristmill.settings.domain import Monitored
-from gristmill.settings.schedule import parse_duration
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
-from gristmill.store.store import Store
-from gristmill.util.files import files_below
-
-if TYPE_CHECKING:
-    from gristmill.project.serving import Models
 
 logger = logging.getLogger(__name__)
 
 
-def open_log(store: Store, pipeline: Pipeline) -> PredictionLog:
-    """Return the log of a pipeline's predictions; raise `RequestError` if they are not logged."""
-    if pipeline.monitor is None:
-        remedy = f"Add a table [pipelines.{pipeline.name}.monitor]."
-        if domain_of(pipeline.domain).monitored is None:
-            remedy = f"Pipelines of the domain {pipeline.domain} have no log."
-        raise RequestError(f"the predictions of pipeline {pipeline.name!r} are not logged. {remedy}")
-    return PredictionLog(store, pipeline.name, parse_duration(pipeline.monitor.keep))
-
-
-def log_answer(
-    store: Store,
-    pipeline: Pipeline,
-    served: Version | Record,
-    answer: pd.DataFrame,
-    paths: tuple[Path, ...] = (),
-    ingested: Path | None = None,
-    text: str | None = None,
-) -> None:
-    """Log a prediction that was made from files, from the folder of ingested data, or from one text.
-
-    Raises:
-        StoreError: it cannot be written, so it must not be answered.
-    """
-    column = next((name for name in _id_columns(pipeline) if name in answer), None)
-    if ingested and pipeline.monitor and pipeline.monitor.id and not column:
-        logger.warning(
-            "%s: these predictions are not logged, because ingested data has no column %r (monitor.id). Predict from "
-            "a file that has it: --input FILE.",
-            *(pipeline.name, pipeline.monitor.id),
-        )
-        return
-    ingest = restore_settings(served.domain, served.settings)["ingest"]  # logs of other targets stay apart
-    if target := _monitored(pipeline).monitoring.load().truth_column(ingest):
-        answer = answer.rename(columns={PREDICTED: target}).assign(**{ID: as_ids(answer[column]) if column else None})
-    files = paths or (files_below(ingested) if ingested else ())
-    inputs = keys.digest_of([text] if text is not None else [keys.digest_of_file(file) for file in files])
-    run, version = (served.run, served.number) if isinstance(served, Version) else (served.id, None)
-    open_log(store, pipeline).add(answer, run, version, inputs)
-
-
-def add_truth(models: "Models", name: str, place: Path) -> int:
+def add_truth(models: Models, name: str, place: Path) -> int:
     """Add the truth of predicted rows from a file with their ids and the target; return the number of rows.
 
     Raises:
@@ -107,12 +58,12 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
     The ids are in a column that logged predictions have too.
     """
     name, source = pipeline.name, pipeline.tables["source"]
-    target = _monitored(pipeline).monitoring.load().truth_column(pipeline.tables["ingest"])
+    target = monitored_by(pipeline).monitoring.load().truth_column(pipeline.tables["ingest"])
     if target is None:
         raise RequestError(
             f"{name}: the truth of a {pipeline.domain} pipeline arrives with its data. Run: gristmill run {name}."
         )
-    ids = _id_columns(pipeline)
+    ids = id_columns(pipeline)
     if not ids:
         raise RequestError(
             f"{name}: no column identifies its rows. Set id in the table [pipelines.{name}.monitor]; rows that are "
@@ -135,7 +86,7 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
     return found
 
 
-def monitor(models: "Models", name: str) -> Monitoring:
+def monitor(models: Models, name: str) -> Monitoring:
     """Compare a pipeline's logged predictions with the truth that is known by now.
 
     Raises:
@@ -153,7 +104,7 @@ def _nothing_logged(name: str) -> RequestError:
     return RequestError(f"no prediction of pipeline {name!r} is logged yet. Run: gristmill predict {name}.")
 
 
-def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
+def error_alarm(models: Models, name: str, ingested: Path) -> str | None:
     """Return the alarm about the errors of logged predictions, None if there is none; `ingested` is the newest data.
 
     A fault of the log is a warning, because a retraining does not need the log.
@@ -169,7 +120,7 @@ def error_alarm(models: "Models", name: str, ingested: Path) -> str | None:
     return f"logged predictions: {errors}" if errors and errors.alarm else None
 
 
-def _compare(models: "Models", name: str, ingested: Path | None = None) -> Monitoring | None:
+def _compare(models: Models, name: str, ingested: Path | None = None) -> Monitoring | None:
     """Return scores and drift of a pipeline's logged predictions; None if there are none."""
     pipeline = models.catalogue.pipeline(name)
     log = open_log(models.store, pipeline)
@@ -181,7 +132,7 @@ def _compare(models: "Models", name: str, ingested: Path | None = None) -> Monit
     folders = {stage: models.store.open_verified(served.references[stage], by_stat=True).path for stage in stages}
     champion = Champion(folders | {"export": export}, restore_settings(served.domain, served.settings))
     run, model = (served.run, f"v{served.number}") if isinstance(served, Version) else (served.id, f"run {served.id}")
-    monitoring = _monitored(pipeline).monitoring.load()
+    monitoring = monitored_by(pipeline).monitoring.load()
     by_file = monitoring.truth_column(pipeline.tables["ingest"]) is not None
     truth = log.truth() if by_file else ingested or _newest_data(models, pipeline, served)
     live, scores = monitoring.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
@@ -191,22 +142,8 @@ def _compare(models: "Models", name: str, ingested: Path | None = None) -> Monit
     return Monitoring(name, first, *tables, scores, live.drift, metric)
 
 
-def _newest_data(models: "Models", pipeline: Pipeline, served: Version | Record) -> Path:
+def _newest_data(models: Models, pipeline: Pipeline, served: Version | Record) -> Path:
     """Return the folder of the newest data that was ingested from the pipeline's source, or the served model's data."""
     models.runs.pull(pipeline.name)
     newest = next(good_runs(pipeline.name, pipeline.values(), models.runs), served)
     return models.store.open_verified(newest.references["ingest"], by_stat=True).path
-
-
-def _id_columns(pipeline: Pipeline) -> list[str]:
-    """Return the columns that may identify a predicted row, the first choice first."""
-    own = [pipeline.monitor.id] if pipeline.monitor and pipeline.monitor.id else []
-    return [*own, *_monitored(pipeline).id_columns]
-
-
-def _monitored(pipeline: Pipeline) -> Monitored:
-    """Return how predictions of a pipeline are compared with their truth; raise `RequestError` if they are not."""
-    monitored = domain_of(pipeline.domain).monitored
-    if monitored is None:
-        raise RequestError(f"pipelines of the domain {pipeline.domain} have no log of predictions.")
-    return monitored

@@ -14,7 +14,7 @@ from gristmill.domains.common.prediction import Prediction, PredictionRequest
 from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
-from gristmill.project.monitoring import log_answer
+from gristmill.project.logged_predictions import log_answer
 from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
 from gristmill.registry.version import Version
 from gristmill.retraining import known_data

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gristmill.maintenance.local import Garbage, Verification
+    from gristmill.monitoring.prediction_log import PredictionLog
 
 logger = logging.getLogger(__name__)
 
@@ -310,6 +311,27 @@ class Project(Models):
         parameters = {"what": what, "units": list(map(asdict, units)), "jobs": jobs}
         ended: list[dict[str, Any] | str] = []
         return launch(self.catalogue, names, "run_many", parameters, trains=False) if units else ended
+
+    def monitor(self, name: str) -> "pd.DataFrame":
+        """Return how good a pipeline's logged predictions were: `by`, `group`, `predicted`, `scored`, score, coverage.
+
+        Groups are all predictions, days or months, versions, and slices such as series or categories.
+        """
+        from gristmill.project.monitoring import monitor
+
+        return monitor(self, name).table
+
+    def add_truth(self, name: str, file: str | Path) -> int:
+        """Add the truth of predicted rows from a file with their ids and the target; return the number of rows."""
+        from gristmill.project.monitoring import add_truth
+
+        return add_truth(self, name, Path(file))
+
+    def prediction_log(self, name: str) -> "PredictionLog":
+        """Return the log of a pipeline's predictions; its `read` returns all logged rows."""
+        from gristmill.project.logged_predictions import open_log
+
+        return open_log(self.store, self.catalogue.pipeline(name))
 
     def _run_flow(self, flow: str, name: str, parameters: dict[str, Any]) -> Record:
         given = parameters | {"pipeline": name, "overrides": self._assignments(name)}

@@ -24,7 +24,6 @@ from gristmill.training import progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gristmill.monitoring.prediction_log import PredictionLog
 
 logger = logging.getLogger(__name__)
 
@@ -195,27 +194,6 @@ class Models:
                 f"pipeline {name!r} has no champion, whose number the folder gets. Run: gristmill promote {name}."
             )
         return copy_saved_model(self.registry, found, Path(to))
-
-    def monitor(self, name: str) -> "pd.DataFrame":
-        """Return how good a pipeline's logged predictions were: `by`, `group`, `predicted`, `scored`, score, coverage.
-
-        Groups are all predictions, days or months, versions, and slices such as series or categories.
-        """
-        from gristmill.project.monitoring import monitor
-
-        return monitor(self, name).table
-
-    def add_truth(self, name: str, file: str | Path) -> int:
-        """Add the truth of predicted rows from a file with their ids and the target; return the number of rows."""
-        from gristmill.project.monitoring import add_truth
-
-        return add_truth(self, name, Path(file))
-
-    def prediction_log(self, name: str) -> "PredictionLog":
-        """Return the log of a pipeline's predictions; its `read` returns all logged rows."""
-        from gristmill.project.monitoring import open_log
-
-        return open_log(self.store, self.catalogue.pipeline(name))
 
     def _pull(self, name: str) -> None:
         self.catalogue.pipeline(name)  # an unknown name is an error

@@ -11,6 +11,8 @@ In a shared store, this folder is the local cache of one machine, which sends th
 
 import json
 import logging
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,13 +23,14 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.errors import GristmillError
 from gristmill.registry.registry import Registry
 from gristmill.retraining.notifications import Facts, due_messages
-from gristmill.retraining.run_watcher import start_watcher
 from gristmill.runs.records import Record, Runs
 from gristmill.settings.file_tables import Notify
 from gristmill.store.store import Store
 from gristmill.util.files import translate_disk_errors, write_json
+from gristmill.util.processes import module_command, process_identity
 
 _FOLDER, _SENT = "notifications", "sent.json"
+_WATCHER = "gristmill.retraining.run_watcher"  # program that sends what is due when the run has ended
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +45,23 @@ def messages_about(catalogue: Catalogue, record: Record, command: str | None) ->
         yield
         return
     expect_messages(catalogue.store, record, command)
-    watcher = start_watcher(catalogue.root)
+    watcher = _start_watcher(catalogue.root)
     try:
         yield
     finally:
         if deliver(catalogue):
             watcher.kill()
             watcher.communicate()
+
+
+def _start_watcher(project: Path) -> "subprocess.Popen[bytes]":
+    """Start a watcher of this process, in a session of its own, so that what ends this process does not end it."""
+    own = os.getpid()
+    line, environment = module_command(_WATCHER, str(project), str(own), process_identity(own))
+    quiet = subprocess.DEVNULL  # a pipe of this process's output would stay open
+    return subprocess.Popen(
+        line, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
 
 
 def send_messages(catalogue: Catalogue, record: Record, command: str) -> None:

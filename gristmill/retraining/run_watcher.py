@@ -4,25 +4,14 @@ It loads the project only then. A run that has sent its messages itself ends the
 """
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from gristmill.util.processes import TEMPORARY_API_VARIABLE, is_running, module_command, process_identity
+from gristmill.util.processes import TEMPORARY_API_VARIABLE, is_running
 
 _PAUSES = (0, 10, 60, 300, 1800)  # seconds before each attempt; later the next run tries again
 _CHECK_INTERVAL = 0.1  # seconds
-
-
-def start_watcher(project: Path) -> "subprocess.Popen[bytes]":
-    """Start a watcher of this process, in a session of its own, so that what ends this process does not end it."""
-    own = os.getpid()
-    line, environment = module_command(__name__, str(project), str(own), process_identity(own))
-    quiet = subprocess.DEVNULL  # a pipe of this process's output would stay open
-    return subprocess.Popen(
-        line, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
-    )
 
 
 def main(project: str, pid: int, identity: str) -> None:
