@@ -1,19 +1,16 @@
-"""The loop of text, vision and tables: fit a model, predict what was held out of its training, compare it with others.
+"""The loop of text, vision and tables: fit a model, and predict what was held out of its training.
 
-A domain gives a learner, which knows how its examples are read, fitted and predicted. Baselines are fitted as `train`
-fits a single model of their kind, on the same examples, so that comparisons are fair.
+A domain gives a learner, which knows how its examples are read, fitted and predicted.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import keras
-import numpy as np
 
-from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines
 from gristmill.domains.common.fold_training import (
     HeldOutPredictions,
     Predictions,
@@ -21,7 +18,7 @@ from gristmill.domains.common.fold_training import (
     fit_closed_form,
     train_networks,
 )
-from gristmill.domains.common.folds import HELD_OUT, LearningSet, Positions, Split
+from gristmill.domains.common.folds import LearningSet, Positions, Split
 from gristmill.training import saved_network
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
@@ -128,39 +125,6 @@ def train(
         fitted = learner.of_network(network)
     learner.write_held_out(held_out, out)
     return {"parameters": learner.write(fitted, out)} | write_history(history, out, balanced=balanced)
-
-
-def compare(
-    learner: Learner[M],
-    baselines: Sequence[Any],
-    candidates: Mapping[str, CandidateArtifacts],
-    *,
-    balanced: bool,
-    microseconds: dict[str, float] | None = None,
-) -> dict[str, ByPart]:
-    """Return the predictions of baselines and of other candidates, by name.
-
-    `balanced` says whether all classes count equally for the model that they are compared with. The time that each
-    candidate takes for an example is added to `microseconds`.
-    """
-
-    def predict(baseline: Any) -> ByPart:
-        own = learner.weighted(balanced and not baseline.constant)
-        fitted, (positions, predictions) = fit_and_hold_out(own, baseline)
-        order = np.argsort(positions)
-        is_validation = np.isin(positions[order], learner.examples.validation)
-        return own.predict_scored(fitted) | {
-            "validation": predictions[order][is_validation],
-            HELD_OUT: predictions[order],
-        }
-
-    predicted = fit_baselines(missing_baselines(baselines, candidates), predict, reserved_names=candidates)
-    for name, one in candidates.items():
-        fitted = learner.read(one.train)
-        predicted[name] = learner.predict_scored(fitted) | learner.read_held_out(one.train)
-        if microseconds is not None:
-            microseconds[name] = learner.microseconds(fitted)
-    return predicted
 
 
 def fit_and_hold_out(learner: Learner[M], model: ClosedForm) -> tuple[M, HeldOutPredictions]:

@@ -18,6 +18,7 @@ from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import check_evaluate, is_balanced, write_scores
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
+from gristmill.domains.common.comparison import compare
 from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.permutation_importance import (
     IMPORTANCE_FILE,
@@ -28,7 +29,7 @@ from gristmill.domains.common.permutation_importance import (
 )
 from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.selection import summary_of
-from gristmill.domains.common.supervised import ByPart, compare
+from gristmill.domains.common.supervised import ByPart
 from gristmill.domains.tabular import dataset, row_examples
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import predict_target

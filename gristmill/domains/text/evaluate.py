@@ -19,7 +19,7 @@ from gristmill.domains.common.classification.evaluation import (
     write_scores,
 )
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
-from gristmill.domains.common.supervised import compare
+from gristmill.domains.common.comparison import compare
 from gristmill.domains.text import dataset, projector
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared

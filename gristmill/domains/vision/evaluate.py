@@ -21,7 +21,7 @@ from gristmill.domains.common.classification.evaluation import (
     write_scores,
 )
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.common.supervised import compare
+from gristmill.domains.common.comparison import compare
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.learner import ImageLearner

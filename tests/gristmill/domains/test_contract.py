@@ -88,7 +88,7 @@ def test_no_stage_depends_on_the_object_of_its_domain_or_on_what_comes_after_it(
         of_domains = {name.rpartition(".")[2] for name in reached if name.startswith("gristmill.domains.")}
         assert not of_domains & {"domain", *presentation}, stage.name
         if stage.fits:
-            assert not of_domains & {"evaluate", "predict", "plots"}, stage.name
+            assert not of_domains & {"comparison", "evaluate", "predict", "plots"}, stage.name
 
 
 def test_outside_the_registry_no_domain_is_known_by_its_name() -> None:
