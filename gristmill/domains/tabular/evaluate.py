@@ -15,7 +15,7 @@ from gristmill.domains.common.candidates import (
     succeeded,
 )
 from gristmill.domains.common.classification import evaluation
-from gristmill.domains.common.classification.evaluation import check_evaluate, is_balanced, write_scores
+from gristmill.domains.common.classification.evaluation import Presentation, check_evaluate, is_balanced, write_scores
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.comparison import compare
@@ -96,10 +96,9 @@ def evaluate(
     )
     if not data.layout.classes:
         return _score_numbers(learner, predicted, train, tried, out, advice)
-    slices, show, one_feature = evaluate.slices, partial(row_examples.show, data), relies_on_one(ranking)
-    return write_scores(
-        data.labelled, predicted, slices, train, tried, out, evaluate, "rows", show, advice, one_feature
-    )
+    show = partial(row_examples.show, data)
+    presentation = Presentation(learner.noun, evaluate.slices, show, advice, relies_on_one(ranking))
+    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=tried, out=out)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:

@@ -14,6 +14,7 @@ from gristmill.domains.common.candidates import (
 )
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
+    Presentation,
     check_evaluate,
     is_balanced,
     write_scores,
@@ -90,7 +91,8 @@ def evaluate(
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
     advice = f"check that no word reveals the label. The strongest keyword is {keywords['token'].iloc[0]!r}"
-    return write_scores(sliced, by_model, slices, train, tried, out, evaluate, "texts", show, advice, **known)
+    presentation = Presentation(learner.noun, slices, show, advice)
+    return write_scores(sliced, by_model, evaluate, presentation, train=train, tried=tried, out=out, **known)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:

@@ -16,6 +16,7 @@ from gristmill.domains.common.candidates import (
 )
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
+    Presentation,
     check_evaluate,
     is_balanced,
     write_scores,
@@ -77,7 +78,8 @@ def evaluate(
     learner, of_model = ImageLearner(data), ImageLearner(dataset.read(preprocess, features))
     by_model = {MODEL: of_model.predict_scored(network) | of_model.read_held_out(train)}
     by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
-    counts = write_scores(data, by_model, evaluate.slices, train, tried, out, evaluate, "images", show, _ADVICE)
+    presentation = Presentation(learner.noun, evaluate.slices, show, _ADVICE)
+    counts = write_scores(data, by_model, evaluate, presentation, train=train, tried=tried, out=out)
     write_table(out / "layers.parquet", layer_table(network))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()
     mapped = pick_pixels(data, "test", first_of_classes)

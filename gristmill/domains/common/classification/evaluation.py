@@ -4,6 +4,7 @@ Scores have one row for each part, forecaster and group of examples.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,26 +89,32 @@ def is_balanced(train: Path) -> bool:
     return loss_of(train) == BALANCED_LOG_LOSS
 
 
+@dataclass(frozen=True)
+class Presentation:
+    """How the examples of a domain are named and shown, and what to check if their scores are perfect."""
+
+    noun: str  # of the examples, in counts
+    slices: tuple[str, ...]  # columns to score by
+    show: Callable[[pd.DataFrame], pd.DataFrame]  # adds a column with the content of examples to a table
+    advice: str  # what to check
+    relies_on_one: bool = False  # whether the model relies on one feature only
+
+
 def write_scores(
     data: LabelledDataset,
     by_model: Mapping[str, ProbabilitiesByPart],
-    slices: tuple[str, ...],
+    settings: Evaluate,
+    presentation: Presentation,
+    *,
     train: Path,
     tried: Mapping[str, CandidateArtifacts],
     out: Path,
-    settings: Evaluate,
-    noun: str,
-    show: Callable[[pd.DataFrame], pd.DataFrame],
-    advice: str,
-    one_feature: bool = False,
     **more: Any,
 ) -> dict[str, int]:
     """Write predictions, scores, likely wrong labels and examples; return the number of examples of each part.
 
     The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
-    `settings` say how to decide, `noun` names the examples in the result, `show` adds a column with the content of
-    examples to a table, `advice` says what to check if the scores are perfect, `one_feature` whether the model relies
-    on one feature only, and `more` are further values of `scores.json`.
+    `settings` say how to decide, and `more` are further values of `scores.json`.
 
     Raises:
         RequestError: there are no held-out predictions to choose how to decide.
@@ -116,7 +123,7 @@ def write_scores(
     rows, tables = {}, []
     for part in parts_to_score(data):
         predicted = {name: by_part[part] for name, by_part in by_model.items()}
-        tables.append(score_table(data, part, predicted, slices, decisions, is_balanced(train)))
+        tables.append(score_table(data, part, predicted, presentation.slices, decisions, is_balanced(train)))
         rows[part] = prediction_rows(data, part, predicted, decisions)
     table = pd.concat(tables, ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
@@ -127,7 +134,7 @@ def write_scores(
     baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *chosen)]
     tested = scored[MODEL]["test"]
     sets = _sets_warning(tested, decisions[MODEL], len(rows["test"]))
-    warnings = filter(None, [*perfect_score_warnings(tested, baselines, advice, one_feature), sets])
+    perfect = perfect_score_warnings(tested, baselines, presentation.advice, presentation.relies_on_one)
     summary = summarise(
         scored,
         metric,
@@ -135,13 +142,15 @@ def write_scores(
         secondary_metric=secondary,
         selected=summary_of(train),
         others=chosen,
-        warnings=warnings,
+        warnings=filter(None, [*perfect, sets]),
     )
     summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
     write_document(out / FILE, summary | more)
     wrong_labels = write_wrong_labels(data, train, rows["test"], out)
-    write_table(out / examples.FILE, show(examples.pick_examples(rows["test"], wrong_labels)))
-    return {f"{part}_{noun}": len(rows[part]) for part in rows} | {"likely_wrong_labels": len(wrong_labels)}
+    write_table(out / examples.FILE, presentation.show(examples.pick_examples(rows["test"], wrong_labels)))
+    return {f"{part}_{presentation.noun}": len(rows[part]) for part in rows} | {
+        "likely_wrong_labels": len(wrong_labels)
+    }
 
 
 def score_table(

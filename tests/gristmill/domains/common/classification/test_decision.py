@@ -13,7 +13,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
-from gristmill.domains.common.classification.evaluation import check_evaluate, write_scores
+from gristmill.domains.common.classification.evaluation import Presentation, check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.monitoring import coverage_of_sets
@@ -37,6 +37,8 @@ from gristmill.util.table_io import write_document
 
 SECOND = np.array([0.1, 0.2, 0.3, 0.4, 0.45, 0.6, 0.35, 0.55])  # of the second class
 LABELS = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+
+ROWS = Presentation("rows", (), lambda shown: shown, "")
 
 
 def pairs(second: Any) -> Any:
@@ -137,7 +139,7 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     by_model = {"model": {"validation": made, "test": made}, "linear": {"validation": baseline, "test": baseline}}
 
     settings = Evaluate(threshold="balanced_accuracy", coverage=0.7)
-    counts = write_scores(data, by_model, (), tmp_path, {}, tmp_path, settings, "rows", lambda shown: shown, "")
+    counts = write_scores(data, by_model, settings, ROWS, train=tmp_path, tried={}, out=tmp_path)
 
     found = ClassificationScores.read(tmp_path)
     assert found.decision == Decision.read(tmp_path)
@@ -175,7 +177,7 @@ def test_classifiers_are_judged_by_the_loss_that_they_were_selected_by(balanced:
     write_held_out(data, np.arange(8), pairs(better), tmp_path)
     (tmp_path / "training.json").write_text(json.dumps({"balanced": balanced}))
 
-    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(), "rows", lambda shown: shown, "")
+    write_scores(data, by_model, Evaluate(), ROWS, train=tmp_path, tried={}, out=tmp_path)
 
     found = ClassificationScores.read(tmp_path)
     losses = scores.log_losses(LABELS, pairs(better))
@@ -195,7 +197,7 @@ def test_sets_that_miss_the_true_class_too_often_are_a_warning(tmp_path: Path) -
     (tmp_path / "training.json").write_text("{}")
     by_model = {name: {"validation": held_out, "test": tested} for name in ("model", "linear")}
 
-    write_scores(data, by_model, (), tmp_path, {}, tmp_path, Evaluate(coverage=0.7), "rows", lambda shown: shown, "")
+    write_scores(data, by_model, Evaluate(coverage=0.7), ROWS, train=tmp_path, tried={}, out=tmp_path)
 
     assert ClassificationScores.read(tmp_path).warnings == [
         "70% prediction sets contain the true class of only 37.5% of the 8 test examples; the sets are too small, so "
