@@ -240,22 +240,25 @@ def forecast(tmp_path: Path) -> Predict:
     """Return a function that predicts from rows by a run's bundle."""
 
     def call(
-        run: Folders, rows: pd.DataFrame, ingest: Ingest = MEANING, preprocess: Preprocess = CUT, **asked: Any
+        run: Folders,
+        rows: pd.DataFrame,
+        ingest: Ingest = MEANING,
+        preprocess: Preprocess = CUT,
+        ingested: Path | None = None,
+        **asked: Any,
     ) -> pd.DataFrame:
+        from gristmill.domains.common.prediction import PredictionRequest
         from gristmill.domains.timeseries.predict import predict
+        from gristmill.domains.timeseries.settings import PredictOptions
 
         path, scratch = tmp_path / "rows.csv", tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
         rows.to_csv(path, index=False)
-        return predict(
-            source=Csv(kind="csv", path="rows.csv"),
-            ingest=ingest,
-            preprocess=preprocess,
-            paths=(path,),
-            bundle=loaded(run["export"]),
-            scratch=scratch,
-            **asked,
-        )
+        tables = {"ingest": ingest, "preprocess": preprocess}
+        source, options = Csv(kind="csv", path="rows.csv"), PredictOptions(**asked)
+        bundle = loaded(run["export"])
+        request = PredictionRequest(bundle, source, tables, options, (path,), ingested=ingested, scratch=scratch)
+        return predict(request)
 
     return call
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,19 @@ class PredictionRequest:
     bundle: LoadedBundle
     source: Any  # reader of the files
     tables: Mapping[str, Any]  # settings of the model's run
-    recorded: Mapping[str, Any]  # values of the table `ingest` in the record of that run, with keys of earlier releases
     options: Any  # `predict_options` of the domain
-    paths: tuple[Path, ...]  # files to read
-    text: str | None  # one text, instead of files
-    ingested: Path | None  # folder of data that is ingested already, instead of files
-    id_column: str | None  # column that identifies a row
-    trained_on: Callable[[], Path]  # returns the artifact of preprocess that the model was trained on
-    scratch: Path  # empty folder
+    paths: tuple[Path, ...] = ()  # files to read
+    text: str | None = None  # one text, instead of files
+    ingested: Path | None = None  # folder of data that is ingested already, instead of files
+    id_column: str | None = None  # column that identifies a row
+    recorded: Mapping[str, Any] = field(default_factory=dict)  # `ingest` in the run's record, with earlier keys
+    trained_on: Callable[[], Path] = Path  # returns the artifact of preprocess that the model was trained on
+    scratch: Path = Path()  # empty folder
+
+    @property
+    def ingest(self) -> Any:
+        """The table `ingest` of the model's run."""
+        return self.tables["ingest"]
 
 
 class Prediction(ABC):

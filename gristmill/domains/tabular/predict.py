@@ -3,9 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +17,9 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import read_columns
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
-from gristmill.domains.tabular.settings import Ingest
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
-from gristmill.sources.rows import Rows, TableSource
+from gristmill.sources.rows import Rows
 from gristmill.training.named_arrays import Array
 from gristmill.util.cell_text import as_texts
 from gristmill.util.table_io import read_table
@@ -31,23 +27,13 @@ from gristmill.util.table_io import read_table
 logger = logging.getLogger(__name__)
 
 
-def predict(
-    *,
-    source: TableSource,
-    ingest: Ingest,
-    paths: tuple[Path, ...],
-    bundle: LoadedBundle,
-    ingested: Path | None = None,
-    id_column: str | None = None,
-    explain: Path | None = None,
-    recorded: Mapping[str, Any] = MappingProxyType({}),
-) -> pd.DataFrame:
+def predict(request: PredictionRequest) -> pd.DataFrame:
     """Return the columns that the model reads, of all rows, and their prediction in the column `predicted`.
 
-    Of classes, `probability`, `set` and `p_<class>` follow. Rows come from `paths`, where the target is not read and
-    may be missing, or from the ingest artifact `ingested`. The column that identifies a row comes first; an ingest
-    artifact does not have it. With `explain`, a preprocess artifact, contributions relative to its training rows follow
-    (`contributions.py`): to a number, or to the log odds of the predicted class.
+    Of classes, `probability`, `set` and `p_<class>` follow. Rows come from files, where the target is not read and may
+    be missing, or from an ingest artifact. The column that identifies a row comes first; an ingest artifact does not
+    have it. With `explain`, contributions relative to the training rows follow (`contributions.py`): to a number, or to
+    the log odds of the predicted class.
 
     Models of gristmill 0.2.0 or earlier cannot read empty cells. If the run of such a model `recorded` missing = "drop"
     in its table `ingest`, a row with an empty cell has no prediction (NaN), and the log says how many there are.
@@ -55,26 +41,27 @@ def predict(
     Raises:
         DataError: a file cannot be read, or a cell is empty and such a model did not record missing = "drop".
     """
+    bundle, ingested = request.bundle, request.ingested
     signature = bundle.signature
     columns = {role: taken["columns"] for role, taken in signature["inputs"].items()}
     inputs = [name for names in columns.values() for name in names]
-    more = [id_column] if id_column and ingested is None else []
+    more = [request.id_column] if request.id_column and ingested is None else []
     if ingested is None:
         numbers = columns.get("numbers", [])
-        found = source.read(paths, [*(name for name in inputs if name not in numbers), *more], numbers)
+        found = request.source.read(request.paths, [*(name for name in inputs if name not in numbers), *more], numbers)
     else:
         found = Rows(read_table(ingested / "table.parquet", inputs))
     rows = replace(found, frame=found.frame[inputs])
-    table, model = read_columns(rows, ingest), bundle.predictor()
+    table, model = read_columns(rows, request.ingest), bundle.predictor()
     given = raw_inputs(table, columns)
     predicted = model(given)
     if "classes" not in signature:  # 0.2.0 or earlier exported the model
-        predicted = np.where(_incomplete(rows, recorded.get("missing"))[:, None], np.nan, predicted)
+        predicted = np.where(_incomplete(rows, request.recorded.get("missing"))[:, None], np.nan, predicted)
     shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
         shown[name] = as_texts(shown[name])
     answer = _answer(bundle, shown, predicted)
-    if explain is None:
+    if not request.options.explain:
         return answer
 
     classes = signature.get("classes")
@@ -83,7 +70,7 @@ def predict(
         found = model(inputs).astype(np.float64)
         return log_odds(found) if classes else found
 
-    trained = dataset.read(explain)
+    trained = dataset.read(request.trained_on())
     learned = trained.at("train")
     some = trained.table.iloc[learned[sample_positions(len(learned), MAX_EXAMPLES)]]
     typical = typical_rows(outputs, raw_inputs(some, columns))
@@ -124,16 +111,7 @@ class TablePrediction(Prediction):
     """Numbers or classes of the rows of a table."""
 
     def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        return predict(
-            source=request.source,
-            ingest=request.tables["ingest"],
-            paths=request.paths,
-            bundle=request.bundle,
-            ingested=request.ingested,
-            id_column=request.id_column,
-            explain=request.trained_on() if request.options.explain else None,
-            recorded=request.recorded,
-        )
+        return predict(request)
 
     def rows_of_tensors(
         self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]

@@ -30,39 +30,31 @@ _BATCH_SIZE = 256
 _Texts = tuple[npt.NDArray[np.object_], dict[str, list[str]]]
 
 
-def predict(
-    *,
-    source: TableSource,
-    ingest: Ingest,
-    paths: tuple[Path, ...],
-    bundle: LoadedBundle,
-    ingested: Path | None = None,
-    text: str | None = None,
-    id_column: str | None = None,
-) -> pd.DataFrame:
+def predict(request: PredictionRequest) -> pd.DataFrame:
     """Return one row per text: its file or id, `predicted`, `probability`, `set`, and `p_<class>` of each class.
 
     The first column is `file`, `id`, or the column that identifies a row, if one is given.
 
-    Texts come from `paths`, from the ingest artifact `ingested`, or are one `text`. The column of labels is optional;
+    Texts come from files, from an ingest artifact, or are one text. The column of labels is optional;
     its labels must be the model's. Rows keep their order. With `ingest.missing` = "drop", a row without text has no
     label; the log reports how many those are, and how many texts contain no known token.
 
     Raises:
         DataError: a file cannot be read, a text is empty or too long, or a label is unknown to the model.
-        RequestError: `text` is empty.
+        RequestError: the one text is empty.
     """
+    bundle, source = request.bundle, request.source
     classes = bundle.signature["classes"]
-    if text is not None:
-        if not text.strip():
+    if request.text is not None:
+        if not request.text.strip():
             raise RequestError("--text is empty. Give a text to classify.")
-        texts, identifiers = np.array([text], object), {}
-    elif ingested is not None:
-        table = read_table(ingested / "texts.parquet")
+        texts, identifiers = np.array([request.text], object), {}
+    elif request.ingested is not None:
+        table = read_table(request.ingested / "texts.parquet")
         texts = table["text"].to_numpy(object)
         identifiers = {"file" if isinstance(source, Folder) else "id": table["id"].tolist()}
     else:
-        texts, identifiers = read_texts(source, ingest, paths, classes, id_column)
+        texts, identifiers = read_texts(source, request.ingest, request.paths, classes, request.id_column)
     present = np.array([value is not None for value in texts])
     probabilities = np.full((len(present), len(classes)), np.nan)
     classify, whole = bundle.outputs("serving_default"), texts[present]
@@ -121,15 +113,7 @@ class TextPrediction(Prediction):
     reads_plain_texts = True
 
     def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        return predict(
-            source=request.source,
-            ingest=request.tables["ingest"],
-            paths=request.paths,
-            bundle=request.bundle,
-            ingested=request.ingested,
-            text=request.text,
-            id_column=request.id_column,
-        )
+        return predict(request)
 
     def rows_of_tensors(
         self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]

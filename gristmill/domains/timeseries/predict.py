@@ -26,41 +26,30 @@ Values = npt.NDArray[np.float32]
 _MAX_SERIES_LISTED = 5
 
 
-def predict(
-    *,
-    source: TableSource,
-    ingest: Ingest,
-    preprocess: Preprocess,
-    paths: tuple[Path, ...],
-    bundle: LoadedBundle,
-    scratch: Path,
-    ingested: Path | None = None,
-    steps: int | None = None,
-    history: int | None = None,
-) -> pd.DataFrame:
+def predict(request: PredictionRequest) -> pd.DataFrame:
     """Return the forecasts after the last row of each series: `unique_id`, `ds`, a column for each target, quantiles.
 
     Quantiles, such as `<target> quantile 0.9`, are returned for the model's horizon. Beyond the horizon, forecasts are
     used as observations, inputs stay at their last value, and there are no quantiles.
 
-    Series are ingested from `paths` into the empty folder `scratch`, unless they are already ingested in the folder
-    `ingested`. Those with fewer than `history` rows are left out with a warning. If the model has known columns, they
-    need rows for the `steps` to forecast with these columns and without targets. By default both numbers are the
-    model's.
+    Series are ingested from files, unless they are ingested already. Those with fewer than `history` rows are left out
+    with a warning. If the model has known columns, they need rows for the `steps` to forecast with these columns and
+    without targets. By default both numbers are the model's.
 
     Raises:
         DataError: a file cannot be read, all series are too short, or values of known columns are missing.
         RequestError: the model does not accept this history.
     """
+    bundle, ingest, history = request.bundle, request.ingest, request.options.history
     signature = bundle.signature
     seen, least = signature["history"], signature.get("past", signature["history"])
     if history not in (None, seen, least):
         if not signature["any_length"]:
             raise RequestError(f"--history {history}: this model reads a fixed number of values. Omit the option.")
         seen = least = history
-    if ingested is None:
-        read_source(source=source, ingest=ingest, paths=paths, export=bundle.path, out=scratch)
-    folder = ingested or scratch
+    if request.ingested is None:
+        read_source(request.source, ingest, request.paths, bundle.path, request.scratch)
+    folder = request.ingested or request.scratch
     found, expected = read_document(folder / "summary.json")["frequency"], signature["frequency"]
     if found != expected:
         raise DataError(
@@ -68,14 +57,14 @@ def predict(
             "name rows of that frequency."
         )
     ends = LastRows.of(read_table(folder / "series.parquet"), seen, least)
-    horizon, steps = signature["horizon"], steps or signature["horizon"]
+    horizon, steps = signature["horizon"], request.options.steps or signature["horizon"]
     times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
-    known = _known_columns(signature, preprocess, folder, ends, times)
+    known = _known_columns(signature, request.tables["preprocess"], folder, ends, times)
     forecasts = _forecasts(bundle, ends, known, times, steps)
     return forecasts if ingest.series else forecasts.drop(columns="unique_id")
 
 
-def read_source(*, source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path) -> None:
+def read_source(source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path) -> None:
     """Ingest files to forecast from; arguments and errors as in `predict`."""
     frequency = read_document(export / "signature.json")["frequency"]
     settings = ingest.model_copy(update={"frequency": frequency})
@@ -211,20 +200,10 @@ class SeriesPrediction(Prediction):
     """Forecasts, from files or from the pipeline's own data."""
 
     def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        return predict(
-            source=request.source,
-            ingest=request.tables["ingest"],
-            preprocess=request.tables["preprocess"],
-            paths=request.paths,
-            bundle=request.bundle,
-            scratch=request.scratch,
-            ingested=request.ingested,
-            steps=request.options.steps,
-            history=request.options.history,
-        )
+        return predict(request)
 
     def read_source(self, source: Any, ingest: Any, paths: tuple[Path, ...], export: Path, out: Path) -> bool:
-        read_source(source=source, ingest=ingest, paths=paths, export=export, out=out)
+        read_source(source, ingest, paths, export, out)
         return True
 
 

@@ -26,21 +26,20 @@ logger = logging.getLogger(__name__)
 _BATCH = 64  # photos in memory at a time
 
 
-def predict(
-    *, ingest: Ingest, paths: tuple[Path, ...], bundle: LoadedBundle, ingested: Path | None = None
-) -> pd.DataFrame:
+def predict(request: PredictionRequest) -> pd.DataFrame:
     """Return one row per file: `file`, `predicted`, `probability` of that class, `set`, and `p_<class>` of each class.
 
-    Photos come from `paths`, or from the ingest artifact `ingested`. A file that is not an image, or is broken, has no
+    Photos come from files, or from an ingest artifact. A file that is not an image, or is broken, has no
     class; the log reports how many those are.
 
     Raises:
         DataError: no file is usable.
     """
+    bundle, ingested = request.bundle, request.ingested
     layout, skipped = exported_layout(bundle), list[dict[str, str]]()
     if ingested is None:
-        names = [str(path) for path in paths]
-        found = classify(bundle, _readable(paths, layout, ingest.max_pixels, skipped))
+        names = [str(path) for path in request.paths]
+        found = classify(bundle, _readable(request.paths, layout, request.ingest.max_pixels, skipped))
     else:
         index = read_table(ingested / "index.parquet")
         names, found = index["id"].tolist(), classify(bundle, decode_ingested(ingested, index, layout))
@@ -106,8 +105,7 @@ class PhotoPrediction(Prediction):
     suffixes = PHOTO_SUFFIXES
 
     def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        ingest = request.tables["ingest"]
-        return predict(ingest=ingest, paths=request.paths, bundle=request.bundle, ingested=request.ingested)
+        return predict(request)
 
     def check_tensors(self, ingest: Ingest, inputs: Mapping[str, Any]) -> None:
         check_tensors(ingest, inputs)

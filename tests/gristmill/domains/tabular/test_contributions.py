@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.tabular.contributions import contributions, explanations, log_odds, typical_rows
 from gristmill.domains.tabular.dataset import Inputs, Values, raw_inputs
 from gristmill.domains.tabular.predict import predict
-from gristmill.domains.tabular.settings import Ingest
+from gristmill.domains.tabular.settings import Ingest, PredictOptions
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
 
@@ -127,7 +128,16 @@ def test_the_bundle_explains_what_it_predicts(mixed: dict[str, Path], of_houses:
     source, ingest, file = of_houses
 
     bundle = LoadedBundle(mixed["export"])
-    made = predict(source=source, ingest=ingest, paths=(file,), bundle=bundle, explain=mixed["preprocess"])
+    made = predict(
+        PredictionRequest(
+            bundle,
+            source,
+            {"ingest": ingest},
+            PredictOptions(explain=True),
+            paths=(file,),
+            trained_on=lambda: mixed["preprocess"],
+        )
+    )
 
     explained = made.filter(like="contribution_")
     assert explained.columns.tolist() == [f"contribution_{name}" for name in ("area", "rooms of it", "part")]

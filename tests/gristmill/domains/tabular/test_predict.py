@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.tabular.predict import predict
-from gristmill.domains.tabular.settings import Ingest
+from gristmill.domains.tabular.settings import Ingest, PredictOptions
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
@@ -28,7 +29,11 @@ def ask(mixed: Folders, of_houses: tuple[Csv, Ingest, Path], tmp_path: Path) -> 
     def call(rows: str | None = None) -> pd.DataFrame:
         file = tmp_path / "rows.csv"
         file.write_text(rows or houses.read_text())
-        return predict(source=source, ingest=meaning, paths=(file,), bundle=LoadedBundle(mixed["export"]))
+        return predict(
+            PredictionRequest(
+                LoadedBundle(mixed["export"]), source, {"ingest": meaning}, PredictOptions(), paths=(file,)
+            )
+        )
 
     return call
 
@@ -63,7 +68,9 @@ def test_classes_are_predicted_with_their_probabilities(
     source, meaning, _ = of_flights
     file = tmp_path / "rows.csv"
     file.write_text("note,gate,day,late\nclear sky,A,2024-06-05,60\nHeavy fog!,Z,2024-05-01,0\n,,,\n")
-    made = predict(source=source, ingest=meaning, paths=(file,), bundle=LoadedBundle(classes["export"]))
+    made = predict(
+        PredictionRequest(LoadedBundle(classes["export"]), source, {"ingest": meaning}, PredictOptions(), paths=(file,))
+    )
     names = ["late", "gate", "day", "note", "predicted", "probability", "p_delayed", "p_diverted", "p_on time"]
     assert made.columns.tolist() == names
     assert made["predicted"].tolist()[:2] == ["delayed", "diverted"]
@@ -96,6 +103,8 @@ def test_the_courses_first_networks_predict_what_they_predict_in_the_course(
 
     run = run_on(source, meaning, cut, *learning)
 
-    made = predict(source=source, ingest=meaning, paths=(), bundle=LoadedBundle(run["export"]))
+    made = predict(
+        PredictionRequest(LoadedBundle(run["export"]), source, {"ingest": meaning}, PredictOptions(), paths=())
+    )
     assert made["x"].tolist() == list(x)
     assert low < made["predicted"].iloc[-1] < high

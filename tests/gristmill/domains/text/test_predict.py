@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.text import predict as prediction
 from gristmill.domains.text.predict import predict
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.project.project import Project
+from gristmill.settings.domain import Options
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
@@ -37,9 +39,8 @@ def ask(bundled: Folders) -> Ask:
     """Return a function that predicts from files, or from a text."""
 
     def call(*paths: Path, source: Any = CSV, ingest: Ingest | None = None, text: str | None = None) -> pd.DataFrame:
-        return predict(
-            source=source, ingest=ingest or Ingest(), paths=paths, bundle=LoadedBundle(bundled["export"]), text=text
-        )
+        bundle, tables = LoadedBundle(bundled["export"]), {"ingest": ingest or Ingest()}
+        return predict(PredictionRequest(bundle, source, tables, Options(), paths=paths, text=text))
 
     return call
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.vision import decode
 from gristmill.domains.vision import predict as prediction
 from gristmill.domains.vision.export import export
@@ -17,6 +18,7 @@ from gristmill.domains.vision.predict import predict
 from gristmill.domains.vision.settings import Export, Ingest
 from gristmill.errors import DataError
 from gristmill.export.loaded_bundle import LoadedBundle
+from gristmill.settings.domain import Options
 from gristmill.sources.images.folder import READABLE_SUFFIXES
 from helpers.small_classifier import CLASSES, LAYOUT, Folders, small_network
 
@@ -46,8 +48,9 @@ def files(tmp_path: Path, photos: list[bytes]) -> tuple[Path, ...]:
 def ask(keras_bundle: Path) -> Ask:
     """Return a function that predicts from files."""
 
-    def call(*paths: Path, ingest: Ingest | None = None, **asked: int) -> pd.DataFrame:
-        return predict(ingest=ingest or Ingest(), paths=paths, bundle=LoadedBundle(keras_bundle), **asked)
+    def call(*paths: Path, ingest: Ingest | None = None) -> pd.DataFrame:
+        bundle, tables = LoadedBundle(keras_bundle), {"ingest": ingest or Ingest()}
+        return predict(PredictionRequest(bundle, None, tables, Options(), paths=paths))
 
     return call
 
