@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gristmill.errors import ParityError
 from gristmill.export import kit
-from gristmill.export.formats import FORMATS, LABELLED, VIEWS, Outputs, Predictor
+from gristmill.export.formats import FORMATS, LABELLED, VIEWS, Outputs, Predictor, open_saved_model
 from gristmill.export.sample import Sample
 from gristmill.settings.messages import format_number
 from gristmill.training.keras_backend import import_keras
@@ -39,7 +39,6 @@ Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder 
 
 _ANSWERS = "answers.json"  # of the kit, in the folder of inputs and predictions
 _MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
-_UNUSED = ("matplotlib", "pandas")  # Keras imports them if it can, which takes 0.4 s and 50 MiB
 
 _ahead: list[Reload] = []  # of a process that no export uses yet
 
@@ -183,11 +182,13 @@ def reproduce(bundle: Path, formats: Iterable[str], folder: Path) -> None:
 
     Writes the predictions to `folder/<format>.npy`, and the kit's answers to `folder/answers.json`.
     """
-    with kit.models_loaded_once():
-        for form in formats:
-            np.save(folder / f"{form}.npy", load(bundle, form)(read_inputs(folder)), allow_pickle=False)
-        if (bundle / kit.REQUEST).exists():
-            write_document(folder / _ANSWERS, kit.replay(bundle))
+    import_required_ops(bundle)
+    path = bundle / kit.SAVED_MODEL
+    model = open_saved_model(path) if path.is_dir() else None  # kept, so that it is loaded once for all its views
+    for form in formats:
+        np.save(folder / f"{form}.npy", load(bundle, form)(read_inputs(folder)), allow_pickle=False)
+    if (bundle / kit.REQUEST).exists():
+        write_document(folder / _ANSWERS, kit.replay(bundle, model))
 
 
 def load(bundle: Path, form: str = "", wrap: Wrap = lambda outputs: outputs) -> Predictor:
@@ -239,8 +240,6 @@ def in_blocks(inputs: Inputs) -> Iterator[Inputs]:
 
 
 if __name__ == "__main__":
-    _missing: Any = None  # in place of a module: Python reports it as missing
-    sys.modules |= dict.fromkeys(_UNUSED, _missing)
     import_keras()
     _bundle, _folder, *_formats = json.loads(sys.stdin.readline())
     reproduce(Path(_bundle), _formats, Path(_folder))

@@ -9,12 +9,9 @@
 scored.
 """
 
-import contextlib
-import io
 import json
 import runpy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +37,25 @@ It needs only the Python package {package}.
 {imports}
 
 folder = Path(__file__).parent
-request = json.loads((folder / "{request}").read_text(encoding="utf-8"))
-model = tf.saved_model.load(folder / "{model}")
-signature = model.signatures[request["signature_name"]]
-types = {{name: spec.dtype for name, spec in signature.structured_input_signature[1].items()}}
-{inputs}
-answer = {{name: output.numpy().tolist() for name, output in signature(**inputs).items()}}
-print(answer)
+
+
+def answer(model):
+    """Return the outputs of the loaded model by name, as nested lists."""
+    request = json.loads((folder / "{request}").read_text(encoding="utf-8"))
+    signature = model.signatures[request["signature_name"]]
+    types = {{name: spec.dtype for name, spec in signature.structured_input_signature[1].items()}}
+    {inputs}
+    return {{name: output.numpy().tolist() for name, output in signature(**inputs).items()}}
+
+
+if __name__ == "__main__":
+    print(answer(tf.saved_model.load(folder / "{model}")))
 '''
 _ROWS = 'inputs = {name: tf.constant([row[name] for row in request["instances"]], types[name]) for name in types}'
 _FILES = """inputs = {
-    name: tf.constant([base64.b64decode(row[name]["b64"]) for row in request["instances"]], types[name])
-    for name in types
-}"""
+        name: tf.constant([base64.b64decode(row[name]["b64"]) for row in request["instances"]], types[name])
+        for name in types
+    }"""
 _COLUMNS = 'inputs = {name: tf.constant(value, types[name]) for name, value in request["inputs"].items()}'
 
 
@@ -93,30 +96,16 @@ def answer_sample(bundle: Path, signatures: Any) -> Outputs:
     return _call(signature, _columns(request), lambda value, dtype: tf.constant(from_json(value), dtype))
 
 
-def replay(bundle: Path) -> dict[str, Outputs]:
-    """Return the answers to the sample request, to each warm-up request, and of the example, by their names."""
+def replay(bundle: Path, model: Any) -> dict[str, Outputs]:
+    """Return a loaded SavedModel's answers to the sample request, to each warm-up request, and in the example."""
     import tensorflow as tf
 
-    signatures = tf.saved_model.load(bundle / SAVED_MODEL).signatures
+    signatures = model.signatures
     answers = {REQUEST: answer_sample(bundle, signatures)}
     for name, tensors in warmup.read(bundle / SAVED_MODEL):
         answers[f"the warm-up request for {name}"] = _call(signatures[name], tensors, tf.io.parse_tensor)
-    with contextlib.redirect_stdout(io.StringIO()):
-        answers[EXAMPLE] = _without_bytes(runpy.run_path(str(bundle / EXAMPLE))["answer"])
+    answers[EXAMPLE] = _without_bytes(runpy.run_path(str(bundle / EXAMPLE))["answer"](model))
     return answers
-
-
-@contextlib.contextmanager
-def models_loaded_once() -> Iterator[None]:
-    """Load each SavedModel once within the block, also if other code loads it, because that takes up to a second."""
-    import tensorflow as tf
-
-    load = tf.saved_model.load
-    tf.saved_model.load = cache(load)
-    try:
-        yield
-    finally:
-        tf.saved_model.load = load
 
 
 def check(
