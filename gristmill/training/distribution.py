@@ -22,7 +22,6 @@ from gristmill.settings.messages import keras_reason
 
 logger = logging.getLogger(__name__)
 
-_SEED_STATE = "seed_generator_state"  # Keras's name of the variables of dropout and other random layers
 _SEED_OFFSET = 1 << 32  # between the seeds of two devices; larger than any seed that Keras draws
 
 
@@ -58,7 +57,7 @@ def make_learner(network: keras.Model, settings: Fit, strategy: tf.distribute.St
     copy_weights(network, learner)
     set_precision(learner, settings.precision)
     if several:
-        for layer in learner._flatten_layers():
+        for layer in _with_parts(learner):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True  # mean and variance are those of the whole batch
     return learner
@@ -75,7 +74,8 @@ def reseed_per_replica(network: keras.Model, strategy: tf.distribute.Strategy) -
 
     A checkpoint holds the seeds of the first device, so call this once after they are set.
     """
-    states = [variable.value for variable in network.variables if variable.name == _SEED_STATE]
+    weights = {id(variable) for variable in network.weights}  # Keras counts seeds as variables, but not as weights
+    states = [variable.value for variable in network.variables if id(variable) not in weights]
 
     def add_offset() -> None:
         offset = tf.cast(_replica() * _SEED_OFFSET, tf.int64)
@@ -142,7 +142,7 @@ def set_precision(network: keras.Model, precision: str) -> None:
     if precision == "float32" or not weighted:
         return
     for layer in layers[weighted[0] : weighted[-1]]:
-        for part in layer._flatten_layers():  # a recurrent layer has a cell, a bidirectional one two layers
+        for part in _with_parts(layer):
             part.dtype_policy = precision
 
 
@@ -155,3 +155,13 @@ def _flat_layers(network: keras.Model) -> list[keras.layers.Layer]:
     """Return a network's layers in order, including those of nested networks."""
     nested = (_flat_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in network.layers)
     return [layer for layers in nested for layer in layers]
+
+
+def _with_parts(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Return a layer and all layers within it: a recurrent layer has a cell, a bidirectional one two layers."""
+    found = [layer]
+    for each in found:  # which grows
+        values = keras.tree.flatten(list(vars(each).values()))
+        parts = dict.fromkeys(value for value in values if isinstance(value, keras.layers.Layer))
+        found += [part for part in parts if part not in found]
+    return found
