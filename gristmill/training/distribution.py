@@ -10,6 +10,7 @@ In mixed precision, most layers compute in 16 bits; weights, inputs and outputs 
 """
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -161,7 +162,14 @@ def _with_parts(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Return a layer and all layers within it: a recurrent layer has a cell, a bidirectional one two layers."""
     found = [layer]
     for each in found:  # which grows
-        values = keras.tree.flatten(list(vars(each).values()))
-        parts = dict.fromkeys(value for value in values if isinstance(value, keras.layers.Layer))
-        found += [part for part in parts if part not in found]
+        found += [part for part in dict.fromkeys(_layers_in(vars(each))) if part not in found]
     return found
+
+
+def _layers_in(values: Any) -> Iterator[keras.layers.Layer]:
+    """Yield the layers in nested containers; `keras.tree` cannot sort keys that are layers of a compiled network."""
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, keras.layers.Layer):
+            yield value
+        elif isinstance(value, dict | list | tuple):
+            yield from _layers_in(value)

@@ -111,3 +111,30 @@ def test_an_equal_network_is_handed_over_to_the_last_bit() -> None:
 
     for mine, its in zip(one.get_weights(), other.get_weights(), strict=True):
         assert np.array_equal(mine, its)
+
+
+class Branches(keras.layers.Layer):
+    """Keeps its layers in containers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.built = True
+        self.branches = {"wide": keras.layers.Dense(3), "deep": [keras.layers.Dense(2), (keras.layers.Dropout(0.1),)]}
+
+    def call(self, given: Any) -> Any:
+        return given
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_all_layers_within_layers_are_found(compiled: bool) -> None:
+    window = keras.Input((5, 4))
+    nested = keras.Sequential([keras.Input((5, 4)), keras.layers.Dense(4), keras.layers.BatchNormalization()])
+    both = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))
+    cells = keras.layers.RNN([keras.layers.LSTMCell(3), keras.layers.GRUCell(2)])
+    network = keras.Model(window, cells(both(Branches()(nested(window)))))
+    if compiled:
+        network.compile("adam", "mse")
+    kinds = [type(layer).__name__ for layer in distribution._with_parts(network)]
+
+    several = {"Dense": 3, "Dropout": 1, "BatchNormalization": 1, "LSTM": 2, "LSTMCell": 3, "GRUCell": 1}
+    assert {kind: kinds.count(kind) for kind in several} == several
