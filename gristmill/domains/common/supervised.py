@@ -32,7 +32,11 @@ class Learner(ABC, Generic[M]):
     """The examples of a pipeline, and how models of the type `M` are fitted to them."""
 
     noun: str  # name of the examples, such as "texts"
-    examples: LearningSet
+
+    @property
+    @abstractmethod
+    def examples(self) -> LearningSet:
+        """Positions of the examples to learn from."""
 
     @property
     def refits(self) -> bool:

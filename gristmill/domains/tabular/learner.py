@@ -43,7 +43,7 @@ class RowLearner(NetworkLearner):
         self.data = data
 
     @cached_property
-    def examples(self) -> LearningSet:  # type: ignore[override]
+    def examples(self) -> LearningSet:
         return held_out_rows.learning_set(self.data)
 
     @property

@@ -27,7 +27,7 @@ class ClassifierLearner(Learner[M]):
         self._labelled, self.is_balanced = data, balanced
 
     @cached_property
-    def examples(self) -> LearningSet:  # type: ignore[override]
+    def examples(self) -> LearningSet:
         return learning_set(self._labelled)
 
     @abstractmethod
