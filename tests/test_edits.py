@@ -80,7 +80,7 @@ WITHOUT_EFFECT = [  # file, before, after
     ("gristmill/reports/run.py", "sections = ", "unused, sections = 1, "),
     ("gristmill/domains/timeseries/models/dense.py", 'activation="relu"', 'activation="tanh"'),
     ("tasks/run_stage.py", "logger = ", "UNUSED = 1\nlogger = "),
-    ("gristmill/domains/timeseries/domain.py", "when=is_auto", "when=(is_auto)"),
+    ("gristmill/domains/timeseries/domain.py", '_stage(_PACKAGE, "backtest")', '_stage(_PACKAGE, *("backtest",))'),
 ]
 """Edits of a comment, docstrings, a report, a model that is not chosen, a task's module and the object of a domain."""
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gristmill.settings.base import Settings
+from gristmill.settings.selection import is_auto
 from gristmill.util.lazy import Lazy
 
 SELECT = "select"  # stage that chooses among the candidates; later stages read its artifact in place of that of train
-MAX_LOST = {"ingest": ("max_lost",)}  # ignored by ingest, because the run checks it afterwards
 TABLES = ("numpy", "pandas", "pyarrow")
 NETWORKS = ("keras", *TABLES, "tensorflow")
 """Libraries of stages that read tables, and of those that run networks."""
@@ -67,3 +67,45 @@ class Stage:
     def argument(self, name: str) -> str:
         """Return the argument for the folder of an input: the name of the stage, unless a table has the same name."""
         return f"{name}_folder" if name in self.tables else name
+
+
+def ingest_stage(package: str, *libraries: str) -> Stage:
+    """Return the stage that reads the source; `package` is that of the domain."""
+    ignores = {"ingest": ("max_lost",)}  # the run itself checks it after ingest
+    return Stage("ingest", f"{package}.ingest:ingest", ("source", "ingest", "schema"), (), libraries, ignores=ignores)
+
+
+def preprocess_stage(package: str, *libraries: str, chunked: bool = False) -> Stage:
+    """Return the stage that splits and prepares the ingested data."""
+    core = f"{package}.preprocess:preprocess"
+    return Stage("preprocess", core, ("preprocess",), ("ingest",), libraries, chunked=chunked)
+
+
+def train_stage(
+    package: str,
+    *inputs: str,
+    name: str = "train",
+    tables: tuple[str, ...] = ("model", "train"),
+    fits: bool = True,
+    **options: Any,
+) -> Stage:
+    """Return the stage that trains the model, or each candidate; with another name, another stage that trains."""
+    return Stage(name, f"{package}.{name}:{name}", tables, inputs, NETWORKS, resumable=True, fits=fits, **options)
+
+
+def select_stage(package: str, *inputs: str) -> Stage:
+    """Return the stage that selects among the candidates, given the stages that it reads besides the training."""
+    read = ("preprocess", "train", *inputs)
+    return Stage(SELECT, f"{package}.select:select", ("select",), read, NETWORKS, compares=True, when=is_auto)
+
+
+def evaluate_stage(package: str, *inputs: str, statistics: tuple[str, ...] = ()) -> Stage:
+    """Return the stage that scores the model; `statistics` are libraries for that."""
+    read, libraries = ("preprocess", "train", *inputs), (*NETWORKS, *statistics)
+    return Stage("evaluate", f"{package}.evaluate:evaluate", ("evaluate",), read, libraries, compares=True)
+
+
+def export_stage(package: str, *inputs: str) -> Stage:
+    """Return the stage that writes and proves the bundle."""
+    read = ("preprocess", "train", "evaluate", *inputs)
+    return Stage("export", f"{package}.export:export", ("export",), read, NETWORKS)

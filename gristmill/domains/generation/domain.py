@@ -4,9 +4,20 @@ from gristmill.domains.generation import settings
 from gristmill.settings.domain import Domain
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select, is_auto
-from gristmill.settings.stage import MAX_LOST, NETWORKS, TABLES, Stage
+from gristmill.settings.selection import Select
+from gristmill.settings.stage import (
+    NETWORKS,
+    TABLES,
+    evaluate_stage,
+    export_stage,
+    ingest_stage,
+    preprocess_stage,
+    select_stage,
+    train_stage,
+)
 from gristmill.util.lazy import Lazy
+
+_PACKAGE = "gristmill.domains.generation"
 
 GENERATION = Domain(
     name="generation",
@@ -24,54 +35,12 @@ GENERATION = Domain(
     },
     schema=settings.Schema,
     stages=(
-        Stage(
-            "ingest",
-            core="gristmill.domains.generation.ingest:ingest",
-            tables=("source", "ingest", "schema"),
-            inputs=(),
-            libraries=TABLES,
-            ignores=MAX_LOST,
-        ),
-        Stage(
-            "preprocess",
-            core="gristmill.domains.generation.preprocess:preprocess",
-            tables=("preprocess",),
-            inputs=("ingest",),
-            libraries=NETWORKS,
-        ),
-        Stage(
-            "train",
-            core="gristmill.domains.generation.train:train",
-            tables=("model", "train"),
-            inputs=("preprocess",),
-            libraries=NETWORKS,
-            resumable=True,
-            fits=True,
-        ),
-        Stage(
-            "select",
-            core="gristmill.domains.generation.select:select",
-            tables=("select",),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
-            compares=True,
-            when=is_auto,
-        ),
-        Stage(
-            "evaluate",
-            core="gristmill.domains.generation.evaluate:evaluate",
-            tables=("evaluate",),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
-            compares=True,
-        ),
-        Stage(
-            "export",
-            core="gristmill.domains.generation.export:export",
-            tables=("export",),
-            inputs=("preprocess", "train", "evaluate"),
-            libraries=NETWORKS,
-        ),
+        ingest_stage(_PACKAGE, *TABLES),
+        preprocess_stage(_PACKAGE, *NETWORKS),
+        train_stage(_PACKAGE, "preprocess"),
+        select_stage(_PACKAGE),
+        evaluate_stage(_PACKAGE),
+        export_stage(_PACKAGE),
     ),
     presets=Lazy("gristmill.domains.generation.presets:PRESETS"),
     propose_pipeline=Lazy("gristmill.scaffold.generation:propose"),

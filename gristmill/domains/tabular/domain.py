@@ -5,9 +5,19 @@ from gristmill.domains.tabular import settings
 from gristmill.settings.domain import Domain, Monitored
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select, is_auto
-from gristmill.settings.stage import MAX_LOST, NETWORKS, TABLES, Stage
+from gristmill.settings.selection import Select
+from gristmill.settings.stage import (
+    TABLES,
+    evaluate_stage,
+    export_stage,
+    ingest_stage,
+    preprocess_stage,
+    select_stage,
+    train_stage,
+)
 from gristmill.util.lazy import Lazy
+
+_PACKAGE = "gristmill.domains.tabular"
 
 TABULAR = Domain(
     name="tabular",
@@ -25,54 +35,12 @@ TABULAR = Domain(
     },
     schema=settings.Schema,
     stages=(
-        Stage(
-            "ingest",
-            core="gristmill.domains.tabular.ingest:ingest",
-            tables=("source", "ingest", "schema"),
-            inputs=(),
-            libraries=TABLES,
-            ignores=MAX_LOST,
-        ),
-        Stage(
-            "preprocess",
-            core="gristmill.domains.tabular.preprocess:preprocess",
-            tables=("preprocess",),
-            inputs=("ingest",),
-            libraries=TABLES,
-        ),
-        Stage(
-            "train",
-            core="gristmill.domains.tabular.train:train",
-            tables=("model", "train"),
-            inputs=("preprocess",),
-            libraries=NETWORKS,
-            resumable=True,
-            fits=True,
-        ),
-        Stage(
-            "select",
-            core="gristmill.domains.tabular.select:select",
-            tables=("select",),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
-            compares=True,
-            when=is_auto,
-        ),
-        Stage(
-            "evaluate",
-            core="gristmill.domains.tabular.evaluate:evaluate",
-            tables=("evaluate",),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
-            compares=True,
-        ),
-        Stage(
-            "export",
-            core="gristmill.domains.tabular.export:export",
-            tables=("export",),
-            inputs=("preprocess", "train", "evaluate"),
-            libraries=NETWORKS,
-        ),
+        ingest_stage(_PACKAGE, *TABLES),
+        preprocess_stage(_PACKAGE, *TABLES),
+        train_stage(_PACKAGE, "preprocess"),
+        select_stage(_PACKAGE),
+        evaluate_stage(_PACKAGE),
+        export_stage(_PACKAGE),
     ),
     presets=Lazy("gristmill.domains.tabular.presets:PRESETS"),
     propose_pipeline=Lazy("gristmill.scaffold.tabular:propose"),

@@ -4,9 +4,20 @@ from gristmill.domains.text import settings
 from gristmill.settings.domain import Domain, Monitored, Options
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select, is_auto
-from gristmill.settings.stage import MAX_LOST, NETWORKS, TABLES, Stage
+from gristmill.settings.selection import Select
+from gristmill.settings.stage import (
+    NETWORKS,
+    TABLES,
+    evaluate_stage,
+    export_stage,
+    ingest_stage,
+    preprocess_stage,
+    select_stage,
+    train_stage,
+)
 from gristmill.util.lazy import Lazy
+
+_PACKAGE = "gristmill.domains.text"
 
 TEXT = Domain(
     name="text",
@@ -24,55 +35,12 @@ TEXT = Domain(
     },
     schema=settings.Schema,
     stages=(
-        Stage(
-            "ingest",
-            core="gristmill.domains.text.ingest:ingest",
-            tables=("source", "ingest", "schema"),
-            inputs=(),
-            libraries=(*TABLES, "tensorflow", "tensorflow-datasets"),
-            ignores=MAX_LOST,
-        ),
-        Stage(
-            "preprocess",
-            core="gristmill.domains.text.preprocess:preprocess",
-            tables=("preprocess",),
-            inputs=("ingest",),
-            libraries=NETWORKS,
-            chunked=True,
-        ),
-        Stage(
-            "train",
-            core="gristmill.domains.text.train:train",
-            tables=("model", "train"),
-            inputs=("ingest", "preprocess"),
-            libraries=NETWORKS,
-            resumable=True,
-            fits=True,
-        ),
-        Stage(
-            "select",
-            core="gristmill.domains.text.select:select",
-            tables=("select",),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
-            compares=True,
-            when=is_auto,
-        ),
-        Stage(
-            "evaluate",
-            core="gristmill.domains.text.evaluate:evaluate",
-            tables=("evaluate",),
-            inputs=("preprocess", "train", "ingest"),
-            libraries=(*NETWORKS, "scipy"),
-            compares=True,
-        ),
-        Stage(
-            "export",
-            core="gristmill.domains.text.export:export",
-            tables=("export",),
-            inputs=("preprocess", "train", "evaluate", "ingest"),
-            libraries=NETWORKS,
-        ),
+        ingest_stage(_PACKAGE, *TABLES, "tensorflow", "tensorflow-datasets"),
+        preprocess_stage(_PACKAGE, *NETWORKS, chunked=True),
+        train_stage(_PACKAGE, "ingest", "preprocess"),
+        select_stage(_PACKAGE),
+        evaluate_stage(_PACKAGE, "ingest", statistics=("scipy",)),
+        export_stage(_PACKAGE, "ingest"),
     ),
     presets=Lazy("gristmill.domains.text.presets:PRESETS"),
     propose_pipeline=Lazy("gristmill.scaffold.text:propose"),

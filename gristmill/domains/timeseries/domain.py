@@ -8,9 +8,19 @@ from gristmill.settings.domain import Domain, Monitored
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.messages import Problem
 from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select, is_auto
-from gristmill.settings.stage import MAX_LOST, NETWORKS, TABLES, Stage
+from gristmill.settings.selection import Select
+from gristmill.settings.stage import (
+    TABLES,
+    evaluate_stage,
+    export_stage,
+    ingest_stage,
+    preprocess_stage,
+    select_stage,
+    train_stage,
+)
 from gristmill.util.lazy import Lazy
+
+_PACKAGE = "gristmill.domains.timeseries"
 
 # features whose future values are known
 _KNOWN_FEATURES = (("ingest", "known"), ("preprocess", "harmonics"), ("preprocess", "calendar"))
@@ -51,74 +61,28 @@ TIMESERIES = Domain(
     },
     schema=settings.Schema,
     stages=(
-        Stage(
-            "ingest",
-            core="gristmill.domains.timeseries.ingest:ingest",
-            tables=("source", "ingest", "schema"),
-            inputs=(),
-            libraries=TABLES,
-            ignores=MAX_LOST,
-        ),
-        Stage(
+        ingest_stage(_PACKAGE, *TABLES),
+        preprocess_stage(_PACKAGE, *TABLES),
+        train_stage(_PACKAGE, "preprocess"),
+        train_stage(
+            _PACKAGE,
             "preprocess",
-            core="gristmill.domains.timeseries.preprocess:preprocess",
-            tables=("preprocess",),
-            inputs=("ingest",),
-            libraries=TABLES,
-        ),
-        Stage(
-            "train",
-            core="gristmill.domains.timeseries.train:train",
-            tables=("model", "train"),
-            inputs=("preprocess",),
-            libraries=NETWORKS,
-            resumable=True,
-            fits=True,
-        ),
-        Stage(
-            "backtest",
-            core="gristmill.domains.timeseries.backtest:backtest",
+            name="backtest",
             tables=("model", "train", "backtest"),
-            inputs=("preprocess",),
-            libraries=NETWORKS,
             axes=(("windows", "window"), ("seeds", "seed")),
-            resumable=True,
-            fits=True,
         ),
-        Stage(
-            "select",
-            core="gristmill.domains.timeseries.select:select",
-            tables=("select",),
-            inputs=("preprocess", "train", "backtest"),
-            libraries=NETWORKS,
-            compares=True,
-            when=is_auto,
-        ),
-        Stage(
-            "evaluate",
-            core="gristmill.domains.timeseries.evaluate:evaluate",
-            tables=("evaluate",),
-            inputs=("preprocess", "train", "backtest"),
-            libraries=(*NETWORKS, "scipy", "statsmodels"),
-            compares=True,
-        ),
-        Stage(
-            "refit",
-            core="gristmill.domains.timeseries.refit:refit",
-            tables=("model", "train"),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
+        select_stage(_PACKAGE, "backtest"),
+        evaluate_stage(_PACKAGE, "backtest", statistics=("scipy", "statsmodels")),
+        train_stage(
+            _PACKAGE,
+            "preprocess",
+            "train",
+            name="refit",
+            fits=False,
             when=lambda tables: bool(tables["export"].refit),
             ignores={"model": ("preset", "candidates")},  # the selection names its members
-            resumable=True,
         ),
-        Stage(
-            "export",
-            core="gristmill.domains.timeseries.export:export",
-            tables=("export",),
-            inputs=("preprocess", "train", "evaluate", "refit"),
-            libraries=NETWORKS,
-        ),
+        export_stage(_PACKAGE, "refit"),
     ),
     presets=Lazy("gristmill.domains.timeseries.presets:PRESETS"),
     propose_pipeline=Lazy("gristmill.scaffold.timeseries:propose"),

@@ -8,9 +8,21 @@ from gristmill.domains.vision import settings
 from gristmill.settings.domain import Domain, Monitored, Options
 from gristmill.settings.kinds import Kinds
 from gristmill.settings.schedule import Gate, Schedule
-from gristmill.settings.selection import Select, is_auto
-from gristmill.settings.stage import MAX_LOST, NETWORKS, TABLES, Stage
+from gristmill.settings.selection import Select
+from gristmill.settings.stage import (
+    NETWORKS,
+    TABLES,
+    Stage,
+    evaluate_stage,
+    export_stage,
+    ingest_stage,
+    preprocess_stage,
+    select_stage,
+    train_stage,
+)
 from gristmill.util.lazy import Lazy
+
+_PACKAGE = "gristmill.domains.vision"
 
 _IMAGES = (*TABLES, "pillow", "tensorflow")
 
@@ -38,25 +50,11 @@ VISION = Domain(
     },
     schema=settings.Schema,
     stages=(
-        Stage(
-            "ingest",
-            core="gristmill.domains.vision.ingest:ingest",
-            tables=("source", "ingest", "schema"),
-            inputs=(),
-            libraries=(*_IMAGES, "tensorflow-datasets"),
-            ignores=MAX_LOST,
-        ),
-        Stage(
-            "preprocess",
-            core="gristmill.domains.vision.preprocess:preprocess",
-            tables=("preprocess",),
-            inputs=("ingest",),
-            libraries=_IMAGES,
-            chunked=True,
-        ),
+        ingest_stage(_PACKAGE, *_IMAGES, "tensorflow-datasets"),
+        preprocess_stage(_PACKAGE, *_IMAGES, chunked=True),
         Stage(
             "features",
-            core="gristmill.domains.vision.features:features",
+            f"{_PACKAGE}.features:features",
             tables=("model",),
             inputs=("preprocess",),
             libraries=NETWORKS,
@@ -65,39 +63,10 @@ VISION = Domain(
             chunked=True,
             fits=True,
         ),
-        Stage(
-            "train",
-            core="gristmill.domains.vision.train:train",
-            tables=("model", "augment", "train"),
-            inputs=("preprocess", "features"),
-            libraries=NETWORKS,
-            resumable=True,
-            fits=True,
-        ),
-        Stage(
-            "select",
-            core="gristmill.domains.vision.select:select",
-            tables=("select",),
-            inputs=("preprocess", "train"),
-            libraries=NETWORKS,
-            compares=True,
-            when=is_auto,
-        ),
-        Stage(
-            "evaluate",
-            core="gristmill.domains.vision.evaluate:evaluate",
-            tables=("evaluate",),
-            inputs=("preprocess", "train", "features"),
-            libraries=(*NETWORKS, "scipy"),
-            compares=True,
-        ),
-        Stage(
-            "export",
-            core="gristmill.domains.vision.export:export",
-            tables=("export",),
-            inputs=("preprocess", "train", "evaluate"),
-            libraries=NETWORKS,
-        ),
+        train_stage(_PACKAGE, "preprocess", "features", tables=("model", "augment", "train")),
+        select_stage(_PACKAGE),
+        evaluate_stage(_PACKAGE, "features", statistics=("scipy",)),
+        export_stage(_PACKAGE),
     ),
     presets=Lazy("gristmill.domains.vision.presets:PRESETS"),
     propose_pipeline=Lazy("gristmill.scaffold.vision:propose"),
