@@ -182,7 +182,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         problems.append(Problem(f"{PIPELINES_FILE} [pipelines]", text))
         return None
     name_of_domain, description = table.get("domain"), table.get("description", "")
-    if name_of_domain not in DOMAINS:
+    if not isinstance(name_of_domain, str) or name_of_domain not in DOMAINS:
         problems.append(Problem(where, unknown_domain(name_of_domain), "domain", "domain"))
         return None
     domain = domain_of(name_of_domain)

@@ -98,6 +98,7 @@ def test_the_pipelines_of_this_repository_load() -> None:
         ('kind = "linear"', 'kidn = "linear"', ".model] unknown key 'kidn'. Did you mean 'kind'?"),
         ('[pipelines.small.model]\nkind = "linear"', "", ".model] kind: missing. Known: "),
         ('"timeseries"', '"timeserie"', "] domain: unknown domain 'timeserie'. Did you mean 'timeseries'? Known: "),
+        ('"timeseries"', '["text"]', "] domain: unknown domain ['text']. Did you mean 'text'? Known: "),
         ('domain = "timeseries"', "", "] domain: missing. Known: generation, tabular, text, timeseries, vision"),
         ("small.evaluate]", "small.evalute]", "] unknown key 'evalute'. Did you mean 'evaluate'? Known: "),
         ('"A few years of sunspots"', "3", "] description: expected a string. Received: 3."),
