@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -193,10 +194,19 @@ def read_options(domain: Domain, given: Mapping[str, Any]) -> Any:
     if unknown := sorted(given.keys() - known.keys()):
         raise no_such_option(domain, unknown[0])
     problems: list[Problem] = []
-    options = validate_table(domain.predict_options, dict(given), "predict", problems)
+    options = validate_table(
+        domain.predict_options, {name: _plain(value) for name, value in given.items()}, "", problems
+    )
     if problems:
         raise RequestError(f"--{problems[0].key}: {problems[0].text}")
     return options
+
+
+def _plain(value: Any) -> Any:
+    """Return a number as Python's own, for example if it is NumPy's; other values as they are."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value
 
 
 def no_such_option(domain: Domain, name: str) -> RequestError:

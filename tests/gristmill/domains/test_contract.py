@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gristmill.cli.commands import models as commands
@@ -70,6 +71,11 @@ def test_the_command_line_has_the_options_of_each_domain_with_its_defaults(domai
     for name, field in domain.predict_options.model_fields.items():
         assert parameters[name].default == field.default, name
     assert read_options(domain, {}) == domain.predict_options()
+
+
+def test_numbers_of_numpy_are_options_too() -> None:
+    assert read_options(domain_of("timeseries"), {"steps": np.int64(3)}).steps == 3
+    assert read_options(domain_of("generation"), {"top_p": np.float32(0.5), "length": 9}).top_p == 0.5
 
 
 def test_options_of_another_domain_and_values_out_of_range_are_refused() -> None:
