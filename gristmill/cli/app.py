@@ -2,13 +2,13 @@
 
 import logging
 import os
-import re
 import signal
 import sys
 from importlib import metadata
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup, TyperOption
 
 from gristmill.cli import console, output, progress_bar
@@ -19,7 +19,7 @@ from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
 from gristmill.project.project import Project
 from gristmill.reports.retraining import write_retraining
-from gristmill.settings.messages import did_you_mean
+from gristmill.settings.messages import did_you_mean, expected_value
 
 EXIT_INTERRUPTED = 130
 EXIT_REJECTED = 3
@@ -252,9 +252,11 @@ def _as_request_error(error: Any) -> RequestError:
         known = [*context.command.params, *(param for param in shared if param.name in COMMON)]
         flags = [flag for param in known for flag in param.opts if flag.startswith("-")]
         return RequestError(f"unknown option {name!r}.{did_you_mean(name, flags)} All: {help_}.")
+    if isinstance(error.__cause__, ValidationError):  # worded as in errors of settings
+        (detail, *_) = error.__cause__.errors(include_url=False)
+        is_bound = detail["type"].startswith(("greater_", "less_"))
+        error.message = f"expected {'a number ' * is_bound}{expected_value(detail)}"
     message = " ".join(error.format_message().split())
-    message = re.sub(r"Input should be (greater|less)", r"Input should be a number \1", message)
-    message = re.sub(r"Input should be ([^,]*).*", r"expected \1", message)  # the same wording as in settings errors
     return RequestError(f"{message[:1].lower()}{message[1:].rstrip('.')}. See: {help_}.")
 
 

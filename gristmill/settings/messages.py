@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_origin
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from gristmill.settings.base import Settings
 from gristmill.util.urls import redact
@@ -27,8 +28,33 @@ _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, a
 
 _TOML_TYPES = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
-_BELOW_1 = "less than 1"  # Pydantic's message for a number that is no share
+_BELOW_1 = "less than 1"  # expected of a share
 _COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for an invalid number
+
+_EXPECTED = {  # by Pydantic's type of the error, with the values of its context
+    "bool_type": "a valid boolean",
+    "dict_type": "a table",
+    "finite_number": "a finite number",
+    "float_parsing": "a valid number",
+    "float_type": "a valid number",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "greater than or equal to {ge}",
+    "int_parsing": "a valid integer",
+    "int_type": "a valid integer",
+    "less_than": "less than {lt}",
+    "less_than_equal": "less than or equal to {le}",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a table",
+    "model_type": "a table",
+    "string_pattern_mismatch": "match pattern '{pattern}'",
+    "string_too_long": "at most {max_length} character{s}",
+    "string_too_short": "at least {min_length} character{s}",
+    "string_type": "a valid string",
+    "too_long": "at most {max_length} item{s} after validation, not {actual_length}",
+    "too_short": "at least {min_length} item{s} after validation, not {actual_length}",
+    "tuple_type": "a valid array",
+    "value_error": "{error}",
+}
 
 
 class Problem(NamedTuple):
@@ -186,13 +212,20 @@ def setting_text(value: Any) -> str:
 
 
 def keras_reason(error: Exception) -> str:
-    """Return the first sentence of the cause of a Keras error.
+    """Return the first sentence of the first cause of a Keras error.
 
-    It is `Unknown activation 'x'` for `<class 'Dense'> could not be deserialized. ... Exception encountered: Unknown
-    activation 'x'. Please ...`.
+    It is `Unknown activation 'x'` for a network that could not be deserialized because its layer could not be, because
+    `Unknown activation 'x'. Please ...`.
     """
-    cause = re.split(r"Exception encountered: |Example error message for object <.*>:\s", str(error))[-1].strip()
-    return re.split(r"\.\s+[A-Z]|\n", cause)[0].rstrip(".:") or type(error).__name__
+    cause: BaseException = error
+    while isinstance(earlier := cause.__cause__ or cause.__context__, TypeError | ValueError):
+        cause = earlier
+    return first_sentence(str(cause)) or type(error).__name__
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text, or its first line if that is shorter, without the full stop."""
+    return re.split(r"\.\s+[A-Z]|\n", text.strip())[0].rstrip(".:")
 
 
 def validate_table(kind: type[S], raw: Any, where: str, problems: list[Problem]) -> S | None:
@@ -216,7 +249,7 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
     for detail in details:
         # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
         if not detail["loc"]:
-            yield Problem(where, f"expected {_expected(detail['msg'])}.")
+            yield Problem(where, f"expected {expected_value(detail)}.")
             continue
         key, *inner = str(detail["loc"][0]), *detail["loc"][1:]
         label = f"{key}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
@@ -240,7 +273,7 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
             continue  # the array is only short because its invalid items, which are reported too, were left out
         else:
             _, messages, failed, _ = reasons.setdefault(label, (key, [], set(), detail["input"]))
-            messages.append(_expected(detail["msg"]))
+            messages.append(expected_value(detail))
             failed.add((detail["type"], detail.get("ctx", {}).get("lt")))
     for label, (key, messages, failed, received) in reasons.items():
         expected = _COUNT_OR_SHARE if failed >= _COUNT_OR_SHARE_ERRORS else " or ".join(dict.fromkeys(messages))
@@ -251,8 +284,13 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
         yield Problem(where, f"expected {expected}. Received: {shown}.", key, label)
 
 
-def _expected(message: str) -> str:
-    """Return Pydantic's message in the words of TOML."""
-    message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", message)
-    message = re.sub(r"a valid dictionary( or instance of \w+| or object to extract fields from)?", "a table", message)
-    return message.replace("a valid tuple", "a valid array")
+def expected_value(detail: ErrorDetails) -> str:
+    """Return what an error of Pydantic expected, in the words of TOML; Pydantic's own message for other types."""
+    if detail["type"] not in _EXPECTED:
+        return detail["msg"]
+    values = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value  # 0 for 0.0
+        for name, value in detail.get("ctx", {}).items()
+    }
+    is_one = 1 in (values.get("min_length"), values.get("max_length"))
+    return _EXPECTED[detail["type"]].format(**values, s="" if is_one else "s")

@@ -13,7 +13,7 @@ from keras import ops
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError, WorkError
-from gristmill.settings.messages import keras_reason
+from gristmill.settings.messages import first_sentence, keras_reason
 
 MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in ImageNet, from 0 to 1, as in keras.applications
 DEVIATION = (0.229, 0.224, 0.225)
@@ -63,8 +63,9 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # about containers that files of other Keras versions lack
             network.load_weights(file)
     except (KeyError, OSError, ValueError) as error:
+        reason = first_sentence(str(error).partition("\n\n")[2] or str(error))  # below a count of objects, a cause
         raise RequestError(
-            f"{file}: not the weights of {name} without its top ({keras_reason(error)}). "
+            f"{file}: not the weights of {name} without its top ({reason}). "
             "Correct model.base, or set model.weights to a file of this network."
         ) from None
     if name.startswith("EfficientNetB"):  # Keras adds a layer that scales the input only for weights that it fetches

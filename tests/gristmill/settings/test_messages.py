@@ -1,10 +1,12 @@
 """Wording: what was received, what is known, what was probably meant, in one line; and scores."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core.core_schema import ErrorType
 
+from gristmill.settings import messages
 from gristmill.settings.base import PositiveInt, Settings, Share, Sizes
 from gristmill.settings.messages import (
     close_names,
@@ -258,3 +260,12 @@ def test_each_metric_of_a_table_of_scores_has_its_own_decimals() -> None:
 def test_an_unknown_key_is_named_whatever_its_name(key: str) -> None:
     (line,) = lines(**{key: 1})
     assert line.startswith(f"unknown key {key!r}.")
+
+
+def test_pydantic_has_every_type_of_error_that_has_a_text() -> None:
+    assert messages._EXPECTED.keys() <= set(get_args(ErrorType))
+
+
+def test_another_error_of_pydantic_is_shown_in_its_words() -> None:
+    detail: Any = {"type": "date_type", "msg": "Input should be a valid date"}
+    assert messages.expected_value(detail) == "Input should be a valid date"
