@@ -25,6 +25,7 @@ _RETRY_DELAY = 10.0  # seconds to wait before an unreachable store is tried agai
 _HASH_BLOCK = 1 << 20  # bytes
 _MAX_CREATE_ATTEMPTS = 5  # attempts while another machine creates the same file
 _LOCAL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # only raised for files of this machine
+_FLAT = frozenset(("s3", "gs", "az"))  # file systems without folders
 _FAILURES = {"botocore.exceptions": ("BotoCoreError", "ClientError"), "aiohttp": ("ClientError",)}
 """Exceptions of libraries below fsspec that are not subclasses of `OSError`, by module."""
 
@@ -122,7 +123,7 @@ class Bucket:
     def size_and_age(self, name: str) -> tuple[int, float] | None:
         """Return a file's size in bytes and age in seconds; None if it, or the whole bucket, does not exist."""
         with self._access(name, missing_ok=True) as (fs, root):
-            return _size_and_age(_info(fs, f"{root}/{name}"))
+            return _size_and_age(fs.info(f"{root}/{name}"))
         return None
 
     def digest(self, name: str) -> str:
@@ -173,7 +174,7 @@ class Bucket:
     @staticmethod
     def _make_folder(fs: Any, path: str) -> None:
         """Create the folder of a file on a file system that has folders; buckets have none."""
-        if not hasattr(fs, "split_path"):
+        if _FLAT.isdisjoint(_protocols(fs)):
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     @contextmanager
@@ -234,17 +235,12 @@ def _code(error: BaseException) -> str | None:
 
 def _in_one_request(fs: Any) -> dict[str, int]:
     """Return the option by which s3fs reads small files without asking for their size first."""
-    return {"max_concurrency": 1} if hasattr(fs, "call_s3") else {}
+    return {"max_concurrency": 1} if "s3" in _protocols(fs) else {}
 
 
-def _info(fs: Any, path: str) -> Mapping[str, Any]:
-    """Return the information about a file; `info` of s3fs would ask whether it is a folder, too, if it is missing."""
-    if not hasattr(fs, "call_s3"):
-        found: Mapping[str, Any] = fs.info(path)
-        return found
-    bucket, key, _ = fs.split_path(path)
-    found = fs.call_s3("head_object", fs.kwargs, Bucket=bucket, Key=key)
-    return {"size": found["ContentLength"], "LastModified": found["LastModified"]}
+def _protocols(fs: Any) -> tuple[str, ...]:
+    """Return the schemes of URLs that a file system reads."""
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
 def _size_and_age(info: Mapping[str, Any]) -> tuple[int, float]:

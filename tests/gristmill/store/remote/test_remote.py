@@ -34,7 +34,7 @@ pytest_plugins = ["helpers.shared_store"]
 
 Machine = Callable[[str], SharedStore]
 NAME = artifact_name("train", made_of().key)
-METHODS = ("cat_file", "pipe_file", "put", "get", "info", "find", "rm_file", "split_path")  # those that we call
+METHODS = ("cat_file", "pipe_file", "put", "get", "info", "find", "rm_file", "protocol")  # those that we use
 WEIGHTS = object_name(keys.digest_of_bytes(b"weights"))
 
 
@@ -293,7 +293,7 @@ def test_a_bucket_that_does_not_exist_is_not_an_empty_one(shared: str, read: str
         getattr(Bucket("s3://no-such-bucket/prefix"), read)("runs")
 
 
-def test_a_missing_file_takes_one_request(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_takes_one_request_to_read_and_two_to_find(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[str] = []
     send = S3FileSystem._call_s3
 
@@ -306,7 +306,7 @@ def test_a_missing_file_takes_one_request(shared: str, monkeypatch: pytest.Monke
     bucket = Bucket(shared)
 
     assert (bucket.read("none"), bucket.read_all(["none"]), bucket.size_and_age("none")) == (None, {}, None)
-    assert requests == ["get_object", "get_object", "head_object"]
+    assert requests == ["get_object", "get_object", "head_object", "list_objects_v2"]
 
 
 def test_files_of_a_bucket_that_does_not_exist_are_not_just_left_out(shared: str) -> None:
