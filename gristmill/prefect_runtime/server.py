@@ -33,7 +33,6 @@ _LOOPBACK = "127.0.0.1"
 
 # A server for one run needs no schedulers.
 _RUN_SERVER = {
-    "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT_UI_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
@@ -195,12 +194,13 @@ def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Pop
     with socket.create_server((_LOOPBACK, 0)) as listening:
         port = listening.getsockname()[1]
         origin = f"http://{_LOOPBACK}:{port}"
-        line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
+        kind = "schedules" if schedules else "run"
+        line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()), kind)
         # The page uses the port in the settings, not the one that the server listens at.
-        kind = _SCHEDULE_SERVER | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _RUN_SERVER
+        settings = _SCHEDULE_SERVER | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _RUN_SERVER
         process = subprocess.Popen(
             line,
-            env=environment | kind | _PROTECTION | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin},
+            env=environment | settings | _PROTECTION | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin},
             pass_fds=[listening.fileno()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -236,16 +236,17 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(descriptor: int) -> None:
-    """Serve Prefect's API on an inherited listening socket."""
+def _serve(descriptor: int, kind: str) -> None:
+    """Serve Prefect's API on an inherited listening socket; a server for a `run` has no background services."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with gc_frozen():
         import uvicorn
         from prefect.server.api.server import create_app
 
     with socket.socket(fileno=descriptor) as listening:
-        uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="error")).run(sockets=[listening])
+        app = partial(create_app, ephemeral=kind == "run")
+        uvicorn.Server(uvicorn.Config(app, factory=True, log_level="error")).run(sockets=[listening])
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), sys.argv[2])

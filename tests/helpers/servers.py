@@ -76,7 +76,7 @@ def serving(home: Path) -> Iterator[Server]:
 @contextmanager
 def _serving_from(home: Path) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
+        line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()), "run")
         process = subprocess.Popen(
             line,
             env=environment | server._RUN_SERVER | {"PREFECT_HOME": str(home)},
