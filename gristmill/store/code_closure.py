@@ -8,12 +8,9 @@ other imports.
 """
 
 import ast
-import contextlib
 import importlib.machinery
 import importlib.util
-import marshal
 import os
-import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -142,21 +139,24 @@ def _check_bytecode(file: Path, module: str) -> None:
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
-    """Remove stale byte code that Python would run for a source file; return whether there was any."""
+    """Remove byte code that Python would run for a source file, but that is not of it; return whether there was any.
+
+    Byte code beside a source with a syntax error is removed too, so that the import reports the error.
+    """
     cached = Path(importlib.util.cache_from_source(str(file)))
     if not cached.is_file():
         return False
-    header, content = cached.read_bytes()[:16], cached.read_bytes()[16:]
-    source = file.stat()
-    by_time = not any(header[4:8])  # otherwise validated by source hash (PEP 552), which Python may skip
-    if by_time and header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
-        return False  # Python itself notices the difference
-    expected = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    with contextlib.suppress(ValueError, EOFError, TypeError):  # the file is not byte code
-        if marshal.loads(content) == expected:  # noqa: S302  # Python would load it anyway
+    loader = importlib.machinery.SourceFileLoader(file.stem, str(file))
+    try:
+        if loader.get_code(file.stem) == loader.source_to_code(file.read_bytes(), str(file)):
             return False
+        is_foreign = True
+    except (ValueError, EOFError, TypeError):  # it is not byte code
+        is_foreign = True
+    except SyntaxError:
+        is_foreign = False
     cached.unlink(missing_ok=True)
-    return True
+    return is_foreign
 
 
 def source_name(name: str) -> str:

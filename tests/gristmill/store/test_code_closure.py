@@ -461,12 +461,17 @@ def compiled(
 class TestByteCode:
     """Python runs byte code whose source had the same size and second, or that says not to look at the source."""
 
-    @pytest.mark.parametrize("by", PycInvalidationMode)
+    @pytest.mark.parametrize("by", [PycInvalidationMode.TIMESTAMP, PycInvalidationMode.UNCHECKED_HASH])
     def test_byte_code_of_other_source_is_removed(self, tmp_path: Path, by: PycInvalidationMode) -> None:
         file = tmp_path / "module.py"
         cached = compiled(file, "answer = 1 - 2\n", then="answer = 1 * 2\n", by=by)
         assert _remove_foreign_bytecode(file)
         assert not cached.exists()
+        assert not _remove_foreign_bytecode(file)
+
+    def test_byte_code_whose_source_python_compares_is_left_to_python(self, tmp_path: Path) -> None:
+        file = tmp_path / "module.py"
+        compiled(file, "answer = 1 - 2\n", then="answer = 1 * 2\n", by=PycInvalidationMode.CHECKED_HASH)
         assert not _remove_foreign_bytecode(file)
 
     @pytest.mark.parametrize("by", PycInvalidationMode)
@@ -488,6 +493,12 @@ class TestByteCode:
 
         assert importlib.import_module("unchecked_module").ANSWER == 1234
         del sys.modules["unchecked_module"]
+
+    def test_a_syntax_error_is_left_to_the_import(self, tmp_path: Path) -> None:
+        file = tmp_path / "module.py"
+        cached = compiled(file, "answer = 1\n", then="answer = (\n", by=PycInvalidationMode.UNCHECKED_HASH)
+        assert not _remove_foreign_bytecode(file)
+        assert not cached.exists()
 
     def test_a_damaged_one_is_removed(self, tmp_path: Path) -> None:
         file = tmp_path / "module.py"
