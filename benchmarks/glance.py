@@ -68,9 +68,12 @@ FIGURES = (
         rf"^\| \*\*all\*\* \|{ANY * 3} ([\d.]+)",
         "{}",
     ),
-    Figure("run with nothing to do", "Nothing to do", rf"^\| `gristmill run{ANY} ([\d.]+)", "{} s"),
+    Figure("run with nothing to do", "Nothing to do", rf"^\| `gristmill run{ANY} ([\d.]+)", "{} s of CPU"),
     Figure(
-        "Python that only imports Prefect", "Nothing to do", rf"^\| `python -c 'import prefect{ANY} ([\d.]+)", "{} s"
+        "Python that only imports Prefect",
+        "Nothing to do",
+        rf"^\| `python -c 'import prefect{ANY} ([\d.]+)",
+        "{} s of CPU",
     ),
     *(
         Figure(

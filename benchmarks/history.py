@@ -23,7 +23,7 @@ _RUN, _SCRIPT = r"^\| `gristmill run`, no server running \|", r"^\| Keras script
 _PREFECT = rf"^\| `python -c 'import prefect'`{ANY} ([\d.]+)"
 
 RATIOS = {
-    "nothing to do, to importing Prefect": ("Nothing to do", rf"^\| `gristmill run sunspots`{ANY} ([\d.]+)", _PREFECT),
+    "nothing to do, to importing Prefect": ("Nothing to do", rf"^\| `gristmill run p1`{ANY} ([\d.]+)", _PREFECT),
     "ls, to importing Prefect": ("Nothing to do", rf"^\| `gristmill ls`{ANY} ([\d.]+)", _PREFECT),
     "nothing to do, to DVC": ("DVC and Metaflow", rf"^\| gristmill{ANY * 2} ([\d.]+)", rf"^\| dvc{ANY * 2} ([\d.]+)"),
     "first run, to DVC": ("DVC and Metaflow", rf"^\| gristmill{ANY} ([\d.]+)", rf"^\| dvc{ANY} ([\d.]+)"),

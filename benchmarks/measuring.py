@@ -40,6 +40,7 @@ class Process:
 
     began: float  # seconds since 1970
     seconds: float
+    cpu: float  # seconds of user and system time
     peak: float  # MiB of all processes together
     printed: str
 
@@ -75,7 +76,13 @@ def process(command: Sequence[str], folder: Path = ROOT, proportional: bool = Fa
             told = f"{printed.read()[-2000:]}{said.read()[-2000:]}"
             sys.exit(f"{' '.join(map(str, command))[:200]}: exit {running.returncode}\n{told}")
         largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Process(began, seconds, max(peak[0], 0 if proportional else largest) / 2**20, printed.read())
+        return Process(
+            began,
+            seconds,
+            usage.ru_utime + usage.ru_stime,
+            max(peak[0], 0 if proportional else largest) / 2**20,
+            printed.read(),
+        )
 
 
 def _watch(pid: int, peak: list[int], over: threading.Event, proportional: bool) -> None:

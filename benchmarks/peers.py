@@ -33,8 +33,8 @@ from peers_projects import DVC, GRISTMILL, METAFLOW, MODEL, WIDTH, WORK
 
 EPOCHS = 3
 CONDITIONS = (
-    "Medians of alternating rounds; in brackets, the median of gristmill's time divided by the tool's. Goals: a sixth "
-    "of DVC's time for nothing to do, and DVC's time for the first run. Metaflow's later runs are `resume`, which the "
+    "Medians of alternating rounds; in brackets, the median of gristmill's time divided by the tool's. Goals: half of "
+    "DVC's time for nothing to do, and DVC's time for the first run. Metaflow's later runs are `resume`, which the "
     "user must ask for and which reuses the steps that succeeded; `run` repeats all steps and sees the edit. DVC "
     "checks the files that `deps` names. The imported module is not among them: this is the mistake that is tested. "
     "DVC's analytics and update checks are off."

@@ -1,8 +1,9 @@
 """gristmill: pipelines that turn raw data into trained, tested and exported TensorFlow models, with cached results."""
 
+from typing import TYPE_CHECKING
+
 from gristmill.util import process_start  # noqa: F401 (records the start time before other modules are loaded)
 
-TYPE_CHECKING = False  # `typing` takes longer to import than a command with a known answer
 if TYPE_CHECKING:
     from typing import Any
 

@@ -25,7 +25,6 @@ from gristmill.settings.messages import Problem, meant_names, unknown_name, unkn
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
-from gristmill.util.audit_events import looked_at
 from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.urls import redact
 
@@ -163,7 +162,6 @@ def find_project_folder() -> Path:
     """Return the nearest folder at or above the current one that holds a `pipelines.toml`."""
     here = Path.cwd()
     for folder in [here, *here.parents]:
-        looked_at(folder / PIPELINES_FILE)
         if (folder / PIPELINES_FILE).is_file():
             return folder
     raise RequestError(

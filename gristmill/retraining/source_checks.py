@@ -17,7 +17,6 @@ from gristmill.runs.records import Runs
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
-from gristmill.util.audit_events import depends_on_more
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +76,6 @@ def silent_since(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) 
     """
     if pipeline.freshness is None:
         return None
-    depends_on_more()  # the time
     limit = pipeline.freshness.max_age_of_data
     newest = _last_observation(catalogue.store, pipeline, ingested) or _first_read(catalogue.store, pipeline, ingested)
     age = datetime.now(UTC) - newest

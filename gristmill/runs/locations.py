@@ -26,14 +26,12 @@ from urllib.parse import unquote
 from gristmill import keys
 from gristmill.errors import DataError, RequestError, short_repr
 from gristmill.settings.base import URL_SCHEMES, check_location
-from gristmill.util.audit_events import depends_on_more, looked_at
 from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
 LATEST = "latest.json"  # in the folder of a URL with `refresh`: what is known of its last content
 
 _PACKAGE = "package://"
-_NAME_AFTER_MAGIC = re.compile(r"[*?\[].*/[^*?\[]+(/|$)")  # as in "*/series.csv"
 _MAX_NAME_LENGTH = 100  # of a file's name that is taken from a URL
 _DEFAULT_NAME = "file"  # for a URL without a name
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -149,7 +147,6 @@ def _candidates(location: str, root: Path, needed_by: str) -> Iterator[tuple[Pat
     up = given.parts[: len(given.parts) - len(below.parts)]
     for folder in [root] if given.is_absolute() else [root, *search_folders()]:
         if up:
-            looked_at(folder.joinpath(*up))
             folder = Path(os.path.realpath(folder.joinpath(*up)))  # `..` follows links
         yield folder, str(below)
 
@@ -167,15 +164,12 @@ def _package_folders(name: str, needed_by: str) -> list[Path]:
 
 def _files_at(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the file itself, the files below the folder, or those that match the pattern; sorted."""
-    looked_at(folder / name)
     with contextlib.suppress(OSError):  # the name is too long or the folder is not readable: no such file
         if (folder / name).is_file():
             return [folder / name]
         if (folder / name).is_dir():
             return sorted(_files_below(folder / name, suffixes))
         if glob.has_magic(name):
-            if _NAME_AFTER_MAGIC.search(name):
-                depends_on_more()  # folders without that name, which `glob` does not report
             matches = glob.glob(name, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
             return sorted(path for match in matches if _is_file(path := folder / match))
     return []
@@ -192,7 +186,6 @@ def _files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 def _is_file(path: str | Path) -> bool:
     """Return whether a path is a file; raise `DataError` if that is not known."""
-    looked_at(path)  # it may be a link whose target appears later
     try:
         return S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - for each photo, and Path takes several times as long
     except OSError as error:

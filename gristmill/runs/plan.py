@@ -25,7 +25,6 @@ from gristmill.store.code_closure import Module, code_closure, read_modules, wit
 from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
 from gristmill.store.store import Store
 from gristmill.util import extras
-from gristmill.util.audit_events import looked_at
 
 FAILED = "failed"  # count of a candidate's artifact that only says why the candidate failed
 
@@ -181,7 +180,6 @@ def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dic
 def locate_code(root: Path, location: str, needed_by: str) -> Located:
     """Return a code file and the files that it imports; all must be in the project."""
     file = (root / location).absolute()
-    looked_at(file)
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DataError(f"{needed_by}: no such file '{file}'. Put it there, or correct the path.")
     files = with_imports(file)

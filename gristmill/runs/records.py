@@ -23,7 +23,6 @@ from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.runs.scores import Headline, Scores
 from gristmill.store.artifact import Reference
 from gristmill.store.store import PIPELINE_PATTERN, Store
-from gristmill.util.audit_events import depends_on_more
 from gristmill.util.processes import is_running, process_identity
 
 logger = logging.getLogger(__name__)
@@ -264,7 +263,6 @@ def _read(path: Path) -> Record:
     record = Record.model_validate_json(path.read_bytes())
     if record.outcome != "running":
         return record
-    depends_on_more()  # whether its process still runs
     if record.host == socket.gethostname():
         is_gone = not is_running(record.pid, record.process)
     else:

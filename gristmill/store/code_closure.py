@@ -21,7 +21,6 @@ from typing import Any
 from gristmill import keys
 from gristmill.errors import WorkError
 from gristmill.util import process_start
-from gristmill.util.audit_events import looked_at
 from gristmill.util.files import StatCache
 
 PACKAGE = Path(__file__).parent.parent
@@ -186,8 +185,6 @@ def imports_of(file: Path, package: tuple[str, ...]) -> tuple[str, ...]:
 
 def module_file(at: Path) -> Path | None:
     """Return the file that Python runs for a module or package, given its path without suffix; None without one."""
-    looked_at(at.parent)
-    looked_at(at)
     tried = (*(at / f"__init__{suffix}" for suffix in _SUFFIXES), *(Path(f"{at}{suffix}") for suffix in _SUFFIXES))
     return next((path for path in tried if path.is_file()), None)
 

@@ -11,7 +11,7 @@
     root/quarantine/                artifacts that failed verification or were replaced on request
     root/notifications/             runs with messages to send (`retraining/notification_delivery.py`)
     root/schedule.json              the `gristmill schedule` that runs here (`schedule_announcement.py`)
-    root/memo/  root/answers/       results and answers of commands, by file stat; may be deleted at any time
+    root/memo/                      results of reading files, by file stat; may be deleted at any time
     root/locks/                     locks; may be deleted at any time
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place, so every visible
@@ -41,7 +41,6 @@ from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact, verify, write_manifest
 from gristmill.store.staging import draft_beside, remove_abandoned
-from gristmill.util.audit_events import looked_at
 from gristmill.util.files import StatCache, flush_folder, rename_folder, translate_disk_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class Store:
         """
         path = self.path(stage, key)
         try:
-            if _is_folder(path):
+            if path.is_dir():
                 artifact = read_artifact(path, stage, key)
                 verify(artifact, self.memo.digests)
                 return self.note_use(artifact)
@@ -114,7 +113,7 @@ class Store:
         `anew` asks the shared store again even if its answer is cached.
         """
         path = self.path(stage, key)
-        if _is_folder(path):
+        if path.is_dir():
             return self.get(stage, key)
         manifest = self.fetch_manifest(stage, key, anew)
         return Artifact(path, manifest) if manifest else None
@@ -263,14 +262,6 @@ class Store:
             yield _acquire(descriptor, wait)
         finally:
             os.close(descriptor)
-
-
-def _is_folder(path: Path) -> bool:
-    """Return whether an artifact's folder exists. Its stat changes with every use, its absence ends only once."""
-    is_folder = path.is_dir()
-    if not is_folder:
-        looked_at(path)
-    return is_folder
 
 
 def _acquire(descriptor: int, wait: bool) -> bool:

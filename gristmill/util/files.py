@@ -17,7 +17,6 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.errors import SourceChanged, StoreError
-from gristmill.util.audit_events import looked_at
 
 Stat = list[int]  # size, mtime_ns, ctime_ns, inode: a list, as JSON returns it
 
@@ -188,7 +187,6 @@ class StatCache:
         for name in waiting:
             if name not in fresh:
                 file = f"{folder}/{name}"
-                looked_at(file)
                 stat = stat_of(file)
                 before, value = cached.get(name, (None, None))
                 fresh[name] = (stat, value if before == stat else work(folder / name))
