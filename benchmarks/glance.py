@@ -80,7 +80,7 @@ FIGURES = (
             f"nothing to do in a small pipeline: {tool}",
             "DVC and Metaflow",
             rf"^\| {tool}{ANY}{ANY} ([\d.]+)",
-            "{} s",
+            "{} s of CPU",
         )
         for tool in ("gristmill", "dvc", "metaflow")
     ),

@@ -28,7 +28,7 @@ Command = Callable[..., Any]
 
 def page() -> str:
     """Return the whole page: the groups of commands, the options of all, then a section for each command."""
-    commands = {command.callback.__name__: command.callback for command in app.app.registered_commands}
+    commands = {name: app.COMMANDS[name].load() for names in GROUPS.values() for name in names}
     lines = [OPENING]
     for heading, names in GROUPS.items():
         lines += [f"**{heading}**", "", "| command | what it does |", "|---|---|"]

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gristmill.config.catalogue import Catalogue, find_project_folder, load
+from gristmill.config.catalogue import Catalogue, load
+from gristmill.config.pipelines_file import find_project_folder
 from gristmill.errors import RequestError
 from gristmill.runs.records import Runs
 from gristmill.settings import messages

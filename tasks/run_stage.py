@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from prefect.states import Completed
 
-from gristmill.config.catalogue import PIPELINES_FILE, Pipeline
+from gristmill.config.catalogue import Pipeline
+from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.errors import CorruptArtifact, SourceChanged, WorkError, count_of
 from gristmill.keys import Identity
 from gristmill.runs import plan

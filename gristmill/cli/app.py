@@ -4,25 +4,42 @@ import logging
 import os
 import signal
 import sys
-from importlib import metadata
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
 
-from gristmill.cli import console, output, progress_bar
-from gristmill.cli.commands import check, init, models, monitor, operations, run, schema, serve, upkeep, versions
-from gristmill.cli.help import GROUPS, examples_text, group_of, summary_of
-from gristmill.cli.options import AsOf, Jobs, Json, Name, Refresh, RunId, Set, number_of
+from gristmill.cli import console
+from gristmill.cli.help import GROUPS, examples_text, summary_of
 from gristmill.errors import GristmillError, RequestError, WorkError
-from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
-from gristmill.project.project import Project
-from gristmill.reports.retraining import write_retraining
-from gristmill.settings.messages import did_you_mean, expected_value
+from gristmill.prefect_runtime.set_up import QUIET, on_api_lost, set_up_prefect
+from gristmill.settings.messages import did_you_mean
+from gristmill.util.gc_freeze import gc_frozen
+from gristmill.util.lazy import Lazy
 
 EXIT_INTERRUPTED = 130
-EXIT_REJECTED = 3
+
+_MODULES = {  # of `gristmill.cli.commands`, with their commands
+    "init": ("init",),
+    "schema": ("schema",),
+    "check": ("check",),
+    "run": ("plan", "run", "compare", "report", "sweep"),
+    "runs": ("ls", "runs", "show"),
+    "models": ("predict", "generate", "export", "models", "promote", "rollback"),
+    "serve": ("serve",),
+    "monitor": ("monitor", "truth"),
+    "versions": ("retrain", "diff"),
+    "operations": ("schedule", "deploy", "updated"),
+    "upkeep": ("verify", "gc", "doctor"),
+}
+COMMANDS: dict[str, Lazy[Callable[..., Any]]] = {
+    "help": Lazy("gristmill.cli.app:help"),
+    **{name: Lazy(f"gristmill.cli.commands.{module}:{name}") for module, names in _MODULES.items() for name in names},
+}
+"""The function of each command. Only the module of the requested command is imported, so that it starts fast."""
 
 _RESUMABLE_COMMANDS = ("run", "retrain", "sweep", "schedule")
 
@@ -33,6 +50,19 @@ UsageError: Any = typer.BadParameter.__base__  # error class of the parser; its 
 
 class _Commands(TyperGroup):
     """The commands; each also accepts the common options."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, in the order of the help."""
+        return [name for names in GROUPS.values() for name in names]
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """Return a command by name; None if there is none."""
+        return _load_command(name) if name in COMMANDS else None
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse the common options; for that, Typer imports Pydantic."""
+        with gc_frozen():
+            return super().make_context(*args, **options)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the requested command with its own arguments, and set the common options among them."""
@@ -54,15 +84,22 @@ class _Commands(TyperGroup):
         """Return a command by name; an unknown name is a `RequestError`."""
         command = self.get_command(ctx, name)
         if command is None:
-            raise RequestError(f"unknown command {name!r}.{did_you_mean(name, self.commands)} All: gristmill help.")
+            raise RequestError(f"unknown command {name!r}.{did_you_mean(name, COMMANDS)} All: gristmill help.")
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands below the headings of their groups, each with its whole first sentence."""
-        for heading in GROUPS:
+        for heading, names in GROUPS.items():
             with formatter.section(heading):
-                found = [(name, command) for name, command in self.commands.items() if group_of(name) == heading]
-                formatter.write_dl([(name, summary_of(command.callback)) for name, command in found])
+                formatter.write_dl([(name, summary_of(COMMANDS[name].load())) for name in names])
+
+
+@cache
+def _load_command(name: str) -> Any:
+    """Return a command for the parser, from the signature of its function."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(epilog=examples_text(name))(COMMANDS[name].load())
+    return get_command(alone)
 
 
 app = typer.Typer(
@@ -72,6 +109,8 @@ app = typer.Typer(
 
 def _print_version(requested: bool) -> None:
     if requested:
+        from importlib import metadata  # late: few commands need it
+
         typer.echo(f"gristmill {metadata.version('gristmill')}")
         raise typer.Exit
 
@@ -94,117 +133,6 @@ def options(
     set_up_prefect("INFO" if verbose else QUIET)
 
 
-def ls(
-    everything: Annotated[bool, typer.Option("--all", help="Also list pipelines whose data is missing.")] = False,
-    as_json: Json = False,
-) -> None:
-    """List the pipelines with their state, score, best baseline and champion."""
-    with progress_bar.working("data", "reading"):
-        pipelines = list(Project.open().status())
-    if as_json:
-        output.show_json([status.as_json() for status in pipelines])
-    else:
-        output.show_status(pipelines, everything)
-
-
-def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
-    """Print what a run would do, stage by stage, and why."""
-    with progress_bar.working("data", "reading"):
-        steps = Project.open(overrides={name: set_ or []}).plan(name, refresh)
-    if as_json:
-        output.show_json([{"stage": step.stage, "state": step.state, "reason": step.reason} for step in steps])
-    else:
-        output.show_plan(name, steps)
-
-
-def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Retrain a pipeline if its data has changed, and promote the new model if it is better.
-
-    The exit status is 3 if the new model was not better.
-    """
-    if as_of is not None:
-        raise typer.Exit(0 if versions.reproduce(name, as_of, set_, as_json) else EXIT_REJECTED)
-    project = Project.open(overrides={name: set_ or []})
-    with progress_bar.working("data", "reading"):
-        record = project.retrain(name)
-    retraining = record.retraining
-    if as_json:
-        output.show_json(record.model_dump(mode="json"))
-    elif retraining:
-        report_path = write_retraining(record, project.catalogue.pipeline(name).description, project.store)
-        output.show_decision(name, retraining)
-        output.show_report(report_path)
-    raise typer.Exit(EXIT_REJECTED if retraining and retraining.verdict == "rejected" else 0)
-
-
-def sweep(name: Name, set_: Set = None, jobs: Jobs = None, as_json: Json = False) -> None:
-    """Try the settings of a pipeline's sweep and rank them by their validation scores.
-
-    The exit status is 1 if a trial failed.
-    """
-    project = Project.open(overrides={name: set_ or []})
-    with progress_bar.working("data", "reading"):
-        result = project.sweep(name, jobs)
-    if as_json:
-        output.show_json(result.as_json())
-    else:
-        output.show_leaderboard(result)
-    raise typer.Exit(0 if all(entry.is_complete for entry in result.entries) else 1)
-
-
-def show(
-    name: Name,
-    run: RunId = None,
-    version: Annotated[
-        int | None,
-        typer.Option("--version", metavar="N", parser=number_of, help="Show the run that created this version."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show the scores and the lineage of a run, and the version and bundle created from it."""
-    if run and version:
-        raise RequestError(f"--run {run}: cannot be combined with --version {version}. Use one of them.")
-    with progress_bar.working("run", "reading"):
-        project = Project.open()
-        result = project.result(name, project.version(name, version).run if version else run)
-        record, logs, registered = result.record, result.logs, project.versions_of(result.record)
-        bundle, versions = project.folder_of(registered[0]) if registered else None, [one.number for one in registered]
-        promotions = [one for one in project.registry.promotions(name) if one.version in versions]
-        scores = result.typed_scores if result.is_scored else None
-    if scores is None and "evaluate" in record.references:
-        console.say(f"the scores of run {record.id} were removed by gristmill gc")
-    if as_json:
-        document: dict[str, Any] = {"run": record.model_dump(mode="json"), "logs": logs}
-        document |= {"scores": result.evaluation if scores else None, "versions": versions, "bundle": bundle}
-        document["promotions"] = [one.model_dump(mode="json") for one in promotions]
-        document["quarantine"] = result.quarantine
-        output.show_json(document)
-        return
-    output.show_record(record, scores, versions, promotions)
-    if result.quarantine:
-        console.write(f"unusable rows  {result.quarantine}")
-    if bundle:
-        output.show_bundle(bundle)
-    for label, folder in logs.items():
-        if label.split()[0] == "train":  # of the model, or of each candidate that is a network
-            output.show_logs(folder)
-
-
-def runs(name: Name, as_json: Json = False) -> None:
-    """List a pipeline's runs, newest first, with their scores."""
-    with progress_bar.working("runs", "reading"):
-        project = Project.open()
-        project.catalogue.pipeline(name)
-        project.runs.pull(name)
-        rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
-    if as_json:
-        headlines = [headline.as_json() if headline else None for _, headline in rows]
-        documents = [record.model_dump(mode="json") for record, _ in rows]
-        output.show_json([one | {"headline": found} for one, found in zip(documents, headlines, strict=True)])
-    else:
-        output.show_runs(rows)
-
-
 def help(  # noqa: A001 - the name of the command
     ctx: typer.Context,
     command: Annotated[
@@ -220,17 +148,6 @@ def help(  # noqa: A001 - the name of the command
     target = parent.command.find_command(parent, command)
     with target.make_context(command, [], parent=parent, resilient_parsing=True) as context:
         typer.echo(context.get_help())
-
-
-for _command in (
-    *(init.init, schema.schema, check.check),
-    *(ls, plan, run.run, show, runs, run.compare, run.report, sweep),
-    *(models.predict, models.generate, serve.serve, models.export, monitor.monitor, monitor.truth),
-    *(retrain, models.models, versions.diff, models.promote, models.rollback),
-    *(operations.schedule, operations.deploy, operations.updated),
-    *(upkeep.verify, upkeep.gc, upkeep.doctor, help),
-):
-    app.command(rich_help_panel=group_of(_command.__name__), epilog=examples_text(_command.__name__))(_command)
 
 
 def _end(error: WorkError) -> None:
@@ -252,6 +169,10 @@ def _as_request_error(error: Any) -> RequestError:
         known = [*context.command.params, *(param for param in shared if param.name in COMMON)]
         flags = [flag for param in known for flag in param.opts if flag.startswith("-")]
         return RequestError(f"unknown option {name!r}.{did_you_mean(name, flags)} All: {help_}.")
+    from pydantic import ValidationError  # late: only errors need it
+
+    from gristmill.settings.validation import expected_value
+
     if isinstance(error.__cause__, ValidationError):  # worded as in errors of settings
         (detail, *_) = error.__cause__.errors(include_url=False)
         is_bound = detail["type"].startswith(("greater_", "less_"))

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gristmill.config import catalogue, stages
+from gristmill.config.pipelines_file import find_project_folder, read_toml
 from gristmill.errors import GristmillError, RequestError
-from gristmill.settings.schedule import parse_duration
+
+if TYPE_CHECKING:
+    from gristmill.config.catalogue import Pipeline
 
 
 def number_of(version: str) -> int:
@@ -21,6 +23,8 @@ def number_of(version: str) -> int:
 
 def seconds_of(duration: str) -> float:
     """Return the seconds of a duration, given as 90s, 2m or "2 minutes"."""
+    from gristmill.settings.schedule import parse_duration
+
     try:
         return parse_duration(duration).total_seconds()
     except ValueError as error:
@@ -28,15 +32,18 @@ def seconds_of(duration: str) -> float:
 
 
 def pipelines_like(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Yield names of pipelines for completion, with descriptions; none if `pipelines.toml` is invalid."""
+    """Yield names of pipelines for completion, with descriptions. Nothing is validated, since a shell waits."""
     with suppress(GristmillError):
-        for pipeline in catalogue.load().pipelines.values():
-            if pipeline.name.startswith(incomplete):
-                yield pipeline.name, pipeline.description
+        tables = read_toml(find_project_folder()).get("pipelines")
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            if name.startswith(incomplete):
+                yield name, str(table.get("description", "")) if isinstance(table, dict) else ""
 
 
 def stages_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield stages of the pipelines in the command for completion."""
+    from gristmill.config import stages
+
     found = (stage for pipeline in _pipelines(ctx) for stage in stages.stages_of(pipeline.domain, pipeline.tables))
     yield from dict.fromkeys(stage.name for stage in found if stage.name.startswith(incomplete))
 
@@ -48,8 +55,10 @@ def settings_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     yield from dict.fromkeys(key for key in keys if key.startswith(incomplete))
 
 
-def _pipelines(ctx: typer.Context) -> Iterator[catalogue.Pipeline]:
+def _pipelines(ctx: typer.Context) -> "Iterator[Pipeline]":
     """Yield the pipelines among the command's words, which are not parsed while its last option has no value."""
+    from gristmill.config import catalogue
+
     with suppress(GristmillError):
         known = catalogue.load().pipelines
         yield from (known[word] for word in ctx.args if word in known)

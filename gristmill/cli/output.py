@@ -12,11 +12,6 @@ from typing import TYPE_CHECKING, Any
 from gristmill.cli import console
 from gristmill.cli.text_table import TextColumn, column, print_columns, print_wrapped
 from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
-from gristmill.reports.scores import comparison, headline_pair, selection_line, short_table
-from gristmill.runs.plan import Step, is_fresh
-from gristmill.runs.records import Record
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Retraining
-from gristmill.runs.scores import MODEL, Headline, Scores
 from gristmill.settings.messages import format_numbers
 
 if TYPE_CHECKING:
@@ -30,6 +25,10 @@ if TYPE_CHECKING:
     from gristmill.registry.promotions import Promotion
     from gristmill.registry.version import Version
     from gristmill.reports.sections import Section, Table
+    from gristmill.runs.plan import Step
+    from gristmill.runs.records import Record
+    from gristmill.runs.retraining_record import Retraining
+    from gristmill.runs.scores import Headline, Scores
     from gristmill.sweeps.result import SweepResult
 
 _POINT = re.compile(r" [\d/]+$")  # numbers of a point, as in `backtest 2/1`
@@ -69,6 +68,8 @@ def show_json(value: Any) -> None:
 
 def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
     """Print the status of pipelines; without `everything`, only count those that need data."""
+    from gristmill.reports.scores import headline_pair
+
     shown = [status for status in pipelines if everything or not status.needs_data]
     scores = [headline_pair(status.headline) if status.headline else ("", "") for status in shown]
     selected = [status.headline.selected or "" if status.headline else "" for status in shown]
@@ -88,8 +89,10 @@ def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
         console.write(f"{hidden}{' more' * bool(shown)} {'needs' if hidden == 1 else 'need'} data: gristmill ls --all")
 
 
-def show_plan(name: str, steps: list[Step]) -> None:
+def show_plan(name: str, steps: "list[Step]") -> None:
     """Print the steps of a run with the reason for each, or that there is nothing to do."""
+    from gristmill.runs.plan import is_fresh
+
     if is_fresh(steps):
         candidates = [step for step in steps if step.stage.startswith("train ")]
         untried = sum(step.state == "untried" for step in candidates)
@@ -112,11 +115,14 @@ def show_name(name: str) -> None:
     console.out().print(console.styled(name, "bold"))
 
 
-def show_scores(scores: Scores, untried: int = 0) -> None:
+def show_scores(scores: "Scores", untried: int = 0) -> None:
     """Print scores of the model and of the baselines, best first, and whether the model beats them.
 
     `untried` is the number of candidates that the run did not try.
     """
+    from gristmill.reports.scores import comparison, selection_line, short_table
+    from gristmill.runs.scores import MODEL
+
     table = short_table(scores)
     names, *columns = zip(*table.rows, strict=True)
     bold = [console.styled(name, "bold") if name == MODEL else name for name in names]
@@ -144,7 +150,7 @@ def show_logs(folder: "Path") -> None:
 
 
 def show_record(
-    record: Record, scores: Scores | None, versions: Iterable[int] = (), promotions: "Iterable[Promotion]" = ()
+    record: "Record", scores: "Scores | None", versions: Iterable[int] = (), promotions: "Iterable[Promotion]" = ()
 ) -> None:
     """Print a run: outcome, versions made from it and their promotions, scores, lineage."""
     error = f" ({record.error})" if record.error else ""
@@ -181,8 +187,10 @@ def show_record(
     print_columns([column(heading, cells) for heading, cells in columns.items()])
 
 
-def show_decision(pipeline: str, retraining: Retraining) -> None:
+def show_decision(pipeline: str, retraining: "Retraining") -> None:
     """Print the scores and the verdict of a retraining."""
+    from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL
+
     if judged := retraining.judgement:
         names, shown = zip(*judged.rows, strict=True)
         bold = [console.styled(name, "bold") if name in (CHALLENGER, CHAMPION) else name for name in names]
@@ -236,13 +244,13 @@ def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
     print_columns(columns, _SHRINK_RUNS)
 
 
-def _outcome(record: Record) -> str:
+def _outcome(record: "Record") -> str:
     if record.retraining:
         return f"retraining, {record.retraining.verdict or record.outcome}"
     return f"trial, {record.outcome}" if record.trial else record.outcome
 
 
-def _seconds(record: Record) -> str:
+def _seconds(record: "Record") -> str:
     """Return the seconds that a run took; a dash if it was killed before a stage ended, so that they are not known."""
     return f"{record.seconds:,.1f}" if record.seconds else "–"
 
@@ -323,7 +331,7 @@ def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
     )
 
 
-def _headline_columns(headlines: Sequence[Headline | None]) -> list[TextColumn]:
+def _headline_columns(headlines: "Sequence[Headline | None]") -> list[TextColumn]:
     """Return columns of headline scores: validation set, test set, best baseline on the test set."""
     metrics = [headline.metric if headline else "" for headline in headlines]
     known = {metric for metric in metrics if metric}

@@ -1,7 +1,6 @@
 """`pipelines.toml`: read, validated and turned into settings, with all errors of the file reported at once."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -13,24 +12,25 @@ from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
 from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
 from gristmill.config.open_store import open_store
+from gristmill.config.pipelines_file import PIPELINES_FILE, find_project_folder, read_toml
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
 from gristmill.config.tables import is_table, read_table
-from gristmill.config.toml_lines import invalid_toml, with_line
+from gristmill.config.toml_lines import with_line
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, columns
 from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.domain import Monitored
 from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
-from gristmill.settings.messages import Problem, meant_names, unknown_name, unknown_pipeline, validate_table
+from gristmill.settings.messages import Problem, meant_names, unknown_name, unknown_pipeline
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
 from gristmill.settings.sweep import Sweep
+from gristmill.settings.validation import validate_table
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
 
-PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besides the tables of a domain
@@ -123,15 +123,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
 
 def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     """Read a `pipelines.toml` as `load` does, but name the place in the file in every problem."""
-    file = root / PIPELINES_FILE
-    text = ""
-    try:
-        text = file.read_text(encoding="utf-8")
-        raw = tomllib.loads(text)
-    except OSError as error:
-        raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or thousands of digits or brackets
-        raise RequestError(f"{file}{invalid_toml(error, text)}") from None
+    raw = read_toml(root)
     problems = [Problem(PIPELINES_FILE, unknown_name("table", name, _TABLES)) for name in raw if name not in _TABLES]
     for name in _TABLES:
         if not is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):
@@ -153,21 +145,9 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
         raise InvalidSettings(problems)
     for name in changes:
         if name not in pipelines:
-            raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
+            raise RequestError(f"{root / PIPELINES_FILE}: {unknown_pipeline(name, tables)}")
     store = open_store(root, defaults.store, defaults.cache, defaults.cache_gb)
     return Catalogue(root, store, defaults.keep_runs, pipelines, runner, notify, deploy)
-
-
-def find_project_folder() -> Path:
-    """Return the nearest folder at or above the current one that holds a `pipelines.toml`."""
-    here = Path.cwd()
-    for folder in [here, *here.parents]:
-        if (folder / PIPELINES_FILE).is_file():
-            return folder
-    raise RequestError(
-        f"{here}: no {PIPELINES_FILE} here or in a folder above. Change to a project's folder, or make one: "
-        "gristmill init --help."
-    )
 
 
 def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None:

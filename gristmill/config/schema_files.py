@@ -7,7 +7,8 @@ from typing import Any
 
 from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
-from gristmill.settings.messages import Problem, did_you_mean, unknown_name, validate_table
+from gristmill.settings.messages import Problem, did_you_mean, unknown_name
+from gristmill.settings.validation import validate_table
 
 FOLDER = "schemas"
 

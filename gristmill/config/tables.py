@@ -6,8 +6,9 @@ from typing import Any
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.settings.kinds import Kinds, kinds, settings_of
-from gristmill.settings.messages import Problem, close_names, unknown_name, validate_table
+from gristmill.settings.messages import Problem, close_names, unknown_name
 from gristmill.settings.selection import Auto
+from gristmill.settings.validation import validate_table
 from gristmill.util.urls import redact
 
 AUTO = "auto"

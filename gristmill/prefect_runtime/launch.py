@@ -2,35 +2,21 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue
 from gristmill.config.stages import settings_of_stages, stages_of
-from gristmill.errors import WorkError
 from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.prefect_runtime.set_up import QUIET, api_lost, lost_callbacks, set_up_prefect
 from gristmill.runs import plan
 from gristmill.runs.locations import Located, fetch_missing
 from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
-from gristmill.util.urls import strip_credentials
-
-QUIET = "CRITICAL"  # Prefect's log level; gristmill reports errors itself, in one line
 
 launched: ContextVar[float] = ContextVar("launched")  # monotonic time at which a flow of this process was requested
-
-_lost_callbacks: list[Callable[[WorkError], object]] = []
-
-
-def set_up_prefect(level: str = QUIET) -> None:
-    """Set Prefect's log level before it is loaded, unless the environment sets it."""
-    level = os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", QUIET if level == QUIET else "WARNING")
-    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", QUIET if level == QUIET else "ERROR")
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill,tasks")
-    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
 
 
 def launch(
@@ -61,12 +47,12 @@ def launch(
 
     token = launched.set(begun)
     try:
-        with one_line_api_errors(url), watch_api(url, _api_lost) if _lost_callbacks else nullcontext(), tag_runs(url):
+        with one_line_api_errors(url), watch_api(url, api_lost) if lost_callbacks else nullcontext(), tag_runs(url):
             return run(project=str(catalogue.root), **parameters)
     except TransportError as error:
         if not is_from_api(error, url):
             raise
-        raise _api_lost(url, str(error)) from None
+        raise api_lost(url, str(error)) from None
     finally:
         launched.reset(token)
 
@@ -94,26 +80,6 @@ def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
     if trains and not named_api():
         import_keras()
     return flow, wait_for_api()
-
-
-def on_api_lost(callback: Callable[[WorkError], object]) -> None:
-    """Register a function to call, in any thread, if Prefect's API stops answering during a run.
-
-    The command line uses it to end its process. Without it Prefect keeps retrying: for a minute at each request, for
-    seven if a server hangs, and at the exit again for each remaining event.
-    """
-    _lost_callbacks.append(callback)
-
-
-def _api_lost(url: str, why: str) -> WorkError:
-    """Call the callbacks, and return the error in case none of them ends the process."""
-    error = WorkError(
-        f"Prefect's API at {strip_credentials(url)} was lost during the run ({strip_credentials(why)}). "
-        "Run again: it resumes."
-    )
-    for callback in _lost_callbacks:
-        callback(error)
-    return error
 
 
 def locate_data(catalogue: Catalogue, name: str) -> dict[str, Located]:

@@ -24,7 +24,8 @@ from gristmill.runs.locations import check_requested, locate
 from gristmill.runs.records import Record
 from gristmill.settings.base import Files, Settings
 from gristmill.settings.domain import Domain
-from gristmill.settings.messages import Problem, validate_table
+from gristmill.settings.messages import Problem
+from gristmill.settings.validation import validate_table
 from gristmill.sources.prepare import TableFiles
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from gristmill.config import catalogue
-from gristmill.config.catalogue import PIPELINES_FILE
+from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.errors import RequestError
 from gristmill.scaffold.proposal import Proposal, as_toml
 

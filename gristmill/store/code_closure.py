@@ -200,17 +200,16 @@ def _is_outside(module: str) -> bool:
 
 def _files_of(package: Path) -> dict[str, str]:
     """Return the file of every module of a package, relative to the folder that the package lies in."""
-    top = package.parent
-    files = {}
+    top, files = f"{package.parent}/", {}
     for folder, folders, names in os.walk(package, followlinks=True):
-        folders[:] = [name for name in folders if name.isidentifier()]
+        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
         modules = {name.removesuffix(".py") for name in names if name.endswith(".py")}
         packages = {name for name in modules.intersection(folders) if Path(folder, name, "__init__.py").is_file()}
-        at = Path(folder).relative_to(top)
+        at = folder.removeprefix(top)
         for stem in modules - packages:
             if stem.isidentifier():
-                steps = at.parts if stem == "__init__" else (*at.parts, stem)
-                files[".".join(steps)] = f"{at.as_posix()}/{stem}.py"
+                module = at if stem == "__init__" else f"{at}/{stem}"
+                files[module.replace("/", ".")] = f"{at}/{stem}.py"
     return files
 
 

@@ -7,8 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gristmill.config.catalogue import PIPELINES_FILE
 from gristmill.config.domains import DOMAINS
+from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.config.stages import libraries_of
 from gristmill.keys import library_versions
 from gristmill.store.code_closure import PACKAGE

@@ -16,7 +16,7 @@ from typing import Any
 
 from gristmill.errors import GristmillError
 from gristmill.prefect_runtime.entrypoints import import_own
-from gristmill.prefect_runtime.launch import set_up_prefect
+from gristmill.prefect_runtime.set_up import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import PlainLogHandler
 from gristmill.util.processes import receive_requests

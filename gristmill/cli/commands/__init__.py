@@ -1,1 +1,4 @@
-"""Commands of the command line, by subject; short ones are in `gristmill.cli.app`."""
+"""Commands of the command line, by subject.
+
+Their functions import what they need: completion in a shell only reads signatures.
+"""

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from gristmill.cli import output, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import Json, Name
-from gristmill.config import stages
-from gristmill.config.catalogue import Pipeline
 from gristmill.errors import RequestError
-from gristmill.project.project import Project
-from gristmill.runs import plan
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
     from gristmill.checks.overfit_check import TrainStage
+    from gristmill.config.catalogue import Pipeline
+    from gristmill.project.project import Project
 
 
 def check(name: Name, as_json: Json = False) -> None:
@@ -25,7 +24,7 @@ def check(name: Name, as_json: Json = False) -> None:
     It trains for a few seconds on the preprocessed data of the last run, and saves nothing. The exit status is 1 if the
     network cannot overfit a few examples, or if a second training gives a different result.
     """
-    project = Project.open()
+    project = open_project()
     with progress_bar.working("data", "reading"):
         stage = _train_stage(project, project.catalogue.pipeline(name))
         import_keras()
@@ -43,9 +42,11 @@ def check(name: Name, as_json: Json = False) -> None:
     raise typer.Exit(1 if any(one.required and one.verdict == "failed" for one in checks) else 0)
 
 
-def _train_stage(project: Project, pipeline: Pipeline) -> "TrainStage":
+def _train_stage(project: "Project", pipeline: "Pipeline") -> "TrainStage":
     """Return the train stage with its inputs, which must be up to date."""
     from gristmill.checks.overfit_check import TrainStage
+    from gristmill.config import stages
+    from gristmill.runs import plan
 
     fitting = [one for one in stages.stages_of(pipeline.domain, pipeline.tables) if one.name == "train"]
     stage = next((one for one in fitting if not hasattr(one.settings["model"], "fit")), fitting[0])  # a network

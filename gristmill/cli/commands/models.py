@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, output, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of
 from gristmill.errors import RequestError
 from gristmill.project.prediction_formats import Format, encode
-from gristmill.project.project import Project
-from gristmill.registry.promotions import Promotion
 from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gristmill.registry.promotions import Promotion
+
 
 def models(name: Name, as_json: Json = False) -> None:
     """List the versions of a pipeline's model, newest first, with their scores, commits and reasons."""
     with progress_bar.working("bundles", "reading"):
-        project = Project.open()
+        project = open_project()
         versions, promotions = project.models(name)
         champion, damaged = project.champion(name), project.damaged(name)
     if as_json:
@@ -56,7 +57,7 @@ def promote(
 ) -> None:
     """Make a version the champion, the version that serves predictions."""
     with progress_bar.working("bundle", "reading"):
-        project = Project.open()
+        project = open_project()
         before = project.hold(name)
         promotion = project.promote(name, version, run, hold=hold)
         comparison = project.version(name, promotion.version).loses_to_baseline
@@ -70,7 +71,7 @@ def promote(
 def rollback(name: Name) -> None:
     """Roll back to the version that served before the champion."""
     with progress_bar.working("bundle", "reading"):
-        promotion = Project.open().rollback(name)
+        promotion = open_project().rollback(name)
     _show(promotion)
 
 
@@ -121,7 +122,7 @@ def predict(
     write = _writer(out, form)
     with progress_bar.working("bundle", "reading"):
         options = {"steps": steps, "history": history, "explain": explain}
-        frame = Project.open().predict(name, input_, version, text=text, **options)
+        frame = open_project().predict(name, input_, version, text=text, **options)
     write(frame)
 
 
@@ -145,7 +146,7 @@ def generate(
     """Generate text with the champion, or with the last successful run's model, and print it as it is generated."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     with progress_bar.working("bundle", "reading"):
-        pieces = Project.open().generate(name, prompt, version, **options)
+        pieces = open_project().generate(name, prompt, version, **options)
         first = [*itertools.islice(pieces, 1)]  # loads the model
     output.show_text(itertools.chain(first, pieces))
 
@@ -163,11 +164,11 @@ def export(
     changed.
     """
     with progress_bar.working("bundle", "reading"):
-        folder = Project.open().export(name, to, version)
+        folder = open_project().export(name, to, version)
     typer.echo(f"{name}: v{folder.name} is in {folder}")
 
 
-def _show(promotion: Promotion) -> None:
+def _show(promotion: "Promotion") -> None:
     name, version = promotion.pipeline, promotion.version
     before = f" (before: v{promotion.previous})" if promotion.previous not in (None, version) else ""
     typer.echo(f"{name}: v{version} is the champion{before}")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, output, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import Json, Name
-from gristmill.project.project import Project
-from gristmill.reports.monitoring import score_table, write_monitoring
 
 if TYPE_CHECKING:
     from gristmill.monitoring.live_rows import Monitoring
@@ -20,9 +19,10 @@ _SHRINK = [("", 24), ("coverage", 0)]  # for a narrow terminal
 def monitor(name: Name, as_json: Json = False) -> None:
     """Show the error, coverage and drift of the logged predictions, by day, version and slice."""
     with progress_bar.working("log", "reading"):
-        from gristmill.project.monitoring import monitor  # late: pandas takes a while to load
+        from gristmill.project.monitoring import monitor
+        from gristmill.reports.monitoring import write_monitoring
 
-        project = Project.open()
+        project = open_project()
         found = monitor(project, name)
     if as_json:
         output.show_json(found.as_json())
@@ -41,12 +41,14 @@ def truth(
 ) -> None:
     """Add the true values for predicted rows, texts or photos, which are identified by their IDs."""
     with progress_bar.working("log", "reading"):
-        count = Project.open().add_truth(name, file)
+        count = open_project().add_truth(name, file)
     typer.echo(f"{name}: the truth of {count:,} predicted rows was added")
 
 
 def _show(found: "Monitoring") -> None:
     """Print the scores of all predictions and of some groups, and the alarms."""
+    from gristmill.reports.monitoring import score_table
+
     typer.echo(found.headline)
     output.show_table(score_table(found, _MAX_GROUPS), _SHRINK)
     for alarm in found.drift.alarms or ["none"]:

@@ -11,8 +11,9 @@ import typer
 from gristmill.cli import progress_bar
 from gristmill.cli.options import Name, pipelines_argument
 from gristmill.config import deployments
-from gristmill.config.catalogue import PIPELINES_FILE, Catalogue, Pipeline, load
+from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.config.dockerfile import write_dockerfile
+from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.errors import RequestError, count_of
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.schedule_announcement import find_running_schedule

@@ -1,18 +1,31 @@
-"""The commands `run`, on one pipeline or several in parallel, `report` and `compare`."""
+"""The commands that run pipelines, `plan`, `run` and `sweep`, and their results, `report` and `compare`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import Budget, Jobs, Json, Name, Refresh, RunId, Set, pipelines_argument
 from gristmill.errors import RequestError, WorkError
-from gristmill.project.project import Project
-from gristmill.project.result import Result
-from gristmill.runs.plan import Step, is_fresh
 from gristmill.training import progress
 
+if TYPE_CHECKING:
+    from gristmill.project.project import Project
+    from gristmill.project.result import Result
+    from gristmill.runs.plan import Step
+
 _RUN = "ID of a run, or a version such as v3. By default, the last two runs with different models are used."
+
+
+def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
+    """Print what a run would do, stage by stage, and why."""
+    with progress_bar.working("data", "reading"):
+        steps = open_project(overrides={name: set_ or []}).plan(name, refresh)
+    if as_json:
+        output.show_json([{"stage": step.stage, "state": step.state, "reason": step.reason} for step in steps])
+    else:
+        output.show_plan(name, steps)
 
 
 def run(
@@ -25,7 +38,9 @@ def run(
 ) -> None:
     """Run all stages that are not up to date, and print the scores, report and bundle."""
     names = list(dict.fromkeys(names))
-    project = Project.open(overrides={name: set_ or [] for name in names})
+    project = open_project(overrides={name: set_ or [] for name in names})
+    from gristmill.runs.plan import is_fresh  # the project has loaded it
+
     results, errors = [], []
     if len(names) > 1 and project.runs_in_parallel(jobs):
         steps = {name: _plan(project, name, refresh, as_json, budget) for name in names}
@@ -53,7 +68,9 @@ def run(
         raise WorkError("\n".join(map(str, errors)))
 
 
-def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budget: float | None) -> list[Step]:
+def _plan(project: "Project", name: str, refresh: str | None, as_json: bool, budget: float | None) -> "list[Step]":
+    from gristmill.runs.plan import is_fresh
+
     with progress_bar.working("data", "reading"):
         steps = project.plan(name, refresh, budget)
     if not as_json and (is_fresh(steps) or not console.is_quiet()):
@@ -61,7 +78,7 @@ def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budge
     return steps
 
 
-def _show(result: Result) -> None:
+def _show(result: "Result") -> None:
     output.show_scores(result.typed_scores, len(result.record.untried))
     output.show_report(result.report)
     output.show_bundle(result.bundle)
@@ -81,7 +98,7 @@ def report(
     if run and not name:
         raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
     with progress_bar.working("report"):
-        project = Project.open()
+        project = open_project()
         if name:
             record = project.record(name, run)
             progress.report_work("report")
@@ -103,7 +120,7 @@ def compare(
 ) -> None:
     """Compare two runs: settings, data, scores and training side by side."""
     with progress_bar.working("runs", "reading"):
-        found = Project.open().compare(name, first, second)
+        found = open_project().compare(name, first, second)
         document, path = found.document, found.page if page or open_ else None
     if as_json:
         output.show_json(document)
@@ -113,3 +130,18 @@ def compare(
             output.show_report(path)
     if open_:
         typer.launch(str(path))
+
+
+def sweep(name: Name, set_: Set = None, jobs: Jobs = None, as_json: Json = False) -> None:
+    """Try the settings of a pipeline's sweep and rank them by their validation scores.
+
+    The exit status is 1 if a trial failed.
+    """
+    project = open_project(overrides={name: set_ or []})
+    with progress_bar.working("data", "reading"):
+        result = project.sweep(name, jobs)
+    if as_json:
+        output.show_json(result.as_json())
+    else:
+        output.show_leaderboard(result)
+    raise typer.Exit(0 if all(entry.is_complete for entry in result.entries) else 1)

@@ -5,10 +5,9 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import console, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import Name
-from gristmill.config.schema_files import schema_file
 from gristmill.errors import RequestError, count_of
-from gristmill.project.project import Project
 from gristmill.util.files import write_atomically
 
 
@@ -20,7 +19,9 @@ def schema(
 
     The exit status is 1 if the data violates the schema.
     """
-    catalogue = Project.open().catalogue
+    from gristmill.config.schema_files import schema_file
+
+    catalogue = open_project().catalogue
     pipeline = catalogue.pipeline(name)
     file = catalogue.root / schema_file(name)
     if write and file.exists():

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import pipelines_argument
-from gristmill.project.project import Project
 
 if TYPE_CHECKING:
     from gristmill.model_server.champions import Champions
@@ -35,7 +35,7 @@ def serve(
     Press Ctrl-C to stop it. It follows promotions and rollbacks within seconds. If no version is promoted yet, the
     model of the last successful run is used.
     """
-    project = Project.open()
+    project = open_project()
     with progress_bar.working("bundle", "reading"):
         for name in names:
             project.served(name)  # before the server starts: each has a model

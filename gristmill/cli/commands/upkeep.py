@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import output, progress_bar
+from gristmill.cli.open_project import open_project
 from gristmill.cli.options import pipelines_argument
 from gristmill.errors import count_of
-from gristmill.project.project import Project
 from gristmill.training import progress
 
 _MAX_PIPELINES = 3  # whose versions take the most space
@@ -23,7 +23,7 @@ def verify(
     """
     with progress_bar.working():
         progress.report_work("verify")
-        verdicts = Project.open().verify(repair)
+        verdicts = open_project().verify(repair)
     damaged = [verdict for verdict in verdicts if verdict.damage]
     for verdict in damaged:
         typer.echo(f"{verdict.damage} {verdict.repair}".rstrip())
@@ -42,7 +42,7 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
     """Remove artifacts that no recent run or version needs."""
     with progress_bar.working():
         progress.report_work("gc")
-        project = Project.open()
+        project = open_project()
         garbage, kept = project.collect(dry_run), project.data_of_versions()
     for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
@@ -62,7 +62,7 @@ def doctor(
     """
     from gristmill.cli.doctor import examine
 
-    project = Project.open()
+    project = open_project()
     for name in names or []:
         project.catalogue.pipeline(name)
     with progress_bar.working():

@@ -1,21 +1,44 @@
-"""The command `diff` and the option `--as-of` of `retrain`: go back to the data of a version."""
+"""The commands `retrain`, also with the data of a version (`--as-of`), and `diff`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.options import Json, Name, number_of
+from gristmill.cli.open_project import open_project
+from gristmill.cli.options import AsOf, Json, Name, Set, number_of
 from gristmill.cli.text_table import column, print_columns
 from gristmill.errors import RequestError
-from gristmill.project.project import Project
-from gristmill.runs.retraining_record import CHANGED, CHANGES, LOST
 
 if TYPE_CHECKING:
     import pandas as pd
 
+EXIT_REJECTED = 3
+
 _MAX_ROWS = 5  # of each kind of change, on the terminal
 _MIN_WIDTH = 20  # of descriptions and values on a narrow terminal
+
+
+def retrain(name: Name, set_: Set = None, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Retrain a pipeline if its data has changed, and promote the new model if it is better.
+
+    The exit status is 3 if the new model was not better.
+    """
+    from gristmill.reports.retraining import write_retraining
+
+    if as_of is not None:
+        raise typer.Exit(0 if reproduce(name, as_of, set_, as_json) else EXIT_REJECTED)
+    project = open_project(overrides={name: set_ or []})
+    with progress_bar.working("data", "reading"):
+        record = project.retrain(name)
+    retraining = record.retraining
+    if as_json:
+        output.show_json(record.model_dump(mode="json"))
+    elif retraining:
+        report_path = write_retraining(record, project.catalogue.pipeline(name).description, project.store)
+        output.show_decision(name, retraining)
+        output.show_report(report_path)
+    raise typer.Exit(EXIT_REJECTED if retraining and retraining.verdict == "rejected" else 0)
 
 
 def reproduce(name: str, version: int, assignments: list[str] | None, as_json: bool) -> bool:
@@ -23,7 +46,7 @@ def reproduce(name: str, version: int, assignments: list[str] | None, as_json: b
     if assignments:
         raise RequestError(f"--set {assignments[0]}: --as-of uses the settings of version {version}. Leave out one.")
     with progress_bar.working("data", "reading"):
-        found = Project.open().reproduce(name, version)
+        found = open_project().reproduce(name, version)
     if as_json:
         output.show_json(found.model_dump(mode="json") | {"same": found.is_same})
         return found.is_same
@@ -46,8 +69,10 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Show which rows were added, changed or lost between the data of two versions."""
+    from gristmill.runs.retraining_record import CHANGES
+
     with progress_bar.working("data", "reading"):
-        rows = Project.open().diff(name, version, later)
+        rows = open_project().diff(name, version, later)
     counts = {change: int((rows.index == change).sum()) for change in CHANGES}
     if as_json:
         plain = rows.astype(object)
@@ -86,6 +111,8 @@ def _show_rows(rows: "pd.DataFrame") -> None:
 
 def _value(name: str, now: Any, before: Any, change: Any) -> str:
     """Return a column and its value, or both values of a changed row; empty if it did not change."""
+    from gristmill.runs.retraining_record import CHANGED, LOST
+
     if change != CHANGED:
         return f"{name} {_text(before if change == LOST else now)}"
     before, now = _text(before), _text(now)

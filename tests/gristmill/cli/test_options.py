@@ -8,6 +8,8 @@ import pytest
 
 from helpers.support import Command
 
+HEAVY = ("keras", "matplotlib", "numpy", "pandas", "prefect", "pyarrow", "tensorflow")
+
 pytest_plugins = ["helpers.end_to_end"]
 
 SECOND = '\n[pipelines.smooth]\ndomain = "tabular"\nsource = { kind = "inline", x = [1.0, 2.0], y = [1.0, 2.0] }\n'
@@ -57,8 +59,15 @@ def test_a_line_is_completed(
     assert sorted(said.out.split()) == sorted(completed)
 
 
-@pytest.mark.parametrize("broken", ["[pipelines", "[pipelines.small]\ndomain = 3\n", None])
-@pytest.mark.parametrize("line", ["gristmill run s", "gristmill run small --refresh e", "gristmill run small --set t"])
+@pytest.mark.parametrize(
+    ("line", "broken"),
+    [
+        *(("gristmill run s", broken) for broken in ("[pipelines", "pipelines = 3", None)),
+        ("gristmill run small --refresh e", "[pipelines.small]\ndomain = 3\n"),
+        ("gristmill run small --set t", "[pipelines.small]\ndomain = 3\n"),
+        ("gristmill run small --set t", None),
+    ],
+)
 def test_without_a_sound_file_nothing_is_completed_and_nothing_said(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch, broken: str | None, line: str
 ) -> None:
@@ -71,13 +80,26 @@ def test_without_a_sound_file_nothing_is_completed_and_nothing_said(
     assert (said.status, said.out.strip(), said.err) == (0, "", "")
 
 
-def test_to_complete_a_line_none_of_the_heavy_libraries_is_imported(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_name_is_completed_although_its_table_is_invalid(
+    project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask(monkeypatch, "gristmill run small --set train.ep")
+    (project / "pipelines.toml").write_text("[pipelines]\nsmall = 3\n[pipelines.smooth]\ndomain = 3\n")
+    ask(monkeypatch, "gristmill run s")
+
+    assert sorted(command().out.split()) == ["small", "smooth"]
+
+
+@pytest.mark.parametrize(
+    ("line", "completed", "avoided"),
+    [("gristmill run small --set train.ep", "train.epochs=", ()), ("gristmill run s", "small", ("config.catalogue",))],
+)
+def test_to_complete_a_line_none_of_the_heavy_libraries_is_imported(
+    project: Path, monkeypatch: pytest.MonkeyPatch, line: str, completed: str, avoided: tuple[str, ...]
+) -> None:
+    ask(monkeypatch, line)
     script = (
         "import atexit, sys\n"
-        "heavy = ('keras', 'matplotlib', 'numpy', 'pandas', 'prefect', 'pyarrow', 'tensorflow')\n"
+        f"heavy = {HEAVY + tuple(f'gristmill.{module}' for module in avoided)}\n"
         "atexit.register(lambda: sys.stderr.write(','.join(name for name in heavy if name in sys.modules)))\n"
         "sys.argv[0] = 'gristmill'\n"
         "from gristmill.cli.app import main\n"
@@ -86,4 +108,4 @@ def test_to_complete_a_line_none_of_the_heavy_libraries_is_imported(
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "train.epochs=\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{completed}\n", "")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from gristmill.config import catalogue
-from gristmill.config.catalogue import Catalogue, find_project_folder, load
+from gristmill.config import pipelines_file
+from gristmill.config.catalogue import Catalogue, load
+from gristmill.config.pipelines_file import find_project_folder
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.errors import RequestError
@@ -493,7 +494,7 @@ def test_the_nearest_file_above_is_found(project: Path, monkeypatch: pytest.Monk
 
 def test_no_file_above_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(catalogue, "PIPELINES_FILE", "a-name-that-no-folder-above-has.toml")
+    monkeypatch.setattr(pipelines_file, "PIPELINES_FILE", "a-name-that-no-folder-above-has.toml")
     with pytest.raises(
         RequestError, match=re.escape(f"{tmp_path}: no a-name-that-no-folder-above-has.toml here or in")
     ):

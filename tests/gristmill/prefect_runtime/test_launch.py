@@ -11,8 +11,8 @@ import pytest
 from gristmill.cli import app
 from gristmill.config import catalogue
 from gristmill.errors import WorkError
-from gristmill.prefect_runtime import launch, server
-from gristmill.prefect_runtime.launch import set_up_prefect
+from gristmill.prefect_runtime import launch, server, set_up
+from gristmill.prefect_runtime.set_up import set_up_prefect
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 
 
@@ -46,8 +46,8 @@ def heard_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[WorkErro
 
     heard: list[WorkError] = []
     monkeypatch.setattr(launch, "_load_flow", lambda *_: (fail, "http://ann:hidden@api"))
-    monkeypatch.setattr(launch, "_lost_callbacks", [])
-    launch.on_api_lost(heard.append)
+    monkeypatch.setattr(set_up, "lost_callbacks", [])
+    set_up.on_api_lost(heard.append)
     return heard
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill.settings.deploy import Deploy, JobVariables
-from gristmill.settings.messages import table_problems
+from gristmill.settings.validation import table_problems
 
 URL = "https://github.com/me/shop.git"
 

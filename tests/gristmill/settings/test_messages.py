@@ -14,10 +14,10 @@ from gristmill.settings.messages import (
     format_numbers,
     score,
     score_rows,
-    table_problems,
     unknown_name,
     unknown_pipeline,
 )
+from gristmill.settings.validation import table_problems
 
 
 class Table(Settings):

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gristmill.settings.messages import table_problems
 from gristmill.settings.sweep import Range, Sweep
+from gristmill.settings.validation import table_problems
 
 
 def sweep(text: str) -> Sweep:

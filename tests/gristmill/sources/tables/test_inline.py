@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill.errors import DataError
-from gristmill.settings.messages import table_problems
+from gristmill.settings.validation import table_problems
 from gristmill.sources.tables.inline import Inline
 
 LINE = Inline.model_validate({"kind": "inline", "x": [-1, 0, 2.5], "y": [-3, -1, 4]})

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from gristmill.errors import DataError
 from gristmill.settings.base import identity_values
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.messages import table_problems
+from gristmill.settings.validation import table_problems
 from gristmill.sources.texts.inline import Inline
 
 TOY = {"kind": "inline", "texts": ["I love my dog", "I hate rain"], "labels": [1, "bad"]}

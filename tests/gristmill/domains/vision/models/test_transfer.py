@@ -14,7 +14,7 @@ from gristmill.domains.vision.models.transfer import BASES, Transfer
 from gristmill.errors import RequestError
 from gristmill.export import bundle
 from gristmill.settings.base import identity_values, locations
-from gristmill.settings.messages import table_problems
+from gristmill.settings.validation import table_problems
 from gristmill.training import saved_network
 from gristmill.training.seeds import seeded
 from helpers.small_base import CUT, IMAGES, SMALL, base_of, built
