@@ -34,7 +34,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         after the decision: Promoted, Rejected, Waiting or Nothing new.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
-        with limited_time(run.pipeline):
+        with limited_time(run):
             made = ingested = ingest(run)
             found = look_for_news(run, made["ingest"])
             if found.verdict != "nothing new":

@@ -3,9 +3,12 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+
+from prefect import runtime
+from prefect.exceptions import TerminationSignal
 
 from gristmill.config.catalogue import Pipeline, load
 from gristmill.config.domains import domain_of
@@ -15,9 +18,10 @@ from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.retraining_record import Retraining
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store
+from gristmill.training.deadline import Deadline, DeadlinePassed
 from tasks.deployed_runs import cancel_waiting_runs
 from tasks.run import Run, recorded_run
-from tasks.time_limit import TimeIsUp, time_limit
+from tasks.timeout_watcher import ended_after
 
 logger = logging.getLogger(__name__)
 
@@ -57,26 +61,33 @@ def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
 
 
 @contextmanager
-def limited_time(pipeline: Pipeline) -> Iterator[None]:
+def limited_time(run: Run) -> Iterator[None]:
     """Stop a block of a retraining with a `WorkError` after the time in its schedule.
 
-    The promotion does not belong into the block: it must not end between the new champion and its record.
+    A process beside this one interrupts the main thread. No signal reaches another thread, whose work ends between two
+    steps. The promotion does not belong in the block: it must not end between the new champion and its record.
     """
-    timeout, key = pipeline.schedule.timeout, f"[pipelines.{pipeline.name}.schedule] timeout"
-    if timeout and threading.current_thread() is not threading.main_thread():
-        logger.warning("%s is ignored: Python can stop only the main thread of a process, and this is another.", key)
-        timeout = None
+    timeout, name = run.pipeline.schedule.timeout, run.pipeline.name
     if timeout is None:
         yield
         return
+    seconds = parse_duration(timeout).total_seconds()
+    error = WorkError(
+        f"timed out after {timeout}, by [pipelines.{name}.schedule] timeout. Finished stages are kept, and the next "
+        "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
+    )
+    deadline = Deadline.after(seconds)
+    watcher: AbstractContextManager[None] = nullcontext()
+    if threading.current_thread() is threading.main_thread():
+        reason, flow_run = f"WorkError: {error}", str(runtime.flow_run.id)
+        watcher = ended_after(seconds, reason, run.catalogue.root, name, run.id, flow_run)
     try:
-        with time_limit(parse_duration(timeout).total_seconds()):
+        with deadline.applied_to("retrain"), watcher:
             yield
-    except TimeIsUp:
-        raise WorkError(
-            f"stopped after {timeout}, by {key}. Finished stages are kept, and the next retraining resumes. Increase "
-            "timeout, or reduce the work: fewer epochs, or budget."
-        ) from None
+    except (DeadlinePassed, TerminationSignal):
+        if deadline.seconds_left > 0:
+            raise
+        raise error from None
 
 
 def domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:

@@ -32,6 +32,7 @@ from gristmill.settings.domain import Domain
 from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
+from gristmill.training.deadline import Deadline
 from gristmill.training.keras_backend import import_keras, set_threads
 from gristmill.util import extras
 from gristmill.workers.pool import concurrency
@@ -70,16 +71,14 @@ class Run:
         """Return whether workers process the stage in chunks."""
         return stage.chunked and self.jobs != 1 and self.catalogue.runner.address is not None
 
-    @property
-    def seconds_left(self) -> float:
-        """Seconds in which candidates can be fitted, so that the run ends within its budget; negative after them."""
-        if self.budget is None:
-            return math.inf
-        return self.requested + self.budget - self._seconds_after_fits - time.monotonic()
+    @cached_property
+    def deadline(self) -> Deadline:
+        """Time until which candidates can be fitted, so that the run ends within its budget."""
+        return Deadline(math.inf if self.budget is None else self.requested + self.budget - self._seconds_after_fits)
 
-    def seconds_for(self, stage: Stage) -> float:
-        """Return the seconds after which a stage is stopped if it fits a candidate, but not a cheap baseline."""
-        return self.seconds_left if stage.candidate and not stage.is_baseline else math.inf
+    def deadline_of(self, stage: Stage) -> Deadline:
+        """Return the deadline of a stage that fits a candidate; a cheap baseline has none, and other stages neither."""
+        return self.deadline if stage.candidate and not stage.is_baseline else Deadline()
 
     @cached_property
     def last_seconds(self) -> dict[str, float]:

@@ -24,11 +24,11 @@ from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import Module, check_loaded, read_modules
 from gristmill.store.imported_code import Imported, read_imported
 from gristmill.training import progress
+from gristmill.training.deadline import check_deadlines
 from gristmill.util.files import ChangeDetector
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.core import call_core, core_arguments, input_folders
 from tasks.run import References, Run
-from tasks.time_limit import BudgetEnded, time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def make(
 ) -> tuple[Artifact, bool]:
     """Return the artifact of a stage, or of the chunk requested by another process, and whether it was a cache hit.
 
-    The run's record is not changed. `BudgetEnded` is raised if a candidate takes too long. For the other arguments
+    The run's record is not changed. `DeadlinePassed` is raised if a candidate takes too long. For the other arguments
     see `produce`.
     """
     chunk = requested.chunk if requested else None
@@ -103,6 +103,7 @@ def make(
         raise WorkError(f"{PIPELINES_FILE}, the data or the code have changed since the run started. Run again.")
     if artifact := find_cached(run, stage, identity):
         return artifact, True
+    check_deadlines()
     if requested is None:
         progress.report_work(label)
     with store.lock(identity.key):
@@ -115,7 +116,7 @@ def make(
         check_loaded(read.imported.files)
         with store.draft(identity) as draft:
             make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
-            with time_limit(run.seconds_for(stage), BudgetEnded):
+            with run.deadline_of(stage).applied_to(label):
                 call_core(stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
             if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != read.data:

@@ -21,12 +21,12 @@ from gristmill.settings.stage import Stage
 from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.training import progress
+from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.progress import Epoch
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run import References, Run, stage_task
 from tasks.run_stage import find_cached, identity_of, is_made, produce, record_stage
-from tasks.time_limit import BudgetEnded, time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,15 @@ async def _source_has_changed(task: object, task_run: TaskRun, state: State) -> 
 def _work(run: Run, label: str, inputs: References) -> Reference:
     """Return the artifact of a stage, from the store or made now; a Stopped state if the budget ends before it is."""
     stage = run.stages[label]
-    callbacks = {"on_epoch": _EpochCallback(run, stage)} if stage.resumable else {}
+    callbacks = (
+        {"on_epoch": _EpochCallback(run.pipeline.name, stage, run.deadline_of(stage))} if stage.resumable else {}
+    )
     on_new = {"evaluate": show_scores, "ingest": _check_source}.get(label)
     try:
         made = produce(run, label, inputs, on_new=on_new, **callbacks)
-    except BudgetEnded:
+    except DeadlinePassed as passed:
+        if passed.deadline is not run.deadline:  # but that of the retraining
+            raise
         logger.info("%-10s stopped, because the budget ends", label)
         return cast(Reference, Completed(name="Stopped", message=f"the budget has no time for {label}"))
     if label == "ingest":
@@ -62,8 +66,8 @@ class _EpochCallback:
     The time of its further epochs is predicted, unless it can end early.
     """
 
-    def __init__(self, run: Run, stage: Stage) -> None:
-        self._run, self._stage, self._report = run, stage, EpochProgress(run.pipeline.name)
+    def __init__(self, pipeline: str, stage: Stage, deadline: Deadline) -> None:
+        self._deadline, self._report = deadline, EpochProgress(pipeline)
         train = stage.settings.get("train")
         self._may_end_early = any(getattr(train, name, None) is not None for name in _ENDS)
         self._first = math.inf, 0.0  # number and time of the first epoch of a training, of which a fold may have one
@@ -75,8 +79,8 @@ class _EpochCallback:
             self._first = epoch.number, now
         elif not self._may_end_early:
             rest = (now - ended) / (epoch.number - number) * (epoch.of - epoch.number)
-            if rest > self._run.seconds_for(self._stage):
-                raise BudgetEnded
+            if rest > self._deadline.seconds_left:
+                raise DeadlinePassed(self._deadline)
 
 
 def _check_source(run: Run, _: Artifact) -> None:
@@ -134,6 +138,8 @@ def train(run: Run, made: Made) -> Made:
         )
     if run.budget is not None or untried:
         run.update_record(budget=run.budget, untried=untried)
+    if run.budget is not None and (step := run.deadline.longest_step).work:
+        logger.info("%-10s longest step that cannot be interrupted: %.1f s in %s", "budget", step.seconds, step.work)
     return found
 
 
@@ -161,16 +167,18 @@ def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
             points = [stage for stage in stages if stage.name == name]
             found |= {stage.label: made[stage.label] for stage in points if stage.label in made}
             if len(points) > 1 and run.jobs != 1:
-                with time_limit(run.seconds_for(points[0]), BudgetEnded):
+                with run.deadline_of(points[0]).applied_to(f"{name} {points[0].candidate}"):
                     found |= _make_with_workers(run, [stage.label for stage in points if stage.label not in found])
             for stage in points:
                 if stage.label not in found:
                     found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
                     if stage.label not in run.record().stages:
-                        raise BudgetEnded
+                        return None
             if name == "train" and run.has_failed(run.record().references[points[0].label]):
                 break
-    except BudgetEnded:
+    except DeadlinePassed as passed:
+        if passed.deadline is not run.deadline:
+            raise
         return None
     return found
 
@@ -247,7 +255,7 @@ def _run_of_candidate(run: Run, stages: list[Stage]) -> Run | None:
     """
     if stages[0].candidate in run.left_out:
         return None
-    if stages[0].is_baseline or run.seconds_left > _last_seconds(run, stages):
+    if stages[0].is_baseline or run.deadline.seconds_left > _last_seconds(run, stages):
         return run
     cached = replace(run, refresh=None, budget=None)
     return cached if _all_made(cached, stages) else None

@@ -22,6 +22,7 @@ from gristmill.errors import Diverged, RequestError, WorkError
 from gristmill.settings.base import Fit
 from gristmill.settings.messages import format_number
 from gristmill.training import checkpoint, learning_rate
+from gristmill.training.deadline import check_deadlines
 from gristmill.training.distribution import (
     copy_weights,
     distributed_update,
@@ -200,7 +201,7 @@ class _FeedModel(keras.Model):
 
 @dataclass(eq=False)
 class _CheckpointCallback(keras.callbacks.Callback):
-    """Record history and best weights, write checkpoints, and stop the training early."""
+    """Record history and best weights, write checkpoints, and stop the training early or at a deadline."""
 
     network: keras.Model
     history: TrainingHistory
@@ -228,6 +229,12 @@ class _CheckpointCallback(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.rate = float(self.network.optimizer.learning_rate)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        check_deadlines()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        check_deadlines()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         measured = logs or {}

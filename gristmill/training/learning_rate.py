@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from gristmill.errors import Diverged
 from gristmill.settings.base import Fit
+from gristmill.training.deadline import check_deadlines
 
 Loss = str | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Name of a Keras loss, or a function of truth and prediction."""
@@ -111,7 +112,9 @@ def _losses(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss:
         return loss
 
     compiled = tf.function(update)
-    yield from (float(compiled(batch)) for batch in batches)
+    for batch in batches:
+        check_deadlines()
+        yield float(compiled(batch))
 
 
 def _until_diverged(losses: Iterator[float]) -> Iterator[RateTrial]:

@@ -9,6 +9,7 @@ which sends every float32 number the same way.
 """
 
 import json
+import select
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.errors import Unsuitable, WorkError
+from gristmill.training.deadline import check_deadlines, waiting
 from gristmill.util.processes import module_command
 from gristmill.util.table_io import read_document, write_document
 
@@ -148,12 +150,15 @@ class _Process:
         with self._lock:
             if self._running is None or self._running.poll() is not None:
                 self._running = self._start()
-            process = self._running
+            process, output = self._running, cast(IO[str], self._running.stdout)
             try:
                 with suppress(BrokenPipeError):  # the process has ended; its status is read below
                     print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
-                answer = cast(IO[str], process.stdout).readline()
-            except BaseException:  # a time limit: the next request would follow half of this one, or read its answer
+                with waiting() as timeout:
+                    select.select([output], [], [], timeout)
+                check_deadlines()
+                answer = output.readline()
+            except BaseException:  # a deadline: the next request would follow half of this one, or read its answer
                 process.kill()
                 process.communicate()
                 raise

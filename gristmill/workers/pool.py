@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gristmill.settings.file_tables import Runner
+from gristmill.training.deadline import check_deadlines, waiting
 from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
@@ -29,10 +30,19 @@ class Pool:
         self._open = True
 
     def run(self, units: Iterable[Unit]) -> Iterator[tuple[int, WorkResult]]:
-        """Yield number, from 0 on, and result of each unit when it ends; one that fails does not stop the others."""
+        """Yield number, from 0 on, and result of each unit when it ends; one that fails does not stop the others.
+
+        Raises:
+            DeadlinePassed: a deadline passed before all units ended.
+        """
         numbers = {self._threads.submit(self._retry, unit): number for number, unit in enumerate(units)}
-        for ended in as_completed(numbers):
-            yield numbers[ended], ended.result()
+        try:
+            with waiting() as timeout:
+                for ended in as_completed(numbers, timeout):
+                    yield numbers[ended], ended.result()
+        except TimeoutError:
+            check_deadlines()
+            raise
 
     def close(self) -> None:
         """Cancel all units and end every worker."""

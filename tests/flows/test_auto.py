@@ -1,13 +1,13 @@
 """A pipeline with candidates by the real command: one network of the best, what is tried once, and what is left."""
 
-import math
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,7 @@ from gristmill.project.result import Result
 from gristmill.runs.records import Record
 from gristmill.settings.kinds import kinds
 from gristmill.training import saved_network
+from gristmill.training.deadline import Deadline
 from gristmill.util.table_io import read_document
 from gristmill.workers import pool
 from gristmill.workers.unit import Unit, WorkResult
@@ -197,12 +198,16 @@ def test_with_a_candidate_less_only_the_selection_is_made_again_which_needs_no_b
 def short_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a candidate that took longer the last time than the budget has left, and the budget end while one trains."""
 
-    def left(run: Run) -> float:
-        if run.budget is None:
-            return math.inf
-        return 0.001 if "train own.py:build" in run.record().stages else 60
+    deadline = Deadline()
 
-    monkeypatch.setattr(Run, "seconds_left", property(left))
+    def deadline_of_run(run: Run) -> Deadline:
+        if run.budget is None:
+            return Deadline()
+        left = 0.001 if "train own.py:build" in run.record().stages else 60
+        deadline.at = min(deadline.at, time.monotonic() + left)
+        return deadline
+
+    monkeypatch.setattr(Run, "deadline", property(deadline_of_run))
     monkeypatch.setattr(Run, "last_seconds", {"train linear": 61.0})
 
 
@@ -295,13 +300,13 @@ def test_workers_fit_candidates_and_blocks_with_the_results_of_a_sequential_run(
 def worker(monkeypatch: pytest.MonkeyPatch, last: str = "") -> list[str]:
     """Return the stages that the only worker makes, in this process; at the last one the budget ends."""
     asked: list[str] = []
-    closed = threading.Event()
+    closed, deadline = threading.Event(), Deadline()
 
     def run(unit: Unit) -> WorkResult:
         asked.append(unit.parameters["stage"])
         if asked[-1] != last:
             return _run_flow(**asdict(unit), api="")
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        deadline.at = 0
         closed.wait()
         return WorkResult(failed="closed")
 
@@ -310,7 +315,9 @@ def worker(monkeypatch: pytest.MonkeyPatch, last: str = "") -> list[str]:
         return SimpleNamespace(workers=1, run=run, close=closed.set)
 
     monkeypatch.setattr(pool, "Processes", opened)
-    monkeypatch.setattr(Run, "seconds_left", property(lambda run: -1.0 if last in asked else 1000.0))
+    monkeypatch.setattr(Run, "deadline", deadline)
+    before = BLOCKS[1].format("naive")
+    monkeypatch.setattr(pool, "waiting", lambda: nullcontext(1.0 if last and before in asked else None))
     return asked
 
 
@@ -336,15 +343,15 @@ def test_workers_get_what_is_missing_and_no_blocks_of_a_failed_candidate(
 def test_with_a_budget_workers_only_fit_blocks_and_stop_at_its_end(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = worker(monkeypatch, last="backtest linear 2/1")
+    asked = worker(monkeypatch, last="backtest linear 1/1")
     write_project(project, ONE_BASELINE.replace('kind = "linear"', TWO_BLOCKS))
 
     record = Project.open().run("small", jobs=2, budget=1000).record
 
-    blocks = [block.format(name) for name in ("naive", "linear") for block in BLOCKS]
-    assert asked == blocks
+    blocks = [block.format("naive") for block in BLOCKS]
+    assert asked == [*blocks, "backtest linear 1/1"]
     assert record.untried == ["linear"]
-    fitted = ["train naive", "train seasonal_naive", *blocks[:2]]
+    fitted = ["train naive", "train seasonal_naive", *blocks]
     assert made(record) == {"ingest", "preprocess", *fitted, *AFTER}
 
 

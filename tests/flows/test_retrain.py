@@ -1,9 +1,11 @@
 """The retrain flow on real sunspots that arrive month by month."""
 
+import re
 import shutil
-import signal
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +25,7 @@ from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import DataChanges
+from gristmill.training.deadline import check_deadlines
 from helpers.support import edit, wait_until
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -343,51 +346,45 @@ def test_one_retraining_at_a_time(project: Path, retrained: Retrain, caplog: pyt
     assert caplog.messages[0] == waiting
 
 
+TIMED_OUT = (
+    "timed out after 1 second, by [pipelines.small.schedule] timeout. Finished stages are kept, and the next "
+    "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
+)
+
+
 @pytest.mark.slow
 def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
     project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import_module("keras")  # an import that the limit interrupts would break this process; a real one ends then
-    with pytest.raises(WorkError) as raised:
-        retrain(300, "schedule.timeout=1 second")
+    import_module("keras")  # an import that the signal interrupts would break this process; a real one ends then
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.retrain.run_up_to", lambda *given: time.sleep(60))
+        with pytest.raises(WorkError, match=re.escape(TIMED_OUT)):
+            retrain(300, "schedule.timeout=1 second")
 
     record = next(Project.open(project).runs.newest_first("small"))
-    assert str(raised.value) == (
-        "stopped after 1 second, by [pipelines.small.schedule] timeout. Finished stages are kept, and the next "
-        "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
-    )
-    assert (record.outcome, record.error) == ("failed", f"WorkError: {raised.value}")
-    timers, promote = [], Registry.promote
-    monkeypatch.setattr(
-        Registry, "promote", lambda *given: timers.append(signal.getitimer(signal.ITIMER_REAL)) or promote(*given)
-    )
+    assert (record.outcome, record.error) == ("failed", f"WorkError: {TIMED_OUT}")
+    assert states()[-1] == "Failed"
     again = retrain(300, "schedule.timeout=1 hour")
     assert told(again)[0] == "promoted"
     assert again.stages["ingest"].cached
-    assert timers == [(0, 0)]  # a promotion that has begun is finished
 
 
-def test_outside_the_main_thread_a_retraining_has_no_time_limit(
-    project: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.slow
+def test_outside_the_main_thread_a_retraining_ends_between_two_steps(
+    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.retraining_run import limited_time
+    def run_steps(*given: object) -> None:
+        while True:
+            time.sleep(0.01)
+            check_deadlines()
 
-    pipeline = Project.open(project, {"small": ["schedule.timeout=1 second"]}).catalogue.pipeline("small")
-    ended: list[bool] = []
+    monkeypatch.setattr("flows.retrain.run_up_to", run_steps)
+    with ThreadPoolExecutor(1) as threads, pytest.raises(WorkError, match=re.escape(TIMED_OUT)):
+        threads.submit(retrain, 300, "schedule.timeout=1 second").result()
 
-    def work() -> None:
-        with limited_time(pipeline):
-            ended.append(True)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-
-    assert ended == [True]
-    assert caplog.messages == [
-        "[pipelines.small.schedule] timeout is ignored: Python can stop only the main thread of a process, and this is "
-        "another."
-    ]
+    record = next(Project.open(project).runs.newest_first("small"))
+    assert (record.outcome, record.error) == ("failed", f"WorkError: {TIMED_OUT}")
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from gristmill.training import deadline
+from gristmill.training.deadline import DeadlinePassed
 from gristmill.training.progress import Epoch
-from tasks import run as module
 from tasks import stage_tasks
 from tasks.run import Run
-from tasks.time_limit import BudgetEnded
 
 STAGES = {"train theta": ("model", "train"), "select": ("select",), "export": ("export",)}  # and their tables
 
@@ -22,7 +22,7 @@ STAGES = {"train theta": ("model", "train"), "select": ("select",), "export": ("
 def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Function that sets the clock."""
     clock = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.time))
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: clock.time))
     monkeypatch.setattr(stage_tasks, "time", SimpleNamespace(monotonic=lambda: clock.time))
     return lambda seconds: setattr(clock, "time", seconds)
 
@@ -57,9 +57,9 @@ def test_the_first_run_keeps_time_for_the_stages_after_its_candidates(
     monkeypatch: pytest.MonkeyPatch, now: Callable[[float], None]
 ) -> None:
     now(110)
-    assert run_with(monkeypatch).seconds_left == 60 - 10 - 4 - 0.2 * 60
-    assert run_with(monkeypatch, budget=600).seconds_left == 600 - 10 - 4 - 15
-    assert run_with(monkeypatch, budget=None).seconds_left == math.inf
+    assert run_with(monkeypatch).deadline.seconds_left == 60 - 10 - 4 - 0.2 * 60
+    assert run_with(monkeypatch, budget=600).deadline.seconds_left == 600 - 10 - 4 - 15
+    assert run_with(monkeypatch, budget=None).deadline.seconds_left == math.inf
 
 
 def test_later_runs_know_the_seconds_of_stages_that_were_made(
@@ -70,7 +70,7 @@ def test_later_runs_know_the_seconds_of_stages_that_were_made(
     run = run_with(monkeypatch, newer, {"train theta": (9.0, False), "select": (2.0, False)})
 
     assert run.last_seconds == {"train theta": 7, "select": 2, "export": 25}
-    assert run.seconds_left == pytest.approx(60 - 10 - 1.1 * 27)
+    assert run.deadline.seconds_left == pytest.approx(60 - 10 - 1.1 * 27)
 
 
 def test_records_of_other_settings_and_stages_that_the_pipeline_no_longer_has_do_not_count(
@@ -81,7 +81,7 @@ def test_records_of_other_settings_and_stages_that_the_pipeline_no_longer_has_do
     run = run_with(monkeypatch, record, train={"epochs": 500})
 
     assert run.last_seconds == {"export": 25}
-    assert run.seconds_left == pytest.approx(60 - 10 - 1.1 * 25)
+    assert run.deadline.seconds_left == pytest.approx(60 - 10 - 1.1 * 25)
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(1, 34), (2, 19), (8, 14), (None, 14)])
@@ -105,8 +105,8 @@ def test_a_training_whose_epochs_would_take_too_long_is_stopped_unless_it_may_en
 ) -> None:
     """The budget leaves 44 seconds, and each epoch takes 6."""
     stage: Any = SimpleNamespace(settings={"train": SimpleNamespace(**settings)}, candidate="gru", is_baseline=False)
-    on_epoch, ended = stage_tasks._EpochCallback(run_with(monkeypatch), stage), 0
-    with suppress(BudgetEnded):
+    on_epoch, ended = stage_tasks._EpochCallback("small", stage, run_with(monkeypatch).deadline_of(stage)), 0
+    with suppress(DeadlinePassed):
         for number in range(1, epochs + 1):
             ended = number
             now(100 + 6 * number)

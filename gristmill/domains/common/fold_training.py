@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS, LearningSet, Positions, Split
 from gristmill.errors import Unsuitable
 from gristmill.training.average_network import equal_average
+from gristmill.training.deadline import check_deadlines
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
 
@@ -47,6 +48,7 @@ def fit_closed_form(
     """
 
     def fitted(positions: Positions) -> M:
+        check_deadlines()
         keras.backend.clear_session()  # names of layers must not depend on other work of this process
         return fit(positions)
 

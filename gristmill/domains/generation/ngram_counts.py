@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.generation.dataset import TokenStream
+from gristmill.training.deadline import check_deadlines
 
 Ids = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -53,6 +54,7 @@ def count_grams(tokens: TokenStream, order: int, discount: float) -> list[Grams]
     context = np.zeros(len(values), np.int64)  # number of the context of each position
     number = context
     for length in range(order):
+        check_deadlines()
         deep = np.flatnonzero(before >= length)
         if not len(deep):  # no line is so long
             break

@@ -23,6 +23,7 @@ from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import build_encoder, encode, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
+from gristmill.training.deadline import check_deadlines
 
 MAX_ROWS = 3_000  # every one of them is in the exported network
 
@@ -61,8 +62,10 @@ def choose(data: Prepared) -> Choice:
     scales = possible_scales(truth)
     best, lowest = Choice(_WIDTHS[-1], 1.0, 1.0, False), np.inf
     for width, linear in itertools.product(_WIDTHS, _LINEAR):
+        check_deadlines()
         values, vectors = np.linalg.eigh(_kernel(features, features, width * unit, linear))
         for scale, penalty in itertools.product(scales, _PENALTIES):
+            check_deadlines()
             target = scale.scaled(truth)
             inverse = 1 / (np.maximum(values, 0) + penalty)
             residuals = _left_out_errors(vectors, inverse, target, groups, alone)

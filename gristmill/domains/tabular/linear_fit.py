@@ -25,6 +25,7 @@ from gristmill.domains.tabular.encoder import build_encoder, predictor, quantile
 from gristmill.domains.tabular.held_out import sample_training
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
+from gristmill.training.deadline import check_deadlines
 from gristmill.training.saved_network import as_tensors, predict_once
 
 _PENALTIES = (0.0, *(10.0**power for power in range(-6, 5)))  # 0 is ordinary least squares
@@ -83,6 +84,7 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], sp
         else:
             tried = _errors_by_row(left, target, whole)
         for penalty, residuals in tried:
+            check_deadlines()
             error = float(np.nanmean(np.abs(scale.restored(target - residuals) - truth)))
             if error < lowest * (1 - _MIN_GAIN):
                 lowest, best = error, (scale, penalty)
@@ -111,6 +113,7 @@ class _Decomposed(NamedTuple):
         With more rows than columns, their products with each other are decomposed, which is several times as fast and
         as exact as is needed: these lose half of the digits of float64, but the columns were float32.
         """
+        check_deadlines()
         centre = columns.mean(axis=0)
         centred = columns - centre
         if len(columns) < columns.shape[1]:

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from gristmill.domains.common.classification.labelled import Labels
+from gristmill.training.deadline import check_deadlines
 
 Values = npt.NDArray[np.float64]
 
@@ -85,6 +86,7 @@ def _solve(problem: "_Problem") -> tuple[Values, float]:
         method="trust-ncg",
         jac=problem.gradient,
         hessp=problem.curvature,
+        callback=lambda _: check_deadlines(),
         options={"gtol": _PRECISION * slope, "maxiter": _MAX_ROUNDS},
     )
     return solved.x[:-1] * problem.ratio, float(solved.x[-1])

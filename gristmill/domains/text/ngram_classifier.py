@@ -22,6 +22,7 @@ from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextC
 from gristmill.domains.text.token_rules import batches_of, sample_texts
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.errors import DataError, Unsuitable
+from gristmill.training.deadline import check_deadlines
 
 if TYPE_CHECKING:
     from gristmill.domains.text.models.linear import CharNgrams, NbLinear
@@ -52,6 +53,7 @@ def fit_words(data: LabelledTexts, settings: "NbLinear") -> TextClassifier:
     )
     known, present = [], []
     for keys, owners in families:  # one after the other, to save memory
+        check_deadlines()
         of_family, part = _present(keys, owners, len(data.texts), settings.min_texts)
         known.append(of_family)
         present.append(part)
@@ -71,8 +73,10 @@ def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifie
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
+    check_deadlines()
     families = list(ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), orders, base, BOUNDARY))
     keys, owners = (np.concatenate(arrays) for arrays in zip(*families, strict=True))
+    check_deadlines()
     known, columns = np.unique(keys, return_inverse=True)
     given = keras.Input((None,), dtype="int32", name="tokens")
     replacements = np.arange(len(tokenizer.tokens), dtype=np.int32)

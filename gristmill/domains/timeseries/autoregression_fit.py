@@ -14,6 +14,7 @@ from keras import ops
 from gristmill.domains.timeseries.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.window_graph import forecaster
 from gristmill.domains.timeseries.windows import history_index, origins, thinned
+from gristmill.training.deadline import check_deadlines
 
 Array = npt.NDArray[np.float64]
 
@@ -54,6 +55,7 @@ def _differences(data: Prepared, target: int) -> tuple[Array, PartRange]:
 
 def _fit(changes: Array, ranges: PartRange, order: int | None, pooled: bool) -> Array:
     """Return the coefficients of constant and lags, oldest lag first."""
+    check_deadlines()
     if order is None:
         longest = int(np.diff(ranges).max())
         limit = max(1, min(int(10 * np.log10(longest)), longest // 3))

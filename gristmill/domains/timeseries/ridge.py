@@ -21,6 +21,7 @@ from gristmill.domains.timeseries.series_scale import SeriesUnits, typically_sca
 from gristmill.domains.timeseries.view import check_complete
 from gristmill.domains.timeseries.windows import Origins, thinned
 from gristmill.training.average_network import equal_average
+from gristmill.training.deadline import check_deadlines
 from gristmill.util.chunking import in_blocks
 
 Array = npt.NDArray[np.float64]
@@ -88,6 +89,7 @@ class Windows:
 
     def rows(self, starts: Origins) -> tuple[Array, Array, Array]:
         """Return features, targets and the scale of the targets, (windows, features) and (windows, outputs) twice."""
+        check_deadlines()
         layout = self.data.layout
         window = ops.convert_to_tensor(scaled(self.data.histories(starts), layout))
         shift, scale = (np.asarray(value) for value in offset(window, layout))

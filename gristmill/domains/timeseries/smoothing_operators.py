@@ -17,6 +17,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.training.deadline import check_deadlines
+
 Matrix = npt.NDArray[np.float64]
 
 LEVELS = (0.05, 0.2, 0.4, 0.7, 0.95)  # weight of the newest value in the level
@@ -87,6 +89,7 @@ def operators(
     Returns:
         (steps, steps), (horizon, steps) and the number of smoothing constants, initial states and the variance.
     """
+    check_deadlines()
     observe, advance, gain = _state_space(level, trend, damping, seasonal, season)
     states = len(gain)
     state = np.eye(states, states + steps)  # as a map of the initial state and the values, like all below

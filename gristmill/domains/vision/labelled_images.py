@@ -11,6 +11,7 @@ from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.labelled import TOGETHER, Labels, Weights, balanced_weights
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.vision.dataset import Features, Layout, Pixels, Prepared
+from gristmill.training.deadline import check_deadlines
 
 if TYPE_CHECKING:
     import keras
@@ -72,6 +73,7 @@ class LabelledImages:
         begin = 0
         for part in self.parts:
             for pixels, _ in self.data.dataset(part, _BATCH).as_numpy_iterator():
+                check_deadlines()
                 chosen = self._between(begin, begin + len(pixels))
                 begin += len(pixels)
                 if len(chosen):

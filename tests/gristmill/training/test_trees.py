@@ -15,10 +15,10 @@ import pytest
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.export.formats import FORMATS
 from gristmill.training import saved_network, tree_process, trees
+from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.tree_network import paths_of, tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
-from tasks.time_limit import TimeIsUp, time_limit
 
 ROWS, WIDTH = 600, 5
 SMALL = TreeSettings(rounds=30, learning_rate=0.2, leaves=12, depth=5, min_rows=5)
@@ -239,7 +239,7 @@ def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.Mon
 def test_a_fit_that_was_stopped_leaves_no_answer_to_the_next_one() -> None:
     given = TreeFit(*rows(), SMALL)
     (expected,) = fit_trees([given])
-    with pytest.raises(TimeIsUp), time_limit(0.1):
+    with pytest.raises(DeadlinePassed), Deadline.after(0.1).applied_to("trees"):
         fit_trees([dataclasses.replace(given, settings=dataclasses.replace(SMALL, rounds=100_000))])
 
     (again,) = fit_trees([given])
@@ -251,17 +251,18 @@ def test_a_stop_within_a_request_ends_the_process(monkeypatch: pytest.MonkeyPatc
     ended: list[str] = []
 
     def write(_: str) -> None:
-        raise TimeIsUp
+        raise KeyboardInterrupt
 
     process: Any = SimpleNamespace(
         poll=lambda: None,
+        stdout=None,
         stdin=SimpleNamespace(write=write),
         kill=lambda: ended.append("killed"),
         communicate=lambda: ended.append("closed"),
     )
     fitting = trees._Process()
     monkeypatch.setattr(fitting, "_running", process)
-    with pytest.raises(TimeIsUp):
+    with pytest.raises(KeyboardInterrupt):
         fitting.run([])
 
     assert ended == ["killed", "closed"]

@@ -18,6 +18,7 @@ from gristmill.domains.common.classification.duplicates import Groups
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.folds import LearningSet
 from gristmill.domains.common.sampling import sample_positions
+from gristmill.training.deadline import check_deadlines
 
 Values = npt.NDArray[np.float64]
 Features = npt.NDArray[Any]  # (examples, features)
@@ -121,6 +122,7 @@ def mean_loss(flat: Values, given: Values, wanted: Values, penalty: float) -> tu
 
     `given` are features and a last column of 1 for the bias, `wanted` the one-hot labels times their weights.
     """
+    check_deadlines()
     weights = flat.reshape(given.shape[1], -1)
     logarithms = log_softmax(given @ weights, axis=1)
     decayed = np.vstack([weights[:-1], np.zeros_like(weights[-1:])])
