@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core.core_schema import ErrorType
 
-from gristmill.settings import messages
+from gristmill.settings import validation
 from gristmill.settings.base import PositiveInt, Settings, Share, Sizes
 from gristmill.settings.messages import (
     close_names,
@@ -263,9 +263,9 @@ def test_an_unknown_key_is_named_whatever_its_name(key: str) -> None:
 
 
 def test_pydantic_has_every_type_of_error_that_has_a_text() -> None:
-    assert messages._EXPECTED.keys() <= set(get_args(ErrorType))
+    assert validation._EXPECTED.keys() <= set(get_args(ErrorType))
 
 
 def test_another_error_of_pydantic_is_shown_in_its_words() -> None:
     detail: Any = {"type": "date_type", "msg": "Input should be a valid date"}
-    assert messages.expected_value(detail) == "Input should be a valid date"
+    assert validation.expected_value(detail) == "Input should be a valid date"
