@@ -8,130 +8,103 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.predictions import misclassified, read_predictions
-from gristmill.domains.common.classification.retraining import contest_of_classes
+from gristmill.domains.common.retraining import ExampleRetraining, Values
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.dataset import Layout, Prepared, Values
+from gristmill.domains.tabular.dataset import Layout, Prepared
 from gristmill.domains.tabular.ingest import is_empty
 from gristmill.errors import RequestError, short_repr
 from gristmill.export import bundle
-from gristmill.retraining import example_diff
-from gristmill.retraining.domain_retraining import DomainRetraining
-from gristmill.retraining.drift import combine_signs
-from gristmill.retraining.example_diff import CONTENT, Mask
-from gristmill.retraining.example_drift import example_error_drift, input_drift
-from gristmill.retraining.gate import Contest
+from gristmill.retraining.example_diff import CONTENT, Mask, diff_examples, shared_columns, unseen_examples
+from gristmill.retraining.example_drift import input_drift
 from gristmill.runs import retraining_record as record
-from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, LostRows
-from gristmill.runs.scores import MODEL, Scores
+from gristmill.runs.retraining_record import DataChanges, Folders, InputDrift
 from gristmill.util.table_io import read_document, read_table
 
 
-class TableRetraining(DomainRetraining):
-    """Retraining of tables: rows have no order."""
+class TableRetraining(ExampleRetraining):
+    """Retraining of tables; a changed row is both new and removed."""
+
+    noun = "rows"
+
+    def compared(self, ingest: Path) -> pd.DataFrame:
+        """Return the content of each ingested row."""
+        return _contents(read_table(ingest / "table.parquet")).to_frame()
+
+    def name_of(self, ingest: Path, at: int) -> str:
+        """Return the values of an ingested row."""
+        (row,) = read_table(ingest / "table.parquet").iloc[[at]].to_dict("records")
+        return ", ".join(f"{column} = {short_repr(value)}" for column, value in row.items())
 
     def news(self, ingest: Path, before: Path | None) -> DataChanges:
-        """Count new and removed rows; a changed row is both."""
-        now = read_table(ingest / "table.parquet")
-        if before is None:
-            return example_diff.compare_examples(_contents(now).to_frame(), None)
-        then = read_table(before / "table.parquet")
-        _check_same_columns(*(read_document(folder / "summary.json") for folder in (ingest, before)))
-        return example_diff.compare_examples(_contents(now).to_frame(), _contents(then).to_frame())
+        """Count new and removed rows, which must have the same columns."""
+        if before is not None:
+            _check_same_columns(*(read_document(folder / "summary.json") for folder in (ingest, before)))
+        return super().news(ingest, before)
 
     def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
-        """Return the rows that were added or lost; a changed row is both.
+        """Return the rows that were added or lost.
 
         Raises:
             RequestError: no column has the same name and type in both.
         """
         tables = [read_table(folder / "table.parquet") for folder in (ingest, before)]
-        shared = example_diff.shared_columns(*tables)
+        shared = shared_columns(*tables)
         if not shared:
             raise RequestError("no column has the same name and type in both versions: their data cannot be compared.")
         now, then = (table.assign(**{CONTENT: _contents(table[shared])}) for table in tables)
-        return example_diff.diff_examples(now, then, [*shared, CONTENT])
+        return diff_examples(now, then, [*shared, CONTENT])
 
-    def lost(self, ingest: Path, before: Path) -> LostRows:
-        """Count the earlier rows that are missing."""
-        now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))
+    def unknown(self, ingest: Path, champion: Folders) -> pd.DataFrame:
+        """Return the ingested rows that a champion has not seen and can predict."""
+        table, known = read_table(ingest / "table.parquet"), _readable(ingest, champion)
+        is_known = _contents(table, known.layout).isin(_contents(known.table, known.layout)).to_numpy()
+        return table[~is_known & _predictable(table, known.layout)]
 
-        def name(at: int) -> str:
-            return ", ".join(
-                f"{column} = {short_repr(value)}" for column, value in then.iloc[[at]].to_dict("records")[0].items()
-            )
-
-        return example_diff.lost_examples(_contents(now), _contents(then), name, "rows")
-
-    def drift(self, ingest: Path, champion: Champion) -> Drift:
-        """Score the champion on rows that it has not seen, and compare them with its training data."""
-        folders = champion.folders
-        table, known = read_table(ingest / "table.parquet"), dataset.read(folders["preprocess"])
-        layout = known.layout
-        _check_readable(ingest, layout)
-        new = table[
-            ~_contents(table, layout).isin(_contents(known.table, layout)).to_numpy() & _predictable(table, layout)
-        ]
-        if new.empty:
-            return Drift(errors=None, inputs=[])
-        trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
-        numbers, categories = [*layout.numbers], [*layout.categories]
-        (categories if layout.classes else numbers).append(layout.target)
-        return combine_signs(
-            errors=example_error_drift(_champion_errors(folders, layout, new), errors_on_test(tested, layout)),
-            inputs=input_drift(new, trained, numbers, categories),
+    def unseen(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
+        """Return the test rows of a challenger, and which of them neither model knows and both predict."""
+        data, known = dataset.read(challenger["preprocess"]), _readable(challenger["ingest"], champion)
+        contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
+        tested, learned = data.table[data.parts == "test"], known.table[known.parts != "test"]
+        unseen = unseen_examples(
+            contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
         )
+        if data.layout.group and data.layout.group in learned:
+            groups = learned[data.layout.group]
+            unseen &= ~tested[data.layout.group].isin(groups[~is_empty(groups)]).to_numpy()
+        return tested, unseen & _predictable(tested, known.layout)
 
-    def judgeable(self, challenger: Folders, champion: Champion) -> int:
-        """Count the rows of the challenger's test set that neither model was trained or selected on."""
-        known = dataset.read(champion.folders["preprocess"])
-        _check_readable(challenger["ingest"], known.layout)
-        return int(_unseen_rows(dataset.read(challenger["preprocess"]), known).sum())
+    def errors(self, champion: Folders, ingest: Path, examples: pd.DataFrame) -> Values:
+        """Return the errors of the champion's bundle: absolute ones of numbers, or 1 for a wrong class, else 0."""
+        layout = dataset.read(champion["preprocess"]).layout
+        predicted: Values = bundle.load(champion["export"])(layout.inputs(examples)).astype(np.float64)
+        truth = examples[layout.target]
+        if not layout.classes:
+            return np.asarray(np.abs(truth.to_numpy(np.float64) - predicted[:, 0]))
+        named = np.array(layout.classes, object)[Decision.read(champion["export"]).labels(predicted)]
+        return np.asarray(named != truth.to_numpy(object), np.float64)
 
-    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
-        """Return the errors of challenger, baselines and champion on the challenger's test set.
-
-        With a champion, only rows that neither model was trained or selected on are used. The error of a number is the
-        absolute one; for that of a class see `contest_of_classes`.
-        """
-        data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
-        baselines = Scores.read(challenger["evaluate"]).baselines
-        errors = {record.CHALLENGER: errors_on_test(rows, data.layout)}
-        errors |= {name: errors_on_test(rows, data.layout, name) for name in baselines}
-        unseen = np.ones(len(rows), bool)
-        if champion is not None:
-            known = dataset.read(champion.folders["preprocess"])
-            _check_readable(challenger["ingest"], known.layout)
-            unseen = _unseen_rows(data, known)
-            tested = data.table[data.parts == "test"]
-            errors[record.CHAMPION] = _champion_errors(champion.folders, known.layout, tested)
-        errors = {name: values[unseen] for name, values in errors.items()}
-        if data.layout.classes:
-            return contest_of_classes(errors, rows["label"][unseen], challenger, champion)
-        return Contest("mae", errors)
+    def input_drift(self, ingest: Path, examples: pd.DataFrame, champion: Folders) -> list[InputDrift]:
+        """Compare the columns of new rows with those of the champion's training rows."""
+        known = dataset.read(champion["preprocess"])
+        numbers, categories = [*known.layout.numbers], [*known.layout.categories]
+        (categories if known.layout.classes else numbers).append(known.layout.target)
+        return input_drift(examples, known.table[known.parts == "train"], numbers, categories)
 
 
-def errors_on_test(rows: pd.DataFrame, layout: Layout, name: str = MODEL) -> Values:
-    """Return the errors of the model or a baseline that evaluate wrote for the rows of the test set."""
-    if layout.classes:
-        return misclassified(rows, None if name == MODEL else name)
-    return np.asarray(np.abs(rows["y"].to_numpy() - rows[name].to_numpy()))
+def _readable(ingest: Path, champion: Folders) -> Prepared:
+    """Return the data of a champion, which must be able to read an ingested table.
 
-
-def _unseen_rows(data: Prepared, known: Prepared) -> Mask:
-    """Return a mask of the challenger's test rows that neither model was trained or selected on, and both predict.
-
-    Nor was a model trained or selected on other rows of their groups.
+    Raises:
+        RequestError: the table lacks a column that the champion reads, or has another target or other classes.
     """
-    contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
-    tested, learned = data.table[data.parts == "test"], known.table[known.parts != "test"]
-    unseen = example_diff.unseen_examples(
-        contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
-    )
-    if data.layout.group and data.layout.group in learned:
-        groups = learned[data.layout.group]
-        unseen &= ~tested[data.layout.group].isin(groups[~is_empty(groups)]).to_numpy()
-    return unseen & _predictable(tested, known.layout)
+    known, summary = dataset.read(champion["preprocess"]), read_document(ingest / "summary.json")
+    for what in ("target", "classes"):
+        if (now := summary.get(what, [])) != (before := getattr(known.layout, what)):
+            raise record.incomparable_error(f"the champion's {what} are {before}, those of the data {now}")
+    for role, columns in known.layout.inputs_by_role.items():
+        if not set(columns) <= set(now := summary.get(role, [])):
+            raise record.incomparable_error(f"the champion's {role} are {columns}, those of the data {now}")
+    return known
 
 
 def _predictable(rows: pd.DataFrame, layout: Layout) -> Mask:
@@ -145,32 +118,6 @@ def _contents(table: pd.DataFrame, layout: Layout | None = None) -> "pd.Series[A
     """Return a hash of each row that does not depend on the order of the columns; those of a layout if it is given."""
     columns = sorted(table.columns) if layout is None else sorted([*layout.columns, layout.target])
     return pd.util.hash_pandas_object(table[columns], index=False).rename(CONTENT)
-
-
-def _test_predictions(folders: Folders) -> pd.DataFrame:
-    """Return the predictions of the test set, in the order of the table."""
-    return read_predictions(folders["evaluate"], "test")
-
-
-def _champion_errors(champion: Folders, layout: Layout, rows: pd.DataFrame) -> Values:
-    """Return the errors of the champion's bundle: absolute ones of numbers, or 1 for a wrong class, else 0."""
-    predicted: Values = bundle.load(champion["export"])(layout.inputs(rows)).astype(np.float64)
-    truth = rows[layout.target]
-    if not layout.classes:
-        return np.asarray(np.abs(truth.to_numpy(np.float64) - predicted[:, 0]))
-    named = np.array(layout.classes, object)[Decision.read(champion["export"]).labels(predicted)]
-    return np.asarray(named != truth.to_numpy(object), np.float64)
-
-
-def _check_readable(ingest: Path, layout: Layout) -> None:
-    """Raise a `RequestError` unless an ingested table has the target and the columns that a champion reads."""
-    summary = read_document(ingest / "summary.json")
-    for what in ("target", "classes"):
-        if (now := summary.get(what, [])) != (known := getattr(layout, what)):
-            raise record.incomparable_error(f"the champion's {what} are {known}, those of the data {now}")
-    for role, columns in layout.inputs_by_role.items():
-        if not set(columns) <= set(now := summary.get(role, [])):
-            raise record.incomparable_error(f"the champion's {role} are {columns}, those of the data {now}")
 
 
 def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:

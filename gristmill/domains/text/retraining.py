@@ -9,33 +9,32 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.common.classification.retraining import ClassifierRetraining, NewExamples
+from gristmill.domains.common.classification.retraining import ClassifierRetraining, IngestedExamples
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
 from gristmill.retraining.example_drift import share_drift
-from gristmill.runs.retraining_record import InputDrift
+from gristmill.runs.retraining_record import Folders, InputDrift
 
 if TYPE_CHECKING:
     from gristmill.domains.text.tokenizer import Tokenizer
 
 
-def _predict(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
-    """Return the probabilities that a champion's bundle predicts for raw texts."""
-    return bundle.load(export)(rows["text"].to_numpy(object)).astype(np.float64)
+class TextRetraining(ClassifierRetraining):
+    """Retraining on texts."""
 
+    table, content = "texts.parquet", "text"
 
-def _input_drift(new: NewExamples) -> list[InputDrift]:
-    """Compare the unknown tokens of new texts with those of the champion's test set."""
-    from gristmill.domains.text import tokenizer as tokenizers  # TensorFlow is needed only for new texts
+    def classify(self, export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
+        """Return the probabilities that a champion's bundle predicts for raw texts."""
+        return bundle.load(export)(rows["text"].to_numpy(object)).astype(np.float64)
 
-    tokenizer = tokenizers.read(new.champion["preprocess"])
-    return [
-        share_drift(
-            "unknown tokens",
-            unknown_shares(tokenizer, new.rows["text"].tolist()),
-            unknown_shares(tokenizer, new.known.rows["text"].tolist()),
-        )
-    ]
+    def content_drift(self, new: IngestedExamples, tested: IngestedExamples, champion: Folders) -> list[InputDrift]:
+        """Compare the unknown tokens of new texts with those of the champion's test set."""
+        from gristmill.domains.text import tokenizer as tokenizers  # TensorFlow is needed only for new texts
+
+        tokenizer = tokenizers.read(champion["preprocess"])
+        now, before = (unknown_shares(tokenizer, one.rows["text"].tolist()) for one in (new, tested))
+        return [share_drift("unknown tokens", now, before)]
 
 
 def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -48,4 +47,4 @@ def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[
     return counts / np.maximum(tokens.lengths, 1)
 
 
-RETRAINING = ClassifierRetraining("texts.parquet", "text", _predict, _input_drift)
+RETRAINING = TextRetraining()

@@ -16,7 +16,6 @@ from gristmill.domains.common.classification.decision import MOST_PROBABLE, Deci
 from gristmill.domains.common.classification.evaluation import Presentation, check_evaluate, write_scores
 from gristmill.domains.common.classification.held_out import write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.common.classification.monitoring import coverage_of_sets
 from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
 from gristmill.domains.common.classification.report import (
     ClassificationScores,
@@ -25,10 +24,11 @@ from gristmill.domains.common.classification.report import (
     set_sections,
     threshold_sections,
 )
-from gristmill.domains.common.classification.retraining import contest_of_classes
 from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.folds import HELD_OUT
+from gristmill.domains.common.monitoring import coverage_of_sets
+from gristmill.domains.common.retraining import contest_of_classes
 from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import COVERED, LEVEL, RUN, TRUTH
 from gristmill.reports.scores import comparison

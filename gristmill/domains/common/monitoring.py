@@ -1,0 +1,83 @@
+"""Live scores of logged predictions of examples, whose truth comes from a file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.predictions import read_predictions
+from gristmill.domains.common.retraining import errors_on_test
+from gristmill.monitoring.live_rows import LiveRows, with_truth
+from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
+from gristmill.retraining.drift import combine_signs
+from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
+from gristmill.runs.retraining_record import Champion, Drift, InputDrift
+from gristmill.runs.scores import MODEL
+
+
+def live_rows(
+    log: pd.DataFrame,
+    truth: pd.DataFrame,
+    champion: Champion,
+    run: str,
+    *,
+    column: str,
+    name: str,
+    slices: Mapping[str, str],
+    input_drift: Callable[[pd.DataFrame], list[InputDrift]] = lambda rows: [],
+) -> LiveRows:
+    """Return logged rows, compared with the truth; `run` made the model that serves.
+
+    The score is the absolute error of a number, or 1 for a class that is right and 0 for another.
+
+    Args:
+        log: the logged rows.
+        truth: what came true, by id.
+        champion: the model that serves.
+        run: the run that made it.
+        column: the prediction in a logged row.
+        name: what is predicted, for the drift of the predictions.
+        slices: name of each slice to its column.
+        input_drift: function that compares the champion's rows with its training data.
+    """
+    # 1. Score each row.
+    rows, tested = with_truth(log, truth, column), read_predictions(champion.folders["evaluate"], "test")
+    is_class = "label" in tested
+    score = _hits(rows, column) if is_class else _absolute_errors(rows, column)
+    day = rows[ANSWERED].dt.tz_localize(None)
+    rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run)})
+
+    # 2. Compare errors, predictions and inputs of the champion with its test and training set.
+    own, drift = rows[(rows[RUN] == run) & rows[column].notna()], Drift(errors=None, inputs=[])
+    if len(own):
+        scores = own[SCORE].dropna().to_numpy(np.float64)
+        if is_class:
+            of_predictions = category_drift(name, own[column].astype("str"), tested["predicted"])
+        else:
+            of_predictions = number_drift(name, own[column].to_numpy(np.float64), tested[MODEL].to_numpy(np.float64))
+        errors = example_error_drift(1 - scores if is_class else scores, errors_on_test(tested))
+        drift = combine_signs(errors=errors, inputs=[of_predictions, *input_drift(own)])
+    return LiveRows(rows, slices, drift, metric="accuracy" if is_class else "mae")
+
+
+def _absolute_errors(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    return np.asarray(np.abs(rows[TRUTH].to_numpy(np.float64) - rows[column].to_numpy(np.float64)))
+
+
+def _hits(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Return 1 for each row whose class in a column is the truth, 0 for others, NaN where one is not known."""
+    known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
+    return np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)
+
+
+def coverage_of_sets(rows: pd.DataFrame, champion: Champion, run: str) -> dict[str, Any]:
+    """Return `COVERED` and `LEVEL`: whether the prediction sets of a run's model contain the truth."""
+    covered, level = np.full(len(rows), np.nan), Decision.read(champion.folders["evaluate"]).coverage
+    if level is not None and "set" in rows:
+        answered = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()
+        pairs = rows.loc[answered, ["set", TRUTH]].astype("str").itertuples(index=False)
+        covered[answered] = [truth in names.split("|") for names, truth in pairs]
+    return {COVERED: covered, LEVEL: np.nan if level is None else level}

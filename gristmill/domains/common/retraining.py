@@ -1,0 +1,144 @@
+"""Retraining on examples without an order in time: texts, photos and the rows of a table.
+
+A domain says how its examples are read and shown to a champion. News, drift and contests follow from that.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.retraining.domain_retraining import DomainRetraining
+from gristmill.retraining.drift import combine_signs
+from gristmill.retraining.example_diff import CONTENT, Mask, compare_examples, lost_examples
+from gristmill.retraining.example_drift import example_error_drift
+from gristmill.retraining.gate import Contest
+from gristmill.runs.retraining_record import (
+    CHALLENGER,
+    CHAMPION,
+    Champion,
+    DataChanges,
+    Drift,
+    Folders,
+    InputDrift,
+    LostRows,
+)
+from gristmill.runs.scores import FILE, MODEL, Scores
+from gristmill.util.table_io import read_document
+
+Values = npt.NDArray[np.float64]
+
+
+class ExampleRetraining(DomainRetraining):
+    """Retraining of a domain whose examples are identified by their content (`CONTENT`)."""
+
+    noun = "examples"
+
+    @abstractmethod
+    def compared(self, ingest: Path) -> pd.DataFrame:
+        """Return the content of each ingested example, and the other columns whose change counts."""
+
+    @abstractmethod
+    def name_of(self, ingest: Path, at: int) -> str:
+        """Return the name of the ingested example at a position, for a message."""
+
+    @abstractmethod
+    def unknown(self, ingest: Path, champion: Folders) -> pd.DataFrame:
+        """Return the ingested examples that a champion has not seen and can predict."""
+
+    @abstractmethod
+    def unseen(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
+        """Return the test examples of a challenger, and which of them both models can predict without knowing them.
+
+        The examples are in the order of the challenger's predictions. A model knows examples that it was trained or
+        selected on, their copies, and others of their groups.
+        """
+
+    @abstractmethod
+    def errors(self, champion: Folders, ingest: Path, examples: pd.DataFrame) -> Values:
+        """Return the errors of a champion's bundle on ingested examples, as `errors_on_test` measures them."""
+
+    @abstractmethod
+    def input_drift(self, ingest: Path, examples: pd.DataFrame, champion: Folders) -> list[InputDrift]:
+        """Compare new examples with those of a champion."""
+
+    def news(self, ingest: Path, before: Path | None) -> DataChanges:
+        """Count new, revised and removed examples."""
+        return compare_examples(self.compared(ingest), self.compared(before) if before else None)
+
+    def lost(self, ingest: Path, before: Path) -> LostRows:
+        """Count the earlier examples that are missing."""
+        now, then = (self.compared(folder)[CONTENT] for folder in (ingest, before))
+        return lost_examples(now, then, partial(self.name_of, before), self.noun)
+
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Score the champion on examples that it has not seen, and compare them with its own data."""
+        folders = champion.folders
+        examples = self.unknown(ingest, folders)
+        if examples.empty:
+            return Drift(errors=None, inputs=[])
+        tested = errors_on_test(read_predictions(folders["evaluate"], "test"))
+        return combine_signs(
+            errors=example_error_drift(self.errors(folders, ingest, examples), tested),
+            inputs=self.input_drift(ingest, examples, folders),
+        )
+
+    def judgeable(self, challenger: Folders, champion: Champion) -> int:
+        """Count the examples of the challenger's test set that neither model knows."""
+        _, unseen = self.unseen(challenger, champion.folders)
+        return int(unseen.sum())
+
+    def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
+        """Return the errors of challenger, baselines and champion on the challenger's test set.
+
+        With a champion, only examples that neither model knows are used.
+        """
+        rows = read_predictions(challenger["evaluate"], "test")
+        errors = {CHALLENGER: errors_on_test(rows)}
+        errors |= {name: errors_on_test(rows, name) for name in Scores.read(challenger["evaluate"]).baselines}
+        if champion is not None:
+            tested, unseen = self.unseen(challenger, champion.folders)
+            rows, errors = rows[unseen], {name: values[unseen] for name, values in errors.items()}
+            errors[CHAMPION] = self.errors(champion.folders, challenger["ingest"], tested[unseen])
+        if _has_numbers(rows):
+            return Contest("mae", errors)
+        return contest_of_classes(errors, rows["label"], challenger, champion)
+
+
+def errors_on_test(rows: pd.DataFrame, name: str = MODEL) -> Values:
+    """Return the errors of the model or a baseline in the predictions that evaluate wrote.
+
+    They are absolute errors of numbers, or 1 for a wrong class and 0 for the right one.
+    """
+    if _has_numbers(rows):
+        return np.asarray(np.abs(rows["y"].to_numpy() - rows[name].to_numpy()))
+    return misclassified(rows, None if name == MODEL else name)
+
+
+def _has_numbers(rows: pd.DataFrame) -> bool:
+    return "label" not in rows
+
+
+def contest_of_classes(
+    missed: Mapping[str, Values], truth: "pd.Series[str]", challenger: Folders, champion: Champion | None
+) -> Contest:
+    """Return the contest of classifiers, given 1 for each example of a wrong class, else 0; `truth` has the classes.
+
+    With a threshold, the examples have the weights of their errors' costs by that of the champion, so that several
+    challengers can be compared, or by that of the challenger if the champion has none.
+    """
+    decision = Decision.read(challenger["evaluate"])
+    if decision.threshold is None:
+        return Contest("error rate", dict(missed))
+    if champion is not None:
+        served = Decision.read(champion.folders["export"])
+        decision = decision if served.threshold is None else served
+    second = read_document(challenger["evaluate"] / FILE)["classes"][1]
+    weights = decision.error_costs((truth == second).to_numpy())
+    return Contest("weighted error rate", dict(missed), weights=weights)
