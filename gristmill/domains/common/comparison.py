@@ -10,7 +10,8 @@ import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, missing_baselines
 from gristmill.domains.common.folds import HELD_OUT
-from gristmill.domains.common.supervised import ByPart, Learner, M, fit_and_hold_out
+from gristmill.domains.common.supervised import ByPart, Learner, fit_and_hold_out
+from gristmill.domains.common.trained_model import M
 
 
 def compare(

@@ -5,9 +5,9 @@ from typing import NamedTuple, TypeVar
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS, LearningSet, Positions, Split
+from gristmill.domains.common.trained_model import Predictions
 from gristmill.errors import Unsuitable
 from gristmill.training.average_network import equal_average
 from gristmill.training.deadline import check_deadlines
@@ -16,7 +16,6 @@ from gristmill.training.history import TrainingHistory
 
 CLOSED_FORM_FOLDS, NETWORK_FOLDS = 5, 3
 
-Predictions = npt.NDArray[np.float64]  # (examples, …)
 M = TypeVar("M")
 
 Trained = tuple[keras.Model, TrainingHistory, Predictions]  # with predictions of the validation set

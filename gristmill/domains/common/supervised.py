@@ -7,25 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self
 
 import keras
 
 from gristmill.domains.common.fold_training import (
     HeldOutPredictions,
-    Predictions,
     Trained,
     fit_closed_form,
     train_networks,
 )
 from gristmill.domains.common.folds import LearningSet, Positions, Split
-from gristmill.training import saved_network
+from gristmill.domains.common.trained_model import M, Predictions
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import ClosedForm, Model, write_history
 
 ByPart = dict[str, Predictions]  # predictions of the examples of each part to score, and `HELD_OUT`
-M = TypeVar("M")
 
 
 class Learner(ABC, Generic[M]):
@@ -76,31 +74,12 @@ class Learner(ABC, Generic[M]):
         """Return the model in the artifact of train or select."""
 
     @abstractmethod
-    def write(self, fitted: M, out: Path) -> int:
-        """Write a model; return the number of its parameters."""
-
-    @abstractmethod
     def read_held_out(self, folder: Path) -> ByPart:
         """Return the held-out predictions of the validation set, and all of them (`HELD_OUT`)."""
 
     @abstractmethod
     def write_held_out(self, held_out: HeldOutPredictions, out: Path) -> None:
         """Write held-out predictions."""
-
-
-class NetworkLearner(Learner[keras.Model]):
-    """A learner whose models are Keras networks."""
-
-    def of_network(self, network: keras.Model) -> keras.Model:
-        return network
-
-    def read(self, folder: Path) -> keras.Model:
-        return saved_network.read(folder)
-
-    def write(self, fitted: keras.Model, out: Path) -> int:
-        saved_network.write(fitted, out)
-        parameters: int = fitted.count_params()
-        return parameters
 
 
 def train(
@@ -128,7 +107,8 @@ def train(
         )
         fitted = learner.of_network(network)
     learner.write_held_out(held_out, out)
-    return {"parameters": learner.write(fitted, out)} | write_history(history, out, balanced=balanced)
+    fitted.write(out)
+    return {"parameters": fitted.parameters} | write_history(history, out, balanced=balanced)
 
 
 def fit_and_hold_out(learner: Learner[M], model: ClosedForm) -> tuple[M, HeldOutPredictions]:

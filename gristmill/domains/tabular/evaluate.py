@@ -6,7 +6,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -32,15 +31,14 @@ from gristmill.domains.common.selection import summary_of
 from gristmill.domains.common.supervised import ByPart
 from gristmill.domains.tabular import dataset, row_examples
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
-from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
+from gristmill.domains.tabular.row_model import RowModel
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.settings.stage import Stage
-from gristmill.training import saved_network
 from gristmill.training.named_arrays import join_arrays, split_arrays
 from gristmill.util.table_io import write_document, write_table
 
@@ -78,17 +76,17 @@ def evaluate(
         RequestError: a slice is not a category or a column of metadata, the decision does not fit the data, or settings
             of classes are given for a number.
     """
-    data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
+    data, model, tried = dataset.read(preprocess), RowModel.read(train), succeeded(candidates)
     check_evaluate(evaluate, data.labelled)
     learner, baselines = RowLearner(data), CLASS_BASELINES if data.layout.classes else BASELINES
-    predicted = {MODEL: learner.predict_scored(network) | learner.read_held_out(train)}
+    predicted = {MODEL: learner.predict_scored(model) | learner.read_held_out(train)}
     predicted |= compare(learner, baselines, tried, balanced=is_balanced(train), microseconds=microseconds)
     columns = data.layout.columns
-    if ranking := importance_of_columns(data, network):
+    if ranking := importance_of_columns(data, model):
         write_document(out / IMPORTANCE_FILE, ranking)
         columns = [feature["feature"] for feature in ranking["features"]]
         if names := [name for name in columns if name not in data.layout.texts]:
-            dependence = partial_dependence(data, names, lambda rows: predict_target(network, data.layout.inputs(rows)))
+            dependence = partial_dependence(data, names, lambda rows: model.predict(data.layout.inputs(rows)))
             write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
     advice = (
         f"check that column {columns[0]!r}, on which the model relies most, is known when you predict; if not, remove "
@@ -132,7 +130,7 @@ def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | N
     }
 
 
-def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any] | None:
+def importance_of_columns(data: Prepared, model: RowModel) -> dict[str, Any] | None:
     """Return the permutation importance of the columns; None if there is only one.
 
     It is measured on the test rows, since some kinds are fitted on the validation rows too. Of a wide table, fewer rows
@@ -151,7 +149,7 @@ def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any
         shuffled = {role: np.tile(values, (len(orders), 1)) for role, values in cells.items()}
         role, at = places[column]
         shuffled[role][:, at] = cells[role][orders.ravel(), at]
-        predicted, repeated = predict_target(network, join_arrays(shuffled)), np.tile(truth, len(orders))
+        predicted, repeated = model.predict(join_arrays(shuffled)), np.tile(truth, len(orders))
         if data.layout.classes:
             return log_losses(repeated.astype(np.int64), predicted).reshape(orders.shape)
         return np.abs(repeated - predicted).reshape(orders.shape)

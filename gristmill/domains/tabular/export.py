@@ -7,15 +7,14 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.common.classification.serving import answer_in_graph
+from gristmill.domains.common.classification.serving import write_classifier
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Inputs, Layout, Prepared, Values
-from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.row_model import RowModel
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle, model_card, saved_model
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
@@ -23,7 +22,6 @@ from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
 from gristmill.runs.scores import MODEL, write_exported
 from gristmill.settings.messages import format_numbers
-from gristmill.training import saved_network
 from gristmill.training.named_arrays import split_arrays
 from gristmill.training.saved_network import BATCH_ROWS
 from gristmill.util.table_io import read_table, write_document
@@ -51,16 +49,16 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     """
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, network = dataset.read(preprocess), saved_network.read(train)
+        data, model = dataset.read(preprocess), RowModel.read(train)
         inputs = data.inputs_at(data.at("test")[:_MAX_ROWS_COMPARED])
-        predicted = predict_target(network, inputs)
+        predicted = model.predict(inputs)
         check_same_as_scored(predicted, scored_on_test(data, evaluate)[:_MAX_ROWS_COMPARED], tolerance=0)
         decision = Decision.read(evaluate)
-        write_formats(network, data.layout.classes, decision, export.formats, out)
+        write_formats(model, data.layout.classes, decision, export.formats, out)
         unit = 1.0 if data.layout.classes else float(data.truth[data.at("train")].std())
         tolerance = export.tolerance * unit
         unusual = unusual_rows(data)
-        expected = np.concatenate([predicted, predict_target(network, unusual)]).astype(np.float32)
+        expected = np.concatenate([predicted, model.predict(unusual)]).astype(np.float32)
         expected = expected.reshape(len(expected), -1)
         compared = np.concatenate([inputs, unusual])
         decide = decision.labels if data.layout.classes else None
@@ -70,7 +68,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         difference = check_parity(reload, out, export.formats, compared, expected, tolerance, decide, sample)
     write_document(out / "signature.json", signature(data.layout, export) | decision.as_json())
     write_exported(out, evaluate, parity=difference)
-    model_card.write(out, facts(data, network, evaluate), train)
+    model_card.write(out, facts(data, model, evaluate), train)
     return {"formats": len(export.formats), "parity_rows": len(inputs)}
 
 
@@ -90,26 +88,16 @@ def unusual_rows(data: Prepared) -> Inputs:
     return layout.inputs(pd.DataFrame(columns))
 
 
-def write_formats(
-    network: keras.Model, classes: list[str], decision: Decision, formats: Sequence[str], out: Path
-) -> None:
+def write_formats(model: RowModel, classes: list[str], decision: Decision, formats: Sequence[str], out: Path) -> None:
     """Write each format; of classes, the SavedModel also returns their names and the predicted one."""
     if classes and "saved_model" in formats:
-        _write_classifier(network, classes, decision, out / FORMATS["saved_model"].path)
+        inputs = saved_model.input_specs(model.network)
+        write_classifier(model, inputs, classes, decision, out / FORMATS["saved_model"].path)
         formats = [form for form in formats if form != "saved_model"]
-    export_network(network, formats, out)
+    export_network(model.network, formats, out)
 
 
-def _write_classifier(network: keras.Model, classes: Sequence[str], decision: Decision, folder: Path) -> None:
-    """Write a SavedModel whose signature takes the inputs of the network by name."""
-
-    def serve(rows: Any) -> dict[str, tf.Tensor]:
-        return answer_in_graph(network(rows, training=False), classes, decision)
-
-    saved_model.write(folder, {"serving_default": (serve, saved_model.input_specs(network))}, [network])
-
-
-def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Facts:
+def facts(data: Prepared, model: RowModel, evaluate: Path) -> model_card.Facts:
     """Return the facts of the model card."""
     layout = data.layout
     inputs = [f"{role}: {', '.join(f'`{name}`' for name in names)}" for role, names in layout.inputs_by_role.items()]
@@ -129,7 +117,7 @@ def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Fa
             noun="rows",
             task="tabular-classification",
             use=use,
-            parameters=network.count_params(),
+            parameters=model.parameters,
             notes=notes,
             limits=limits,
             block=block,
@@ -140,7 +128,7 @@ def facts(data: Prepared, network: keras.Model, evaluate: Path) -> model_card.Fa
         title=f"Prediction of {layout.target}",
         task="tabular-regression",
         use=use,
-        parameters=network.count_params(),
+        parameters=model.parameters,
         data=notes,
         parts={part: {"rows": f"{len(rows):,}"} for part in PARTS if len(rows := data.at(part))},
         limits=[*limits, f"In the training set, `{layout.target}` is between {low} and {high}."],

@@ -9,13 +9,15 @@ import keras
 import numpy as np
 
 from gristmill.domains.common.classification.held_out import held_out_probabilities, validation_probabilities
-from gristmill.domains.common.fold_training import HeldOutPredictions, Predictions
+from gristmill.domains.common.fold_training import HeldOutPredictions
 from gristmill.domains.common.folds import HELD_OUT, LearningSet, Positions, Split
 from gristmill.domains.common.sampling import sample_positions
-from gristmill.domains.common.supervised import ByPart, NetworkLearner
+from gristmill.domains.common.supervised import ByPart, Learner
+from gristmill.domains.common.trained_model import Predictions
 from gristmill.domains.tabular import held_out as held_out_rows
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.row_model import RowModel
 from gristmill.training import saved_network
 from gristmill.training.outputs import ClosedForm
 from gristmill.training.saved_network import as_tensors
@@ -34,7 +36,7 @@ class Tuned(Protocol):
         ...
 
 
-class RowLearner(NetworkLearner):
+class RowLearner(Learner[RowModel]):
     """Rows at positions of the table; models predict a number, or a probability of each class."""
 
     noun = "rows"
@@ -59,16 +61,15 @@ class RowLearner(NetworkLearner):
             return model
         return model.tuned(self._on(self.examples.all if self.examples.in_folds else self.examples.training))
 
-    def fit(self, model: ClosedForm, positions: Positions) -> keras.Model:
-        network: keras.Model = model.fit(self._on(positions))
-        return network
+    def fit(self, model: ClosedForm, positions: Positions) -> RowModel:
+        return RowModel(model.fit(self._on(positions)))
 
-    def predict(self, fitted: keras.Model, positions: Positions) -> Predictions:
-        return predict_target(fitted, self.data.inputs_at(positions), once=True)
+    def predict(self, fitted: RowModel, positions: Positions) -> Predictions:
+        return predict_target(fitted.network, self.data.inputs_at(positions), once=True)
 
-    def predict_scored(self, fitted: keras.Model) -> ByPart:
+    def predict_scored(self, fitted: RowModel) -> ByPart:
         rows = {part: at for part, at in self.scored_rows.items() if part != "validation"}
-        return {part: predict_target(fitted, self.data.inputs_at(at)) for part, at in rows.items()}
+        return {part: fitted.predict(self.data.inputs_at(at)) for part, at in rows.items()}
 
     @cached_property
     def scored_rows(self) -> dict[str, Positions]:
@@ -77,9 +78,15 @@ class RowLearner(NetworkLearner):
         sampled = train[sample_positions(len(train), _MAX_TRAINING_ROWS)]
         return {"train": sampled, "validation": self.data.at("validation"), "test": self.data.at("test")}
 
-    def microseconds(self, fitted: keras.Model) -> float:
+    def microseconds(self, fitted: RowModel) -> float:
         timed = as_tensors(self.data.layout.inputs(self.data.table[:_ROWS_TIMED]))
-        return saved_network.microseconds_per_row(fitted, timed)
+        return saved_network.microseconds_per_row(fitted.network, timed)
+
+    def of_network(self, network: keras.Model) -> RowModel:
+        return RowModel(network)
+
+    def read(self, folder: Path) -> RowModel:
+        return RowModel.read(folder)
 
     def read_held_out(self, folder: Path) -> ByPart:
         if not self.data.layout.classes:

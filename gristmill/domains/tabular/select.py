@@ -14,9 +14,8 @@ from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
-from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.row_model import RowModel
 from gristmill.settings.selection import Select
-from gristmill.training import saved_network
 
 Candidates = Mapping[str, CandidateArtifacts]
 
@@ -32,13 +31,13 @@ def select(*, select: Select, preprocess: Path, candidates: Candidates, out: Pat
     data = dataset.read(preprocess)
 
     def predict_one(name: str) -> Call:
-        return partial(predict_target, saved_network.read(candidates[name].train), data.inputs_at(np.arange(1)))
+        return partial(RowModel.read(candidates[name].train).predict, data.inputs_at(np.arange(1)))
 
     if data.layout.classes:
         chosen, temperatures = select_classifiers(data.labelled, candidates, select, out, predict_one)
     else:
         chosen, temperatures = _select_regressors(data, candidates, select, out, predict_one), {}
-    return write_average(chosen, temperatures, candidates, out)
+    return write_average(RowModel, chosen, temperatures, candidates, out)
 
 
 def _select_regressors(

@@ -85,7 +85,7 @@ def evaluate(
 
     by_model = {MODEL: learner.predict_scored(classifier) | learner.read_held_out(train)}
     by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
-    write_table(out / "layers.parquet", pd.concat([layer_table(one.network) for one in classifier.members]))
+    write_table(out / "layers.parquet", pd.concat(map(layer_table, classifier.networks)))
     keywords = class_keywords(data)
     known = write_embedding(data, embedding, keywords, evaluate.neighbours, out)
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))

@@ -13,14 +13,14 @@ import tensorflow as tf
 from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.common.classification.serving import answer_in_graph
+from gristmill.domains.common.classification.serving import write_classifier
 from gristmill.domains.common.sampling import evenly_spaced
-from gristmill.domains.text import dataset, text_classifier
+from gristmill.domains.text import dataset
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.tokenizer import NEEDS
-from gristmill.export import bundle, model_card, saved_model
+from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
@@ -49,11 +49,11 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     """
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, classifier = dataset.read(preprocess), text_classifier.read(train)
+        data, classifier = dataset.read(preprocess), TextClassifier.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]
-        check_same_as_scored(classifier.probabilities(texts[rows].tolist()), scored, export.tolerance)
+        check_same_as_scored(classifier.predict(texts[rows].tolist()), scored, export.tolerance)
         decision = Decision.read(evaluate)
         write_saved_model(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
         described = signature(classifier, data.classes) | decision.as_json()
@@ -92,13 +92,7 @@ def write_saved_model(classifier: TextClassifier, classes: Sequence[str], decisi
     The tokenizers are part of the graph, so texts are split, truncated and padded exactly as in training. A text
     without tokens becomes a sequence of padding. The prediction for a text without known tokens is meaningless.
     """
-
-    def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities, known = classifier.classify(texts)
-        return answer_in_graph(probabilities, classes, decision) | {"known": known}
-
-    texts = tf.TensorSpec((None,), tf.string, name="text")
-    saved_model.write(folder, {"serving_default": (serve, [texts])}, classifier.trackables)
+    write_classifier(classifier, [tf.TensorSpec((None,), tf.string, name="text")], classes, decision, folder)
 
 
 def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:

@@ -11,7 +11,6 @@ from gristmill.domains.common.classification.held_out import learning_rows
 from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
-from gristmill.domains.text import text_classifier
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
@@ -49,14 +48,14 @@ class TextLearner(ClassifierLearner[TextClassifier]):
         return classifier
 
     def predict(self, fitted: TextClassifier, positions: Positions) -> Probabilities:
-        return fitted.probabilities(self._learned(positions))
+        return fitted.predict(self._learned(positions))
 
     def predict_test(self, fitted: TextClassifier) -> Probabilities:
-        return fitted.probabilities(self._test_texts)
+        return fitted.predict(self._test_texts)
 
     def microseconds(self, fitted: TextClassifier) -> float:
         timed = self._test_texts[:_MAX_TIMED]
-        return fastest(partial(fitted.probabilities, timed)) / len(timed) * 1e6
+        return fastest(partial(fitted.predict, timed)) / len(timed) * 1e6
 
     def of_network(self, network: keras.Model) -> TextClassifier:
         layout = self._data.layout
@@ -64,11 +63,7 @@ class TextLearner(ClassifierLearner[TextClassifier]):
         return TextClassifier.of(self._data.tokenizer(), padding, network)
 
     def read(self, folder: Path) -> TextClassifier:
-        return text_classifier.read(folder)
-
-    def write(self, fitted: TextClassifier, out: Path) -> int:
-        fitted.write(out)
-        return fitted.parameters
+        return TextClassifier.read(folder)
 
     def _learned(self, positions: Positions) -> Sequence[str]:
         """Return the texts to learn from at some positions."""

@@ -1,21 +1,18 @@
 """Select: choose the best text classifier, or a weighted average of several."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.classification.selection import select_classifiers, write_average
 from gristmill.domains.common.selection import Call
-from gristmill.domains.text import dataset, text_classifier
+from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.settings.selection import Select
-from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_history
 
 
 def select(
@@ -29,26 +26,17 @@ def select(
         WorkError: no candidate is left.
     """
     data = dataset.read(preprocess)
-    chosen, temperatures = select_classifiers(
-        data, candidates, select, out, lambda name: _predict_one(_read(candidates[name]), data), geometric=True
-    )
-    members = tuple(
-        replace(_read(candidates[name]).members[0], weight=weight, temperature=temperatures[name])
-        for name, weight in chosen.weights.items()
-    )
-    classifier = TextClassifier(members)
-    classifier.write(out)
-    write_history(TrainingHistory(), out)
-    return {"parameters": classifier.parameters, "candidates": len(candidates), "members": len(members)}
+
+    def predict_one(name: str) -> Call:
+        return partial(TextClassifier.read(candidates[name].train).predict, [_median_text(data)])
+
+    chosen, temperatures = select_classifiers(data, candidates, select, out, predict_one, geometric=True)
+    return write_average(TextClassifier, chosen, temperatures, candidates, out)
 
 
-def _read(candidate: CandidateArtifacts) -> TextClassifier:
-    return text_classifier.read(candidate.train)
-
-
-def _predict_one(classifier: TextClassifier, data: Prepared) -> Call:
-    """Return a call that classifies one text of the training set, of median length."""
+def _median_text(data: Prepared) -> str:
+    """Return a text of the training set of median length."""
     sequences = data.sequences("train")
     middle = sequences.lengths.argsort()[len(sequences) // 2]
-    text = data.tokenizer().decode(tf.constant(sequences[middle])[tf.newaxis]).numpy()[0].decode()
-    return partial(classifier.probabilities, [text])
+    text: str = data.tokenizer().decode(tf.constant(sequences[middle])[tf.newaxis]).numpy()[0].decode()
+    return text

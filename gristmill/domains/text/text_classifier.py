@@ -6,10 +6,10 @@ loss and fewer errors than the arithmetic mean, in which a member that is unsure
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification.labelled import Labels, Weights, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import scaled_logits
+from gristmill.domains.common.trained_model import Member, TrainedModel
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
@@ -90,7 +91,7 @@ class TextModel:
 
 
 @dataclass(frozen=True)
-class TextClassifier:
+class TextClassifier(TrainedModel):
     """A classifier of raw strings."""
 
     members: tuple[TextModel, ...]  # their weights sum to 1
@@ -101,21 +102,24 @@ class TextClassifier:
         return cls((TextModel(tokenizer, padding, network),))
 
     @property
-    def parameters(self) -> int:
-        """Number of parameters of all networks."""
-        return sum(one.network.count_params() for one in self.members)
+    def networks(self) -> list[keras.Model]:
+        return [one.network for one in self.members]
 
-    def probabilities(self, texts: Sequence[str]) -> Probabilities:
+    @property
+    def resources(self) -> list[Any]:
+        return [each for one in self.members for each in (one.network, *one.tokenizer.trackables)]
+
+    def predict(self, examples: Sequence[str]) -> Probabilities:
         """Return the probabilities of texts, (texts, classes); texts of similar length are read together."""
-        lengths = np.array([len(text) for text in texts], np.int64)
+        lengths = np.array([len(text) for text in examples], np.int64)
         order = np.argsort(lengths, kind="stable")
-        made = np.zeros((len(texts), self.members[0].network.output_shape[1]))
+        made = np.zeros((len(examples), self.members[0].network.output_shape[1]))
         begin = 0
         while begin < len(order):
             rows = order[begin : begin + _MAX_BATCH_TEXTS]
             padded = lengths[rows] * np.arange(1, len(rows) + 1)
             rows = rows[: max(1, int(np.searchsorted(padded, _MAX_BATCH_CHARACTERS)))]
-            made[rows] = self._graph(tf.constant([texts[row] for row in rows]))
+            made[rows] = self._graph(tf.constant([examples[row] for row in rows]))
             begin += len(rows)
         return made
 
@@ -123,19 +127,19 @@ class TextClassifier:
     def _graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Function from texts to probabilities, which is compiled once for batches of any size."""
         graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-            lambda texts: self.classify(texts)[0], [tf.TensorSpec((None,), tf.string)]
+            lambda texts: self.in_graph(texts)["predictions"], [tf.TensorSpec((None,), tf.string)]
         )
         return graph
 
-    def classify(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the probabilities of texts, (batch,), and the number of known tokens, in a graph.
+    def in_graph(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the probabilities of texts, (batch,), and the number of `known` tokens, in a graph.
 
         These are (batch, classes) and int32 (batch,): the largest number of a member, after truncation.
         """
-        tokens = self._tokens(texts)
+        tokens = self._tokens(examples)
         known = [tf.reduce_sum(tf.cast(read > UNKNOWN, tf.int32), axis=1) for read in tokens]
         made = [one.network(read, training=False) for one, read in zip(self.members, tokens, strict=True)]
-        return self._average(made), tf.reduce_max(tf.stack(known), axis=0)
+        return {"predictions": self._average(made), "known": tf.reduce_max(tf.stack(known), axis=0)}
 
     def _average(self, probabilities: list[tf.Tensor]) -> tf.Tensor:
         """Return the average of the members' probabilities, (batch, classes), in a graph."""
@@ -165,11 +169,6 @@ class TextClassifier:
             tokens.append(read)
         return tokens
 
-    @property
-    def trackables(self) -> list[Any]:
-        """Objects that a SavedModel of the classifier must track."""
-        return [each for one in self.members for each in (one.network, *one.tokenizer.trackables)]
-
     def write(self, folder: Path) -> None:
         """Write a single model, or `members.json` and a folder for each member."""
         if self.members[0].is_alone:
@@ -181,14 +180,20 @@ class TextClassifier:
             place.mkdir()
             member.write(place)
 
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        if not (folder / _MEMBERS).exists():
+            return cls((_read_model(folder),))
+        shares = read_document(folder / _MEMBERS)
+        places = _places(folder, len(shares))
+        return cls(tuple(_read_model(place, *share) for place, share in zip(places, shares, strict=True)))
 
-def read(folder: Path) -> TextClassifier:
-    """Read a classifier that was written, from a folder whose hashes were verified."""
-    if not (folder / _MEMBERS).exists():
-        return TextClassifier((_read_model(folder),))
-    shares = read_document(folder / _MEMBERS)
-    places = _places(folder, len(shares))
-    return TextClassifier(tuple(_read_model(place, *share) for place, share in zip(places, shares, strict=True)))
+    @classmethod
+    def average(cls, members: Sequence[Member[Self]]) -> Self:
+        """Return the average of classifiers of a single model each."""
+        return cls(
+            tuple(replace(one.model.members[0], weight=one.weight, temperature=one.temperature) for one in members)
+        )
 
 
 def _read_model(folder: Path, weight: float = 1.0, temperature: float = 1.0) -> TextModel:

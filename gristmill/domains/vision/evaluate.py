@@ -25,13 +25,13 @@ from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.comparison import compare
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.predictions import pick_pixels
 from gristmill.runs.scores import MODEL
 from gristmill.settings.stage import Stage
-from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
 
@@ -69,21 +69,21 @@ def evaluate(
     Raises:
         RequestError: the decision does not fit the data, or a slice is not a column of the source's metadata.
     """
-    data, network, tried = dataset.read(preprocess), saved_network.read(train), succeeded(candidates)
+    data, model, tried = dataset.read(preprocess), ImageClassifier.read(train), succeeded(candidates)
     check_evaluate(evaluate, data)
 
     def show(shown: pd.DataFrame) -> pd.DataFrame:
         return shown.assign(picture=thumbnails(data, shown))
 
     learner, of_model = ImageLearner(data), ImageLearner(dataset.read(preprocess, features))
-    by_model = {MODEL: of_model.predict_scored(network) | of_model.read_held_out(train)}
+    by_model = {MODEL: of_model.predict_scored(model) | of_model.read_held_out(train)}
     by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
     presentation = Presentation(learner.noun, evaluate.slices, show, _ADVICE)
     counts = write_scores(data, by_model, evaluate, presentation, train=train, tried=tried, out=out)
-    write_table(out / "layers.parquet", layer_table(network))
+    write_table(out / "layers.parquet", layer_table(model.network))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()
     mapped = pick_pixels(data, "test", first_of_classes)
-    feature_maps.write(feature_maps.compute_feature_maps(network, mapped), out)
+    feature_maps.write(feature_maps.compute_feature_maps(model.network, mapped), out)
     return counts
 
 

@@ -14,13 +14,13 @@ from gristmill.domains.common.classification.predictions import Probabilities, s
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
 from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network, predict_in_blocks
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
 from gristmill.runs.scores import write_exported
-from gristmill.training import saved_network
 from gristmill.util.table_io import write_document
 
 QUANTIZED = "lite_quantized"  # written together with `lite`
@@ -48,32 +48,34 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     """
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, network = dataset.read(preprocess), saved_network.read(train)
+        data, model = dataset.read(preprocess), ImageClassifier.read(train)
         layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
         decision = Decision.read(evaluate)
         count = max(1, min(_MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED // layout.bytes_per_image))
         pixels, scored_rows = next(data.dataset("test", batch=count).as_numpy_iterator())[0], scored[:count]
-        check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
-        write_formats(network, layout, decision, export.formats, out)
+        check_same_as_scored(predict_in_blocks(model.predict)(pixels), scored_rows, export.tolerance)
+        write_formats(model, layout, decision, export.formats, out)
         checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
         sample = sample_of(pixels, scored_rows)
         parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels, sample)
     quantized = {QUANTIZED: quantized_scores(out, data, scored, decision)} if "lite" in export.formats else {}
     write_document(out / "signature.json", signature(layout, export.formats) | decision.as_json())
     write_exported(out, evaluate, parity=parity, **quantized)
-    model_card.write(out, facts(data, network, evaluate, export.formats), train)
+    model_card.write(out, facts(data, model, evaluate, export.formats), train)
     return {"formats": len(export.formats), "parity_images": len(pixels)}
 
 
-def write_formats(network: keras.Model, layout: Layout, decision: Decision, formats: Sequence[str], out: Path) -> None:
+def write_formats(
+    model: ImageClassifier, layout: Layout, decision: Decision, formats: Sequence[str], out: Path
+) -> None:
     """Write each format, and with a LiteRT file its quantised version."""
     if "saved_model" in formats:
-        serving.write(network, layout, decision, out / FORMATS["saved_model"].path)
+        serving.write(model, layout, decision, out / FORMATS["saved_model"].path)
     others = [form for form in formats if form != "saved_model"]
-    export_network(network, [*others, QUANTIZED] if "lite" in formats else others, out)
+    export_network(model.network, [*others, QUANTIZED] if "lite" in formats else others, out)
 
 
-def facts(data: Prepared, network: keras.Model, evaluate: Path, formats: Sequence[str]) -> model_card.Facts:
+def facts(data: Prepared, model: ImageClassifier, evaluate: Path, formats: Sequence[str]) -> model_card.Facts:
     """Return the facts of the model card."""
     layout = data.layout
     size = f"{layout.width} x {layout.height} pixels"
@@ -85,7 +87,7 @@ def facts(data: Prepared, network: keras.Model, evaluate: Path, formats: Sequenc
         noun="images",
         task="image-classification",
         use=f"Classifies {'grey' if layout.channels == 1 else 'RGB'} images of {size}.",
-        parameters=network.count_params(),
+        parameters=model.parameters,
         notes=[f"Photos were resized to {size} (`{layout.fit}`)."],
         limits=[files if "saved_model" in formats else f"Resize images to {size} before you send them."],
     )

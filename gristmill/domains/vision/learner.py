@@ -1,6 +1,7 @@
 """Learner of images."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 import keras
@@ -9,8 +10,8 @@ import numpy as np
 from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
-from gristmill.domains.common.supervised import NetworkLearner
 from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.predictions import head_of, probabilities_of
 from gristmill.training import saved_network
@@ -19,7 +20,7 @@ from gristmill.training.outputs import ClosedForm
 _IMAGES_TIMED = 64
 
 
-class ImageLearner(NetworkLearner, ClassifierLearner[keras.Model]):
+class ImageLearner(ClassifierLearner[ImageClassifier]):
     """Images; where the data has features of a frozen base, only the head of a network is applied, to these."""
 
     noun = "images"
@@ -35,21 +36,24 @@ class ImageLearner(NetworkLearner, ClassifierLearner[keras.Model]):
     def weighted(self, balanced: bool) -> Self:
         return type(self)(self._data, balanced)
 
-    def fit(self, model: ClosedForm, positions: Positions) -> keras.Model:
-        network: keras.Model = model.fit(self._images.take(positions))
-        return network
+    def fit(self, model: ClosedForm, positions: Positions) -> ImageClassifier:
+        return ImageClassifier(model.fit(self._images.take(positions)))
 
-    def predict(self, fitted: keras.Model, positions: Positions) -> Probabilities:
+    def predict(self, fitted: ImageClassifier, positions: Positions) -> Probabilities:
         chosen = self._images.take(positions)
-        if self._data.features and (head := head_of(fitted)):
-            probabilities = head.predict_on_batch(chosen.stored_features())
-        else:
-            probabilities = np.concatenate([fitted.predict_on_batch(pixels) for pixels in chosen.batches()])
-        return np.asarray(probabilities, np.float64)
+        if self._data.features and (head := head_of(fitted.network)):
+            return np.asarray(head.predict_on_batch(chosen.stored_features()), np.float64)
+        return np.concatenate([fitted.predict(pixels) for pixels in chosen.batches()])
 
-    def predict_test(self, fitted: keras.Model) -> Probabilities:
-        return probabilities_of(fitted, self._data, "test")
+    def predict_test(self, fitted: ImageClassifier) -> Probabilities:
+        return probabilities_of(fitted.network, self._data, "test")
 
-    def microseconds(self, fitted: keras.Model) -> float:
+    def microseconds(self, fitted: ImageClassifier) -> float:
         pixels = next(self._data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
-        return saved_network.microseconds_per_row(fitted, pixels)
+        return saved_network.microseconds_per_row(fitted.network, pixels)
+
+    def of_network(self, network: keras.Model) -> ImageClassifier:
+        return ImageClassifier(network)
+
+    def read(self, folder: Path) -> ImageClassifier:
+        return ImageClassifier.read(folder)

@@ -10,9 +10,8 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification.selection import select_classifiers, write_average
 from gristmill.domains.common.selection import Call
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.settings.selection import Select
-from gristmill.training import saved_network
 
 
 def select(
@@ -26,13 +25,10 @@ def select(
         WorkError: no candidate is left.
     """
     data = dataset.read(preprocess)
-    chosen, temperatures = select_classifiers(
-        data, candidates, select, out, lambda name: _predict_one(candidates[name].train, data)
-    )
-    return write_average(chosen, temperatures, candidates, out)
+    one_image = np.zeros((1, *data.layout.shape.image), np.uint8)
 
+    def predict_one(name: str) -> Call:
+        return partial(ImageClassifier.read(candidates[name].train).predict, one_image)
 
-def _predict_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that classifies one image with a candidate's network."""
-    pixels = np.zeros((1, *data.layout.shape.image), np.uint8)
-    return partial(saved_network.read(folder).predict_on_batch, pixels)
+    chosen, temperatures = select_classifiers(data, candidates, select, out, predict_one)
+    return write_average(ImageClassifier, chosen, temperatures, candidates, out)

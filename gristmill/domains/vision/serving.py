@@ -14,24 +14,24 @@ Pillow ignores the transparency of a BMP.
 
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.exif import read_orientation, turn_upright
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.export import saved_model
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
 
-def write(network: keras.Model, layout: Layout, decision: Decision, folder: Path) -> None:
+def write(model: ImageClassifier, layout: Layout, decision: Decision, folder: Path) -> None:
     """Write a SavedModel with both signatures."""
     image = tf.TensorSpec((layout.height, layout.width, layout.channels), tf.uint8)
 
     def of_pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer_in_graph(network(pixels, training=False), layout.classes, decision)
+        return answer_in_graph(model.in_graph(pixels), layout.classes, decision)
 
     def of_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         return of_pixels(tf.map_fn(lambda one: read_image(one, layout), encoded, fn_output_signature=image))
@@ -40,7 +40,7 @@ def write(network: keras.Model, layout: Layout, decision: Decision, folder: Path
         "serving_default": (of_pixels, [tf.TensorSpec((None, *image.shape), tf.uint8, name="image")]),
         "serving_bytes": (of_bytes, [tf.TensorSpec((None,), tf.string, name="encoded")]),
     }
-    saved_model.write(folder, endpoints, [network])
+    saved_model.write(folder, endpoints, model.resources)
 
 
 def read_image(encoded: tf.Tensor, layout: Layout) -> tf.Tensor:

@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from gristmill.domains.common.classification.held_out import (
     held_out_probabilities,
@@ -16,8 +15,7 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.fold_training import HeldOutPredictions
 from gristmill.domains.common.folds import HELD_OUT, LearningSet
 from gristmill.domains.common.supervised import ByPart, Learner
-
-M = TypeVar("M")
+from gristmill.domains.common.trained_model import M
 
 
 class ClassifierLearner(Learner[M]):

@@ -15,15 +15,14 @@ from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.scores import log_losses
-from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms, scale_network
+from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import Call, Selection, choose
+from gristmill.domains.common.trained_model import M, Member
 from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
-from gristmill.training import saved_network
-from gristmill.training.average_network import average_networks
 from gristmill.training.history import TrainingHistory
-from gristmill.training.outputs import write_trained
+from gristmill.training.outputs import write_history
 from gristmill.util.table_io import write_table
 
 _NOTHING = np.zeros(0, np.int64)
@@ -80,16 +79,22 @@ def select_classifiers(
 
 
 def write_average(
-    chosen: Selection, temperatures: Mapping[str, float], candidates: Mapping[str, CandidateArtifacts], out: Path
+    model: type[M],
+    chosen: Selection,
+    temperatures: Mapping[str, float],
+    candidates: Mapping[str, CandidateArtifacts],
+    out: Path,
 ) -> dict[str, int]:
-    """Write the average of the chosen networks, each at its temperature if it has one, as `train` writes a network."""
+    """Write the average of the chosen models, each at its temperature if it has one, with the files of train."""
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     members = [
-        (scale_network(saved_network.read(candidates[name].train), temperatures.get(name, 1)), weight)
+        Member(model.read(candidates[name].train), weight, temperatures.get(name, 1.0))
         for name, weight in chosen.weights.items()
     ]
-    counts = write_trained(average_networks(members), TrainingHistory(), out)
-    return counts | {"candidates": len(candidates), "members": len(members)}
+    average = model.average(members)
+    average.write(out)
+    write_history(TrainingHistory(), out)
+    return {"parameters": average.parameters, "candidates": len(candidates), "members": len(members)}
 
 
 def _predicted_by_all(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, pd.DataFrame]:

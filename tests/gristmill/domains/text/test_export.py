@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.text import export as exporting
-from gristmill.domains.text import text_classifier
 from gristmill.domains.text.dataset import read
 from gristmill.domains.text.export import export, parity_rows, signature, write_saved_model
 from gristmill.domains.text.settings import Export, Preprocess
@@ -209,7 +208,7 @@ def test_a_model_of_subwords_says_what_it_needs_and_is_refused_without_it(
 
 def serve(folders: Folders, place: Path) -> Any:
     """Write the SavedModel of a run and return it loaded."""
-    write_saved_model(text_classifier.read(folders["train"]), CLASSES, MOST_PROBABLE, place)
+    write_saved_model(TextClassifier.read(folders["train"]), CLASSES, MOST_PROBABLE, place)
     return tf.saved_model.load(place)
 
 

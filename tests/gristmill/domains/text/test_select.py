@@ -10,12 +10,13 @@ from gristmill.config.candidates import Candidate, candidates_of
 from gristmill.config.domains import domain_of
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
-from gristmill.domains.text import dataset, text_classifier
+from gristmill.domains.text import dataset
 from gristmill.domains.text.evaluate import evaluate
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.presets import PRESETS
 from gristmill.domains.text.select import select
 from gristmill.domains.text.settings import Evaluate, Train
+from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.train import train
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.settings.base import Settings
@@ -89,15 +90,15 @@ def test_with_few_texts_every_candidate_predicts_each_text_once(selected: Any) -
 
 def test_a_linear_candidate_learns_from_the_validation_set_too(selected: Any) -> None:
     folders, made = selected
-    classifier = text_classifier.read(made["majority"].train)
+    classifier = TextClassifier.read(made["majority"].train)
 
     labels = dataset.read(folders["preprocess"]).index.query("part != 'test'")["label"]
-    assert classifier.probabilities([""])[0] == pytest.approx(np.bincount(labels) / len(labels), abs=1e-6)
+    assert classifier.predict([""])[0] == pytest.approx(np.bincount(labels) / len(labels), abs=1e-6)
     assert not len(read_table(made["majority"].train / "epochs.parquet"))
 
 
 def test_a_network_is_the_average_of_those_of_three_folds(selected: Any) -> None:
-    network = text_classifier.read(selected[1]["embedding"].train).members[0].network
+    network = TextClassifier.read(selected[1]["embedding"].train).members[0].network
 
     assert [layer.name for layer in network.layers if hasattr(layer, "layers")] == ["member_0", "member_1", "member_2"]
     apart = [layer.get_weights()[0] for layer in network.layers if hasattr(layer, "layers")]
@@ -114,9 +115,7 @@ def test_the_selected_average_is_scored_with_all_candidates(selected: Any) -> No
     assert written["selected"]["on"] == "folds"
     assert sum(written["selected"]["members"].values()) == pytest.approx(1)
     assert written["model"]["test"]["accuracy"] > 0.95  # each text holds a word of its class
-    probabilities = text_classifier.read(folders["train"]).probabilities(
-        texts_of(data, ["test"], folders["ingest"])["test"]
-    )
+    probabilities = TextClassifier.read(folders["train"]).predict(texts_of(data, ["test"], folders["ingest"])["test"])
     rows = read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")
     assert rows[[f"p_{name}" for name in CLASSES]].to_numpy() == pytest.approx(probabilities, abs=1e-6)
 
@@ -133,7 +132,7 @@ def test_a_limit_of_members_is_kept(selected: Any, tmp_path: Path) -> None:
 
     select(select=Select(max_members=1), preprocess=folders["preprocess"], candidates=made, out=tmp_path)
 
-    assert len(text_classifier.read(tmp_path).members) == 1
+    assert len(TextClassifier.read(tmp_path).members) == 1
 
 
 def test_the_time_of_a_prediction_is_limited(selected: Any, tmp_path: Path) -> None:

@@ -49,13 +49,13 @@ def first_token_model(padding: Padding, fixed: bool = False) -> TextClassifier:
 def test_texts_are_padded_to_the_length_or_to_the_longest_of_a_batch(fixed: bool) -> None:
     model = first_token_model(Padding(3), fixed)
 
-    assert model.probabilities(FEW).tolist() == [[3, 3], [2, 3], [0, 3], [4, 3], [1, 3]]
-    assert model.probabilities(["b a", "c"]).tolist() == [[3, 3 if fixed else 2], [4, 3 if fixed else 2]]
+    assert model.predict(FEW).tolist() == [[3, 3], [2, 3], [0, 3], [4, 3], [1, 3]]
+    assert model.predict(["b a", "c"]).tolist() == [[3, 3 if fixed else 2], [4, 3 if fixed else 2]]
 
 
 @pytest.mark.parametrize(("pad", "truncate", "first"), [("pre", "post", [0, 4]), ("post", "pre", [3, 3])])
 def test_texts_are_padded_and_truncated_on_their_sides(pad: str, truncate: str, first: list[int]) -> None:
-    made = first_token_model(Padding(2, pad, truncate)).probabilities(["b", "c b a"])
+    made = first_token_model(Padding(2, pad, truncate)).predict(["b", "c b a"])
 
     assert made[:, 0].tolist() == first
 
@@ -63,18 +63,18 @@ def test_texts_are_padded_and_truncated_on_their_sides(pad: str, truncate: str, 
 def test_a_batch_without_a_token_is_one_wide() -> None:
     model = first_token_model(Padding(3))
 
-    assert np.asarray(model.classify(tf.constant(["", "  "]))[0]).tolist() == [[0, 1], [0, 1]]
-    assert np.asarray(model.classify(tf.constant([], tf.string))[0]).shape == (0, 2)
+    assert np.asarray(model.in_graph(tf.constant(["", "  "]))["predictions"]).tolist() == [[0, 1], [0, 1]]
+    assert np.asarray(model.in_graph(tf.constant([], tf.string))["predictions"]).shape == (0, 2)
 
 
 def test_many_texts_keep_their_order_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     model = first_token_model(Padding(4))
-    expected = model.probabilities(FEW)[:, 0].tolist()
+    expected = model.predict(FEW)[:, 0].tolist()
     monkeypatch.setattr(text_classifier, "_MAX_BATCH_TEXTS", 2)
     monkeypatch.setattr(text_classifier, "_MAX_BATCH_CHARACTERS", 5)
 
-    assert model.probabilities(FEW)[:, 0].tolist() == expected
-    assert model.probabilities([]).shape == (0, 2)
+    assert model.predict(FEW)[:, 0].tolist() == expected
+    assert model.predict([]).shape == (0, 2)
 
 
 def test_a_model_reads_back(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_a_model_reads_back(tmp_path: Path) -> None:
 
     model.write(tmp_path)
 
-    assert text_classifier.read(tmp_path).members[0].padding == model.members[0].padding
-    assert text_classifier.read(tmp_path).probabilities(FEW).tolist() == model.probabilities(FEW).tolist()
+    assert TextClassifier.read(tmp_path).members[0].padding == model.members[0].padding
+    assert TextClassifier.read(tmp_path).predict(FEW).tolist() == model.predict(FEW).tolist()
     assert {path.name for path in tmp_path.iterdir()} == {
         "architecture.json",
         "weights.npz",
@@ -118,14 +118,14 @@ def expected(average: TextClassifier) -> Any:
     alone = [TextClassifier((replace(one, weight=1.0, temperature=1.0),)) for one in average.members]
     with eagerly():
         logits = sum(
-            one.weight * scale_logarithms(by_itself.probabilities(NEW), one.temperature)
+            one.weight * scale_logarithms(by_itself.predict(NEW), one.temperature)
             for one, by_itself in zip(average.members, alone, strict=True)
         )
     return softmax(logits, axis=1)
 
 
 def test_probabilities_are_the_geometric_mean_of_scaled_ones(average: TextClassifier) -> None:
-    made = average.probabilities(NEW)
+    made = average.predict(NEW)
 
     assert made == pytest.approx(expected(average), abs=1e-6)
     assert made.sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -133,13 +133,13 @@ def test_probabilities_are_the_geometric_mean_of_scaled_ones(average: TextClassi
 
 def test_equal_tokenizers_work_once(average: TextClassifier) -> None:
     with patch.object(Words, "encode", autospec=True, side_effect=Words.encode) as encode:
-        average.classify(tf.constant(NEW))
+        average.in_graph(tf.constant(NEW))
 
     assert encode.call_count == 3  # of nb_linear, of two networks with the same words, and of the smaller vocabulary
 
 
 def test_known_tokens_are_those_of_the_member_that_knows_most(average: TextClassifier) -> None:
-    _, known = average.classify(tf.constant(["", "zz", "a red film"]))
+    known = average.in_graph(tf.constant(["", "zz", "a red film"]))["known"]
 
     assert known.numpy().tolist() == [0, 0, 10]  # characters, of which z was never met
 
@@ -147,12 +147,12 @@ def test_known_tokens_are_those_of_the_member_that_knows_most(average: TextClass
 def test_an_average_reads_back(average: TextClassifier, tmp_path: Path, eager: None) -> None:
     average.write(tmp_path)
 
-    again = text_classifier.read(tmp_path)
+    again = TextClassifier.read(tmp_path)
 
     assert [(one.weight, one.temperature) for one in again.members] == [
         (one.weight, one.temperature) for one in average.members
     ]
-    assert again.probabilities(NEW) == pytest.approx(average.probabilities(NEW), abs=1e-6)
+    assert again.predict(NEW) == pytest.approx(average.predict(NEW), abs=1e-6)
     assert len(list(tmp_path.rglob("weights.npz"))) == 6
 
 
@@ -164,8 +164,8 @@ def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scal
 
     assert (tmp_path / "plain" / "weights.npz").exists()
     assert (tmp_path / "scaled" / "member-0" / "weights.npz").exists()
-    plain, scaled = (text_classifier.read(tmp_path / name).probabilities(NEW) for name in ("plain", "scaled"))
-    assert plain == pytest.approx(model.probabilities(NEW), abs=1e-7)
+    plain, scaled = (TextClassifier.read(tmp_path / name).predict(NEW) for name in ("plain", "scaled"))
+    assert plain == pytest.approx(model.predict(NEW), abs=1e-7)
     assert scaled == pytest.approx(np.exp(scale_logarithms(plain, 2.0)), abs=1e-6)
 
 
@@ -184,8 +184,8 @@ served = model.signatures["serving_default"](tf.constant({NEW!r}))["probabilitie
 assert not [name for name in sys.modules if name.startswith(("gristmill", "lightgbm"))]
 sys.path.insert(0, {str(ROOT)!r})
 tf.config.run_functions_eagerly(True)
-from gristmill.domains.text import text_classifier
-read = text_classifier.read(Path({str(tmp_path)!r})).probabilities({NEW!r})
+from gristmill.domains.text.text_classifier import TextClassifier
+read = TextClassifier.read(Path({str(tmp_path)!r})).predict({NEW!r})
 fitting = ("lightgbm", "gristmill.training.fit", "gristmill.domains.text.ngram", "gristmill.domains.text.nb_logistic")
 assert not [name for name in sys.modules if name.startswith(fitting)]
 print(json.dumps([served.tolist(), read.tolist()]))

@@ -103,7 +103,7 @@ def test_an_average_of_texts_is_scored_as_it_is_exported(tmp_path: Path) -> None
         network = keras.Model(tokens, looked_up[:, 0])
         members.append(TextModel(tokenizer, Padding(1), network, weight, temperatures[name]))
     rows = read_held_out(tmp_path)
-    exported = TextClassifier(tuple(members)).probabilities(rows["id"].tolist())
+    exported = TextClassifier(tuple(members)).predict(rows["id"].tolist())
     assert len(members) == 2
     assert 1e-30 < exported.min() < 1e-10
     assert rows[[f"p_{name}" for name in CLASSES]].to_numpy() == pytest.approx(exported, rel=1e-4, abs=0)

@@ -46,7 +46,7 @@ def test_balanced_classes_raise_the_recall_of_the_rare_one(kind: Any) -> None:
     texts = [f"{'red' if number % 3 else 'blue'} film" for number in range(90)]
     data = LabelledTexts(texts, (np.arange(90) % 9 == 1).astype(int), 2)  # of red ones, one in six
 
-    plain, balanced = (kind.fit(replace(data, balanced=one)).probabilities(["red film"])[0, 1] for one in (False, True))
+    plain, balanced = (kind.fit(replace(data, balanced=one)).predict(["red film"])[0, 1] for one in (False, True))
 
     assert plain < 0.2 < 0.5 < balanced
 
@@ -101,7 +101,7 @@ def test_the_network_gives_what_a_loop_over_the_ngrams_gives(kind: Any, data: Ca
     made_of, characters = fitted(kind, data), isinstance(kind, CharNgrams)
     texts = ["not not lovely dull", "NOT bad,  lovely\tnot bad", "a new blue film", "", "🙂 xyz", " lovely\n"]
 
-    made = made_of.model.probabilities(texts)
+    made = made_of.model.predict(texts)
 
     orders = range(2, 6) if characters else range(1, 4)
     expected = [by_loop(made_of, text, orders, characters) for text in texts]
@@ -110,7 +110,7 @@ def test_the_network_gives_what_a_loop_over_the_ngrams_gives(kind: Any, data: Ca
 
 
 def test_neighbouring_words_tell_what_no_word_does() -> None:
-    made = fitted(KINDS[0], opinions).model.probabilities(["not bad", "not good", "lovely, not", "not lovely"])
+    made = fitted(KINDS[0], opinions).model.predict(["not bad", "not good", "lovely, not", "not lovely"])
 
     assert made.argmax(axis=1).tolist() == [1, 0, 1, 0]
     assert made.sum(axis=1) == pytest.approx(1)
@@ -133,7 +133,7 @@ def test_distant_pairs_and_the_end_tell_what_neighbours_do_not(
     made = (
         NbLinear(kind="nb_linear", **settings)
         .fit(LabelledTexts(texts, labels, 2))
-        .probabilities([form.format("a", "b", "c", "d") for form in forms])
+        .predict([form.format("a", "b", "c", "d") for form in forms])
     )
 
     assert made.argmax(axis=1).tolist() == labels[: len(forms)].tolist()
@@ -144,14 +144,14 @@ def test_parts_of_words_tell_the_class_of_new_words() -> None:
     texts = [f"{stem}{end}" for end in ("ing", "ed") for stem in ("walk", "talk", "jump", "look", "call", "turn")]
     data = LabelledTexts(texts, np.arange(12) // 6, 2)
 
-    made = CharNgrams(kind="char_ngrams").fit(data).probabilities(["xyzing", "xyzed"])
+    made = CharNgrams(kind="char_ngrams").fit(data).predict(["xyzing", "xyzed"])
 
     assert made.argmax(axis=1).tolist() == [0, 1]
 
 
 @each_kind
 def test_of_three_classes_each_is_found_by_its_own_word(kind: Any) -> None:
-    made = fitted(kind, colours).model.probabilities(["blue", "a red plot", "GREEN!"])
+    made = fitted(kind, colours).model.predict(["blue", "a red plot", "GREEN!"])
 
     assert made.argmax(axis=1).tolist() == [2, 0, 1]
     assert made.sum(axis=1) == pytest.approx(1)
@@ -159,7 +159,7 @@ def test_of_three_classes_each_is_found_by_its_own_word(kind: Any) -> None:
 
 @each_kind
 def test_texts_without_a_known_ngram_get_the_bias_alone(kind: Any) -> None:
-    made = fitted(kind, opinions).model.probabilities(["", "zzz", "🙂", "\t \n"])
+    made = fitted(kind, opinions).model.predict(["", "zzz", "🙂", "\t \n"])
 
     assert (made == made[0]).all()
     assert made[0].sum() == pytest.approx(1)
@@ -169,7 +169,7 @@ def test_texts_without_a_known_ngram_get_the_bias_alone(kind: Any) -> None:
 def test_texts_that_share_nothing_give_the_frequencies_of_the_classes(kind: Any) -> None:
     data = LabelledTexts(["ab", "cd", "ef"], np.array([0, 1, 1]), 2)
 
-    assert kind.fit(data).probabilities(["ab", "cd"]) == pytest.approx(np.array([[1 / 3, 2 / 3]] * 2), abs=1e-2)
+    assert kind.fit(data).predict(["ab", "cd"]) == pytest.approx(np.array([[1 / 3, 2 / 3]] * 2), abs=1e-2)
 
 
 @each_kind
@@ -182,7 +182,7 @@ def test_texts_without_two_different_tokens_do_not_suit(kind: Any) -> None:
 
 @each_kind
 def test_texts_of_one_class_alone_get_that_class(kind: Any) -> None:
-    made = kind.fit(LabelledTexts([*GOOD, *BAD], np.ones(6, int), 2)).probabilities(["a film"])
+    made = kind.fit(LabelledTexts([*GOOD, *BAD], np.ones(6, int), 2)).predict(["a film"])
 
     assert made[0, 1] > 0.95
 
@@ -196,7 +196,7 @@ def test_a_sample_of_very_many_texts_is_as_large_as_allowed_and_of_all_classes(
     with caplog.at_level("INFO", "gristmill"):
         made = kind.model_copy(update={"max_characters": 1197}).fit(LabelledTexts(texts, np.arange(400) % 2, 2))
 
-    assert made.probabilities(["a b", "c d"])[:, 1] == pytest.approx([0, 1], abs=0.2)
+    assert made.predict(["a b", "c d"])[:, 1] == pytest.approx([0, 1], abs=0.2)
     assert [line.getMessage() for line in caplog.records] == ["fitted on a sample of 399 of 400 texts"]
 
 
@@ -208,7 +208,7 @@ def test_only_the_beginning_of_a_long_text_is_read(kind: Any, monkeypatch: pytes
 
     beginning = 3 + 2 + 1 if isinstance(kind, NbLinear) else 4 + 3 + 2 + 1  # n-grams of "abc d e", and of " abc "
     assert len(found.known) == beginning
-    longer = found.model.probabilities(["abc d e", "abc d e x yz yz", "abc"])
+    longer = found.model.predict(["abc d e", "abc d e x yz yz", "abc"])
     assert longer[0] == pytest.approx(longer[1])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.text.models.majority import Majority
-from gristmill.domains.text.text_classifier import LabelledTexts, read
+from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 from gristmill.errors import Unsuitable
 
 
@@ -15,8 +15,8 @@ def test_every_text_gets_the_frequencies_of_the_classes(tmp_path: Path) -> None:
 
     model.write(tmp_path)
 
-    for each in (model, read(tmp_path)):
-        made = each.probabilities(["x", "", "a long text that is not read"])
+    for each in (model, TextClassifier.read(tmp_path)):
+        made = each.predict(["x", "", "a long text that is not read"])
         assert made == pytest.approx(np.array([[0.5, 0.25, 0.25, 0]] * 3))
 
 
