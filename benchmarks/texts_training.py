@@ -24,9 +24,8 @@ from timeseries import ROOT, SEEDS
 
 from gristmill.domains.text import dataset
 from gristmill.domains.text.ingest import ingest
-from gristmill.domains.text.predictions import probabilities_of
 from gristmill.domains.text.preprocess import preprocess
-from gristmill.domains.text.train import train
+from gristmill.domains.text.train import probabilities_of, train
 from gristmill.project.project import Project
 from gristmill.training import saved_network
 

@@ -76,8 +76,8 @@ def judge(folders: Folders, network: "keras.Model", settings: Evaluate) -> Folde
     """Write what train leaves, evaluate, and return the folders."""
     from gristmill.domains.common.classification.held_out import learning_set, write_held_out
     from gristmill.domains.text.evaluate import evaluate
-    from gristmill.domains.text.predictions import probabilities_of
     from gristmill.domains.text.text_classifier import Padding, TextClassifier
+    from gristmill.domains.text.train import probabilities_of
 
     data, train = dataset.read(folders["preprocess"]), folders["train"]
     TextClassifier.of(data.tokenizer(), Padding(data.layout.length), network).write(train)

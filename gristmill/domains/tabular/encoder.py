@@ -9,6 +9,7 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.common.classification.predictions import probabilities
+from gristmill.domains.common.trained_model import NetworkModel
 from gristmill.domains.tabular.dataset import Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.date_layers import date_parts
 from gristmill.domains.tabular.preprocess import fit_scale, measured
@@ -144,6 +145,14 @@ def predict_target(network: keras.Model, inputs: Inputs, once: bool = False) -> 
     predict = predict_once if once else predict_in_batches
     predicted: Values = predict(network, as_tensors(inputs)).astype(np.float64)
     return predicted if outputs > 1 else predicted[:, 0]
+
+
+class RowModel(NetworkModel):
+    """A network that predicts a number, or a probability of each class."""
+
+    def predict(self, examples: Inputs) -> Values:
+        """Return the predictions of rows: numbers (rows,), or probabilities (rows, classes)."""
+        return predict_target(self.network, examples)
 
 
 def standardised(data: Prepared) -> Layout:

@@ -18,7 +18,6 @@ from gristmill.domains.common.classification.evaluation import Presentation, che
 from gristmill.domains.common.classification.scores import log_losses
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.comparison import compare
-from gristmill.domains.common.perfect_score import perfect_score_warnings
 from gristmill.domains.common.permutation_importance import (
     IMPORTANCE_FILE,
     MAX_EXAMPLES,
@@ -27,15 +26,16 @@ from gristmill.domains.common.permutation_importance import (
     relies_on_one,
 )
 from gristmill.domains.common.sampling import sample_positions
+from gristmill.domains.common.score_warnings import perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.common.supervised import ByPart
 from gristmill.domains.tabular import dataset, row_examples
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
+from gristmill.domains.tabular.encoder import RowModel
 from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
-from gristmill.domains.tabular.row_model import RowModel
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.settings.stage import Stage

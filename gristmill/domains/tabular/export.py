@@ -14,7 +14,7 @@ from gristmill.domains.common.classification.predictions import scored_probabili
 from gristmill.domains.common.classification.serving import write_classifier
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Inputs, Layout, Prepared, Values
-from gristmill.domains.tabular.row_model import RowModel
+from gristmill.domains.tabular.encoder import RowModel
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle, model_card, saved_model
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network

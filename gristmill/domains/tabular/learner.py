@@ -16,8 +16,7 @@ from gristmill.domains.common.supervised import ByPart, Learner
 from gristmill.domains.common.trained_model import Predictions
 from gristmill.domains.tabular import held_out as held_out_rows
 from gristmill.domains.tabular.dataset import Prepared
-from gristmill.domains.tabular.encoder import predict_target
-from gristmill.domains.tabular.row_model import RowModel
+from gristmill.domains.tabular.encoder import RowModel, predict_target
 from gristmill.training import saved_network
 from gristmill.training.outputs import ClosedForm
 from gristmill.training.saved_network import as_tensors

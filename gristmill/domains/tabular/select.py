@@ -14,7 +14,7 @@ from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
-from gristmill.domains.tabular.row_model import RowModel
+from gristmill.domains.tabular.encoder import RowModel
 from gristmill.settings.selection import Select
 
 Candidates = Mapping[str, CandidateArtifacts]

@@ -1,5 +1,6 @@
 """The preprocessed texts that every later stage reads: tokens, labels and parts."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -97,6 +98,12 @@ def read(folder: Path) -> Prepared:
     """Read the texts that preprocess wrote."""
     layout = Layout(**read_document(folder / "layout.json"))
     return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
+
+
+def texts_of(data: LabelledDataset, parts: Sequence[str], ingest: Path) -> dict[str, list[str]]:
+    """Return the raw texts of each part, in the order of the index, from the ingest artifact."""
+    texts = read_table(ingest / "texts.parquet").set_index("id")["text"]
+    return {part: texts.loc[data.rows(part)["id"]].tolist() for part in parts}
 
 
 def write_layout(layout: Layout, out: Path) -> None:

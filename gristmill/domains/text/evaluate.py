@@ -23,11 +23,10 @@ from gristmill.domains.common.classification.labelled import PARTS, LabelledData
 from gristmill.domains.common.comparison import compare
 from gristmill.domains.text import dataset, projector
 from gristmill.domains.text.class_keywords import class_keywords
-from gristmill.domains.text.dataset import LENGTH, Prepared
+from gristmill.domains.text.dataset import LENGTH, Prepared, texts_of
 from gristmill.domains.text.learner import TextLearner
 from gristmill.domains.text.models.linear import NbLinear
 from gristmill.domains.text.models.majority import Majority
-from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.domains.text.text_classifier import TextClassifier

@@ -16,7 +16,7 @@ from gristmill.domains.common.classification.predictions import scored_probabili
 from gristmill.domains.common.classification.serving import write_classifier
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.text import dataset
-from gristmill.domains.text.predictions import texts_of
+from gristmill.domains.text.dataset import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.tokenizer import NEEDS

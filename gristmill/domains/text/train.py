@@ -10,14 +10,13 @@ import tensorflow as tf
 
 from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
-from gristmill.domains.common.classification.predictions import probabilities
+from gristmill.domains.common.classification.predictions import Probabilities, probabilities
 from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of
 from gristmill.domains.text.learner import TextLearner
-from gristmill.domains.text.predictions import probabilities_of
 from gristmill.domains.text.settings import Train
 from gristmill.errors import RequestError
 from gristmill.settings.messages import format_number
@@ -26,6 +25,7 @@ from gristmill.training.outputs import ClosedForm, Model, build_network, check_n
 from gristmill.training.seeds import seeded
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS, _MAX_PROBE_PADDING = 32, 8, 100  # random texts that padding must not affect
+_BATCH_TEXTS = 256
 _TOLERANCE = 1e-4  # of a logit, absolute and relative
 
 
@@ -99,3 +99,20 @@ def with_probabilities(network: keras.Model) -> keras.Model:
     """Return a network of logits as one of probabilities, one for each class: (batch, classes)."""
     tokens = keras.Input(network.input_shape[1:], dtype="int32", name="tokens")
     return keras.Model(tokens, probabilities(network(tokens)), name="classifier")
+
+
+def probabilities_of(network: keras.Model, data: Prepared, part: str) -> Probabilities:
+    """Return a network's predicted probabilities for a part: (texts, classes).
+
+    A network that takes any length gets texts of similar length together, which saves most of the padding.
+    """
+    sequences, layout = data.sequences(part), data.layout
+    fixed = network.input_shape[1] is not None
+    order = np.arange(len(sequences)) if fixed else np.argsort(sequences.lengths, kind="stable")
+    predicted = np.zeros((len(sequences), len(data.classes)))
+    for begin in range(0, len(order), _BATCH_TEXTS):
+        rows = order[begin : begin + _BATCH_TEXTS]
+        batch = sequences.taken(rows)
+        width = layout.length if fixed else max(1, int(batch.lengths.max()))
+        predicted[rows] = network.predict_on_batch(batch.padded(width, layout.pad))
+    return predicted

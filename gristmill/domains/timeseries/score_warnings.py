@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.domains.common.coverage_warning import coverage_warning
+from gristmill.domains.common.score_warnings import coverage_warning
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.score_table import NAIVE
 from gristmill.domains.timeseries.windows import Origins

@@ -1,21 +1,28 @@
-"""Probabilities of the classes by a trained network, image by image, and the pixels of selected images."""
+"""Classifier of images, its probabilities of a part of the data, and the pixels of selected images."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+import keras
 import numpy as np
 
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
+from gristmill.domains.common.trained_model import NetworkModel
 from gristmill.domains.vision.dataset import Pixels, Prepared
-
-if TYPE_CHECKING:
-    import keras
 
 HEAD = "head"  # layer or network from features to probabilities or logits
 
 _BATCH = 256  # images
 
 
-def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Probabilities:
+class ImageClassifier(NetworkModel):
+    """A network that takes uint8 pixels, (images, height, width, channels)."""
+
+    def predict(self, examples: Any) -> Probabilities:
+        """Return the probabilities of a batch of images, (images, classes)."""
+        return np.asarray(self.network.predict_on_batch(examples), np.float64)
+
+
+def probabilities_of(network: keras.Model, data: Prepared, part: str) -> Probabilities:
     """Return a network's probabilities of a part, (images, classes).
 
     Where features are used, only the head of the network is applied, if it has one.
@@ -28,14 +35,12 @@ def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Proba
     return np.concatenate([np.empty((0, len(data.classes))), *made])  # float64
 
 
-def head_of(classifier: "keras.Model") -> "keras.Model | None":
+def head_of(classifier: keras.Model) -> keras.Model | None:
     """Return the head of a classifier on a frozen base: features (batch, features) to probabilities.
 
     A kind in closed form has a layer for it, a network of `transfer` is nested and gives logits, and an average of
     several networks has none.
     """
-    import keras
-
     if classifier.layers[-1].name == HEAD:
         layer = classifier.layers[-1]
         features = keras.Input(layer.input.shape[1:], name="features")

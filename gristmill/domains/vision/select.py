@@ -10,7 +10,7 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification.selection import select_classifiers, write_average
 from gristmill.domains.common.selection import Call
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.image_classifier import ImageClassifier
+from gristmill.domains.vision.predictions import ImageClassifier
 from gristmill.settings.selection import Select
 
 

@@ -19,9 +19,7 @@ from gristmill.domains.common.classification.labelled import RESERVED, LabelledD
 from gristmill.domains.common.classification.predictions import Probabilities, prediction_rows
 from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS
 from gristmill.domains.common.classification.settings import Evaluate
-from gristmill.domains.common.classification.wrong_labels import write_wrong_labels
-from gristmill.domains.common.coverage_warning import coverage_warning
-from gristmill.domains.common.perfect_score import perfect_score_warnings
+from gristmill.domains.common.score_warnings import coverage_warning, perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError, count_of
 from gristmill.runs.scores import FILE, MODEL, ByMetric, scores_by_part, summarise
@@ -146,7 +144,7 @@ def write_scores(
     )
     summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
     write_document(out / FILE, summary | more)
-    wrong_labels = write_wrong_labels(data, train, rows["test"], out)
+    wrong_labels = examples.write_wrong_labels(data, train, rows["test"], out)
     write_table(out / examples.FILE, presentation.show(examples.pick_examples(rows["test"], wrong_labels)))
     return {f"{part}_{presentation.noun}": len(rows[part]) for part in rows} | {
         "likely_wrong_labels": len(wrong_labels)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.domains.common.classification import examples, wrong_labels
+from gristmill.domains.common.classification import examples
 from gristmill.reports.scores import PART_NAMES
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_table
@@ -28,12 +28,12 @@ def wrong_label_sections(evaluate: Path) -> Iterator[Section]:
     rows = _shown(evaluate, examples.WRONG_LABELS)
     if rows.empty:
         return
-    count = len(pd.read_csv(evaluate / wrong_labels.FILE, usecols=["part"]))
+    count = len(pd.read_csv(evaluate / examples.WRONG_LABELS_FILE, usecols=["part"]))
     note = (
         "Examples that the model was not trained on, where it is confident that another class is right (confident "
         "learning, Northcutt et al. 2021). It can be wrong: check each label before you change it. "
         f"All {count:,} are in {Path(*evaluate.parts[-3:]).as_posix()}/"  # STAGE/KEY[:2]/KEY
-        f"{wrong_labels.FILE} in the store."
+        f"{examples.WRONG_LABELS_FILE} in the store."
     )
     rows = rows.rename(columns={"predicted": "likely"}).assign(part=rows["part"].map(PART_NAMES))
     yield Section("Likely wrong labels", note, tables=[_table("", rows, ["label", "likely", "probability", "part"])])

@@ -11,8 +11,8 @@ import pytest
 from gristmill.domains.common.classification import evaluation, scores
 from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.text import dataset
+from gristmill.domains.text.dataset import texts_of
 from gristmill.domains.text.evaluate import by_length, evaluate, shorten
-from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Evaluate
 from gristmill.errors import RequestError
 from gristmill.util.table_io import read_document, read_table

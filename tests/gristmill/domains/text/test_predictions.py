@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.text import predictions
-from gristmill.domains.text.dataset import Prepared
+from gristmill.domains.text.dataset import Prepared, texts_of
 from gristmill.domains.text.layers import pooled
-from gristmill.domains.text.predictions import probabilities_of, texts_of
+from gristmill.domains.text.train import probabilities_of
 from gristmill.util.table_io import write_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
 

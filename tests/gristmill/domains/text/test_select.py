@@ -11,8 +11,8 @@ from gristmill.config.domains import domain_of
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.text import dataset
+from gristmill.domains.text.dataset import texts_of
 from gristmill.domains.text.evaluate import evaluate
-from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.presets import PRESETS
 from gristmill.domains.text.select import select
 from gristmill.domains.text.settings import Evaluate, Train

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common.classification.wrong_labels import find_wrong_labels
+from gristmill.domains.common.classification.examples import find_wrong_labels
 
 
 def rows_of(labels: list[str], probabilities: list[list[float]]) -> pd.DataFrame:

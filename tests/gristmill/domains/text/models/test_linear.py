@@ -15,7 +15,7 @@ from scipy.special import expit, log_expit, softmax
 
 from gristmill.domains.text import ngram_classifier
 from gristmill.domains.text.models.linear import CharNgrams, NbLinear
-from gristmill.domains.text.ngram_network import build_network
+from gristmill.domains.text.ngram_classifier import build_network
 from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 from gristmill.errors import Unsuitable
 
