@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -31,9 +31,6 @@ from gristmill.training.saved_network import as_tensors, predict_once
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees
 
-if TYPE_CHECKING:
-    from gristmill.domains.tabular.models.boosted_trees import BoostedTrees
-
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
 _MAX_ROUNDS, _PATIENCE = 2_000, 40
 _MIN_ROWS_WITHOUT_FOLDS = 2_500  # with fewer, choices are made on five folds, and several sums of trees are averaged
@@ -45,6 +42,18 @@ _FREQUENT = 50  # rows for each name of a category
 _SMOOTHING = 10.0  # rows with the overall mean that are added to those of each name
 
 Mask = npt.NDArray[np.bool_]  # (rows,)
+
+
+@dataclass(frozen=True)
+class TreeOptions:
+    """Settings of the trees of a table; what is None is chosen on training rows that are left out."""
+
+    trees: TreeSettings
+    loss: Literal["huber", "mae", "mse"]  # of numbers
+    rounds: int | None  # number of trees in each ensemble
+    logarithm: bool | None  # learn the logarithm of a number
+    out_of_fold: bool | None  # encode rare names on other folds than the row's own
+    sums: int | None  # ensembles with different seeds to average
 
 
 @dataclass(frozen=True)
@@ -69,10 +78,10 @@ class _Goal:
         return log_losses(truth.astype(np.int64), found)
 
 
-_Choice = tuple[_Goal, "BoostedTrees"]
+_Choice = tuple[_Goal, TreeOptions]
 
 
-def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
+def _goals(data: Prepared, settings: TreeOptions) -> Iterator[_Goal]:
     """Yield the possible goals: for numbers, with and without logarithms if that is left open."""
     classes = len(data.layout.classes)
     if classes:
@@ -83,7 +92,7 @@ def _goals(data: Prepared, settings: "BoostedTrees") -> Iterator[_Goal]:
         yield _Goal(_OBJECTIVES[settings.loss], scale)
 
 
-def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
+def choose(data: Prepared, settings: TreeOptions) -> dict[str, Any]:
     """Return `rounds`, `logarithm` and `out_of_fold` with the lowest error on training rows that were left out."""
     data = data.only(sample_training(data, _MAX_ROWS))
     choices = list(_choices(data, settings))
@@ -94,12 +103,12 @@ def choose(data: Prepared, settings: "BoostedTrees") -> dict[str, Any]:
     return {"rounds": rounds, "logarithm": logarithm, "out_of_fold": chosen.out_of_fold}
 
 
-def _choices(data: Prepared, settings: "BoostedTrees") -> Iterator[_Choice]:
+def _choices(data: Prepared, settings: TreeOptions) -> Iterator[_Choice]:
     """Yield the possible goals, each with the settings of both encodings if rare names make a difference."""
     encodings = [True, False] if _rare_categories(data, data.at("train")) else [True]
     for goal in _goals(data, settings):
         for out_of_fold in encodings if settings.out_of_fold is None else [settings.out_of_fold]:
-            yield goal, settings.model_copy(update={"out_of_fold": out_of_fold})
+            yield goal, replace(settings, out_of_fold=out_of_fold)
 
 
 def _best(data: Prepared, choices: Sequence[_Choice]) -> tuple[_Choice, int]:
@@ -147,7 +156,7 @@ def _mean_error(
     return float(np.average(np.concatenate(errors), weights=data.weights_at(np.concatenate(folds))))
 
 
-def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> keras.Model:
+def boosted_trees(data: Prepared, settings: TreeOptions, rounds: int) -> keras.Model:
     """Return the network of trees fitted to the training rows."""
     data = data.only(sample_training(data, _MAX_ROWS))
     rows = data.at("train")
@@ -156,7 +165,8 @@ def boosted_trees(data: Prepared, settings: "BoostedTrees", rounds: int) -> kera
     features = predict_once(encoder, as_tensors(data.inputs))
     sums = settings.sums or (_SUMS_OF_SMALL_TABLE if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)
     first = _fit(data, rows, features, goal, settings, rounds)
-    fits = [replace(first, settings=replace(first.settings, seed=settings.seed + number)) for number in range(sums)]
+    seeds = range(settings.trees.seed, settings.trees.seed + sums)
+    fits = [replace(first, settings=replace(first.settings, seed=seed)) for seed in seeds]
     trees: Trees = average_trees(fit_trees(fits))
     return predictor(encoder, tree_network(encoder.output, trees), data.layout, goal.scale)
 
@@ -229,23 +239,12 @@ def _fit(
     rows: npt.NDArray[np.int64],
     features: npt.NDArray[np.float32],
     goal: _Goal,
-    settings: "BoostedTrees",
+    settings: TreeOptions,
     rounds: int,
 ) -> TreeFit:
     """Return the fit of trees to some rows, with target-encoded categories as the settings say."""
-    options = TreeSettings(
-        objective=goal.objective,
-        classes=goal.classes if goal.objective == "multiclass" else 1,
-        rounds=rounds,
-        patience=_PATIENCE,
-        learning_rate=settings.learning_rate,
-        leaves=settings.leaves,
-        depth=settings.depth,
-        min_rows=settings.min_rows,
-        row_share=settings.row_share,
-        column_share=settings.column_share,
-        seed=settings.seed,
-    )
+    classes = goal.classes if goal.objective == "multiclass" else 1
+    options = replace(settings.trees, objective=goal.objective, classes=classes, rounds=rounds, patience=_PATIENCE)
     wanted, weights = goal.wanted(data)[rows], data.weights_at(rows)
     made = _out_of_fold_features(data, rows, features) if settings.out_of_fold else features[rows]
     return TreeFit(made, wanted, options, weights=weights)

@@ -7,7 +7,6 @@ adds up the weights of those that are there, each once.
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -31,13 +30,21 @@ from gristmill.errors import DataError, Unsuitable
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.lookup_tables import AFTER_ALL_KEYS, constant, frozen_table, positions_of
 
-if TYPE_CHECKING:
-    from gristmill.domains.text.models.linear import CharNgrams, NbLinear
-
 MAX_TOKENS = 20_000  # read from one text, so that a single huge one cannot exhaust the memory of a server
 """Number of words or characters of a text that are read."""
 
 _SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Unicode has none beyond
+
+
+@dataclass(frozen=True)
+class NgramOptions:
+    """Settings that both kinds of classifiers have (`models/linear.py`)."""
+
+    vocabulary: int  # maximum number of words or characters
+    min_texts: int  # training texts that an n-gram must be in
+    smoothing: float  # added to each count of texts with an n-gram
+    decay: float  # penalty on the squared weights
+    max_characters: int  # maximum to fit on
 
 
 @dataclass(frozen=True)
@@ -49,34 +56,34 @@ class _Graph:
     known: Keys  # of the training texts, sorted
 
 
-def fit_words(data: LabelledTexts, settings: "NbLinear") -> TextClassifier:
-    """Return the classifier on n-grams of words."""
-    data, orders = _sampled(data, settings.max_characters), range(1, settings.longest + 1)
-    tokenizer, sequences = _encoded(data.texts, TokenSettings(vocabulary=settings.vocabulary, punctuation="separate"))
+def fit_words(data: LabelledTexts, options: NgramOptions, longest: int, distance: int, ending: int) -> TextClassifier:
+    """Return the classifier on n-grams of at most `longest` words, and further pairs (`ngrams.further_word_keys`)."""
+    data, orders = _sampled(data, options.max_characters), range(1, longest + 1)
+    tokenizer, sequences = _encoded(data.texts, TokenSettings(vocabulary=options.vocabulary, punctuation="separate"))
     base, sequences = len(tokenizer.tokens) + 1, sequences.cut(MAX_TOKENS, "post")
     families = itertools.chain(
         ngrams.ngram_keys(sequences, orders, base, UNKNOWN + 1),
-        ngrams.further_word_keys(sequences, settings.distance, settings.ending, base),
+        ngrams.further_word_keys(sequences, distance, ending, base),
     )
     known, present = [], []
     for keys, owners in families:  # one after the other, to save memory
         check_deadlines()
-        of_family, part = _present(keys, owners, len(data.texts), settings.min_texts)
+        of_family, part = _present(keys, owners, len(data.texts), options.min_texts)
         known.append(of_family)
         present.append(part)
     given = keras.Input((None,), dtype="int32", name="tokens")
-    in_graph = ngrams.word_keys_in_graph(given, orders, base, settings.distance, settings.ending)
+    in_graph = ngrams.word_keys_in_graph(given, orders, base, distance, ending)
     network = _Graph(given, in_graph, np.concatenate(known))
-    return _fitted(data, settings, csr_array(hstack(present, format="csr")), tokenizer, network)
+    return _fitted(data, options, csr_array(hstack(present, format="csr")), tokenizer, network)
 
 
-def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifier:
+def fit_characters(data: LabelledTexts, options: NgramOptions, shortest: int, longest: int) -> TextClassifier:
     """Return the classifier on n-grams of the characters of words, which white space separates.
 
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
-    data, orders = _sampled(data, settings.max_characters), range(settings.shortest, settings.longest + 1)
-    fitted, _ = _encoded(data.texts, TokenSettings(level="character", vocabulary=settings.vocabulary))
+    data, orders = _sampled(data, options.max_characters), range(shortest, longest + 1)
+    fitted, _ = _encoded(data.texts, TokenSettings(level="character", vocabulary=options.vocabulary))
     tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
@@ -90,17 +97,17 @@ def fit_characters(data: LabelledTexts, settings: "CharNgrams") -> TextClassifie
     replacements[[token.isspace() for token in tokenizer.tokens]] = BOUNDARY
     in_graph = ngrams.character_keys_in_graph(replace_tokens(given, replacements), orders, base)
     present = _binary(contains @ _ones(owners, columns, (len(words), len(known))))
-    frequent, present = _frequent(present, settings.min_texts)
+    frequent, present = _frequent(present, options.min_texts)
     network = _Graph(given, in_graph, known[frequent])
-    return _fitted(data, settings, present, tokenizer, network)
+    return _fitted(data, options, present, tokenizer, network)
 
 
 def _fitted(
-    data: LabelledTexts, settings: "NbLinear | CharNgrams", present: csr_array, tokenizer: Tokenizer, graph: _Graph
+    data: LabelledTexts, options: NgramOptions, present: csr_array, tokenizer: Tokenizer, graph: _Graph
 ) -> TextClassifier:
     """Return the classifier on n-grams, by the texts where they are `present`."""
     given = (present, data.labels, data.classes, data.weights)
-    fitted = fit_classifier(*given, smoothing=settings.smoothing, decay=settings.decay)
+    fitted = fit_classifier(*given, smoothing=options.smoothing, decay=options.decay)
     network = build_network(graph.tokens, graph.keys, graph.known, fitted)
     return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
 

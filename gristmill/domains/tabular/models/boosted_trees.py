@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import keras
 
     from gristmill.domains.tabular.dataset import Prepared
+    from gristmill.domains.tabular.tree_fit import TreeOptions
 
 
 class BoostedTrees(Settings):
@@ -38,11 +39,28 @@ class BoostedTrees(Settings):
         from gristmill.domains.tabular.tree_fit import choose
 
         is_complete = self.rounds and self.logarithm is not None and self.out_of_fold is not None
-        return self if is_complete else self.model_copy(update=choose(data, self))
+        return self if is_complete else self.model_copy(update=choose(data, self.options))
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to predictions."""
         from gristmill.domains.tabular.tree_fit import boosted_trees
 
         tuned = self.tuned(data)
-        return boosted_trees(data, tuned, tuned.rounds or 1)
+        return boosted_trees(data, tuned.options, tuned.rounds or 1)
+
+    @property
+    def options(self) -> "TreeOptions":
+        """The settings that the trees are fitted with."""
+        from gristmill.domains.tabular.tree_fit import TreeOptions
+        from gristmill.training.trees import TreeSettings
+
+        trees = TreeSettings(
+            learning_rate=self.learning_rate,
+            leaves=self.leaves,
+            depth=self.depth,
+            min_rows=self.min_rows,
+            row_share=self.row_share,
+            column_share=self.column_share,
+            seed=self.seed,
+        )
+        return TreeOptions(trees, self.loss, self.rounds, self.logarithm, self.out_of_fold, self.sums)

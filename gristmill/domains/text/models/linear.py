@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from gristmill.settings.base import NonNegativeInt, PositiveFloat, PositiveInt, Settings
 
 if TYPE_CHECKING:
+    from gristmill.domains.text.ngram_classifier import NgramOptions
     from gristmill.domains.text.text_classifier import LabelledTexts, TextClassifier
 
 
@@ -36,7 +37,7 @@ class NbLinear(Settings):
         """Return the classifier of texts."""
         from gristmill.domains.text.ngram_classifier import fit_words
 
-        return fit_words(data, self)
+        return fit_words(data, _options(self), self.longest, self.distance, self.ending)
 
 
 class CharNgrams(Settings):
@@ -62,4 +63,11 @@ class CharNgrams(Settings):
         """Return the classifier of texts."""
         from gristmill.domains.text.ngram_classifier import fit_characters
 
-        return fit_characters(data, self)
+        return fit_characters(data, _options(self), self.shortest, self.longest)
+
+
+def _options(kind: NbLinear | CharNgrams) -> "NgramOptions":
+    """Return the settings that both kinds have."""
+    from gristmill.domains.text.ngram_classifier import NgramOptions
+
+    return NgramOptions(kind.vocabulary, kind.min_texts, kind.smoothing, kind.decay, kind.max_characters)

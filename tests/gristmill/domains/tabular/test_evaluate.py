@@ -11,7 +11,7 @@ import pytest
 
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.encoder import RowModel, predict_target
 from gristmill.domains.tabular.evaluate import importance_of_columns
 from gristmill.domains.tabular.models.linear import Logistic, Quadratic
 from gristmill.domains.tabular.models.mean import Majority
@@ -89,8 +89,8 @@ def test_every_column_is_weighed_on_the_test_rows(mixed: Folders) -> None:
 
 
 def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None:
-    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
-    found = importance_of_columns(data, network)
+    data, model = dataset.read(mixed["preprocess"]), RowModel.read(mixed["train"])
+    found = importance_of_columns(data, model)
     assert found
     rows = data.table[data.parts == "test"]
     random, columns = np.random.default_rng(0), ["area", "rooms of it", "part"]
@@ -102,34 +102,34 @@ def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None
             moved = rows.copy()
             for row, other in enumerate(order):
                 moved.iloc[row, moved.columns.get_loc(feature["feature"])] = rows[feature["feature"]].iloc[other]
-            made = predict_target(network, data.layout.inputs(moved))
+            made = model.predict(data.layout.inputs(moved))
             errors.append(np.abs(made - rows["price"].to_numpy()).mean())
         assert feature["rise"] == pytest.approx(np.mean(errors) - found["error"])
         assert feature["low"] <= feature["rise"] <= feature["high"]
 
 
 def test_all_shuffles_of_a_column_are_one_prediction(mixed: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
+    data, model = dataset.read(mixed["preprocess"]), RowModel.read(mixed["train"])
     predicted = list[int]()
 
-    def count(network: Any, inputs: Any) -> Any:
+    def count(model: RowModel, inputs: Any) -> Any:
         predicted.append(len(inputs))
-        return predict_target(network, inputs)
+        return predict_target(model.network, inputs)
 
-    monkeypatch.setattr("gristmill.domains.tabular.evaluate.predict_target", count)
+    monkeypatch.setattr(RowModel, "predict", count)
     monkeypatch.setattr("gristmill.domains.tabular.evaluate._MAX_ROWS_SHUFFLED", 30)
-    found = importance_of_columns(data, network)
+    found = importance_of_columns(data, model)
     assert found
     assert found["examples"] == 10  # of 14 test rows, with three columns
     assert predicted == [10, 50, 50, 50]
 
 
 def test_a_column_may_have_any_name(mixed: Folders) -> None:
-    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
+    data, model = dataset.read(mixed["preprocess"]), RowModel.read(mixed["train"])
     named = {"area": "self", "rooms of it": "order"}
     layout = replace(data.layout, numbers=[named.get(name, name) for name in data.layout.numbers])
 
-    found = importance_of_columns(replace(data, table=data.table.rename(columns=named), layout=layout), network)
+    found = importance_of_columns(replace(data, table=data.table.rename(columns=named), layout=layout), model)
 
     assert found
     assert {feature["feature"] for feature in found["features"]} == {"self", "order", "part"}

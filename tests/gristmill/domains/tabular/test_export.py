@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.encoder import RowModel, predict_target
 from gristmill.domains.tabular.export import export, unusual_rows, write_formats
 from gristmill.domains.tabular.settings import Export, Ingest
 from gristmill.errors import ParityError
@@ -127,7 +127,7 @@ def test_the_label_is_decided_by_the_threshold_and_proved(classes: Folders, pari
     scored = predict_target(of_two, inputs)
     decision = Decision(threshold=float(np.sort(scored[:, 1])[2:4].mean()))
 
-    write_formats(of_two, ["late", "on time"], decision, ["saved_model"], tmp_path)
+    write_formats(RowModel(of_two), ["late", "on time"], decision, ["saved_model"], tmp_path)
 
     loaded = bundle.load(tmp_path, LABELLED)(inputs)
     assert loaded[:, 2].tolist() == decision.labels(scored).tolist()
@@ -173,10 +173,11 @@ def test_a_model_that_treats_empty_cells_in_another_way_is_refused(
     assert unknown[1].tolist() == ["(unknown)"]
     assert late[2].tolist() == ["2024-06-28T23:30+05:30"]
 
-    def write(network: keras.Model, *rest: object) -> None:
+    def write(model: RowModel, *rest: object) -> None:
+        network = model.network
         gate = network.input["categories"]
         changed = network(network.input) + 0.5 * keras.ops.cast(keras.ops.equal(gate, ""), "float32")
-        write_formats(keras.Model(network.input, changed), *rest)
+        write_formats(RowModel(keras.Model(network.input, changed)), *rest)
 
     monkeypatch.setattr("gristmill.domains.tabular.export.write_formats", write)
     monkeypatch.setattr("gristmill.domains.tabular.export._MAX_ROWS_COMPARED", 1)

@@ -11,7 +11,6 @@ from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.common.supervised import fit_and_hold_out
 from gristmill.domains.tabular import held_out, learner
 from gristmill.domains.tabular.dataset import Prepared
-from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.kernel import Kernel
 from gristmill.domains.tabular.models.mean import Mean
@@ -50,11 +49,11 @@ def test_later_rows_are_predicted_by_earlier_ones() -> None:
 
 def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
     data = prepared()
-    network, (rows, predicted) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
+    model, (rows, predicted) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
     assert sorted(rows) == list(range(75))
     for split in held_out.learning_set(data).folds(5):
         assert predicted[np.isin(rows, split.predict)] == pytest.approx(data.truth[split.fit].mean())
-    assert predict_target(network, data.inputs) == pytest.approx(data.truth[:75].mean())
+    assert model.predict(data.inputs) == pytest.approx(data.truth[:75].mean())
 
 
 @pytest.mark.parametrize(("ordered", "learned"), [(False, "train"), (True, "train and validation")])
@@ -66,11 +65,11 @@ def test_with_many_rows_the_validation_set_is_only_learned_if_it_is_later(
     monkeypatch.setattr(folds, "MIN_EXAMPLES_WITHOUT_FOLDS", 75)
     monkeypatch.setattr(learner, "_MIN_ROWS_WITHOUT_REFIT", 60)
 
-    network, (rows, _) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
+    model, (rows, _) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
 
     assert rows.tolist() == data.at("validation").tolist()
     expected = data.truth[np.isin(data.parts, learned.split(" and "))].mean()
-    assert predict_target(network, data.inputs) == pytest.approx(expected)
+    assert model.predict(data.inputs) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("few", "fits", "rows_tuned_on"), [(1000, 6, 75), (75, 2, 60)])

@@ -204,9 +204,9 @@ def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(
     dataset.write(data, tmp_path / "preprocess")
     candidates = {}
     for name, model in {"majority": Majority(kind="majority"), "logistic": Logistic(kind="logistic")}.items():
-        network, honest = fit_and_hold_out(RowLearner(data), model)
+        fitted, honest = fit_and_hold_out(RowLearner(data), model)
         held_out.write(data, *honest, tmp_path / name)
-        write_trained(network, TrainingHistory(), tmp_path / name)
+        write_trained(fitted.network, TrainingHistory(), tmp_path / name)
         write_candidate({"model": model, "train": Train()}, tmp_path / name)
         candidates[name] = CandidateArtifacts(tmp_path / name)
 

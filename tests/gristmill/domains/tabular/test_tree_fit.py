@@ -71,7 +71,7 @@ def test_more_rounds_than_help_are_not_fitted(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(tree_fit, "_PATIENCE", 10)
     data = prepared(200)
     data.table["price"] = np.random.default_rng(0).normal(size=200)  # nothing can be learned
-    assert choose(data, SMALL.model_copy(update={"rounds": None, "learning_rate": 0.3}))["rounds"] < 10
+    assert choose(data, SMALL.model_copy(update={"rounds": None, "learning_rate": 0.3}).options)["rounds"] < 10
 
 
 def test_the_logarithm_is_tried_for_a_positive_target_only() -> None:
@@ -80,9 +80,9 @@ def test_the_logarithm_is_tried_for_a_positive_target_only() -> None:
     free = SMALL.model_copy(update={"logarithm": None})
     noise = np.random.default_rng(0).normal(size=300)
     data.table["price"] = np.exp(size / 50 + noise)
-    assert choose(data, free)["logarithm"]
+    assert choose(data, free.options)["logarithm"]
     data.table["price"] -= data.table["price"].max()
-    assert not choose(data, free)["logarithm"]
+    assert not choose(data, free.options)["logarithm"]
 
 
 def test_rows_left_out_are_whole_groups_or_the_last_rows() -> None:
@@ -107,7 +107,7 @@ def test_errors_of_choices_have_the_weights_of_balanced_classes() -> None:
     data.table["price"] = np.where(np.arange(120) % 12, "0", "1").astype(object)
     rows, same = np.arange(60), SimpleNamespace(predict=lambda features: np.full((len(features), 1), -np.log(3)))
     errors = [
-        tree_fit._mean_error(one, next(tree_fit._goals(one, SMALL)), [same], [rows], [np.zeros((120, 1))])
+        tree_fit._mean_error(one, next(tree_fit._goals(one, SMALL.options)), [same], [rows], [np.zeros((120, 1))])
         for one in (data, replace(data, balanced=True))
     ]
     assert errors == pytest.approx([-(11 * np.log(0.75) + np.log(0.25)) / 12, -(np.log(0.75) + np.log(0.25)) / 2])
@@ -131,7 +131,7 @@ def test_rare_names_are_encoded_out_of_fold_where_that_has_the_lower_error(telli
     table = pd.DataFrame({"size": size, "name": [f"name {number}" for number in names], "price": price})
     data = of_table(table, ["train"] * 600, ["size"], ["name"], "price")
 
-    chosen = choose(data, BoostedTrees(kind="boosted_trees"))
+    chosen = choose(data, BoostedTrees(kind="boosted_trees").options)
 
     assert chosen["out_of_fold"] is not telling
 
@@ -167,7 +167,9 @@ def test_many_rows_are_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tree_fit, "_MIN_ROWS_WITHOUT_FOLDS", 50)
     monkeypatch.setattr(tree_fit, "fit_trees", lambda given: fits.append(len(given)) or real(given))
     table = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
-    choose(of_table(table, ["train"] * 100, ["x"], [], "y"), BoostedTrees(kind="boosted_trees", logarithm=False))
+    choose(
+        of_table(table, ["train"] * 100, ["x"], [], "y"), BoostedTrees(kind="boosted_trees", logarithm=False).options
+    )
     assert fits == [1]
 
 

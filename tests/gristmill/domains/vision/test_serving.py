@@ -11,6 +11,7 @@ from PIL import Image
 from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.vision import decode, serving
 from gristmill.domains.vision.dataset import Layout
+from gristmill.domains.vision.predictions import ImageClassifier
 from helpers.small_classifier import CLASSES, LAYOUT, small_network
 
 pytest_plugins = ["helpers.small_classifier"]
@@ -20,7 +21,7 @@ pytest_plugins = ["helpers.small_classifier"]
 def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The small network as a SavedModel, loaded again."""
     place = tmp_path_factory.mktemp("served") / "saved_model"
-    serving.write(small_network(), LAYOUT, MOST_PROBABLE, place)
+    serving.write(ImageClassifier(small_network()), LAYOUT, MOST_PROBABLE, place)
     return tf.saved_model.load(place)
 
 

@@ -225,7 +225,7 @@ def test_the_graph_decides_like_the_scores() -> None:
     names = np.array(["no", "yes"], object)
 
     for decision in (MOST_PROBABLE, Decision(0.3), Decision(float(probabilities[7, 1]))):
-        answer = answer_in_graph(tf.constant(probabilities), ["no", "yes"], decision)
+        answer = answer_in_graph({"predictions": tf.constant(probabilities)}, ["no", "yes"], decision)
         labels = [label.decode() for label in answer["label"].numpy()]
         assert labels == names[decision.labels(probabilities.astype(np.float64))].tolist()
         assert answer["classes"].shape == (50, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.text import predictions
+from gristmill.domains.text import train
 from gristmill.domains.text.dataset import Prepared, texts_of
 from gristmill.domains.text.layers import pooled
 from gristmill.domains.text.train import probabilities_of
@@ -29,7 +29,7 @@ def network(width: int | None) -> keras.Model:
 
 @pytest.mark.parametrize("width", [None, LENGTH])
 def test_each_text_gets_what_it_gets_alone(data: Prepared, width: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "_BATCH_SIZE", 4)
+    monkeypatch.setattr(train, "_BATCH_TEXTS", 4)
     model = network(width)
 
     made = probabilities_of(model, data, "test")
@@ -44,7 +44,7 @@ def test_each_text_gets_what_it_gets_alone(data: Prepared, width: int | None, mo
 
 
 def test_texts_of_like_length_are_shown_together(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(train, "_BATCH_TEXTS", 3)
     model, widths = network(None), []
     real = model.predict_on_batch
     monkeypatch.setattr(model, "predict_on_batch", lambda tokens: (widths.append(tokens.shape[1]), real(tokens))[1])
