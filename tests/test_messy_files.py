@@ -1,11 +1,11 @@
 """Messy files (`data/samples/messy`): run without an edit, or refused in a line that names the cell."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gristmill.config import catalogue
 from gristmill.data_schema.today import ingested_today
 from gristmill.project.project import Project
 from helpers.support import Command
@@ -76,7 +76,7 @@ def test_a_messy_file_is_read_by_the_settings_that_are_proposed(init: Any, tmp_p
 
     assert (said.status, said.err) == (0, "")
     pipeline = Project.open(tmp_path / name).catalogue.pipeline(name)
-    written = catalogue.tomllib.loads((tmp_path / name / "pipelines.toml").read_text())["pipelines"][name]
+    written = tomllib.loads((tmp_path / name / "pipelines.toml").read_text())["pipelines"][name]
     del written["source"]["kind"], written["source"]["path"]
     assert (pipeline.domain, written["source"]) == (domain, source)
     assert ingest.items() <= written["ingest"].items()
