@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from gristmill.config.catalogue import Catalogue, load
-from gristmill.config.pipelines_file import find_project_folder
+from gristmill.config.catalogue import Catalogue
 from gristmill.errors import RequestError
-from gristmill.runs.records import Runs
+from gristmill.prefect_runtime.launch import catalogue_of_flow
+from gristmill.runs.records import Record, Runs
 from gristmill.settings import messages
-from gristmill.sweeps.trials import trial_scores
+from gristmill.store.store import Store
+from gristmill.sweeps.trials import scores_of_trial
 from gristmill.training import progress
 from gristmill.workers.pool import concurrency, open_pool
 from gristmill.workers.unit import Unit, WorkResult
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 def run_units(what: str, units: Sequence[Unit], jobs: int | None, project: str | None) -> list[dict[str, Any] | str]:
     """Run units and return the record of each, or its error; for the arguments see the flow `run_many`."""
-    catalogue = load(Path(project) if project else find_project_folder())
+    catalogue = catalogue_of_flow(project, {})
     ended: dict[int, dict[str, Any] | str] = {}
     progress.report_work(f"{what}s")
     for number, result in _results(catalogue, units, jobs):
@@ -31,7 +30,7 @@ def run_units(what: str, units: Sequence[Unit], jobs: int | None, project: str |
         if result.failed:
             logger.warning("%s %s failed, %s: %s", what, name, count, result.failed)
         else:
-            logger.info("%-10s %s: %s%s", what, count, name, _score(catalogue.root, units[number]))
+            logger.info("%-10s %s: %s%s", what, count, name, _score(catalogue.store, units[number], result.value))
     return [ended[number] for number in range(len(units))]
 
 
@@ -57,12 +56,8 @@ def _name(unit: Unit) -> str:
     return ", ".join(unit.parameters["overrides"]) if unit.flow == "trial" else str(unit.parameters["pipeline"])
 
 
-def _score(root: Path, unit: Unit) -> str:
-    if unit.flow == "trial":
-        with suppress(RequestError):  # pipelines.toml is being edited
-            name = unit.parameters["pipeline"]
-            catalogue = load(root, {name: unit.parameters["overrides"]})
-            outcome = trial_scores(catalogue, catalogue.pipeline(name))
-            if outcome and outcome.validation is not None:
-                return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"
-    return ""
+def _score(store: Store, unit: Unit, record: Any) -> str:
+    outcome = scores_of_trial(store, Record.model_validate(record).references) if unit.flow == "trial" else None
+    if outcome is None or outcome.validation is None:
+        return ""
+    return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gristmill.config.candidates import candidates_of
-from gristmill.config.catalogue import Catalogue, load, restore_settings
+from gristmill.config.catalogue import Catalogue, restore_settings
 from gristmill.config.stages import settings_of_stages, stages_of
 from gristmill.maintenance.local import REPRODUCTION
+from gristmill.prefect_runtime.launch import catalogue_of_flow
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.reproduction import open_data
@@ -29,7 +30,7 @@ def version_run(pipeline: str, number: int, project: str | None) -> Iterator[tup
         RequestError: there is no such version, its data was removed, its settings do not fit this gristmill, or an
             optional library that they need is missing.
     """
-    catalogue = load(Path(project) if project else None)
+    catalogue = catalogue_of_flow(project, {pipeline: ()})
     registry = Registry(catalogue.store)
     registry.pull(pipeline)
     version = registry.version(pipeline, number)

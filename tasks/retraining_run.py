@@ -5,14 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 from prefect import runtime
 from prefect.exceptions import TerminationSignal
 
-from gristmill.config.catalogue import Pipeline, load
+from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
+from gristmill.prefect_runtime.launch import catalogue_of_flow
 from gristmill.registry.registry import Registry
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.retraining_record import Retraining
@@ -32,7 +32,7 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
 
     It waits for another retraining of the pipeline to end. Other runs that wait for their turn are cancelled.
     """
-    catalogue = load(Path(project) if project else None, {pipeline: overrides})
+    catalogue = catalogue_of_flow(project, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
     added, schedule = domain_overrides(settings, overrides), settings.schedule
     with _only_retraining(store, pipeline):

@@ -15,13 +15,13 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TagsContext
 
-from gristmill.config.catalogue import Catalogue, Pipeline, load, restore_settings
+from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
 from gristmill.config.domains import domain_of
 from gristmill.config.stages import libraries_of, settings_of_stages, stages_of
 from gristmill.errors import CorruptArtifact, StoreError, WorkError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
-from gristmill.prefect_runtime.launch import launched
+from gristmill.prefect_runtime.launch import catalogue_of_flow, launched
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.notification_delivery import messages_about
@@ -144,8 +144,8 @@ class Run:
 
     def chunk_parameters(self, inputs: References) -> dict[str, Any]:
         """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
-        overrides = self.record().overrides
-        return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
+        pipeline, overrides = self.pipeline.name, list(self.pipeline.overrides)
+        return {"pipeline": pipeline, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
 
     @property
     def domain(self) -> Domain:
@@ -195,8 +195,8 @@ def recorded_run(
     starts such runs, if messages are sent about them.
     """
     started = time.monotonic()
-    requested = launched.get(started)
-    catalogue = load(Path(project) if project else None, {pipeline: overrides})
+    requested = request.requested if (request := launched.get()) else started
+    catalogue = catalogue_of_flow(project, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
     check_store_outlasts_run(catalogue)
     run = start_record(catalogue, settings, overrides, trial)

@@ -3,26 +3,25 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from prefect.states import Completed
 
-from gristmill.config.catalogue import Pipeline
 from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.errors import CorruptArtifact, SourceChanged, WorkError, count_of
 from gristmill.keys import Identity
-from gristmill.runs import plan
-from gristmill.runs.locations import Located, fetch_missing
+from gristmill.runs.identity import StageReads, locate_inputs, read_stage
+from gristmill.runs.locations import fetch_missing
+from gristmill.runs.plan import FAILED
 from gristmill.runs.records import StageRecord
 from gristmill.settings.stage import Stage
 from gristmill.sources.quarantine import QUARANTINE_FILE, QUARANTINED
 from gristmill.store.artifact import Artifact, Reference
-from gristmill.store.code_closure import Module, check_loaded, read_modules
-from gristmill.store.imported_code import Imported, read_imported
+from gristmill.store.code_closure import check_loaded
 from gristmill.training import progress
 from gristmill.training.deadline import check_deadlines
 from gristmill.util.files import ChangeDetector
@@ -31,34 +30,6 @@ from tasks.core import call_core, core_arguments, input_folders
 from tasks.run import References, Run
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """Everything that a stage reads, by which its result is identified."""
-
-    pipeline: Pipeline
-    data: Mapping[str, Located]
-    digests: Mapping[str, str]  # digests of data and input artifacts
-    modules: Mapping[str, Module]
-    imported: Imported  # the user's own code
-
-    @classmethod
-    def by(cls, run: Run, stage: Stage, inputs: References) -> "_Read":
-        """Return what a stage reads; data that is missing is fetched."""
-        catalogue, tables = run.catalogue, stage.settings.values()
-        fetch_missing(tables, catalogue.root)
-        data = plan.locate_inputs(catalogue, run.pipeline, stage)
-        artifacts = {name: inputs[name]["digest"] for name in stage.inputs}
-        digests = plan.digests_of(data, catalogue.store) | artifacts
-        memo = catalogue.store.memo
-        imported = read_imported(catalogue.root, tables, memo)
-        starts = [*plan.starts_of(run.pipeline, stage), *imported.modules]
-        return cls(run.pipeline, data, digests, read_modules(memo, starts=starts), imported)
-
-    def identity(self, stage: Stage) -> Identity:
-        """Return the identity of the stage's result, or of a chunk's that reads the same."""
-        return plan.identity_of(self.pipeline, stage, self.digests, self.modules, self.imported)
 
 
 def produce(
@@ -95,10 +66,10 @@ def make(
     stage, store = run.stages[label], run.store
     stage = stage if chunk is None else stage.chunk(chunk)
     stage = replace(stage, inputs=tuple(name for name in stage.inputs if name in inputs))
-    read = _Read.by(run, stage, inputs)
-    identity = read.identity(stage)
-    files = [file for found in read.data.values() if not found.url for file in found.files if chunk is None]
-    changes = ChangeDetector([*files, *read.imported.files])
+    reads = read(run, stage, inputs)
+    identity = reads.identity
+    files = [file for found in reads.data.values() if not found.url for file in found.files if chunk is None]
+    changes = ChangeDetector([*files, *reads.imported.files])
     if requested and requested.key != identity.key:
         raise WorkError(f"{PIPELINES_FILE}, the data or the code have changed since the run started. Run again.")
     if artifact := find_cached(run, stage, identity):
@@ -112,29 +83,24 @@ def make(
         if refresh := run.refresh == stage.name:
             shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
         folders = input_folders(run, stage, inputs, by_stat=chunk is not None)  # the requesting run has hashed them
-        arguments = core_arguments(run, stage, read.data, identity.key) | extras
-        check_loaded(read.imported.files)
+        arguments = core_arguments(run, stage, reads.data, identity.key) | extras
+        check_loaded(reads.imported.files)
         with store.draft(identity) as draft:
             make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
             with run.deadline_of(stage).applied_to(label):
                 call_core(stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
-            if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != read.data:
-                raise SourceChanged(f"{', '.join(read.data)}: files were added or removed meanwhile. Run again.")
+            if chunk is None and locate_inputs(run.catalogue, run.pipeline, stage) != reads.data:
+                raise SourceChanged(f"{', '.join(reads.data)}: files were added or removed meanwhile. Run again.")
             artifact = store.publish(draft, identity, replace=refresh)
         shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
     return artifact, False
 
 
-def identity_of(run: Run, label: str, inputs: References) -> Identity:
-    """Return the identity of a stage's result."""
-    stage = run.stages[label]
-    return _Read.by(run, stage, inputs).identity(stage)
-
-
-def is_made(run: Run, label: str, inputs: References) -> Artifact | None:
-    """Return the artifact of a stage if it is in the cache."""
-    return find_cached(run, run.stages[label], identity_of(run, label, inputs))
+def read(run: Run, stage: Stage, inputs: References) -> StageReads:
+    """Return everything that a stage reads now; data that is missing is fetched."""
+    fetch_missing(stage.settings.values(), run.catalogue.root)
+    return read_stage(run.catalogue, run.pipeline, stage, {name: inputs[name]["digest"] for name in stage.inputs})
 
 
 def find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
@@ -152,8 +118,7 @@ def _make_chunks(run: Run, label: str, inputs: References, count: int) -> list[P
     """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
     stage, store = run.stages[label], run.store
     references = {name: inputs[name] for name in stage.inputs}
-    read = _Read.by(run, stage.chunk(0), references)
-    identities = [read.identity(stage.chunk(number)) for number in range(count)]
+    identities = [read(run, stage.chunk(number), references).identity for number in range(count)]
     found = [find_cached(run, stage, identity) for identity in identities]
     missing = [number for number, artifact in enumerate(found) if artifact is None]
     if missing:
@@ -168,7 +133,7 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
     record = StageRecord(reference=artifact.reference, cached=cached, seconds=round(seconds, 3))
     run.runs.note(run.pipeline.name, run.id, label, record)
     counts = ", ".join(count_of(count, name.replace("_", " ")) for name, count in artifact.counts.items())
-    counts = "left out" if plan.FAILED in artifact.counts else counts
+    counts = "left out" if FAILED in artifact.counts else counts
     ended = "fresh" if cached else f"done in {seconds:.1f} s"
     logger.info("%-10s %s%s", label, ended, f" ({counts})" if counts else "")
     if QUARANTINED in artifact.counts:

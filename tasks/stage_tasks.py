@@ -26,7 +26,7 @@ from gristmill.training.progress import Epoch
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run import References, Run, stage_task
-from tasks.run_stage import find_cached, identity_of, is_made, produce, record_stage
+from tasks.run_stage import find_cached, produce, read, record_stage
 
 logger = logging.getLogger(__name__)
 
@@ -273,7 +273,7 @@ def _last_seconds(run: Run, stages: list[Stage]) -> float:
 def _all_made(run: Run, stages: list[Stage]) -> bool:
     found = run.record().references
     for stage in stages:
-        artifact = is_made(run, stage.label, _inputs(stage, found))
+        artifact = find_cached(run, stage, read(run, stage, _inputs(stage, found)).identity)
         if artifact is None:
             return False
         if stage.name == "train" and FAILED in artifact.counts:  # it has no further stages
@@ -292,7 +292,7 @@ def _make_with_workers(run: Run, labels: list[str]) -> Made:
     found: Made = {}
     missing: list[StageChunk] = []
     for label in labels:
-        identity = identity_of(run, label, inputs)
+        identity = read(run, run.stages[label], inputs).identity
         if artifact := find_cached(run, run.stages[label], identity):
             record_stage(run, label, artifact, cached=True, seconds=0.0)
             found[label] = artifact.reference

@@ -5,13 +5,17 @@ import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gristmill.config import catalogue
 from gristmill.errors import DataError, RequestError
 from gristmill.project.project import Project
 from gristmill.runs.locations import Located
+from gristmill.store.code_closure import READER_VERSION
 from gristmill.store.store import Store
+from gristmill.util.files import StatCache
 from helpers.support import STAGE_NAMES, made, planned, records
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -37,6 +41,30 @@ def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) 
     assert result.headline == result.evaluation["headline"] | {"validation": validation}
     assert result.report.is_file()
     assert (result.bundle / "signature.json").is_file()
+
+
+def test_a_run_loads_pipelines_toml_and_reads_the_code_of_gristmill_once(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_toml, recall = catalogue.read_toml, StatCache.recall
+    loaded: list[Path] = []
+    read: list[str] = []
+
+    def read_and_note(root: Path) -> dict[str, Any]:
+        loaded.append(root)
+        return read_toml(root)
+
+    def recall_and_note(memo: StatCache, folder: Path, names: Any, work: Any, version: str, *follow: Any) -> Any:
+        read.append(version)
+        return recall(memo, folder, names, work, version, *follow)
+
+    monkeypatch.setattr(catalogue, "read_toml", read_and_note)
+    monkeypatch.setattr(StatCache, "recall", recall_and_note)
+
+    record = Project.open(overrides={"small": ["train.epochs=7"]}).run("small", refresh="ingest").record
+
+    assert (made(record), record.overrides) == ({"ingest", "train"}, ["train.epochs=7"])
+    assert (loaded, read.count(READER_VERSION)) == ([finished], 1)
 
 
 def test_a_fresh_run_returns_the_last_record_and_writes_none(finished: Path) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -25,6 +26,7 @@ from gristmill.settings.messages import Problem, meant_names, unknown_name, unkn
 from gristmill.settings.schedule import Freshness, Gate, Monitor, Schedule
 from gristmill.settings.sweep import Sweep
 from gristmill.settings.validation import validate_table
+from gristmill.store.code_closure import PackageCode
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.urls import redact
@@ -82,6 +84,11 @@ class Catalogue:
         if name not in self.pipelines:
             raise RequestError(f"{self.root / PIPELINES_FILE}: {unknown_pipeline(name, self.pipelines)}")
         return self.pipelines[name]
+
+    @cached_property
+    def code(self) -> PackageCode:
+        """The code of gristmill, which is read once for all plans and runs with this catalogue."""
+        return PackageCode(self.store.memo)
 
 
 class InvalidSettings(RequestError):

@@ -10,6 +10,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.domains import domain_of
 from gristmill.config.stages import stages_of
 from gristmill.runs import plan
+from gristmill.runs.identity import stage_files
 from gristmill.settings.base import Settings
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.toml import toml_key, toml_value
@@ -41,7 +42,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
         yield ingested.path, ingested.counts
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
-    paths = plan.stage_files(catalogue, pipeline, stage)
+    paths = stage_files(catalogue, pipeline, stage)
     if "tensorflow" in stage.libraries:
         import_keras()
     ingest = stage.load()

@@ -5,18 +5,29 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gristmill.config.catalogue import Catalogue
+from gristmill.config.catalogue import Catalogue, load
 from gristmill.config.stages import settings_of_stages, stages_of
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.set_up import QUIET, api_lost, lost_callbacks, set_up_prefect
-from gristmill.runs import plan
+from gristmill.runs.identity import locate_inputs
 from gristmill.runs.locations import Located, fetch_missing
 from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
 
-launched: ContextVar[float] = ContextVar("launched")  # monotonic time at which a flow of this process was requested
+
+@dataclass(frozen=True)
+class Launch:
+    """Request of this process for a flow."""
+
+    catalogue: Catalogue
+    requested: float  # monotonic time
+
+
+launched: ContextVar[Launch | None] = ContextVar("launched", default=None)
 
 
 def launch(
@@ -28,8 +39,8 @@ def launch(
         catalogue: the project, with the settings of this call.
         names: the pipelines.
         flow: its name: a domain, `retrain` or `run_many`.
-        parameters: parameters of the flow except the project. They include changed settings, because the flow reads
-            `pipelines.toml` itself, possibly in another process.
+        parameters: parameters of the flow except the project. They include changed settings, because a worker reads
+            `pipelines.toml` itself.
         trains: whether it trains in this process, which then imports TensorFlow while a server starts.
 
     Raises:
@@ -45,7 +56,7 @@ def launch(
     from gristmill.prefect_runtime.api_errors import is_from_api, one_line_api_errors
     from gristmill.prefect_runtime.server import tag_runs, watch_api
 
-    token = launched.set(begun)
+    token = launched.set(Launch(catalogue, begun))
     try:
         with one_line_api_errors(url), watch_api(url, api_lost) if lost_callbacks else nullcontext(), tag_runs(url):
             return run(project=str(catalogue.root), **parameters)
@@ -55,6 +66,15 @@ def launch(
         raise api_lost(url, str(error)) from None
     finally:
         launched.reset(token)
+
+
+def catalogue_of_flow(project: str | None, overrides: Mapping[str, Iterable[str]]) -> Catalogue:
+    """Return the catalogue of a flow: that of its launch, unless it was launched elsewhere or has other overrides."""
+    request, root = launched.get(), Path(project) if project else None
+    if request is None or request.catalogue.root != root:
+        return load(root, overrides)
+    changed = any(request.catalogue.pipeline(name).overrides != (*given,) for name, given in overrides.items())
+    return load(root, overrides) if changed else request.catalogue
 
 
 def check_requirements(catalogue: Catalogue, name: str) -> None:
@@ -85,6 +105,5 @@ def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
 def locate_data(catalogue: Catalogue, name: str) -> dict[str, Located]:
     """Return the data files of a pipeline by setting; raise `DataError` if some are missing."""
     pipeline = catalogue.pipeline(name)
-    stages = stages_of(pipeline.domain, pipeline.tables)
-    found = (plan.locate_inputs(catalogue, pipeline, stage) for stage in stages)
+    found = (locate_inputs(catalogue, pipeline, stage) for stage in stages_of(pipeline.domain, pipeline.tables))
     return {place: path for by_place in found for place, path in by_place.items()}

@@ -13,10 +13,10 @@ from gristmill.runs.retraining_record import Retraining
 from gristmill.sources.quarantine import QUARANTINED
 
 
-def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps: list[Step]) -> Record:
+def record_of_fresh(catalogue: Catalogue, name: str, steps: list[Step]) -> Record:
     """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
-    runs = Runs(catalogue.store)
+    runs, overrides = Runs(catalogue.store), list(catalogue.pipeline(name).overrides)
     for pulled in (False, True):
         if pulled:
             runs.pull(name)  # another machine may have made the artifacts
@@ -24,13 +24,13 @@ def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps
         if last and (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
             return last
     check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # the data may be an older version too
-    run = _start(catalogue, name, overrides)
+    run = _start(catalogue, name)
     for stage, reference in references.items():
         runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
     return runs.finish(name, run.id, "succeeded")
 
 
-def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> Record | None:
+def record_of_no_news(catalogue: Catalogue, name: str) -> Record | None:
     """Return a new record of a retraining without new data; None if the data may be new."""
     pipeline = catalogue.pipeline(name)
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
@@ -45,18 +45,19 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     silent, number = silent_since(catalogue, pipeline, known.ingest), champion.number if champion else None
     aside = ingest.artifact.counts.get(QUARANTINED, 0)
     retraining = Retraining(champion=number, news=known.news, unjudged=0, silent_since=silent, quarantined=aside)
-    run = _start(catalogue, name, overrides)
+    run = _start(catalogue, name)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.update(name, run.id, retraining=retraining.ended("nothing new", "all rows were judged before"))
     return runs.finish(name, run.id, "succeeded")
 
 
-def record_of_failure(catalogue: Catalogue, name: str, overrides: list[str], error: Exception) -> Record:
+def record_of_failure(catalogue: Catalogue, name: str, error: Exception) -> Record:
     """Return a new record of a run that could not start."""
-    run = _start(catalogue, name, overrides)
+    run = _start(catalogue, name)
     return Runs(catalogue.store).finish(name, run.id, "failed", f"{type(error).__name__}: {error}")
 
 
-def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:
+def _start(catalogue: Catalogue, name: str) -> Record:
     pipeline = catalogue.pipeline(name)
-    return Runs(catalogue.store).start(pipeline, overrides, keys.library_versions(stages.libraries_of(pipeline.domain)))
+    versions = keys.library_versions(stages.libraries_of(pipeline.domain))
+    return Runs(catalogue.store).start(pipeline, list(pipeline.overrides), versions)

@@ -93,7 +93,7 @@ class Project(Models):
         """
         steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):
-            return self._result(no_op_runs.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
+            return self._result(no_op_runs.record_of_fresh(self.catalogue, name, steps))
         parameters = {"refresh": refresh, "jobs": jobs, "budget": budget}
         return self._result(self._run_flow(self.catalogue.pipeline(name).domain, name, parameters))
 
@@ -166,14 +166,13 @@ class Project(Models):
 
         The comparison and the decision are in `retraining` of the returned record.
         """
-        given = self._assignments(name)
         try:
             plan.refresh_urls(self.catalogue.pipeline(name).tables.values(), self.store)
-            ended = no_op_runs.record_of_no_news(self.catalogue, name, given)
+            ended = no_op_runs.record_of_no_news(self.catalogue, name)
             if ended is None:
                 check_requirements(self.catalogue, name)
         except WorkError as error:
-            self._send_messages(no_op_runs.record_of_failure(self.catalogue, name, given, error), "retrain")
+            self._send_messages(no_op_runs.record_of_failure(self.catalogue, name, error), "retrain")
             raise
         if ended is None:
             return self._run_flow("retrain", name, {})

@@ -11,8 +11,9 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError, StoreError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import CLEANING, Version
-from gristmill.runs import plan
+from gristmill.runs.identity import digests_of, locate_code, locate_inputs
 from gristmill.runs.locations import Located
+from gristmill.runs.plan import refresh_urls
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import LIMITS_OF_INGEST, DataChanges
 from gristmill.settings.base import Settings
@@ -84,7 +85,7 @@ def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located
         DataError: it does not exist.
     """
     source = {"source": pipeline.tables["source"]}
-    return plan.locate_inputs(catalogue, pipeline, Stage("ingest", "", ("source",), (), (), settings=source))
+    return locate_inputs(catalogue, pipeline, Stage("ingest", "", ("source",), (), (), settings=source))
 
 
 def code_files(catalogue: Catalogue, source: Settings, served: Version | Record) -> tuple[Path, ...]:
@@ -95,8 +96,8 @@ def code_files(catalogue: Catalogue, source: Settings, served: Version | Record)
         RequestError: a file has changed since the run of the served model, which would get other data than it expects.
     """
     root, name = catalogue.root, served.pipeline
-    found = {f"source.{key}": plan.locate_code(root, code.file, f"the source's {key}") for key, code in code_of(source)}
-    for key, digest in plan.digests_of(found, catalogue.store).items():
+    found = {f"source.{key}": locate_code(root, code.file, f"the source's {key}") for key, code in code_of(source)}
+    for key, digest in digests_of(found, catalogue.store).items():
         if isinstance(served, Version):
             known, model = served.code, f"v{served.number}"
         else:
@@ -120,10 +121,10 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
     """
     from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
 
-    plan.refresh_urls(pipeline.tables.values(), catalogue.store)
+    refresh_urls(pipeline.tables.values(), catalogue.store)
     data = {name: found for name, found in locate_source(catalogue, pipeline).items() if name != CLEANING}
     fetch(data.values(), catalogue.store)
-    plan.digests_of(data, catalogue.store)
+    digests_of(data, catalogue.store)
     files = tuple(file for found in data.values() for file in found.files)
     if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
         raise RequestError(

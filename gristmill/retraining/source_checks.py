@@ -12,7 +12,7 @@ from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.registry.version import CLEANING
 from gristmill.retraining.known_data import good_runs, locate_source
-from gristmill.runs import plan
+from gristmill.runs.identity import digests_of
 from gristmill.runs.records import Runs
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.artifact import Reference
@@ -42,7 +42,7 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
         ingested = store.open_verified(ingested, by_stat=True).path
     try:
         source = locate_source(catalogue, pipeline)
-        if store.read_manifest(known)["made_of"]["inputs"] == plan.digests_of(source, store):
+        if store.read_manifest(known)["made_of"]["inputs"] == digests_of(source, store):
             return
         before = store.open_verified(known, by_stat=True).path
     except (CorruptArtifact, StoreError) as error:

@@ -53,30 +53,38 @@ class Module:
     imports: frozenset[str]  # modules that it imports, and their packages; modules outside every closure are left out
 
 
-def read_modules(memo: StatCache, package: Path = PACKAGE, starts: Iterable[str] | None = None) -> dict[str, Module]:
-    """Return the modules of a package that `starts` can reach by import, or all modules, by their dotted names.
+class PackageCode:
+    """Modules of a package, each read once, when it is first needed."""
 
-    Files with an unchanged stat are not read again. To parse all files takes a second, longer than a small first run
-    should wait.
-    """
-    files = _files_of(package)
+    def __init__(self, memo: StatCache, package: Path = PACKAGE) -> None:
+        self._memo, self._package = memo, package
+        self._starts, self._modules = frozenset[str](), dict[str, Module]()
 
-    def inside(read: Mapping[str, Any]) -> Iterator[str]:
-        return (name for name in read["imports"] if name in files and not _is_outside(name))
+    def modules(self, starts: Iterable[str] | None = None) -> Mapping[str, Module]:
+        """Return the modules that these and earlier `starts` can reach by import, or all modules, by dotted names.
 
-    first = files if starts is None else {name for start in starts for name in _with_parents(start)}
-    read = memo.recall(
-        package.parent,
-        [files[name] for name in first if name in files],
-        partial(read_source, package.parent, ()),
-        READER_VERSION,
-        lambda read: (files[name] for name in inside(read)),
-    )
-    return {
-        name: Module(read[file]["digest"], frozenset(inside(read[file])))
-        for name, file in files.items()
-        if file in read
-    }
+        Files with an unchanged stat are not parsed again. To parse all files takes a second, longer than a small first
+        run should wait.
+        """
+        if starts is not None and self._starts.issuperset(starts := {*starts}):
+            return self._modules
+        files, folder = _files_of(self._package), self._package.parent
+
+        def inside(read: Mapping[str, Any]) -> Iterator[str]:
+            return (name for name in read["imports"] if name in files and not _is_outside(name))
+
+        names = files if starts is None else {name for start in starts for name in _with_parents(start)} & files.keys()
+        read = self._memo.recall(
+            folder,
+            [files[name] for name in names],
+            partial(read_source, folder, ()),
+            READER_VERSION,
+            lambda read: (files[name] for name in inside(read)),
+        )
+        found = {name: read[file] for name, file in files.items() if file in read}
+        modules = {name: Module(entry["digest"], frozenset(inside(entry))) for name, entry in found.items()}
+        self._modules, self._starts = modules | self._modules, self._starts.union(starts or files)
+        return self._modules
 
 
 def code_closure(starts: Iterable[str], modules: Mapping[str, Module], named: Iterable[str] = ()) -> dict[str, str]:

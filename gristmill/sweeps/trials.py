@@ -20,6 +20,7 @@ from gristmill.runs.scores import Scores
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference
+from gristmill.store.store import Store
 from gristmill.util.toml import toml_value
 from gristmill.util.urls import redact
 
@@ -140,19 +141,20 @@ def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> l
 
 def trial_scores(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
     """Return the scores of a trial with these settings; None if it was not run."""
-    artifacts = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
-    if LAST_STAGE not in artifacts:
+    steps = plan.plan(catalogue, pipeline)
+    return scores_of_trial(catalogue.store, {step.stage: step.artifact.reference for step in steps if step.artifact})
+
+
+def scores_of_trial(store: Store, references: Mapping[str, Reference]) -> TrialScores | None:
+    """Return the scores in the artifacts of a trial; None if it has not ended."""
+    if LAST_STAGE not in references:
         return None
     try:
-        evaluate = catalogue.store.open_verified(artifacts[LAST_STAGE].reference, by_stat=True)
-    except CorruptArtifact:  # removed from the shared store since the plan was made
+        evaluate = store.open_verified(references[LAST_STAGE], by_stat=True)
+        train = store.read_manifest(references["train"])
+    except CorruptArtifact:  # removed from the shared store meanwhile
         return None
-    train = artifacts["train"]
-    return TrialScores(
-        scores=Scores.read(evaluate.path),
-        seconds=train.manifest["measures"]["seconds"],
-        parameters=train.counts.get("parameters"),
-    )
+    return TrialScores(Scores.read(evaluate.path), train["measures"]["seconds"], train["counts"].get("parameters"))
 
 
 def trial_references(catalogue: Catalogue) -> Iterator[Reference]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.config.domains import DOMAINS, domain_of
-from gristmill.store.code_closure import PACKAGE, _is_outside, code_closure, read_modules
+from gristmill.store.code_closure import PACKAGE, PackageCode, _is_outside, code_closure
 from gristmill.util.files import StatCache
 from helpers.scoreboard import Fault
 
@@ -26,7 +26,7 @@ def package(tmp_path: Path) -> Path:
 
 def keyed(package: Path) -> dict[str, dict[str, str]]:
     """Return by domain and stage what a key holds of the code: modules and hashes."""
-    modules = read_modules(StatCache(package.parent / "memo"), package)
+    modules = PackageCode(StatCache(package.parent / "memo"), package).modules()
     return {stage: code_closure([start], modules) for stage, start in STARTS.items()}
 
 
@@ -61,7 +61,7 @@ def test_every_real_edit_is_seen_by_the_stages_whose_byte_code_reaches_it_and_by
     package: Path, fault: Fault
 ) -> None:
     before = keyed(package)
-    modules = read_modules(StatCache(package.parent / "memo"), package)
+    modules = PackageCode(StatCache(package.parent / "memo"), package).modules()
     outside = {name for name in modules if _is_outside(name)}
     parents = {name.rpartition(".")[0] for name in modules.keys() - outside}
     for path, source in sources(package):

@@ -46,7 +46,7 @@ def _train_stage(project: "Project", pipeline: "Pipeline") -> "TrainStage":
     """Return the train stage with its inputs, which must be up to date."""
     from gristmill.checks.overfit_check import TrainStage
     from gristmill.config import stages
-    from gristmill.runs import plan
+    from gristmill.runs.identity import stage_files
 
     fitting = [one for one in stages.stages_of(pipeline.domain, pipeline.tables) if one.name == "train"]
     stage = next((one for one in fitting if not hasattr(one.settings["model"], "fit")), fitting[0])  # a network
@@ -60,6 +60,4 @@ def _train_stage(project: "Project", pipeline: "Pipeline") -> "TrainStage":
                 f"Run first: gristmill run {pipeline.name}."
             )
         folders[step.stage] = project.store.open_verified(step.artifact.reference).path
-    return TrainStage(
-        pipeline.domain, dict(stage.settings), folders, plan.stage_files(project.catalogue, pipeline, stage)
-    )
+    return TrainStage(pipeline.domain, dict(stage.settings), folders, stage_files(project.catalogue, pipeline, stage))

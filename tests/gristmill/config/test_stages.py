@@ -17,12 +17,12 @@ from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
 from gristmill.config.stages import stages_of
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment
-from gristmill.runs.plan import identity_of
+from gristmill.runs.identity import identity_of
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.settings.selection import Auto
 from gristmill.settings.stage import SELECT, Stage
-from gristmill.store.code_closure import read_modules
+from gristmill.store.code_closure import PackageCode
 from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
 from gristmill.training.fit import FitArguments
@@ -54,9 +54,9 @@ def keys(project: Path, *assignments: str) -> dict[str, str]:
 
 
 def keys_of(of: Pipeline, project: Path) -> dict[str, str]:
-    modules = read_modules(Store(project / "data/store").memo)
+    code = PackageCode(Store(project / "data/store").memo)
     return {
-        stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules, NO_IMPORTS).key
+        stage.label: identity_of(stage, dict.fromkeys(stage.inputs, "0"), code, NO_IMPORTS).key
         for stage in stages_of(of.domain, of.tables)
     }
 

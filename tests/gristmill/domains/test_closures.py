@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.config.domains import DOMAINS, domain_of
-from gristmill.store.code_closure import code_closure, read_modules
+from gristmill.store.code_closure import PackageCode, code_closure
 from gristmill.util.files import StatCache
 
 FILE = Path(__file__).with_name("closures.json")
@@ -18,7 +18,7 @@ FILE = Path(__file__).with_name("closures.json")
 
 def closures(memo: Path) -> dict[str, list[str]]:
     """Return the modules of each stage's closure, without those of kinds that a pipeline chooses."""
-    modules = read_modules(StatCache(memo))
+    modules = PackageCode(StatCache(memo)).modules()
     return {
         f"{name} {stage.name}": list(code_closure([stage.module], modules))
         for name in DOMAINS

@@ -20,7 +20,7 @@ from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.settings import domain as contract
 from gristmill.settings.domain import Domain
 from gristmill.settings.selection import Preset
-from gristmill.store.code_closure import PACKAGE, code_closure, read_modules
+from gristmill.store.code_closure import PACKAGE, PackageCode, code_closure
 from gristmill.util.files import StatCache
 from gristmill.util.lazy import Lazy
 
@@ -87,7 +87,7 @@ def test_options_of_another_domain_and_values_out_of_range_are_refused() -> None
 
 @every_domain
 def test_no_stage_depends_on_the_object_of_its_domain_or_on_what_comes_after_it(domain: Domain, tmp_path: Path) -> None:
-    modules = read_modules(StatCache(tmp_path))
+    modules = PackageCode(StatCache(tmp_path)).modules()
     presentation = {"report", "monitoring", "retraining", "requests", "schema_proposal"}
     for stage in domain.stages:
         reached = code_closure([stage.module], modules)

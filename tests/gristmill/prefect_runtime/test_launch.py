@@ -75,6 +75,29 @@ def test_a_temporary_server_is_sent_no_heartbeats(project: Path, monkeypatch: py
     assert launch.launch(catalogue.load(), ["small"], "timeseries", {"pipeline": "small"}) is None
 
 
+def test_a_flow_has_the_catalogue_of_its_launch_unless_its_project_or_overrides_differ(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "pipelines.toml").write_text((project / "pipelines.toml").read_text())
+    known = catalogue.load(project, {"small": ["train.epochs=7"]})
+    requests = [
+        (str(project), {"small": ["train.epochs=7"]}),
+        (str(project), {}),
+        (str(project), {"small": []}),
+        (None, {"small": ["train.epochs=7"]}),
+        (str(other), {"small": ["train.epochs=7"]}),
+    ]
+
+    def work(**_: object) -> list[bool]:
+        return [launch.catalogue_of_flow(*request) is known for request in requests]
+
+    monkeypatch.setattr(launch, "_load_flow", lambda *_: (work, "url"))
+
+    assert launch.launch(known, ["small"], "timeseries", {"pipeline": "small"}) == [True, True, False, False, False]
+    assert work() == [False] * 5
+
+
 ELSEWHERE = httpx.Request("GET", "http://models.example/weights")
 
 

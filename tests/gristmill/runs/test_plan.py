@@ -17,11 +17,11 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.config.domains import domain_of
 from gristmill.config.stages import stages_of
 from gristmill.keys import Identity
-from gristmill.runs.plan import Step, digests_of, identity_of, is_fresh, locate_inputs, plan
+from gristmill.runs.identity import digests_of, identity_of, locate_inputs
+from gristmill.runs.plan import Step, is_fresh, plan
 from gristmill.runs.records import Record, RunOutcome, Runs, StageRecord
 from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
-from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
 from gristmill.util.files import files_below
@@ -65,9 +65,9 @@ def fill(
     catalogue = load(project, *assignments)
     pipeline, store, runs = catalogue.pipeline("small"), catalogue.store, Runs(catalogue.store)
     run = runs.start(pipeline, list(assignments), {})
-    done, modules = dict[str, Reference](), read_modules(store.memo)
+    done = dict[str, Reference]()
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), modules, NO_IMPORTS)
+        made_of = identity_of(stage, inputs_of(catalogue, stage, done), catalogue.code, NO_IMPORTS)
         if change := (was or {}).get(stage.label):
             made_of = changed(made_of, change)
         if not store.get(stage.name, made_of.key):
@@ -496,9 +496,8 @@ def test_points_have_keys_of_their_own_that_do_not_hold_how_many_there_are(proje
     def parts(*assignments: str) -> dict[str, Any]:
         catalogue = load(project, *assignments)
         pipeline = catalogue.pipeline("small")
-        modules = read_modules(catalogue.store.memo)
         points = [stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "backtest"]
-        return {stage.label: identity_of(pipeline, stage, {}, modules, NO_IMPORTS) for stage in points}
+        return {stage.label: identity_of(stage, {}, catalogue.code, NO_IMPORTS) for stage in points}
 
     found = parts(*BACKTEST)
     assert [made_of.parts["settings"]["backtest"] for made_of in found.values()] == [
@@ -566,12 +565,12 @@ def test_an_export_depends_on_the_libraries_of_its_formats_alone(
         '[pipelines.small]\ndomain = "vision"\nsource = { kind = "folder", path = "photos" }\n'
         'preprocess = { size = 8 }\nmodel = { kind = "dense" }\n'
     )
-    small = load(tmp_path, f"export.formats={formats}").pipeline("small")
-    modules = read_modules(Store(tmp_path / "data/store").memo)
+    catalogue = load(tmp_path, f"export.formats={formats}")
+    small = catalogue.pipeline("small")
 
     def keys_by_stage() -> dict[str, str]:
         return {
-            stage.name: identity_of(small, stage, {}, modules, NO_IMPORTS).key
+            stage.name: identity_of(stage, {}, catalogue.code, NO_IMPORTS).key
             for stage in stages_of("vision", small.tables)
         }
 

@@ -13,11 +13,10 @@ import pytest
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, GristmillError, RequestError, WorkError
-from gristmill.runs.plan import digests_of, identity_of, locate_inputs
+from gristmill.runs.identity import locate_inputs, read_stage
 from gristmill.settings.base import identity_values, locations
 from gristmill.settings.custom_code import CustomCode, is_custom
-from gristmill.store.code_closure import read_modules, with_imports
-from gristmill.store.imported_code import read_imported
+from gristmill.store.code_closure import with_imports
 from helpers.scoreboard import Fault
 from helpers.support import edit, unnumbered
 
@@ -64,11 +63,9 @@ def load_mine(folder: Path) -> Any:
 def key_of_train(project: Path) -> str:
     """Return the key of the training, as `plan` finds it."""
     catalogue = load(project)
-    pipeline, store = catalogue.pipeline("mine"), catalogue.store
+    pipeline = catalogue.pipeline("mine")
     (stage,) = (stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
-    inputs = digests_of(locate_inputs(catalogue, pipeline, stage), store) | {"preprocess": "0"}
-    imported = read_imported(catalogue.root, pipeline.tables.values(), store.memo)
-    return identity_of(pipeline, stage, inputs, read_modules(store.memo), imported).key
+    return read_stage(catalogue, pipeline, stage, {"preprocess": "0"}).identity.key
 
 
 @pytest.mark.parametrize(

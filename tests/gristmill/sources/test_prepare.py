@@ -12,16 +12,14 @@ from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, RequestError
 from gristmill.registry.version import Version
 from gristmill.retraining.known_data import code_files
-from gristmill.runs import plan
+from gristmill.runs import identity, plan
+from gristmill.runs.identity import digests_of, identity_of, read_stage
 from gristmill.runs.locations import Located
-from gristmill.runs.plan import digests_of, identity_of, locate_inputs
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, UnusableRows
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
-from gristmill.store.code_closure import read_modules
-from gristmill.store.imported_code import read_imported
 from helpers.support import edit
 
 KINDS = {"csv": Csv, "jsonl": Jsonl, "parquet": Parquet}
@@ -139,20 +137,18 @@ def test_an_edit_of_the_code_or_of_what_it_imports_makes_ingest_stale(tmp_path: 
     (tmp_path / "clean.py").write_text("import rules\ndef prepare(f):\n    return f\ndef other(f):\n    return f\n")
     (tmp_path / "rules.py").write_text("LIMIT = 1\n")
 
-    def identity() -> str:
+    def key() -> str:
         catalogue = load(tmp_path)
-        pipeline, memo = catalogue.pipeline("mine"), catalogue.store.memo
+        pipeline = catalogue.pipeline("mine")
         stage, *_ = stages_of(pipeline.domain, pipeline.tables)
-        data = digests_of(locate_inputs(catalogue, pipeline, stage), catalogue.store)
-        imported = read_imported(catalogue.root, pipeline.tables.values(), memo)
-        return identity_of(pipeline, stage, data, read_modules(memo), imported).key
+        return read_stage(catalogue, pipeline, stage, {}).identity.key
 
-    before = identity()
-    assert identity() == before
+    before = key()
+    assert key() == before
     edit(tmp_path / "rules.py", "1", "2")
-    assert (after := identity()) != before
+    assert (after := key()) != before
     edit(tmp_path / "pipelines.toml", "clean.py:prepare", "clean.py:other")
-    assert identity() not in (before, after)
+    assert key() not in (before, after)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +190,11 @@ def test_what_a_model_imports_does_not_change_the_key_of_ingest(
     (tmp_path / "clean.py").write_text("import pandas\ndef prepare(f):\n    return f\n")
     (tmp_path / "models.py").write_text("import scipy\ndef build(shape):\n    return None\n")
     seen = []
-    monkeypatch.setattr(plan, "identity_of", lambda *given: seen.append(given) or identity_of(*given))
+    monkeypatch.setattr(identity, "identity_of", lambda *given: seen.append(given) or identity_of(*given))
     catalogue = load(tmp_path)
     plan.plan(catalogue, catalogue.pipeline("mine"))
 
-    (libraries,) = (imported.libraries for _, stage, _, _, imported in seen if stage.name == "ingest")
+    (libraries,) = (imported.libraries for stage, _, _, imported in seen if stage.name == "ingest")
     assert libraries.keys() >= {"pandas"}
     assert "scipy" not in libraries
 

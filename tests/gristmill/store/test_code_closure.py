@@ -19,17 +19,17 @@ from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.config.stages import stages_of
 from gristmill.errors import WorkError
 from gristmill.keys import digest_of_file
-from gristmill.runs.plan import identity_of
+from gristmill.runs.identity import identity_of
 from gristmill.settings.kinds import Kinds, kinds, settings_of
 from gristmill.store.code_closure import (
     PACKAGE,
     READER_VERSION,
+    PackageCode,
     _remove_foreign_bytecode,
     check_loaded,
     code_closure,
     load_closure,
     parse_source,
-    read_modules,
     source_name,
     with_imports,
 )
@@ -67,7 +67,7 @@ def write(folder: Path, sources: dict[str, str]) -> Path:
 def closure_of(start: str, sources: dict[str, str]) -> dict[str, str]:
     """The closure of `start` in a package of these modules."""
     with TemporaryDirectory() as folder:
-        modules = read_modules(StatCache(Path(folder) / "memo"), write(Path(folder), sources))
+        modules = PackageCode(StatCache(Path(folder) / "memo"), write(Path(folder), sources)).modules()
         return code_closure([start], modules)
 
 
@@ -207,14 +207,14 @@ def test_source_that_is_no_python_counts_as_it_stands() -> None:
 def test_files_that_are_no_modules_are_ignored(tmp_path: Path) -> None:
     package = write(tmp_path, {"a": "import gristmill", "a-b": "(", "1": "(", "old-models/c": "x = 1"})
     (package / ".#a.py").symlink_to("nowhere")
-    assert sorted(read_modules(StatCache(tmp_path / "memo"), package)) == ["gristmill", "gristmill.a"]
+    assert sorted(PackageCode(StatCache(tmp_path / "memo"), package).modules()) == ["gristmill", "gristmill.a"]
 
 
 def test_a_folder_that_is_a_link_is_followed_as_python_does(tmp_path: Path) -> None:
     package = write(tmp_path, {"a": "import gristmill.p.b"})
     write(tmp_path / "elsewhere", {"b": "x = 1"}).rename(tmp_path / "p")
     (package / "p").symlink_to(tmp_path / "p")
-    found = code_closure(["gristmill.a"], read_modules(StatCache(tmp_path / "memo"), package))
+    found = code_closure(["gristmill.a"], PackageCode(StatCache(tmp_path / "memo"), package).modules())
     assert list(found) == ["gristmill", "gristmill.a", "gristmill.p", "gristmill.p.b"]
 
 
@@ -241,35 +241,46 @@ class TestMemory:
 
     def test_only_an_edited_file_is_parsed_by_the_next_process(self, tmp_path: Path, parsed: list[str]) -> None:
         package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1"}), StatCache(tmp_path / "memo")
-        before = read_modules(memo, package)
+        before = PackageCode(memo, package).modules()
         assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
         parse_source.cache_clear()
-        assert read_modules(memo, package) == before
+        assert PackageCode(memo, package).modules() == before
         (package / "b.py").write_text("x = 2")
-        after = read_modules(memo, package)
+        after = PackageCode(memo, package).modules()
         assert parsed[3:] == ["x = 2"]
         assert [name for name in before if before[name] != after[name]] == ["gristmill.b"]
 
     def test_only_modules_within_reach_are_parsed(self, tmp_path: Path, parsed: list[str]) -> None:
         package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1", "c": "x = 2"}), StatCache(tmp_path)
-        near = read_modules(memo, package, ["gristmill.a", "keras.layers"])
+        near = PackageCode(memo, package).modules(["gristmill.a", "keras.layers"])
         assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
-        assert near == {name: found for name, found in read_modules(memo, package).items() if name != "gristmill.c"}
+        everything = PackageCode(memo, package).modules()
+        assert near == {name: everything[name] for name in everything if name != "gristmill.c"}
+
+    def test_a_module_is_read_once_even_if_later_starts_reach_it(self, tmp_path: Path, parsed: list[str]) -> None:
+        package = write(tmp_path, {"a": "import gristmill.c", "b": "import gristmill.c", "c": "x = 1"})
+        code = PackageCode(StatCache(tmp_path / "memo"), package)
+        before = code.modules(["gristmill.a"])["gristmill.c"]
+        (package / "c.py").write_text("x = 2")
+
+        assert code.modules(["gristmill.a"]).keys() == {"gristmill", "gristmill.a", "gristmill.c"}
+        assert code.modules(["gristmill.b"]).keys() == {"gristmill", "gristmill.a", "gristmill.b", "gristmill.c"}
+        assert code.modules(["gristmill.b"])["gristmill.c"] == before
 
     def test_an_edit_with_the_old_size_and_time_counts(self, tmp_path: Path) -> None:
         package, memo = write(tmp_path, {"a": "x = 1\n"}), StatCache(tmp_path / "memo")
-        before, stat = read_modules(memo, package), (package / "a.py").stat()
+        before, stat = PackageCode(memo, package).modules(), (package / "a.py").stat()
         while (package / "a.py").stat().st_ctime_ns == stat.st_ctime_ns:  # until the file system's clock has moved on
             (package / "a.py").write_text("x = 2\n")
             os.utime(package / "a.py", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        assert read_modules(memo, package)["gristmill.a"] != before["gristmill.a"]
+        assert PackageCode(memo, package).modules()["gristmill.a"] != before["gristmill.a"]
 
     def test_a_module_that_comes_or_goes_is_seen(self, tmp_path: Path) -> None:
         package, memo = write(tmp_path, {"a": "from gristmill import b"}), StatCache(tmp_path / "memo")
         found = []
         for change in (lambda file: None, lambda file: file.touch(), lambda file: file.unlink()):
             change(package / "b.py")
-            found.append(list(code_closure(["gristmill.a"], read_modules(memo, package))))
+            found.append(list(code_closure(["gristmill.a"], PackageCode(memo, package).modules())))
         alone = ["gristmill", "gristmill.a"]
         assert found == [alone, [*alone, "gristmill.b"], alone]
 
@@ -277,10 +288,10 @@ class TestMemory:
         self, tmp_path: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         package, memo = write(tmp_path, {}), StatCache(tmp_path / "memo")
-        read_modules(memo, package)
+        PackageCode(memo, package).modules()
         parse_source.cache_clear()
         monkeypatch.setattr("gristmill.store.code_closure.READER_VERSION", "another")
-        read_modules(memo, package)
+        PackageCode(memo, package).modules()
         assert parsed == ["", ""]
 
     def test_it_is_this_python_and_this_module_that_read(self) -> None:
@@ -291,10 +302,10 @@ class TestMemory:
 def test_an_edit_counts_in_a_process_that_lives_on_though_its_times_may_not_tell(tmp_path: Path) -> None:
     """Within a tick of the clock size and times stay the same: a young file is read each time."""
     package, memo = write(tmp_path, {"a": "x = 1\n"}), StatCache(tmp_path / "memo")
-    before, stat = read_modules(memo, package), (package / "a.py").stat()
+    before, stat = PackageCode(memo, package).modules(), (package / "a.py").stat()
     (package / "a.py").write_text("x = 2\n")
     os.utime(package / "a.py", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert read_modules(memo, package)["gristmill.a"] != before["gristmill.a"]
+    assert PackageCode(memo, package).modules()["gristmill.a"] != before["gristmill.a"]
 
 
 def test_the_hash_of_source_is_pinned() -> None:
@@ -313,7 +324,7 @@ def code_of(name: str, project: Path, model: str) -> list[str]:
     settings = [MODEL.replace("MODEL", model), "backtest.windows=1", "export.refit=true", "evaluate.baselines=[]"]
     pipeline = catalogue.load(project, {"small": settings}).pipeline("small")
     (stage,) = (one for one in stages_of("timeseries", pipeline.tables) if one.name == name)
-    return list(identity_of(pipeline, stage, {}, read_modules(StatCache(project / "memo")), NO_IMPORTS).parts["code"])
+    return list(identity_of(stage, {}, PackageCode(StatCache(project / "memo")), NO_IMPORTS).parts["code"])
 
 
 @pytest.mark.fault(19)
@@ -333,7 +344,7 @@ def test_no_module_of_a_closure_imports_by_a_computed_name(tmp_path: Path) -> No
     choices = [settings_of(kind, package).__module__ for package in packages for kind in kinds(package)]
     dynamic = [
         module
-        for module in code_closure([*stages, *choices], read_modules(StatCache(tmp_path)))
+        for module in code_closure([*stages, *choices], PackageCode(StatCache(tmp_path)).modules())
         if {"import_module", "__import__"} & names_in(PACKAGE.parent / source_name(module))
     ]
     assert dynamic == []

@@ -12,9 +12,9 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
-from gristmill.runs.plan import digests_of, identity_of, locate_inputs
+from gristmill.runs.identity import read_stage
 from gristmill.settings.custom_code import CustomCode
-from gristmill.store.code_closure import read_modules
+from gristmill.store.code_closure import PackageCode
 from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
 
 TOML = """
@@ -87,15 +87,11 @@ def install(home: Path, name: str, version: str, *files: str, origin: object = N
 def keys(project: Path) -> dict[str, str]:
     """Return the key of every stage, of which each reads the same."""
     catalogue = load(project)
-    pipeline, memo = catalogue.pipeline("mine"), catalogue.store.memo
-    modules, imported = read_modules(memo), read_imported(project, pipeline.tables.values(), memo)
-    found = {}
-    for stage in stages_of(pipeline.domain, pipeline.tables):
-        inputs = digests_of(locate_inputs(catalogue, pipeline, stage), catalogue.store) | dict.fromkeys(
-            stage.inputs, "0"
-        )
-        found[stage.label] = identity_of(pipeline, stage, inputs, modules, imported).key
-    return found
+    pipeline = catalogue.pipeline("mine")
+    return {
+        stage.label: read_stage(catalogue, pipeline, stage, dict.fromkeys(stage.inputs, "0")).identity.key
+        for stage in stages_of(pipeline.domain, pipeline.tables)
+    }
 
 
 def test_without_own_code_nothing_is_looked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,11 +358,11 @@ def test_a_change_of_what_is_imported_changes_the_keys_of_the_trainings_alone(
     elif change == "version":
         (metadata / "METADATA").write_text((metadata / "METADATA").read_text().replace("1.0", "1.1"))
     else:
-        modules = read_modules(load(project).store.memo)
+        modules = PackageCode(load(project).store.memo).modules()
         edited = modules | {
             "gristmill.domains.text.layers": type(modules["gristmill.domains.text.layers"])("00", frozenset())
         }
-        monkeypatch.setattr(f"{__name__}.read_modules", lambda memo: edited)
+        monkeypatch.setattr(PackageCode, "modules", lambda code, starts: edited)
 
     after = keys(project)
 
@@ -377,10 +373,9 @@ def test_a_change_of_what_is_imported_changes_the_keys_of_the_trainings_alone(
 def test_a_module_that_no_stage_s_code_counts_counts_where_own_code_imports_it(project: Path, name: str) -> None:
     (project / "networks/mine.py").write_text(f"import {name}\n")
     catalogue = load(project)
-    pipeline, memo = catalogue.pipeline("mine"), catalogue.store.memo
-    imported = read_imported(project, pipeline.tables.values(), memo)
+    pipeline = catalogue.pipeline("mine")
     code = {
-        stage.label: identity_of(pipeline, stage, {}, read_modules(memo), imported).parts["code"]
+        stage.label: read_stage(catalogue, pipeline, stage, {}).identity.parts["code"]
         for stage in stages_of(pipeline.domain, pipeline.tables)
     }
 
