@@ -6,14 +6,14 @@ It loads the project and Prefect only if it must kill the process, which then ca
 import os
 import select
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from gristmill.util.processes import is_running, module_command, process_identity
+from gristmill.util.processes import is_running
+from gristmill.util.watchers import start_watcher
 
 _SECONDS_TO_END = 30  # after SIGTERM
 
@@ -21,28 +21,14 @@ _SECONDS_TO_END = 30  # after SIGTERM
 @contextmanager
 def ended_after(seconds: float, reason: str, project: Path, pipeline: str, run: str, flow_run: str) -> Iterator[None]:
     """End this process if the block takes longer; if it is killed, the records of run and flow run hold the reason."""
-    own, quiet = os.getpid(), subprocess.DEVNULL
-    line, environment = module_command(
-        "tasks.timeout_watcher",
-        f"{seconds}",
-        f"{own}",
-        process_identity(own),
-        reason,
-        f"{project}",
-        pipeline,
-        run,
-        flow_run,
-    )
-    watcher = subprocess.Popen(
-        line, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
-    )
+    watcher = start_watcher("tasks.timeout_watcher", f"{seconds}", reason, f"{project}", pipeline, run, flow_run)
     try:
         yield
     finally:
         watcher.communicate()  # closes the pipe, and waits: a signal on its way arrives within the block
 
 
-def main(seconds: float, pid: int, identity: str, *record: str) -> None:
+def main(pid: int, identity: str, seconds: float, *record: str) -> None:
     """Wait until the block has ended or its time is over; then end the process."""
     if _block_ends_within(seconds):
         return
@@ -73,4 +59,4 @@ def _record_end(reason: str, project: str, pipeline: str, run: str, flow_run: st
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *sys.argv[4:])

@@ -11,8 +11,6 @@ In a shared store, this folder is the local cache of one machine, which sends th
 
 import json
 import logging
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,7 +25,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.settings.file_tables import Notify
 from gristmill.store.store import Store
 from gristmill.util.files import translate_disk_errors, write_json
-from gristmill.util.processes import module_command, process_identity
+from gristmill.util.watchers import start_watcher
 
 _FOLDER, _SENT = "notifications", "sent.json"
 _WATCHER = "gristmill.retraining.run_watcher"  # program that sends what is due when the run has ended
@@ -45,23 +43,13 @@ def messages_about(catalogue: Catalogue, record: Record, command: str | None) ->
         yield
         return
     expect_messages(catalogue.store, record, command)
-    watcher = _start_watcher(catalogue.root)
+    watcher = start_watcher(_WATCHER, str(catalogue.root))
     try:
         yield
     finally:
         if deliver(catalogue):
             watcher.kill()
             watcher.communicate()
-
-
-def _start_watcher(project: Path) -> "subprocess.Popen[bytes]":
-    """Start a watcher of this process, in a session of its own, so that what ends this process does not end it."""
-    own = os.getpid()
-    line, environment = module_command(_WATCHER, str(project), str(own), process_identity(own))
-    quiet = subprocess.DEVNULL  # a pipe of this process's output would stay open
-    return subprocess.Popen(
-        line, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
-    )
 
 
 def send_messages(catalogue: Catalogue, record: Record, command: str) -> None:

@@ -14,7 +14,7 @@ _PAUSES = (0, 10, 60, 300, 1800)  # seconds before each attempt; later the next 
 _CHECK_INTERVAL = 0.1  # seconds
 
 
-def main(project: str, pid: int, identity: str) -> None:
+def main(pid: int, identity: str, project: str) -> None:
     """Wait for the end of a process, then send what is due."""
     sys.stdin.buffer.read()  # the kernel closes the pipe when the process ends
     while is_running(pid, identity):
@@ -31,4 +31,4 @@ def main(project: str, pid: int, identity: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])

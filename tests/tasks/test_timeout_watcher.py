@@ -51,7 +51,7 @@ def test_a_process_that_ignores_sigterm_is_killed_and_its_record_says_why(
         deaf.stdout.readline()
         reason = "WorkError: timed out after 1 second"
         run = (reason, str(project), "small", record.id, str(flow_run.id))
-        timeout_watcher.main(0, deaf.pid, process_identity(deaf.pid), *run)
+        timeout_watcher.main(deaf.pid, process_identity(deaf.pid), 0, *run)
         assert deaf.wait() == -signal.SIGKILL
 
     ended = Runs(load(project).store).read("small", record.id)
