@@ -35,7 +35,7 @@ from measuring import GRISTMILL, ROOT, Process, Ran, arguments, in_turn, process
 
 LOADED = (  # modules that `gristmill run` imports
     "gristmill.cli.app",
-    "flows.timeseries",
+    "gristmill.flows.timeseries",
     "keras",
     *(f"gristmill.domains.timeseries.{stage}" for stage in ("ingest", "preprocess", "train", "evaluate", "export")),
     "gristmill.reports.run",

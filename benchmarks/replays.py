@@ -218,7 +218,7 @@ class Replay:
 
     def arrive(self, arrival: int) -> None:
         """Add the next arrival, retrain, and score the champion on the arrival after it."""
-        from flows.retrain import retrain
+        from gristmill.flows.retrain import retrain
 
         rows = self.data.first + arrival * self.data.size
         self._write(rows)
@@ -319,8 +319,8 @@ def _alarmed(drift: dict[str, Any] | None) -> bool:
 @flow(persist_result=False)
 def selected_anew(folder: str, overrides: list[str]) -> dict[str, float]:
     """Return the weights of the members that a challenger trained now would have."""
-    from tasks.run import recorded_run
-    from tasks.stage_tasks import ingest, run_up_to
+    from gristmill.tasks.run import recorded_run
+    from gristmill.tasks.stage_tasks import ingest, run_up_to
 
     with recorded_run(NAME, overrides, None, folder, trial=True) as run:
         run_up_to("select", run, ingest(run))

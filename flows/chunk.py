@@ -8,11 +8,11 @@ from prefect import flow
 
 from gristmill.config.catalogue import load
 from gristmill.store.artifact import Reference
+from gristmill.tasks.prefect_artifacts import EpochProgress
+from gristmill.tasks.run import Run
+from gristmill.tasks.run_stage import make
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.chunks import StageChunk
-from tasks.prefect_artifacts import EpochProgress
-from tasks.run import Run
-from tasks.run_stage import make
 
 
 @flow(name="chunk", flow_run_name="{stage} {chunk} {pipeline}", persist_result=False)

@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import Flow, flow
 
-from tasks.run import recorded_run
-from tasks.stage_tasks import evaluate, export, ingest, preprocess, proof_ahead, refit, select, train
+from gristmill.tasks.run import recorded_run
+from gristmill.tasks.stage_tasks import evaluate, export, ingest, preprocess, proof_ahead, refit, select, train
 
 
 def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:

@@ -1,5 +1,5 @@
 """The generation flow: train, test and export a model that continues plain texts."""
 
-from flows.domain import domain_flow
+from gristmill.flows.domain import domain_flow
 
 generation = domain_flow(__name__, "Ingest texts, tokenize them, train, evaluate, export.")

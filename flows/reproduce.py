@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow
 
 from gristmill.retraining.reproduction import compare_with_version
-from tasks.reproduction import version_run
-from tasks.stage_tasks import preprocess, refit, select, train
+from gristmill.tasks.reproduction import version_run
+from gristmill.tasks.stage_tasks import preprocess, refit, select, train
 
 
 @flow(name="reproduce", flow_run_name="reproduce {pipeline} v{version}", persist_result=False)

@@ -5,8 +5,8 @@ from typing import Any, cast
 from prefect import flow
 from prefect.states import Completed
 
-from tasks.recovery import judge_recovery, recovery_run, with_only
-from tasks.retraining import (
+from gristmill.tasks.recovery import judge_recovery, recovery_run, with_only
+from gristmill.tasks.retraining import (
     before_selection,
     check_drift,
     count_judgeable,
@@ -16,8 +16,8 @@ from tasks.retraining import (
     with_champions_recipe,
     with_needed_candidates,
 )
-from tasks.retraining_run import limited_time, retraining_run
-from tasks.stage_tasks import ingest, run_up_to
+from gristmill.tasks.retraining_run import limited_time, retraining_run
+from gristmill.tasks.stage_tasks import ingest, run_up_to
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline}", persist_result=False)

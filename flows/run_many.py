@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
+from gristmill.tasks.batch import run_units
 from gristmill.workers.unit import Unit
-from tasks.batch import run_units
 
 
 @flow(name="run_many", flow_run_name="{what}s", persist_result=False)

@@ -1,5 +1,5 @@
 """The tabular flow: train, test and export a model that predicts one column of a table."""
 
-from flows.domain import domain_flow
+from gristmill.flows.domain import domain_flow
 
 tabular = domain_flow(__name__, "Ingest a table, split its rows, train, evaluate, export.")

@@ -1,6 +1,6 @@
 """The time-series flow: train, test and export a forecaster."""
 
-from flows.domain import domain_flow
+from gristmill.flows.domain import domain_flow
 
 timeseries = domain_flow(
     __name__, "Ingest series, prepare windows, train, backtest, evaluate, refit on all data, export."

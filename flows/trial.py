@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow
 
 from gristmill.sweeps.trials import LAST_STAGE
-from tasks.run import recorded_run
-from tasks.stage_tasks import ingest, run_up_to
+from gristmill.tasks.run import recorded_run
+from gristmill.tasks.stage_tasks import ingest, run_up_to
 
 
 @flow(name="trial", flow_run_name="{pipeline} {overrides}", persist_result=False)

@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from gristmill.config.deployments import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
 from gristmill.prefect_runtime.message_receiver import unknown_block
 from gristmill.runs.retraining_record import RetrainingVerdict
-from tasks.deployment_changes import Change, create_automation, difference_lines, differing
+from gristmill.tasks.deployment_changes import Change, create_automation, difference_lines, differing
 
 MAX_SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 MAX_TIME_WITHOUT_WORKER = timedelta(minutes=10)  # before somebody is notified

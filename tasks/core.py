@@ -19,8 +19,8 @@ from gristmill.runs.plan import FAILED
 from gristmill.settings.stage import SELECT, Stage
 from gristmill.store.code_closure import load_closure
 from gristmill.store.store import Draft
+from gristmill.tasks.run import References, Run
 from gristmill.training.keras_backend import import_keras
-from tasks.run import References, Run
 
 logger = logging.getLogger(__name__)
 

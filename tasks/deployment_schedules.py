@@ -16,8 +16,8 @@ from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, Inter
 from prefect.events import DeploymentEventTrigger
 
 from gristmill.config.deployments import SCHEDULE_SLUG, trigger_name
-from tasks.deployed_runs import name_scheduled_runs
-from tasks.deployment_changes import Change, create_automation
+from gristmill.tasks.deployed_runs import name_scheduled_runs
+from gristmill.tasks.deployment_changes import Change, create_automation
 
 
 def new_schedules(entry: Mapping[str, Any]) -> list[DeploymentScheduleCreate]:

@@ -15,10 +15,10 @@ from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings import messages
 from gristmill.store.artifact import Artifact
+from gristmill.tasks.report_link import artifact_key
+from gristmill.tasks.run import Run
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
-from tasks.report_link import artifact_key
-from tasks.run import Run
 
 logger = logging.getLogger(__name__)
 

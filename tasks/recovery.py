@@ -9,9 +9,9 @@ from dataclasses import replace
 from gristmill.config.candidates import candidates_of
 from gristmill.runs.retraining_record import CHALLENGER, Retraining
 from gristmill.settings.selection import Select
+from gristmill.tasks.retraining_run import record_retraining
+from gristmill.tasks.run import References, Run, stage_task
 from gristmill.training import progress
-from tasks.retraining_run import record_retraining
-from tasks.run import References, Run, stage_task
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining.reproduction import open_data
 from gristmill.store.store import Store
+from gristmill.tasks.run import Run, finish_record, start_record
 from gristmill.util import extras
-from tasks.run import Run, finish_record, start_record
 
 
 @contextmanager

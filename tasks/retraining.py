@@ -23,10 +23,10 @@ from gristmill.runs.retraining_record import Retraining, stop_before_challenger,
 from gristmill.runs.scores import Scores
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
+from gristmill.tasks.prefect_artifacts import show_judgement
+from gristmill.tasks.retraining_run import domain_overrides, record_retraining
+from gristmill.tasks.run import References, Run, champion_damage, stage_task
 from gristmill.training import progress
-from tasks.prefect_artifacts import show_judgement
-from tasks.retraining_run import domain_overrides, record_retraining
-from tasks.run import References, Run, champion_damage, stage_task
 
 if TYPE_CHECKING:
     from gristmill.retraining.gate import Contest

@@ -18,10 +18,10 @@ from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.retraining_record import Retraining
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store
+from gristmill.tasks.deployed_runs import cancel_waiting_runs
+from gristmill.tasks.run import Run, recorded_run
+from gristmill.tasks.timeout_watcher import ended_after
 from gristmill.training.deadline import Deadline, DeadlinePassed
-from tasks.deployed_runs import cancel_waiting_runs
-from tasks.run import Run, recorded_run
-from tasks.timeout_watcher import ended_after
 
 logger = logging.getLogger(__name__)
 

@@ -32,12 +32,12 @@ from gristmill.settings.domain import Domain
 from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
+from gristmill.tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
+from gristmill.tasks.report_link import link_report
 from gristmill.training.deadline import Deadline
 from gristmill.training.keras_backend import import_keras, set_threads
 from gristmill.util import extras
 from gristmill.workers.pool import concurrency
-from tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
-from tasks.report_link import link_report
 
 logger = logging.getLogger(__name__)
 

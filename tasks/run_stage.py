@@ -22,12 +22,12 @@ from gristmill.settings.stage import Stage
 from gristmill.sources.quarantine import QUARANTINE_FILE, QUARANTINED
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import check_loaded
+from gristmill.tasks.core import call_core, core_arguments, input_folders
+from gristmill.tasks.run import References, Run
 from gristmill.training import progress
 from gristmill.training.deadline import check_deadlines
 from gristmill.util.files import ChangeDetector
 from gristmill.workers.chunks import StageChunk, make_with_workers
-from tasks.core import call_core, core_arguments, input_folders
-from tasks.run import References, Run
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from gristmill.prefect_runtime.api_errors import one_line_api_errors
 from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.records import Record, Runs
+from gristmill.tasks.automations import end_silent_runs
+from gristmill.tasks.deployed_runs import restart
 from gristmill.util.processes import PARENT_VARIABLE
-from tasks.automations import end_silent_runs
-from tasks.deployed_runs import restart
 
 _SECONDS_BETWEEN_POLLS = 2  # of a temporary server; by default 10, for which a run that an event starts would wait
 

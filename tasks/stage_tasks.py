@@ -20,13 +20,13 @@ from gristmill.runs.plan import FAILED
 from gristmill.settings.stage import Stage
 from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
+from gristmill.tasks.prefect_artifacts import EpochProgress, show_scores
+from gristmill.tasks.run import References, Run, stage_task
+from gristmill.tasks.run_stage import find_cached, produce, read, record_stage
 from gristmill.training import progress
 from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.progress import Epoch
 from gristmill.workers.chunks import StageChunk, make_with_workers
-from tasks.prefect_artifacts import EpochProgress, show_scores
-from tasks.run import References, Run, stage_task
-from tasks.run_stage import find_cached, produce, read, record_stage
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,9 @@ _SECONDS_TO_END = 30  # after SIGTERM
 @contextmanager
 def ended_after(seconds: float, reason: str, project: Path, pipeline: str, run: str, flow_run: str) -> Iterator[None]:
     """End this process if the block takes longer; if it is killed, the records of run and flow run hold the reason."""
-    watcher = start_watcher("tasks.timeout_watcher", f"{seconds}", reason, f"{project}", pipeline, run, flow_run)
+    watcher = start_watcher(
+        "gristmill.tasks.timeout_watcher", f"{seconds}", reason, f"{project}", pipeline, run, flow_run
+    )
     try:
         yield
     finally:

@@ -18,11 +18,11 @@ from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.records import Record
+from gristmill.tasks import stage_tasks
 from gristmill.util.processes import is_running
 from helpers.small_base import write_weights
 from helpers.small_photos import write_photos
 from helpers.support import Forked, made, records, wait_until, write_project
-from tasks import stage_tasks
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
@@ -91,7 +91,7 @@ def cluster(prefect_api: str) -> Iterator[Any]:
 
 def try_once(project: str, pipeline: str) -> None:
     """Run a pipeline as far as its scores, which is where it needs its locks; the rest takes long."""
-    import_own("flows.trial").trial(pipeline, ["train.epochs=1"], project)
+    import_own("gristmill.flows.trial").trial(pipeline, ["train.epochs=1"], project)
 
 
 def note_pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:

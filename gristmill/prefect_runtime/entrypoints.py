@@ -1,7 +1,7 @@
 """Flows with names that Prefect can import in any folder, as in `gristmill.prefect_runtime.entrypoints.timeseries`.
 
 A worker works in the project's folder, which Python searches first. If that folder has a package `flows` of its own,
-`flows.timeseries` would not be found; the name `gristmill` is unique.
+`gristmill.flows.timeseries` would not be found; the name `gristmill` is unique.
 """
 
 import importlib
@@ -40,4 +40,6 @@ def __getattr__(name: str) -> Any:
         if not logger.level:
             logger.setLevel(logging.INFO)  # Prefect's page shows only what passes this level
     end_with_parent()
-    return import_own("tasks.deployed_runs").with_end_hooks(getattr(import_own(f"flows.{name}"), name))
+    return import_own("gristmill.tasks.deployed_runs").with_end_hooks(
+        getattr(import_own(f"gristmill.flows.{name}"), name)
+    )

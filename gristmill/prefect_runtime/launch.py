@@ -96,7 +96,7 @@ def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
 
     set_up_prefect()
     wait_for_api = start_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET)
-    flow = getattr(import_own(f"flows.{name}"), name)
+    flow = getattr(import_own(f"gristmill.flows.{name}"), name)
     if trains and not named_api():
         import_keras()
     return flow, wait_for_api()

@@ -54,7 +54,7 @@ def _set_up() -> str:
     from gristmill.prefect_runtime.server import start_api
 
     wait_for_api = start_api()
-    import_own("tasks.run_stage")
+    import_own("gristmill.tasks.run_stage")
     # Prefect's page gets all messages; the terminal gets warnings only, since the parent reports the results.
     warnings = PlainLogHandler(lambda text: print(text, file=sys.stderr, flush=True))
     warnings.setLevel(logging.WARNING)
@@ -69,7 +69,7 @@ def _set_up() -> str:
 def _run_flow(flow: str, parameters: dict[str, Any], api: str) -> WorkResult:
     from gristmill.prefect_runtime.server import tag_runs
 
-    function = getattr(import_own(f"flows.{flow}"), flow)
+    function = getattr(import_own(f"gristmill.flows.{flow}"), flow)
     with tag_runs(api):
         value = function(**parameters, return_state=True).result(raise_on_failure=False)
     if not isinstance(value, Exception):

@@ -64,9 +64,9 @@ def shops(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_her
 @pytest.fixture
 def arrive(shops: Path, tmp_path: Path) -> Arrive:
     """Return a function that retrains on an arrival, up to the check for drift."""
-    from tasks.retraining import check_drift, look_for_news
-    from tasks.retraining_run import retraining_run
-    from tasks.stage_tasks import _work
+    from gristmill.tasks.retraining import check_drift, look_for_news
+    from gristmill.tasks.retraining_run import retraining_run
+    from gristmill.tasks.stage_tasks import _work
 
     shutil.copytree(shops, tmp_path, dirs_exist_ok=True, symlinks=True)
 

@@ -25,6 +25,7 @@ from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.records import Record
 from gristmill.settings.kinds import kinds
+from gristmill.tasks.run import Run
 from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline
 from gristmill.util.table_io import read_document
@@ -32,7 +33,6 @@ from gristmill.workers import pool
 from gristmill.workers.unit import Unit, WorkResult
 from gristmill.workers.worker_main import _run_flow
 from helpers.support import Command, assert_all_whole, edit, here, made, planned, published, records, write_project
-from tasks.run import Run
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")

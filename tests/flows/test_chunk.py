@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flows.chunk import chunk
 from gristmill.errors import WorkError
+from gristmill.flows.chunk import chunk
 from gristmill.project.project import Project
 
 pytest_plugins = ["helpers.end_to_end"]

@@ -58,7 +58,7 @@ def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finis
 
 
 def test_a_retraining_of_a_file_that_lost_rows_is_refused(finished: Path) -> None:
-    from flows.retrain import retrain
+    from gristmill.flows.retrain import retrain
 
     write(finished, 250)
 

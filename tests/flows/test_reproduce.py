@@ -100,7 +100,7 @@ def test_after_an_error_nothing_is_left(later: Path, command: Command, monkeypat
     def fail(*_: object) -> None:
         raise RequestError("no")
 
-    monkeypatch.setattr("flows.reproduce.compare_with_version", fail)
+    monkeypatch.setattr("gristmill.flows.reproduce.compare_with_version", fail)
 
     assert command("retrain", "small", "--as-of", "1").status == 2
     assert not list(later.glob("data/store/scratch/*"))

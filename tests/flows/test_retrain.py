@@ -53,13 +53,13 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Events:
         assert resource == {"prefect.resource.id": "gristmill.pipeline.small", "prefect.resource.name": "small"}
         found.append((event, payload))
 
-    monkeypatch.setattr("tasks.retraining.emit_event", emit)
+    monkeypatch.setattr("gristmill.tasks.retraining.emit_event", emit)
     return found
 
 
 def retraining_in(project: Path) -> Retrain:
     """Return a function that retrains a project on the first so many months, some of them changed."""
-    from flows.retrain import retrain
+    from gristmill.flows.retrain import retrain
 
     lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
     (project / "pipelines.toml").write_text(TOML)
@@ -339,7 +339,7 @@ def test_one_retraining_at_a_time(project: Path, retrained: Retrain, caplog: pyt
         wait_until(lambda: waiting in caplog.messages, "the second retraining to wait")
         lock.__exit__(None, None, None)
 
-    with caplog.at_level("INFO", "tasks"):
+    with caplog.at_level("INFO", "gristmill.tasks"):
         threading.Thread(target=release_once_it_waits).start()
         assert told(retrained(300))[0] == "nothing new"
 
@@ -358,7 +358,7 @@ def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
 ) -> None:
     import_module("keras")  # an import that the signal interrupts would break this process; a real one ends then
     with monkeypatch.context() as patch:
-        patch.setattr("flows.retrain.run_up_to", lambda *given: time.sleep(60))
+        patch.setattr("gristmill.flows.retrain.run_up_to", lambda *given: time.sleep(60))
         with pytest.raises(WorkError, match=re.escape(TIMED_OUT)):
             retrain(300, "schedule.timeout=1 second")
 
@@ -379,7 +379,7 @@ def test_outside_the_main_thread_a_retraining_ends_between_two_steps(
             time.sleep(0.01)
             check_deadlines()
 
-    monkeypatch.setattr("flows.retrain.run_up_to", run_steps)
+    monkeypatch.setattr("gristmill.flows.retrain.run_up_to", run_steps)
     with ThreadPoolExecutor(1) as threads, pytest.raises(WorkError, match=re.escape(TIMED_OUT)):
         threads.submit(retrain, 300, "schedule.timeout=1 second").result()
 

@@ -43,7 +43,7 @@ Retrain = Callable[..., Record]
 
 def retraining_in(folder: Path) -> Retrain:
     """Return a function that retrains the project of a folder on the first so many lines."""
-    from flows.retrain import retrain
+    from gristmill.flows.retrain import retrain
 
     random = np.random.default_rng(0)
     lines = [f"{one} met {other}.\n" for one, other in random.choice(NAMES, (400, 2)).tolist()]
@@ -76,7 +76,7 @@ def trained(record: Record) -> list[str]:
 
 
 def test_networks_are_left_out_until_there_is_an_alarm(retrained: Retrain, tmp_path: Path) -> None:
-    from tasks.stage_tasks import run_up_to
+    from gristmill.tasks.stage_tasks import run_up_to
 
     (first,) = records(tmp_path, "play")
 
@@ -105,7 +105,7 @@ def test_networks_are_left_out_until_there_is_an_alarm(retrained: Retrain, tmp_p
 
     with (
         patch.object(Drift, "alarms", ["an alarm"]),
-        patch("flows.retrain.run_up_to", stop_after_training),
+        patch("gristmill.flows.retrain.run_up_to", stop_after_training),
         pytest.raises(WorkError, match="this is enough"),
     ):
         retrained(400)
@@ -115,7 +115,7 @@ def test_networks_are_left_out_until_there_is_an_alarm(retrained: Retrain, tmp_p
 
 def test_a_new_selection_must_be_better_than_the_champions_recipe(retrained: Retrain, tmp_path: Path) -> None:
     for margin, kept in ((0.99, True), (0.0, False)):
-        with patch("tasks.retraining.recipe_of", lambda *_: {"unigram": 1.0}):
+        with patch("gristmill.tasks.retraining.recipe_of", lambda *_: {"unigram": 1.0}):
             found = retrained(300, f"gate.margin={margin}")
 
         assert found.retraining

@@ -28,7 +28,7 @@ min_new = 2
 @pytest.mark.fault(21)
 @pytest.mark.parametrize("domain", WRITERS)
 def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
-    from flows.retrain import retrain
+    from gristmill.flows.retrain import retrain
 
     def retrained(*overrides: str) -> Record:
         return Record.model_validate(retrain(domain, list(overrides), str(tmp_path)))

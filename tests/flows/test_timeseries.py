@@ -28,7 +28,7 @@ def task_runs(flow_run: UUID) -> list[Any]:
 def test_a_repeated_flow_run_shows_a_cached_task_for_every_stage(project: Path, prefect_api: str) -> None:
     from prefect import tags
 
-    from flows.timeseries import timeseries
+    from gristmill.flows.timeseries import timeseries
 
     first = timeseries("small", project=str(project))
     with tags("nightly"):
@@ -53,7 +53,7 @@ def test_a_repeated_flow_run_shows_a_cached_task_for_every_stage(project: Path, 
 
 @pytest.mark.slow
 def test_a_backtest_shows_a_task_for_every_block_and_seed(project: Path, prefect_api: str) -> None:
-    from flows.timeseries import timeseries
+    from gristmill.flows.timeseries import timeseries
 
     asked = ["backtest.windows=2", "backtest.seeds=2", "backtest.size=20", 'evaluate.baselines=["naive"]']
     points = ["backtest 1/1", "backtest 1/2", "backtest 2/1", "backtest 2/2"]
@@ -80,7 +80,7 @@ def test_the_page_shows_training_and_scores(project: Path, prefect_api: str) -> 
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-    from flows.timeseries import timeseries
+    from gristmill.flows.timeseries import timeseries
 
     (project / "pipelines.toml").write_text(with_model('kind = "dense"', "epochs = 50\nbatch_size = 256"))
 
@@ -110,7 +110,7 @@ def test_the_page_shows_training_and_scores(project: Path, prefect_api: str) -> 
 def test_bad_data_is_tried_once_and_ends_the_flow_failed(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.timeseries import timeseries
+    from gristmill.flows.timeseries import timeseries
 
     calls = counted(monkeypatch)
     (project / "series.csv").write_text("month,sunspots\n")
@@ -129,9 +129,9 @@ def test_bad_data_is_tried_once_and_ends_the_flow_failed(
 def test_a_source_that_was_written_to_while_it_was_read_is_read_again(
     project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.timeseries import timeseries
+    from gristmill.flows.timeseries import timeseries
 
-    monkeypatch.setattr("flows.domain.preprocess", stop_here)
+    monkeypatch.setattr("gristmill.flows.domain.preprocess", stop_here)
     calls = counted(monkeypatch, touch_at_first=project / "series.csv")
 
     with pytest.raises(Stopped):

@@ -48,8 +48,8 @@ export = { formats = ["keras"] }
 
 def read(project: Path, pipeline: str, *overrides: str) -> Record:
     """Run a pipeline up to ingest."""
-    from tasks import stage_tasks
-    from tasks.run import recorded_run
+    from gristmill.tasks import stage_tasks
+    from gristmill.tasks.run import recorded_run
 
     with recorded_run(pipeline, list(overrides), None, str(project)) as run:
         stage_tasks._work.fn(run, "ingest", {})

@@ -155,7 +155,7 @@ class Forked:
         self._context.set_forkserver_preload(
             [
                 "gristmill.cli.app",
-                "flows.timeseries",
+                "gristmill.flows.timeseries",
                 *("fastapi", "graphviz", "matplotlib.backends.backend_svg", "statsmodels.tsa.api"),  # loaded by runs
                 *(f"gristmill.domains.timeseries.{name}" for name in [*STAGE_NAMES, "report"]),
             ]

@@ -16,8 +16,8 @@ from conftest import SMALL
 from gristmill.config import catalogue
 from gristmill.config.deployments import trigger_name
 from gristmill.errors import RequestError, WorkError
-from tasks.deploy import Plan, plan
-from tasks.deployment_changes import difference_lines
+from gristmill.tasks.deploy import Plan, plan
+from gristmill.tasks.deployment_changes import difference_lines
 
 NAME = "deployed"  # a pipeline of these tests only, because they share the server
 

@@ -22,8 +22,8 @@ from gristmill.config import catalogue
 from gristmill.runs.records import Runs
 from gristmill.store.remote.remote import Remote
 from gristmill.store.remote.shared_store import SharedStore
-from tasks.deploy import plan
-from tasks.deployed_runs import _FETCHING_STEPS
+from gristmill.tasks.deploy import plan
+from gristmill.tasks.deployed_runs import _FETCHING_STEPS
 
 pytest_plugins = ["helpers.shared_store"]
 

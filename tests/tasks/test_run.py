@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from gristmill.tasks import stage_tasks
+from gristmill.tasks.run import Run
 from gristmill.training import deadline
 from gristmill.training.deadline import DeadlinePassed
 from gristmill.training.progress import Epoch
-from tasks import stage_tasks
-from tasks.run import Run
 
 STAGES = {"train theta": ("model", "train"), "select": ("select",), "export": ("export",)}  # and their tables
 

@@ -21,6 +21,8 @@ from gristmill.keys import digest_of_file
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Record, Runs
 from gristmill.store.store import Store
+from gristmill.tasks.run import Run, recorded_run
+from gristmill.tasks.run_stage import _make_chunks, make, produce, record_stage
 from gristmill.workers.chunks import ChunkResult, StageChunk
 from helpers.failing import without_locks
 from helpers.scoreboard import Fault
@@ -35,8 +37,6 @@ from helpers.support import (
     records,
     write_project,
 )
-from tasks.run import Run, recorded_run
-from tasks.run_stage import _make_chunks, make, produce, record_stage
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -252,7 +252,7 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
 
 
 def test_a_candidate_that_failed_is_left_out_in_every_line(project: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with opened(project) as run, caplog.at_level(logging.INFO, "tasks.run_stage"):
+    with opened(project) as run, caplog.at_level(logging.INFO, "gristmill.tasks.run_stage"):
         artifact, _ = make(run, "ingest", {})
         failed = replace(artifact, manifest=artifact.manifest | {"counts": {FAILED: 1}})
         for cached in (False, True):
@@ -330,7 +330,7 @@ def test_only_chunks_that_are_missing_are_asked_for(project: Path, monkeypatch: 
         asked.append((common["inputs"], [piece.key for piece in pieces]))
         yield from ((number, ChunkResult(artifact, True, 0.0)) for number in range(len(pieces)))
 
-    monkeypatch.setattr("tasks.run_stage.make_with_workers", by_workers)
+    monkeypatch.setattr("gristmill.tasks.run_stage.make_with_workers", by_workers)
     with opened(project) as run:
         series = produce(run, "ingest", {})
         artifact = run.catalogue.store.open_verified(series)
@@ -338,7 +338,7 @@ def test_only_chunks_that_are_missing_are_asked_for(project: Path, monkeypatch: 
 
         there = {asked[0][1][0]: artifact}
         monkeypatch.setattr(
-            "tasks.run_stage.find_cached",
+            "gristmill.tasks.run_stage.find_cached",
             lambda run, stage, identity: None if run.refresh else there.get(identity.key),
         )
         _make_chunks(run, "preprocess", {"ingest": series}, 2)

@@ -17,9 +17,9 @@ from gristmill.config.catalogue import load
 from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
+from gristmill.tasks import serve_schedules as module
+from gristmill.tasks.serve_schedules import serve_schedules
 from gristmill.util.processes import PARENT_VARIABLE
-from tasks import serve_schedules as module
-from tasks.serve_schedules import serve_schedules
 
 API = "http://127.0.0.1:4321/api"
 SCHEDULES = {

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gristmill.export import bundle
+from gristmill.tasks.stage_tasks import proof_ahead
 from helpers.support import here
-from tasks.stage_tasks import proof_ahead
 
 
 @pytest.mark.parametrize(

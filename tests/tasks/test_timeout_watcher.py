@@ -11,9 +11,9 @@ import pytest
 from conftest import SMALL
 from gristmill.config.catalogue import load
 from gristmill.runs.records import Record, Runs
+from gristmill.tasks import timeout_watcher
 from gristmill.util.processes import process_identity
 from helpers.support import write_project
-from tasks import timeout_watcher
 
 DEAF = """
 import signal, sys, time

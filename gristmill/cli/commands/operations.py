@@ -55,7 +55,7 @@ def deploy(
     with progress_bar.working():
         url = ensure_named_api("deploy")
         logger.info("comparing with %s", url)
-        plan = import_own("tasks.deploy").plan(catalogue, pool)
+        plan = import_own("gristmill.tasks.deploy").plan(catalogue, pool)
     for line in (*plan.changes, *plan.notes):
         typer.echo(str(line))
     if not dry_run:
@@ -106,7 +106,7 @@ def schedule(
         typer.echo(_line(pipeline))
     typer.echo(f"api  {strip_credentials(url)}")
     typer.echo(f"Prefect's page {strip_credentials(url).removesuffix('/api')} (Ctrl-C stops it)")
-    import_own("tasks.serve_schedules").serve_schedules(catalogue, pipelines, limit, None if named else url)
+    import_own("gristmill.tasks.serve_schedules").serve_schedules(catalogue, pipelines, limit, None if named else url)
 
 
 def updated(name: Name) -> None:
@@ -121,7 +121,7 @@ def updated(name: Name) -> None:
         if not named_api():
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
-    import_own("tasks.deployed_runs").emit_data_updated(name)
+    import_own("gristmill.tasks.deployed_runs").emit_data_updated(name)
     typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")
 
 

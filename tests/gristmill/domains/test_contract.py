@@ -115,7 +115,7 @@ def test_outside_the_registry_no_domain_is_known_by_its_name() -> None:
 
 @pytest.mark.usefixtures("prefect_api")
 def test_a_small_domain_is_registered_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.domain import domain_flow
+    from gristmill.flows.domain import domain_flow
 
     monkeypatch.setitem(DOMAINS, "word_counts", Lazy("helpers.word_counts:COUNTS"))
     monkeypatch.chdir(tmp_path)
@@ -125,7 +125,7 @@ def test_a_small_domain_is_registered_and_run(tmp_path: Path, monkeypatch: pytes
         "ingest.shortest = 2\n"
     )
 
-    run = domain_flow("flows.word_counts", "Count words.")
+    run = domain_flow("gristmill.flows.word_counts", "Count words.")
     first, again, other = run("poem"), run("poem"), run("poem", overrides=["ingest.shortest=4"])
 
     assert [record["stages"]["ingest"]["cached"] for record in (first, again, other)] == [False, True, False]

@@ -16,7 +16,7 @@ def test_every_flow_is_found_under_its_name(name: str) -> None:
     from prefect.flows import load_flow_from_entrypoint
 
     flow = load_flow_from_entrypoint(f"gristmill.prefect_runtime.entrypoints.{name}")
-    assert (flow.name, flow.fn.__module__) == (name, f"flows.{name}")
+    assert (flow.name, flow.fn.__module__) == (name, f"gristmill.flows.{name}")
     assert flow.on_completion_hooks  # which tell of its end
 
 
@@ -39,7 +39,7 @@ def test_flows_load_no_numpy_and_a_folder_with_packages_of_the_same_names_hides_
         text=True,
         check=True,
     )
-    assert found.stdout.split() == [*(f"{ROOT}/flows/{name}.py" for name in names), "False"]
+    assert found.stdout.split() == [*(f"{ROOT}/gristmill/flows/{name}.py" for name in names), "False"]
 
 
 @pytest.mark.parametrize("name", ["_hidden", "__path__"])

@@ -58,7 +58,7 @@ assert not done.failed, done.failed
 IMPORT = """
 import os
 import time
-import flows.timeseries
+import gristmill.flows.timeseries
 
 until = time.monotonic() + float(os.environ.get("WAIT", "3"))
 while time.monotonic() < until and not os.path.exists(os.environ["REPORTS"]):
