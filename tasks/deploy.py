@@ -21,7 +21,7 @@ from gristmill.config.deployments import TAG, is_own, project_deployments, read_
 from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
-from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.prefect_runtime.entrypoints import load_flow
 from gristmill.tasks.automations import plan_late_runs, plan_silent_runs, plan_unused
 from gristmill.tasks.deployment_changes import Change, difference_lines, differing
 from gristmill.tasks.deployment_schedules import (
@@ -110,8 +110,7 @@ def _plan_pool(client: SyncPrefectClient, catalogue: Catalogue, name: str) -> Ch
 
 
 def _flow(entry: Mapping[str, Any]) -> Flow[..., Any]:
-    name = entry["entrypoint"].rpartition(".")[2]
-    flow: Flow[..., Any] = getattr(import_own(f"gristmill.flows.{name}"), name)
+    flow: Flow[..., Any] = load_flow(entry["entrypoint"].rpartition(".")[2])
     return flow
 
 

@@ -51,10 +51,9 @@ def remembered(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """A copy of the three packages, to be edited."""
+    """A copy of the package, to be edited."""
     folder = tmp_path / "code"
-    for package in ("gristmill", "flows", "tasks"):
-        shutil.copytree(ROOT / package, folder / package)
+    shutil.copytree(ROOT / "gristmill", folder / "gristmill")
     return folder
 
 
@@ -79,7 +78,7 @@ WITHOUT_EFFECT = [  # file, before, after
     ("gristmill/training/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints'),
     ("gristmill/reports/run.py", "sections = ", "unused, sections = 1, "),
     ("gristmill/domains/timeseries/models/dense.py", 'activation="relu"', 'activation="tanh"'),
-    ("tasks/run_stage.py", "logger = ", "UNUSED = 1\nlogger = "),
+    ("gristmill/tasks/run_stage.py", "logger = ", "UNUSED = 1\nlogger = "),
     ("gristmill/domains/timeseries/domain.py", '_stage(_PACKAGE, "backtest")', '_stage(_PACKAGE, *("backtest",))'),
 ]
 """Edits of a comment, docstrings, a report, a model that is not chosen, a task's module and the object of a domain."""

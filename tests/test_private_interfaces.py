@@ -25,14 +25,14 @@ PLACES = {
 }
 MAX_PLACES = 5
 
-OWN = ("flows", "gristmill", "tasks")
+FOLDERS = ("flows", "gristmill", "tasks")
 INTERNAL_PACKAGES = ("keras.src", "tensorflow.core", "tensorflow.python")
 DOCUMENTED = {"_asdict", "_fields", "_make", "_replace", "_exit"}  # public, in spite of their names
 
 
 def own_sources() -> dict[str, ast.Module]:
     """Return the syntax tree of each module of the project by its path."""
-    files = (file for package in OWN for file in (ROOT / package).rglob("*.py"))
+    files = (file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
     return {file.relative_to(ROOT).as_posix(): ast.parse(file.read_bytes()) for file in files}
 
 
@@ -58,7 +58,7 @@ def private_uses(tree: ast.Module, own_names: Iterable[str]) -> Iterator[str]:
         for target in _targets(node):
             replaced = ast.unparse(target.value if isinstance(target, ast.Subscript) else target)
             module = imported.get(replaced.partition(".")[0], "")
-            is_foreign = module.partition(".")[0] not in {"", *OWN, *sys.stdlib_module_names}
+            is_foreign = module.partition(".")[0] not in {"", "gristmill", *sys.stdlib_module_names}
             if replaced == "sys.modules" or (is_foreign and isinstance(target, ast.Attribute)):
                 yield replaced
 
@@ -86,7 +86,7 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _is_internal(module: str) -> bool:
     """Return whether the full name of an import is private."""
     parts = module.split(".")
-    if parts[0] in (*OWN, "_typeshed"):  # the latter is only for type checkers
+    if parts[0] in ("gristmill", "_typeshed"):  # the latter is only for type checkers
         return False
     return ".".join(parts[:2]) in INTERNAL_PACKAGES or any(map(_is_private, parts))
 

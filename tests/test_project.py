@@ -22,6 +22,19 @@ pytest_plugins = ["helpers.end_to_end"]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
+MINE = """
+import flows
+import tasks
+
+
+def build(shape):
+    import keras
+
+    window = keras.Input((shape.history, shape.columns))
+    hidden = keras.layers.Dense(flows.WIDTH)(shape.lags(window))
+    return keras.Model(window, keras.layers.Dense(shape.outputs, name=f"of_{tasks.WIDTH}")(hidden))
+"""
+
 
 def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) -> None:
     project = Project.open()
@@ -243,17 +256,18 @@ def test_a_project_is_opened_by_its_folder_or_from_below(finished: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_a_folder_with_packages_of_the_same_names_as_ours_works(
+def test_a_project_may_have_packages_named_flows_and_tasks(
     finished: Path, gristmill: Gristmill, prefect_api: str
 ) -> None:
     for name in ("flows", "tasks"):
         (finished / name).mkdir()
-        (finished / name / "__init__.py").write_text("raise RuntimeError('the package of the user was imported')\n")
+        (finished / name / "__init__.py").write_text("WIDTH = 3\n")
+    (finished / "mine.py").write_text(MINE)
 
-    said = gristmill("run", "small", "--refresh", "ingest", api=prefect_api)  # `python -c` puts this folder first
+    said = gristmill("run", "small", "--set", "model.kind=mine.py:build", "--set", "train.epochs=1", api=prefect_api)
 
     assert said.returncode == 0, said.stderr
-    assert made(records(finished)[-1]) == {"ingest"}
+    assert made(records(finished)[-1]) == {"train", "evaluate", "export"}
 
 
 @pytest.mark.fault(30)

@@ -1,4 +1,4 @@
-"""What the wheel ships, and that the command works from it alone, in a user's folder."""
+"""What the distributions ship, and that the command works from the wheel alone, in a user's folder."""
 
 import shutil
 import subprocess
@@ -16,15 +16,25 @@ pytest_plugins = ["helpers.end_to_end"]
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The content of the wheel in a folder, as an installer would lay it out."""
+def build_wheel(source: Path, folder: Path) -> Path:
+    """Build the wheel of a checkout or of an unpacked source distribution in a folder."""
     wheels = pytest.importorskip("hatchling.builders.wheel", reason="hatchling, the build backend, is not installed")
-    folder = tmp_path_factory.mktemp("wheel")
-    (wheel,) = wheels.WheelBuilder(str(ROOT)).build(directory=str(folder / "dist"))
+    (wheel,) = wheels.WheelBuilder(str(source)).build(directory=str(folder))
+    return Path(wheel)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the checkout."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path) -> Path:
+    """The content of the wheel in a folder, as an installer would lay it out."""
     with ZipFile(wheel) as content:
-        content.extractall(folder / "site")
-    return folder / "site"
+        content.extractall(wheel.parent / "site")
+    return wheel.parent / "site"
 
 
 def test_the_wheel_holds_one_package_and_nothing_else(unpacked: Path) -> None:
@@ -40,11 +50,15 @@ def test_the_wheel_holds_one_package_and_nothing_else(unpacked: Path) -> None:
     assert Path("gristmill/reports/templates/report.html") in shipped
     assert Path("gristmill/py.typed") in shipped
     (metadata,) = unpacked.glob("*.dist-info")
+    files = [line.partition(",")[0] for line in (metadata / "RECORD").read_text().splitlines()]
+    assert {Path(file).parts[0] for file in files} == {"gristmill", metadata.name}
     assert "gristmill = gristmill.__main__:main" in (metadata / "entry_points.txt").read_text()
     assert (metadata / "licenses/LICENSE").is_file()
 
 
-def test_the_source_distribution_holds_what_its_tests_and_its_documentation_read(tmp_path: Path) -> None:
+def test_the_source_distribution_holds_what_its_tests_and_its_documentation_read_and_builds_the_same_wheel(
+    wheel: Path, tmp_path: Path
+) -> None:
     sdists = pytest.importorskip("hatchling.builders.sdist", reason="hatchling, the build backend, is not installed")
     (archive,) = sdists.SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
     shutil.unpack_archive(archive, tmp_path / "unpacked", filter="data")
@@ -54,6 +68,7 @@ def test_the_source_distribution_holds_what_its_tests_and_its_documentation_read
     needed += [path for folder in ("tests", "docs", "benchmarks", "data/samples") for path in written(folder)]
     assert [path for path in needed if not (unpacked / path).is_file()] == []
     assert not [path for path in (".venv", "data/store", "docs/_build") if (unpacked / path).exists()]
+    assert build_wheel(unpacked, tmp_path).read_bytes() == wheel.read_bytes()
 
 
 def written(folder: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import ROOT, SMALL
 from gristmill.errors import WorkError
-from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.prefect_runtime.entrypoints import load_flow
 from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.records import Record
@@ -91,7 +91,7 @@ def cluster(prefect_api: str) -> Iterator[Any]:
 
 def try_once(project: str, pipeline: str) -> None:
     """Run a pipeline as far as its scores, which is where it needs its locks; the rest takes long."""
-    import_own("gristmill.flows.trial").trial(pipeline, ["train.epochs=1"], project)
+    load_flow("trial")(pipeline, ["train.epochs=1"], project)
 
 
 def note_pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:

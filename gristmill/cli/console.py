@@ -55,11 +55,10 @@ def set_up(level: int, debug: bool) -> None:
     global _debug
     _debug = debug
     handler = PlainLogHandler(say)
-    for name in ("gristmill", "tasks"):
-        shown = logging.getLogger(name)
-        shown.setLevel(level)
-        shown.propagate = False
-        shown.handlers = [handler]
+    shown = logging.getLogger("gristmill")
+    shown.setLevel(level)
+    shown.propagate = False
+    shown.handlers = [handler]
 
 
 def debugging() -> bool:

@@ -21,7 +21,7 @@ RUN_ENDED_EVENT = "gristmill.run.ended"
 HEARTBEAT_SECONDS = 30  # the shortest interval that Prefect accepts
 RUN_ENVIRONMENT = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "gristmill,tasks",  # shows gristmill's log lines on Prefect's page
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "gristmill",  # shows gristmill's log lines on Prefect's page
 }
 
 IMAGE_FOLDER = "/project"  # folder of the project in an image

@@ -11,7 +11,7 @@ from typing import Any
 
 from gristmill.config.catalogue import Catalogue, load
 from gristmill.config.stages import settings_of_stages, stages_of
-from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.prefect_runtime.entrypoints import load_flow
 from gristmill.prefect_runtime.set_up import QUIET, api_lost, lost_callbacks, set_up_prefect
 from gristmill.runs.identity import locate_inputs
 from gristmill.runs.locations import Located, fetch_missing
@@ -96,7 +96,7 @@ def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
 
     set_up_prefect()
     wait_for_api = start_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET)
-    flow = getattr(import_own(f"gristmill.flows.{name}"), name)
+    flow = load_flow(name)
     if trains and not named_api():
         import_keras()
     return flow, wait_for_api()

@@ -16,7 +16,7 @@ def set_up_prefect(level: str = QUIET) -> None:
     level = os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", QUIET if level == QUIET else "WARNING")
     os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", QUIET if level == QUIET else "ERROR")
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill,tasks")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
 
 

@@ -40,9 +40,9 @@ def fingerprint() -> dict[str, str]:
     """Return the versions of Python and libraries in keys, and gristmill's with a digest of its code."""
     libraries = {library for domain in DOMAINS for library in libraries_of(domain)}
     digest = hashlib.sha256()
-    root = PACKAGE.parent
-    for path in sorted(path for name in ("gristmill", "flows", "tasks") for path in (root / name).rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    # Two of the folders are links in a checkout, which `rglob` does not follow.
+    for path in sorted({path for name in ("", "flows", "tasks") for path in (PACKAGE / name).rglob("*.py")}):
+        digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
     gristmill = f"{metadata.version('gristmill')}, code {digest.hexdigest()[:12]}"
     return {"gristmill": gristmill} | library_versions((), (*sorted(libraries), "prefect"))
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from gristmill.errors import GristmillError
-from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.prefect_runtime.entrypoints import load_flow
 from gristmill.prefect_runtime.set_up import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import PlainLogHandler
@@ -54,14 +54,14 @@ def _set_up() -> str:
     from gristmill.prefect_runtime.server import start_api
 
     wait_for_api = start_api()
-    import_own("gristmill.tasks.run_stage")
+    load_flow("chunk")  # it imports what other flows need too
     # Prefect's page gets all messages; the terminal gets warnings only, since the parent reports the results.
     warnings = PlainLogHandler(lambda text: print(text, file=sys.stderr, flush=True))
     warnings.setLevel(logging.WARNING)
-    for logger in map(logging.getLogger, ("gristmill", "tasks")):
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-        logger.addHandler(warnings)
+    logger = logging.getLogger("gristmill")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(warnings)
     import_keras()
     return wait_for_api()
 
@@ -69,9 +69,9 @@ def _set_up() -> str:
 def _run_flow(flow: str, parameters: dict[str, Any], api: str) -> WorkResult:
     from gristmill.prefect_runtime.server import tag_runs
 
-    function = getattr(import_own(f"gristmill.flows.{flow}"), flow)
+    run = load_flow(flow)
     with tag_runs(api):
-        value = function(**parameters, return_state=True).result(raise_on_failure=False)
+        value = run(**parameters, return_state=True).result(raise_on_failure=False)
     if not isinstance(value, Exception):
         return WorkResult(value)
     error = type(value).__name__

@@ -404,7 +404,7 @@ import sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("gristmill", "flows", "tasks", "lightgbm"):
+        if name.split(".")[0] in ("gristmill", "lightgbm"):
             raise ImportError(name + " is refused")
 
 

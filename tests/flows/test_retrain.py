@@ -207,7 +207,7 @@ def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     for words in ("Rejected", "New data", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
         assert words in page
     with monkeypatch.context() as patch:
-        patch.setattr("gristmill.prefect_runtime.launch.import_own", None)  # nothing can be run
+        patch.setattr("gristmill.prefect_runtime.launch.load_flow", None)  # nothing can be run
         again = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
     assert told(again) == ("nothing new", "all rows were judged before")
     assert told(retrained(330, "gate.margin=0.9"))[0] == "nothing new"

@@ -15,7 +15,6 @@ from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.config.dockerfile import write_dockerfile
 from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.errors import RequestError, count_of
-from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.settings.schedule import has_ended
@@ -55,7 +54,9 @@ def deploy(
     with progress_bar.working():
         url = ensure_named_api("deploy")
         logger.info("comparing with %s", url)
-        plan = import_own("gristmill.tasks.deploy").plan(catalogue, pool)
+        from gristmill.tasks.deploy import plan as plan_deployments  # late: it loads Prefect
+
+        plan = plan_deployments(catalogue, pool)
     for line in (*plan.changes, *plan.notes):
         typer.echo(str(line))
     if not dry_run:
@@ -106,7 +107,9 @@ def schedule(
         typer.echo(_line(pipeline))
     typer.echo(f"api  {strip_credentials(url)}")
     typer.echo(f"Prefect's page {strip_credentials(url).removesuffix('/api')} (Ctrl-C stops it)")
-    import_own("gristmill.tasks.serve_schedules").serve_schedules(catalogue, pipelines, limit, None if named else url)
+    from gristmill.tasks.serve_schedules import serve_schedules  # late: it loads Prefect
+
+    serve_schedules(catalogue, pipelines, limit, None if named else url)
 
 
 def updated(name: Name) -> None:
@@ -121,7 +124,9 @@ def updated(name: Name) -> None:
         if not named_api():
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
-    import_own("gristmill.tasks.deployed_runs").emit_data_updated(name)
+    from gristmill.tasks.deployed_runs import emit_data_updated  # late: it loads Prefect
+
+    emit_data_updated(name)
     typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")
 
 

@@ -47,12 +47,11 @@ def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def logs() -> Iterator[logging.Logger]:
     """gristmill's logger, given back as it was."""
-    loggers = [logging.getLogger(name) for name in ("gristmill", "tasks")]
-    before = [(logger.level, logger.propagate, logger.handlers) for logger in loggers]
-    yield loggers[0]
-    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.propagate, logger.handlers = propagate, handlers
+    logger = logging.getLogger("gristmill")
+    level, propagate, handlers = logger.level, logger.propagate, logger.handlers
+    yield logger
+    logger.setLevel(level)
+    logger.propagate, logger.handlers = propagate, handlers
 
 
 def record(**changed: Any) -> Record:

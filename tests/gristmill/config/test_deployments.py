@@ -28,7 +28,7 @@ def test_the_repositorys_file_is_current() -> None:
 def test_a_pipeline_has_a_deployment_to_run_it_and_one_to_retrain_it(project: Path) -> None:
     env = {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "gristmill,tasks",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "gristmill",
         "DO_NOT_TRACK": "1",
     }
     work_pool = {"name": "gristmill", "job_variables": {"env": env}}

@@ -20,16 +20,18 @@ def test_every_flow_is_found_under_its_name(name: str) -> None:
     assert flow.on_completion_hooks  # which tell of its end
 
 
-def test_flows_load_no_numpy_and_a_folder_with_packages_of_the_same_names_hides_none(tmp_path: Path) -> None:
+def test_flows_load_no_numpy_and_leave_packages_of_the_same_names_to_the_user(tmp_path: Path) -> None:
     """NumPy reads its number of threads when it is loaded, and a run sets it later than its flow is loaded."""
     for package in ("flows", "tasks"):
         (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").write_text("raise SystemExit('not this one')")
+        (tmp_path / package / "__init__.py").write_text("")
     names = [*DOMAINS, "retrain"]
     code = (
         "import sys, gristmill.prefect_runtime.entrypoints as found\n"
-        f"flows = [getattr(found, name) for name in {names}]\n"
-        "print(*(sys.modules[flow.fn.__module__].__file__ for flow in flows), 'numpy' in sys.modules)"
+        f"ours = [getattr(found, name) for name in {names}]\n"
+        "print(*(sys.modules[flow.fn.__module__].__file__ for flow in ours), 'numpy' in sys.modules)\n"
+        "import flows, tasks\n"
+        "print(flows.__file__, tasks.__file__)"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
@@ -39,7 +41,9 @@ def test_flows_load_no_numpy_and_a_folder_with_packages_of_the_same_names_hides_
         text=True,
         check=True,
     )
-    assert found.stdout.split() == [*(f"{ROOT}/gristmill/flows/{name}.py" for name in names), "False"]
+    ours, users = found.stdout.splitlines()
+    assert ours.split() == [*(f"{ROOT}/gristmill/flows/{name}.py" for name in names), "False"]
+    assert users.split() == [f"{tmp_path}/flows/__init__.py", f"{tmp_path}/tasks/__init__.py"]
 
 
 @pytest.mark.parametrize("name", ["_hidden", "__path__"])

@@ -219,7 +219,7 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
     ended = SimpleNamespace(result=lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
-    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(chunk=lambda **_: ended))
+    monkeypatch.setattr(worker_main, "load_flow", lambda _: lambda **_: ended)
     monkeypatch.setenv(TEMPORARY_API_VARIABLE, "http://own")
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
 
@@ -228,7 +228,7 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
 
 def test_a_worker_says_of_what_class_an_error_is(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = SimpleNamespace(result=lambda **_: SourceChanged("series.csv: changed"))
-    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(chunk=lambda **_: ended))
+    monkeypatch.setattr(worker_main, "load_flow", lambda _: lambda **_: ended)
 
     done = worker_main._run_flow("chunk", {}, "http://own")
 
