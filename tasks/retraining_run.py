@@ -20,10 +20,12 @@ from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store
 from gristmill.tasks.deployed_runs import cancel_waiting_runs
 from gristmill.tasks.run import Run, recorded_run
-from gristmill.tasks.timeout_watcher import ended_after
+from gristmill.tasks.timeout_watcher import enforce_timeout
 from gristmill.training.deadline import Deadline, DeadlinePassed
 
 logger = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 10  # in which the work can end itself before SIGTERM
 
 
 @contextmanager
@@ -62,10 +64,11 @@ def _only_retraining(store: Store, pipeline: str) -> Iterator[None]:
 
 @contextmanager
 def limited_time(run: Run) -> Iterator[None]:
-    """Stop a block of a retraining with a `WorkError` after the time in its schedule.
+    """Raise a `WorkError` if the block takes longer than `schedule.timeout`.
 
-    A process beside this one interrupts the main thread. No signal reaches another thread, whose work ends between two
-    steps. The promotion does not belong in the block: it must not end between the new champion and its record.
+    The work checks its deadline. In the main thread, a watcher process also sends SIGTERM if the work has not ended
+    some seconds later. The promotion does not belong in the block: it must not end between the new champion and its
+    record.
     """
     timeout, name = run.pipeline.schedule.timeout, run.pipeline.name
     if timeout is None:
@@ -73,16 +76,16 @@ def limited_time(run: Run) -> Iterator[None]:
         return
     seconds = parse_duration(timeout).total_seconds()
     error = WorkError(
-        f"timed out after {timeout}, by [pipelines.{name}.schedule] timeout. Finished stages are kept, and the next "
-        "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
+        f"timed out after {timeout} ([pipelines.{name}.schedule] timeout). Finished stages are kept, and the next "
+        "retraining resumes. Increase timeout, train fewer epochs, or set schedule.budget."
     )
     deadline = Deadline.after(seconds)
     watcher: AbstractContextManager[None] = nullcontext()
     if threading.current_thread() is threading.main_thread():
         reason, flow_run = f"WorkError: {error}", str(runtime.flow_run.id)
-        watcher = ended_after(seconds, reason, run.catalogue.root, name, run.id, flow_run)
+        watcher = enforce_timeout(seconds + _GRACE_SECONDS, reason, run.catalogue.root, name, run.id, flow_run)
     try:
-        with deadline.applied_to("retrain"), watcher:
+        with deadline.enforce("retrain"), watcher:
             yield
     except (DeadlinePassed, TerminationSignal):
         if deadline.seconds_left > 0:

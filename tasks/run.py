@@ -73,11 +73,11 @@ class Run:
 
     @cached_property
     def deadline(self) -> Deadline:
-        """Time until which candidates can be fitted, so that the run ends within its budget."""
+        """Deadline for fitting candidates, so that the run ends within its budget."""
         return Deadline(math.inf if self.budget is None else self.requested + self.budget - self._seconds_after_fits)
 
     def deadline_of(self, stage: Stage) -> Deadline:
-        """Return the deadline of a stage that fits a candidate; a cheap baseline has none, and other stages neither."""
+        """Return the deadline of a stage; it never passes for baselines and for stages that fit nothing."""
         return self.deadline if stage.candidate and not stage.is_baseline else Deadline()
 
     @cached_property

@@ -14,7 +14,7 @@ from prefect.states import Completed
 from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.errors import CorruptArtifact, SourceChanged, WorkError, count_of
 from gristmill.keys import Identity
-from gristmill.runs.identity import StageReads, locate_inputs, read_stage
+from gristmill.runs.identity import StageInputs, identity_of, locate_inputs, resolve_inputs
 from gristmill.runs.locations import fetch_missing
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import StageRecord
@@ -66,7 +66,7 @@ def make(
     stage, store = run.stages[label], run.store
     stage = stage if chunk is None else stage.chunk(chunk)
     stage = replace(stage, inputs=tuple(name for name in stage.inputs if name in inputs))
-    reads = read(run, stage, inputs)
+    reads = read_inputs(run, stage, inputs)
     identity = reads.identity
     files = [file for found in reads.data.values() if not found.url for file in found.files if chunk is None]
     changes = ChangeDetector([*files, *reads.imported.files])
@@ -87,7 +87,7 @@ def make(
         check_loaded(reads.imported.files)
         with store.draft(identity) as draft:
             make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
-            with run.deadline_of(stage).applied_to(label):
+            with run.deadline_of(stage).enforce(label):
                 call_core(stage, draft, identity, arguments, folders, make_chunks)
             changes.check()
             if chunk is None and locate_inputs(run.catalogue, run.pipeline, stage) != reads.data:
@@ -97,10 +97,10 @@ def make(
     return artifact, False
 
 
-def read(run: Run, stage: Stage, inputs: References) -> StageReads:
+def read_inputs(run: Run, stage: Stage, inputs: References) -> StageInputs:
     """Return everything that a stage reads now; data that is missing is fetched."""
     fetch_missing(stage.settings.values(), run.catalogue.root)
-    return read_stage(run.catalogue, run.pipeline, stage, {name: inputs[name]["digest"] for name in stage.inputs})
+    return resolve_inputs(run.catalogue, run.pipeline, stage, {name: inputs[name]["digest"] for name in stage.inputs})
 
 
 def find_cached(run: Run, stage: Stage, identity: Identity) -> Artifact | None:
@@ -118,7 +118,10 @@ def _make_chunks(run: Run, label: str, inputs: References, count: int) -> list[P
     """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
     stage, store = run.stages[label], run.store
     references = {name: inputs[name] for name in stage.inputs}
-    identities = [read(run, stage.chunk(number), references).identity for number in range(count)]
+    reads = read_inputs(run, stage.chunk(0), references)
+    identities = [
+        identity_of(stage.chunk(number), reads.digests, run.catalogue.code, reads.imported) for number in range(count)
+    ]
     found = [find_cached(run, stage, identity) for identity in identities]
     missing = [number for number, artifact in enumerate(found) if artifact is None]
     if missing:

@@ -22,7 +22,7 @@ from gristmill.sources.tables.csv import Csv, log_ends
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.tasks.prefect_artifacts import EpochProgress, show_scores
 from gristmill.tasks.run import References, Run, stage_task
-from gristmill.tasks.run_stage import find_cached, produce, read, record_stage
+from gristmill.tasks.run_stage import find_cached, produce, read_inputs, record_stage
 from gristmill.training import progress
 from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.progress import Epoch
@@ -51,7 +51,7 @@ def _work(run: Run, label: str, inputs: References) -> Reference:
     try:
         made = produce(run, label, inputs, on_new=on_new, **callbacks)
     except DeadlinePassed as passed:
-        if passed.deadline is not run.deadline:  # but that of the retraining
+        if passed.deadline is not run.deadline:  # the retraining's own timeout: let it end the flow
             raise
         logger.info("%-10s stopped, because the budget ends", label)
         return cast(Reference, Completed(name="Stopped", message=f"the budget has no time for {label}"))
@@ -131,6 +131,8 @@ def train(run: Run, made: Made) -> Made:
         else:
             untried.append(candidate)
             _remove_from_record(run, {stage.label for stage in stages})
+    if run.budget is not None and (step := run.deadline.longest_step).work:
+        logger.info("%-10s may be exceeded by %.1f s, the longest uninterruptible step (%s)", "budget", *step)
     if candidates and not found:
         raise WorkError(
             f"{run.pipeline.name}: the budget of {run.budget:g} s ended before a candidate was trained. Use a larger "
@@ -138,8 +140,6 @@ def train(run: Run, made: Made) -> Made:
         )
     if run.budget is not None or untried:
         run.update_record(budget=run.budget, untried=untried)
-    if run.budget is not None and (step := run.deadline.longest_step).work:
-        logger.info("%-10s longest step that cannot be interrupted: %.1f s in %s", "budget", step.seconds, step.work)
     return found
 
 
@@ -167,7 +167,7 @@ def _fit_candidate(run: Run, stages: list[Stage], made: Made) -> Made | None:
             points = [stage for stage in stages if stage.name == name]
             found |= {stage.label: made[stage.label] for stage in points if stage.label in made}
             if len(points) > 1 and run.jobs != 1:
-                with run.deadline_of(points[0]).applied_to(f"{name} {points[0].candidate}"):
+                with run.deadline_of(points[0]).enforce(f"{name} {points[0].candidate}"):
                     found |= _make_with_workers(run, [stage.label for stage in points if stage.label not in found])
             for stage in points:
                 if stage.label not in found:
@@ -273,7 +273,7 @@ def _last_seconds(run: Run, stages: list[Stage]) -> float:
 def _all_made(run: Run, stages: list[Stage]) -> bool:
     found = run.record().references
     for stage in stages:
-        artifact = find_cached(run, stage, read(run, stage, _inputs(stage, found)).identity)
+        artifact = find_cached(run, stage, read_inputs(run, stage, _inputs(stage, found)).identity)
         if artifact is None:
             return False
         if stage.name == "train" and FAILED in artifact.counts:  # it has no further stages
@@ -292,7 +292,7 @@ def _make_with_workers(run: Run, labels: list[str]) -> Made:
     found: Made = {}
     missing: list[StageChunk] = []
     for label in labels:
-        identity = read(run, run.stages[label], inputs).identity
+        identity = read_inputs(run, run.stages[label], inputs).identity
         if artifact := find_cached(run, run.stages[label], identity):
             record_stage(run, label, artifact, cached=True, seconds=0.0)
             found[label] = artifact.reference

@@ -1,6 +1,6 @@
-"""A small process that ends the process of a retraining after a time: by SIGTERM, and by SIGKILL if that has no effect.
+"""Watcher process that enforces `schedule.timeout` on a retraining: by SIGTERM, then by SIGKILL.
 
-It loads the project and Prefect only if it must kill the process, which then cannot say itself why it ended.
+It loads the project and Prefect only before SIGKILL, to record the reason, since a killed process cannot.
 """
 
 import os
@@ -15,11 +15,13 @@ from uuid import UUID
 from gristmill.util.processes import is_running
 from gristmill.util.watchers import start_watcher
 
-_SECONDS_TO_END = 30  # after SIGTERM
+_SECONDS_BEFORE_SIGKILL = 30  # after SIGTERM
 
 
 @contextmanager
-def ended_after(seconds: float, reason: str, project: Path, pipeline: str, run: str, flow_run: str) -> Iterator[None]:
+def enforce_timeout(
+    seconds: float, reason: str, project: Path, pipeline: str, run: str, flow_run: str
+) -> Iterator[None]:
     """End this process if the block takes longer; if it is killed, the records of run and flow run hold the reason."""
     watcher = start_watcher(
         "gristmill.tasks.timeout_watcher", f"{seconds}", reason, f"{project}", pipeline, run, flow_run
@@ -31,14 +33,16 @@ def ended_after(seconds: float, reason: str, project: Path, pipeline: str, run: 
 
 
 def main(pid: int, identity: str, seconds: float, *record: str) -> None:
-    """Wait until the block has ended or its time is over; then end the process."""
+    """End the process if its block does not end in time."""
     if _block_ends_within(seconds):
         return
     os.kill(pid, signal.SIGTERM)
-    if not _block_ends_within(_SECONDS_TO_END):
-        _record_end(*record)
-        if is_running(pid, identity):
-            os.kill(pid, signal.SIGKILL)
+    if not _block_ends_within(_SECONDS_BEFORE_SIGKILL):
+        try:
+            _record_end(*record)
+        finally:  # a project that cannot be read must not keep the process alive
+            if is_running(pid, identity):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _block_ends_within(seconds: float) -> bool:
@@ -47,7 +51,7 @@ def _block_ends_within(seconds: float) -> bool:
 
 
 def _record_end(reason: str, project: str, pipeline: str, run: str, flow_run: str) -> None:
-    """Note the reason before the process is killed, so that nobody takes it for a crash and starts it again."""
+    """Record the reason first; otherwise the run would look like a crash and be restarted."""
     from prefect.client.orchestration import get_client
     from prefect.states import Failed
 
@@ -55,9 +59,9 @@ def _record_end(reason: str, project: str, pipeline: str, run: str, flow_run: st
     from gristmill.prefect_runtime.api_errors import best_effort
     from gristmill.runs.records import Runs
 
-    Runs(load(Path(project)).store).finish(pipeline, run, "failed", reason)
     with best_effort(), get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(flow_run), Failed(message=reason), force=True)
+    Runs(load(Path(project)).store).finish(pipeline, run, "failed", reason)
 
 
 if __name__ == "__main__":

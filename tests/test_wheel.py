@@ -1,4 +1,4 @@
-"""What the distributions ship, and that the command works from the wheel alone, in a user's folder."""
+"""Contents of the distributions, and the command installed from the wheel."""
 
 import shutil
 import subprocess

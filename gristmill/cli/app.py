@@ -22,7 +22,7 @@ from gristmill.util.lazy import Lazy
 
 EXIT_INTERRUPTED = 130
 
-_MODULES = {  # of `gristmill.cli.commands`, with their commands
+_COMMANDS_BY_MODULE = {  # below `gristmill.cli.commands`
     "init": ("init",),
     "schema": ("schema",),
     "check": ("check",),
@@ -37,7 +37,11 @@ _MODULES = {  # of `gristmill.cli.commands`, with their commands
 }
 COMMANDS: dict[str, Lazy[Callable[..., Any]]] = {
     "help": Lazy("gristmill.cli.app:help"),
-    **{name: Lazy(f"gristmill.cli.commands.{module}:{name}") for module, names in _MODULES.items() for name in names},
+    **{
+        name: Lazy(f"gristmill.cli.commands.{module}:{name}")
+        for module, names in _COMMANDS_BY_MODULE.items()
+        for name in names
+    },
 }
 """The function of each command. Only the module of the requested command is imported, so that it starts fast."""
 
@@ -97,9 +101,9 @@ class _Commands(TyperGroup):
 @cache
 def _load_command(name: str) -> Any:
     """Return a command for the parser, from the signature of its function."""
-    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(epilog=examples_text(name))(COMMANDS[name].load())
-    return get_command(alone)
+    single_command = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single_command.command(epilog=examples_text(name))(COMMANDS[name].load())
+    return get_command(single_command)
 
 
 app = typer.Typer(

@@ -1,6 +1,6 @@
 """Flows under names that Prefect can import, as in `gristmill.prefect_runtime.entrypoints.timeseries`.
 
-Flows and tasks are imported by name, because they stand above this package.
+Flows and tasks are imported by name, because this package must not import packages above it.
 """
 
 import logging
@@ -12,7 +12,7 @@ from gristmill.util.processes import end_with_parent
 
 
 def load_flow(name: str) -> Any:
-    """Return the flow of a module of `gristmill.flows`, which has the name of the module."""
+    """Return the flow `name` of the module `gristmill.flows.<name>`."""
     with gc_frozen():
         return getattr(import_module(f"gristmill.flows.{name}"), name)
 

@@ -21,7 +21,7 @@ from gristmill.util import extras
 
 @dataclass(frozen=True)
 class Launch:
-    """Request of this process for a flow."""
+    """Flow run that this process requested."""
 
     catalogue: Catalogue
     requested: float  # monotonic time
@@ -69,11 +69,13 @@ def launch(
 
 
 def catalogue_of_flow(project: str | None, overrides: Mapping[str, Iterable[str]]) -> Catalogue:
-    """Return the catalogue of a flow: that of its launch, unless it was launched elsewhere or has other overrides."""
+    """Return the catalogue of the process that launches a flow if project and overrides match; otherwise load it."""
     request, root = launched.get(), Path(project) if project else None
     if request is None or request.catalogue.root != root:
         return load(root, overrides)
-    changed = any(request.catalogue.pipeline(name).overrides != (*given,) for name, given in overrides.items())
+    changed = any(
+        request.catalogue.pipeline(name).overrides != (*assignments,) for name, assignments in overrides.items()
+    )
     return load(root, overrides) if changed else request.catalogue
 
 

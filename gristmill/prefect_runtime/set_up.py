@@ -1,4 +1,4 @@
-"""What the command line sets up for a run with Prefect before Prefect is loaded: its log, and the end of a lost API."""
+"""Set up Prefect's log, and what happens when its API is lost, before Prefect is loaded."""
 
 import os
 from collections.abc import Callable

@@ -20,15 +20,16 @@ from gristmill.util import extras
 
 
 @dataclass(frozen=True)
-class StageReads:
-    """Everything that a stage reads, and the identity that its result therefore has."""
+class StageInputs:
+    """Everything that a stage reads, and the identity of its result."""
 
     data: Mapping[str, Located]  # by setting, such as `source.path`
+    digests: Mapping[str, str]  # of data and of input artifacts
     imported: Imported  # by the user's own code
     identity: Identity
 
 
-def read_stage(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, artifacts: Mapping[str, str]) -> StageReads:
+def resolve_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, artifacts: Mapping[str, str]) -> StageInputs:
     """Return everything that a stage reads now, given the digests of its input artifacts.
 
     Raises:
@@ -36,11 +37,11 @@ def read_stage(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, artifacts
     """
     data = locate_inputs(catalogue, pipeline, stage)
     inputs, imported = {**artifacts, **digests_of(data, catalogue.store)}, read_imports(catalogue, stage)
-    return StageReads(data, imported, identity_of(stage, inputs, catalogue.code, imported))
+    return StageInputs(data, inputs, imported, identity_of(stage, inputs, catalogue.code, imported))
 
 
 def read_imports(catalogue: Catalogue, stage: Stage) -> Imported:
-    """Return what the user's own code in a stage imports from elsewhere."""
+    """Return what the user's own code in a stage imports from outside the project's files."""
     return read_imported(catalogue.root, stage.settings.values(), catalogue.store.memo)
 
 
@@ -54,7 +55,7 @@ def identity_of(stage: Stage, inputs: Mapping[str, str], code: PackageCode, impo
     """Return the identity of a stage's result.
 
     `inputs` maps names to digests of everything that the stage reads, including locations (`source.path`). `code` is
-    that of gristmill, and `imported` what the user's own code imports that the stage runs.
+    gristmill's own code, and `imported` holds the imports of the user's code that the stage runs.
     """
     starts = starts_of(stage)
     settings = {name: _relevant_values(stage, name, table) for name, table in stage.settings.items()}

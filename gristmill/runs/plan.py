@@ -10,7 +10,7 @@ from typing import Literal
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
-from gristmill.runs.identity import identity_of, read_imports, read_stage, starts_of
+from gristmill.runs.identity import identity_of, read_imports, resolve_inputs, starts_of
 from gristmill.runs.reasons import last_made_of, own_changes, reasons
 from gristmill.runs.records import Runs
 from gristmill.settings.base import Files
@@ -95,7 +95,7 @@ def _step(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, before: Mappin
         reason = "; ".join(own_changes(made_of, last_made_of(stage, pipeline, store)))
         return Step(label, "run", reason) if reason else Step(label, "depends", f"depends on {unknown[0]}")
     try:
-        made_of = read_stage(catalogue, pipeline, stage, inputs).identity
+        made_of = resolve_inputs(catalogue, pipeline, stage, inputs).identity
     except DataError as error:
         return Step(label, "no data", str(error))
     try:

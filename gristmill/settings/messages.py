@@ -1,6 +1,7 @@
 """Text for people: unknown names, numbers, scores.
 
-It does not import Pydantic, since every command imports it. `validation.py` has the messages about invalid settings.
+Every command imports this module, so it does not import Pydantic. `validation.py` has the messages about invalid
+settings.
 """
 
 import difflib
@@ -181,8 +182,7 @@ def setting_text(value: Any) -> str:
 def keras_reason(error: Exception) -> str:
     """Return the first sentence of the first cause of a Keras error.
 
-    It is `Unknown activation 'x'` for a network that could not be deserialized because its layer could not be, because
-    `Unknown activation 'x'. Please ...`.
+    Of nested errors, it is that of the innermost one, such as `Unknown activation 'x'`.
     """
     cause: BaseException = error
     while isinstance(earlier := cause.__cause__ or cause.__context__, TypeError | ValueError):

@@ -54,7 +54,7 @@ class Module:
 
 
 class PackageCode:
-    """Modules of a package, each read once, when it is first needed."""
+    """Modules of a package, as they were when they were first needed."""
 
     def __init__(self, memo: StatCache, package: Path = PACKAGE) -> None:
         self._memo, self._package = memo, package
@@ -146,9 +146,9 @@ def _check_bytecode(file: Path, module: str) -> None:
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
-    """Remove byte code that Python would run for a source file, but that is not of it; return whether there was any.
+    """Remove byte code that was compiled from another source; return whether there was any.
 
-    Byte code beside a source with a syntax error is removed too, so that the import reports the error.
+    If the source has a syntax error, its byte code is removed too, so that the import reports the error.
     """
     cached = Path(importlib.util.cache_from_source(str(file)))
     if not cached.is_file():

@@ -1,11 +1,11 @@
 """Deadline of the work in this thread, which is checked between steps that cannot be interrupted.
 
-Such a step is a batch of a network's training, a fit of boosted trees, or a part of a model in closed form. A deadline
-ends work but never changes its result. It is therefore neither an argument of a stage nor in its key. Like a timeout of
-asyncio, it applies to the code in a `with` block:
+Such a step is a batch of a network's training, a fold, or a part of a model in closed form. Boosted trees are fitted in
+a process of their own, which is stopped at once. A deadline ends work but never changes its result. It is therefore
+neither an argument of a stage nor in its key. Like a timeout of asyncio, it applies to the code in a `with` block:
 
     deadline = Deadline.after(60)
-    with deadline.applied_to("train theta"):
+    with deadline.enforce("train theta"):
         core(...)  # calls `check_deadlines`, which raises `DeadlinePassed` after a minute
 """
 
@@ -28,8 +28,8 @@ class DeadlinePassed(BaseException):
         self.deadline = deadline
 
 
-class Step(NamedTuple):
-    """Work between two checks."""
+class TimedStep(NamedTuple):
+    """Work between two checks, which cannot be interrupted."""
 
     seconds: float = 0.0
     work: str = ""
@@ -40,7 +40,7 @@ class Deadline:
     """Time at which work should end, and the longest step of that work so far: the end is late by one step at most."""
 
     at: float = math.inf  # monotonic time
-    longest_step: Step = field(default_factory=Step)
+    longest_step: TimedStep = field(default_factory=TimedStep)
     _begun: float = 0.0  # monotonic time at which the current step began
     _work: str = ""
 
@@ -55,8 +55,14 @@ class Deadline:
         return self.at - time.monotonic()
 
     @contextmanager
-    def applied_to(self, work: str) -> Iterator[None]:
-        """Let checks within the block end the work, which has this name in `longest_step`."""
+    def enforce(self, work: str) -> Iterator[None]:
+        """Apply the deadline to the block; `work` names it in `longest_step`.
+
+        Raises:
+            DeadlinePassed: the deadline passed before the block, or a check within it.
+        """
+        if self.seconds_left <= 0:
+            raise DeadlinePassed(self)
         self._work = work
         self.begin_step()
         token = _applied.set((*_applied.get(), self))
@@ -64,11 +70,11 @@ class Deadline:
             yield
         finally:
             _applied.reset(token)
-            self.end_step()
+            self.next_step()
 
     def check(self) -> None:
-        """End a step; raise `DeadlinePassed` if the deadline has passed."""
-        self.end_step()
+        """Begin the next step; raise `DeadlinePassed` if the deadline has passed."""
+        self.next_step()
         if self.seconds_left <= 0:
             raise DeadlinePassed(self)
 
@@ -76,14 +82,17 @@ class Deadline:
         """Begin a step; the time since the last one does not count."""
         self._begun = time.monotonic()
 
-    def end_step(self) -> None:
-        """End a step and begin the next one."""
-        self.longest_step = max(self.longest_step, Step(time.monotonic() - self._begun, self._work))
+    def next_step(self) -> None:
+        """Record the current step and begin the next one."""
+        self.longest_step = max(self.longest_step, TimedStep(time.monotonic() - self._begun, self._work))
         self.begin_step()
 
 
 def check_deadlines() -> None:
-    """Raise `DeadlinePassed` if a deadline of the current work has passed; call it between two steps of long work."""
+    """Raise `DeadlinePassed` if a deadline of the current work has passed; call it between two steps of long work.
+
+    It applies to the thread that enforces the deadline: a thread that the work starts has none.
+    """
     for deadline in _applied.get():
         deadline.check()
 
@@ -96,7 +105,7 @@ def waiting() -> Iterator[float | None]:
     """
     deadlines = _applied.get()
     for deadline in deadlines:
-        deadline.end_step()
+        deadline.next_step()
     left = min((deadline.seconds_left for deadline in deadlines), default=math.inf)
     try:
         yield None if left == math.inf else max(left, 0.0)

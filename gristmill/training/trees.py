@@ -9,14 +9,14 @@ which sends every float32 number the same way.
 """
 
 import json
-import select
 import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from selectors import EVENT_READ, DefaultSelector
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Literal, cast
 
 import numpy as np
@@ -144,6 +144,7 @@ class _Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: subprocess.Popen[str] | None = None
+        self._errors: IO[str]
 
     def run(self, folders: Sequence[Path]) -> None:
         """Fit the trees of each folder."""
@@ -154,26 +155,31 @@ class _Process:
             try:
                 with suppress(BrokenPipeError):  # the process has ended; its status is read below
                     print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
-                with waiting() as timeout:
-                    select.select([output], [], [], timeout)
+                with waiting() as timeout, DefaultSelector() as answers:
+                    answers.register(output, EVENT_READ)
+                    answers.select(timeout)
                 check_deadlines()
                 answer = output.readline()
-            except BaseException:  # a deadline: the next request would follow half of this one, or read its answer
+            except (
+                BaseException
+            ):  # a deadline: the pipes may hold half of this request, so the process is not used again
                 process.kill()
                 process.communicate()
                 raise
             if not answer:
-                errors = cast(IO[str], process.stderr).read()
                 process.wait()  # closing its input first would end it by a signal, and hide its status
                 process.communicate()
-                raise _failure(process.returncode, errors)
+                self._errors.seek(0)
+                raise _failure(process.returncode, self._errors.read())
 
     def _start(self) -> "subprocess.Popen[str]":
         line, environment = module_command("gristmill.training.tree_process")
         # Threads that wait actively for each other are ten times slower on a machine with other work.
         environment |= {"OMP_WAIT_POLICY": "passive"}
+        # A pipe that nobody reads would stop the process when it is full.
+        self._errors = TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         pipe = subprocess.PIPE
-        return subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=self._errors, text=True)
 
 
 _process = _Process()  # ends with this process, because its pipe is closed

@@ -347,8 +347,8 @@ def test_one_retraining_at_a_time(project: Path, retrained: Retrain, caplog: pyt
 
 
 TIMED_OUT = (
-    "timed out after 1 second, by [pipelines.small.schedule] timeout. Finished stages are kept, and the next "
-    "retraining resumes. Increase timeout, or reduce the work: fewer epochs, or budget."
+    "timed out after 1 second ([pipelines.small.schedule] timeout). Finished stages are kept, and the next "
+    "retraining resumes. Increase timeout, train fewer epochs, or set schedule.budget."
 )
 
 
@@ -358,6 +358,7 @@ def test_a_retraining_that_takes_too_long_is_stopped_and_the_next_one_resumes(
 ) -> None:
     import_module("keras")  # an import that the signal interrupts would break this process; a real one ends then
     with monkeypatch.context() as patch:
+        patch.setattr("gristmill.tasks.retraining_run._GRACE_SECONDS", 0)
         patch.setattr("gristmill.flows.retrain.run_up_to", lambda *given: time.sleep(60))
         with pytest.raises(WorkError, match=re.escape(TIMED_OUT)):
             retrain(300, "schedule.timeout=1 second")

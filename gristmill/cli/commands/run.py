@@ -1,4 +1,4 @@
-"""The commands that run pipelines, `plan`, `run` and `sweep`, and their results, `report` and `compare`."""
+"""Commands `plan`, `run`, `sweep`, `report` and `compare`."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import read_predictions
-from gristmill.domains.common.retraining import errors_on_test
+from gristmill.domains.common.retraining import errors_on_test, has_numbers
 from gristmill.monitoring.live_rows import LiveRows, with_truth
 from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVEL, RUN, SCORE, TRUTH
 from gristmill.retraining.drift import combine_signs
@@ -29,23 +29,23 @@ def live_rows(
     slices: Mapping[str, str],
     input_drift: Callable[[pd.DataFrame], list[InputDrift]] = lambda rows: [],
 ) -> LiveRows:
-    """Return logged rows, compared with the truth; `run` made the model that serves.
+    """Return logged predictions with their scores.
 
     The score is the absolute error of a number, or 1 for a class that is right and 0 for another.
 
     Args:
         log: the logged rows.
-        truth: what came true, by id.
+        truth: the observed values, by ID.
         champion: the model that serves.
-        run: the run that made it.
+        run: ID of the champion's run.
         column: the prediction in a logged row.
         name: what is predicted, for the drift of the predictions.
-        slices: name of each slice to its column.
+        slices: column of each slice, by name.
         input_drift: function that compares the champion's rows with its training data.
     """
     # 1. Score each row.
     rows, tested = with_truth(log, truth, column), read_predictions(champion.folders["evaluate"], "test")
-    is_class = "label" in tested
+    is_class = not has_numbers(tested)
     score = _hits(rows, column) if is_class else _absolute_errors(rows, column)
     day = rows[ANSWERED].dt.tz_localize(None)
     rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run)})

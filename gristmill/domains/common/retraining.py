@@ -1,6 +1,7 @@
 """Retraining on examples without an order in time: texts, photos and the rows of a table.
 
-A domain says how its examples are read and shown to a champion. News, drift and contests follow from that.
+A domain defines how to read its examples and how to predict them with a champion. This module finds new examples and
+drift, and compares models.
 """
 
 from abc import abstractmethod
@@ -14,6 +15,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
+from gristmill.errors import CorruptArtifact
 from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT, Mask, compare_examples, lost_examples
@@ -41,19 +43,19 @@ class ExampleRetraining(DomainRetraining):
     noun = "examples"
 
     @abstractmethod
-    def compared(self, ingest: Path) -> pd.DataFrame:
+    def compared_columns(self, ingest: Path) -> pd.DataFrame:
         """Return the content of each ingested example, and the other columns whose change counts."""
 
     @abstractmethod
-    def name_of(self, ingest: Path, at: int) -> str:
+    def describe_example(self, ingest: Path, at: int) -> str:
         """Return the name of the ingested example at a position, for a message."""
 
     @abstractmethod
-    def unknown(self, ingest: Path, champion: Folders) -> pd.DataFrame:
+    def new_examples(self, ingest: Path, champion: Folders) -> pd.DataFrame:
         """Return the ingested examples that a champion has not seen and can predict."""
 
     @abstractmethod
-    def unseen(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
+    def unseen_test_examples(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
         """Return the test examples of a challenger, and which of them both models can predict without knowing them.
 
         The examples are in the order of the challenger's predictions. A model knows examples that it was trained or
@@ -70,17 +72,17 @@ class ExampleRetraining(DomainRetraining):
 
     def news(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count new, revised and removed examples."""
-        return compare_examples(self.compared(ingest), self.compared(before) if before else None)
+        return compare_examples(self.compared_columns(ingest), self.compared_columns(before) if before else None)
 
     def lost(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier examples that are missing."""
-        now, then = (self.compared(folder)[CONTENT] for folder in (ingest, before))
-        return lost_examples(now, then, partial(self.name_of, before), self.noun)
+        now, then = (self.compared_columns(folder)[CONTENT] for folder in (ingest, before))
+        return lost_examples(now, then, partial(self.describe_example, before), self.noun)
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on examples that it has not seen, and compare them with its own data."""
         folders = champion.folders
-        examples = self.unknown(ingest, folders)
+        examples = self.new_examples(ingest, folders)
         if examples.empty:
             return Drift(errors=None, inputs=[])
         tested = errors_on_test(read_predictions(folders["evaluate"], "test"))
@@ -91,7 +93,7 @@ class ExampleRetraining(DomainRetraining):
 
     def judgeable(self, challenger: Folders, champion: Champion) -> int:
         """Count the examples of the challenger's test set that neither model knows."""
-        _, unseen = self.unseen(challenger, champion.folders)
+        _, unseen = self.unseen_test_examples(challenger, champion.folders)
         return int(unseen.sum())
 
     def contest(self, challenger: Folders, champion: Champion | None, steps: int | None = None) -> Contest:
@@ -103,10 +105,12 @@ class ExampleRetraining(DomainRetraining):
         errors = {CHALLENGER: errors_on_test(rows)}
         errors |= {name: errors_on_test(rows, name) for name in Scores.read(challenger["evaluate"]).baselines}
         if champion is not None:
-            tested, unseen = self.unseen(challenger, champion.folders)
+            tested, unseen = self.unseen_test_examples(challenger, champion.folders)
+            if "id" in tested and tested["id"].tolist() != rows["id"].tolist():
+                raise CorruptArtifact(f"{challenger['evaluate']}: predictions are not of the test set. Run again.")
             rows, errors = rows[unseen], {name: values[unseen] for name, values in errors.items()}
             errors[CHAMPION] = self.errors(champion.folders, challenger["ingest"], tested[unseen])
-        if _has_numbers(rows):
+        if has_numbers(rows):
             return Contest("mae", errors)
         return contest_of_classes(errors, rows["label"], challenger, champion)
 
@@ -116,13 +120,14 @@ def errors_on_test(rows: pd.DataFrame, name: str = MODEL) -> Values:
 
     They are absolute errors of numbers, or 1 for a wrong class and 0 for the right one.
     """
-    if _has_numbers(rows):
+    if has_numbers(rows):
         return np.asarray(np.abs(rows["y"].to_numpy() - rows[name].to_numpy()))
     return misclassified(rows, None if name == MODEL else name)
 
 
-def _has_numbers(rows: pd.DataFrame) -> bool:
-    return "label" not in rows
+def has_numbers(rows: pd.DataFrame) -> bool:
+    """Return whether the predictions that evaluate wrote are numbers, not classes."""
+    return "y" in rows  # no column of predicted classes has this name
 
 
 def contest_of_classes(

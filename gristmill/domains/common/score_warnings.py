@@ -9,8 +9,8 @@ from gristmill.settings.messages import format_number
 _MAX_R2 = 0.999
 _MIN_BASELINE_ACCURACY = 0.95  # with a lower one of a baseline, a perfect model is suspicious
 
-_MAX_DIFFERENCE = 0.1  # of a coverage
-_STANDARD_ERRORS = 2  # differences beyond so many are not chance
+_MAX_COVERAGE_DIFFERENCE = 0.1
+_MAX_STANDARD_ERRORS = 2  # a larger difference is not chance
 
 
 def perfect_score_warnings(
@@ -46,8 +46,8 @@ def coverage_warning(covered: str, coverage: float | None, level: float, indepen
         high: what follows from one that is too high.
     """
     difference = 0.0 if coverage is None else round(coverage - level, 9)  # 0.7 - 0.8 is below -0.1 in binary
-    if abs(difference) <= round(min(_MAX_DIFFERENCE, (1 - level) / 2), 9):
+    if abs(difference) <= round(min(_MAX_COVERAGE_DIFFERENCE, (1 - level) / 2), 9):
         return ""
-    if abs(difference) <= _STANDARD_ERRORS * math.sqrt(level * (1 - level) / independent):
+    if abs(difference) <= _MAX_STANDARD_ERRORS * math.sqrt(level * (1 - level) / independent):
         return f"{covered}; this may be chance"
     return f"{covered}; {low}, so do not rely on them" if difference < 0 else f"{covered}; {high}"

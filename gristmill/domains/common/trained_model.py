@@ -1,22 +1,19 @@
 """A trained model of text, vision or tables, from raw examples to predictions.
 
-It may be one network, an average of several, or networks with their tokenizers: what uses it need not know.
+It can be one network, an average of networks, or networks with their tokenizers. Callers use the same methods for all.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.domains.common.classification.temperature import scale_network
 from gristmill.training import saved_network
-from gristmill.training.average_network import average_networks
 
 Predictions = npt.NDArray[np.float64]  # numbers (examples,), or probabilities (examples, classes)
 
@@ -27,7 +24,7 @@ class TrainedModel(ABC):
     @property
     @abstractmethod
     def networks(self) -> list[keras.Model]:
-        """Its networks."""
+        """Keras networks of the model."""
 
     @property
     def parameters(self) -> int:
@@ -36,7 +33,7 @@ class TrainedModel(ABC):
 
     @property
     def resources(self) -> list[Any]:
-        """Objects that a SavedModel of it must track."""
+        """Objects that its SavedModel must track."""
         return list(self.networks)
 
     @abstractmethod
@@ -49,28 +46,15 @@ class TrainedModel(ABC):
 
     @abstractmethod
     def write(self, folder: Path) -> None:
-        """Write it into the artifact of train or select."""
+        """Write the model into the artifact of train or select."""
 
     @classmethod
     @abstractmethod
     def read(cls, folder: Path) -> Self:
         """Read a model that was written, from a folder whose hashes were verified."""
 
-    @classmethod
-    @abstractmethod
-    def average(cls, members: "Sequence[Member[Self]]") -> Self:
-        """Return the weighted average of models."""
-
 
 M = TypeVar("M", bound=TrainedModel)
-
-
-class Member(NamedTuple, Generic[M]):
-    """A model with its share of an average."""
-
-    model: M
-    weight: float
-    temperature: float = 1.0  # of its probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +76,3 @@ class NetworkModel(TrainedModel):
     @classmethod
     def read(cls, folder: Path) -> Self:
         return cls(saved_network.read(folder))
-
-    @classmethod
-    def average(cls, members: Sequence[Member[Self]]) -> Self:
-        scaled = [(scale_network(one.model.network, one.temperature), one.weight) for one in members]
-        return cls(average_networks(scaled))

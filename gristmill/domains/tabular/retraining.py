@@ -26,11 +26,11 @@ class TableRetraining(ExampleRetraining):
 
     noun = "rows"
 
-    def compared(self, ingest: Path) -> pd.DataFrame:
+    def compared_columns(self, ingest: Path) -> pd.DataFrame:
         """Return the content of each ingested row."""
         return _contents(read_table(ingest / "table.parquet")).to_frame()
 
-    def name_of(self, ingest: Path, at: int) -> str:
+    def describe_example(self, ingest: Path, at: int) -> str:
         """Return the values of an ingested row."""
         (row,) = read_table(ingest / "table.parquet").iloc[[at]].to_dict("records")
         return ", ".join(f"{column} = {short_repr(value)}" for column, value in row.items())
@@ -54,15 +54,15 @@ class TableRetraining(ExampleRetraining):
         now, then = (table.assign(**{CONTENT: _contents(table[shared])}) for table in tables)
         return diff_examples(now, then, [*shared, CONTENT])
 
-    def unknown(self, ingest: Path, champion: Folders) -> pd.DataFrame:
+    def new_examples(self, ingest: Path, champion: Folders) -> pd.DataFrame:
         """Return the ingested rows that a champion has not seen and can predict."""
-        table, known = read_table(ingest / "table.parquet"), _readable(ingest, champion)
+        table, known = read_table(ingest / "table.parquet"), _check_and_read(ingest, champion)
         is_known = _contents(table, known.layout).isin(_contents(known.table, known.layout)).to_numpy()
         return table[~is_known & _predictable(table, known.layout)]
 
-    def unseen(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
-        """Return the test rows of a challenger, and which of them neither model knows and both predict."""
-        data, known = dataset.read(challenger["preprocess"]), _readable(challenger["ingest"], champion)
+    def unseen_test_examples(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
+        """Return the test rows of a challenger, and a mask of those new to both models that both predict."""
+        data, known = dataset.read(challenger["preprocess"]), _check_and_read(challenger["ingest"], champion)
         contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
         tested, learned = data.table[data.parts == "test"], known.table[known.parts != "test"]
         unseen = unseen_examples(
@@ -74,7 +74,7 @@ class TableRetraining(ExampleRetraining):
         return tested, unseen & _predictable(tested, known.layout)
 
     def errors(self, champion: Folders, ingest: Path, examples: pd.DataFrame) -> Values:
-        """Return the errors of the champion's bundle: absolute ones of numbers, or 1 for a wrong class, else 0."""
+        """Return the champion's absolute errors, or 1 for a wrong class and 0 for the right one."""
         layout = dataset.read(champion["preprocess"]).layout
         predicted: Values = bundle.load(champion["export"])(layout.inputs(examples)).astype(np.float64)
         truth = examples[layout.target]
@@ -91,8 +91,8 @@ class TableRetraining(ExampleRetraining):
         return input_drift(examples, known.table[known.parts == "train"], numbers, categories)
 
 
-def _readable(ingest: Path, champion: Folders) -> Prepared:
-    """Return the data of a champion, which must be able to read an ingested table.
+def _check_and_read(ingest: Path, champion: Folders) -> Prepared:
+    """Return a champion's data after checking that the champion can predict an ingested table.
 
     Raises:
         RequestError: the table lacks a column that the champion reads, or has another target or other classes.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.classification.selection import select_classifiers, write_average
+from gristmill.domains.common.classification.selection import average_of_networks, select_classifiers, write_average
 from gristmill.domains.common.ensemble_weights import Predictions, weighted_average
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.selection import Call, Selection, choose
@@ -37,7 +37,7 @@ def select(*, select: Select, preprocess: Path, candidates: Candidates, out: Pat
         chosen, temperatures = select_classifiers(data.labelled, candidates, select, out, predict_one)
     else:
         chosen, temperatures = _select_regressors(data, candidates, select, out, predict_one), {}
-    return write_average(RowModel, chosen, temperatures, candidates, out)
+    return write_average(RowModel, average_of_networks, chosen, temperatures, candidates, out)
 
 
 def _select_regressors(

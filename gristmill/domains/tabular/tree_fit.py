@@ -46,14 +46,14 @@ Mask = npt.NDArray[np.bool_]  # (rows,)
 
 @dataclass(frozen=True)
 class TreeOptions:
-    """Settings of the trees of a table; what is None is chosen on training rows that are left out."""
+    """Settings of boosted trees. If they are None, `rounds`, `logarithm` and `out_of_fold` are chosen on held-out rows."""
 
     trees: TreeSettings
     loss: Literal["huber", "mae", "mse"]  # of numbers
     rounds: int | None  # number of trees in each ensemble
     logarithm: bool | None  # learn the logarithm of a number
-    out_of_fold: bool | None  # encode rare names on other folds than the row's own
-    sums: int | None  # ensembles with different seeds to average
+    out_of_fold: bool | None  # encode rare categories on other folds than the row's own
+    sums: int | None  # ensembles with different seeds to average; None for a number that depends on the rows
 
 
 @dataclass(frozen=True)

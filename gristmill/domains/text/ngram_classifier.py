@@ -41,10 +41,10 @@ class NgramOptions:
     """Settings that both kinds of classifiers have (`models/linear.py`)."""
 
     vocabulary: int  # maximum number of words or characters
-    min_texts: int  # training texts that an n-gram must be in
+    min_texts: int  # minimum number of training texts that contain an n-gram
     smoothing: float  # added to each count of texts with an n-gram
     decay: float  # penalty on the squared weights
-    max_characters: int  # maximum to fit on
+    max_characters: int  # maximum number of characters to fit on
 
 
 @dataclass(frozen=True)

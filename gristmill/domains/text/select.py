@@ -1,13 +1,14 @@
 """Select: choose the best text classifier, or a weighted average of several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.common.classification.selection import select_classifiers, write_average
+from gristmill.domains.common.classification.selection import WeightedModel, select_classifiers, write_average
 from gristmill.domains.common.selection import Call
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Prepared
@@ -31,7 +32,16 @@ def select(
         return partial(TextClassifier.read(candidates[name].train).predict, [_median_text(data)])
 
     chosen, temperatures = select_classifiers(data, candidates, select, out, predict_one, geometric=True)
-    return write_average(TextClassifier, chosen, temperatures, candidates, out)
+    return write_average(TextClassifier, _average, chosen, temperatures, candidates, out)
+
+
+def _average(members: Sequence[WeightedModel[TextClassifier]]) -> TextClassifier:
+    """Return the average of classifiers of a single model each."""
+    return TextClassifier(
+        tuple(
+            replace(member.model.members[0], weight=member.weight, temperature=member.temperature) for member in members
+        )
+    )
 
 
 def _median_text(data: Prepared) -> str:

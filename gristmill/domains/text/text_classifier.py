@@ -6,7 +6,7 @@ loss and fewer errors than the arithmetic mean, in which a member that is unsure
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification.labelled import Labels, Weights, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import scaled_logits
-from gristmill.domains.common.trained_model import Member, TrainedModel
+from gristmill.domains.common.trained_model import TrainedModel
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
@@ -107,7 +107,7 @@ class TextClassifier(TrainedModel):
 
     @property
     def resources(self) -> list[Any]:
-        return [each for one in self.members for each in (one.network, *one.tokenizer.trackables)]
+        return [resource for member in self.members for resource in (member.network, *member.tokenizer.trackables)]
 
     def predict(self, examples: Sequence[str]) -> Probabilities:
         """Return the probabilities of texts, (texts, classes); texts of similar length are read together."""
@@ -187,13 +187,6 @@ class TextClassifier(TrainedModel):
         shares = read_document(folder / _MEMBERS)
         places = _places(folder, len(shares))
         return cls(tuple(_read_model(place, *share) for place, share in zip(places, shares, strict=True)))
-
-    @classmethod
-    def average(cls, members: Sequence[Member[Self]]) -> Self:
-        """Return the average of classifiers of a single model each."""
-        return cls(
-            tuple(replace(one.model.members[0], weight=one.weight, temperature=one.temperature) for one in members)
-        )
 
 
 def _read_model(folder: Path, weight: float = 1.0, temperature: float = 1.0) -> TextModel:

@@ -25,10 +25,11 @@ from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.comparison import compare
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.dataset import Pixels, Prepared
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
-from gristmill.domains.vision.predictions import ImageClassifier, pick_pixels
+from gristmill.domains.vision.predictions import pick_pixels
 from gristmill.runs.scores import MODEL
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table

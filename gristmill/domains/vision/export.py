@@ -14,7 +14,7 @@ from gristmill.domains.common.classification.predictions import Probabilities, s
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
 from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
-from gristmill.domains.vision.predictions import ImageClassifier
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network, predict_in_blocks

@@ -11,8 +11,9 @@ from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.labelled_images import LabelledImages
-from gristmill.domains.vision.predictions import ImageClassifier, head_of, probabilities_of
+from gristmill.domains.vision.predictions import head_of, probabilities_of
 from gristmill.training import saved_network
 from gristmill.training.outputs import ClosedForm
 

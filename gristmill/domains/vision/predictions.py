@@ -1,25 +1,14 @@
-"""Classifier of images, its probabilities of a part of the data, and the pixels of selected images."""
-
-from typing import Any
+"""Probabilities of the classes by a trained network, image by image, and the pixels of selected images."""
 
 import keras
 import numpy as np
 
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
-from gristmill.domains.common.trained_model import NetworkModel
 from gristmill.domains.vision.dataset import Pixels, Prepared
 
 HEAD = "head"  # layer or network from features to probabilities or logits
 
 _BATCH = 256  # images
-
-
-class ImageClassifier(NetworkModel):
-    """A network that takes uint8 pixels, (images, height, width, channels)."""
-
-    def predict(self, examples: Any) -> Probabilities:
-        """Return the probabilities of a batch of images, (images, classes)."""
-        return np.asarray(self.network.predict_on_batch(examples), np.float64)
 
 
 def probabilities_of(network: keras.Model, data: Prepared, part: str) -> Probabilities:

@@ -63,9 +63,8 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # about containers that files of other Keras versions lack
             network.load_weights(file)
     except (KeyError, OSError, ValueError) as error:
-        reason = first_sentence(str(error).partition("\n\n")[2] or str(error))  # below a count of objects, a cause
         raise RequestError(
-            f"{file}: not the weights of {name} without its top ({reason}). "
+            f"{file}: not the weights of {name} without its top ({first_sentence(str(error))}). "
             "Correct model.base, or set model.weights to a file of this network."
         ) from None
     if name.startswith("EfficientNetB"):  # Keras adds a layer that scales the input only for weights that it fetches

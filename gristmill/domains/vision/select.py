@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.common.classification.selection import select_classifiers, write_average
+from gristmill.domains.common.classification.selection import average_of_networks, select_classifiers, write_average
 from gristmill.domains.common.selection import Call
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.predictions import ImageClassifier
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.settings.selection import Select
 
 
@@ -31,4 +31,4 @@ def select(
         return partial(ImageClassifier.read(candidates[name].train).predict, one_image)
 
     chosen, temperatures = select_classifiers(data, candidates, select, out, predict_one)
-    return write_average(ImageClassifier, chosen, temperatures, candidates, out)
+    return write_average(ImageClassifier, average_of_networks, chosen, temperatures, candidates, out)

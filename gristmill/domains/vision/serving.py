@@ -20,7 +20,7 @@ from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.exif import read_orientation, turn_upright
-from gristmill.domains.vision.predictions import ImageClassifier
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.export import saved_model
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow

@@ -25,7 +25,7 @@ _RETRY_DELAY = 10.0  # seconds to wait before an unreachable store is tried agai
 _HASH_BLOCK = 1 << 20  # bytes
 _MAX_CREATE_ATTEMPTS = 5  # attempts while another machine creates the same file
 _LOCAL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # only raised for files of this machine
-_FLAT = frozenset(("s3", "gs", "az"))  # file systems without folders
+_PROTOCOLS_WITHOUT_FOLDERS = frozenset(("s3", "gs", "az"))
 _FAILURES = {"botocore.exceptions": ("BotoCoreError", "ClientError"), "aiohttp": ("ClientError",)}
 """Exceptions of libraries below fsspec that are not subclasses of `OSError`, by module."""
 
@@ -123,7 +123,8 @@ class Bucket:
     def size_and_age(self, name: str) -> tuple[int, float] | None:
         """Return a file's size in bytes and age in seconds; None if it, or the whole bucket, does not exist."""
         with self._access(name, missing_ok=True) as (fs, root):
-            return _size_and_age(fs.info(f"{root}/{name}"))
+            info = fs.info(f"{root}/{name}")
+            return _size_and_age(info) if info["type"] == "file" else None
         return None
 
     def digest(self, name: str) -> str:
@@ -174,7 +175,7 @@ class Bucket:
     @staticmethod
     def _make_folder(fs: Any, path: str) -> None:
         """Create the folder of a file on a file system that has folders; buckets have none."""
-        if _FLAT.isdisjoint(_protocols(fs)):
+        if _PROTOCOLS_WITHOUT_FOLDERS.isdisjoint(_protocols(fs)):
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, GristmillError, RequestError, WorkError
-from gristmill.runs.identity import locate_inputs, read_stage
+from gristmill.runs.identity import locate_inputs, resolve_inputs
 from gristmill.settings.base import identity_values, locations
 from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.store.code_closure import with_imports
@@ -65,7 +65,7 @@ def key_of_train(project: Path) -> str:
     catalogue = load(project)
     pipeline = catalogue.pipeline("mine")
     (stage,) = (stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
-    return read_stage(catalogue, pipeline, stage, {"preprocess": "0"}).identity.key
+    return resolve_inputs(catalogue, pipeline, stage, {"preprocess": "0"}).identity.key
 
 
 @pytest.mark.parametrize(

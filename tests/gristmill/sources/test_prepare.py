@@ -13,7 +13,7 @@ from gristmill.errors import DataError, RequestError
 from gristmill.registry.version import Version
 from gristmill.retraining.known_data import code_files
 from gristmill.runs import identity, plan
-from gristmill.runs.identity import digests_of, identity_of, read_stage
+from gristmill.runs.identity import digests_of, identity_of, resolve_inputs
 from gristmill.runs.locations import Located
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, UnusableRows
@@ -141,7 +141,7 @@ def test_an_edit_of_the_code_or_of_what_it_imports_makes_ingest_stale(tmp_path: 
         catalogue = load(tmp_path)
         pipeline = catalogue.pipeline("mine")
         stage, *_ = stages_of(pipeline.domain, pipeline.tables)
-        return read_stage(catalogue, pipeline, stage, {}).identity.key
+        return resolve_inputs(catalogue, pipeline, stage, {}).identity.key
 
     before = key()
     assert key() == before

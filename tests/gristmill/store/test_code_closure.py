@@ -257,7 +257,7 @@ class TestMemory:
         everything = PackageCode(memo, package).modules()
         assert near == {name: everything[name] for name in everything if name != "gristmill.c"}
 
-    def test_a_module_is_read_once_even_if_later_starts_reach_it(self, tmp_path: Path, parsed: list[str]) -> None:
+    def test_a_module_keeps_its_first_content(self, tmp_path: Path, parsed: list[str]) -> None:
         package = write(tmp_path, {"a": "import gristmill.c", "b": "import gristmill.c", "c": "x = 1"})
         code = PackageCode(StatCache(tmp_path / "memo"), package)
         before = code.modules(["gristmill.a"])["gristmill.c"]

@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
-from gristmill.runs.identity import read_stage
+from gristmill.runs.identity import resolve_inputs
 from gristmill.settings.custom_code import CustomCode
 from gristmill.store.code_closure import PackageCode
 from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
@@ -89,7 +89,7 @@ def keys(project: Path) -> dict[str, str]:
     catalogue = load(project)
     pipeline = catalogue.pipeline("mine")
     return {
-        stage.label: read_stage(catalogue, pipeline, stage, dict.fromkeys(stage.inputs, "0")).identity.key
+        stage.label: resolve_inputs(catalogue, pipeline, stage, dict.fromkeys(stage.inputs, "0")).identity.key
         for stage in stages_of(pipeline.domain, pipeline.tables)
     }
 
@@ -375,7 +375,7 @@ def test_a_module_that_no_stage_s_code_counts_counts_where_own_code_imports_it(p
     catalogue = load(project)
     pipeline = catalogue.pipeline("mine")
     code = {
-        stage.label: read_stage(catalogue, pipeline, stage, {}).identity.parts["code"]
+        stage.label: resolve_inputs(catalogue, pipeline, stage, {}).identity.parts["code"]
         for stage in stages_of(pipeline.domain, pipeline.tables)
     }
 

@@ -239,7 +239,7 @@ def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.Mon
 def test_a_fit_that_was_stopped_leaves_no_answer_to_the_next_one() -> None:
     given = TreeFit(*rows(), SMALL)
     (expected,) = fit_trees([given])
-    with pytest.raises(DeadlinePassed), Deadline.after(0.1).applied_to("trees"):
+    with pytest.raises(DeadlinePassed), Deadline.after(0.1).enforce("trees"):
         fit_trees([dataclasses.replace(given, settings=dataclasses.replace(SMALL, rounds=100_000))])
 
     (again,) = fit_trees([given])

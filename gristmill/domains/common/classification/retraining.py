@@ -68,11 +68,11 @@ class ClassifierRetraining(ExampleRetraining):
     def content_drift(self, new: IngestedExamples, tested: IngestedExamples, champion: Folders) -> list[InputDrift]:
         """Compare the content of new examples with that of the champion's test set."""
 
-    def compared(self, ingest: Path) -> pd.DataFrame:
+    def compared_columns(self, ingest: Path) -> pd.DataFrame:
         """Return content, class and part of the ingested examples."""
         return self._ingested(ingest).compared
 
-    def name_of(self, ingest: Path, at: int) -> str:
+    def describe_example(self, ingest: Path, at: int) -> str:
         """Return the id of an ingested example."""
         return short_repr(self._ingested(ingest).rows["id"].iloc[at])
 
@@ -82,12 +82,12 @@ class ClassifierRetraining(ExampleRetraining):
         now, then = (one.compared.assign(id=one.rows["id"], **{self.content: one.contents}) for one in found)
         return diff_examples(now, then, _COMPARED)
 
-    def unknown(self, ingest: Path, champion: Folders) -> pd.DataFrame:
+    def new_examples(self, ingest: Path, champion: Folders) -> pd.DataFrame:
         """Return the ingested examples whose content is not in the champion's data."""
         now, before = self._comparable(ingest, champion)
         return now.rows[~now.contents.isin(before.contents).to_numpy()]
 
-    def unseen(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
+    def unseen_test_examples(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
         """Return the test examples of a challenger, and which of them neither model knows."""
         now, before = self._comparable(challenger["ingest"], champion)
         tested = now.part(challenger["preprocess"], "test")

@@ -1,9 +1,10 @@
 """Selection among classifiers: by the log loss of held-out probabilities, each scaled by its own temperature."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -15,15 +16,18 @@ from gristmill.domains.common.classification.held_out import FILE, read_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.scores import log_losses
-from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms
+from gristmill.domains.common.classification.temperature import fit_temperature, scale_logarithms, scale_network
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import Call, Selection, choose
-from gristmill.domains.common.trained_model import M, Member
+from gristmill.domains.common.trained_model import M, NetworkModel
 from gristmill.errors import WorkError
 from gristmill.settings.selection import Select
+from gristmill.training.average_network import average_networks
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import write_history
 from gristmill.util.table_io import write_table
+
+N = TypeVar("N", bound=NetworkModel)
 
 _NOTHING = np.zeros(0, np.int64)
 
@@ -78,20 +82,38 @@ def select_classifiers(
     return chosen, temperatures
 
 
+class WeightedModel(NamedTuple, Generic[M]):
+    """Model with its weight in an average, and the temperature of its probabilities."""
+
+    model: M
+    weight: float
+    temperature: float = 1.0
+
+
+def average_of_networks(members: Sequence[WeightedModel[N]]) -> N:
+    """Return the weighted mean of the predictions of networks as one network."""
+    scaled = [(scale_network(member.model.network, member.temperature), member.weight) for member in members]
+    return type(members[0].model)(average_networks(scaled))
+
+
 def write_average(
     model: type[M],
+    average_of: Callable[[Sequence[WeightedModel[M]]], M],
     chosen: Selection,
     temperatures: Mapping[str, float],
     candidates: Mapping[str, CandidateArtifacts],
     out: Path,
 ) -> dict[str, int]:
-    """Write the average of the chosen models, each at its temperature if it has one, with the files of train."""
+    """Write the average of the chosen models, each at its temperature if it has one, with the files of train.
+
+    `average_of` returns the average of models of a type.
+    """
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     members = [
-        Member(model.read(candidates[name].train), weight, temperatures.get(name, 1.0))
+        WeightedModel(model.read(candidates[name].train), weight, temperatures.get(name, 1.0))
         for name, weight in chosen.weights.items()
     ]
-    average = model.average(members)
+    average = average_of(members)
     average.write(out)
     write_history(TrainingHistory(), out)
     return {"parameters": average.parameters, "candidates": len(candidates), "members": len(members)}

@@ -23,9 +23,10 @@ def write_classifier(
 
 
 def answer_in_graph(outputs: dict[str, tf.Tensor], classes: Sequence[str], decision: Decision) -> dict[str, tf.Tensor]:
-    """Return the answer for the outputs of a model, `predictions` and others.
+    """Return the outputs of the serving signature, given the outputs of a model.
 
-    It has `probabilities` and `classes`, both (batch, classes), `label`, the predicted class (batch,), and the others.
+    They are `probabilities` and `classes`, both (batch, classes), `label`, the predicted class (batch,), and the other
+    outputs of the model.
     """
     probabilities, names = outputs["predictions"], tf.constant(list(classes))
     if decision.threshold is None:

@@ -1,4 +1,4 @@
-"""A coverage far from its level is a warning unless it may be chance; so is a perfect score no baseline comes near."""
+"""Warnings about a coverage far from its nominal level, and about perfect scores."""
 
 import pytest
 

@@ -11,7 +11,7 @@ from PIL import Image
 from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.vision import decode, serving
 from gristmill.domains.vision.dataset import Layout
-from gristmill.domains.vision.predictions import ImageClassifier
+from gristmill.domains.vision.image_classifier import ImageClassifier
 from helpers.small_classifier import CLASSES, LAYOUT, small_network
 
 pytest_plugins = ["helpers.small_classifier"]
