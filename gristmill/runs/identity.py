@@ -36,7 +36,7 @@ def resolve_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, artif
         DataError: data is missing or cannot be read.
     """
     data = locate_inputs(catalogue, pipeline, stage)
-    inputs, imported = {**artifacts, **digests_of(data, catalogue.store)}, read_imports(catalogue, stage)
+    inputs, imported = {**digests_of(data, catalogue.store), **artifacts}, read_imports(catalogue, stage)
     return StageInputs(data, inputs, imported, identity_of(stage, inputs, catalogue.code, imported))
 
 

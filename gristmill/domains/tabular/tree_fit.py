@@ -46,11 +46,11 @@ Mask = npt.NDArray[np.bool_]  # (rows,)
 
 @dataclass(frozen=True)
 class TreeOptions:
-    """Settings of boosted trees. If they are None, `rounds`, `logarithm` and `out_of_fold` are chosen on held-out rows."""
+    """Settings of boosted trees; what is chosen on held-out rows may be None."""
 
     trees: TreeSettings
     loss: Literal["huber", "mae", "mse"]  # of numbers
-    rounds: int | None  # number of trees in each ensemble
+    rounds: int | None  # number of trees in each ensemble; chosen if None, like the next two
     logarithm: bool | None  # learn the logarithm of a number
     out_of_fold: bool | None  # encode rare categories on other folds than the row's own
     sums: int | None  # ensembles with different seeds to average; None for a number that depends on the rows
