@@ -169,8 +169,9 @@ class _Process:
             if not answer:
                 process.wait()  # closing its input first would end it by a signal, and hide its status
                 process.communicate()
-                self._errors.seek(0)
-                raise _failure(process.returncode, self._errors.read())
+                with self._errors as errors:
+                    errors.seek(0)
+                    raise _failure(process.returncode, errors.read())
 
     def _start(self) -> "subprocess.Popen[str]":
         line, environment = module_command("gristmill.training.tree_process")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -369,3 +370,14 @@ def shadow_lightgbm(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) ->
     end_process()
     (folder / "lightgbm.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+
+def test_a_process_that_prints_more_than_a_pipe_holds_still_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        "import sys; sys.stderr.write('x' * 1_000_000); sys.stderr.flush(); sys.stdin.readline(); print(flush=True)"
+    )
+    monkeypatch.setattr(trees, "module_command", lambda module: ([sys.executable, "-c", script], dict(os.environ)))
+    with Deadline.after(60).enforce("trees"):
+        trees._Process().run([tmp_path])
