@@ -63,8 +63,9 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # about containers that files of other Keras versions lack
             network.load_weights(file)
     except (KeyError, OSError, ValueError) as error:
+        cause = str(error).partition("\n\n")[2] or str(error)  # Keras counts the objects first, if there are several
         raise RequestError(
-            f"{file}: not the weights of {name} without its top ({first_sentence(str(error))}). "
+            f"{file}: not the weights of {name} without its top ({first_sentence(cause)}). "
             "Correct model.base, or set model.weights to a file of this network."
         ) from None
     if name.startswith("EfficientNetB"):  # Keras adds a layer that scales the input only for weights that it fetches
