@@ -115,7 +115,7 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
     ("file", "named", "depending"),
     [
         ("gristmill/training/checkpoint.py", ["train"], ["evaluate", "export"]),
-        ("gristmill/domains/timeseries/change_points.py", ["evaluate"], ["export"]),
+        ("gristmill/domains/timeseries/patterns/change_points.py", ["evaluate"], ["export"]),
         ("gristmill/sources/tables/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
         ("gristmill/util/table_io.py", STAGE_NAMES, []),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries.known_features import features
+from gristmill.domains.timeseries.data.known_features import features
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.scaffold.column import words_of
 from gristmill.scaffold.linear_forecast import Features, LinearForecast, Values

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from gristmill.domains.timeseries.split import part_size
+from gristmill.domains.timeseries.data.split import part_size
 from gristmill.errors import DataError
 from gristmill.scaffold.proposal import Asked
 

@@ -11,10 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import inside
-from gristmill.domains.timeseries.seasonality import find_season
+from gristmill.domains.timeseries.data.dataset import inside
+from gristmill.domains.timeseries.data.split import (
+    bounds_of,
+    min_before_block,
+    part_size,
+    part_sizes,
+    split_all,
+    split_each,
+)
+from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import bounds_of, min_before_block, part_size, part_sizes, split_all, split_each
 from gristmill.scaffold.forecast_room import check_test, check_times, part_share, refuse_short, validation_size
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Asked, Guess

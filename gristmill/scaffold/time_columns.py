@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries.grid import infer_frequency, on_grid
-from gristmill.domains.timeseries.parse_times import PARTS, guess_format, read_times
+from gristmill.domains.timeseries.data.grid import infer_frequency, on_grid
+from gristmill.domains.timeseries.data.times import PARTS, guess_format, read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn, words_of

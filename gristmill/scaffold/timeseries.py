@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.grid import is_finer_than_a_day
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.grid import is_finer_than_a_day
 from gristmill.domains.timeseries.ingest import RESERVED, ingest
-from gristmill.domains.timeseries.longer_season import longer_season
+from gristmill.domains.timeseries.patterns.longer_season import longer_season
+from gristmill.domains.timeseries.patterns.sparse_demand import SPARSE, share_of_zeros
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
-from gristmill.domains.timeseries.sparse_demand import SPARSE, share_of_zeros
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates

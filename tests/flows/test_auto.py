@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from conftest import ONE_BASELINE, SMALL
-from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.forecasts import quantile_columns, read_predictions
 from gristmill.errors import WorkError
 from gristmill.export import bundle

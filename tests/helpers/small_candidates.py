@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
-from gristmill.domains.timeseries.dataset import Prepared, write
+from gristmill.domains.timeseries.data.dataset import Prepared, write
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.errors import GristmillError, Unsuitable
 from gristmill.settings.base import Settings

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.dataset import Layout, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.data.dataset import Layout, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.data.split import min_past, split_all, split_each
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
-from gristmill.domains.timeseries.split import min_past, split_all, split_each
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.settings.base import Settings
 from gristmill.sources.tables.csv import Csv
@@ -87,7 +87,7 @@ def assembled(
 
 def scored(data: Prepared, part: str, forecasts: "Forecasts") -> pd.DataFrame:
     """Return the scores of a part's forecasts, made in one block; those of the series, if there are several, last."""
-    from gristmill.domains.timeseries.score_table import PartScores
+    from gristmill.domains.timeseries.scores.score_table import PartScores
 
     scores = PartScores(data, part)
     by_series = scores.add(forecasts)
@@ -334,7 +334,7 @@ def with_bundle(folders: Folders, settings: Export, root: Path | None = None) ->
 
 def networks(model: "Model", settings: Train, layout: Layout) -> "tuple[keras.Model, keras.Model]":
     """Return a model's own network, and the same from standardised windows to standardised forecasts."""
-    from gristmill.domains.timeseries.normalisation import standardised
+    from gristmill.domains.timeseries.fits.normalisation import standardised
     from gristmill.domains.timeseries.train import build
 
     core = build(model, (), settings, layout)

@@ -107,7 +107,7 @@ def _regression(settings: dict[str, Any], **places: Any) -> None:
 
 def _timeseries(settings: dict[str, Any], **places: Any) -> None:
     """Dense layers on windows; 58 of them, so that of batches of 19 the last holds one."""
-    from gristmill.domains.timeseries import dataset
+    from gristmill.domains.timeseries.data import dataset
     from gristmill.domains.timeseries.models.dense import Dense
     from gristmill.domains.timeseries.settings import Train
     from gristmill.domains.timeseries.train import train

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import Layout, Prepared
+from gristmill.domains.timeseries.data.dataset import Layout, Prepared
+from gristmill.domains.timeseries.data.split import bounds_of, reached
+from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.forecasts import Array, split_exported
 from gristmill.domains.timeseries.predict import anchor_of
 from gristmill.domains.timeseries.preprocess import known_ahead, read_series, shifted
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import bounds_of, reached
-from gristmill.domains.timeseries.windows import Origins
 from gristmill.export import bundle
 from gristmill.runs.retraining_record import incomparable_error
 from gristmill.util.table_io import read_document

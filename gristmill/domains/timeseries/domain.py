@@ -99,5 +99,5 @@ TIMESERIES = Domain(
         identified_by="their series and time",
     ),
     check_tables=_check_tables,
-    check_before_training=Lazy("gristmill.domains.timeseries.backtest_blocks:check_before_training"),
+    check_before_training=Lazy("gristmill.domains.timeseries.backtest:check_before_training"),
 )

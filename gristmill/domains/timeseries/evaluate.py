@@ -14,21 +14,23 @@ import pandas as pd
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.candidates import CandidateArtifacts, missing_baselines, read_selection, succeeded
 from gristmill.domains.common.selection import summary_of
-from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset
-from gristmill.domains.timeseries.calibration import calibrated, with_intervals
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.decomposition import write_patterns
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.forecasts import MEDIAN, VALIDATION, Array, Forecasts, by_network, levels_of
-from gristmill.domains.timeseries.importance import importance_of_channels
-from gristmill.domains.timeseries.intervals import INTERVALS_FILE, Intervals
-from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive, longer_season
+from gristmill.domains.timeseries.intervals.calibration import calibrated, with_intervals
+from gristmill.domains.timeseries.intervals.quantiles import INTERVALS_FILE, Intervals
 from gristmill.domains.timeseries.models.naive import SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
-from gristmill.domains.timeseries.score_table import write_forecasts
-from gristmill.domains.timeseries.score_warnings import leak_warnings, score_warnings
+from gristmill.domains.timeseries.patterns import anomalies, change_points
+from gristmill.domains.timeseries.patterns.decomposition import write_patterns
+from gristmill.domains.timeseries.patterns.longer_season import LongerSeasonalNaive, longer_season
+from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
+from gristmill.domains.timeseries.scores import backtest_scores
+from gristmill.domains.timeseries.scores.importance import importance_of_channels
+from gristmill.domains.timeseries.scores.score_table import write_forecasts
+from gristmill.domains.timeseries.scores.score_warnings import leak_warnings, score_warnings
 from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.domains.timeseries.sparse_demand import is_sparse
-from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table

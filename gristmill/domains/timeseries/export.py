@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import AFTER_THE_END, FORECAST, PARTS, Prepared
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import AFTER_THE_END, FORECAST, PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import (
     Array,
     by_network,
@@ -17,7 +17,7 @@ from gristmill.domains.timeseries.forecasts import (
     read_first_predictions,
     split_exported,
 )
-from gristmill.domains.timeseries.intervals import INTERVALS_FILE, intervals_of, with_quantiles
+from gristmill.domains.timeseries.intervals.quantiles import INTERVALS_FILE, intervals_of, with_quantiles
 from gristmill.domains.timeseries.settings import Export
 from gristmill.errors import count_of
 from gristmill.export import bundle, model_card

@@ -8,10 +8,10 @@ from keras import ops
 
 from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows
 from gristmill.domains.common.sampling import evenly_spaced
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.feed import scaled
-from gristmill.domains.timeseries.model_shape import Shape
-from gristmill.domains.timeseries.normalisation import normalised
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.feed import scaled
+from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.fits.normalisation import normalised
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:

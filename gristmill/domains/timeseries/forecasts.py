@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.windows import Origins, target_index
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import Origins, target_index
 from gristmill.runs.scores import MODEL
 from gristmill.util.chunking import in_blocks, split_by_size
 from gristmill.util.table_io import read_first_rows, read_table, write_table
@@ -19,7 +19,7 @@ from gristmill.util.table_io import read_first_rows, read_table, write_table
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.intervals import Intervals, LocalScale
+    from gristmill.domains.timeseries.intervals.quantiles import Intervals, LocalScale
 
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles

@@ -12,19 +12,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
-from gristmill.domains.timeseries.cleaning import clean
-from gristmill.domains.timeseries.dedup_and_sort import (
+from gristmill.domains.timeseries.data.cleaning import (
     Columns,
     Integers,
     Observations,
+    clean,
     in_order,
     number_series,
     without_duplicates,
 )
-from gristmill.domains.timeseries.grid import OffGrid, infer_frequency, on_grid
-from gristmill.domains.timeseries.parse_times import read_times
+from gristmill.domains.timeseries.data.grid import OffGrid, infer_frequency, on_grid
+from gristmill.domains.timeseries.data.times import read_times, to_utc
 from gristmill.domains.timeseries.settings import Ingest, Schema
-from gristmill.domains.timeseries.timezones import to_utc
 from gristmill.errors import RequestError
 from gristmill.sources.quarantine import Quarantine
 from gristmill.sources.rows import Rows, TableSource

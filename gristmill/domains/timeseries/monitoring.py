@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset, metrics
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, read_predictions
 from gristmill.domains.timeseries.retraining import Usual, held_out_errors, newest_input_drift, usual_values
-from gristmill.domains.timeseries.score_table import ROOT_METRICS, errors_of_series, losses
+from gristmill.domains.timeseries.scores import metrics
+from gristmill.domains.timeseries.scores.score_table import ROOT_METRICS, errors_of_series, losses
 from gristmill.monitoring.live_rows import LiveRows, NothingComparable
 from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DAY, LEVEL, RUN, SCORE, VERSION
 from gristmill.retraining.drift import combine_signs

@@ -1,9 +1,10 @@
 """Forecasts of a part by the model, all candidates and all baselines, made a block of series at a time.
 
-So memory does not grow with the number of series times that of forecasters.
+So memory does not grow with the number of series times that of forecasters. Each baseline is fitted on everything
+before the part.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
+from gristmill.domains.common.candidates import CandidateArtifacts, fit_baselines, read_selection
 from gristmill.domains.common.ensemble_weights import weighted_average
-from gristmill.domains.timeseries.baseline_forecasts import baseline_networks
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import honest_forecast
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import Origins
+from gristmill.domains.timeseries.fits.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import (
     VALIDATION,
     Array,
@@ -25,13 +26,11 @@ from gristmill.domains.timeseries.forecasts import (
     by_network,
     levels_of,
 )
-from gristmill.domains.timeseries.windows import Origins
 from gristmill.runs.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 
 Make = Callable[[slice], Output]  # from windows of the part to their forecasts
-
 _WINDOWS_TIMED = 1024
 
 
@@ -115,3 +114,25 @@ def _ready_made(forecasts: Array) -> Make:
 def _by(network: keras.Model, data: Prepared, starts: Origins, once: bool = False) -> Make:
     seen = data.seen_by(network)
     return lambda at: by_network(network, seen, starts[at], once)
+
+
+def baseline_forecasts(
+    data: Prepared, part: str, baselines: Sequence[Any], reserved_names: Iterable[str] = ()
+) -> dict[str, Array]:
+    """Return the forecasts of baselines by name, (windows, horizon, targets); those that do not suit are left out.
+
+    `reserved_names` are those of other forecasters.
+    """
+    starts = data.origins(part)
+    return {
+        name: by_network(network, data.seen_by(network), starts, once=True)
+        for name, network in baseline_networks(data, part, baselines, reserved_names).items()
+    }
+
+
+def baseline_networks(
+    data: Prepared, part: str, baselines: Sequence[Any], reserved_names: Iterable[str] = ()
+) -> dict[str, keras.Model]:
+    """Return the networks of baselines by name; those that do not suit are left out."""
+    before = data.known_before(part)
+    return fit_baselines(baselines, lambda baseline: baseline.fit(before), reserved_names)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import quantile_columns
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, date_ticks, legend, whole_numbers
 from gristmill.reports.scores import PART_NAMES, metric_name

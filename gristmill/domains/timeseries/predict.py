@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.prediction import Prediction, PredictionRequest
-from gristmill.domains.timeseries import grid, known_features
 from gristmill.domains.timeseries import ingest as ingestion
+from gristmill.domains.timeseries.data import grid, known_features
 from gristmill.domains.timeseries.forecasts import quantile_name, split_exported
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError, count_of

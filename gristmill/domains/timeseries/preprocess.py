@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset, grid, known_features
-from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
-from gristmill.domains.timeseries.seasonality import find_season
+from gristmill.domains.timeseries.data import dataset, grid, known_features
+from gristmill.domains.timeseries.data.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.data.split import min_before_block, min_past, split_all, split_each
+from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import min_before_block, min_past, split_all, split_each
 from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table, write_table

@@ -9,9 +9,9 @@ from typing import Any, Unpack
 import numpy as np
 
 from gristmill.domains.common.candidates import candidate_settings, read_selection
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import average
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.fits.ensemble import average
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import AnyModel, fit_forecaster
 from gristmill.settings.selection import Auto

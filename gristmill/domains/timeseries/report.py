@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.timeseries import dataset, decomposition, plots
-from gristmill.domains.timeseries.dataset import FORECAST, PARTS, Prepared
+from gristmill.domains.timeseries import plots
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import FORECAST, PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import read_first_series
-from gristmill.domains.timeseries.score_table import SCORES, read_scores
+from gristmill.domains.timeseries.patterns import decomposition
+from gristmill.domains.timeseries.scores.score_table import SCORES, read_scores
 from gristmill.errors import count_of
 from gristmill.reports.columns import importance_sections, statistics_table
 from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_sections

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.champion_replay import ChampionReplay
-from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.data.shifted_times import describe_shift, may_be_time_zone, time_shift
+from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
 from gristmill.domains.timeseries.presets import CLASSICAL
-from gristmill.domains.timeseries.score_table import ROOT_METRICS, losses, past_errors
+from gristmill.domains.timeseries.scores.score_table import ROOT_METRICS, losses, past_errors
 from gristmill.domains.timeseries.settings import Backtest, Train
-from gristmill.domains.timeseries.shifted_times import describe_shift, may_be_time_zone, time_shift
-from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.ensemble_weights import Loss, weighted_average
 from gristmill.domains.common.selection import Call, choose
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.backtest_scores import Block, read_blocks
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import average, honest_forecast
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.fits.ensemble import average, honest_forecast
 from gristmill.domains.timeseries.forecasts import VALIDATION, Array, Forecasts, by_network, write_forecast
-from gristmill.domains.timeseries.score_table import past_errors
-from gristmill.domains.timeseries.sparse_demand import is_sparse
+from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
+from gristmill.domains.timeseries.scores.backtest_scores import Block, read_blocks
+from gristmill.domains.timeseries.scores.score_table import past_errors
 from gristmill.errors import RequestError
 from gristmill.runs.scores import MODEL
 from gristmill.settings.selection import Select

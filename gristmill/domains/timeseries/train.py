@@ -7,14 +7,14 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Layout, Prepared
-from gristmill.domains.timeseries.feed import WindowFeed
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Layout, Prepared
+from gristmill.domains.timeseries.data.feed import WindowFeed
+from gristmill.domains.timeseries.data.view import check_complete, view
+from gristmill.domains.timeseries.fits.model_shape import Shape
+from gristmill.domains.timeseries.fits.normalisation import around, standardised
 from gristmill.domains.timeseries.forecasts import VALIDATION, by_network, write_forecast
-from gristmill.domains.timeseries.model_shape import Shape
-from gristmill.domains.timeseries.normalisation import around, standardised
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.view import check_complete, view
 from gristmill.errors import RequestError
 from gristmill.training.fit import FitArguments, OnEpoch, fit
 from gristmill.training.history import TrainingHistory

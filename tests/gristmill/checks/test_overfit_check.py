@@ -21,7 +21,7 @@ from gristmill.domains.tabular.models.dense import Dense as RowsDense
 from gristmill.domains.tabular.settings import Train as RegressionTrain
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.settings import Train as TextTrain
-from gristmill.domains.timeseries import dataset as series
+from gristmill.domains.timeseries.data import dataset as series
 from gristmill.domains.timeseries.models.dense import Dense as SeriesDense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Train as SeriesTrain

@@ -32,7 +32,7 @@ Tables = dict[str, Any]
 
 
 def write_series(folder: Path) -> Tables:
-    from gristmill.domains.timeseries import dataset
+    from gristmill.domains.timeseries.data import dataset
     from helpers.small_runs import assembled
 
     values = np.random.default_rng(0).normal(size=120).cumsum() + 100

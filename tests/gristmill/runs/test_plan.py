@@ -317,11 +317,13 @@ def test_a_file_that_is_not_the_one_asked_for_is_no_data(project: Path) -> None:
 
 
 def edit_code(parts: dict[str, Any]) -> None:
-    parts["code"]["gristmill.domains.timeseries.windows"] = "00"
+    parts["code"]["gristmill.domains.timeseries.data.windows"] = "00"
 
 
 def move_code(parts: dict[str, Any]) -> None:
-    parts["code"]["gristmill.domains.timeseries.cutting"] = parts["code"].pop("gristmill.domains.timeseries.windows")
+    parts["code"]["gristmill.domains.timeseries.cutting"] = parts["code"].pop(
+        "gristmill.domains.timeseries.data.windows"
+    )
 
 
 def age_library(parts: dict[str, Any]) -> None:
@@ -343,14 +345,14 @@ def drop_library(parts: dict[str, Any]) -> None:
 def age_format(parts: dict[str, Any]) -> None:
     """Change the format and a part: `plan` names only the format, since parts of another one are not comparable."""
     parts["format"] = 0
-    parts["code"]["gristmill.domains.timeseries.windows"] = "00"
+    parts["code"]["gristmill.domains.timeseries.data.windows"] = "00"
 
 
 @pytest.mark.parametrize(
     ("was", "reason"),
     [
-        (edit_code, "code gristmill/domains/timeseries/windows.py"),
-        (move_code, "code gristmill/domains/timeseries/cutting.py; code gristmill/domains/timeseries/windows.py"),
+        (edit_code, "code gristmill/domains/timeseries/data/windows.py"),
+        (move_code, "code gristmill/domains/timeseries/cutting.py; code gristmill/domains/timeseries/data/windows.py"),
         (age_library, f"library numpy 1.0 → {keys.library_versions(('numpy',))['numpy']}"),
         (age_python, f"python 3.10 → {sys.version_info.major}.{sys.version_info.minor}"),
         (add_library, "without library torch 2.1"),

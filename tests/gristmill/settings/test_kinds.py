@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from gristmill.config.domains import DOMAINS, domain_of
-from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
+from gristmill.domains.timeseries.patterns.longer_season import LongerSeasonalNaive
 from gristmill.settings.kinds import Kinds, kinds, names_of, settings_of
 
 WEEK = {"kind": "seasonal_naive", "season": 336}

@@ -358,7 +358,7 @@ def names_in(file: Path) -> set[str]:
 
 
 def test_source_names_are_the_files_people_know() -> None:
-    assert source_name("gristmill.domains.timeseries.windows") == "gristmill/domains/timeseries/windows.py"
+    assert source_name("gristmill.domains.timeseries.data.windows") == "gristmill/domains/timeseries/data/windows.py"
     assert source_name("gristmill.domains.timeseries") == "gristmill/domains/timeseries/__init__.py"
     assert source_name("gristmill.gone") == "gristmill/gone.py"
     assert source_name("own_layers/widths.py") == "own_layers/widths.py"

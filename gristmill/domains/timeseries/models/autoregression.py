@@ -7,7 +7,7 @@ from gristmill.settings.base import PositiveInt, Settings
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.dataset import Prepared
+    from gristmill.domains.timeseries.data.dataset import Prepared
 
 
 class Autoregression(Settings):
@@ -23,8 +23,8 @@ class Autoregression(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if all series are too short for the order."""
-        from gristmill.domains.timeseries.autoregression_fit import autoregressive_forecaster
-        from gristmill.domains.timeseries.window_graph import check_past
+        from gristmill.domains.timeseries.fits.autoregression import autoregressive_forecaster
+        from gristmill.domains.timeseries.fits.window_graph import check_past
 
         check_past(data, 2 * (self.order or 1) + 3)
         return autoregressive_forecaster(data, self.order)

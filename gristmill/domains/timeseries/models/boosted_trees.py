@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gristmill.domains.timeseries.view import ViewSettings, with_seasonal_history
+from gristmill.domains.timeseries.data.view import ViewSettings, with_seasonal_history
 from gristmill.settings.base import PositiveFloat, PositiveInt, Size
 
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.dataset import Prepared
+    from gristmill.domains.timeseries.data.dataset import Prepared
 
 
 class BoostedTrees(ViewSettings):
@@ -28,7 +28,7 @@ class BoostedTrees(ViewSettings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the forecaster; `Unsuitable` is raised with too few windows, or without LightGBM."""
-        from gristmill.domains.timeseries import boosting
+        from gristmill.domains.timeseries.fits import boosting
         from gristmill.training.trees import TreeSettings
 
         settings = TreeSettings(

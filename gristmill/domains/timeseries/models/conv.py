@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from gristmill.domains.timeseries.model_shape import Shape
-from gristmill.domains.timeseries.view import NetworkSettings
+from gristmill.domains.timeseries.data.view import NetworkSettings
+from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.settings.base import KernelSize, Sizes
 
 if TYPE_CHECKING:

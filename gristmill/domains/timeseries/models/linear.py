@@ -7,13 +7,13 @@ the prior of Litterman, "Forecasting with Bayesian Vector Autoregressions", Jour
 
 from typing import TYPE_CHECKING, Literal
 
-from gristmill.domains.timeseries.view import NetworkSettings, ViewSettings, with_seasonal_history
+from gristmill.domains.timeseries.data.view import NetworkSettings, ViewSettings, with_seasonal_history
 from gristmill.settings.base import NonNegativeFloat
 
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.dataset import Prepared
+    from gristmill.domains.timeseries.data.dataset import Prepared
 
 
 class Linear(NetworkSettings):
@@ -24,7 +24,7 @@ class Linear(NetworkSettings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the forecaster fitted on the training windows."""
-        from gristmill.domains.timeseries import ridge
+        from gristmill.domains.timeseries.fits import ridge
 
         return ridge.fit(data, self.l2)
 
@@ -41,6 +41,6 @@ class Ridge(ViewSettings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the forecaster fitted on the training windows."""
-        from gristmill.domains.timeseries import ridge
+        from gristmill.domains.timeseries.fits import ridge
 
         return ridge.choose(with_seasonal_history(data, self.history), self.decay, self.normalise)

@@ -10,7 +10,7 @@ from gristmill.settings.base import PositiveInt, Settings
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.dataset import Prepared
+    from gristmill.domains.timeseries.data.dataset import Prepared
 
 
 class Naive(Settings):
@@ -21,7 +21,7 @@ class Naive(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network."""
-        from gristmill.domains.timeseries.window_graph import linear_forecaster, moving_average
+        from gristmill.domains.timeseries.fits.window_graph import linear_forecaster, moving_average
 
         return linear_forecaster(data, moving_average(1, data.layout.horizon))
 
@@ -35,7 +35,12 @@ class SeasonalNaive(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if there is no season or no series as long."""
-        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster, season_of, seasonal_naive
+        from gristmill.domains.timeseries.fits.window_graph import (
+            check_past,
+            linear_forecaster,
+            season_of,
+            seasonal_naive,
+        )
 
         season = check_past(data, season_of(data, self.season))
         return linear_forecaster(data, seasonal_naive(season, data.layout.horizon), season)
@@ -50,7 +55,7 @@ class Drift(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.window_graph import check_past, drift_forecaster, longest_past
+        from gristmill.domains.timeseries.fits.window_graph import check_past, drift_forecaster, longest_past
 
         return drift_forecaster(data, check_past(data, max(2, self.length or min(500, longest_past(data)))))
 
@@ -64,7 +69,7 @@ class MovingAverage(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if all series are shorter than the average."""
-        from gristmill.domains.timeseries.window_graph import check_past, linear_forecaster, moving_average
+        from gristmill.domains.timeseries.fits.window_graph import check_past, linear_forecaster, moving_average
 
         return linear_forecaster(data, moving_average(check_past(data, self.length), data.layout.horizon))
 
@@ -82,7 +87,12 @@ class Differencing(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if there is no season or no series is long enough."""
-        from gristmill.domains.timeseries.window_graph import check_past, differencing, linear_forecaster, season_of
+        from gristmill.domains.timeseries.fits.window_graph import (
+            check_past,
+            differencing,
+            linear_forecaster,
+            season_of,
+        )
 
         season = season_of(data, self.season)
         length = self.length or season

@@ -7,7 +7,7 @@ from gristmill.settings.base import PositiveInt, Settings
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.dataset import Prepared
+    from gristmill.domains.timeseries.data.dataset import Prepared
 
 
 class Ets(Settings):
@@ -19,7 +19,7 @@ class Ets(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.smoothing_graph import ets_forecaster
+        from gristmill.domains.timeseries.fits.smoothing import ets_forecaster
 
         return ets_forecaster(data, self.season or data.layout.season or 1)
 
@@ -37,6 +37,6 @@ class Theta(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network; `Unsuitable` is raised if no series has two observations."""
-        from gristmill.domains.timeseries.smoothing_graph import theta_forecaster
+        from gristmill.domains.timeseries.fits.smoothing import theta_forecaster
 
         return theta_forecaster(data, self.season or data.layout.season or 1)

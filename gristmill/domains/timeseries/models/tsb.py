@@ -7,7 +7,7 @@ from gristmill.settings.base import Settings, Share
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.dataset import Prepared
+    from gristmill.domains.timeseries.data.dataset import Prepared
 
 
 class Tsb(Settings):
@@ -24,6 +24,6 @@ class Tsb(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network."""
-        from gristmill.domains.timeseries.tsb_graph import tsb_forecaster
+        from gristmill.domains.timeseries.fits.tsb import tsb_forecaster
 
         return tsb_forecaster(data, self.probability, self.size)

@@ -14,8 +14,8 @@ from gristmill.domains.tabular import dataset as rows
 from gristmill.domains.tabular import few_examples as cut_rows
 from gristmill.domains.text import dataset as texts
 from gristmill.domains.text import few_examples as cut_texts
-from gristmill.domains.timeseries import dataset as series
 from gristmill.domains.timeseries import few_examples as cut_series
+from gristmill.domains.timeseries.data import dataset as series
 from gristmill.domains.vision import dataset as images
 from gristmill.domains.vision import few_examples as cut_images
 from gristmill.util.table_io import read_table

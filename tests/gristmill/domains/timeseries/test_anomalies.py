@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import anomalies
-from gristmill.domains.timeseries.anomalies import flag
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.intervals import Intervals
-from gristmill.domains.timeseries.windows import Origins
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import Origins
+from gristmill.domains.timeseries.intervals.quantiles import Intervals
+from gristmill.domains.timeseries.patterns import anomalies
+from gristmill.domains.timeseries.patterns.anomalies import flag
 from helpers.small_runs import assembled
 
 WAVE = 10 * np.sin(np.arange(120) * 2 * np.pi / 12)

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.backtest import backtest
-from gristmill.domains.timeseries.backtest_blocks import block_parts, check_blocks
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.backtest import backtest, block_parts, check_blocks
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Backtest, Train

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest import backtest
-from gristmill.domains.timeseries.backtest_scores import (
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.intervals.calibration import calibrate, local_at
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.scores.backtest_scores import (
     Block,
     pooled,
     read_blocks,
@@ -17,9 +20,6 @@ from gristmill.domains.timeseries.backtest_scores import (
     summarised,
     with_baselines,
 )
-from gristmill.domains.timeseries.calibration import calibrate, local_at
-from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.naive import MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table, write_table

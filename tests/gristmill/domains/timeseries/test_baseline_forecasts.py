@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.metrics import absolute_error, squared_error
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import target_index
 from gristmill.domains.timeseries.models.autoregression import Autoregression
 from gristmill.domains.timeseries.models.naive import Differencing, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
+from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
+from gristmill.domains.timeseries.scores.metrics import absolute_error, squared_error
 from gristmill.domains.timeseries.settings import BASELINES
-from gristmill.domains.timeseries.windows import target_index
 from helpers.course_series import main_series
 from helpers.small_runs import assembled
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from gristmill.domains.timeseries.boosting import step_features
+from gristmill.domains.timeseries.fits.boosting import step_features
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import calibration
-from gristmill.domains.timeseries.calibration import calibrated, local_at, with_intervals
 from gristmill.domains.timeseries.forecasts import Forecasts
-from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.intervals import calibration
+from gristmill.domains.timeseries.intervals.calibration import calibrated, local_at, with_intervals
+from gristmill.domains.timeseries.intervals.quantiles import Intervals
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 

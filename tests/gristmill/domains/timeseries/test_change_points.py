@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from gristmill.domains.timeseries.change_points import (
+from gristmill.domains.timeseries.patterns.change_points import (
     MAX_POINTS,
     MIN_SEGMENT_POINTS,
     _best_split,

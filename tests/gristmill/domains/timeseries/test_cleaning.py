@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.cleaning import CleanSeries, clean
-from gristmill.domains.timeseries.dedup_and_sort import Observations
+from gristmill.domains.timeseries.data.cleaning import CleanSeries, Observations, clean
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError
 

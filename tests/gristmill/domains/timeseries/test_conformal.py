@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.domains.timeseries import calibration
-from gristmill.domains.timeseries.calibration import calibrate
-from gristmill.domains.timeseries.intervals import Intervals, LocalScale
-from gristmill.domains.timeseries.metrics import mean_pinball_loss
+from gristmill.domains.timeseries.intervals import calibration
+from gristmill.domains.timeseries.intervals.calibration import calibrate
+from gristmill.domains.timeseries.intervals.quantiles import Intervals, LocalScale
+from gristmill.domains.timeseries.scores.metrics import mean_pinball_loss
 
 Array = npt.NDArray[np.float64]
 Windows = tuple[Array, Array, LocalScale]

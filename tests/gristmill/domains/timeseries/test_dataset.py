@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import PARTS, fit_scale, inside
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import PARTS, fit_scale, inside
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, write_document
 from helpers.small_runs import assembled

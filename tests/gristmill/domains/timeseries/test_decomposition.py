@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from gristmill.domains.timeseries import decomposition
-from gristmill.domains.timeseries.decomposition import (
+from gristmill.domains.timeseries.patterns import decomposition
+from gristmill.domains.timeseries.patterns.decomposition import (
     MIN_LAGS,
     MIN_OBSERVATIONS,
     SIGNIFICANCE,
@@ -252,7 +252,7 @@ def test_patterns_are_those_of_the_longest_training_part(tmp_path: Path) -> None
 
 
 def test_of_a_long_series_the_last_observations_are_decomposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gristmill.domains.timeseries.decomposition.MAX_OBSERVATIONS", 50)
+    monkeypatch.setattr("gristmill.domains.timeseries.patterns.decomposition.MAX_OBSERVATIONS", 50)
 
     write_patterns(assembled(NOISE[:200], **CUT), tmp_path)
 

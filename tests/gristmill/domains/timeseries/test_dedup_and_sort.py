@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.dedup_and_sort import Observations, in_order, number_series, without_duplicates
+from gristmill.domains.timeseries.data.cleaning import Observations, in_order, number_series, without_duplicates
 from gristmill.errors import DataError
 from gristmill.sources.rows import Rows, UnusableRows
 

@@ -12,22 +12,23 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.candidates import CandidateArtifacts
-from gristmill.domains.timeseries import dataset, forecasts
-from gristmill.domains.timeseries.backtest_scores import read_blocks
-from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
-from gristmill.domains.timeseries.calibration import calibrate, local_at
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import honest_forecast
+from gristmill.domains.timeseries import forecasts
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import target_index
 from gristmill.domains.timeseries.evaluate import evaluate, summarised
+from gristmill.domains.timeseries.fits.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import read_forecast, read_predictions
-from gristmill.domains.timeseries.intervals import intervals_of
+from gristmill.domains.timeseries.intervals.calibration import calibrate, local_at
+from gristmill.domains.timeseries.intervals.quantiles import intervals_of
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import Drift, MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
+from gristmill.domains.timeseries.scores.backtest_scores import read_blocks
 from gristmill.domains.timeseries.select import select
 from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.domains.timeseries.train import train
-from gristmill.domains.timeseries.windows import target_index
 from gristmill.runs.scores import Scores
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.calibration import local_at
+from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.export import export, signature
-from gristmill.domains.timeseries.intervals import intervals_of, with_quantiles
+from gristmill.domains.timeseries.intervals.calibration import local_at
+from gristmill.domains.timeseries.intervals.quantiles import intervals_of, with_quantiles
 from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Export, Ingest, Train

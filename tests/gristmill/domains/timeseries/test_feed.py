@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.feed import WindowFeed, scaled
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.feed import WindowFeed, scaled
 from gristmill.domains.timeseries.settings import Train
 from helpers.feeds import batches_of, batches_within_a_graph
 from helpers.small_runs import assembled

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import cleaning
-from gristmill.domains.timeseries.cleaning import FILLERS, forward_fill, interpolate, seasonal
+from gristmill.domains.timeseries.data import cleaning
+from gristmill.domains.timeseries.data.cleaning import FILLERS, forward_fill, interpolate, seasonal
 
 NAN = np.nan
 values_with_holes = st.lists(st.sampled_from([NAN, 1.0, 2.5, -4.0, 7.0]), min_size=1, max_size=12)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.grid import Grid, after, infer_frequency, is_finer_than_a_day, on_grid, positions
+from gristmill.domains.timeseries.data.grid import Grid, after, infer_frequency, is_finer_than_a_day, on_grid, positions
 from gristmill.errors import DataError
 
 FREQUENCIES = [

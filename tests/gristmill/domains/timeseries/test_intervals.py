@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.calibration import calibrate
-from gristmill.domains.timeseries.intervals import (
+from gristmill.domains.timeseries.intervals.calibration import calibrate
+from gristmill.domains.timeseries.intervals.quantiles import (
     DIFFERENCES,
     MAX_LAG,
     ROUGH,

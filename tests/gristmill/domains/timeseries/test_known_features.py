@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.grid import after
-from gristmill.domains.timeseries.known_features import features
+from gristmill.domains.timeseries.data.grid import after
+from gristmill.domains.timeseries.data.known_features import features
 from gristmill.domains.timeseries.settings import Harmonics, Preprocess
 from gristmill.errors import RequestError
 from helpers.small_runs import months

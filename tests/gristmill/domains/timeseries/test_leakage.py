@@ -14,17 +14,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.backtest_blocks import block_parts
-from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.backtest import block_parts
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.data.windows import history_index, sequence_index, target_index
+from gristmill.domains.timeseries.fits.normalisation import around
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Gru
-from gristmill.domains.timeseries.normalisation import around
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.train import fit_forecaster
-from gristmill.domains.timeseries.windows import history_index, sequence_index, target_index
 from gristmill.errors import DataError
 from helpers.small_runs import assembled, networks
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.evaluate import baselines_to_fit
-from gristmill.domains.timeseries.longer_season import LongerSeasonalNaive, longer_season
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
+from gristmill.domains.timeseries.patterns.longer_season import LongerSeasonalNaive, longer_season
 from helpers.small_runs import assembled
 
 

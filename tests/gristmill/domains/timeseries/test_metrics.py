@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gristmill.domains.timeseries.metrics import (
+from gristmill.domains.timeseries.scores.metrics import (
     absolute_error,
     covered,
     percentage_error,

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.dataset import Layout
+from gristmill.domains.timeseries.data.dataset import Layout
+from gristmill.domains.timeseries.fits.normalisation import around, normalised, offset, window_statistics
 from gristmill.domains.timeseries.models.dense import Dense
-from gristmill.domains.timeseries.normalisation import around, normalised, offset, window_statistics
 from gristmill.domains.timeseries.settings import Train
 from helpers.small_runs import assembled, networks
 

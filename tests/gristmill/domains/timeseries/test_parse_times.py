@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.parse_times import read_times
+from gristmill.domains.timeseries.data.times import read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.sources.rows import Rows

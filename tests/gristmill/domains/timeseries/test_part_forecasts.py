@@ -9,8 +9,8 @@ import pytest
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.timeseries import forecasts
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.ensemble import honest_forecast
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.fits.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network
 from gristmill.domains.timeseries.models.naive import Drift, SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.forecasts import read_predictions
 from gristmill.domains.timeseries.models.conv import Conv
 from gristmill.domains.timeseries.models.linear import Linear

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import dataset, preprocess
-from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries import preprocess
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.data.windows import history_index
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.windows import history_index
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_table
 from helpers.small_runs import Prepare, assembled, months, table_of, write_ingested

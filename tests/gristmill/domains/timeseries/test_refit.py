@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.refit import of_everything, refit

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
-from gristmill.domains.timeseries.intervals import Intervals, LocalScale
+from gristmill.domains.timeseries.intervals.quantiles import Intervals, LocalScale
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
-from gristmill.domains.timeseries.score_table import groupings, past_errors
+from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
+from gristmill.domains.timeseries.scores.score_table import groupings, past_errors
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled, scored
 

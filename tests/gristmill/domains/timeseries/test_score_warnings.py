@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.score_warnings import leak_warnings, score_warnings
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.scores.score_warnings import leak_warnings, score_warnings
 from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 

@@ -10,8 +10,8 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import f, norm
 
-from gristmill.domains.timeseries import seasonality
-from gristmill.domains.timeseries.seasonality import autocorrelation, explained, find_season, replication
+from gristmill.domains.timeseries.patterns import seasonality
+from gristmill.domains.timeseries.patterns.seasonality import autocorrelation, explained, find_season, replication
 from helpers.course_series import main_series
 
 SAMPLES = Path(__file__).parents[4] / "data/samples"

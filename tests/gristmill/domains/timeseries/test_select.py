@@ -13,14 +13,14 @@ import pytest
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection
 from gristmill.domains.common.ensemble_weights import weighted_average
 from gristmill.domains.common.selection import read_leaderboard
-from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries import select as module
-from gristmill.domains.timeseries.backtest_blocks import block_parts
-from gristmill.domains.timeseries.backtest_scores import read_blocks
-from gristmill.domains.timeseries.ensemble import honest_forecast
+from gristmill.domains.timeseries.backtest import block_parts
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.fits.ensemble import honest_forecast
 from gristmill.domains.timeseries.forecasts import Forecasts, by_network, read_forecast
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.naive import MovingAverage, Naive
+from gristmill.domains.timeseries.scores.backtest_scores import read_blocks
 from gristmill.domains.timeseries.select import independent_forecasts, scaled_loss, select
 from gristmill.domains.timeseries.settings import Backtest
 from gristmill.errors import RequestError, WorkError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.series_scale import SeriesUnits, step_sizes, typically_scaled
+from gristmill.domains.timeseries.data.series_scale import SeriesUnits, step_sizes, typically_scaled
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

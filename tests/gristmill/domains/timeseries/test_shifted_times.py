@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.shifted_times import describe_shift, may_be_time_zone, time_shift
+from gristmill.domains.timeseries.data.shifted_times import describe_shift, may_be_time_zone, time_shift
 
 RANDOM = np.random.default_rng(0)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.domains.timeseries.data.split import reached, split_all, split_each
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.domains.timeseries.split import reached, split_all, split_each
 from gristmill.errors import DataError
 from helpers.small_runs import months
 

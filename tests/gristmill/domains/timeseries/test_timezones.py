@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.timezones import to_utc
+from gristmill.domains.timeseries.data.times import to_utc
 from gristmill.errors import DataError, RequestError
 from gristmill.sources.rows import Rows
 

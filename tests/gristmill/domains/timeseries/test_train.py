@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import by_network, read_forecast
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.windows import history_index, origins, sequence_index, target_index, thinned
+from gristmill.domains.timeseries.data.windows import history_index, origins, sequence_index, target_index, thinned
 
 positions = st.integers(0, 40)
 steps = st.integers(1, 15)

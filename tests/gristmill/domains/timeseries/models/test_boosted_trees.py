@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import boosting
-from gristmill.domains.timeseries.boosting import features_network, rows_of
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.fits import boosting
+from gristmill.domains.timeseries.fits.boosting import features_network, rows_of
 from gristmill.domains.timeseries.models.boosted_trees import BoostedTrees
 from gristmill.errors import Unsuitable
 from gristmill.training.trees import TreeFit, Trees, fit_trees

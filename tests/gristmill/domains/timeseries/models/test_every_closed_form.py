@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.view import ViewSettings
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.view import ViewSettings
 from gristmill.errors import Unsuitable
 from gristmill.export.formats import FORMATS
 from gristmill.settings.kinds import kinds, settings_of

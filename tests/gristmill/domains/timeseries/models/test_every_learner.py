@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.view import ViewSettings
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
-from gristmill.domains.timeseries.view import ViewSettings
 from gristmill.export.formats import FORMATS
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.models.linear import Linear, Ridge
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
@@ -86,7 +86,7 @@ def test_a_larger_penalty_gives_smaller_weights_and_leaves_the_bias_free() -> No
 def test_blocks_give_what_all_windows_at_once_do(monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[Linear | Ridge] = [Linear(kind="linear"), Ridge(kind="ridge")]
     whole = [predicted(model.fit(DATA), DATA) for model in models]
-    monkeypatch.setattr("gristmill.domains.timeseries.ridge.WINDOWS_PER_BLOCK", 7)
+    monkeypatch.setattr("gristmill.domains.timeseries.fits.ridge.WINDOWS_PER_BLOCK", 7)
 
     for model, expected in zip(models, whole, strict=True):
         assert predicted(model.fit(DATA), DATA) == pytest.approx(expected, abs=1e-4)

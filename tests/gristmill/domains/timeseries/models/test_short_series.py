@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.fits.normalisation import around
 from gristmill.domains.timeseries.forecasts import by_network
-from gristmill.domains.timeseries.normalisation import around
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import fit_forecaster
 from gristmill.errors import Unsuitable

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import smoothing_graph, smoothing_operators
-from gristmill.domains.timeseries.models.smoothing import Ets, Theta
-from gristmill.domains.timeseries.smoothing_operators import (
+from gristmill.domains.timeseries.fits import smoothing as smoothing_graph
+from gristmill.domains.timeseries.fits import smoothing_operators
+from gristmill.domains.timeseries.fits.smoothing_operators import (
     DAMPING,
     LEVELS,
     SEASONS,
@@ -18,6 +18,7 @@ from gristmill.domains.timeseries.smoothing_operators import (
     operators,
     season_operator,
 )
+from gristmill.domains.timeseries.models.smoothing import Ets, Theta
 from gristmill.errors import Unsuitable
 from helpers.small_runs import assembled
 

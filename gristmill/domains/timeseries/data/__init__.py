@@ -1,0 +1,1 @@
+"""Data of time series: read, cleaned, put on a grid, split and cut into windows."""

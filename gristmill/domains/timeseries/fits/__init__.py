@@ -1,0 +1,1 @@
+"""How each kind of forecaster is fitted and built as a network."""

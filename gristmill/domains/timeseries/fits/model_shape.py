@@ -1,0 +1,47 @@
+"""Input and output shape of a forecasting network."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gristmill.domains.timeseries.data.dataset import Layout
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shape of the input, (batch, history, channels + known), and of the output, (batch, outputs).
+
+    Known columns are read a horizon ahead: step t has the values of t and the known columns of t + horizon. So the last
+    `horizon` steps of a window have the known columns of all steps to forecast.
+    """
+
+    history: int  # steps of a window
+    horizon: int  # steps of a forecast
+    channels: int  # columns of values: targets first, then inputs
+    known: int  # known columns, after the channels
+    outputs: int  # numbers in a forecast: horizon x targets (x quantiles)
+    sequence: bool = False  # whether to forecast after each step, (batch, history, outputs)
+
+    @classmethod
+    def of(cls, layout: "Layout", levels: int = 1, sequence: bool = False) -> "Shape":
+        """Return the shape for prepared series; a forecast has `levels` values for each target."""
+        outputs = layout.horizon * len(layout.targets) * levels
+        return cls(layout.history, layout.horizon, layout.channels, len(layout.known), outputs, sequence)
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of a step."""
+        return self.channels + self.known
+
+    def lags(self, window: Any) -> Any:
+        """Return one row of features per window for models that are not sequential.
+
+        The row has every value, and the known columns of the steps to forecast:
+        (batch, history, channels + known) to (batch, history * channels + horizon * known).
+        """
+        from keras import ops
+
+        rows = [ops.reshape(window[:, :, : self.channels], (-1, self.history * self.channels))]
+        if self.known:
+            rows.append(ops.reshape(window[:, -self.horizon :, self.channels :], (-1, self.horizon * self.known)))
+        return ops.concatenate(rows, axis=-1)

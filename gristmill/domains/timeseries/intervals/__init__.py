@@ -1,0 +1,1 @@
+"""Prediction intervals: their calibration, and their quantiles in an exported network."""

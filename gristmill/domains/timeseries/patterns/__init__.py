@@ -1,0 +1,1 @@
+"""Patterns in series: seasons, trends, changes, anomalies and sparse demand."""

@@ -1,0 +1,82 @@
+"""Anomalies: values outside the conformal interval of a high level.
+
+An anomaly distorts the forecasts of the windows that see it, so its neighbours would be flagged as well. Therefore only
+the first value of each cluster is flagged and replaced by its forecast. The windows after it are then forecast again,
+until no new value is flagged.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.data.windows import Origins
+from gristmill.domains.timeseries.forecasts import Array
+from gristmill.domains.timeseries.intervals.calibration import local_at
+from gristmill.domains.timeseries.intervals.quantiles import Intervals, clipped
+
+Forecaster = Callable[[Prepared, Origins], Array]  # (windows, horizon, targets)
+
+_MAX_ROUNDS = 20  # at most this many values of one cluster are flagged
+
+
+def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals) -> pd.DataFrame:
+    """Return the anomalies of a part: `unique_id`, `channel`, `ds`, `y`, `expected`, `low`, `high`.
+
+    Values outside `intervals` are flagged.
+    """
+    starts = data.all_origins(part, horizon=1, stride=1)
+    starts = starts[~data.filled[starts]]
+    flagged, expected, low, high = _flags(data, starts, forecaster, intervals)
+    at, channel = np.nonzero(flagged)
+    return pd.DataFrame(
+        {
+            "unique_id": np.array(data.ids, object)[data.series_of(starts[at])],
+            "channel": np.array(data.layout.targets, object)[channel],
+            "ds": data.times[starts[at]],
+            "y": data.values[starts[at], channel],
+            "expected": expected[at, channel],
+            "low": low[at, channel],
+            "high": high[at, channel],
+        }
+    )
+
+
+def _flags(
+    data: Prepared, starts: Origins, forecaster: Forecaster, intervals: Intervals
+) -> tuple[npt.NDArray[np.bool_], Array, Array, Array]:
+    """Return which values at `starts` are flagged, their forecasts, and the bounds of their intervals."""
+    intervals = intervals.first_step()
+    targets, reach = len(data.layout.targets), max(data.layout.history, intervals.history)
+    cleaned = replace(data, values=data.values.copy())
+    expected, low, high = (np.empty((len(starts), targets)) for _ in range(3))
+    flagged = np.zeros((len(starts), targets), bool)
+    owner, stale = data.series_of(starts), np.ones(len(starts), bool)
+    values = data.values[starts, :targets]
+    for _ in range(_MAX_ROUNDS):
+        expected[stale] = clipped(forecaster(cleaned, starts[stale])[:, 0], intervals.nonnegative)
+        local = local_at(cleaned, starts[stale], intervals.lag, intervals.empty, intervals.most)
+        bounds = intervals.around(expected[stale, np.newaxis], local)[:, 0]
+        low[stale], high[stale] = bounds[..., 0], bounds[..., -1]
+        outside = ((values < low) | (values > high)) & ~flagged
+        new = outside & ~_follows(np.any(outside, axis=1), starts, owner, reach)[:, np.newaxis]
+        if not new.any():
+            break
+        flagged |= new
+        cleaned.values[starts, :targets] = np.where(new, expected, cleaned.values[starts, :targets])
+        stale = _follows(np.any(new, axis=1), starts, owner, reach)
+    return flagged, expected, low, high
+
+
+def _follows(
+    marked: npt.NDArray[np.bool_], starts: Origins, owner: npt.NDArray[np.int64], reach: int
+) -> npt.NDArray[np.bool_]:
+    """Return which windows see the value at a marked origin of their own series, (windows,)."""
+    never = np.iinfo(np.int64).min // 2
+    last = np.maximum.accumulate(np.where(marked, starts, never))
+    before = np.concatenate([[never], last[:-1]])
+    begins = np.searchsorted(owner, owner)  # each series' first window
+    return np.asarray((starts - before <= reach) & (before >= starts[begins]))

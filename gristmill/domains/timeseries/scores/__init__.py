@@ -1,0 +1,1 @@
+"""Scores of forecasts, of backtests and of features."""

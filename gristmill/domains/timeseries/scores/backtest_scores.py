@@ -1,0 +1,128 @@
+"""Scores of a backtest's blocks, their mean and spread, and residuals for calibration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.common.ensemble_weights import weighted_average
+from gristmill.domains.timeseries.data import dataset
+from gristmill.domains.timeseries.data.dataset import Prepared
+from gristmill.domains.timeseries.forecasts import Forecasts, read_quantiles
+from gristmill.domains.timeseries.intervals.calibration import calibrated, with_intervals
+from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
+from gristmill.domains.timeseries.scores.score_table import PartScores
+from gristmill.runs.scores import MODEL
+from gristmill.util.table_io import read_document, read_table
+
+LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns that are not metrics
+
+
+@dataclass(frozen=True)
+class Block:
+    """Forecasts of one block by one network."""
+
+    window: int
+    seed: int
+    data: Prepared  # with the block as its test set
+    forecasts: Forecasts
+
+
+def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
+    """Read the blocks written by `backtest`."""
+    blocks = []
+    for folder in folders:
+        labels = read_document(folder / "block.json")
+        _, _, parts = dataset.read_parts(folder)
+        cut = data.cut_at(parts)
+        starts = cut.origins("test")
+        truth = cut.targets(starts).astype(np.float64)
+        table = read_table(folder / "predictions.parquet")
+        model = table[MODEL].to_numpy().reshape(truth.shape)
+        forecasts = Forecasts(starts, truth, {MODEL: model}, *read_quantiles(table, truth.shape))
+        blocks.append(Block(labels["window"], labels["seed"], cut, forecasts))
+    return blocks
+
+
+def blocks_of_candidates(
+    data: Prepared, candidates: Mapping[str, CandidateArtifacts], weights: Mapping[str, float]
+) -> list[Block]:
+    """Return the blocks of all candidates together, with the weighted average of the members as the model."""
+    read = {name: read_blocks(data, one.backtest) for name, one in candidates.items()}
+    blocks = []
+    for found in zip(*read.values(), strict=True):
+        by_name = {name: block.forecasts.by_name[MODEL] for name, block in zip(read, found, strict=True)}
+        forecasts = {MODEL: weighted_average(by_name, weights)} | by_name
+        blocks.append(
+            replace(found[0], forecasts=Forecasts(found[0].forecasts.starts, found[0].forecasts.truth, forecasts))
+        )
+    return blocks
+
+
+def with_baselines(block: Block, baselines: Sequence[Any]) -> Block:
+    """Return a block with the forecasts of baselines, fitted on the data before it."""
+    by_name = block.forecasts.by_name
+    others = baseline_forecasts(block.data, "test", baselines, reserved_names=by_name)
+    return replace(block, forecasts=replace(block.forecasts, by_name=by_name | others))
+
+
+def pooled(blocks: Sequence[Block]) -> Forecasts:
+    """Return the forecasts of all blocks together, each by the network of the first seed.
+
+    Networks of other seeds forecast the same windows, so their residuals add no information. A baseline that does not
+    suit every block is left out.
+    """
+    made = [block.forecasts for block in blocks if block.seed == 0]
+    names = [name for name in made[0].by_name if all(name in one.by_name for one in made)]
+    return Forecasts(
+        np.concatenate([one.starts for one in made]),
+        np.concatenate([one.truth for one in made]),
+        {name: np.concatenate([one.by_name[name] for one in made]) for name in names},
+    )
+
+
+def score_blocks(blocks: Sequence[Block], levels: Sequence[float], most: int | None = None) -> pd.DataFrame:
+    """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
+
+    Everything is fitted on data before the block; only the season is that of the training set. Quantiles that are not
+    learned are calibrated on the other blocks, if there are any; `most` as in `calibrated`.
+    """
+    return pd.concat([_score_block(block, blocks, levels, most) for block in blocks], ignore_index=True)
+
+
+def _score_block(block: Block, blocks: Sequence[Block], levels: Sequence[float], most: int | None) -> pd.DataFrame:
+    data, forecasts = block.data, block.forecasts
+    others = [other for other in blocks if other.window != block.window]
+    if others:
+        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, levels, most))
+    scores = PartScores(data, "test")
+    scores.add(forecasts)
+    table = scores.table()
+    table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
+    begin = data.times[forecasts.starts].min()
+    end = data.times[forecasts.starts + data.layout.horizon - 1].max()
+    return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
+
+
+def summarised(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the mean of each forecaster's metrics, and their standard deviation over windows and over seeds."""
+    metrics = [name for name in table if name not in LABELS]
+    summary = {
+        str(name): {str(metric): _spread(rows, str(metric)) for metric in metrics}
+        for name, rows in table.groupby("forecaster", sort=False)
+    }
+    return {"windows": int(table["window"].nunique()), "seeds": int(table["seed"].nunique()), "forecasters": summary}
+
+
+def _spread(rows: pd.DataFrame, metric: str) -> dict[str, float | None]:
+    values = rows.set_index(["window", "seed"])[metric].astype(float).unstack("seed")
+    found = {
+        "mean": values.to_numpy().mean(),
+        "over_windows": values.mean(axis=1).std(ddof=0),
+        "over_seeds": values.std(axis=1, ddof=0).mean(),
+    }
+    return {name: None if np.isnan(value) else float(value) for name, value in found.items()}
