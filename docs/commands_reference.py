@@ -13,7 +13,7 @@ from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
 from gristmill.cli import app
-from gristmill.cli.help import GROUPS, examples_of, summary_of
+from gristmill.cli.app import GROUPS, examples_of, summary_of
 
 OPENING = """\
 # Commands

@@ -19,8 +19,7 @@ import pytest
 from typer.main import get_command
 
 from gristmill.cli import doctor
-from gristmill.cli.app import COMMANDS, app
-from gristmill.cli.help import GROUPS, examples_of
+from gristmill.cli.app import COMMANDS, GROUPS, app, examples_of
 from gristmill.config.domains import DOMAINS
 from gristmill.errors import Unsuitable
 from gristmill.keys import identify

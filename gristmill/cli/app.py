@@ -1,5 +1,6 @@
 """The command line: parse the request, call `Project`, print the result."""
 
+import inspect
 import logging
 import os
 import signal
@@ -13,7 +14,6 @@ from typer.core import TyperGroup, TyperOption
 from typer.main import get_command
 
 from gristmill.cli import console
-from gristmill.cli.help import GROUPS, examples_text, summary_of
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.set_up import QUIET, on_api_lost, set_up_prefect
 from gristmill.settings.messages import did_you_mean
@@ -21,7 +21,6 @@ from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.lazy import Lazy
 
 EXIT_INTERRUPTED = 130
-
 _COMMANDS_BY_MODULE = {  # below `gristmill.cli.commands`
     "init": ("init",),
     "schema": ("schema",),
@@ -44,12 +43,62 @@ COMMANDS: dict[str, Lazy[Callable[..., Any]]] = {
     },
 }
 """The function of each command. Only the module of the requested command is imported, so that it starts fast."""
-
 _RESUMABLE_COMMANDS = ("run", "retrain", "sweep", "schedule")
-
 COMMON = ("debug", "verbose", "quiet")  # options that are accepted before and after the name of a command
-
 UsageError: Any = typer.BadParameter.__base__  # error class of the parser; its module differs between Typer versions
+GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Set up": {
+        "init": (
+            "gristmill init shop --data sales.csv",
+            "gristmill init birds --data https://example.org/birds.zip",
+        ),
+        "schema": ("gristmill schema shop --write",),
+        "check": ("gristmill check shop",),
+    },
+    "Train and compare": {
+        "ls": ("gristmill ls --all",),
+        "plan": ("gristmill plan shop --set preprocess.horizon=28",),
+        "run": (
+            "gristmill run shop",
+            "gristmill run shop visits --jobs 2 --budget 5m",
+            'gristmill run shop --set model.kind=theta --set "train={epochs=5, patience=2}"',
+        ),
+        "show": ("gristmill show shop --version 3",),
+        "runs": ("gristmill runs shop",),
+        "compare": ("gristmill compare shop", "gristmill compare shop v2 v3 --open"),
+        "report": ("gristmill report shop --open",),
+        "sweep": ("gristmill sweep shop --jobs 2",),
+    },
+    "Predict": {
+        "predict": (
+            "gristmill predict shop",
+            "gristmill predict shop --input new.csv --output forecast.parquet",
+            'gristmill predict reviews --text "A warm, funny film."',
+            "gristmill predict flats --input new.csv --explain --output explained.csv",
+        ),
+        "generate": ('gristmill generate sonnets --prompt "Shall I" --length 200',),
+        "serve": ("gristmill serve shop", "gristmill serve shop birds --host 0.0.0.0 --port 80"),
+        "export": ("gristmill export shop --to models/shop",),
+        "monitor": ("gristmill monitor shop",),
+        "truth": ("gristmill truth offers --file sold.csv",),
+    },
+    "Keep up to date": {
+        "retrain": ("gristmill retrain shop", "gristmill retrain shop --as-of 3"),
+        "models": ("gristmill models shop",),
+        "diff": ("gristmill diff shop 2 3",),
+        "promote": ("gristmill promote shop", "gristmill promote shop 3 --hold"),
+        "rollback": ("gristmill rollback shop",),
+        "schedule": ("gristmill schedule",),
+        "deploy": ("gristmill deploy",),
+        "updated": ("gristmill updated shop",),
+    },
+    "Maintain": {
+        "verify": ("gristmill verify --repair",),
+        "gc": ("gristmill gc --dry-run",),
+        "doctor": ("gristmill doctor",),
+        "help": ("gristmill help run",),
+    },
+}
 
 
 class _Commands(TyperGroup):
@@ -214,3 +263,23 @@ def main() -> None:
         kept = "; finished work is kept, and the next run resumes from it" if command in _RESUMABLE_COMMANDS else ""
         console.say(f"interrupted{kept}")
     sys.exit(status)
+
+
+def group_of(command: str) -> str:
+    """Return the heading that a command is listed under."""
+    return next(heading for heading, commands in GROUPS.items() if command in commands)
+
+
+def summary_of(command: Callable[..., Any] | None) -> str:
+    """Return the first paragraph of a command's docstring."""
+    return " ".join((inspect.getdoc(command) or "").partition("\n\n")[0].split())
+
+
+def examples_of(command: str) -> tuple[str, ...]:
+    """Return command lines that show the use of a command."""
+    return GROUPS[group_of(command)][command]
+
+
+def examples_text(command: str) -> str:
+    """Return the examples of a command as they follow its help; the first character keeps the lines as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in examples_of(command))])

@@ -1,5 +1,9 @@
-"""`pipelines.toml`: read, validated and turned into settings, with all errors of the file reported at once."""
+"""`pipelines.toml`: read, validated and turned into settings, with all errors of the file reported at once.
 
+It also opens the store: a folder, or a shared store with a folder as its cache.
+"""
+
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,13 +16,12 @@ from typing import Any, TypeVar, cast
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
 from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
-from gristmill.config.open_store import open_store
 from gristmill.config.pipelines_file import PIPELINES_FILE, find_project_folder, read_toml
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
 from gristmill.config.tables import is_table, read_table
 from gristmill.config.toml_lines import with_line
 from gristmill.errors import RequestError
-from gristmill.settings.base import Settings, columns
+from gristmill.settings.base import Settings, check_store_location, columns
 from gristmill.settings.deploy import Deploy, JobVariables
 from gristmill.settings.domain import Monitored
 from gristmill.settings.file_tables import SEQUENTIAL, Defaults, Notify, Runner
@@ -28,11 +31,11 @@ from gristmill.settings.sweep import Sweep
 from gristmill.settings.validation import validate_table
 from gristmill.store.code_closure import PackageCode
 from gristmill.store.store import PIPELINE_PATTERN, Store
+from gristmill.util import extras
 from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
-
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besides the tables of a domain
@@ -280,3 +283,29 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
             f"{release} cannot read the settings of this run. {table}{received}: {reason} Run the pipeline again."
         )
     return {name: table for name, table in tables.items() if table is not None}
+
+
+def open_store(root: Path, store: str, cache: str, cache_gb: float | None) -> Store:
+    """Return the store of a project; `GRISTMILL_STORE` and `GRISTMILL_CACHE` override `store` and `cache`."""
+    location = _from_environment("GRISTMILL_STORE") or store
+    if "://" not in location:
+        return Store(root / Path(location).expanduser())
+    cache = _from_environment("GRISTMILL_CACHE") or cache
+    if "://" in cache:
+        raise RequestError(f"GRISTMILL_CACHE: expected a folder. Received: {redact(cache)!r}. Correct it.")
+    if location.startswith("s3://"):
+        extras.require_extra(f"[defaults] store: {location!r}", "s3")
+    from gristmill.store.remote.remote import Remote  # late: a store in a folder does not need it
+    from gristmill.store.remote.shared_store import SharedStore
+
+    limit = None if cache_gb is None else cache_gb * 1e9
+    return SharedStore(root / Path(cache).expanduser(), Remote(location, limit))
+
+
+def _from_environment(name: str) -> str | None:
+    """Return the location in a variable; raise `RequestError` if it names no store."""
+    location = os.environ.get(name)
+    try:
+        return check_store_location(location) if location and "://" in location else location
+    except ValueError as error:
+        raise RequestError(f"{name}: expected {error}. Received: {redact(location)!r}. Correct it.") from None

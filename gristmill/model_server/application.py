@@ -16,9 +16,10 @@ import math
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from threading import local
 from typing import Any
 
 import anyio
@@ -33,7 +34,6 @@ from gristmill.errors import GristmillError
 from gristmill.model_server import answers, openapi, tensorflow_serving
 from gristmill.model_server.champions import Champions, ServedModel
 from gristmill.model_server.request_metrics import RequestMetrics
-from gristmill.model_server.request_warnings import RequestWarnings
 from gristmill.model_server.responses import (
     Limits,
     Refused,
@@ -49,14 +49,11 @@ from gristmill.project.prediction_formats import Format, encode, json_rows
 from gristmill.settings.messages import did_you_mean
 
 logger = logging.getLogger(__name__)
-
 _MAX_THREADS = 16  # that answer requests; others wait
 _MAX_REQUESTS = 128  # that wait or are answered; others are refused, since their bodies are in memory
 _HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 )
-
-
 Check = answers.Check
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -296,3 +293,34 @@ def _prefers_csv(accept: str) -> bool:
     """Return whether a header `Accept` names CSV before JSON."""
     kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
     return "text/csv" in kinds and "application/json" not in kinds[: kinds.index("text/csv")]
+
+
+class RequestWarnings(logging.Handler):
+    """Collect the warnings that a thread logs while it answers a request."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._of_thread = local()
+
+    @contextmanager
+    def collected(self) -> Iterator[list[str]]:
+        """Yield the list to which the warnings of this thread are added in the block."""
+        self._of_thread.messages = found = list[str]()
+        try:
+            yield found
+        finally:
+            del self._of_thread.messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(self._of_thread, "messages"):
+            self._of_thread.messages.append(record.getMessage())
+
+    def install(self) -> None:
+        """Receive the records of gristmill, and keep those of requests from the other handlers."""
+        log = logging.getLogger("gristmill")
+        for other in log.handlers:
+            other.addFilter(self._is_of_server)
+        log.addHandler(self)
+
+    def _is_of_server(self, record: logging.LogRecord) -> bool:
+        return not hasattr(self._of_thread, "messages")

@@ -22,10 +22,14 @@ from gristmill.domains.timeseries.data.split import (
 )
 from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
-from gristmill.scaffold.forecast_room import check_test, check_times, part_share, refuse_short, validation_size
-from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
+from gristmill.errors import DataError
 from gristmill.scaffold.proposal import Asked, Guess
+from gristmill.settings.messages import format_number
 
+_DAY = 86_400_000_000_000  # nanoseconds
+_MAX_HISTORY, _MAX_HORIZON = 168, 24  # observations, for series with many a day
+_MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
+_MIN_BEFORE_HORIZON = 3  # observations of a training set before its last forecast, for two windows of two values
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
 _MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block
 _MAX_UNTESTED_SHARE = 0.1  # maximum share of series that end too early for a test at common times
@@ -33,6 +37,104 @@ _MAX_OWN_BLOCKS = 3  # blocks of a horizon before the end of each series
 _SERIES_SEARCHED = 20  # longest series in which a season is searched
 _TRAINING_SHARE_SEARCHED = 0.8  # share of a series in which a season is searched, always before the test set
 _ASKED = "as requested"
+
+
+@dataclass(frozen=True)
+class FrequencyDefaults:
+    """Windows for series of a frequency, in observations."""
+
+    name: str  # of the history, for people
+    history: int
+    horizon: int
+    season: int | None = None
+
+
+_UNKNOWN = FrequencyDefaults("no season is known", 12, 1)
+
+
+_BY_ALIAS = {
+    "D": FrequencyDefaults("four weeks", 28, 7, 7),
+    "B": FrequencyDefaults("four weeks", 20, 5, 5),
+    "W": FrequencyDefaults("a year", 52, 4, 52),
+    "M": FrequencyDefaults("two years", 24, 3, 12),
+    "Q": FrequencyDefaults("two years", 8, 2, 4),
+    "Y": FrequencyDefaults("ten years", 10, 1),
+}
+
+
+def defaults_of(frequency: str) -> FrequencyDefaults:
+    """Return the defaults of a frequency: a pandas alias, or the distance of numbered observations.
+
+    >>> defaults_of("MS").season
+    12
+    >>> defaults_of("15min").season
+    96
+    """
+    if frequency.isdigit():
+        return _UNKNOWN
+    offset: Any = pd.tseries.frequencies.to_offset(frequency)
+    if isinstance(offset, pd.offsets.Tick) and not isinstance(offset, pd.offsets.Day):
+        season = _DAY // offset.nanos
+        if season < 2:
+            return _UNKNOWN
+        history = min(2 * season, _MAX_HISTORY)
+        days = f"{format_number(history / season, 2)} days"
+        return FrequencyDefaults(days, history, min(season, _MAX_HORIZON), season)
+    if offset.n > 1 and not isinstance(offset, pd.offsets.Tick):
+        return _UNKNOWN
+    start = frequency.partition("-")[0]  # MS, ME and BME, of starts and ends of months, are all M
+    alias = start.removeprefix("B" if len(frequency) > 1 else "").rstrip("SE")
+    return _BY_ALIAS.get(alias, _UNKNOWN)
+
+
+def part_share(count: int) -> float:
+    """Return the share of `count` observations that a part takes."""
+    return 0.2 if count < _MIN_TIMES_FOR_SMALL_PARTS else 0.15
+
+
+def validation_size(count: int, horizon: int) -> float:
+    """Return a share of `count` observations, or the horizon if that is more."""
+    return part_share(count) if round(part_share(count) * count) >= horizon else horizon
+
+
+def check_test(count: int, test: float, horizon: int) -> None:
+    """Raise an error if no forecast fits into the test set that the user asked for."""
+    held_out = part_size(count, test)
+    if held_out < horizon:
+        raise DataError(
+            f"--test {test:g} holds {held_out} of {count} times, fewer than the horizon of {horizon}. Use a larger "
+            "--test, or a shorter --horizon."
+        )
+
+
+def check_times(count: int, horizon: int, asked: Asked) -> None:
+    """Raise an error if `count` times have no room for what the user asked for."""
+
+    def sizes(horizon: int) -> tuple[int, int, int]:
+        validation = validation_size(count, horizon)
+        test = asked.test or validation
+        return part_size(count, validation), part_size(count, test), horizon + _MIN_BEFORE_HORIZON
+
+    validation, test, training = sizes(horizon)
+    fitting = next((shorter for shorter in range(horizon, 0, -1) if sum(sizes(shorter)) <= count), 0)
+    if fitting == horizon:
+        return
+    options = [f"--horizon {fitting} or less"] * (asked.horizon is not None and fitting > 0)
+    options += ["a smaller --test"] * (asked.test is not None)
+    raise DataError(
+        f"{count} times are too few for a horizon of {horizon}: the test set takes {test}, the validation set "
+        f"{validation}, and training needs {training}. Use {' or '.join(options)}."
+    )
+
+
+def refuse_short(longest: int, least: int, horizon: int, test: int) -> NoReturn:
+    """Raise an error for series whose longest has no room for a block, `least` values before it, and a test set."""
+    fitting = (longest - least) // 2
+    shorter = f"Use --horizon {fitting} --test {fitting}, or longer series." if fitting > 0 else "Use longer series."
+    raise DataError(
+        f"the longest series has {longest} values, but models are compared on series with {least} before a block of "
+        f"{horizon} (the horizon) and a test set of {test}: {least + horizon + test} in all. {shorter}"
+    )
 
 
 @dataclass(frozen=True)

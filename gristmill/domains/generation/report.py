@@ -2,25 +2,29 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gristmill.domains.generation import dataset, plots
+from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.scores import GenerationScores
 from gristmill.domains.text.projector import visible
 from gristmill.reports.learning import network_section, training_sections
-from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.pictures import BASELINE, MODEL, as_png, as_svg, canvas, legend
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import MISSING
 from gristmill.util.table_io import read_document, read_table
 
-METRICS = {name: metric_name(name) for name in ("bits_per_character", "bits_per_token", "perplexity", "accuracy")}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
+METRICS = {name: metric_name(name) for name in ("bits_per_character", "bits_per_token", "perplexity", "accuracy")}
 _REMARK = "The baselines count n-grams in the training and the validation set."
 _MAX_TOKENS_LISTED = 20
+_MAX_POINTS = 200
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -38,7 +42,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the bits along the test set as a PNG, from the folder of `evaluate`."""
     best = Scores.read(folders["evaluate"]).best_baseline
-    return as_png(plots.bits_figure(read_table(folders["evaluate"] / "bits.parquet", part="test"), best))
+    return as_png(bits_figure(read_table(folders["evaluate"] / "bits.parquet", part="test"), best))
 
 
 def samples_section(samples: pd.DataFrame) -> Section:
@@ -62,7 +66,7 @@ def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
     return Section(
         "Bits along the test set",
         note,
-        [as_svg(plots.bits_figure(bits, best), f"Bits per token along the test set, of the model and {best}")],
+        [as_svg(bits_figure(bits, best), f"Bits per token along the test set, of the model and {best}")],
     )
 
 
@@ -93,3 +97,16 @@ def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, fl
         Table("Most frequent tokens in the training set", ["token", "count"], frequent),
     ]
     return Section("Data", note, tables=tables)
+
+
+def bits_figure(bits: pd.DataFrame, best: str) -> "Figure":
+    """Plot the bits per token, by `position`, of the model and its best baseline."""
+    rows_per_point = -(-len(bits) // _MAX_POINTS)
+    means = bits[["position", "model", best]].groupby(bits.index // rows_per_point).mean()
+    figure, (axes,) = canvas(2.6)
+    axes.plot(means["position"], means[best], color=BASELINE, label=best)
+    axes.plot(means["position"], means["model"], color=MODEL, label="model")
+    axes.set_xlabel("position in the test set (tokens)")
+    axes.set_ylabel("bits per token")
+    legend(axes)
+    return figure

@@ -29,7 +29,7 @@ from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.common.score_warnings import perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
 from gristmill.domains.common.supervised import ByPart
-from gristmill.domains.tabular import dataset, row_examples
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared, Values, by_part
 from gristmill.domains.tabular.encoder import RowModel
 from gristmill.domains.tabular.learner import RowLearner
@@ -37,7 +37,9 @@ from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
+from gristmill.errors import count_of
 from gristmill.runs.scores import FILE, MODEL, summarise
+from gristmill.settings.messages import format_number
 from gristmill.settings.stage import Stage
 from gristmill.training.named_arrays import join_arrays, split_arrays
 from gristmill.util.table_io import write_document, write_table
@@ -45,12 +47,12 @@ from gristmill.util.table_io import write_document, write_table
 BASELINES = (Mean(kind="mean"), LeastSquares(kind="least_squares"))
 CLASS_BASELINES = (Majority(kind="majority"), Logistic(kind="logistic"))
 """Cheap kinds that every evaluation shows."""
-
 _MAX_ROWS_SHUFFLED = 50_000  # test rows times columns whose importance is measured
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
-
 Predicted = dict[str, ByPart]  # by model
 Candidates = Mapping[str, CandidateArtifacts]
+_MAX_COLUMNS = 8
+_MAX_CHARACTERS = 40  # of a cell
 
 
 def evaluate(
@@ -94,7 +96,7 @@ def evaluate(
     )
     if not data.layout.classes:
         return _score_numbers(learner, predicted, train, tried, out, advice)
-    show = partial(row_examples.show, data)
+    show = partial(show_rows, data)
     presentation = Presentation(learner.noun, evaluate.slices, show, advice, relies_on_one(ranking))
     return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=tried, out=out)
 
@@ -156,3 +158,21 @@ def importance_of_columns(data: Prepared, model: RowModel) -> dict[str, Any] | N
 
     metric = "log_loss" if data.layout.classes else "mae"
     return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, losses, len(rows))
+
+
+def show_rows(data: Prepared, shown: pd.DataFrame) -> pd.DataFrame:
+    """Return examples with a column `text`, the cells of their rows."""
+    return shown.assign(text=[_described(data, row) for row in data.positions(shown["id"])])
+
+
+def _described(data: Prepared, row: int) -> str:
+    """Return the cells of a row: `age 42, class 3rd`."""
+    cells = data.table.iloc[row]
+    parts = []
+    for name in data.layout.columns[:_MAX_COLUMNS]:
+        value = cells[name]
+        text = format_number(value) if isinstance(value, float) and not pd.isna(value) else str(value)
+        text = "–" if text in ("", "nan") else text
+        parts.append(f"{name} {text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + '…'}")
+    more = len(data.layout.columns) - _MAX_COLUMNS
+    return ", ".join(parts) + (f", and {count_of(more, 'more columns')}" if more > 0 else "")

@@ -1,31 +1,48 @@
 """Report on a table: for numbers, predictions and residuals; for classes, the report of all classifiers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification import report as classification
-from gristmill.domains.tabular import dataset, plots
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.copies import COPIES_FILE
-from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared
+from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared, by_part
 from gristmill.domains.tabular.partial_dependence import MAX_CLASSES, MAX_FEATURES, PARTIAL_DEPENDENCE_FILE
 from gristmill.errors import count_of
 from gristmill.reports.columns import importance_sections, missing_count, statistics_table
 from gristmill.reports.learning import training_sections
-from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.pictures import (
+    ACCENT,
+    BASELINE,
+    MODEL,
+    TRUTH,
+    as_png,
+    as_svg,
+    canvas,
+    date_ticks,
+    legend,
+    name_ticks,
+    panels,
+)
 from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table
 
-METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 _MAX_ROWS_LISTED = 10
+MAX_DOTS = 2_000  # of a part: every dot is an element of the page
+_COLOURS = dict(zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True))
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -64,7 +81,7 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return predictions against truth, or the confusion of classes, as a PNG, from the folder of `evaluate` alone."""
     if (folders["evaluate"] / examples.FILE).exists():
         return classification.headline_picture(folders)
-    return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
+    return as_png(scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
 def important_features(data: Prepared, importance: Path) -> list[str]:
@@ -78,21 +95,19 @@ def important_features(data: Prepared, importance: Path) -> list[str]:
 def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str, features: list[str]) -> Iterator[Section]:
     """Yield the fitted line if there is a single column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
-    sampled = f" Of each part, {plots.MAX_DOTS:,} rows drawn at random are shown."
-    sampled = sampled if predictions["part"].value_counts().max() > plots.MAX_DOTS else ""
+    sampled = f" Of each part, {MAX_DOTS:,} rows drawn at random are shown."
+    sampled = sampled if predictions["part"].value_counts().max() > MAX_DOTS else ""
     if data.layout.columns == numbers and len(numbers) == 1:
-        picture = as_svg(
-            plots.line_figure(data.table[numbers[0]], predictions, target, best), f"{target} by {numbers[0]}"
-        )
+        picture = as_svg(line_figure(data.table[numbers[0]], predictions, target, best), f"{target} by {numbers[0]}")
         yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.{sampled}", pictures=[picture])
     yield Section(
         "Truth and prediction",
         f"Each row's {target} and its prediction.{sampled}",
-        pictures=[as_svg(plots.scatter_figure(predictions), "Prediction against true value, by part")],
+        pictures=[as_svg(scatter_figure(predictions), "Prediction against true value, by part")],
     )
     test = predictions[predictions["part"] == "test"]
-    pictures = [as_svg(plots.residual_figure(test), "Residuals by prediction, and their histogram")]
-    by_feature = plots.residuals_by_feature_figure(test, data.table.loc[test.index, features], data.layout.dates)
+    pictures = [as_svg(residual_figure(test), "Residuals by prediction, and their histogram")]
+    by_feature = residuals_by_feature_figure(test, data.table.loc[test.index, features], data.layout.dates)
     pictures.append(as_svg(by_feature, "Residuals by feature"))
     note = f"Truth minus prediction, on the test set, by prediction and by feature{_limited(data)}.{sampled}"
     yield Section("Residuals", note, pictures)
@@ -137,7 +152,7 @@ def dependence_sections(evaluated: Path, data: Prepared) -> Iterator[Section]:
         note += " A dotted line is the prediction for an empty cell."
     if len(classes) > MAX_CLASSES:
         note += f" Only the {MAX_CLASSES} most frequent classes are shown."
-    figure = plots.dependence_figure(table, label, data.layout.dates)
+    figure = dependence_figure(table, label, data.layout.dates)
     yield Section("Partial dependence", note, [as_svg(figure, "Mean prediction by feature")])
 
 
@@ -200,3 +215,100 @@ def names_table(summary: dict[str, Any]) -> Table:
         frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
         rows.append([column, missing_count(summary, column), f"{category['different']:,}", frequent])
     return Table("Categories", ["", "missing", "values", "most frequent"], rows, words=True)
+
+
+def scatter_figure(predictions: pd.DataFrame) -> "Figure":
+    """Draw each row's prediction against its truth, part by part, and the line on which they are equal."""
+    figure, (axes,) = canvas(4)
+    ends = [predictions[["y", "model"]].min().min(), predictions[["y", "model"]].max().max()]
+    axes.plot(ends, ends, color=ACCENT, linewidth=0.8, linestyle="--", label="equal")
+    for part, rows in by_part(predictions).items():
+        some, label = _sampled(rows), PART_NAMES[part]
+        axes.plot(some["y"], some["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=label)
+    axes.set_xlabel("truth")
+    axes.set_ylabel("prediction")
+    legend(axes)
+    return figure
+
+
+def residual_figure(test: pd.DataFrame) -> "Figure":
+    """Draw residuals by prediction, and their histogram."""
+    figure, (by_prediction, distribution) = canvas(2.6, columns=2, widths=(3, 1))
+    residuals, some = test["y"] - test["model"], _sampled(test)
+    by_prediction.axhline(0, color=TRUTH, linewidth=0.8)
+    by_prediction.plot(some["model"], some["y"] - some["model"], ".", color=MODEL, markersize=4)
+    by_prediction.set_xlabel("prediction")
+    by_prediction.set_ylabel("residual")
+    distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
+    distribution.set_xlabel("count")
+    return figure
+
+
+def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame, dates: Sequence[str] = ()) -> "Figure":
+    """Draw residuals by the values of each feature; `dates` names those that are dates."""
+    figure, axes = panels(list(map(str, features)), "residual")
+    test = _sampled(test)
+    features = features.loc[test.index]
+    for single, name in zip(axes, features, strict=True):
+        single.axhline(0, color=TRUTH, linewidth=0.8)
+        places = _positions(single, features[name], name in dates)
+        single.plot(places, test["y"] - test["model"], ".", color=MODEL, markersize=3)
+    return figure
+
+
+def dependence_figure(table: pd.DataFrame, target: str, dates: Sequence[str] = ()) -> "Figure":
+    """Draw the mean prediction by the value of each feature, and class; `table` is that of `partial_dependence`.
+
+    `dates` names the features that are dates. Of those and of numbers, a dotted line is that of an empty cell.
+    """
+    figure, axes = panels(list(table["feature"].unique()), target)
+    low, high = table["prediction"].min(), table["prediction"].max()
+    several = table["class"].nunique() > 1
+    for single, (feature, of_feature) in zip(axes, table.groupby("feature", sort=False), strict=True):
+        is_date, is_number = feature in dates, bool(of_feature["number"].notna().any())
+        is_line = is_date or is_number
+        for at, (name, rows) in enumerate(of_feature.groupby("class", sort=False)):
+            colour = f"C{at}" if several else MODEL
+            empty = rows[(rows["name"] == "") & rows["number"].isna()] if is_line else rows[:0]
+            given = rows.drop(index=empty.index)
+            places = _positions(single, given["number" if is_number else "name"], is_date)
+            single.plot(places, given["prediction"], "-" if is_line else "o", label=name, color=colour)
+            for level in empty["prediction"]:
+                single.axhline(level, color=colour, linestyle=":")
+        single.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+    if several:
+        legend(axes[0], of_figure=True)
+    return figure
+
+
+def _sampled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return at most `MAX_DOTS` rows, drawn at random."""
+    return rows if len(rows) <= MAX_DOTS else rows.sample(MAX_DOTS, random_state=0)
+
+
+def _positions(axes: "Axes", values: "pd.Series[Any]", is_date: bool) -> "pd.Series[Any]":
+    """Return where values are on the x-axis: numbers and dates as they are, names at places labelled with them."""
+    if is_date:
+        date_ticks(axes)
+        return pd.to_datetime(values.replace("", None).str[:10])
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    names = list(values.value_counts().index[:MAX_NAMES])
+    name_ticks(axes, [name or "(empty)" for name in names])
+    return values.map({name: at for at, name in enumerate(names)})
+
+
+def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: str, best: str) -> "Figure":
+    """Draw the rows over their single column of numbers, and the lines of model and best baseline."""
+    figure, (axes,) = canvas()
+    along = predictions.assign(x=column).sort_values("x")
+    axes.plot(along["x"], along[best], color=BASELINE, linestyle="--", label=best)
+    axes.plot(along["x"], along["model"], color=MODEL, label="model")
+    for part, rows in by_part(along).items():
+        marker, some, colour = "o" if part == "test" else ".", _sampled(rows), _COLOURS[part]
+        label = PART_NAMES[part]
+        axes.plot(some["x"], some["y"], marker, color=colour, linestyle="none", fillstyle="none", label=label)
+    axes.set_xlabel(str(column.name))
+    axes.set_ylabel(target)
+    legend(axes)
+    return figure

@@ -2,25 +2,34 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 from gristmill.domains.common.classification import report
+from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.report import Evaluation, headline_picture
-from gristmill.domains.text import dataset, plots
+from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.projector import visible
 from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.reports.learning import network_section
-from gristmill.reports.pictures import as_svg
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend, shorten, text_color
 from gristmill.reports.scores import PART_NAMES
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_document, read_table
 
-__all__ = ["headline_picture", "sections"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
+__all__ = ["headline_picture", "sections"]
 MAX_KEYWORDS_LISTED = 12  # of each class
 MAX_CLASSES_LISTED = 20
 MAX_TOKENS_LISTED = 30
+_BINS = 40
+_COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; all from the fourth on share the last
+_PARTS = dict(zip(PARTS, (MODEL, BASELINE, ACCENT), strict=True))
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -46,9 +55,7 @@ def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:
         f"principal components of {known['dimensions']} dimensions. All tokens are in vecs.tsv and meta.tsv, which "
         "projector.tensorflow.org reads."
     )
-    picture = as_svg(
-        plots.embedding_figure(positions, classes, known["shares"]), "Keywords in two dimensions, by class"
-    )
+    picture = as_svg(embedding_figure(positions, classes, known["shares"]), "Keywords in two dimensions, by class")
     near = read_table(evaluation.evaluate / "neighbours.parquet")
     rows = [
         [visible(str(token)), ", ".join(f"{visible(name)} {cosine:.3f}" for name, cosine in zip(*columns, strict=True))]
@@ -87,7 +94,7 @@ def data_section(data: Prepared, summary: dict[str, Any], dropped: int) -> Secti
     return Section(
         "Data",
         note,
-        [as_svg(plots.lengths_figure(index, layout.length), "Histogram of the tokens per text, by part")],
+        [as_svg(lengths_figure(index, layout.length), "Histogram of the tokens per text, by part")],
         [report.counts_table(data)],
     )
 
@@ -111,3 +118,45 @@ def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
         Table("Most frequent tokens in the training set", ["token", "count"], rows),
     ]
     return Section("Vocabulary", note, tables=tables)
+
+
+def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
+    """Plot a histogram of text lengths for each part and mark where longer texts are truncated.
+
+    The longest 1 % of the texts are in the last bin.
+    """
+    figure, (axes,) = canvas(2.6)
+    end = max(2, int(index["tokens"].quantile(0.99, interpolation="higher")))
+    edges = np.unique(np.linspace(0, end + 1, _BINS + 1).astype(int)).tolist()
+    for part, colour in _PARTS.items():
+        tokens = index.loc[index["part"] == part, "tokens"].clip(upper=end).to_numpy()
+        if len(tokens):
+            shares = np.full(len(tokens), 1 / len(tokens))
+            label = PART_NAMES[part]
+            axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=label, linewidth=1.4)
+    if cut <= end and cut < index["tokens"].max():
+        axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"truncated at {cut:,}")
+    axes.set_xlabel("tokens per text")
+    axes.set_ylabel("share of texts")
+    legend(axes)
+    return figure
+
+
+def embedding_figure(positions: pd.DataFrame, classes: list[str], shares: list[float]) -> "Figure":
+    """Plot the columns `token`, `x` and `y`, coloured by `class`; `shares` are the explained variance of x and y."""
+    figure, (axes,) = canvas(6.5)
+    for at, name in enumerate(classes):
+        own = positions[positions["class"] == name]
+        colour = _COLOURS[min(at, len(_COLOURS) - 1)]
+        if len(own):
+            axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=shorten(name, 24))
+    for token, x, y in positions[["token", "x", "y"]].itertuples(index=False):
+        words = shorten(visible(token), 20)
+        axes.annotate(
+            words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=text_color(axes), parse_math=False
+        )
+    axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
+    axes.set_ylabel(f"second component, {shares[1]:.0%}")
+    if len(classes) <= len(_COLOURS):
+        legend(axes)
+    return figure

@@ -1,22 +1,30 @@
 """Report on image classifiers: scores, errors, calibration, training, filters and feature maps, data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gristmill.domains.common.classification import report
 from gristmill.domains.common.classification.report import headline_picture
-from gristmill.domains.vision import dataset, feature_maps, plots
+from gristmill.domains.vision import dataset, feature_maps
+from gristmill.domains.vision.dataset import Pixels
+from gristmill.domains.vision.feature_maps import Filters, Maps
 from gristmill.errors import count_of
 from gristmill.reports.learning import network_section
-from gristmill.reports.pictures import as_svg
+from gristmill.reports.pictures import as_svg, canvas
 from gristmill.reports.sections import Section, Table
 from gristmill.util.table_io import read_document
 
-__all__ = ["headline_picture", "sections"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
+__all__ = ["headline_picture", "sections"]
 _MAX_IMAGES_LISTED = 30  # in a table
+_WIDTH = 10.0  # inches of a figure
+_GAP = 0.08  # gap between tiles, as a share of a tile's width
+_TITLE = 0.3  # inches
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -33,9 +41,9 @@ def feature_map_sections(evaluated: Path) -> Iterator[Section]:
     found = feature_maps.read(evaluated)
     if found is None:
         return
-    pictures = [as_svg(plots.filters_figure(found.filters), "Filters of the first convolution")]
+    pictures = [as_svg(filters_figure(found.filters), "Filters of the first convolution")]
     pictures += [
-        as_svg(plots.maps_figure(found.images, maps, layer), f"Images and their feature maps in layer {layer}")
+        as_svg(maps_figure(found.images, maps, layer), f"Images and their feature maps in layer {layer}")
         for layer, maps in found.maps.items()
     ]
     note = (
@@ -55,7 +63,7 @@ def sample_sections(train: Path) -> Iterator[Section]:
     yield Section(
         "Augmented samples",
         note,
-        [as_svg(plots.draw_tiles(list(tiles), samples.shape[1]), "Training images and random variants")],
+        [as_svg(draw_tiles(list(tiles), samples.shape[1]), "Training images and random variants")],
     )
 
 
@@ -77,3 +85,34 @@ def data_section(folders: dict[str, Path]) -> Section:
         title = "Left out" if len(shown) == len(skipped) else f"Left out: the first {len(shown)} of {len(skipped):,}"
         tables.append(Table(title, ["image", "reason"], shown))
     return Section("Data", note, tables=tables)
+
+
+def draw_tiles(tiles: Sequence[Pixels], columns: int, title: str = "") -> "Figure":
+    """Draw images (height, width, channels) of equal shape in rows."""
+    ratio, rows = tiles[0].shape[0] / tiles[0].shape[1], -(-len(tiles) // columns)
+    across, down = 1 + _GAP, ratio + _GAP
+    figure, (axes,) = canvas(_WIDTH * rows * down / (columns * across) + (_TITLE if title else 0))
+    for at, tile in enumerate(tiles):
+        left, top = at % columns * across, at // columns * down
+        place = (left, left + 1, top + ratio, top)
+        axes.imshow(tile, cmap="gray", vmin=0, vmax=255, extent=place, interpolation="none")  # as it is stored
+    axes.set(xlim=(0, columns * across), ylim=(rows * down, 0))
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_axis_off()
+    return figure
+
+
+def filters_figure(filters: Filters) -> "Figure":
+    """Draw filters (height, width, channels, filters), each over its own range, in colour for colour images."""
+    low, high = filters.min(axis=(0, 1, 2)), filters.max(axis=(0, 1, 2))
+    stretched = np.round(255 * (filters - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
+    shown = stretched if filters.shape[2] == 3 else stretched[:, :, :1]
+    return draw_tiles(list(np.moveaxis(shown, -1, 0)), 16, title="filters of the first convolution")
+
+
+def maps_figure(images: Pixels, maps: Maps, layer: str) -> "Figure":
+    """Draw feature maps (images, height, width, maps) in rows, each after its image."""
+    tiles: list[Pixels] = []
+    for image, row in zip(images, maps, strict=True):
+        tiles += [image, *np.moveaxis(row, -1, 0)]
+    return draw_tiles(tiles, 1 + maps.shape[-1], title=layer)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.config.open_store import open_store
+from gristmill.config.catalogue import open_store
 from gristmill.errors import RequestError
 from gristmill.store.remote.shared_store import SharedStore
 

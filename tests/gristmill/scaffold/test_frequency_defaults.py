@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.scaffold.frequency_defaults import defaults_of
+from gristmill.scaffold.forecast_windows import defaults_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.forecast_room import Asked
+from gristmill.scaffold.forecast_windows import Asked
 from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.timeseries import propose
 

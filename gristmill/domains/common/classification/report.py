@@ -1,37 +1,45 @@
 """Sections of a report on a classifier: scores, confusion matrix, calibration, slices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification import plots
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
-from gristmill.domains.common.classification.example_tables import cell_tables, error_sections, wrong_label_sections
+from gristmill.domains.common.classification.example_tables import (
+    cell_anchor,
+    cell_tables,
+    error_sections,
+    wrong_label_sections,
+)
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
-from gristmill.domains.common.classification.scores import threshold_curves
+from gristmill.domains.common.classification.scores import BINS, ThresholdCurves, threshold_curves
 from gristmill.errors import count_of
 from gristmill.reports import scores
 from gristmill.reports.learning import training_sections
-from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.pictures import BASELINE, MODEL, TRUTH, as_png, as_svg, canvas, legend, shorten, text_color
 from gristmill.reports.scores import PART_NAMES, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _SCORES = (
     *("balanced_log_loss", "log_loss", "accuracy", "precision", "recall", "f1", "roc_auc", "brier", "ece"),
     *("coverage", "set_size"),
 )
 METRICS = {metric: metric_name(metric) for metric in _SCORES}
-
 _MAX_ROWS = 30  # classes or groups in a table
+Reached = tuple[float, float, float | None]  # false-positive rate, recall, and precision if any example is taken
+_MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # limits for counts in the cells and for names on the axes
 
 
 class ClassificationScores(Scores):
@@ -68,7 +76,7 @@ def read_evaluation(folders: dict[str, Path]) -> Evaluation:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the confusion of the classes as a PNG, from the folder of `evaluate` alone."""
     evaluated = ClassificationScores.read(folders["evaluate"])
-    return as_png(plots.confusion_figure(evaluated.confusion, evaluated.classes))
+    return as_png(confusion_figure(evaluated.confusion, evaluated.classes))
 
 
 def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
@@ -112,7 +120,7 @@ def confusion_section(evaluation: Evaluation) -> Section:
     """Return the confusion matrix, with precision and recall of each class."""
     confusion, names = evaluation.scores.confusion, evaluation.scores.classes
     cells = cell_tables(evaluation.evaluate, confusion, names)
-    picture = as_svg(plots.confusion_figure(confusion, names, cells), "Number of examples by true and predicted class")
+    picture = as_svg(confusion_figure(confusion, names, cells), "Number of examples by true and predicted class")
     linked = " Underlined numbers lead to them." if any(f"#{anchor}" in picture for anchor in cells) else ""
     classes = evaluation.by("class")
     model = classes[classes["forecaster"] == "model"]
@@ -144,11 +152,11 @@ def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
         f"{format_number(curves.average_precision)}. The dots show the model at the threshold {threshold}, and "
         f"the baseline {best}."
     )
-    picture = as_svg(plots.threshold_figure(curves, reached), "ROC curve, and precision by recall")
+    picture = as_svg(threshold_figure(curves, reached), "ROC curve, and precision by recall")
     yield Section("ROC and precision-recall", note, [picture])
 
 
-def _reached(rows: pd.DataFrame, second: npt.NDArray[np.bool_], baseline: str | None = None) -> plots.Reached:
+def _reached(rows: pd.DataFrame, second: npt.NDArray[np.bool_], baseline: str | None = None) -> Reached:
     """Return what the decision of the model or a baseline reaches; `second` says which rows are of the second class."""
     missed = misclassified(rows, baseline) > 0
     taken = second != missed  # put into the second class
@@ -170,7 +178,7 @@ def calibration_section(evaluation: Evaluation) -> Section:
     return Section(
         "Calibration",
         note,
-        pictures=[as_svg(plots.calibration_figure(bins), "Accuracy by confidence, and a histogram of confidence")],
+        pictures=[as_svg(calibration_figure(bins), "Accuracy by confidence, and a histogram of confidence")],
     )
 
 
@@ -260,3 +268,72 @@ def _by_group(rows: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
         score_column(key, [None if pd.isna(value) else value for value in rows[key].tolist()]) for key in metrics
     ]
     return [list(row) for row in zip(rows["group"], examples, *columns, strict=True)]
+
+
+def confusion_figure(
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], linked: Container[str] = ()
+) -> "Figure":
+    """Draw a confusion matrix: counts, and shares of the true class as colour; cells link to the anchors `linked`."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    counts, names = np.array(confusion), [shorten(name, 24) for name in classes]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, (axes,) = canvas(min(9.0, 1.6 + 0.42 * len(names)))
+    colours = LinearSegmentedColormap.from_list("share", [f"{MODEL}00", MODEL])  # from the background of the page
+    axes.imshow(shares, cmap=colours, vmin=0, vmax=1, interpolation="none")
+    axes.set_anchor("W")
+    axes.grid(visible=False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    if len(names) <= _MAX_CLASSES_NAMED:
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+    if len(names) <= _MAX_CLASSES_COUNTED:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if shares[row, column] > 0.75 else text_color(axes)
+            anchor, count = cell_anchor(int(row), int(column)), f"{counts[row, column]:,}"
+            words = axes.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+            words.set_url(f"#{anchor}" if anchor in linked else None)
+    return figure
+
+
+def threshold_figure(curves: ThresholdCurves, reached: Mapping[str, Reached]) -> "Figure":
+    """Draw the ROC curve and the precision-recall curve of the second class.
+
+    `reached` has the decisions of the model and of a baseline, by their names.
+    """
+    figure, (roc, precision) = canvas(3.4, columns=2)
+    roc.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="guessing")
+    roc.plot(curves.false_positives, curves.recall, color=MODEL, label="model")
+    roc.set_xlabel("false-positive rate")
+    roc.set_ylabel("recall (true-positive rate)")
+    steps = np.append(curves.precision[:1], curves.precision)  # whose area is the average precision
+    precision.plot(curves.recall, steps, color=MODEL, label="model", drawstyle="steps-pre")
+    for color, (name, (false_positives, recall, share)) in zip((MODEL, BASELINE), reached.items(), strict=True):
+        roc.plot(false_positives, recall, "o", color=color, label=name)
+        if share is not None:
+            precision.plot(recall, share, "o", color=color, label=name)
+    precision.set_xlabel("recall")
+    precision.set_ylabel("precision")
+    for axes in (roc, precision):
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+        legend(axes)
+    return figure
+
+
+def calibration_figure(bins: Sequence[dict[str, float]]) -> "Figure":
+    """Draw accuracy against confidence, and the histogram of confidence."""
+    figure, (accuracy, histogram) = canvas(3.2, columns=2, widths=(3, 2))
+    confidence = [one["confidence"] for one in bins]
+    accuracy.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="calibrated")
+    accuracy.plot(confidence, [one["accuracy"] for one in bins], "o-", color=MODEL, markersize=4, label="model")
+    accuracy.set_xlabel("confidence")
+    accuracy.set_ylabel("accuracy")
+    legend(accuracy, loc="upper left")
+    lows = [one["low"] for one in bins]
+    histogram.bar(lows, [one["examples"] for one in bins], width=1 / BINS, align="edge", color=MODEL, alpha=0.7)
+    histogram.set_xlabel("confidence")
+    histogram.set_ylabel("examples")
+    for axes in (accuracy, histogram):
+        axes.set_xlim(0, 1)
+    return figure

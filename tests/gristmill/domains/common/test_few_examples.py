@@ -8,8 +8,8 @@ import pytest
 
 from gristmill.domains.common.few_examples import affinely_independent_rows
 from gristmill.domains.generation import dataset, few_examples
-from gristmill.domains.generation.feed import validation_of
 from gristmill.domains.generation.settings import Train
+from gristmill.domains.generation.train import validation_of
 from gristmill.domains.tabular import dataset as rows
 from gristmill.domains.tabular import few_examples as cut_rows
 from gristmill.domains.text import dataset as texts

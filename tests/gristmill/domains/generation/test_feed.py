@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation.dataset import Layout, Prepared, read, write_layout, write_tokens
-from gristmill.domains.generation.feed import Prefixes, TokenWindowFeed, feed_of, validation_of
 from gristmill.domains.generation.settings import Train
+from gristmill.domains.generation.train import Prefixes, TokenWindowFeed, feed_of, validation_of
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from helpers.feeds import batches_of, batches_of_element
 

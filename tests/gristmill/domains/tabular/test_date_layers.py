@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from gristmill.domains.tabular.date_layers import date_parts
 from gristmill.domains.tabular.date_parts import DATE_PARTS, date_numbers
+from gristmill.domains.tabular.encoder import date_parts
 
 
 def test_the_graph_and_pandas_agree_on_every_day_of_two_centuries() -> None:

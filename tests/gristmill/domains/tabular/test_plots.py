@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gristmill.domains.tabular.plots import (
+from gristmill.domains.tabular.report import (
     MAX_DOTS,
     line_figure,
     residual_figure,

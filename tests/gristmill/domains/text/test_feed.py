@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
-from gristmill.domains.text import feed as module
+from gristmill.domains.text import train as module
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.feed import BucketedFeed, TokenBatches, feed_of, validation_of
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
+from gristmill.domains.text.train import BucketedFeed, TokenBatches, feed_of, validation_of
 from helpers.feeds import batches_of, batches_within_a_graph
 from helpers.small_tokens import LENGTH, telling, write_tokens
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.text import plots
+from gristmill.domains.text import report
 from gristmill.reports.pictures import as_svg
 
 
@@ -15,7 +15,7 @@ def index() -> pd.DataFrame:
 
 
 def test_lengths_are_shares_of_each_part_and_the_longest_are_in_the_last_bar(index: pd.DataFrame) -> None:
-    (axes,) = plots.lengths_figure(index, cut=120).axes
+    (axes,) = report.lengths_figure(index, cut=120).axes
 
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert sorted(names) == ["test", "training", "truncated at 120"]
@@ -27,7 +27,7 @@ def test_lengths_are_shares_of_each_part_and_the_longest_are_in_the_last_bar(ind
 
 
 def test_a_cut_that_no_text_exceeds_is_not_drawn(index: pd.DataFrame) -> None:
-    (axes,) = plots.lengths_figure(index[index["tokens"] < 10], cut=9).axes
+    (axes,) = report.lengths_figure(index[index["tokens"] < 10], cut=9).axes
 
     assert not axes.lines
 
@@ -37,7 +37,7 @@ def test_tokens_stand_where_they_are_in_the_colour_of_their_class() -> None:
         {"token": ["good", "$x$", "\n"], "class": ["pos", "neg", "pos"], "x": [1.0, -1.0, 2.0], "y": [0.0, 0.5, 1.0]}
     )
 
-    figure = plots.embedding_figure(places, ["neg", "pos"], [0.75, 0.2])
+    figure = report.embedding_figure(places, ["neg", "pos"], [0.75, 0.2])
 
     (axes,) = figure.axes
     assert {line.get_label(): line.get_xydata().tolist() for line in axes.lines} == {
@@ -54,6 +54,6 @@ def test_of_many_classes_there_is_no_legend(count: int, named: bool) -> None:
     classes = [f"class {number}" for number in range(count)]
     places = pd.DataFrame({"token": classes, "class": classes, "x": 0.0, "y": 0.0})
 
-    (axes,) = plots.embedding_figure(places, classes, [0, 0]).axes
+    (axes,) = report.embedding_figure(places, classes, [0, 0]).axes
 
     assert (axes.get_legend() is not None) == named

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.vision import feed as module
+from gristmill.domains.vision import train as module
 from gristmill.domains.vision.dataset import Prepared, write_layout
-from gristmill.domains.vision.feed import StreamFeed, feed_of, validation_of
 from gristmill.domains.vision.settings import Augment
+from gristmill.domains.vision.train import StreamFeed, feed_of, validation_of
 from gristmill.util.table_io import write_table
 from helpers.feeds import batches_of, batches_within_a_graph
 from helpers.small_prepared import spotted, write_prepared
@@ -161,7 +161,7 @@ import resource, sys
 from pathlib import Path
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.feed import StreamFeed, feed_of
+from gristmill.domains.vision.train import StreamFeed, feed_of
 from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.vision.settings import Augment
 

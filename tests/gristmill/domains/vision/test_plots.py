@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.vision import plots
+from gristmill.domains.vision import report
 from gristmill.reports.pictures import as_svg
 
 TILES = list(np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), np.uint8))
 
 
 def test_a_sheet_has_its_images_in_rows() -> None:
-    figure = plots.draw_tiles(TILES, 3, "title")
+    figure = report.draw_tiles(TILES, 3, "title")
 
     (axes,) = figure.axes
     assert len(axes.images) == 5
@@ -25,7 +25,7 @@ def test_a_sheet_has_its_images_in_rows() -> None:
 
 
 def test_images_are_embedded_one_by_one_as_they_are_stored() -> None:
-    picture = as_svg(plots.draw_tiles(TILES, 3), "")
+    picture = as_svg(report.draw_tiles(TILES, 3), "")
 
     assert picture.count("data:image/png;base64,") == 5
 
@@ -33,8 +33,8 @@ def test_images_are_embedded_one_by_one_as_they_are_stored() -> None:
 def test_filters_are_shown_over_their_own_full_range_in_colour_where_images_are() -> None:
     filters = np.stack([np.linspace(-1, 1, 27).reshape(3, 3, 3), np.full((3, 3, 3), 7.0)], axis=-1).astype(np.float32)
 
-    coloured = plots.filters_figure(filters).axes[0].images
-    grey = plots.filters_figure(filters[:, :, :1]).axes[0].images
+    coloured = report.filters_figure(filters).axes[0].images
+    grey = report.filters_figure(filters[:, :, :1]).axes[0].images
 
     assert coloured[0].get_array().shape == (3, 3, 3)
     assert (coloured[0].get_array().min(), coloured[0].get_array().max()) == (0, 255)
@@ -46,7 +46,7 @@ def test_maps_stand_behind_their_image() -> None:
     images = np.zeros((2, 4, 4, 1), np.uint8)
     maps = np.arange(2 * 3 * 3 * 5, dtype=np.uint8).reshape(2, 3, 3, 5)
 
-    drawn = plots.maps_figure(images, maps, "conv").axes[0].images
+    drawn = report.maps_figure(images, maps, "conv").axes[0].images
 
     assert len(drawn) == 2 * (1 + 5)
     assert not drawn[6].get_array().any()

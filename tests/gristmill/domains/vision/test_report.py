@@ -13,7 +13,7 @@ import pytest
 from gristmill.domains.common.classification import report as classifier
 from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
-from gristmill.domains.vision import plots, report
+from gristmill.domains.vision import report
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section
 from gristmill.runs.scores import Headline, Scores
@@ -228,7 +228,7 @@ def test_the_network_is_listed_layer_by_layer(shown: dict[str, Section]) -> None
 def test_each_augmented_image_has_a_row(shown: dict[str, Section], judged: Folders) -> None:
     samples = np.load(judged["train"] / "samples.npy", allow_pickle=False)  # three images, each in four variants
 
-    expected = as_svg(plots.draw_tiles(list(samples.reshape(12, 12, 10, 1)), 4), "Training images and random variants")
+    expected = as_svg(report.draw_tiles(list(samples.reshape(12, 12, 10, 1)), 4), "Training images and random variants")
 
     assert shown["Augmented samples"].pictures == [expected]
 

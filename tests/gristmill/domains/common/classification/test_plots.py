@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.common.classification import plots
-from gristmill.domains.common.classification.plots import shorten
+from gristmill.domains.common.classification import report
+from gristmill.domains.common.classification.report import shorten
 from gristmill.reports.pictures import as_svg
 
 
 def test_a_confusion_matrix_has_shares_as_colour_and_counts_in_its_cells() -> None:
-    figure = plots.confusion_figure([[8, 2], [0, 0]], ["cat", "dog"])
+    figure = report.confusion_figure([[8, 2], [0, 0]], ["cat", "dog"])
 
     (axes,) = figure.axes
     (image,) = axes.images
@@ -23,14 +23,14 @@ def test_a_confusion_matrix_has_shares_as_colour_and_counts_in_its_cells() -> No
 def test_many_classes_have_no_counts_and_very_many_no_names(classes: int, counted: int, named: bool) -> None:
     names = [f"class {number}" for number in range(classes)]
 
-    figure = plots.confusion_figure(np.eye(classes, dtype=int).tolist(), names)
+    figure = report.confusion_figure(np.eye(classes, dtype=int).tolist(), names)
 
     assert len(figure.axes[0].texts) == counted
     assert ("class 0" in [label.get_text() for label in figure.axes[0].get_xticklabels()]) == named
 
 
 def test_words_on_the_page_take_its_colour_and_those_on_strong_cells_are_white() -> None:
-    picture = as_svg(plots.confusion_figure([[9, 1], [5, 5]], ["cat", "dog"]), "")
+    picture = as_svg(report.confusion_figure([[9, 1], [5, 5]], ["cat", "dog"]), "")
 
     assert picture.count("fill: currentColor") + picture.count('fill="currentColor"') > 0
     assert picture.count("fill: #ffffff") == 1
@@ -43,7 +43,7 @@ def test_calibration_draws_accuracy_against_confidence_and_how_often() -> None:
         {"low": 0.8, "examples": 7, "confidence": 0.85, "accuracy": 0.8},
     ]
 
-    figure = plots.calibration_figure(bins)
+    figure = report.calibration_figure(bins)
 
     right, often = figure.axes
     line = next(line for line in right.lines if line.get_label() == "model")
@@ -54,7 +54,7 @@ def test_calibration_draws_accuracy_against_confidence_and_how_often() -> None:
 def test_dollars_in_names_are_no_formulas() -> None:
     dollars = ["$a", "b$^$", "$\\nothing$"]
 
-    assert "$\\nothing$" in as_svg(plots.confusion_figure(np.eye(3, dtype=int).tolist(), dollars), "")
+    assert "$\\nothing$" in as_svg(report.confusion_figure(np.eye(3, dtype=int).tolist(), dollars), "")
 
 
 def test_a_long_name_is_cut_in_its_middle() -> None:
