@@ -121,11 +121,11 @@ def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -
 
 @cache
 def _version(name: str) -> str:
-    found = metadata.distribution(name)
-    headers, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
+    distribution = metadata.distribution(name)
+    headers, _, _ = (distribution.read_text("METADATA") or "").partition("\n\n")
     # `found.version` parses the whole file, with its long description.
     line = re.search(r"^Version: *(\S+)$", headers, re.MULTILINE)
-    version = line[1] if line else found.version
+    version = line[1] if line else distribution.version
     return version if name not in _SYSTEM_LIBRARIES or _can_load(name) else f"{version}, not loadable"
 
 

@@ -77,15 +77,15 @@ def check_parity(
         reload(bundle, loaded.values(), Path(folder))
         largest = 0.0
         for form, name in loaded.items():
-            made = np.load(Path(folder) / f"{name}.npy", allow_pickle=False)
+            predicted = np.load(Path(folder) / f"{name}.npy", allow_pickle=False)
             if decide and name == LABELLED:
-                made, labels = made[:, :-1], made[:, -1]
-                if not np.array_equal(labels, decide(made)):
+                predicted, labels = predicted[:, :-1], predicted[:, -1]
+                if not np.array_equal(labels, decide(predicted)):
                     raise ParityError(
                         "the exported saved_model model gives other labels than its probabilities decide. Nothing was "
                         "exported; run again with --refresh evaluate."
                     )
-            difference = _difference(made, scored)
+            difference = _difference(predicted, scored)
             if not difference <= tolerance:
                 raise ParityError(
                     f"the exported {form} model differs from the scored one by {format_number(difference)}, "

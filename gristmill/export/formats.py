@@ -49,7 +49,7 @@ def load_saved_model(path: Path, signature: str = "serving_default") -> Predicto
     The signature `serving_bytes` gets each image, uint8, encoded as a PNG.
     """
     outputs = outputs_of(open_saved_model(path), signature)
-    return lambda inputs: next(one for one in outputs(inputs).values() if one.dtype.kind == "f")
+    return lambda inputs: next(output for output in outputs(inputs).values() if output.dtype.kind == "f")
 
 
 def load_labelled(path: Path) -> Predictor:
@@ -59,10 +59,10 @@ def load_labelled(path: Path) -> Predictor:
     def predict(inputs: "Array") -> "Array":
         import numpy as np
 
-        made = outputs(inputs)
-        is_label = made["classes"] == made["label"][:, np.newaxis]
+        answer = outputs(inputs)
+        is_label = answer["classes"] == answer["label"][:, np.newaxis]
         labels = np.where(is_label.any(axis=1), is_label.argmax(axis=1), -1)
-        return np.column_stack([made["probabilities"], labels.astype(np.float32)])
+        return np.column_stack([answer["probabilities"], labels.astype(np.float32)])
 
     return predict
 
@@ -86,10 +86,10 @@ def outputs_of(loaded: Any, signature: str) -> Outputs:
         from gristmill.training.saved_network import as_tensors
 
         pixels = signature == "serving_bytes" and inputs.dtype.kind == "u"
-        given = tf.stack([tf.io.encode_png(image) for image in inputs]) if pixels else as_tensors(inputs)
+        arguments = tf.stack([tf.io.encode_png(image) for image in inputs]) if pixels else as_tensors(inputs)
         function = loaded.signatures[signature]
-        made = function(**given) if isinstance(given, dict) else function(given)
-        return {name: output.numpy() for name, output in made.items()}
+        results = function(**arguments) if isinstance(arguments, dict) else function(arguments)
+        return {name: output.numpy() for name, output in results.items()}
 
     return call
 
@@ -103,10 +103,10 @@ def write_keras(network: "keras.Model", path: Path) -> None:
     saved = path.rename(path.with_suffix(".tmp"))
     numbers: dict[int, int] = {}
 
-    def numbered(found: dict[str, Any]) -> dict[str, Any]:
-        if "shared_object_id" in found:  # the address of an object that several layers share
-            found["shared_object_id"] = numbers.setdefault(found["shared_object_id"], len(numbers))
-        return found
+    def numbered(properties: dict[str, Any]) -> dict[str, Any]:
+        if "shared_object_id" in properties:  # the address of an object that several layers share
+            properties["shared_object_id"] = numbers.setdefault(properties["shared_object_id"], len(numbers))
+        return properties
 
     with ZipFile(saved) as archive, ZipFile(path, "w") as written:
         for entry in archive.infolist():
@@ -150,14 +150,17 @@ def load_lite(path: Path) -> Predictor:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
-    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    input_index, output_index = (
+        interpreter.get_input_details()[0]["index"],
+        interpreter.get_output_details()[0]["index"],
+    )
 
     def predict(inputs: "Array") -> "Array":
-        interpreter.resize_tensor_input(taken, inputs.shape)
+        interpreter.resize_tensor_input(input_index, inputs.shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(taken, inputs)
+        interpreter.set_tensor(input_index, inputs)
         interpreter.invoke()
-        outputs: Array = interpreter.get_tensor(given)
+        outputs: Array = interpreter.get_tensor(output_index)
         return outputs
 
     return predict

@@ -123,21 +123,21 @@ def check(
     for part, outputs in answers.items():
         values = outputs.get("probabilities", next(iter(outputs.values())))
         if sample.scored.dtype == object:
-            differs = not all(text.startswith(one) for one, text in zip(values, sample.scored, strict=True))
-            found = f"another text than was scored: {values[0][:80]!r}"
+            differs = not all(text.startswith(expected) for expected, text in zip(values, sample.scored, strict=True))
+            fault = f"another text than was scored: {values[0][:80]!r}"
         else:
             predicted = np.array(values, np.float64)
             same_shape = predicted.shape == sample.scored.shape
             difference = float(np.abs(predicted - sample.scored).max()) if same_shape else float("inf")
             differs = not difference <= tolerance
-            found = f"other predictions than were scored (by {format_number(difference)})"
+            fault = f"other predictions than were scored (by {format_number(difference)})"
             largest = max(largest, difference)
             if decide and not differs:
                 labels = [names[at] for names, at in zip(outputs["classes"], decide(predicted), strict=True)]
-                differs, found = outputs["label"] != labels, "other labels than the probabilities decide"
+                differs, fault = outputs["label"] != labels, "other labels than the probabilities decide"
         if differs:
             raise ParityError(
-                f"the bundle's {part} gives {found}. Nothing was exported; run again with --refresh evaluate."
+                f"the bundle's {part} gives {fault}. Nothing was exported; run again with --refresh evaluate."
             )
     return largest
 

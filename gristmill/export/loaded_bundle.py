@@ -28,8 +28,8 @@ class LoadedBundle:
     @cached_property
     def signature(self) -> dict[str, Any]:
         """Content of `signature.json`."""
-        found: dict[str, Any] = read_document(self.path / "signature.json")
-        return found
+        content: dict[str, Any] = read_document(self.path / "signature.json")
+        return content
 
     @cached_property
     def saved_model(self) -> Any:

@@ -41,8 +41,10 @@ def input_specs(network: Any) -> list[Any]:
     import keras
     import tensorflow as tf
 
-    given = network.inputs[0] if isinstance(network, keras.Sequential) else network.input
-    return [keras.tree.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype, name=one.name), given)]
+    inputs = network.inputs[0] if isinstance(network, keras.Sequential) else network.input
+    return [
+        keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name), inputs)
+    ]
 
 
 def _parts(resource: Any) -> Iterator[Any]:
@@ -51,10 +53,10 @@ def _parts(resource: Any) -> Iterator[Any]:
 
     known = [variable.value for variable in getattr(resource, "variables", ())]
     yield from known
-    for each in tf.train.TrackableView(resource).descendants():
-        is_new = isinstance(each, tf.Variable) and not any(each is one for one in known)
-        if is_new or isinstance(each, tf.saved_model.experimental.TrackableResource):
-            yield each
+    for part in tf.train.TrackableView(resource).descendants():
+        is_new = isinstance(part, tf.Variable) and not any(part is other for other in known)
+        if is_new or isinstance(part, tf.saved_model.experimental.TrackableResource):
+            yield part
 
 
 def _number_functions(path: Path) -> None:
@@ -79,11 +81,11 @@ def _number_functions(path: Path) -> None:
         for value in node.attr.values():
             for called in [value.func] if value.HasField("func") else value.list.func:
                 called.name = names[called.name]
-    for each in objects.nodes:
-        if each.HasField("function"):
-            each.function.concrete_functions[:] = [names[name] for name in each.function.concrete_functions]
-        elif each.HasField("bare_concrete_function"):
-            bare = each.bare_concrete_function
+    for node in objects.nodes:
+        if node.HasField("function"):
+            node.function.concrete_functions[:] = [names[name] for name in node.function.concrete_functions]
+        elif node.HasField("bare_concrete_function"):
+            bare = node.bare_concrete_function
             bare.concrete_function_name = names[bare.concrete_function_name]
     concrete = {names[name]: function for name, function in objects.concrete_functions.items()}
     renamed = SavedObjectGraph(concrete_functions=concrete)
@@ -94,7 +96,7 @@ def _number_functions(path: Path) -> None:
 
 def _renumbered(names: Sequence[str]) -> dict[str, str]:
     """Return the new name of each function; names without a number stay."""
-    split = sorted((int(found[2]), found[1], name) for name in names if (found := re.fullmatch(r"(.*_)(\d+)", name)))
+    split = sorted((int(match[2]), match[1], name) for name in names if (match := re.fullmatch(r"(.*_)(\d+)", name)))
     return {name: name for name in names} | {name: f"{stem}{at}" for at, (_, stem, name) in enumerate(split)}
 
 

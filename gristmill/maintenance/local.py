@@ -182,23 +182,23 @@ def data_of_versions(store: Store) -> dict[str, tuple[int, int]]:
 
     Artifacts that only a shared store has do not count.
     """
-    registry, found = Registry(store), {}
+    registry, sizes_of_data = Registry(store), {}
     for pipeline in registry.pipelines():
         versions = list(registry.versions(pipeline))
         keys = {version.references["ingest"]["key"] for version in versions if "ingest" in version.references}
         sizes = (file.stat().st_size for key in keys for file in files_below(store.path("ingest", key)))
-        found[pipeline] = len(versions), sum(sizes)
-    return found
+        sizes_of_data[pipeline] = len(versions), sum(sizes)
+    return sizes_of_data
 
 
 def used_by_reproductions(store: Store) -> set[Path]:
     """Return the scratch folders of versions that are being trained again, and the folders of the data they read."""
-    found = set[Path]()
+    folders_in_use = set[Path]()
     for scratch in store.root.glob(f"scratch/{REPRODUCTION}*"):
         with store.lock(scratch.name, wait=False) as is_free:
             if not is_free:
-                found |= {scratch, *(link.resolve() for link in scratch.glob("ingest/*/*"))}
-    return found
+                folders_in_use |= {scratch, *(link.resolve() for link in scratch.glob("ingest/*/*"))}
+    return folders_in_use
 
 
 def first_running(store: Store, cache: str | None = None) -> float:

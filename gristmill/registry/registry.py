@@ -107,7 +107,7 @@ class Registry:
         """Return one version; raise `RequestError` if there is none, and `CorruptArtifact` if its file is damaged."""
         known = self._versions.numbers(pipeline)
         if number not in known:
-            names = ", ".join(f"v{one}" for one in reversed(known)) or "none"
+            names = ", ".join(f"v{number}" for number in reversed(known)) or "none"
             raise RequestError(f"pipeline {pipeline!r} has no version {number}. Known: {names}.")
         return self._versions.read(pipeline, number)
 

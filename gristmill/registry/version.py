@@ -88,11 +88,11 @@ def code_digests(record: Record, store: Store) -> dict[str, str]:
 
     `CorruptArtifact` is raised if the manifest of an artifact is damaged.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for reference in record.references.values():
         made_of = store.read_manifest(reference)["made_of"]
-        found |= made_of["code"] | {name: digest for name, digest in made_of["inputs"].items() if "." in name}
-    return found
+        digests |= made_of["code"] | {name: digest for name, digest in made_of["inputs"].items() if "." in name}
+    return digests
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

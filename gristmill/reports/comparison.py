@@ -61,17 +61,17 @@ class Comparison:
     @property
     def sections(self) -> list[Section]:
         """The runs as tables, without the picture of the page."""
-        found = self.document
-        data = [[name, *_shown(pair), _change(pair)] for name, pair in found["data"].items()]
-        changes = ", ".join(f"{found['changes'][name]:,} {name}" for name in CHANGES if name in found["changes"])
-        note = f"Rows: {changes}." if changes else found["changes"].get("why", "The data is the same.")
+        document = self.document
+        data = [[name, *_shown(pair), _change(pair)] for name, pair in document["data"].items()]
+        changes = ", ".join(f"{document['changes'][name]:,} {name}" for name in CHANGES if name in document["changes"])
+        note = f"Rows: {changes}." if changes else document["changes"].get("why", "The data is the same.")
         headings = ["", *SIDES, "change"]
         return [
-            _section("Runs", found["runs"]),
-            _section("Settings that differ", found["settings"], "None."),
+            _section("Runs", document["runs"]),
+            _section("Settings that differ", document["settings"], "None."),
             Section("Data", note, tables=[Table("", headings, data)]),
-            Section("Scores", found["verdict"], tables=[Table("", headings, _score_rows(found))]),
-            _section("Training", found["training"], "No network was trained."),
+            Section("Scores", document["verdict"], tables=[Table("", headings, _score_rows(document))]),
+            _section("Training", document["training"], "No network was trained."),
         ]
 
     @property
@@ -104,8 +104,10 @@ class Comparison:
             "started": f"{record.started:%Y-%m-%d %H:%M} UTC",
             "seconds": round(record.seconds, 1),
         }
-        one, other = (each.versions for each in self.records)
-        return facts | {name: version for name, version in record.versions.items() if one.get(name) != other.get(name)}
+        before, after = (other.versions for other in self.records)
+        return facts | {
+            name: version for name, version in record.versions.items() if before.get(name) != after.get(name)
+        }
 
     def _data(self, record: Record) -> dict[str, Any]:
         reference = record.references["ingest"]
@@ -128,11 +130,11 @@ class Comparison:
         from gristmill.reports.intervals import difference_in_words, read_errors  # late: NumPy
 
         first, second = self.records
-        one, other = (scores.headline for scores in scored)
-        if one.metric != other.metric:
-            return f"The runs have different headline metrics, {one.metric} and {other.metric}."
-        ranks, shown = [each.ranks[0] for each in (one, other)], format_numbers([one.model, other.model])
-        figures = f"test set: {metric_name(one.metric)} {shown[0]} and {shown[1]}."
+        before, after = (scores.headline for scores in scored)
+        if before.metric != after.metric:
+            return f"The runs have different headline metrics, {before.metric} and {after.metric}."
+        ranks, shown = [headline.ranks[0] for headline in (before, after)], format_numbers([before.model, after.model])
+        figures = f"test set: {metric_name(before.metric)} {shown[0]} and {shown[1]}."
         if first.references["preprocess"]["digest"] != second.references["preprocess"]["digest"]:
             return (
                 "The prepared data of the runs differs, so their test sets may differ, too, and the scores do not tell "
@@ -201,7 +203,9 @@ def earlier_runs_section(record: Record, store: Store) -> Section | None:
     if len(runs) < 2 or own is None:
         return None
     known = [scores if scores and scores.metric == own.metric else None for _, _, scores, _ in runs]
-    shown = format_numbers([getattr(one, part, None) for one in known for part in ("validation", "model", "baseline")])
+    shown = format_numbers(
+        [getattr(scores, part, None) for scores in known for part in ("validation", "model", "baseline")]
+    )
     rows = []
     for at, (name, run, _, kept) in enumerate(runs):
         data = kept.references["ingest"]["digest"] == record.references["ingest"]["digest"]
@@ -222,19 +226,19 @@ def differing_settings(domain: str, first: Mapping[str, Any], second: Mapping[st
     Both are read by this version of gristmill, so that values which another version wrote in another way, or not at
     all, are no difference. If that fails, a key that only one of the runs has in a table of the same kind is left out.
     """
-    found: Pairs = {}
+    differing: Pairs = {}
     with suppress(RequestError):
         first, second = (
             {name: table.model_dump(mode="json") for name, table in restore_settings(domain, settings).items()}
             for settings in (first, second)
         )
     for table in {**first, **second}:
-        one, other = first.get(table, {}), second.get(table, {})
-        same_kind = one and other and one.get("kind") == other.get("kind")
-        for key in [key for key in {**one, **other} if not same_kind or (key in one and key in other)]:
-            if one.get(key) != other.get(key):
-                found[f"{table}.{key}"] = [one.get(key), other.get(key)]
-    return found
+        before, after = first.get(table, {}), second.get(table, {})
+        same_kind = before and after and before.get("kind") == after.get("kind")
+        for key in [key for key in {**before, **after} if not same_kind or (key in before and key in after)]:
+            if before.get(key) != after.get(key):
+                differing[f"{table}.{key}"] = [before.get(key), after.get(key)]
+    return differing
 
 
 def _paired(values: Iterable[Mapping[str, Any]]) -> Pairs:
@@ -265,13 +269,13 @@ def _change(pair: Sequence[Any]) -> str:
     return format_numbers([*pair, pair[1] - pair[0]], sign=True)[2]
 
 
-def _score_rows(found: Mapping[str, Any]) -> list[list[str]]:
+def _score_rows(document: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for each metric of each part, the headline's first, and the best baseline's."""
-    metric, rows = found["headline"]["metric"][1], []
-    for part, pairs in sorted(found["scores"].items(), key=lambda item: PARTS.index(item[0])):
+    metric, rows = document["headline"]["metric"][1], []
+    for part, pairs in sorted(document["scores"].items(), key=lambda item: PARTS.index(item[0])):
         ordered = sorted(pairs.items(), key=lambda item: item[0] != metric)
         rows += [[f"{PART_NAMES[part]} {metric_name(name)}", *_shown(pair), _change(pair)] for name, pair in ordered]
-    headline = found["headline"]
+    headline = document["headline"]
     return [
         *rows,
         [f"best baseline's {metric_name(metric)}", *_shown(headline["baseline"]), _change(headline["baseline"])],

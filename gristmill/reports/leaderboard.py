@@ -25,14 +25,14 @@ def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFr
     prediction; `megabytes`; `failed`, the reason or an empty text.
     """
     table: pd.DataFrame = read_table(artifacts["select"].path / LEADERBOARD).drop(columns="baseline")
-    tried = scores.baselines | scores.candidates
+    scored = scores.baselines | scores.candidates
     measured = artifacts["evaluate"].manifest["measures"]
-    made = [artifacts.get(f"train {name}") for name in table["candidate"]]
+    trained = [artifacts.get(f"train {name}") for name in table["candidate"]]
     columns: dict[str, list[float | None]] = {
-        "test": [tried[name]["test"][scores.metric] if name in tried else None for name in table["candidate"]],
-        "seconds": [float(one.manifest["measures"]["seconds"]) if one else None for one in made],
+        "test": [scored[name]["test"][scores.metric] if name in scored else None for name in table["candidate"]],
+        "seconds": [float(artifact.manifest["measures"]["seconds"]) if artifact else None for artifact in trained],
         "microseconds": [measured.get(name) for name in table["candidate"]],
-        "megabytes": [one.bytes / _MB if one else None for one in made],
+        "megabytes": [artifact.bytes / _MB if artifact else None for artifact in trained],
     }
     for at, (name, values) in enumerate(columns.items()):
         table.insert(4 + at, name, values)
@@ -41,18 +41,18 @@ def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFr
 
 def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Section:
     """Return the leaderboard as a section of a report; the scores on the test set are collapsed."""
-    tried = table[table["failed"] == ""]
+    compared = table[table["failed"] == ""]
     reasons = table[table["failed"] != ""].set_index("candidate")["failed"].str.rstrip(".")
     failed = [f"{name} left out: {reason}." for name, reason in reasons.items()]
     metric, on = (scores.selected.metric, scores.selected.on) if scores.selected else ("loss", "validation")
     headings = ["candidate", f"{metric_name(metric)} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
     names = ("loss", "standard_error", "weight", "seconds", "microseconds", "megabytes")
-    cells = [format_numbers(_known(tried[name]), digits=3) for name in names]
-    cells[2] = [f"{percent}%" if percent else MISSING for percent in whole_percents(tried["weight"])]
-    cells[4] = format_numbers(_known(tried["microseconds"]), digits=2)
-    candidates, of_test = tried["candidate"].tolist(), format_numbers(_known(tried["test"]))
+    cells = [format_numbers(_known(compared[name]), digits=3) for name in names]
+    cells[2] = [f"{percent}%" if percent else MISSING for percent in whole_percents(compared["weight"])]
+    cells[4] = format_numbers(_known(compared["microseconds"]), digits=2)
+    candidates, of_test = compared["candidate"].tolist(), format_numbers(_known(compared["test"]))
     title = "Scores on the test set, not used for selection"
-    marks = {at: "in the model" for at, weight in enumerate(tried["weight"]) if weight > 0}
+    marks = {at: "in the model" for at, weight in enumerate(compared["weight"]) if weight > 0}
     tables = [
         Table.of_columns("", headings, [candidates, *cells], marks=marks),
         Table.of_columns(title, ["candidate", metric_name(scores.metric)], [candidates, of_test], folded=True),

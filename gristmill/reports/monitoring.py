@@ -26,32 +26,36 @@ _MAX_GROUPS = 100  # of each kind, on the page
 _COMPARED = "Predictions, compared with the test set, and inputs, compared with the training data"
 
 
-def write_monitoring(found: "Monitoring", description: str, store: Store) -> Path:
+def write_monitoring(monitoring: "Monitoring", description: str, store: Store) -> Path:
     """Render the report on logged predictions and return its path: `reports/<pipeline>.monitor.html` in the store."""
-    name, facts = page_name(found.pipeline, "monitor"), {"since": f"{found.first:%Y-%m-%d %H:%M} UTC"}
-    return render_page(store, name, found.pipeline, description, facts, sections(found))
+    name, facts = page_name(monitoring.pipeline, "monitor"), {"since": f"{monitoring.first:%Y-%m-%d %H:%M} UTC"}
+    return render_page(store, name, monitoring.pipeline, description, facts, sections(monitoring))
 
 
-def sections(found: "Monitoring") -> Iterator[Section]:
+def sections(monitoring: "Monitoring") -> Iterator[Section]:
     """Yield the sections of the report."""
-    yield Section("Scores", f"{found.headline.partition(': ')[2]}.", tables=[score_table(found)])
-    for by, groups in found.groups(_MAX_GROUPS):
-        in_time, count = by in PERIODS, int((found.table["by"] == by).sum())
-        pictures = [_over_time(found, groups)] if in_time and groups[found.metric].notna().sum() > 1 else []
+    yield Section("Scores", f"{monitoring.headline.partition(': ')[2]}.", tables=[score_table(monitoring)])
+    for by, groups in monitoring.groups(_MAX_GROUPS):
+        in_time, count = by in PERIODS, int((monitoring.table["by"] == by).sum())
+        pictures = [_over_time(monitoring, groups)] if in_time and groups[monitoring.metric].notna().sum() > 1 else []
         note = f"The {'last' if in_time else 'worst'} {len(groups):,} of {count:,}." if len(groups) < count else ""
-        table = _table(by, zip(groups["group"], _records(groups), strict=True), found.metric)
+        table = _table(by, zip(groups["group"], _records(groups), strict=True), monitoring.metric)
         yield Section(f"By {by}", note, pictures=pictures, tables=[table])
-    yield drift_section(found.drift, _COMPARED)
+    yield drift_section(monitoring.drift, _COMPARED)
 
 
-def score_table(found: "Monitoring", most: int = 0) -> Table:
+def score_table(monitoring: "Monitoring", max_groups: int = 0) -> Table:
     """Return the scores of the model that serves, of all versions, on the test set, and of some groups of each kind."""
-    overall, served = _records(found.table.iloc[:1])[0], _records(found.served)[0]
+    overall, served = _records(monitoring.table.iloc[:1])[0], _records(monitoring.served)[0]
     several = overall["predicted"] > served["predicted"]
-    named = [(served["group"], served), *([("all versions", overall)] if several else []), ("tested", found.tested)]
-    for by, groups in found.groups(most) if most else ():
+    named = [
+        (served["group"], served),
+        *([("all versions", overall)] if several else []),
+        ("tested", monitoring.tested),
+    ]
+    for by, groups in monitoring.groups(max_groups) if max_groups else ():
         named += zip(by + " " + groups["group"], _records(groups), strict=True)
-    return _table("", named, found.metric)
+    return _table("", named, monitoring.metric)
 
 
 def _table(heading: str, named: Iterable[tuple[str, Scored]], metric: str) -> Table:
@@ -71,13 +75,13 @@ def _records(groups: "pd.DataFrame") -> list[Scored]:
     return [{str(name): value for name, value in record.items()} for record in records]
 
 
-def _over_time(found: "Monitoring", groups: "pd.DataFrame") -> str:
+def _over_time(monitoring: "Monitoring", groups: "pd.DataFrame") -> str:
     """Draw the score by day or month, and that on the test set."""
     figure, (axes,) = canvas(2.6)
-    axes.plot(groups["group"], groups[found.metric], "o-", color=MODEL, markersize=4, label="predictions")
-    if (tested := found.tested[found.metric]) is not None:
+    axes.plot(groups["group"], groups[monitoring.metric], "o-", color=MODEL, markersize=4, label="predictions")
+    if (tested := monitoring.tested[monitoring.metric]) is not None:
         axes.axhline(tested, color=BASELINE, linestyle="--", label="tested")
-    axes.set_ylabel(found.metric)
+    axes.set_ylabel(monitoring.metric)
     axes.set_xticks(range(0, len(groups), -(-len(groups) // _MAX_TICKS)))
     legend(axes)
-    return as_svg(figure, f"{found.metric} of the predictions over time")
+    return as_svg(figure, f"{monitoring.metric} of the predictions over time")

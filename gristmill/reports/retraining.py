@@ -29,36 +29,39 @@ def write_retraining(record: Record, description: str, store: Store) -> Path:
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:
     """Yield the sections of the report."""
-    found = record.retraining
-    if found is None:
+    retraining = record.retraining
+    if retraining is None:
         return
     yield Section(
-        "Decision", f"{(found.verdict or 'not ended').capitalize()}: {found.why or record.error or record.outcome}."
+        "Decision",
+        f"{(retraining.verdict or 'not ended').capitalize()}: {retraining.why or record.error or record.outcome}.",
     )
-    yield _new_data(found)
-    if found.drift:
-        yield drift_section(found.drift)
-    if found.judgement:
-        yield _judgement(found, found.judgement)
+    yield _new_data(retraining)
+    if retraining.drift:
+        yield drift_section(retraining.drift)
+    if retraining.judgement:
+        yield _judgement(retraining, retraining.judgement)
     yield _all_retrainings(record.pipeline, runs)
 
 
-def _new_data(found: Retraining) -> Section:
-    since = f"since version {found.champion} was trained" if found.champion else "there is no champion yet"
+def _new_data(retraining: Retraining) -> Section:
+    since = f"since version {retraining.champion} was trained" if retraining.champion else "there is no champion yet"
     counts = {
-        "after the last known": found.news.later,
-        "late, before it": found.news.late,
-        "revised": found.news.revised,
-        "removed": found.news.removed,
-        "not judged by any retraining yet": found.unjudged,
+        "after the last known": retraining.news.later,
+        "late, before it": retraining.news.late,
+        "revised": retraining.news.revised,
+        "removed": retraining.news.removed,
+        "not judged by any retraining yet": retraining.unjudged,
     }
     rows = [[what, f"{count:,}"] for what, count in counts.items()]
     silent = (
-        f" The source is silent: its newest data is from {found.silent_since:%Y-%m-%d %H:%M} UTC."
-        if found.silent_since
+        f" The source is silent: its newest data is from {retraining.silent_since:%Y-%m-%d %H:%M} UTC."
+        if retraining.silent_since
         else ""
     )
-    return Section("New data", f"Rows, {since}: {found.news}.{silent}", tables=[Table("", ["rows", "count"], rows)])
+    return Section(
+        "New data", f"Rows, {since}: {retraining.news}.{silent}", tables=[Table("", ["rows", "count"], rows)]
+    )
 
 
 def drift_section(drift: Drift, inputs: str = "Inputs, compared with the training data") -> Section:
@@ -87,14 +90,14 @@ def drift_section(drift: Drift, inputs: str = "Inputs, compared with the trainin
     return Section("Drift", note, tables=tables)
 
 
-def _judgement(found: Retraining, judgement: Judgement) -> Section:
+def _judgement(retraining: Retraining, judgement: Judgement) -> Section:
     cells = list(zip(*judgement.rows, strict=True))
     note = f"Judged on {judgement.items:,} items that no model was trained on; lower is better."
     if judgement.best_baseline:
         note += f" The best baseline on earlier data was {judgement.best_baseline}."
-    if found.winner:
-        origin = "the champion's recipe, fitted on new data" if found.kept_recipe else "selected"
-        note += f" The challenger is {' + '.join(found.winner)}: {origin}."
+    if retraining.winner:
+        origin = "the champion's recipe, fitted on new data" if retraining.kept_recipe else "selected"
+        note += f" The challenger is {' + '.join(retraining.winner)}: {origin}."
     if judgement.change:
         difference, low, high = format_numbers(judgement.change)
         note += (
@@ -123,22 +126,22 @@ def _errors_figure(judgement: Judgement) -> "Figure":
 
 
 def _all_retrainings(pipeline: str, runs: Runs) -> Section:
-    retrainings = ((one, found) for one in runs.newest_first(pipeline) if (found := one.retraining))
+    retrainings = ((record, retraining) for record in runs.newest_first(pipeline) if (retraining := record.retraining))
     listed = list(islice(retrainings, _MAX_RETRAININGS_LISTED))
     rows = [
         [
             f"{record.started:%Y-%m-%d %H:%M}",
-            found.verdict or record.outcome,
-            f"v{found.version}" if found.version else "",
-            " + ".join(found.winner),
-            str(found.news),
-            f"{len(found.drift.alarms)}" if found.drift else "",
-            found.why,
+            retraining.verdict or record.outcome,
+            f"v{retraining.version}" if retraining.version else "",
+            " + ".join(retraining.winner),
+            str(retraining.news),
+            f"{len(retraining.drift.alarms)}" if retraining.drift else "",
+            retraining.why,
         ]
-        for record, found in listed
+        for record, retraining in listed
     ]
     headings = ["retraining", "verdict", "version", "winner", "rows", "alarms", "why"]
-    note = winner_changes([found.winner for _, found in listed if found.winner])
+    note = winner_changes([retraining.winner for _, retraining in listed if retraining.winner])
     return Section("All retrainings", note, tables=[Table("", headings, rows, words=True)])
 
 
@@ -146,5 +149,5 @@ def winner_changes(winners: Sequence[Sequence[str]]) -> str:
     """Return how often the candidates in the winner changed over the last retrainings; empty with fewer than two."""
     if len(winners) < 2:
         return ""
-    changes = sum(list(one) != list(other) for one, other in pairwise(winners))
+    changes = sum(list(before) != list(after) for before, after in pairwise(winners))
     return f"The candidates in the winner changed {changes} times over the last {len(winners)} judged retrainings."

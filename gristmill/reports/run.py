@@ -133,10 +133,10 @@ def _settings(record: Record) -> Table:
 
 def _by_stage(labels: Iterable[str]) -> dict[str, list[str]]:
     """Return the labels of each stage; a stage with chunks has several."""
-    found: dict[str, list[str]] = {}
+    by_stage: dict[str, list[str]] = {}
     for label in labels:
-        found.setdefault(label.split()[0], []).append(label)
-    return found
+        by_stage.setdefault(label.split()[0], []).append(label)
+    return by_stage
 
 
 def _counted(stage: str, count: int) -> str:
@@ -146,11 +146,11 @@ def _counted(stage: str, count: int) -> str:
 
 def _timing(record: Record, stage: str, artifacts: Mapping[str, Artifact]) -> list[str]:
     """Return the row of a stage: the sums over its artifacts."""
-    made = sum(not record.stages[label].cached for label in artifacts)
+    computed = sum(not record.stages[label].cached for label in artifacts)
     measures = [artifact.manifest["measures"] for artifact in artifacts.values()]
     return [
         _counted(stage, len(artifacts)),
-        "fresh" if not made else "made" if made == len(artifacts) else f"{made} made",
+        "fresh" if not computed else "made" if computed == len(artifacts) else f"{computed} made",
         f"{sum(record.stages[label].seconds for label in artifacts):.1f}",
         f"{sum(measured['seconds'] for measured in measures):.1f}",
         f"{max(measured['peak_memory_mib'] for measured in measures):,.0f}",

@@ -50,10 +50,10 @@ def sparkline(runs: Sequence[ScoredRun]) -> "Markup":
 
 def _scale(values: Sequence[float], low: float, high: float) -> list[float]:
     """Return values scaled to the range from `low` to `high`; equal values are in the middle."""
-    least, most = min(values), max(values)
-    if least == most:
+    smallest, largest = min(values), max(values)
+    if smallest == largest:
         return [(low + high) / 2] * len(values)
-    return [low + (value - least) / (most - least) * (high - low) for value in values]
+    return [low + (value - smallest) / (largest - smallest) * (high - low) for value in values]
 
 
 def _pieces(points: Points, runs: Sequence[ScoredRun]) -> Iterator[Points]:

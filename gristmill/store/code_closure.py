@@ -81,8 +81,8 @@ class PackageCode:
             READER_VERSION,
             lambda read: (files[name] for name in inside(read)),
         )
-        found = {name: read[file] for name, file in files.items() if file in read}
-        modules = {name: Module(entry["digest"], frozenset(inside(entry))) for name, entry in found.items()}
+        sources = {name: read[file] for name, file in files.items() if file in read}
+        modules = {name: Module(entry["digest"], frozenset(inside(entry))) for name, entry in sources.items()}
         self._modules, self._starts = modules | self._modules, self._starts.union(starts or files)
         return self._modules
 
@@ -193,8 +193,8 @@ def imports_of(file: Path, package: tuple[str, ...]) -> tuple[str, ...]:
 
 def module_file(at: Path) -> Path | None:
     """Return the file that Python runs for a module or package, given its path without suffix; None without one."""
-    tried = (*(at / f"__init__{suffix}" for suffix in _SUFFIXES), *(Path(f"{at}{suffix}") for suffix in _SUFFIXES))
-    return next((path for path in tried if path.is_file()), None)
+    candidates = (*(at / f"__init__{suffix}" for suffix in _SUFFIXES), *(Path(f"{at}{suffix}") for suffix in _SUFFIXES))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _is_ours(name: str) -> bool:

@@ -128,8 +128,8 @@ def _find(name: str) -> _Source | None:
         file = Path(spec.origin or "").absolute()
         return None if inner or not file.is_file() else _Source(name, (), file.parent, file.name)
     for folder in (Path(location).absolute() for location in spec.submodule_search_locations):
-        if found := module_file(folder.joinpath(*inner)):
-            return _Source(name, (top,), folder, found.relative_to(folder).as_posix())
+        if path := module_file(folder.joinpath(*inner)):
+            return _Source(name, (top,), folder, path.relative_to(folder).as_posix())
     return None
 
 
@@ -153,7 +153,7 @@ def _distributions(source: _Source, providers: Mapping[str, list[Path]]) -> dict
     folders = providers.get(_top(source.name), [])
     if len(folders) > 1:  # distributions that share a namespace
         folders = [folder for folder in folders if f"\n{source.label}," in f"\n{_text(folder / 'RECORD')}"]
-    return {folder: found for folder in folders if (found := _name_and_version(folder))}
+    return {folder: distribution for folder in folders if (distribution := _name_and_version(folder))}
 
 
 def _top_levels(folder: Path) -> list[str]:

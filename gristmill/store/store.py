@@ -207,15 +207,15 @@ class Store:
         If another run has published a sound artifact of the key, it is returned and the draft is dropped, unless
         `replace`. A corrupt one is moved to quarantine.
         """
-        made = Artifact(draft.path, write_manifest(draft.path, made_of, draft.counts, draft.measures))
+        artifact = Artifact(draft.path, write_manifest(draft.path, made_of, draft.counts, draft.measures))
         flush_folder(draft.path)
-        return self.commit(made, self.path(made_of.stage, made_of.key), replace)
+        return self.commit(artifact, self.path(made_of.stage, made_of.key), replace)
 
-    def commit(self, made: Artifact, final: Path, replace: bool) -> Artifact:
+    def commit(self, artifact: Artifact, final: Path, replace: bool) -> Artifact:
         """Make a flushed draft visible as the last step of `publish`, and return the artifact that is there."""
         if replace and final.exists():
             self.quarantine(final)
-        return self.rename(made, final)
+        return self.rename(artifact, final)
 
     def rename(self, draft: Artifact, final: Path) -> Artifact:
         """Rename a flushed draft to `final`; keep a sound artifact there, and move a corrupt one to quarantine."""

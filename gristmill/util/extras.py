@@ -26,9 +26,9 @@ _EXTRA_BY_SETTING = {
 
 def libraries_of(tables: Iterable[object]) -> tuple[str, ...]:
     """Return the distributions of the extras that settings need, and those that a kind names, sorted."""
-    given = list(tables)
-    modules = {module.replace("_", "-") for _, _, extra in _needed_extras(given) for module in EXTRAS[extra]}
-    return tuple(sorted(modules.union(*(getattr(table, "libraries", ()) for table in given))))
+    settings = list(tables)
+    modules = {module.replace("_", "-") for _, _, extra in _needed_extras(settings) for module in EXTRAS[extra]}
+    return tuple(sorted(modules.union(*(getattr(table, "libraries", ()) for table in settings))))
 
 
 def check_installed(tables: Iterable[object]) -> None:
@@ -50,6 +50,6 @@ def _needed_extras(tables: Iterable[object]) -> Iterator[tuple[str, str, str]]:
     """Yield key, value and extra of each setting that needs one."""
     for table in tables:
         for (key, value), extra in _EXTRA_BY_SETTING.items():
-            given = getattr(table, key.partition(".")[2], ())
-            if value == given or (isinstance(given, tuple) and value in given):
+            setting = getattr(table, key.partition(".")[2], ())
+            if value == setting or (isinstance(setting, tuple) and value in setting):
                 yield key, value, extra

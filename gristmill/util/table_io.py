@@ -67,15 +67,15 @@ def read_first_rows(path: Path, count: int, columns: list[str] | None = None, **
     """Read the first rows in which columns equal a value, without holding the others."""
     import pyarrow as pa
 
-    found: list[pa.Table] = []
+    tables: list[pa.Table] = []
     for batch in _batches(path, None if columns is None else list(dict.fromkeys([*columns, *equal]))):
         rows = pa.Table.from_batches([batch])
         for name, value in equal.items():
             rows = rows.filter(pa.compute.equal(rows[name], value))
-        found.append(rows.slice(0, count - sum(map(len, found))))
-        if sum(map(len, found)) == count:
+        tables.append(rows.slice(0, count - sum(map(len, tables))))
+        if sum(map(len, tables)) == count:
             break
-    frame: pd.DataFrame = pa.concat_tables(found).to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame if columns is None else frame[columns]
 
 

@@ -149,8 +149,8 @@ class Remote:
 
     def _is_reusable(self, name: str, size: int) -> bool:
         """Return whether an object exists in its full size and is too young to be removed by `gc`."""
-        found = self.bucket.size_and_age(name)
-        return found is not None and found[0] == size and found[1] < _MAX_REUSE_AGE
+        existing = self.bucket.size_and_age(name)
+        return existing is not None and existing[0] == size and existing[1] < _MAX_REUSE_AGE
 
 
 def object_name(sha256: str) -> str:

@@ -60,13 +60,13 @@ class SharedStore(Store):
         super().check_writable()
         self.remote.bucket.check_writable()
 
-    def commit(self, made: Artifact, final: Path, replace: bool) -> Artifact:
-        stage, key = made.manifest["stage"], made.manifest["key"]
+    def commit(self, artifact: Artifact, final: Path, replace: bool) -> Artifact:
+        stage, key = artifact.manifest["stage"], artifact.manifest["key"]
         name = artifact_name(stage, key)
-        while not self.remote.push(name, made, replace, patient=True):
+        while not self.remote.push(name, artifact, replace, patient=True):
             if winner := self.fetch(name, stage, key, final):  # artifact of another machine; None if it is damaged
                 return winner
-        return super().commit(made, final, replace)
+        return super().commit(artifact, final, replace)
 
     def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
         with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.temporary_folder(final) as draft:
