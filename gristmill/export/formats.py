@@ -150,10 +150,8 @@ def load_lite(path: Path) -> Predictor:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
-    input_index, output_index = (
-        interpreter.get_input_details()[0]["index"],
-        interpreter.get_output_details()[0]["index"],
-    )
+    input_index = interpreter.get_input_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
 
     def predict(inputs: "Array") -> "Array":
         interpreter.resize_tensor_input(input_index, inputs.shape)
