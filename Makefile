@@ -87,6 +87,7 @@ schema: .venv/installed-dev
 	$(BIN)/python -m gristmill.config.json_schema > pipelines.schema.json
 	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
 	$(BIN)/python docs/commands_reference.py > docs/reference/commands.md
+	$(BIN)/python docs/packages_picture.py > docs/_static/packages.svg
 
 # Needs uv, which also builds the wheel from the source distribution.
 NILE := package://statsmodels/datasets/nile/nile.csv

@@ -1,1 +1,1 @@
-"""The schema of a pipeline's data, `schemas/NAME.toml`: check data against it, or propose it from data."""
+"""Schemas of a pipeline's data, in `schemas/NAME.toml`: checked on arrival, proposed from data."""

@@ -15,7 +15,8 @@ _SCORES = re.compile(r"scores\b|point ")  # start of the heading of a table that
 _BEGUN = re.compile(r"(\w+( \d+/\d+)?|train [\w-]+) +(started|starting|loading)")  # shown only for a while
 _PERFECT = re.compile(r"warning an accuracy of 1 on the test set .*")  # a shorter training is not perfect
 _COLUMNS = re.compile(" {2,}")  # separator of two columns of a table
-GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with the output of their generators
+# Tests compare these files of the documentation with the output of their generators.
+GENERATED = {"reference/commands.md", "reference/settings.md", "_static/packages.svg"}
 
 
 @dataclass(frozen=True)
