@@ -64,7 +64,8 @@ class Facts:
 def write(bundle: Path, facts: Facts, train: Path) -> None:
     """Write the card of a bundle that is otherwise complete; `train` is the folder of the exported weights."""
     scores = Scores.read(bundle)
-    files = {f"`{name}`": {"content": text} for name, text in _CONTENTS.items() if _is_in(bundle, name)}
+    is_there = {name: (bundle / name).exists() for name in _CONTENTS} | {"manifest.json": True}  # it is written last
+    files = {f"`{name}`": {"content": text} for name, text in _CONTENTS.items() if is_there[name]}
     sections = {
         "How to use it": _usage(bundle),
         "Data": [*facts.data, _table(["part"], facts.parts)],
@@ -99,14 +100,13 @@ def metadata(scores: Scores, facts: Facts) -> dict[str, Any]:
 
 def _network(scores: Scores, facts: Facts) -> str:
     """Return a sentence on what the model consists of."""
-    size = f"has {facts.parameters:,} parameters"
+    sentence = f"The model has {facts.parameters:,} parameters."
     if chosen := scores.selected:
         compared_on = f"the {chosen.on}{' set' * (chosen.on == 'validation')}"
-        return (
-            f"The model {size}. It consists of {chosen.name}, chosen from {chosen.tried} candidates by their scores on "
-            f"{compared_on}."
+        sentence += (
+            f" It consists of {chosen.name}, chosen from {chosen.tried} candidates by their scores on {compared_on}."
         )
-    return f"The model {size}."
+    return sentence
 
 
 def _usage(bundle: Path) -> list[str]:
@@ -158,14 +158,12 @@ def _interval(scores: Scores, facts: Facts) -> tuple[float, float] | None:
     losses, headline = facts.losses.astype(np.float64), scores.headline.model
     if len(losses) < _MIN_LOSSES or not math.isclose(losses.mean(), headline, rel_tol=1e-4, abs_tol=1e-6):
         return None
-    return confidence_interval(losses, _LEVEL, facts.block) if facts.block else _independent_interval(losses)
-
-
-def _independent_interval(losses: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return an interval of the mean of independent values, by its standard error."""
+    if facts.block:
+        return confidence_interval(losses, _LEVEL, facts.block)
+    # Independent losses: by the standard error of their mean. None is negative.
     mean, z = float(losses.mean()), NormalDist().inv_cdf((1 + _LEVEL) / 2)
     half = z * float(losses.std(ddof=1)) / math.sqrt(len(losses))
-    return max(mean - half, 0.0), mean + half  # no loss is negative
+    return max(mean - half, 0.0), mean + half
 
 
 def _limits(scores: Scores, facts: Facts, has_sample: bool) -> Iterator[str]:
@@ -190,10 +188,6 @@ def _lineage(scores: Scores, train: Path) -> Iterator[str]:
         "A fresh process loaded each format and reproduced the scored predictions; the largest difference was "
         f"{format_number(scores.parity or 0.0)}."
     )
-
-
-def _is_in(bundle: Path, name: str) -> bool:
-    return name == "manifest.json" or (bundle / name).exists()  # the manifest is written last
 
 
 def _table(first: list[str], rows: Mapping[str, Mapping[str, Any]]) -> str:

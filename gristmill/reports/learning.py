@@ -1,6 +1,6 @@
 """A training in a report: its curves, its learning rate, and the layers of the network."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEARNING_ALT = "Loss of the training and the validation set by epoch, with the epoch whose weights were kept"
@@ -28,8 +29,7 @@ def training_sections(train: Path) -> Iterator[Section]:
     pictures = [as_svg(learning_figure(epochs, training["best_epoch"]), LEARNING_ALT)]
     if (path := train / "learning_rates.parquet").exists():
         trials = read_table(path)
-        taken = training["learning_rate"]
-        figure = rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)
+        figure = rate_figure(trials["rate"], trials["loss"], trials["smoothed"], training["learning_rate"])
         pictures.append(as_svg(figure, _RATE_ALT))
     elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # schedule "sweep"
         pictures.append(as_svg(rate_figure(epochs["rate"], epochs["loss"]), _RATE_ALT))
@@ -60,36 +60,38 @@ def training_note(training: dict[str, Any]) -> str:
 
 def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
     """Plot loss, and accuracy if there is one, of training and validation by epoch."""
-    metrics = [name for name in ("loss", "accuracy") if name in epochs]
-    figure, columns = canvas(2.6, columns=len(metrics))
-    for axes, name in zip(columns, metrics, strict=True):
+    figure, metrics = _epochs_canvas([epochs])
+    for name, axes in metrics.items():
         axes.plot(epochs["epoch"], epochs[name], color=MODEL, label="training")
         if f"val_{name}" in epochs:
             axes.plot(epochs["epoch"], epochs[f"val_{name}"], color=BASELINE, label="validation")
         axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
-        axes.set_xlabel("epoch")
-        whole_numbers(axes)
-        axes.set_ylabel(name)
         legend(axes)
-    log_scale(columns[0])
     return figure
 
 
 def overlaid_figure(curves: Mapping[str, pd.DataFrame]) -> "Figure":
     """Plot the learning curves of two runs over each other, by name; those of training are dashed."""
-    metrics = [name for name in ("loss", "accuracy") if any(name in epochs for epochs in curves.values())]
-    figure, columns = canvas(2.8, columns=len(metrics))
-    for axes, name in zip(columns, metrics, strict=True):
+    figure, metrics = _epochs_canvas(curves.values())
+    for name, axes in metrics.items():
         for (run, epochs), colour in zip(curves.items(), (BASELINE, MODEL), strict=True):
             for curve, label, line in ((name, "training", "--"), (f"val_{name}", "validation", "-")):
                 if curve in epochs:
                     axes.plot(epochs["epoch"], epochs[curve], line, color=colour, label=f"{run}, {label}")
+        legend(axes)
+    return figure
+
+
+def _epochs_canvas(curves: Collection[pd.DataFrame]) -> "tuple[Figure, dict[str, Axes]]":
+    """Return a figure with axes for the loss, and for the accuracy if there is one, by epoch."""
+    metrics = [name for name in ("loss", "accuracy") if any(name in epochs for epochs in curves)]
+    figure, columns = canvas(2.6, columns=len(metrics))
+    for name, axes in zip(metrics, columns, strict=True):
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         whole_numbers(axes)
-        legend(axes)
     log_scale(columns[0])
-    return figure
+    return figure, dict(zip(metrics, columns, strict=True))
 
 
 def rate_figure(rates: Any, losses: Any, smoothed: Any = None, taken: float | None = None) -> "Figure":

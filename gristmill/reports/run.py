@@ -36,7 +36,12 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     first, second, *others = sections(folders)  # the second one has the most important picture
     first = replace(first, note=f"{first.note}\n{_chance(record, folders)}")
     earlier = earlier_runs_section(record, store)
-    content = [first, second, *_leaderboard(record, artifacts), *([earlier] if earlier else []), *others]
+    leaderboards = []
+    if "select" in artifacts:
+        scores = Scores.read(artifacts["evaluate"].path)
+        note = selection_line(scores.selected, len(record.untried)) if scores.selected else ""
+        leaderboards = [leaderboard_section(leaderboard(artifacts, scores), scores, note)]
+    content = [first, second, *leaderboards, *([earlier] if earlier else []), *others]
     content += common_sections(record, artifacts)
     path = report_path(store, record.pipeline, record.trial)
     return render_page(store, path.stem, record.pipeline, description, run_facts(record), content)
@@ -46,14 +51,6 @@ def stage_folders(artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
     """Return the folder of each stage; that of train is the selected model's, if it was selected among candidates."""
     folders = {name: artifact.path for name, artifact in artifacts.items()}
     return folders | ({"train": folders["select"]} if "select" in folders else {})
-
-
-def _leaderboard(record: Record, artifacts: Mapping[str, Artifact]) -> list[Section]:
-    if "select" not in artifacts:
-        return []
-    scores = Scores.read(artifacts["evaluate"].path)
-    note = selection_line(scores.selected, len(record.untried)) if scores.selected else ""
-    return [leaderboard_section(leaderboard(artifacts, scores), scores, note)]
 
 
 def _chance(record: Record, folders: Mapping[str, Path]) -> str:
