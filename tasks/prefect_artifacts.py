@@ -12,7 +12,7 @@ from prefect.context import TaskRunContext
 
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
-from gristmill.runs.scores import MODEL, Scores
+from gristmill.scores import MODEL, Scores
 from gristmill.settings import messages
 from gristmill.store.artifact import Artifact
 from gristmill.tasks.report_link import artifact_key

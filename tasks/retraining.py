@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
-from gristmill.config.deployments import pipeline_resource
+from gristmill.deployment.prefect_file import pipeline_resource
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
@@ -20,7 +20,7 @@ from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.source_checks import silent_since
 from gristmill.runs.retraining_record import Retraining, stop_before_challenger, stop_before_training
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.tasks.prefect_artifacts import show_judgement

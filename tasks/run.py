@@ -21,6 +21,7 @@ from gristmill.config.stages import libraries_of, settings_of_stages, stages_of
 from gristmill.errors import CorruptArtifact, StoreError, WorkError
 from gristmill.keys import library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.prefect_runtime.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
 from gristmill.prefect_runtime.launch import catalogue_of_flow, launched
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
@@ -32,7 +33,6 @@ from gristmill.settings.domain import Domain
 from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
-from gristmill.tasks.deployed_runs import check_store_outlasts_run, is_deployed, restarts_if_killed
 from gristmill.tasks.report_link import link_report
 from gristmill.training.deadline import Deadline
 from gristmill.training.keras_backend import import_keras, set_threads

@@ -26,8 +26,7 @@ from gristmill.errors import (
     count_of,
 )
 from gristmill.keys import Identity
-from gristmill.runs.downloads import fetch
-from gristmill.runs.identity import StageInputs, identity_of, locate_inputs, resolve_inputs
+from gristmill.runs.identity import StageInputs, fetch_urls, identity_of, locate_inputs, resolve_inputs
 from gristmill.runs.locations import Located, fetch_missing
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import StageRecord
@@ -161,7 +160,7 @@ def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds
 def core_arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
     """Return the core's arguments: settings, point, data files, and folders of a resumable stage."""
     store = run.store
-    fetch(data.values(), store)
+    fetch_urls(data.values(), store)
     files: dict[str, Any] = {}
     for place, located in data.items():
         candidate, _, table = place.rpartition(".")[0].rpartition(".")

@@ -119,7 +119,7 @@ def tag_runs(url: str) -> Iterator[None]:
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from gristmill.config.deployments import HEARTBEAT_SECONDS, TAG
+    from gristmill.deployment.prefect_file import HEARTBEAT_SECONDS, TAG
 
     heartbeat = None if url == os.environ.get(TEMPORARY_API_VARIABLE) else HEARTBEAT_SECONDS
     with tags(TAG), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat}):

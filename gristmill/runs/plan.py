@@ -18,6 +18,7 @@ from gristmill.settings.base import Files
 from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import source_name
+from gristmill.store.downloads import refresh
 from gristmill.store.store import Store
 from gristmill.util.toml import toml_value
 
@@ -56,8 +57,9 @@ def plan(
         step = _step(catalogue, pipeline, replace(stage, inputs=inputs), steps)
         if stage.candidate in untried and step.artifact is None:
             step = Step(stage.label, "untried", "the budget had no time for it")
-            earlier = [one.label for one in stages if one.candidate == stage.candidate and one.label in steps]
-            steps |= {label: replace(step, stage=label) for label in earlier}  # as a run leaves it out as a whole
+            for earlier in stages:  # a run leaves out the candidate as a whole
+                if earlier.candidate == stage.candidate and earlier.label in steps:
+                    steps[earlier.label] = replace(step, stage=earlier.label)
         if stage.name == "train" and step.artifact and FAILED in step.artifact.counts:
             failed.add(stage.candidate)
         steps[stage.label] = step
@@ -82,12 +84,9 @@ def untried_candidates(pipeline: Pipeline, store: Store, budget: float | None = 
 
 def refresh_urls(tables: Iterable[object], store: Store) -> None:
     """Ask the URLs of all tables with `refresh` for new content; raise `DataError` if a server cannot be reached."""
-    urls = [table.path for table in tables if isinstance(table, Files) and table.refresh]
-    if urls:
-        from gristmill.runs.downloads import refresh  # late: it loads httpx
-
-        for url in urls:
-            refresh(url, store)
+    for table in tables:
+        if isinstance(table, Files) and table.refresh:
+            refresh(table.path, store)
 
 
 def _step(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, before: Mapping[str, Step]) -> Step:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gristmill.runs.scores import are_equal, rank
+from gristmill.scores import are_equal, rank
 from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores
 
 

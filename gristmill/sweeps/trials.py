@@ -16,7 +16,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline, read
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference

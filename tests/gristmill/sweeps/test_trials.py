@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.errors import RequestError
-from gristmill.runs.scores import Headline, Scores
+from gristmill.scores import Headline, Scores
 from gristmill.settings.kinds import kinds
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import Store

@@ -10,7 +10,7 @@ from prefect.events.actions import CancelFlowRun, ChangeFlowRunState, DoNothing
 from prefect.events.schemas.automations import AutomationCore
 
 from gristmill.errors import RequestError
-from gristmill.tasks.automations import end_silent_runs, plan_late_runs
+from gristmill.prefect_runtime.automations import end_silent_runs, plan_late_runs
 
 
 @pytest.fixture

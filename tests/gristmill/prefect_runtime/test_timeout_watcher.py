@@ -11,8 +11,8 @@ import pytest
 from conftest import SMALL
 from gristmill.config.catalogue import load
 from gristmill.errors import RequestError
+from gristmill.prefect_runtime import timeout_watcher
 from gristmill.runs.records import Record, Runs
-from gristmill.tasks import timeout_watcher
 from gristmill.util.processes import process_identity
 from helpers.support import write_project
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.schemas.objects import FlowRun
 
-from gristmill.tasks import deployed_runs as module
+from gristmill.prefect_runtime import deployed_runs as module
 
 
 def test_only_due_runs_with_the_same_parameters_are_cancelled_and_coming_ones_are_named(

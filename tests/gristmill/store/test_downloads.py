@@ -19,9 +19,10 @@ import pytest
 from gristmill.cli.commands import check
 from gristmill.errors import DataError, StoreError
 from gristmill.project.project import Project
-from gristmill.runs import downloads
-from gristmill.runs.downloads import fetch, refresh
+from gristmill.runs.identity import fetch_urls
 from gristmill.runs.locations import Located, locate
+from gristmill.store import downloads
+from gristmill.store.downloads import refresh
 from gristmill.store.store import Store
 from helpers.scoreboard import Fault
 
@@ -135,7 +136,7 @@ def files_in(store: Store) -> list[str]:
 def test_a_file_is_fetched_once_and_lies_under_its_hash(server: Server, store: Store) -> None:
     located = at(f"{server.address}/series.csv", store)
     for _ in range(2):
-        fetch([located], store)
+        fetch_urls([located], store)
     assert located.files == (store.root / "downloads" / SHA256 / "series.csv",)
     assert located.files[0].read_bytes() == CONTENT
     assert (server.asked, files_in(store)) == (["/series.csv"], ["series.csv"])
@@ -164,15 +165,15 @@ model = {{ kind = "transfer", base = "MobileNetV3Small", {weights} }}
 
 
 def test_what_comes_from_no_url_is_left_alone(store: Store) -> None:
-    fetch([Located((store.root / "a.csv",), sha256=SHA256)], store)
+    fetch_urls([Located((store.root / "a.csv",), sha256=SHA256)], store)
     assert files_in(store) == []
 
 
 def test_a_damaged_file_is_fetched_again(server: Server, store: Store) -> None:
     located = at(f"{server.address}/series.csv", store)
-    fetch([located], store)
+    fetch_urls([located], store)
     located.files[0].write_bytes(b"damaged")
-    fetch([located], store)
+    fetch_urls([located], store)
     assert located.files[0].read_bytes() == CONTENT
     assert len(server.asked) == 2
 
@@ -191,7 +192,7 @@ def test_a_url_that_grows_is_kept_by_its_content(server: Server, store: Store) -
     for server.grown in (1, 1, 2, 3):
         refresh(url, store)
         kept.append(located())
-        fetch([kept[-1]], store)
+        fetch_urls([kept[-1]], store)
         assert kept[-1].files[0].read_bytes() == CONTENT * server.grown
     assert [one.sha256 == SHA256 for one in kept] == [True, True, False, False]
     assert server.headers["If-None-Match"] == '"2"'
@@ -209,14 +210,14 @@ def test_a_url_that_grows_is_kept_by_its_content(server: Server, store: Store) -
 
 def test_a_redirect_is_followed(server: Server, store: Store) -> None:
     located = at(f"{server.address}/moved.csv", store)
-    fetch([located], store)
+    fetch_urls([located], store)
     assert located.files[0].read_bytes() == CONTENT
 
 
 def refusal(url: str, store: Store) -> str:
     """Return why a file is not fetched, after looking that nothing is left of it."""
     with pytest.raises(DataError) as raised:
-        fetch([at(url, store)], store)
+        fetch_urls([at(url, store)], store)
     assert files_in(store) == []
     return str(raised.value)
 
@@ -250,7 +251,7 @@ def test_what_was_asked_for_over_tls_is_not_fetched_without(store: Store, monkey
 def test_a_redirect_to_another_server_is_followed_with_nothing_but_the_request(server: Server, store: Store) -> None:
     with serving() as other:
         server.leads_to = f"{other.address}/series.csv"
-        fetch([at(f"{server.address}/away", store)], store)
+        fetch_urls([at(f"{server.address}/away", store)], store)
     assert not {"Authorization", "Cookie", "Referer"} & set(other.headers)
 
 
@@ -296,20 +297,20 @@ def test_what_a_server_leads_on_to_is_never_logged(
 ) -> None:
     server.leads_to = "/series.csv?signature=hidden"
     with caplog.at_level(logging.INFO, logger="gristmill"):
-        fetch([at(f"{server.address}/away", store)], store)
+        fetch_urls([at(f"{server.address}/away", store)], store)
     assert "hidden" not in caplog.text
 
 
 def test_a_packed_file_stays_as_it_lies_on_the_server(server: Server, store: Store) -> None:
     located = at(f"{server.address}/series.csv.gz", store, hashlib.sha256(PACKED).hexdigest())
-    fetch([located], store)
+    fetch_urls([located], store)
     assert located.files[0].read_bytes() == PACKED
 
 
 def test_another_file_than_the_one_asked_for_is_refused_with_both_hashes(server: Server, store: Store) -> None:
     url = f"{server.address}/series.csv"
     with pytest.raises(DataError) as raised:
-        fetch([at(url, store, "ab" * 32)], store)
+        fetch_urls([at(url, store, "ab" * 32)], store)
     assert str(raised.value) == (
         f"{url}: the file has SHA-256 {SHA256}, but sha256 = {'ab' * 32} is expected. "
         "Set sha256 to the first if you trust the file, or use the expected file."
@@ -321,13 +322,13 @@ def test_a_server_that_refuses_is_told_with_its_status(server: Server, store: St
     with pytest.raises(
         DataError, match=re.escape(f"{server.address}/gone.csv: HTTP status 404 Not Found. Correct the")
     ):
-        fetch([at(f"{server.address}/gone.csv", store)], store)
+        fetch_urls([at(f"{server.address}/gone.csv", store)], store)
     assert files_in(store) == []
 
 
 def test_a_connection_that_breaks_off_leaves_nothing(server: Server, store: Store) -> None:
     with pytest.raises(DataError, match=r"/cut\.csv: no connection \(.+\)\. Run again once"):
-        fetch([at(f"{server.address}/cut.csv", store)], store)
+        fetch_urls([at(f"{server.address}/cut.csv", store)], store)
     assert files_in(store) == []
 
 
@@ -337,17 +338,17 @@ def test_a_server_that_is_not_there_is_told(store: Store, monkeypatch: pytest.Mo
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/series.csv"
     with pytest.raises(DataError, match=rf"^{re.escape(url)}: no connection \(.*refused\)\. Run again once"):
-        fetch([at(url, store)], store)
+        fetch_urls([at(url, store)], store)
 
 
 @pytest.mark.parametrize("url", ["http://[::1/series.csv", "http://", "http://127.0.0.1:99999/a.csv"])
 def test_a_url_that_is_none_is_told(store: Store, url: str) -> None:
     with pytest.raises(DataError, match="no connection"):
-        fetch([Located((store.root / "downloads/a/a.csv",), url, SHA256)], store)
+        fetch_urls([Located((store.root / "downloads/a/a.csv",), url, SHA256)], store)
 
 
 def test_a_store_that_cannot_be_written_to_is_told(server: Server, store: Store) -> None:
     store.root.mkdir()
     (store.root / "downloads").write_text("not a folder")
     with pytest.raises(StoreError, match="the store is not writable"):
-        fetch([at(f"{server.address}/series.csv", store)], store)
+        fetch_urls([at(f"{server.address}/series.csv", store)], store)

@@ -10,7 +10,7 @@ from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import RequestError
-from gristmill.settings.deploy import Deploy, Git
+from gristmill.settings.deploy import Deploy
 from gristmill.settings.schedule import Schedule, parse_duration
 from gristmill.util.telemetry import NO_CLIENT_REPORTS
 
@@ -52,7 +52,7 @@ def prefect_yaml(catalogue: Catalogue, pool: str | None = None) -> str:
     import yaml  # late: only deploying needs it
 
     content = read_prefect_yaml(catalogue.root)
-    others = [each for each in content.pop("deployments", None) or [] if not is_generated(each)]
+    others = [deployment for deployment in content.pop("deployments", None) or [] if not is_generated(deployment)]
     content["deployments"] = [*project_deployments(catalogue, pool), *others]
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return _HEAD + text
@@ -91,9 +91,11 @@ def project_deployments(catalogue: Catalogue, pool: str | None = None) -> list[d
         text = f"Brings the pipeline {pipeline.name} up to date. {pipeline.description}"
         own = [_deployment(pipeline, pipeline.name, text, pipeline.domain), retraining_deployment(pipeline)]
         for deployment in own:  # each with dictionaries of its own, because YAML would refer to shared ones
-            variables = _job_variables(catalogue.deploy, pipeline)
             deployment |= _pull(catalogue.deploy)
-            deployment["work_pool"] = {"name": pool or catalogue.deploy.pool, "job_variables": variables}
+            deployment["work_pool"] = {
+                "name": pool or catalogue.deploy.pool,
+                "job_variables": _job_variables(catalogue.deploy, pipeline),
+            }
         deployments += own
     return deployments
 
@@ -101,20 +103,16 @@ def project_deployments(catalogue: Catalogue, pool: str | None = None) -> list[d
 def _pull(deploy: Deploy) -> dict[str, Any]:
     """Return the steps that fetch the project for a run; none if workers run in the folder that was deployed."""
     if deploy.git:
-        return {"pull": [{f"{_STEPS}.git_clone": _clone(deploy.git)}]}
+        clone = {"repository": deploy.git.url} | ({"branch": deploy.git.branch} if deploy.git.branch else {})
+        if deploy.git.credentials:
+            kind, _, name = deploy.git.credentials.partition("/")
+            clone["access_token" if kind == "secret" else "credentials"] = f"{{{{ prefect.blocks.{kind}.{name} }}}}"
+        return {"pull": [{f"{_STEPS}.git_clone": clone}]}
     if deploy.bucket:
         return {"pull": [{f"{_STEPS}.pull_from_remote_storage": {"url": deploy.bucket}}]}
     if deploy.image:
         return {"pull": [{f"{_STEPS}.set_working_directory": {"directory": IMAGE_FOLDER}}]}
     return {}
-
-
-def _clone(git: Git) -> dict[str, str]:
-    step = {"repository": git.url} | ({"branch": git.branch} if git.branch else {})
-    if git.credentials:
-        kind, _, name = git.credentials.partition("/")
-        step["access_token" if kind == "secret" else "credentials"] = f"{{{{ prefect.blocks.{kind}.{name} }}}}"
-    return step
 
 
 def _job_variables(deploy: Deploy, pipeline: Pipeline) -> dict[str, Any]:

@@ -21,7 +21,9 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow
 
 from gristmill.config.catalogue import Catalogue
-from gristmill.config.deployments import (
+from gristmill.config.domains import domain_of
+from gristmill.deployment.changes import Change, compare_fields
+from gristmill.deployment.prefect_file import (
     SCHEDULE_SLUG,
     TAG,
     is_own,
@@ -29,15 +31,15 @@ from gristmill.config.deployments import (
     read_prefect_yaml,
     trigger_name,
 )
-from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
+from gristmill.prefect_runtime.automations import create_automation, plan_late_runs, plan_silent_runs, plan_unused
+from gristmill.prefect_runtime.deployed_runs import name_scheduled_runs
 from gristmill.prefect_runtime.entrypoints import load_flow
-from gristmill.tasks.automations import plan_late_runs, plan_silent_runs, plan_unused
-from gristmill.tasks.deployed_runs import name_scheduled_runs
-from gristmill.tasks.deployment_changes import Change, create_automation, difference_lines, differing
 
 _DEPLOYMENTS_PER_REQUEST = 200  # more are refused
+
+Entry = Mapping[str, Any]  # a deployment as `prefect.yaml` holds it
 
 
 class Plan(NamedTuple):
@@ -66,28 +68,37 @@ def plan(catalogue: Catalogue, pool: str | None = None) -> Plan:
     pool = pool or catalogue.deploy.pool
     block = catalogue.notify.block if catalogue.notify else None
     default_pull = _default_pull(catalogue)
-    deployed: list[tuple[DeploymentResponse | None, Change | None]] = []
-    notes: list[str] = []
+    known: list[DeploymentResponse] = []
+    unchanged, notes = 0, list[str]()
     with one_line_api_errors(), get_client(sync_client=True) as client:
-        first = [_plan_pool(client, catalogue, pool), plan_silent_runs(client), plan_late_runs(client, pool, block)]
+        # The work pool, and the automations that watch runs.
+        changes = [_plan_pool(client, catalogue, pool), plan_silent_runs(client), plan_late_runs(client, pool, block)]
+        # The deployments of the project.
         for entry in project_deployments(catalogue, pool):
-            flow = _flow(entry)
+            flow: Flow[..., Any] = load_flow(entry["entrypoint"].rpartition(".")[2])
             name = f"{flow.name}/{entry['name']}"
-            found = _read(client, name)
-            wanted = _fields(entry, _schema(flow, catalogue, entry), default_pull)
-            if found is None:
-                deployed.append((None, _creation(flow, entry, wanted)))
-                continue
-            deployed.append((found, _update(client, name, found, entry, wanted)))
-            notes += [f"kept: schedule of {name}, {each}" for each in kept_schedules(found, entry)]
-        known = [found for found, _ in deployed if found]
-        others = list(_others(client, {each.id for each in known}))
-        notes += [_kept(client, each) for each in others]
-        used = {pool, *(each.work_pool_name for each in others)}
-        unused = sorted({each.work_pool_name for each in known if each.work_pool_name} - used)
-        last = [plan_unused(client, each) for each in unused]
-    changes = [change for change in [*first, *(change for _, change in deployed), *last] if change]
-    return Plan(changes, sum(change is None for _, change in deployed), notes)
+            deployment = _read(client, name)
+            fields = _fields(entry, _schema(flow, catalogue, entry), default_pull)
+            if deployment is None:
+                change: Change | None = _creation(flow, entry, fields)
+            else:
+                known.append(deployment)
+                change = _update(client, name, deployment, entry, fields)
+                notes += [f"kept: schedule of {name}, {words}" for words in kept_schedules(deployment, entry)]
+            changes.append(change)
+            unchanged += change is None
+        # Deployments of other projects, and automations of work pools that no deployment uses any more.
+        others = list(_others(client, {deployment.id for deployment in known}))
+        for other in others:
+            name = f"{client.read_flow(other.flow_id).name}/{other.name}"
+            notes.append(
+                f"kept: deployment {name}, whose pipeline is not in pipelines.toml. If no other project uses it: "
+                f"prefect deployment delete {name}"
+            )
+        used = {pool, *(other.work_pool_name for other in others)}
+        unused = {deployment.work_pool_name for deployment in known if deployment.work_pool_name} - used
+        changes += [plan_unused(client, name) for name in sorted(unused)]
+    return Plan([change for change in changes if change], unchanged, notes)
 
 
 def _default_pull(catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -101,45 +112,40 @@ def _plan_pool(client: SyncPrefectClient, catalogue: Catalogue, name: str) -> Ch
     """Return the creation of the work pool, unless it exists; its template is never changed."""
     deploy = catalogue.deploy
     try:
-        found = client.read_work_pool(name).type
+        current = client.read_work_pool(name).type
     except ObjectNotFound:
         created = WorkPoolCreate(name=name, type=deploy.type)
         return Change(f"+ work pool {name} (type {deploy.type})", [], lambda client: client.create_work_pool(created))
-    if "type" in deploy.model_fields_set and found != deploy.type:
+    if "type" in deploy.model_fields_set and current != deploy.type:
         raise RequestError(
-            f"[deploy] type: the work pool {name} exists and has the type {found!r}, not {deploy.type!r}. "
+            f"[deploy] type: the work pool {name} exists and has the type {current!r}, not {deploy.type!r}. "
             "Correct type, or name another work pool."
         )
     return None
 
 
-def _flow(entry: Mapping[str, Any]) -> Flow[..., Any]:
-    flow: Flow[..., Any] = load_flow(entry["entrypoint"].rpartition(".")[2])
-    return flow
-
-
 def _read(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:
     """Return a deployment of gristmill, or None; raise `RequestError` if another program has made it."""
     try:
-        found = client.read_deployment_by_name(name)
+        deployment = client.read_deployment_by_name(name)
     except ObjectNotFound:
         return None
-    if not is_own(found.entrypoint, found.tags):
+    if not is_own(deployment.entrypoint, deployment.tags):
         raise RequestError(
-            f"the server has a deployment {name} that gristmill did not make (entrypoint {found.entrypoint}). "
+            f"the server has a deployment {name} that gristmill did not make (entrypoint {deployment.entrypoint}). "
             "Rename the pipeline, or delete the deployment."
         )
-    return found
+    return deployment
 
 
-def _schema(flow: Flow[..., Any], catalogue: Catalogue, entry: Mapping[str, Any]) -> dict[str, Any]:
+def _schema(flow: Flow[..., Any], catalogue: Catalogue, entry: Entry) -> dict[str, Any]:
     """Return the schema of a flow's parameters; pipelines and stages are choices in the form of a run.
 
     A retraining is of its own pipeline only, because its deployment limits it to one at a time.
     """
     schema: dict[str, Any] = flow.parameters.model_dump(mode="json", exclude_unset=True)
     fields = schema["properties"]
-    same_domain = [each.name for each in catalogue.pipelines.values() if each.domain == flow.name]
+    same_domain = [pipeline.name for pipeline in catalogue.pipelines.values() if pipeline.domain == flow.name]
     fields["pipeline"]["enum"] = same_domain or [entry["parameters"]["pipeline"]]
     for option in fields.get("refresh", {}).get("anyOf", []):
         if option["type"] == "string":
@@ -147,7 +153,7 @@ def _schema(flow: Flow[..., Any], catalogue: Catalogue, entry: Mapping[str, Any]
     return schema
 
 
-def _fields(entry: Mapping[str, Any], schema: dict[str, Any], default_pull: list[dict[str, Any]]) -> dict[str, Any]:
+def _fields(entry: Entry, schema: dict[str, Any], default_pull: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the fields of a deployment that come from the project, as the server names them."""
     fields = {name: entry[name] for name in ("description", "tags", "entrypoint", "parameters")}
     fields["work_pool_name"] = entry["work_pool"]["name"]
@@ -160,7 +166,7 @@ def _fields(entry: Mapping[str, Any], schema: dict[str, Any], default_pull: list
     return fields
 
 
-def _found_fields(deployment: DeploymentResponse) -> dict[str, Any]:
+def _current_fields(deployment: DeploymentResponse) -> dict[str, Any]:
     names = ("description", "tags", "entrypoint", "parameters", "work_pool_name", "job_variables", "pull_steps")
     fields = {name: getattr(deployment, name) for name in (*names, "parameter_openapi_schema")}
     limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
@@ -169,55 +175,45 @@ def _found_fields(deployment: DeploymentResponse) -> dict[str, Any]:
     return fields
 
 
-def _creation(flow: Flow[..., Any], entry: Mapping[str, Any], wanted: dict[str, Any]) -> Change:
+def _creation(flow: Flow[..., Any], entry: Entry, fields: dict[str, Any]) -> Change:
     def create(client: SyncPrefectClient) -> None:
         flow_id, schedules = client.create_flow_from_name(flow.name), new_schedules(entry)
-        made = client.create_deployment(
-            flow_id, entry["name"], schedules=schedules, enforce_parameter_schema=True, **wanted
+        deployment = client.create_deployment(
+            flow_id, entry["name"], schedules=schedules, enforce_parameter_schema=True, **fields
         )
         for trigger in entry["triggers"]:
-            create_trigger(client, made, trigger)
-        create_scheduled_runs(client, made, entry)
+            create_trigger(client, deployment, trigger)
+        create_scheduled_runs(client, deployment, entry)
 
     return Change(f"+ deployment {flow.name}/{entry['name']}", [], create)
 
 
 def _update(
-    client: SyncPrefectClient,
-    name: str,
-    deployment: DeploymentResponse,
-    entry: Mapping[str, Any],
-    wanted: dict[str, Any],
+    client: SyncPrefectClient, name: str, deployment: DeploymentResponse, entry: Entry, wanted: dict[str, Any]
 ) -> Change | None:
     """Return the change of a deployment, if it differs; tags and parameters that somebody has added are kept."""
-    found = _found_fields(deployment)
+    current = _current_fields(deployment)
     wanted = wanted | {
-        "tags": [*found["tags"], *(tag for tag in wanted["tags"] if tag not in found["tags"])],
-        "parameters": found["parameters"] | wanted["parameters"],
+        "tags": [*current["tags"], *(tag for tag in wanted["tags"] if tag not in current["tags"])],
+        "parameters": current["parameters"] | wanted["parameters"],
     }
-    fields = differing(wanted, found)
-    lines = [line for field, value in fields.items() for line in difference_lines(field, found[field], value)]
-    others = [*filter(None, (plan_schedule(deployment, entry), plan_trigger(client, deployment, entry)))]
+    fields, lines = compare_fields(wanted, current)
+    if "job_variables" in fields:  # the server checks them only together with the work pool
+        fields["work_pool_name"] = wanted["work_pool_name"]
+        if deployment.work_pool_name == wanted["work_pool_name"]:  # a pool alone would reset the queue
+            fields["work_queue_name"] = deployment.work_queue_name
+    parts = [*filter(None, (plan_schedule(deployment, entry), plan_trigger(client, deployment, entry)))]
+    lines += [part.text for part in parts]
 
     def update(client: SyncPrefectClient) -> None:
         if fields:
-            client.update_deployment(deployment.id, DeploymentUpdate(**_with_pool(fields, wanted, deployment)))
-        for change in others:
-            change.apply(client)
+            client.update_deployment(deployment.id, DeploymentUpdate(**fields))
+        for part in parts:
+            part.apply(client)
         if not deployment.paused:  # the server would create runs all the same
             create_scheduled_runs(client, deployment.id, entry)
 
-    lines += [change.text for change in others]
     return Change(f"~ deployment {name}", lines, update) if lines else None
-
-
-def _with_pool(fields: dict[str, Any], wanted: Mapping[str, Any], deployment: DeploymentResponse) -> dict[str, Any]:
-    """Return the fields to change, with the work pool if there are job variables: the server checks them only then."""
-    if "job_variables" not in fields:
-        return fields
-    pool = wanted["work_pool_name"]
-    queue = {"work_queue_name": deployment.work_queue_name} if pool == deployment.work_pool_name else {}
-    return fields | {"work_pool_name": pool} | queue  # a pool alone would reset the queue
 
 
 def _others(client: SyncPrefectClient, known: set[UUID]) -> Iterator[DeploymentResponse]:
@@ -227,18 +223,10 @@ def _others(client: SyncPrefectClient, known: set[UUID]) -> Iterator[DeploymentR
     while read == _DEPLOYMENTS_PER_REQUEST:
         page = client.read_deployments(deployment_filter=tagged, limit=_DEPLOYMENTS_PER_REQUEST, offset=offset)
         read, offset = len(page), offset + len(page)
-        for each in page:
-            if each.id not in known and is_own(each.entrypoint, each.tags) and each.work_pool_name:
-                yield each
-
-
-def _kept(client: SyncPrefectClient, deployment: DeploymentResponse) -> str:
-    """Return a note on a deployment that is not of this project."""
-    name = f"{client.read_flow(deployment.flow_id).name}/{deployment.name}"
-    return (
-        f"kept: deployment {name}, whose pipeline is not in pipelines.toml. If no other project uses it: "
-        f"prefect deployment delete {name}"
-    )
+        for deployment in page:
+            is_known = deployment.id in known
+            if not is_known and is_own(deployment.entrypoint, deployment.tags) and deployment.work_pool_name:
+                yield deployment
 
 
 @contextmanager
@@ -246,27 +234,27 @@ def _rejections(change: Change) -> Iterator[None]:
     """Turn the server's objection to a change, such as a job variable that its work pool lacks, into a `WorkError`."""
     try:
         yield
-    except ObjectAlreadyExists as error:  # the client's name for every conflict
-        raise WorkError(f"{change.text.lstrip('+~- ')}: the server refuses it. {_detail(error.http_exc)}") from None
-    except HTTPStatusError as error:
-        if error.response.status_code not in (codes.CONFLICT, codes.UNPROCESSABLE_ENTITY):
+    except (HTTPStatusError, ObjectAlreadyExists) as error:  # the second is the client's name for every conflict
+        failure: Any = getattr(error, "http_exc", error)
+        response = failure.response
+        if response.status_code not in (codes.CONFLICT, codes.UNPROCESSABLE_ENTITY):
             raise
-        raise WorkError(f"{change.text.lstrip('+~- ')}: the server refuses it. {_detail(error)}") from None
+        # The reason is the first line of the answer, unless that is a proxy's page.
+        reason = ""
+        try:
+            answer = response.json()
+        except ValueError:
+            pass
+        else:
+            reasons = "; ".join(str(detail.get("msg")) for detail in answer.get("exception_detail", []))
+            reason = str(answer.get("detail") or reasons).partition("\n")[0]
+        text = change.text.lstrip("+~- ")
+        raise WorkError(f"{text}: the server refuses it. {reason or 'See its log.'}") from None
 
 
-def _detail(error: Any) -> str:
-    """Return the first line of what the server says."""
-    try:
-        answer = error.response.json()
-    except ValueError:  # a proxy's page
-        return "See its log."
-    reasons = "; ".join(str(each.get("msg")) for each in answer.get("exception_detail", []))
-    return str(answer.get("detail") or reasons or "See its log.").partition("\n")[0]
-
-
-def new_schedules(entry: Mapping[str, Any]) -> list[DeploymentScheduleCreate]:
-    """Return the schedules of a new deployment; `entry` is the deployment in `prefect.yaml`."""
-    return [DeploymentScheduleCreate(schedule=_schedule(given), slug=SCHEDULE_SLUG) for given in entry["schedules"]]
+def new_schedules(entry: Entry) -> list[DeploymentScheduleCreate]:
+    """Return the schedules of a new deployment."""
+    return [DeploymentScheduleCreate(schedule=_schedule(values), slug=SCHEDULE_SLUG) for values in entry["schedules"]]
 
 
 def create_trigger(client: SyncPrefectClient, deployment: UUID, trigger: Mapping[str, Any]) -> None:
@@ -276,10 +264,10 @@ def create_trigger(client: SyncPrefectClient, deployment: UUID, trigger: Mapping
     create_automation(client, created.as_automation())
 
 
-def plan_schedule(deployment: DeploymentResponse, entry: Mapping[str, Any]) -> Change | None:
+def plan_schedule(deployment: DeploymentResponse, entry: Entry) -> Change | None:
     """Return the change of gristmill's schedule of a deployment; whether it is active is kept."""
     wanted, own = _wanted_schedule(entry), _own_schedule(deployment, entry)
-    before, after = (_in_words(own.schedule) if own else "none"), (_in_words(wanted) if wanted else "none")
+    before, after = _in_words(own.schedule if own else None), _in_words(wanted)
     if before == after and (own is None or own.slug):
         return None
 
@@ -294,60 +282,60 @@ def plan_schedule(deployment: DeploymentResponse, entry: Mapping[str, Any]) -> C
     return Change(f"schedule: {before} -> {after}", [], change)
 
 
-def kept_schedules(deployment: DeploymentResponse, entry: Mapping[str, Any]) -> Iterator[str]:
+def kept_schedules(deployment: DeploymentResponse, entry: Entry) -> Iterator[str]:
     """Yield the schedules of a deployment that are not gristmill's, in words."""
     own = _own_schedule(deployment, entry)
-    yield from (_in_words(each.schedule) for each in deployment.schedules if each is not own)
+    yield from (_in_words(schedule.schedule) for schedule in deployment.schedules if schedule is not own)
 
 
-def plan_trigger(client: SyncPrefectClient, deployment: DeploymentResponse, entry: Mapping[str, Any]) -> Change | None:
+def plan_trigger(client: SyncPrefectClient, deployment: DeploymentResponse, entry: Entry) -> Change | None:
     """Return the creation or deletion of the automation of a deployment; an existing one is kept as it is."""
     name = trigger_name(entry["parameters"]["pipeline"])
     related = client.read_resource_related_automations(f"prefect.deployment.{deployment.id}")
-    found = next((each for each in related if each.name == name), None)
-    if bool(found) == bool(entry["triggers"]):
+    existing = next((automation for automation in related if automation.name == name), None)
+    if bool(existing) == bool(entry["triggers"]):
         return None
 
     def change(client: SyncPrefectClient) -> None:
-        if found:
-            client.delete_automation(found.id)
+        if existing:
+            client.delete_automation(existing.id)
         else:
             create_trigger(client, deployment.id, entry["triggers"][0])
 
-    return Change(f"on_event: {'true -> false' if found else 'false -> true'}", [], change)
+    return Change(f"on_event: {'true -> false' if existing else 'false -> true'}", [], change)
 
 
-def create_scheduled_runs(client: SyncPrefectClient, deployment: UUID, entry: Mapping[str, Any]) -> None:
+def create_scheduled_runs(client: SyncPrefectClient, deployment: UUID, entry: Entry) -> None:
     """Let the server create the next runs of a schedule now, in place of some seconds later, and name them."""
     if entry["schedules"]:
         client.request("POST", "/deployments/{id}/schedule", path_params={"id": deployment}, json={})
         name_scheduled_runs(client, deployment, f"retrain {entry['parameters']['pipeline']}")
 
 
-def _own_schedule(deployment: DeploymentResponse, entry: Mapping[str, Any]) -> DeploymentSchedule | None:
+def _own_schedule(deployment: DeploymentResponse, entry: Entry) -> DeploymentSchedule | None:
     """Return gristmill's schedule of a deployment; earlier versions made it without a slug."""
-    wanted = _wanted_schedule(entry)
-    marked = (each for each in deployment.schedules if each.slug == SCHEDULE_SLUG)
-    unmarked = [each for each in deployment.schedules if each.slug is None]
-    equal = (each for each in unmarked if wanted and _in_words(each.schedule) == _in_words(wanted))
-    return next(marked, None) or next(equal, None)
+    marked = [schedule for schedule in deployment.schedules if schedule.slug == SCHEDULE_SLUG]
+    if wanted := _wanted_schedule(entry):
+        unmarked = (schedule for schedule in deployment.schedules if schedule.slug is None)
+        marked += [schedule for schedule in unmarked if _in_words(schedule.schedule) == _in_words(wanted)]
+    return marked[0] if marked else None
 
 
-def _wanted_schedule(entry: Mapping[str, Any]) -> SCHEDULE_TYPES | None:
-    return next((_schedule(given) for given in entry["schedules"]), None)
+def _wanted_schedule(entry: Entry) -> SCHEDULE_TYPES | None:
+    return next((_schedule(values) for values in entry["schedules"]), None)
 
 
-def _schedule(given: Mapping[str, Any]) -> SCHEDULE_TYPES:
+def _schedule(values: Mapping[str, Any]) -> SCHEDULE_TYPES:
     """Return a schedule of `prefect.yaml` as the client has it."""
-    if "cron" in given:
-        return CronSchedule(cron=given["cron"], timezone=given["timezone"])
-    if "rrule" in given:
-        return RRuleSchedule(rrule=given["rrule"], timezone=given["timezone"])
-    start = datetime.fromisoformat(given["anchor_date"])
-    return IntervalSchedule(interval=timedelta(seconds=given["interval"]), anchor_date=start)
+    if "cron" in values:
+        return CronSchedule(cron=values["cron"], timezone=values["timezone"])
+    if "rrule" in values:
+        return RRuleSchedule(rrule=values["rrule"], timezone=values["timezone"])
+    start = datetime.fromisoformat(values["anchor_date"])
+    return IntervalSchedule(interval=timedelta(seconds=values["interval"]), anchor_date=start)
 
 
-def _in_words(schedule: SCHEDULE_TYPES) -> str:
+def _in_words(schedule: SCHEDULE_TYPES | None) -> str:
     match schedule:
         case CronSchedule():
             return f"cron {schedule.cron} ({schedule.timezone or 'UTC'})"

@@ -19,11 +19,11 @@ from prefect.deployments.steps import pull_from_remote_storage
 from conftest import ROOT, SMALL
 from gristmill import Project
 from gristmill.config import catalogue
+from gristmill.prefect_runtime.deploy import plan
+from gristmill.prefect_runtime.deployed_runs import _FETCHING_STEPS
 from gristmill.runs.records import Runs
 from gristmill.store.remote.remote import Remote
 from gristmill.store.remote.shared_store import SharedStore
-from gristmill.tasks.deploy import plan
-from gristmill.tasks.deployed_runs import _FETCHING_STEPS
 
 pytest_plugins = ["helpers.shared_store"]
 

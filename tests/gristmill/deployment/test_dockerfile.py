@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT
 from gristmill.config import catalogue
-from gristmill.config.dockerfile import DOCKERFILE, IGNORED, write_dockerfile
+from gristmill.deployment.dockerfile import DOCKERFILE, IGNORED, write_dockerfile
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.runs.scores import FILE, Headline, Scores, rank, summarise, write_exported
+from gristmill.scores import FILE, Headline, Scores, rank, summarise, write_exported
 from gristmill.util.table_io import read_document, write_document
 
 SCORED = {

@@ -14,10 +14,10 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from conftest import SMALL
 from gristmill.config import catalogue
-from gristmill.config.deployments import trigger_name
+from gristmill.deployment.changes import difference_lines
+from gristmill.deployment.prefect_file import trigger_name
 from gristmill.errors import RequestError, WorkError
-from gristmill.tasks.deploy import Plan, plan
-from gristmill.tasks.deployment_changes import difference_lines
+from gristmill.prefect_runtime.deploy import Plan, plan
 
 NAME = "deployed"  # a pipeline of these tests only, because they share the server
 

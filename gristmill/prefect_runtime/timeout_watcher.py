@@ -24,7 +24,7 @@ def enforce_timeout(
 ) -> Iterator[None]:
     """End this process if the block takes longer; if it is killed, the records of run and flow run hold the reason."""
     watcher = start_watcher(
-        "gristmill.tasks.timeout_watcher", f"{seconds}", reason, f"{project}", pipeline, run, flow_run
+        "gristmill.prefect_runtime.timeout_watcher", f"{seconds}", reason, f"{project}", pipeline, run, flow_run
     )
     try:
         yield

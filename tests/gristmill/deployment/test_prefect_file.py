@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from conftest import ROOT, SMALL
-from gristmill.config import catalogue, deployments
+from gristmill.config import catalogue
+from gristmill.deployment import prefect_file as deployments
 from gristmill.errors import RequestError
 from gristmill.settings.schedule import Schedule
 

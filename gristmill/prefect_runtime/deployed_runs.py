@@ -27,7 +27,7 @@ from prefect.flows import Flow
 from prefect.states import Cancelled
 
 from gristmill.config.catalogue import Catalogue
-from gristmill.config.deployments import DATA_UPDATED_EVENT, IMAGE_FOLDER, RUN_ENDED_EVENT, TAG, pipeline_resource
+from gristmill.deployment.prefect_file import DATA_UPDATED_EVENT, IMAGE_FOLDER, RUN_ENDED_EVENT, TAG, pipeline_resource
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.api_errors import best_effort, one_line_api_errors
 
@@ -72,11 +72,8 @@ def cancel_waiting_runs() -> None:
     own = _own_run()
     if own is None or own.deployment_id is None:
         return
-    waiting = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[own.deployment_id]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
-    )
+    due = FlowRunFilterExpectedStartTime(before_=datetime.now(UTC))
+    waiting = _scheduled_runs(own.deployment_id).model_copy(update={"expected_start_time": due})
     with best_effort(), get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=waiting):
             if run.parameters == own.parameters:
@@ -90,16 +87,20 @@ def name_scheduled_runs(client: SyncPrefectClient, deployment: UUID, name: str) 
     Prefect gives them random names, and a flow names its run when it starts. Runs that a trigger creates get their name
     only then.
     """
-    scheduled = FlowRunFilter(
+    for run in client.read_flow_runs(
+        flow_run_filter=_scheduled_runs(deployment),
+        sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
+        limit=_RUNS_TO_NAME,
+    ):
+        if run.auto_scheduled and run.name != name:
+            client.update_flow_run(run.id, name=name)
+
+
+def _scheduled_runs(deployment: UUID) -> FlowRunFilter:
+    return FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
     )
-    coming = client.read_flow_runs(
-        flow_run_filter=scheduled, sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC, limit=_RUNS_TO_NAME
-    )
-    for run in coming:
-        if run.auto_scheduled and run.name != name:
-            client.update_flow_run(run.id, name=name)
 
 
 def check_store_outlasts_run(catalogue: Catalogue) -> None:
@@ -111,7 +112,9 @@ def check_store_outlasts_run(catalogue: Catalogue) -> None:
     store, project = catalogue.store, catalogue.root
     if store.remote or not store.root.resolve().is_relative_to(project.resolve()):
         return
-    if project == Path(IMAGE_FOLDER) and not _is_mounted(store.root, project):
+    folders = [store.root, *store.root.parents]
+    is_mounted = project in folders and any(folder.is_mount() for folder in folders[: folders.index(project) + 1])
+    if project == Path(IMAGE_FOLDER) and not is_mounted:
         raise WorkError(
             f"{store.root}: this store is in the container, and would be lost with it. Mount a folder there, or set "
             "[defaults] store to a URL such as s3://bucket/prefix."
@@ -122,12 +125,6 @@ def check_store_outlasts_run(catalogue: Catalogue) -> None:
             "and would be lost with it. Set GRISTMILL_STORE where the worker starts to the absolute path of a folder "
             "outside of the copy, or [defaults] store to a URL such as s3://bucket/prefix."
         )
-
-
-def _is_mounted(folder: Path, project: Path) -> bool:
-    """Return whether a folder below the project, or one above it, is a mount of the container."""
-    folders = [folder, *folder.parents]
-    return any(each.is_mount() for each in folders[: folders.index(project) + 1])
 
 
 def _fetching_step() -> str | None:
@@ -152,13 +149,13 @@ def _may_restart(run: FlowRun) -> bool:
 def emit_data_updated(pipeline: str) -> None:
     """Emit the event that a pipeline's data has changed, and wait until the server has received it."""
     event = Event(event=DATA_UPDATED_EVENT, resource=Resource({"prefect.resource.id": pipeline_resource(pipeline)}))
+
+    async def emit() -> None:
+        async with get_events_client(checkpoint_every=1) as client:
+            await client.emit(event)
+
     with one_line_api_errors():
-        asyncio.run(_emit(event))
-
-
-async def _emit(event: Event) -> None:
-    async with get_events_client(checkpoint_every=1) as client:
-        await client.emit(event)
+        asyncio.run(emit())
 
 
 def with_end_hooks(flow: Flow[..., Any]) -> Flow[..., Any]:

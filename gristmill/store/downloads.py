@@ -5,22 +5,26 @@ only used if it has the expected hash. Only `refresh` takes any content:
 
     root/downloads/refreshed/<hash of the URL>/latest.json          SHA-256 of the last content, `ETag`, `Last-Modified`
     root/downloads/refreshed/<hash of the URL>/<sha256>/<name>      this content and the one before
+
+The library httpx is imported late, because runs with nothing to do fetch nothing.
 """
 
 import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-
-import httpx
+from typing import TYPE_CHECKING
 
 from gristmill.errors import DataError
-from gristmill.runs.locations import LATEST, Located, file_name, read_latest, refreshed_folder
 from gristmill.store.store import Store
 from gristmill.util.files import atomic_file, flush_to_disk, temporary_name, translate_disk_errors, write_json
+from gristmill.util.url_files import LATEST, file_name, read_latest, refreshed_folder
+
+if TYPE_CHECKING:
+    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +37,26 @@ _CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}  #
 _CONTENTS_KEPT = 2  # of a URL with `refresh`: another run may still read the one before
 
 
-def fetch(data: Iterable[Located], store: Store) -> None:
-    """Fetch the files of URLs that are missing or damaged into `downloads/` of the store.
+def fetch(url: str, file: Path, sha256: str, store: Store) -> None:
+    """Fetch the file of a URL, unless it is there and undamaged, and keep it only if it has the expected hash.
 
     Raises:
         DataError: the server cannot be reached, refuses, or returns another file than the expected one.
         StoreError: the store cannot be written to.
     """
-    for located in data:
-        if located.url and located.sha256:
-            with store.lock(located.sha256):  # one download, however many pipelines wait for it
-                file = located.files[0]
-                if not file.is_file() or store.memo.digest(file) != located.sha256:
-                    _download(located.url, file, located.sha256, store)
+    with store.lock(sha256):  # one download, however many pipelines wait for it
+        if file.is_file() and store.memo.digest(file) == sha256:
+            return
+        logger.info("fetching %s", url)
+        with translate_disk_errors(store.root):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(file) as aside:
+                received, _ = _stream(url, aside)
+                if received != sha256:
+                    raise DataError(
+                        f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is expected. "
+                        "Set sha256 to the first if you trust the file, or use the expected file."
+                    )
 
 
 def fetch_new(url: str, folder: Path) -> str:
@@ -69,16 +80,18 @@ def refresh(url: str, store: Store) -> None:
     """
     folder = refreshed_folder(url, store.root / "downloads")
     with store.lock(folder.name), translate_disk_errors(store.root):
+        # Ask for changed content only, unless the last content is damaged.
         known, name = read_latest(folder), file_name(url)
         file = folder / known.get("sha256", "") / name
         is_intact = file.is_file() and store.memo.digest(file) == known["sha256"]
-        headers = {
+        conditions = {
             condition: known[header] for header, condition in _CONDITIONS.items() if is_intact and header in known
         }
+        # Move the content to its place when it is complete.
         folder.mkdir(parents=True, exist_ok=True)
         aside = temporary_name(folder / name)
         try:
-            sha256, received = _stream(url, aside, headers)
+            sha256, received = _stream(url, aside, conditions)
             if not sha256:
                 return
             if not is_intact or sha256 != known["sha256"]:
@@ -89,32 +102,21 @@ def refresh(url: str, store: Store) -> None:
         finally:
             aside.unlink(missing_ok=True)
         flush_to_disk(folder / sha256)
-        said = {header: received[header] for header in _CONDITIONS if header in received}
-        write_json(folder / LATEST, {"url": url, "sha256": sha256, **said})
+        # Note it as the last content, and remove contents that no run reads any more.
+        cache_headers = {header: received[header] for header in _CONDITIONS if header in received}
+        write_json(folder / LATEST, {"url": url, "sha256": sha256, **cache_headers})
         contents = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
         for old in contents[:-_CONTENTS_KEPT]:
             shutil.rmtree(old)
 
 
-def _download(url: str, file: Path, sha256: str, store: Store) -> None:
-    """Fetch a file, and keep it only if it has the expected hash."""
-    logger.info("fetching %s", url)
-    with translate_disk_errors(store.root):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(file) as aside:
-            received, _ = _stream(url, aside)
-            if received != sha256:
-                raise DataError(
-                    f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is expected. "
-                    "Set sha256 to the first if you trust the file, or use the expected file."
-                )
-
-
-def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyType({})) -> tuple[str, httpx.Headers]:
+def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyType({})) -> "tuple[str, httpx.Headers]":
     """Write the content of a URL to a file, and return its SHA-256 and the headers of the answer.
 
     `conditions` are headers that ask for changed content only. The hash is empty if it has not changed.
     """
+    import httpx
+
     sha256, began = hashlib.sha256(), time.monotonic()
 
     def check_scheme(request: httpx.Request) -> None:
@@ -137,7 +139,7 @@ def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyT
             if conditions and response.status_code == httpx.codes.NOT_MODIFIED:
                 return "", response.headers
             response.raise_for_status()
-            for block in _limited(url, response, began):
+            for block in _read_limited(url, response, began):
                 sha256.update(block)
                 file.write(block)
     except httpx.TooManyRedirects:
@@ -155,7 +157,7 @@ def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyT
     return sha256.hexdigest(), response.headers
 
 
-def _limited(url: str, response: httpx.Response, began: float) -> Iterator[bytes]:
+def _read_limited(url: str, response: "httpx.Response", began: float) -> Iterator[bytes]:
     """Yield the blocks of a response; raise `DataError` if it is too large or takes too long."""
     received = 0
     announced = int(response.headers.get("Content-Length", 0))
