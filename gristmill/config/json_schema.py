@@ -85,7 +85,7 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
             "freshness": references[Freshness, "validation"],
             "deploy": references[JobVariables, "validation"],
             **({"monitor": references[Monitor, "validation"]} if domain_of(domain).monitored else {}),
-            **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
+            **{table: schemas[0] if len(schemas) == 1 else {"oneOf": schemas} for table, schemas in options.items()},
         },
         "required": ["domain", *needed],
         "additionalProperties": False,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.config.toml_lines import with_line
+from gristmill.config.pipelines_file import with_line
 from gristmill.settings.messages import Problem
 
 FILE = """\
@@ -35,10 +35,10 @@ kind = "gru"
     ],
 )
 def test_the_line_of_a_key_or_of_its_table_is_named(table: str, key: str, line: int) -> None:
-    problem = Problem(f"x.toml [{table}]", "is wrong.", key, key)
-    assert with_line(problem, "x.toml", FILE) == str(problem).replace("x.toml", f"x.toml:{line}", 1)
+    problem = Problem(f"pipelines.toml [{table}]", "is wrong.", key, key)
+    assert with_line(problem, FILE) == str(problem).replace("pipelines.toml", f"pipelines.toml:{line}", 1)
 
 
-@pytest.mark.parametrize("where", ["x.toml", "x.toml [pipelines.e]"])
+@pytest.mark.parametrize("where", ["pipelines.toml", "pipelines.toml [pipelines.e]"])
 def test_a_problem_without_a_line_keeps_its_message(where: str) -> None:
-    assert with_line(Problem(where, "is wrong."), "x.toml", FILE) == f"{where} is wrong."
+    assert with_line(Problem(where, "is wrong."), FILE) == f"{where} is wrong."
