@@ -7,10 +7,10 @@ from typing import Any
 from prefect import flow
 
 from gristmill.config.catalogue import load
+from gristmill.execution.run import Run
+from gristmill.execution.stage import make
 from gristmill.store.artifact import Reference
 from gristmill.tasks.prefect_artifacts import EpochProgress
-from gristmill.tasks.run import Run
-from gristmill.tasks.run_stage import make
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.chunks import StageChunk
 

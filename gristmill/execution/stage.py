@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from prefect.states import Completed
-
 from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
 from gristmill.errors import (
@@ -25,6 +23,7 @@ from gristmill.errors import (
     WorkError,
     count_of,
 )
+from gristmill.execution.run import References, Run
 from gristmill.keys import Identity
 from gristmill.runs.identity import StageInputs, fetch_urls, identity_of, locate_inputs, resolve_inputs
 from gristmill.runs.locations import Located, fetch_missing
@@ -32,10 +31,9 @@ from gristmill.runs.plan import FAILED
 from gristmill.runs.records import StageRecord
 from gristmill.settings.stage import SELECT, Stage
 from gristmill.sources.quarantine import QUARANTINE_FILE, QUARANTINED
-from gristmill.store.artifact import Artifact, Reference
+from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import check_loaded, load_closure
 from gristmill.store.store import Draft
-from gristmill.tasks.run import References, Run
 from gristmill.training import progress
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.keras_backend import import_keras
@@ -45,67 +43,55 @@ from gristmill.workers.chunks import StageChunk, make_with_workers
 logger = logging.getLogger(__name__)
 
 
-def produce(
-    run: Run, label: str, inputs: References, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
-) -> Reference:
-    """Return the reference of a stage's artifact; on a cache hit, return a Cached state.
-
-    Args:
-        run: the run it belongs to.
-        label: the stage, or one of its points.
-        inputs: artifacts it reads; those of candidates that were not tried are missing.
-        on_new: called with the artifact on a cache miss.
-        extras: further arguments of the core function.
-    """
-    started = time.perf_counter()
-    artifact, cached = make(run, label, inputs, **extras)
-    record_stage(run, label, artifact, cached, seconds=time.perf_counter() - started)
-    if cached:  # Prefect shows the state; the flow gets its data
-        return cast(Reference, Completed(name="Cached", message=f"{label} is fresh", data=artifact.reference))
-    if on_new:
-        on_new(run, artifact)
-    return artifact.reference
-
-
 def make(
     run: Run, label: str, inputs: References, requested: StageChunk | None = None, **extras: Any
 ) -> tuple[Artifact, bool]:
     """Return the artifact of a stage, or of the chunk requested by another process, and whether it was a cache hit.
 
-    The run's record is not changed. `DeadlinePassed` is raised if a candidate takes too long. For the other arguments
-    see `produce`.
+    The run's record is not changed. `DeadlinePassed` is raised if a candidate takes too long.
+
+    Args:
+        run: the run it belongs to.
+        label: the stage, or one of its points.
+        inputs: artifacts it reads; those of candidates that were not trained are missing.
+        requested: what another process requested, if that is why it is made here.
+        extras: further arguments of the core function.
     """
     chunk = requested.chunk if requested else None
     stage, store = run.stages[label], run.store
     stage = stage if chunk is None else stage.chunk(chunk)
     stage = replace(stage, inputs=tuple(name for name in stage.inputs if name in inputs))
+    # 1. Compute the key from everything that the stage reads.
     reads = read_inputs(run, stage, inputs)
     identity = reads.identity
-    files = [file for found in reads.data.values() if not found.url for file in found.files if chunk is None]
-    changes = ChangeDetector([*files, *reads.imported.files])
     if requested and requested.key != identity.key:
         raise WorkError(f"{PIPELINES_FILE}, the data or the code have changed since the run started. Run again.")
+    own_files = [file for place in reads.data.values() if not place.url for file in place.files if chunk is None]
+    changes = ChangeDetector([*own_files, *reads.imported.files])
+    # 2. Look it up in the store, and again once no other run makes it.
     if artifact := find_cached(run, stage, identity):
         return artifact, True
     check_deadlines()
     if requested is None:
         progress.report_work(label)
     with store.lock(identity.key):
-        if artifact := find_cached(run, stage, identity):  # made by another run meanwhile
+        if artifact := find_cached(run, stage, identity):
             return artifact, True
-        if refresh := run.refresh == stage.name:
+        # 3. Call the core with verified inputs.
+        if is_refreshed := run.refresh == stage.name:
             shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
         folders = input_folders(run, stage, inputs, by_stat=chunk is not None)  # the requesting run has hashed them
         arguments = core_arguments(run, stage, reads.data, identity.key) | extras
         check_loaded(reads.imported.files)
+        make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
         with store.draft(identity) as draft:
-            make_chunks = partial(_make_chunks, run, label, inputs) if run.uses_workers(stage) else None
             with run.deadline_of(stage).enforce(label):
                 call_core(stage, draft, identity, arguments, folders, make_chunks)
+            # 4. Publish the result, unless the inputs have changed meanwhile.
             changes.check()
             if chunk is None and locate_inputs(run.catalogue, run.pipeline, stage) != reads.data:
                 raise SourceChanged(f"{', '.join(reads.data)}: files were added or removed meanwhile. Run again.")
-            artifact = store.publish(draft, identity, replace=refresh)
+            artifact = store.publish(draft, identity, replace=is_refreshed)
         shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
     return artifact, False
 
@@ -135,13 +121,13 @@ def _make_chunks(run: Run, label: str, inputs: References, count: int) -> list[P
     identities = [
         identity_of(stage.chunk(number), reads.digests, run.catalogue.code, reads.imported) for number in range(count)
     ]
-    found = [find_cached(run, stage, identity) for identity in identities]
-    missing = [number for number, artifact in enumerate(found) if artifact is None]
+    artifacts = [find_cached(run, stage, identity) for identity in identities]
+    missing = [number for number, artifact in enumerate(artifacts) if artifact is None]
     if missing:
         chunks = [StageChunk(label, identities[number].key, number) for number in missing]
         for at, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(references), chunks):
-            found[missing[at]] = result.artifact
-    return [store.open_verified(cast(Artifact, artifact).reference).path for artifact in found]
+            artifacts[missing[at]] = result.artifact
+    return [store.open_verified(cast(Artifact, artifact).reference).path for artifact in artifacts]
 
 
 def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
@@ -181,16 +167,15 @@ def input_folders(run: Run, reader: Stage, inputs: References, by_stat: bool) ->
     """
     folders: dict[str, Any] = {}
     candidates: dict[str, CandidateArtifacts] = {}
-    stages = run.stages
     for label in reader.inputs:
         path = run.store.open_verified(inputs[label], by_stat).path
-        made = stages.get(label)
-        name = made.name if made else label
-        if made and made.candidate and not reader.candidate:
-            one = candidates.setdefault(made.candidate, CandidateArtifacts(path))
+        source = run.stages.get(label)
+        name = source.name if source else label
+        if source and source.candidate and not reader.candidate:
+            artifacts = candidates.setdefault(source.candidate, CandidateArtifacts(path))
             if name != "train":
-                candidates[made.candidate] = replace(one, backtest=(*one.backtest, path))
-        elif made and made.axes:
+                candidates[source.candidate] = replace(artifacts, backtest=(*artifacts.backtest, path))
+        elif source and source.axes:
             folders[name] = [*folders.get(name, []), path]
         else:
             folders[reader.argument("train" if name == SELECT else name)] = path

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gristmill.tasks import stage_tasks
-from gristmill.tasks.run import Run
+from gristmill.execution.run import Run
+from gristmill.tasks import prefect_artifacts, stage_tasks
 from gristmill.training import deadline
 from gristmill.training.deadline import DeadlinePassed
 from gristmill.training.progress import Epoch
@@ -23,7 +23,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Function that sets the clock."""
     clock = SimpleNamespace(time=0.0)
     monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: clock.time))
-    monkeypatch.setattr(stage_tasks, "time", SimpleNamespace(monotonic=lambda: clock.time))
+    monkeypatch.setattr(prefect_artifacts, "time", SimpleNamespace(monotonic=lambda: clock.time))
     return lambda seconds: setattr(clock, "time", seconds)
 
 
@@ -105,7 +105,7 @@ def test_a_training_whose_epochs_would_take_too_long_is_stopped_unless_it_may_en
 ) -> None:
     """The budget leaves 44 seconds, and each epoch takes 6."""
     stage: Any = SimpleNamespace(settings={"train": SimpleNamespace(**settings)}, candidate="gru", is_baseline=False)
-    on_epoch, ended = stage_tasks._EpochCallback("small", stage, run_with(monkeypatch).deadline_of(stage)), 0
+    on_epoch, ended = prefect_artifacts.EpochProgress("small", stage, run_with(monkeypatch).deadline_of(stage)), 0
     with suppress(DeadlinePassed):
         for number in range(1, epochs + 1):
             ended = number

@@ -8,7 +8,7 @@ import pytest
 from gristmill.errors import StoreError
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.store import Store
-from gristmill.tasks import report_link as module
+from gristmill.tasks import prefect_artifacts as module
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ from gristmill.config.catalogue import load
 from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.timeseries import ingest
 from gristmill.errors import DataError, SourceChanged, WorkError
+from gristmill.execution.run import Run
+from gristmill.execution.stage import _make_chunks, make, record_stage
 from gristmill.keys import digest_of_file
 from gristmill.runs.plan import FAILED
 from gristmill.runs.records import Record, Runs
 from gristmill.store.store import Store
-from gristmill.tasks.run import Run, recorded_run
-from gristmill.tasks.run_stage import _make_chunks, make, produce, record_stage
+from gristmill.tasks.run import recorded_run
+from gristmill.tasks.stage_tasks import produce
 from gristmill.workers.chunks import ChunkResult, StageChunk
 from helpers.failing import without_locks
 from helpers.scoreboard import Fault
@@ -252,7 +254,7 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
 
 
 def test_a_candidate_that_failed_is_left_out_in_every_line(project: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with opened(project) as run, caplog.at_level(logging.INFO, "gristmill.tasks.run_stage"):
+    with opened(project) as run, caplog.at_level(logging.INFO, "gristmill.execution.stage"):
         artifact, _ = make(run, "ingest", {})
         failed = replace(artifact, manifest=artifact.manifest | {"counts": {FAILED: 1}})
         for cached in (False, True):
@@ -330,7 +332,7 @@ def test_only_chunks_that_are_missing_are_asked_for(project: Path, monkeypatch: 
         asked.append((common["inputs"], [piece.key for piece in pieces]))
         yield from ((number, ChunkResult(artifact, True, 0.0)) for number in range(len(pieces)))
 
-    monkeypatch.setattr("gristmill.tasks.run_stage.make_with_workers", by_workers)
+    monkeypatch.setattr("gristmill.execution.stage.make_with_workers", by_workers)
     with opened(project) as run:
         series = produce(run, "ingest", {})
         artifact = run.catalogue.store.open_verified(series)
@@ -338,7 +340,7 @@ def test_only_chunks_that_are_missing_are_asked_for(project: Path, monkeypatch: 
 
         there = {asked[0][1][0]: artifact}
         monkeypatch.setattr(
-            "gristmill.tasks.run_stage.find_cached",
+            "gristmill.execution.stage.find_cached",
             lambda run, stage, identity: None if run.refresh else there.get(identity.key),
         )
         _make_chunks(run, "preprocess", {"ingest": series}, 2)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ONE_BASELINE
+from gristmill.flows.run_many import run_many
 from gristmill.project.project import Project
-from gristmill.tasks import batch
 from gristmill.workers import pool, worker_main
 from gristmill.workers.unit import Unit, WorkResult
 from helpers.support import made, published, records
@@ -42,7 +42,7 @@ def test_a_sweep_reuses_the_data_and_tries_no_point_twice(finished: Path, caplog
     (finished / "pipelines.toml").write_text(f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 10.0]\n")
     before = records(finished)
 
-    with caplog.at_level(logging.INFO, "gristmill.tasks.batch"):
+    with caplog.at_level(logging.INFO, "gristmill.flows.run_many"):
         swept = Project.open(finished).sweep("small", jobs=1)
 
     trials = records(finished)[len(before) :]
@@ -52,7 +52,7 @@ def test_a_sweep_reuses_the_data_and_tries_no_point_twice(finished: Path, caplog
     assert len(published(finished / "data/store", "export")) == 1  # of the finished run: a trial exports nothing
     by_point = {entry.point.assignments[0]: entry.mean("validation") for entry in swept.entries}
     assert list(by_point.values()) == sorted(set(by_point.values()))
-    assert [record.message for record in caplog.records if record.name == "gristmill.tasks.batch"] == [
+    assert [record.message for record in caplog.records if record.name == "gristmill.flows.run_many"] == [
         f"trial      {number} of 2: model.l2={l2}, train.seed=42: mae {by_point[f'model.l2={l2}']:.2f} on validation"
         for number, l2 in ((1, 0.1), (2, 10.0))
     ]
@@ -67,10 +67,10 @@ def test_a_trial_that_fails_does_not_stop_the_others(finished: Path, caplog: pyt
     models = '{ kind = "mine.py:build" }, { kind = "linear", l2 = 0.1 }'
     (finished / "pipelines.toml").write_text(f"{ONE_BASELINE}\n[pipelines.small.sweep]\nmodel = [{models}]\n")
 
-    with caplog.at_level(logging.WARNING, "gristmill.tasks.batch"):
+    with caplog.at_level(logging.WARNING, "gristmill.flows.run_many"):
         swept = Project.open(finished).sweep("small", jobs=1)
 
-    assert [record.message for record in caplog.records if record.name == "gristmill.tasks.batch"] == [
+    assert [record.message for record in caplog.records if record.name == "gristmill.flows.run_many"] == [
         'trial model={ kind = "mine.py:build" }, train.seed=42 failed, 1 of 2: '
         "RequestError: build raised ValueError: no such network (mine.py, line 2). Fix it."
     ]
@@ -86,7 +86,7 @@ def test_a_run_whose_record_is_in_another_store_counts_as_failed(
     elsewhere = WorkResult({"pipeline": "small", "id": "20200101T000000-000000-00"})
     monkeypatch.setattr(ThisProcess, "run", lambda *_: elsewhere)
 
-    ended = batch.run_units("pipeline", [Unit("timeseries", {"pipeline": "small"})], 1, str(project))
+    ended = run_many.fn("pipeline", [asdict(Unit("timeseries", {"pipeline": "small"}))], 1, str(project))
 
     store = project / "data/store"
     problem = f"finished, but its record is not in the store {store}. Let all workers use one store."
