@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from gristmill.errors import SourceChanged, WorkError
+from gristmill.execution.chunks import StageChunk, make_with_workers
 from gristmill.execution.run import References, Run
 from gristmill.execution.stage import find_cached, make, read_inputs, record_stage
 from gristmill.retraining.known_data import locate_source
@@ -29,7 +30,6 @@ from gristmill.tasks.prefect_artifacts import EpochProgress, show_scores
 from gristmill.tasks.run import stage_task
 from gristmill.training import progress
 from gristmill.training.deadline import DeadlinePassed
-from gristmill.workers.chunks import StageChunk, make_with_workers
 
 logger = logging.getLogger(__name__)
 
@@ -279,8 +279,7 @@ def _make_with_workers(run: Run, labels: list[str]) -> dict[str, Reference]:
             missing.append(StageChunk(label, identity.key))
     if len(missing) > 1:
         progress.report_work(run.stages[missing[0].stage].name)
-        for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(inputs), missing):
-            label = missing[number].stage
-            record_stage(run, label, result.artifact, result.cached, result.seconds)
-            complete[label] = result.artifact.reference
+        for chunk, artifact, cached, seconds in make_with_workers(run, inputs, missing):
+            record_stage(run, chunk.stage, artifact, cached, seconds)
+            complete[chunk.stage] = artifact.reference
     return complete

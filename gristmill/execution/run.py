@@ -137,11 +137,6 @@ class Run:
         """Return whether workers process the stage in chunks."""
         return stage.chunked and self.jobs != 1 and self.catalogue.runner.address is not None
 
-    def chunk_parameters(self, inputs: References) -> dict[str, Any]:
-        """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
-        pipeline, overrides = self.pipeline.name, list(self.pipeline.overrides)
-        return {"pipeline": pipeline, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
-
 
 @contextmanager
 def champion_damage(champion: Version) -> Iterator[None]:

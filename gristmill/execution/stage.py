@@ -23,6 +23,7 @@ from gristmill.errors import (
     WorkError,
     count_of,
 )
+from gristmill.execution.chunks import StageChunk, make_with_workers
 from gristmill.execution.run import References, Run
 from gristmill.keys import Identity
 from gristmill.runs.identity import StageInputs, fetch_urls, identity_of, locate_inputs, resolve_inputs
@@ -38,7 +39,6 @@ from gristmill.training import progress
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.files import ChangeDetector
-from gristmill.workers.chunks import StageChunk, make_with_workers
 
 logger = logging.getLogger(__name__)
 
@@ -118,15 +118,15 @@ def _make_chunks(run: Run, label: str, inputs: References, count: int) -> list[P
     stage, store = run.stages[label], run.store
     references = {name: inputs[name] for name in stage.inputs}
     reads = read_inputs(run, stage.chunk(0), references)
-    identities = [
-        identity_of(stage.chunk(number), reads.digests, run.catalogue.code, reads.imported) for number in range(count)
-    ]
+    code, imported = run.catalogue.code, reads.imported
+    identities = [identity_of(stage.chunk(number), reads.digests, code, imported) for number in range(count)]
     artifacts = [find_cached(run, stage, identity) for identity in identities]
-    missing = [number for number, artifact in enumerate(artifacts) if artifact is None]
+    missing = [
+        StageChunk(label, identities[number].key, number) for number in range(count) if artifacts[number] is None
+    ]
     if missing:
-        chunks = [StageChunk(label, identities[number].key, number) for number in missing]
-        for at, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(references), chunks):
-            artifacts[missing[at]] = result.artifact
+        for chunk, artifact, *_ in make_with_workers(run, references, missing):
+            artifacts[cast(int, chunk.chunk)] = artifact
     return [store.open_verified(cast(Artifact, artifact).reference).path for artifact in artifacts]
 
 

@@ -5,7 +5,6 @@ Only what differs is changed, and only what gristmill has made: of schedules, th
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -254,7 +253,12 @@ def _rejections(change: Change) -> Iterator[None]:
 
 def new_schedules(entry: Entry) -> list[DeploymentScheduleCreate]:
     """Return the schedules of a new deployment."""
-    return [DeploymentScheduleCreate(schedule=_schedule(values), slug=SCHEDULE_SLUG) for values in entry["schedules"]]
+    return [
+        DeploymentScheduleCreate.model_validate(
+            {"schedule": {key: value for key, value in schedule.items() if key != "slug"}, "slug": SCHEDULE_SLUG}
+        )
+        for schedule in entry["schedules"]
+    ]
 
 
 def create_trigger(client: SyncPrefectClient, deployment: UUID, trigger: Mapping[str, Any]) -> None:
@@ -322,17 +326,7 @@ def _own_schedule(deployment: DeploymentResponse, entry: Entry) -> DeploymentSch
 
 
 def _wanted_schedule(entry: Entry) -> SCHEDULE_TYPES | None:
-    return next((_schedule(values) for values in entry["schedules"]), None)
-
-
-def _schedule(values: Mapping[str, Any]) -> SCHEDULE_TYPES:
-    """Return a schedule of `prefect.yaml` as the client has it."""
-    if "cron" in values:
-        return CronSchedule(cron=values["cron"], timezone=values["timezone"])
-    if "rrule" in values:
-        return RRuleSchedule(rrule=values["rrule"], timezone=values["timezone"])
-    start = datetime.fromisoformat(values["anchor_date"])
-    return IntervalSchedule(interval=timedelta(seconds=values["interval"]), anchor_date=start)
+    return next((created.schedule for created in new_schedules(entry)), None)
 
 
 def _in_words(schedule: SCHEDULE_TYPES | None) -> str:

@@ -17,6 +17,7 @@ from gristmill.config.catalogue import load
 from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.domains.timeseries import ingest
 from gristmill.errors import DataError, SourceChanged, WorkError
+from gristmill.execution.chunks import StageChunk
 from gristmill.execution.run import Run
 from gristmill.execution.stage import _make_chunks, make, record_stage
 from gristmill.keys import digest_of_file
@@ -25,7 +26,6 @@ from gristmill.runs.records import Record, Runs
 from gristmill.store.store import Store
 from gristmill.tasks.run import recorded_run
 from gristmill.tasks.stage_tasks import produce
-from gristmill.workers.chunks import ChunkResult, StageChunk
 from helpers.failing import without_locks
 from helpers.scoreboard import Fault
 from helpers.support import (
@@ -328,9 +328,9 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
 def test_only_chunks_that_are_missing_are_asked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Any, list[str]]] = []
 
-    def by_workers(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Iterator[tuple[int, ChunkResult]]:
-        asked.append((common["inputs"], [piece.key for piece in pieces]))
-        yield from ((number, ChunkResult(artifact, True, 0.0)) for number in range(len(pieces)))
+    def by_workers(run: Any, inputs: Any, pieces: Any) -> Iterator[Any]:
+        asked.append((inputs, [piece.key for piece in pieces]))
+        yield from ((piece, artifact, True, 0.0) for piece in pieces)
 
     monkeypatch.setattr("gristmill.execution.stage.make_with_workers", by_workers)
     with opened(project) as run:

@@ -1,11 +1,10 @@
 """Trainings, blocks of backtests and chunks of stages, made by workers that share this project's store."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from gristmill.config.catalogue import Catalogue
 from gristmill.errors import SourceChanged, WorkError
+from gristmill.execution.run import References, Run
 from gristmill.store.artifact import Artifact
 from gristmill.workers.pool import open_pool
 from gristmill.workers.unit import Unit
@@ -23,34 +22,34 @@ class StageChunk:
         return self.stage if self.chunk is None else f"{self.stage}, chunk {self.chunk + 1}"
 
 
-@dataclass(frozen=True)
-class ChunkResult:
-    """Artifact of a chunk."""
-
-    artifact: Artifact
-    cached: bool  # whether it existed before
-    seconds: float
-
-
 def make_with_workers(
-    catalogue: Catalogue, jobs: int | None, common: Mapping[str, Any], chunks: Sequence[StageChunk]
-) -> Iterator[tuple[int, ChunkResult]]:
-    """Let workers make chunks, `jobs` at a time, and yield number and result of each when it is ready.
+    run: Run, inputs: References, chunks: Sequence[StageChunk]
+) -> Iterator[tuple[StageChunk, Artifact, bool, float]]:
+    """Let workers make chunks from `inputs`; yield each when it is ready: artifact, whether it existed, and seconds.
 
     Raises:
         SourceChanged: a worker's data changed while it was read.
         WorkError: a chunk failed, or is not in this project's store.
     """
-    units = [Unit("chunk", {**common, **asdict(chunk), "project": str(catalogue.root)}) for chunk in chunks]
-    with open_pool(catalogue.runner, jobs and min(jobs, len(units))) as pool:
+    catalogue, pipeline = run.catalogue, run.pipeline
+    common = {
+        "pipeline": pipeline.name,
+        "overrides": list(pipeline.overrides),
+        "refresh": run.refresh,
+        "inputs": dict(inputs),
+        "project": str(catalogue.root),
+    }
+    units = [Unit("chunk", common | asdict(chunk)) for chunk in chunks]
+    with open_pool(catalogue.runner, run.jobs and min(run.jobs, len(units))) as pool:
         for number, result in pool.run(units):
-            name = f"{chunks[number]} of {common['pipeline']}"
+            chunk = chunks[number]
             if result.failed:
                 error = SourceChanged if result.error == SourceChanged.__name__ else WorkError
-                raise error(f"{name}: {result.failed}")
-            artifact = catalogue.store.get(result.value["stage"], chunks[number].key)
+                raise error(f"{chunk} of {pipeline.name}: {result.failed}")
+            artifact = catalogue.store.get(result.value["stage"], chunk.key)
             if artifact is None:
                 raise WorkError(
-                    f"{name} was made, but is not in the store {catalogue.store.root}. Let all workers use one store."
+                    f"{chunk} of {pipeline.name} was made, but is not in the store {catalogue.store.root}. "
+                    "Let all workers use one store."
                 )
-            yield number, ChunkResult(artifact, result.value["cached"], result.value["seconds"])
+            yield chunk, artifact, result.value["cached"], result.value["seconds"]
