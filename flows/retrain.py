@@ -37,10 +37,12 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
     """
     with retraining_run(pipeline, overrides or [], project) as run:
         with limited_time(run):
+            # 1. Is there enough new data, and has the champion become worse?
             artifacts = ingested = ingest(run)
             retraining = look_for_news(run, artifacts["ingest"])
             if retraining.verdict != "nothing new":
                 retraining = check_drift(run, retraining, artifacts["ingest"])
+            # 2. Train a challenger: a new selection, and the champion's recipe on the new data.
             if not retraining.over:
                 run = with_needed_candidates(run, retraining)
                 artifacts = run_up_to("preprocess", run, artifacts)
@@ -50,6 +52,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
                 recipe = with_champions_recipe(run)
                 refitted = run_up_to("evaluate", recipe, before_selection(artifacts)) if recipe else None
                 retraining = judge(run, retraining, artifacts, refitted)
+            # 3. Export the better one; after an alarm without one, look for a simple model that replaces the champion.
             if not retraining.over:
                 if recipe and refitted and retraining.kept_recipe:
                     run, artifacts = recipe, refitted
@@ -62,6 +65,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
                 if not retraining.over:
                     run = with_only(recovery, retraining.winner[0])
                     run_up_to("export", run, before_selection(artifacts))
+        # 4. Promote it; there is no time limit between the new champion and its record.
         if not retraining.over:
             retraining = promote(run, retraining)
     verdict, record = str(retraining.verdict), run.record().model_dump(mode="json")

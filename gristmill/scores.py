@@ -38,9 +38,9 @@ def rank(score: float | None, higher_is_better: bool = False) -> tuple[bool, flo
     return False, -score if higher_is_better else score
 
 
-def are_equal(one: float, other: float) -> bool:
+def are_equal(first: float, second: float) -> bool:
     """Return whether scores are equal except for rounding."""
-    return math.isclose(one, other, rel_tol=_ROUNDING)
+    return math.isclose(first, second, rel_tol=_ROUNDING)
 
 
 class Headline(BaseModel):
@@ -204,11 +204,11 @@ def summarise(
         headline["higher_is_better"] = higher_is_better
     if secondary_metric:
         headline["secondary_metric"] = secondary_metric
-    tried = {"candidates": {name: scored[name] for name in others}, "selected": dict(selected)} if selected else {}
+    selection = {"candidates": {name: scored[name] for name in others}, "selected": dict(selected)} if selected else {}
     return {
         "model": scored[MODEL],
         "baselines": baselines,
-        **tried,
+        **selection,
         "best_baseline": best,
         "shown": list(shown),
         **({"warnings": sentences} if (sentences := list(warnings)) else {}),

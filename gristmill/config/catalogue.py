@@ -36,8 +36,14 @@ from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
-_TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
-_COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besides the tables of a domain
+PROJECT_TABLES: Mapping[str, type[Settings]] = {
+    "defaults": Defaults,
+    "runner": Runner,
+    "notify": Notify,
+    "deploy": Deploy,
+}
+COMMON_TABLES: Mapping[str, type[Settings]] = {"sweep": Sweep, "freshness": Freshness, "deploy": JobVariables}
+"""Tables of the file besides the pipelines, and tables of every pipeline besides those of its domain."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,9 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
 def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     """Read a `pipelines.toml` as `load` does, but name the place in the file in every problem."""
     raw = read_toml(root)
-    problems = [Problem(PIPELINES_FILE, unknown_name("table", name, _TABLES)) for name in raw if name not in _TABLES]
-    for name in _TABLES:
+    known = [*PROJECT_TABLES, "pipelines"]
+    problems = [Problem(PIPELINES_FILE, unknown_name("table", name, known)) for name in raw if name not in known]
+    for name in known:
         if not is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):
             del raw[name]
 
@@ -181,7 +188,7 @@ def _read_pipeline(name: str, raw: Any, problems: list[Problem]) -> Pipeline | N
         problems.append(Problem(where, unknown_domain(domain_name), "domain", "domain"))
         return None
     domain = domain_of(domain_name)
-    known = [*_COMMON_KEYS, *domain.tables, *(["monitor"] if domain.monitored else [])]
+    known = ["domain", "description", *COMMON_TABLES, *domain.tables, *(["monitor"] if domain.monitored else [])]
     unknown = _find_unknown_keys(raw, known, where, problems)
     misspelt = meant_names(unknown, known)
     if not isinstance(description, str):

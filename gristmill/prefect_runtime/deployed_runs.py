@@ -45,7 +45,7 @@ def is_deployed() -> bool:
 def restarts_if_killed() -> bool:
     """Return whether the program that started this flow run starts it once more if its process is killed."""
     own = _own_run()
-    return own is not None and _may_restart(own)
+    return own is not None and own.deployment_id is not None and _RESTART not in own.tags
 
 
 def restart_once(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
@@ -54,7 +54,7 @@ def restart_once(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
     The worker marks the killed run as crashed after its hooks, so this creates a new run. A tag on the new run prevents
     a third start.
     """
-    if flow_run.deployment_id and _may_restart(flow_run):
+    if flow_run.deployment_id and _RESTART not in flow_run.tags:
         with get_client(sync_client=True) as client:
             restart(client, flow_run.deployment_id, flow_run.parameters)
 
@@ -140,10 +140,6 @@ def _fetching_step() -> str | None:
 def _own_run() -> FlowRun | None:
     context = FlowRunContext.get()
     return context.flow_run if context else None
-
-
-def _may_restart(run: FlowRun) -> bool:
-    return run.deployment_id is not None and _RESTART not in run.tags
 
 
 def emit_data_updated(pipeline: str) -> None:

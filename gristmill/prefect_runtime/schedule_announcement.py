@@ -59,8 +59,8 @@ def announce_schedule(store: Store, api: str, pipelines: list[str]) -> Iterator[
 def find_running_schedule(store: Store) -> ScheduleAnnouncement | None:
     """Return the schedule that runs on a store and this machine; None if the file is missing or outdated."""
     try:
-        found = ScheduleAnnouncement(**json.loads((store.root / FILE).read_bytes()))
+        announced = ScheduleAnnouncement(**json.loads((store.root / FILE).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     with store.lock(_LOCK, wait=False) as outdated:
-        return None if outdated or found.host != socket.gethostname() else found
+        return None if outdated or announced.host != socket.gethostname() else announced

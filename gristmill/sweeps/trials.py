@@ -193,7 +193,7 @@ def point_assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
             settings: dict[str, Any] = {}  # a table with a kind replaces the whole table
             for table, values in point.items():
                 settings |= {table: values} if "kind" in values else _by_key(table, values)
-            yield tuple(_assignment(key, value) for key, value in settings.items())
+            yield tuple(f"{key}={toml_value(value)}" for key, value in settings.items())
         return
     axes: dict[str, Any] = {}  # `model.units` with values, or `model` with whole tables
     for table, axis in (sweep.model_extra or {}).items():
@@ -204,7 +204,7 @@ def point_assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
         numbers = random.Random(sweep.seed)  # noqa: S311 - not for cryptography
         combinations = [[_draw(numbers, axis) for axis in axes.values()] for _ in range(sweep.draws)]
     for combination in combinations:
-        yield tuple(_assignment(key, value) for key, value in zip(axes, combination, strict=True))
+        yield tuple(f"{key}={toml_value(value)}" for key, value in zip(axes, combination, strict=True))
 
 
 def _by_key(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,10 +220,6 @@ def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
     low, high = axis.low, axis.high + whole
     value = low * (high / low) ** position if axis.log else low + (high - low) * position
     return int(value) if whole else float(f"{value:.4g}")
-
-
-def _assignment(key: str, value: Any) -> str:
-    return f"{key}={toml_value(value)}"
 
 
 def _finite(value: float | None) -> float | None:
