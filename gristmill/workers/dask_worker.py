@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Status, get_worker
 
-from gristmill.workers.pool import Worker
+from gristmill.workers.process import Worker
 from gristmill.workers.unit import Unit, WorkerDied
 
 _CLOSING = (Status.closing, Status.closed, Status.failed)  # a Dask worker then waits for its threads

@@ -45,7 +45,7 @@ class Amplitude:
 """
 
 UNIT = """
-from gristmill.workers.pool import Processes
+from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit
 
 workers = Processes(1)

@@ -20,8 +20,9 @@ from gristmill.execution.run import Run
 from gristmill.settings.file_tables import SEQUENTIAL, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
-from gristmill.workers import dask_cluster, pool, worker_main
-from gristmill.workers.pool import MAX_ATTEMPTS, Pool, Worker, concurrency
+from gristmill.workers import dask_cluster, process, worker_main
+from gristmill.workers.pool import MAX_ATTEMPTS, Pool, concurrency
+from gristmill.workers.process import Worker
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint, mismatch
 from helpers.support import wait_until
 
@@ -166,8 +167,8 @@ class Idler:
 
 
 def test_a_worker_that_ended_while_it_waited_is_given_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "Worker", Idler)
-    workers = pool.Processes(2)
+    monkeypatch.setattr(process, "Worker", Idler)
+    workers = process.Processes(2)
     workers._idle = [Idler(), Idler(0), Idler(0)]
 
     assert workers.run(Unit("one", {})) == WorkResult("one")
@@ -269,7 +270,7 @@ def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from
     for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.setenv(name, asked) if asked else monkeypatch.delenv(name, raising=False)
     environment = dask_cluster._environment(ADDRESS)
-    monkeypatch.setattr(pool, "module_command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
+    monkeypatch.setattr(process, "module_command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
     for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.setenv(name, "1")  # as Dask has it in a worker
 
