@@ -35,6 +35,7 @@ def open_receiver(notify: Notify) -> Receiver:
 def _address(variable: str) -> Receiver:
     import apprise  # late, like Prefect: only messages need it; Prefect brings it
 
+    # Let apprise read the address.
     url = os.environ.get(variable)
     if not url:
         raise RequestError(
@@ -61,6 +62,7 @@ def _address(variable: str) -> Receiver:
 
 
 def _block(block_name: str) -> Receiver:
+    # Load the block from Prefect's API.
     ensure_api()
     from httpx import HTTPError, InvalidURL
     from prefect.blocks.abstract import NotificationBlock, NotificationError

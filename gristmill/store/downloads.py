@@ -124,6 +124,7 @@ def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyT
         if scheme and scheme not in {"https", url.partition(":")[0]}:
             raise DataError(f"{url}: redirects to {scheme}://, which is not allowed. {_REMEDY}")
 
+    # Read block by block, within the limits.
     try:
         with (
             httpx.Client(
@@ -142,6 +143,7 @@ def _stream(url: str, aside: Path, conditions: Mapping[str, str] = MappingProxyT
             for block in _read_limited(url, response, began):
                 sha256.update(block)
                 file.write(block)
+    # Say in every error what the user can do.
     except httpx.TooManyRedirects:
         raise DataError(f"{url}: redirects more than {_MAX_REDIRECTS} times. {_REMEDY}") from None
     except httpx.HTTPStatusError as error:
