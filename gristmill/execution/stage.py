@@ -78,7 +78,8 @@ def make(
         if artifact := find_cached(run, stage, identity):
             return artifact, True
         # 3. Call the core with verified inputs.
-        if is_refreshed := run.refresh == stage.name:
+        is_refreshed = run.refresh == stage.name
+        if is_refreshed:
             shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
         folders = input_folders(run, stage, inputs, by_stat=chunk is not None)  # the requesting run has hashed them
         arguments = core_arguments(run, stage, reads.data, identity.key) | extras
