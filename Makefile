@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE # byte code makes the second run start faster
 run: .venv/installed
 	$(BIN)/gristmill run co2
 
-DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
+DOCTESTS := gristmill/domains gristmill/scaffold gristmill/scores.py gristmill/settings # packages with examples in docstrings
 DOMAINS := tests/gristmill/domains # they take as long as all other tests
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # they wait for other processes
 

@@ -24,7 +24,7 @@ import selection_projects as projects
 from measuring import ROOT, Ran, arguments, process, run, table, tell
 
 from gristmill.domains.vision.settings import Preprocess
-from gristmill.runs.scores import MODEL, Scores
+from gristmill.scores import MODEL, Scores
 from gristmill.util.block_bootstrap import standard_error
 
 Values = npt.NDArray[np.float64]

@@ -37,7 +37,7 @@ import selection_projects as projects
 from measuring import ROOT, Process, Ran, arguments, process, run, table, tell
 from tables_rivals import MODELS, PART
 
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 
 Measured = dict[str, Any]  # of one table, seed and model: rows, seconds, peak (MiB), losses by test row, accuracy
 ByModel = Mapping[str, list[Measured]]  # the measurements of all seeds, empty if one is missing

@@ -7,12 +7,12 @@ from typing import Any
 from prefect import flow
 
 from gristmill.config.catalogue import load
+from gristmill.execution.chunks import StageChunk
+from gristmill.execution.run import Run
+from gristmill.execution.stage import make
 from gristmill.store.artifact import Reference
 from gristmill.tasks.prefect_artifacts import EpochProgress
-from gristmill.tasks.run import Run
-from gristmill.tasks.run_stage import make
 from gristmill.training.keras_backend import set_threads
-from gristmill.workers.chunks import StageChunk
 
 
 @flow(name="chunk", flow_run_name="{stage} {chunk} {pipeline}", persist_result=False)

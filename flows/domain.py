@@ -5,7 +5,16 @@ from typing import Any
 from prefect import Flow, flow
 
 from gristmill.tasks.run import recorded_run
-from gristmill.tasks.stage_tasks import evaluate, export, ingest, preprocess, proof_ahead, refit, select, train
+from gristmill.tasks.stage_tasks import (
+    evaluate,
+    export,
+    ingest,
+    preprocess,
+    prestart_parity_check,
+    refit,
+    select,
+    train,
+)
 
 
 def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
@@ -29,16 +38,17 @@ def domain_flow(module: str, description: str) -> Flow[..., dict[str, Any]]:
             jobs: candidates, blocks of a backtest or chunks of a stage at a time; default: as [runner] says.
             budget: seconds in which the run should end, with `model.kind = "auto"`.
         """
-        given, command = overrides or [], None if overrides else "run"  # no messages about settings that are tried
-        with recorded_run(pipeline, given, refresh, project, jobs=jobs, budget=budget, command=command) as run:
-            made = ingest(run)
-            made |= preprocess(run, made)
-            made |= train(run, made)
-            made |= select(run, made)
-            with proof_ahead(run):
-                made |= evaluate(run, made)
-                made |= refit(run, made)
-                made |= export(run, made)
+        overrides = overrides or []
+        command = None if overrides else "run"  # no messages about settings that are tried
+        with recorded_run(pipeline, overrides, refresh, project, jobs=jobs, budget=budget, command=command) as run:
+            artifacts = ingest(run)
+            artifacts |= preprocess(run, artifacts)
+            artifacts |= train(run, artifacts)
+            artifacts |= select(run, artifacts)
+            with prestart_parity_check(run):
+                artifacts |= evaluate(run, artifacts)
+                artifacts |= refit(run, artifacts)
+                artifacts |= export(run, artifacts)
         return run.record().model_dump(mode="json")
 
     name = module.rpartition(".")[2]

@@ -5,16 +5,18 @@ from typing import Any, cast
 from prefect import flow
 from prefect.states import Completed
 
-from gristmill.tasks.recovery import judge_recovery, recovery_run, with_only
 from gristmill.tasks.retraining import (
     before_selection,
     check_drift,
     count_judgeable,
     judge,
+    judge_recovery,
     look_for_news,
     promote,
+    recovery_run,
     with_champions_recipe,
     with_needed_candidates,
+    with_only,
 )
 from gristmill.tasks.retraining_run import limited_time, retraining_run
 from gristmill.tasks.stage_tasks import ingest, run_up_to
@@ -35,32 +37,36 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
     """
     with retraining_run(pipeline, overrides or [], project) as run:
         with limited_time(run):
-            made = ingested = ingest(run)
-            found = look_for_news(run, made["ingest"])
-            if found.verdict != "nothing new":
-                found = check_drift(run, found, made["ingest"])
-            if not found.over:
-                run = with_needed_candidates(run, found)
-                made = run_up_to("preprocess", run, made)
-                found = count_judgeable(run, found, made)
-            if not found.over:
-                made = run_up_to("evaluate", run, made)
+            # 1. Is there enough new data, and has the champion become worse?
+            artifacts = ingested = ingest(run)
+            retraining = look_for_news(run, artifacts["ingest"])
+            if retraining.verdict != "nothing new":
+                retraining = check_drift(run, retraining, artifacts["ingest"])
+            # 2. Train a challenger: a new selection, and the champion's recipe on the new data.
+            if not retraining.over:
+                run = with_needed_candidates(run, retraining)
+                artifacts = run_up_to("preprocess", run, artifacts)
+                retraining = count_judgeable(run, retraining, artifacts)
+            if not retraining.over:
+                artifacts = run_up_to("evaluate", run, artifacts)
                 recipe = with_champions_recipe(run)
-                refitted = run_up_to("evaluate", recipe, before_selection(made)) if recipe else None
-                found = judge(run, found, made, refitted)
-            if not found.over:
-                if recipe and refitted and found.kept_recipe:
-                    run, made = recipe, refitted
+                refitted = run_up_to("evaluate", recipe, before_selection(artifacts)) if recipe else None
+                retraining = judge(run, retraining, artifacts, refitted)
+            # 3. Export the better one; after an alarm without one, look for a simple model that replaces the champion.
+            if not retraining.over:
+                if recipe and refitted and retraining.kept_recipe:
+                    run, artifacts = recipe, refitted
                 elif recipe:
-                    made = before_selection(made)  # so that the record holds the new selection
-                run_up_to("export", run, made)
-            elif recovery := recovery_run(run, found):
-                made = run_up_to("evaluate", recovery, ingested)
-                found = judge_recovery(recovery, found, made)
-                if not found.over:
-                    run = with_only(recovery, found.winner[0])
-                    run_up_to("export", run, before_selection(made))
-        if not found.over:
-            found = promote(run, found)
-    verdict, record = str(found.verdict), run.record().model_dump(mode="json")
-    return cast("dict[str, Any]", Completed(name=verdict.capitalize(), message=found.why, data=record))
+                    artifacts = before_selection(artifacts)  # so that the record holds the new selection
+                run_up_to("export", run, artifacts)
+            elif recovery := recovery_run(run, retraining):
+                artifacts = run_up_to("evaluate", recovery, ingested)
+                retraining = judge_recovery(recovery, retraining, artifacts)
+                if not retraining.over:
+                    run = with_only(recovery, retraining.winner[0])
+                    run_up_to("export", run, before_selection(artifacts))
+        # 4. Promote it; there is no time limit between the new champion and its record.
+        if not retraining.over:
+            retraining = promote(run, retraining)
+    verdict, record = str(retraining.verdict), run.record().model_dump(mode="json")
+    return cast("dict[str, Any]", Completed(name=verdict.capitalize(), message=retraining.why, data=record))

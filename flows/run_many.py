@@ -1,11 +1,23 @@
 """The flow that runs several pipelines, or the trials of a sweep, in parallel, each in a worker process."""
 
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow
 
-from gristmill.tasks.batch import run_units
-from gristmill.workers.unit import Unit
+from gristmill.config.catalogue import Catalogue
+from gristmill.errors import RequestError
+from gristmill.prefect_runtime.launch import catalogue_of_flow
+from gristmill.runs.records import Record, Runs
+from gristmill.settings import messages
+from gristmill.sweeps.trials import scores_of_trial
+from gristmill.training import progress
+from gristmill.workers.pool import concurrency, open_pool
+from gristmill.workers.unit import Unit, WorkResult
+
+logger = logging.getLogger(__name__)
 
 
 @flow(name="run_many", flow_run_name="{what}s", persist_result=False)
@@ -20,4 +32,43 @@ def run_many(
         jobs: units at a time; default: as [runner] says.
         project: folder of `pipelines.toml`; default: found from the current folder upward.
     """
-    return run_units(what, [Unit(**unit) for unit in units], jobs, project)
+    catalogue = catalogue_of_flow(project, {})
+    requested = [Unit(**unit) for unit in units]
+    records: dict[int, dict[str, Any] | str] = {}
+    progress.report_work(f"{what}s")
+    for number, result in _run_with_workers(catalogue, requested, jobs):
+        records[number] = result.failed or result.value
+        parameters, count = requested[number].parameters, f"{len(records)} of {len(requested)}"
+        is_trial = requested[number].flow == "trial"
+        name = ", ".join(parameters["overrides"]) if is_trial else parameters["pipeline"]
+        if result.failed:
+            logger.warning("%s %s failed, %s: %s", what, name, count, result.failed)
+        else:
+            score = _trial_score(catalogue, result.value) if is_trial else ""
+            logger.info("%-10s %s: %s%s", what, count, name, score)
+    return [records[number] for number in range(len(requested))]
+
+
+def _run_with_workers(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
+    """Yield number and result of each unit; one whose record is not in this project's store counts as failed."""
+    runs, limit = Runs(catalogue.store), concurrency(catalogue.runner, jobs)
+    units = [replace(unit, parameters={**unit.parameters, "project": str(catalogue.root)}) for unit in units]
+    with open_pool(catalogue.runner, limit and min(limit, len(units))) as pool:
+        for number, result in pool.run(units):
+            if not result.failed:
+                runs.pull(result.value["pipeline"])
+                try:
+                    runs.read(result.value["pipeline"], result.value["id"])
+                except RequestError:
+                    store = catalogue.store.root
+                    result = WorkResult(
+                        failed=f"finished, but its record is not in the store {store}. Let all workers use one store."
+                    )
+            yield number, result
+
+
+def _trial_score(catalogue: Catalogue, record: dict[str, Any]) -> str:
+    scores = scores_of_trial(catalogue.store, Record.model_validate(record).references)
+    if scores is None or scores.validation is None:
+        return ""
+    return f": {scores.metric} {messages.format_number(scores.validation)} on {scores.chosen_on}"

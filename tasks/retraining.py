@@ -1,9 +1,10 @@
-"""Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote.
+"""Steps of a retraining between the stages: find new data, check the champion for drift, judge, recover, promote.
 
 Modules that load NumPy are imported late: a run first sets the number of threads, which NumPy reads when it is loaded.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
-from gristmill.config.deployments import pipeline_resource
+from gristmill.config.candidates import candidates_of
+from gristmill.deployment.prefect_file import pipeline_resource
+from gristmill.execution.run import References, Run, champion_damage
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.project.serving import Models, register
 from gristmill.registry.promotions import Promotion
@@ -19,13 +22,15 @@ from gristmill.registry.version import Version
 from gristmill.retraining.known_data import last_judged_data
 from gristmill.retraining.recipes import alarms_about_champion, networks_to_leave_out, recipe_of
 from gristmill.retraining.source_checks import silent_since
-from gristmill.runs.retraining_record import Retraining, stop_before_challenger, stop_before_training
-from gristmill.runs.scores import Scores
+from gristmill.runs.retraining_record import CHALLENGER, Retraining, stop_before_challenger, stop_before_training
+from gristmill.scores import Scores
+from gristmill.settings.base import Settings
+from gristmill.settings.selection import Select
 from gristmill.sources.quarantine import QUARANTINED
 from gristmill.store.artifact import Reference
 from gristmill.tasks.prefect_artifacts import show_judgement
 from gristmill.tasks.retraining_run import domain_overrides, record_retraining
-from gristmill.tasks.run import References, Run, champion_damage, stage_task
+from gristmill.tasks.run import stage_task
 from gristmill.training import progress
 
 if TYPE_CHECKING:
@@ -37,55 +42,60 @@ logger = logging.getLogger(__name__)
 @stage_task("look for news of {run.pipeline.name}")
 def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with the data that the last retraining judged."""
+    # Compare the data.
     champion = run.champion
     known = last_judged_data(run.pipeline, run.runs, run.registry, champion)
-    news_of = run.domain.retraining.load().news
-    now = run.folder(ingested)
-    then = None
+    news_of, data, champion_data = run.domain.retraining.load().news, run.folder(ingested), None
     if champion:
         with champion_damage(champion):
-            then = run.folder(champion.references["ingest"])
-    news = news_of(now, then)
-    unjudged = news_of(now, run.folder(known.ingest)).rows if known else news.rows
-    asked = domain_overrides(run.pipeline, [])
-    number, silent = champion.number if champion else None, silent_since(run.catalogue, run.pipeline, ingested)
-    aside = run.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0)
-    found = Retraining(
-        champion=number, news=news, unjudged=unjudged, silent_since=silent, quarantined=aside, asked=asked
+            champion_data = run.folder(champion.references["ingest"])
+    news = news_of(data, champion_data)
+    unjudged = news_of(data, run.folder(known.ingest)).rows if known else news.rows
+    retraining = Retraining(
+        champion=champion.number if champion else None,
+        news=news,
+        unjudged=unjudged,
+        silent_since=silent_since(run.catalogue, run.pipeline, ingested),
+        quarantined=run.store.read_manifest(ingested)["counts"].get(QUARANTINED, 0),
+        asked=domain_overrides(run.pipeline, []),
     )
-    made, schedule = champion.made if champion else None, run.pipeline.schedule
-    has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, now)
-    end = stop_before_training(news, unjudged, made, schedule, run.pipeline.gate, datetime.now(UTC), has_erred)
+    # Stop if too little is new, unless predictions have erred.
+    schedule, gate = run.pipeline.schedule, run.pipeline.gate
+    has_erred = schedule.on_error and 0 < unjudged < schedule.min_new and _predictions_erred(run, data)
+    trained = champion.made if champion else None
+    end = stop_before_training(news, unjudged, trained, schedule, gate, datetime.now(UTC), has_erred)
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
-    return record_retraining(run, found.ended(*end) if end else found)
+    return record_retraining(run, retraining.ended(*end) if end else retraining)
 
 
 def _predictions_erred(run: Run, ingested: Path) -> bool:
     """Return whether the logged predictions of the champion are clearly worse than its test error."""
     from gristmill.project.monitoring import error_alarm
 
-    alarm = error_alarm(Models(run.catalogue), run.pipeline.name, ingested) if run.champion else None
-    if run.champion and alarm:
+    if run.champion is None:
+        return False
+    alarm = error_alarm(Models(run.catalogue), run.pipeline.name, ingested)
+    if alarm:
         _raise_alarms(run, run.champion, [alarm])
     return alarm is not None
 
 
 @stage_task("watch champion of {run.pipeline.name}")
-def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
+def check_drift(run: Run, retraining: Retraining, ingested: Reference) -> Retraining:
     """Score the champion on newer data, and compare that data with its training set; nothing follows if it is held."""
     champion, hold = run.champion, run.registry.hold(run.pipeline.name)
-    if champion and found.news.later and (data := run.champion_data):
+    if champion and retraining.news.later and (data := run.champion_data):
         progress.report_work("drift")
         drift = run.domain.retraining.load().drift(run.folder(ingested), data)
         _raise_alarms(run, champion, drift.alarms)
-        found = found.model_copy(update={"drift": drift})
-    return record_retraining(run, _held_by(hold, found) if hold else found)
+        retraining = retraining.model_copy(update={"drift": drift})
+    return record_retraining(run, _held_by(hold, retraining) if hold else retraining)
 
 
-def with_needed_candidates(run: Run, found: Retraining) -> Run:
+def with_needed_candidates(run: Run, retraining: Retraining) -> Run:
     """Return the run without networks that are not members of the champion, unless there was an alarm."""
     last = run.runs.last_judged(run.pipeline)
-    alarms = alarms_about_champion(found, last.retraining if last else None)
+    alarms = alarms_about_champion(retraining, last.retraining if last else None)
     left_out = networks_to_leave_out(run.pipeline, recipe_of(run.champion, run.pipeline), alarms)
     if left_out:
         logger.info("%-10s %s: not members of the champion, and no alarm", "left out", ", ".join(left_out))
@@ -102,40 +112,39 @@ def with_champions_recipe(run: Run) -> Run | None:
     recipe = recipe_of(run.champion, run.pipeline)
     if not recipe:
         return None
-    made = run.record().references  # a cached task returns a Prefect state, not a reference
-    compared = read_leaderboard(run.folder(made["select"]))
-    if not set(recipe) <= set(compared["candidate"][compared["failed"] == ""]):
+    references = run.record().references  # a cached task returns a Prefect state, not a reference
+    leaderboard = read_leaderboard(run.folder(references["select"]))
+    if not set(recipe) <= set(leaderboard["candidate"][leaderboard["failed"] == ""]):
         return None
-    selected = Scores.read(run.folder(made["evaluate"])).selected
+    selected = Scores.read(run.folder(references["evaluate"])).selected
     if selected and selected.members == recipe:
         return None
-    tables: Any = run.pipeline.tables
-    fixed = tables["select"].model_copy(update={"weights": recipe})
-    return replace(run, pipeline=replace(run.pipeline, tables={**tables, "select": fixed}))
+    select = run.pipeline.tables["select"].model_copy(update={"weights": recipe})
+    return _with_tables(run, {**run.pipeline.tables, "select": select})
 
 
-def before_selection(made: References) -> dict[str, Reference]:
+def before_selection(artifacts: References) -> dict[str, Reference]:
     """Return the artifacts of the stages before select."""
-    return {label: reference for label, reference in made.items() if label not in ("select", "evaluate")}
+    return {label: reference for label, reference in artifacts.items() if label not in ("select", "evaluate")}
 
 
 @stage_task("count what can be judged of {run.pipeline.name}")
-def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining:
+def count_judgeable(run: Run, retraining: Retraining, artifacts: References) -> Retraining:
     """Stop before the training if too little of the test set is new to both champion and challenger.
 
     The test set of a series is its judging window, which is new as a whole.
     """
     if run.champion_data is None:
-        return found
-    judgeable = run.domain.retraining.load().judgeable(run.folders(made), run.champion_data)
+        return retraining
+    judgeable = run.domain.retraining.load().judgeable(run.folders(artifacts), run.champion_data)
     if judgeable is None:
-        return found
+        return retraining
     end = stop_before_challenger(judgeable, run.pipeline.gate)
-    return record_retraining(run, found.ended(*end)) if end else found
+    return record_retraining(run, retraining.ended(*end)) if end else retraining
 
 
 @stage_task("judge challenger of {run.pipeline.name}")
-def judge(run: Run, found: Retraining, made: References, refitted: References | None) -> Retraining:
+def judge(run: Run, retraining: Retraining, artifacts: References, refitted: References | None) -> Retraining:
     """Compare challenger, champion and baselines on data newer than the champion's training set.
 
     `refitted` are the artifacts of the champion's recipe, fitted on the same data. If it is better than the new
@@ -144,39 +153,43 @@ def judge(run: Run, found: Retraining, made: References, refitted: References | 
     from gristmill.retraining.gate import best_baseline, judge_contest, keeps_recipe, with_winner
 
     progress.report_work("judge")
-    challenger, champion = run.folders(made), run.champion_data
-    contest = run.domain.retraining.load().contest(challenger, champion)
-    gate = run.pipeline.gate
+    # 1. The better one of the new selection and the champion's recipe is the challenger.
+    compare, gate = run.domain.retraining.load().contest, run.pipeline.gate
+    challenger, champion = run.folders(artifacts), run.champion_data
+    contest = compare(challenger, champion)
     if refitted is not None:
         recipe = run.folders(refitted)
-        of_recipe = run.domain.retraining.load().contest(recipe, champion)
-        kept = keeps_recipe(contest, of_recipe, gate)
-        contest, challenger = with_winner(contest, of_recipe, kept), recipe if kept else challenger
-        found = found.model_copy(update={"kept_recipe": kept})
-    best = best_baseline(Scores.read(challenger["evaluate"]), contest)
-    judged = judge_contest(contest, gate, best)
-    logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
-    show_judgement(run, judged)
-    selected = Scores.read(challenger["evaluate"]).selected
-    winner = sorted(selected.members) if selected else []
-    found = _with_baseline_drift(run, found, contest, best)
-    found = found.model_copy(update={"judgement": judged, "winner": winner})
-    if not judged.promoted:
-        _emit(run, "gristmill.model.rejected", {"why": judged.why})
-        found = found.ended("rejected", judged.why)
-    return record_retraining(run, found)
+        contest_of_recipe = compare(recipe, champion)
+        kept = keeps_recipe(contest, contest_of_recipe, gate)
+        contest = with_winner(contest, contest_of_recipe, kept)
+        challenger = recipe if kept else challenger
+        retraining = retraining.model_copy(update={"kept_recipe": kept})
+    # 2. Compare it with the champion.
+    scores = Scores.read(challenger["evaluate"])
+    best = best_baseline(scores, contest)
+    judgement = judge_contest(contest, gate, best)
+    logger.info("%-10s %s: %s", "judge", "promote" if judgement.promoted else "reject", judgement.why)
+    show_judgement(run.pipeline.name, judgement)
+    # 3. Record the decision, and whether the champion is worse than a baseline.
+    winner = sorted(scores.selected.members) if scores.selected else []
+    retraining = _with_baseline_drift(run, retraining, contest, best)
+    retraining = retraining.model_copy(update={"judgement": judgement, "winner": winner})
+    if not judgement.promoted:
+        _emit(run, "gristmill.model.rejected", {"why": judgement.why})
+        retraining = retraining.ended("rejected", judgement.why)
+    return record_retraining(run, retraining)
 
 
-def _with_baseline_drift(run: Run, found: Retraining, contest: "Contest", best: str | None) -> Retraining:
+def _with_baseline_drift(run: Run, retraining: Retraining, contest: "Contest", best: str | None) -> Retraining:
     """Return the retraining with an alarm if the champion is clearly worse than the best baseline."""
     from gristmill.retraining.drift import baseline_drift
 
     sign = baseline_drift(contest, best)
-    if run.champion is None or found.drift is None or sign is None:
-        return found
+    if run.champion is None or retraining.drift is None or sign is None:
+        return retraining
     if sign.alarm:
         _raise_alarms(run, run.champion, [str(sign)])
-    return found.model_copy(update={"drift": found.drift.model_copy(update={"baseline": sign})})
+    return retraining.model_copy(update={"drift": retraining.drift.model_copy(update={"baseline": sign})})
 
 
 def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
@@ -185,39 +198,91 @@ def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
         _emit(run, "gristmill.drift.detected", {"alarm": alarm, "champion": champion.number})
 
 
+def recovery_run(run: Run, retraining: Retraining) -> Run | None:
+    """Return the run that compares cheap forecasters with the champion on the data since an alarm; None without one."""
+    if run.champion is None or retraining.verdict not in ("waiting", "rejected"):
+        return None
+    if run.registry.hold(run.pipeline.name):
+        return None
+    from gristmill.retraining.recovery import rows_to_compare
+
+    records = [record for record in run.runs.newest_first(run.pipeline.name) if record.id != run.id]
+    earlier = [record.retraining for record in records if record.retraining and record.is_own(run.pipeline)]
+    rows = rows_to_compare(retraining, earlier, run.pipeline.gate)
+    tables = run.domain.retraining.load().recovery_tables(run.pipeline.tables, rows) if rows else None
+    if not tables:
+        return None
+    return replace(_with_tables(run, tables), jobs=1)  # workers know only pipelines.toml
+
+
+def with_only(run: Run, candidate: str) -> Run:
+    """Return the run in which one candidate is the selected model."""
+    return _with_tables(run, {**run.pipeline.tables, "select": Select(weights={candidate: 1.0})})
+
+
+def _with_tables(run: Run, tables: Mapping[str, Settings]) -> Run:
+    return replace(run, pipeline=replace(run.pipeline, tables=tables))
+
+
+@stage_task("look for a recovery of {run.pipeline.name}")
+def judge_recovery(run: Run, retraining: Retraining, artifacts: References) -> Retraining:
+    """Compare the candidates of a recovery with the champion; `winner` names the one that replaces it, if any does."""
+    from gristmill.retraining.gate import judge_contest
+    from gristmill.retraining.recovery import clearly_better
+
+    progress.report_work("recovery")
+    compare, folders = run.domain.retraining.load().contest, run.folders(artifacts)
+    first_step, contest = (compare(folders, run.champion_data, steps) for steps in (1, None))
+    names = [candidate.name for candidate in candidates_of(run.pipeline.domain, run.pipeline.tables)]
+    winner = clearly_better(first_step, contest, names, run.pipeline.gate)
+    if winner is None:
+        return retraining
+    contest = replace(contest, errors=contest.errors | {CHALLENGER: contest.errors[winner]})
+    judged = judge_contest(contest, run.pipeline.gate, None)
+    why = f"{winner} is clearly better after an alarm: {judged.why}"
+    logger.info("%-10s %s", "recovery", why)
+    judged = judged.model_copy(update={"why": why})
+    stages = run.record().stages.items()
+    own = {label: stage for label, stage in stages if label in run.stages}  # not those of a challenger
+    run.update_record(stages=own)
+    return record_retraining(
+        run, retraining.model_copy(update={"judgement": judged, "winner": [winner], "verdict": None})
+    )
+
+
 @stage_task("promote challenger of {run.pipeline.name}")
-def promote(run: Run, found: Retraining) -> Retraining:
+def promote(run: Run, retraining: Retraining) -> Retraining:
     """Register the exported model and promote it, unless another version was promoted meanwhile."""
     registry = run.registry
     registry.pull(run.pipeline.name)
     champion = registry.champion(run.pipeline.name, verified=True)
-    if champion and champion.number != found.champion:
-        return record_retraining(run, _overtaken(found, champion.number))
-    why = found.judgement.why if found.judgement else ""
+    if champion and champion.number != retraining.champion:
+        return record_retraining(run, _overtaken(retraining, champion.number))
+    why = retraining.judgement.why if retraining.judgement else ""
     record, tables = run.record(), run.pipeline.values()
     changed = {name: values for name, values in tables.items() if values != record.settings.get(name)}
-    found = found.model_copy(update={"tables": changed})
-    findings = found.model_dump(mode="json", include={"news", "drift", "judgement", "tables"})
+    retraining = retraining.model_copy(update={"tables": changed})
+    findings = retraining.model_dump(mode="json", include={"news", "drift", "judgement", "tables"})
     decision = {"verdict": "judged", "why": why} | findings
     version = register(run.catalogue.root, run.store, record, decision)
-    promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0, run.id)
+    promotion = registry.promote(run.pipeline.name, version.number, why, retraining.champion or 0, run.id)
     if promotion.version != version.number:
-        later = _held_by(promotion, found) if promotion.held else _overtaken(found, promotion.version)
+        later = _held_by(promotion, retraining) if promotion.held else _overtaken(retraining, promotion.version)
         return record_retraining(run, later)
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
-    return record_retraining(run, found.ended("promoted", why, version.number))
+    return record_retraining(run, retraining.ended("promoted", why, version.number))
 
 
-def _held_by(hold: Promotion, found: Retraining) -> Retraining:
+def _held_by(hold: Promotion, retraining: Retraining) -> Retraining:
     """Return the retraining as waiting; without a judgement, so that the next one judges the same data."""
     release = f"To release it: gristmill promote {hold.pipeline} {hold.version}"
     why = f"version {hold.version} is {hold.hold_in_words}. {release}"
-    return found.model_copy(update={"judgement": None, "winner": []}).ended("waiting", why)
+    return retraining.model_copy(update={"judgement": None, "winner": []}).ended("waiting", why)
 
 
-def _overtaken(found: Retraining, version: int) -> Retraining:
-    return found.ended("rejected", f"version {version} was promoted meanwhile; it was not judged")
+def _overtaken(retraining: Retraining, version: int) -> Retraining:
+    return retraining.ended("rejected", f"version {version} was promoted meanwhile; it was not judged")
 
 
 def _emit(run: Run, event: str, payload: dict[str, Any]) -> None:

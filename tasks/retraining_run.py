@@ -12,15 +12,16 @@ from prefect.exceptions import TerminationSignal
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError, WorkError
+from gristmill.execution.run import Run
+from gristmill.prefect_runtime.deployed_runs import cancel_waiting_runs
 from gristmill.prefect_runtime.launch import catalogue_of_flow
+from gristmill.prefect_runtime.timeout_watcher import enforce_timeout
 from gristmill.registry.registry import Registry
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.retraining_record import Retraining
 from gristmill.settings.schedule import parse_duration
 from gristmill.store.store import Store
-from gristmill.tasks.deployed_runs import cancel_waiting_runs
-from gristmill.tasks.run import Run, recorded_run
-from gristmill.tasks.timeout_watcher import enforce_timeout
+from gristmill.tasks.run import recorded_run
 from gristmill.training.deadline import Deadline, DeadlinePassed
 
 logger = logging.getLogger(__name__)
@@ -36,15 +37,16 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
     """
     catalogue = catalogue_of_flow(project, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
-    added, schedule = domain_overrides(settings, overrides), settings.schedule
+    added = domain_overrides(settings, overrides)
     with _only_retraining(store, pipeline):
         cancel_waiting_runs()
         registry = Registry(store)
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
-        budget = parse_duration(schedule.budget).total_seconds() if schedule.budget else None
-        given, root, command = [*overrides, *added], str(catalogue.root), None if overrides else "retrain"
-        recorded = recorded_run(pipeline, given, None, root, jobs=None, budget=budget, command=command)
+        limit = settings.schedule.budget
+        budget = parse_duration(limit).total_seconds() if limit else None
+        root, command = str(catalogue.root), None if overrides else "retrain"
+        recorded = recorded_run(pipeline, [*overrides, *added], None, root, jobs=None, budget=budget, command=command)
         with recorded as run:
             yield replace(run, champion=champion)
 
@@ -105,8 +107,8 @@ def domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
     return added
 
 
-def record_retraining(run: Run, found: Retraining) -> Retraining:
+def record_retraining(run: Run, retraining: Retraining) -> Retraining:
     """Save the state of the retraining in the run's record, and send the messages that follow from it."""
-    run.update_record(retraining=found)
+    run.update_record(retraining=retraining)
     deliver(run.catalogue)
-    return found
+    return retraining

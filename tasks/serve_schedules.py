@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Iterable
 from contextlib import nullcontext
-from datetime import datetime, timedelta
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -14,16 +13,16 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.context import refresh_global_settings_context
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
-from prefect.schedules import Schedule
 
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
+from gristmill.deployment.prefect_file import RUN_ENVIRONMENT, retraining_deployment
+from gristmill.deployment.schedule_announcement import announce_schedule
 from gristmill.prefect_runtime.api_errors import one_line_api_errors
-from gristmill.prefect_runtime.schedule_announcement import announce_schedule
+from gristmill.prefect_runtime.automations import end_silent_runs
+from gristmill.prefect_runtime.deploy import new_schedules
+from gristmill.prefect_runtime.deployed_runs import restart
 from gristmill.retraining.notification_delivery import deliver
 from gristmill.runs.records import Record, Runs
-from gristmill.tasks.automations import end_silent_runs
-from gristmill.tasks.deployed_runs import restart
 from gristmill.util.processes import PARENT_VARIABLE
 
 _SECONDS_BETWEEN_POLLS = 2  # of a temporary server; by default 10, for which a run that an event starts would wait
@@ -61,7 +60,7 @@ def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:
     return RunnerDeployment.from_entrypoint(
         deployment["entrypoint"],
         name=f"{deployment['name']}-here",
-        schedules=[_schedule(given) for given in deployment["schedules"]],
+        schedules=new_schedules(deployment),
         concurrency_limit=ConcurrencyLimitConfig.model_validate(deployment["concurrency_limit"]),
         triggers=deployment["triggers"],
         parameters=deployment["parameters"],
@@ -73,17 +72,10 @@ def _runner_deployment(deployment: dict[str, Any]) -> RunnerDeployment:
 
 def _killed_retraining(records: Iterable[Record]) -> Record | None:
     """Return the last retraining if it was killed here with the program that would have started it once more."""
-    last = next((record for record in records if record.retraining or _was_killed_here(record)), None)
-    return last if last and _was_killed_here(last) else None
-
-
-def _was_killed_here(record: Record) -> bool:
-    is_killed = record.outcome == "interrupted" and record.finished is None
-    return is_killed and record.restarts and record.host == socket.gethostname()
-
-
-def _schedule(given: dict[str, Any]) -> Schedule:
-    if "interval" not in given:
-        return Schedule(**given)
-    start = datetime.fromisoformat(given["anchor_date"])
-    return Schedule(interval=timedelta(seconds=given["interval"]), anchor_date=start)
+    for record in records:
+        is_killed = record.outcome == "interrupted" and record.finished is None
+        if is_killed and record.restarts and record.host == socket.gethostname():
+            return record
+        if record.retraining:
+            return None
+    return None

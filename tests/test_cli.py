@@ -25,7 +25,7 @@ from gristmill.errors import Unsuitable
 from gristmill.keys import identify
 from gristmill.project.project import Project
 from gristmill.reports.scores import headline_pair
-from gristmill.runs.scores import Headline
+from gristmill.scores import Headline
 from gristmill.store.store import Store
 from helpers.support import STAGE_NAMES, Command, Said, assert_all_whole, edit, published, records
 

@@ -78,7 +78,7 @@ WITHOUT_EFFECT = [  # file, before, after
     ("gristmill/training/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints'),
     ("gristmill/reports/run.py", "sections = ", "unused, sections = 1, "),
     ("gristmill/domains/timeseries/models/dense.py", 'activation="relu"', 'activation="tanh"'),
-    ("gristmill/tasks/run_stage.py", "logger = ", "UNUSED = 1\nlogger = "),
+    ("gristmill/execution/stage.py", "logger = ", "UNUSED = 1\nlogger = "),
     ("gristmill/domains/timeseries/domain.py", '_stage(_PACKAGE, "backtest")', '_stage(_PACKAGE, *("backtest",))'),
 ]
 """Edits of a comment, docstrings, a report, a model that is not chosen, a task's module and the object of a domain."""

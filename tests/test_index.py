@@ -14,7 +14,7 @@ from gristmill.reports.run import report_path
 from gristmill.reports.scores import headline_pair
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import DataChanges, Retraining, RetrainingVerdict
-from gristmill.runs.scores import Headline
+from gristmill.scores import Headline
 from helpers.support import Command, records
 
 pytest_plugins = ["helpers.end_to_end"]

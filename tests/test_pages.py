@@ -20,10 +20,9 @@ from gristmill.reports.page import render_page
 from gristmill.reports.retraining import write_retraining
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.retraining_record import DataChanges, Drift, ErrorDrift, InputDrift, Judgement, Retraining
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.store.store import Store
-from gristmill.sweeps.leaderboard import LeaderboardEntry
-from gristmill.sweeps.result import SweepResult
+from gristmill.sweeps.result import LeaderboardEntry, SweepResult
 from gristmill.sweeps.trials import SweepPoint, TrialScores
 from helpers.browser import NAMES, Browser, executable, running
 from helpers.support import write_project

@@ -10,10 +10,10 @@ import pytest
 from conftest import ROOT
 from gristmill.domains.text.settings import Ingest as Texts
 from gristmill.domains.vision.settings import Ingest as Photos
-from gristmill.runs import downloads
 from gristmill.sources import archives, packed
 from gristmill.sources.images import arrays
 from gristmill.sources.tables import csv
+from gristmill.store import downloads
 from helpers.support import Command
 
 pytest_plugins = ["helpers.end_to_end"]

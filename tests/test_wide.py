@@ -99,9 +99,9 @@ def note_pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     asked: list[list[str]] = []
     ask = stage_tasks.make_with_workers
 
-    def noted(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Any:
+    def noted(run: Any, inputs: Any, pieces: Any) -> Any:
         asked.append([piece.stage for piece in pieces])
-        return ask(catalogue, jobs, common, pieces)
+        return ask(run, inputs, pieces)
 
     monkeypatch.setattr(stage_tasks, "make_with_workers", noted)
     return asked

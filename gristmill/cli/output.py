@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gristmill.runs.plan import Step
     from gristmill.runs.records import Record
     from gristmill.runs.retraining_record import Retraining
-    from gristmill.runs.scores import Headline, Scores
+    from gristmill.scores import Headline, Scores
     from gristmill.sweeps.result import SweepResult
 
 _POINT = re.compile(r" [\d/]+$")  # numbers of a point, as in `backtest 2/1`
@@ -121,7 +121,7 @@ def show_scores(scores: "Scores", untried: int = 0) -> None:
     `untried` is the number of candidates that the run did not try.
     """
     from gristmill.reports.scores import comparison, selection_line, short_table
-    from gristmill.runs.scores import MODEL
+    from gristmill.scores import MODEL
 
     table = short_table(scores)
     names, *columns = zip(*table.rows, strict=True)

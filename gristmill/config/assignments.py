@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gristmill.config.pipelines_file import PIPELINES_FILE
 from gristmill.config.tables import AUTO
 from gristmill.errors import RequestError
 from gristmill.settings.messages import Problem
@@ -17,26 +18,27 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
     The right side is a TOML value; anything else (`dense`) is taken as a string. `TABLE={...}` sets a whole table. A
     kind in place of "auto", or "auto" in place of a kind, removes the keys of the file: they have none in common.
     """
-    changed, given = copy.deepcopy(dict(table)), set[tuple[str, str]]()
+    changed = copy.deepcopy(dict(table))
+    assigned: set[tuple[str, str]] = set()  # tables and keys
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         name, *keys = path.strip().split(".")
-        value, where = _read_value(text.strip()), f"{_as_given(assignment)}:"
+        value, where = _read_value(text.strip()), f"{_as_typed(assignment)}:"
         if not equals or not name or len(keys) > 1 or "" in keys or not (keys or isinstance(value, dict)):
             raise RequestError(f"{where} expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}.")
         if not keys:
             changed[name] = value
         elif isinstance(changed.setdefault(name, {}), dict):
             if keys == ["kind"] and (value == AUTO) != (changed[name].get("kind") == AUTO):
-                changed[name] = {key: kept for key, kept in changed[name].items() if (name, key) in given}
+                changed[name] = {key: kept for key, kept in changed[name].items() if (name, key) in assigned}
             changed[name][keys[0]] = value
-            given.add((name, keys[0]))
+            assigned.add((name, keys[0]))
         else:
             raise RequestError(f"{where} '{name}' is not a table. Tables are set as TABLE.KEY=VALUE.")
     return changed
 
 
-def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]], file: str) -> str:
+def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]]) -> str:
     """Return the message for a problem that `--set` causes, with the assignments that cause it.
 
     The assignment that sets the key replaces the place of the problem, unless several pipelines are changed. If other
@@ -44,7 +46,7 @@ def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]], file
     """
     changed = {name: assignments for name, assignments in changes.items() if assignments}
     for name, assignments in changed.items():
-        pipeline = f"{file} [pipelines.{name}"
+        pipeline = f"{PIPELINES_FILE} [pipelines.{name}"
         if not problem.where.startswith((f"{pipeline}]", f"{pipeline}.")):
             continue
         in_table = []
@@ -54,13 +56,13 @@ def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]], file
             if (sets_table and key in ("", problem.key)) or (problem.where, problem.key) == (f"{pipeline}]", table):
                 text = problem.text if key == problem.label else problem.line
                 place = f"[pipelines.{name}{problem.where.removeprefix(pipeline)} " if len(changed) > 1 else ""
-                return f"{_as_given(assignment)}: {place}{problem.line if place else text}"
+                return f"{_as_typed(assignment)}: {place}{problem.line if place else text}"
             in_table += [assignment] if sets_table else []
-        return f"{', '.join(map(_as_given, in_table[::-1] or assignments))}: {problem}"
+        return f"{', '.join(map(_as_typed, in_table[::-1] or assignments))}: {problem}"
     return str(problem)
 
 
-def _as_given(assignment: str) -> str:
+def _as_typed(assignment: str) -> str:
     """Return an assignment as on the command line, on one line and without secrets."""
     text = str(redact(assignment))
     return f"--set {text if text.isprintable() else repr(text)}"

@@ -39,21 +39,19 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
     model = tables.get("model")
     if not isinstance(model, Auto):
         return []
-    points = [
-        *(_without_own(point, tables) for point in preset(domain, model.preset, tables)),
-        *map(point_of, model.candidates),
-    ]
-    made: list[Mapping[str, Settings]] = []
+    points = [_without_own(point, tables) for point in preset(domain, model.preset, tables)]
+    points += map(point_of, model.candidates)
+    variants: list[Mapping[str, Settings]] = []
     for point in points:
         problems: list[Problem] = []
         changed = _apply(domain, _averaged_over_folds(point, tables), tables, problems)
         if changed is None:
             # Only a preset can be invalid here: the user's own candidates were checked before.
             raise ValueError("; ".join(map(str, problems)))
-        if changed not in made:
-            made.append(changed)
-    models: list[Any] = [changed["model"] for changed in made]  # every model has a kind
-    return [Candidate(name, changed) for name, changed in zip(names_of(models), made, strict=True)]
+        if changed not in variants:
+            variants.append(changed)
+    models: list[Any] = [changed["model"] for changed in variants]  # every model has a kind
+    return [Candidate(name, changed) for name, changed in zip(names_of(models), variants, strict=True)]
 
 
 def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, problems: list[Problem]) -> None:
@@ -68,11 +66,12 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
         instead = " or backtest.windows" if "backtest" in tables else ""
         text = f'"{AUTO}" chooses on a validation set. Set preprocess.validation above 0{instead}.'
         problems.append(Problem(where, text, "kind", "kind"))
-    for number, given in enumerate(model.candidates):
-        label = f"candidates[{number}]"
-        found: list[Problem] = []
-        _apply(domain, point_of(given), tables, found)
-        problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
+    for number, candidate in enumerate(model.candidates):
+        own: list[Problem] = []
+        _apply(domain, point_of(candidate), tables, own)
+        for problem in own:
+            label = f"candidates[{number}]{problem.where}"
+            problems.append(Problem(where, problem.text, "candidates", label))
     if not model.candidates and model.preset == "none":
         text = 'expected at least one candidate, because preset = "none" adds none.'
         problems.append(Problem(where, text, "candidates", "candidates"))
@@ -87,14 +86,15 @@ def _problems_of_all(domain: str, tables: Mapping[str, Settings], pipeline: str)
     if not weights and not for_networks:
         return
     candidates = candidates_of(domain, tables)
-    names = [one.name for one in candidates]
+    names = [candidate.name for candidate in candidates]
     for name in weights:
         if name not in names:
             yield Problem(f"{pipeline}select]", unknown_name("candidate", name, names), "weights", "weights")
+    in_closed_form = [
+        candidate.tables["train"] for candidate in candidates if hasattr(candidate.tables["model"], "fit")
+    ]
     for key, value in for_networks.items():
-        if all(
-            hasattr(one.tables["model"], "fit") and getattr(one.tables["train"], key) == value for one in candidates
-        ):
+        if len(in_closed_form) == len(candidates) and all(getattr(train, key) == value for train in in_closed_form):
             text = f'only networks learn with {value!r}, and no candidate is one. Add one to model.candidates: "dense".'
             yield Problem(f"{pipeline}train]", text, key, key)
 
@@ -112,9 +112,9 @@ def preset(domain: str, name: str, tables: Mapping[str, Settings] = MappingProxy
     return list(points(tables) if callable(points) else points)
 
 
-def point_of(given: CandidateText) -> Point:
+def point_of(candidate: CandidateText) -> Point:
     """Return the tables of a candidate that the user named by its kind or its tables."""
-    return {"model": {"kind": given}} if isinstance(given, str) else given
+    return {"model": {"kind": candidate}} if isinstance(candidate, str) else candidate
 
 
 def _without_own(point: Point, tables: Mapping[str, Settings]) -> Point:

@@ -16,10 +16,9 @@ from typing import Any, TypeVar, cast
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.candidates import check_candidates
 from gristmill.config.domains import DOMAINS, domain_of, unknown_domain
-from gristmill.config.pipelines_file import PIPELINES_FILE, find_project_folder, read_toml
+from gristmill.config.pipelines_file import PIPELINES_FILE, find_project_folder, read_toml, with_line
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
 from gristmill.config.tables import is_table, read_table
-from gristmill.config.toml_lines import with_line
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, check_store_location, columns
 from gristmill.settings.deploy import Deploy, JobVariables
@@ -37,8 +36,14 @@ from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
-_TABLES = ("defaults", "runner", "notify", "deploy", "pipelines")  # of the file
-_COMMON_KEYS = ("domain", "description", "sweep", "freshness", "deploy")  # besides the tables of a domain
+PROJECT_TABLES: Mapping[str, type[Settings]] = {
+    "defaults": Defaults,
+    "runner": Runner,
+    "notify": Notify,
+    "deploy": Deploy,
+}
+COMMON_TABLES: Mapping[str, type[Settings]] = {"sweep": Sweep, "freshness": Freshness, "deploy": JobVariables}
+"""Tables of the file besides the pipelines, and tables of every pipeline besides those of its domain."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         in_file = error.problems if isinstance(error, InvalidSettings) else []
     text = (root / PIPELINES_FILE).read_text(encoding="utf-8")
     messages = (
-        with_line(one, PIPELINES_FILE, text) if one in in_file else caused_by_set(one, changes, PIPELINES_FILE)
-        for one in problems
+        with_line(problem, text) if problem in in_file else caused_by_set(problem, changes) for problem in problems
     )
     raise RequestError("\n".join(messages))
 
@@ -134,24 +138,32 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
 def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     """Read a `pipelines.toml` as `load` does, but name the place in the file in every problem."""
     raw = read_toml(root)
-    problems = [Problem(PIPELINES_FILE, unknown_name("table", name, _TABLES)) for name in raw if name not in _TABLES]
-    for name in _TABLES:
+    known = [*PROJECT_TABLES, "pipelines"]
+    problems = [Problem(PIPELINES_FILE, unknown_name("table", name, known)) for name in raw if name not in known]
+    for name in known:
         if not is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):
             del raw[name]
-    defaults = validate_table(Defaults, raw.get("defaults", {}), f"{PIPELINES_FILE} [defaults]", problems)
-    runner = SEQUENTIAL
-    if "runner" in raw:
-        runner = validate_table(Runner, raw["runner"], f"{PIPELINES_FILE} [runner]", problems) or runner
-    notify = validate_table(Notify, raw["notify"], f"{PIPELINES_FILE} [notify]", problems) if "notify" in raw else None
-    deploy = validate_table(Deploy, raw.get("deploy", {}), f"{PIPELINES_FILE} [deploy]", problems)
+
+    def read_section(kind: type[S], name: str) -> S | None:
+        return validate_table(kind, raw.get(name, {}), f"{PIPELINES_FILE} [{name}]", problems)
+
+    # The tables of the project.
+    defaults = read_section(Defaults, "defaults")
+    runner = read_section(Runner, "runner") if "runner" in raw else SEQUENTIAL
+    notify = read_section(Notify, "notify") if "notify" in raw else None
+    deploy = read_section(Deploy, "deploy")
+    # The pipelines, with the assignments of `--set` and their schemas.
     tables = raw.get("pipelines", {})
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
-    valid = [pipeline for name, table in tables.items() if (pipeline := _pipeline(name, table, problems))]
+    valid = [pipeline for name, table in tables.items() if (pipeline := _read_pipeline(name, table, problems))]
     for pipeline in valid:
         problems.extend(_denied_columns(pipeline, defaults.deny if defaults else ()))
-    pipelines = {each.name: _with_schema(each, root, changes.get(each.name, ()), problems) for each in valid}
+    pipelines = {
+        pipeline.name: _with_schema(pipeline, root, changes.get(pipeline.name, ()), problems) for pipeline in valid
+    }
     problems.extend(orphan_schemas(root, tables))
-    if problems or defaults is None or deploy is None:
+    # All problems are reported at once.
+    if problems or defaults is None or runner is None or deploy is None:
         raise InvalidSettings(problems)
     for name in changes:
         if name not in pipelines:
@@ -160,68 +172,95 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     return Catalogue(root, store, defaults.keep_runs, pipelines, runner, notify, deploy)
 
 
-def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None:
+def _read_pipeline(name: str, raw: Any, problems: list[Problem]) -> Pipeline | None:
     """Return a pipeline from its raw table; if it is invalid, add to `problems` and return None."""
-    where, before = f"{PIPELINES_FILE} [pipelines.{name}]", len(problems)
-    if not is_table(table, where, problems):
+    prefix, before = f"{PIPELINES_FILE} [pipelines.{name}", len(problems)
+    where = f"{prefix}]"
+    # Its name, its domain and the names of its tables.
+    if not is_table(raw, where, problems):
         return None
     if not re.fullmatch(PIPELINE_PATTERN, name):
         text = f"{name!r}: a pipeline's name has only letters, digits, - and _."
         problems.append(Problem(f"{PIPELINES_FILE} [pipelines]", text))
         return None
-    name_of_domain, description = table.get("domain"), table.get("description", "")
-    if not isinstance(name_of_domain, str) or name_of_domain not in DOMAINS:
-        problems.append(Problem(where, unknown_domain(name_of_domain), "domain", "domain"))
+    domain_name, description = raw.get("domain"), raw.get("description", "")
+    if not isinstance(domain_name, str) or domain_name not in DOMAINS:
+        problems.append(Problem(where, unknown_domain(domain_name), "domain", "domain"))
         return None
-    domain = domain_of(name_of_domain)
-    known = [*_COMMON_KEYS, *domain.tables, *(["monitor"] if domain.monitored else [])]
-    unknown = [key for key in table if key not in known]
-    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
+    domain = domain_of(domain_name)
+    known = ["domain", "description", *COMMON_TABLES, *domain.tables, *(["monitor"] if domain.monitored else [])]
+    unknown = _find_unknown_keys(raw, known, where, problems)
     misspelt = meant_names(unknown, known)
     if not isinstance(description, str):
         text = f"expected a string. Received: {redact(description)!r}."
         problems.append(Problem(where, text, "description", "description"))
+    # The tables of its domain, and what must fit between them.
     tables: dict[str, Settings] = {}
     for key, choice in domain.tables.items():
-        if key in misspelt - table.keys():  # its own keys are not missing
+        if key in misspelt - raw.keys():  # its own keys are not missing
             continue
-        if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
+        if settings := read_table(choice, raw.get(key, {}), f"{prefix}.{key}]", key, problems):
             tables[key] = settings
     if len(problems) == before:
-        check_candidates(domain.name, tables, f"{where[:-1]}.model]", problems)
-        problems.extend(domain.check_tables(tables, where[:-1]) if domain.check_tables else ())
-    sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", domain.tables, problems) if "sweep" in table else None
-    monitor = None
-    if "monitor" in table and domain.monitored:
-        monitor = _monitor(domain.monitored, table["monitor"], tables.get("ingest"), f"{where[:-1]}.monitor]", problems)
-    freshness = _optional(Freshness, table, "freshness", where, problems)
-    deploy = _optional(JobVariables, table, "deploy", where, problems)
+        check_candidates(domain.name, tables, f"{prefix}.model]", problems)
+        problems.extend(domain.check_tables(tables, prefix) if domain.check_tables else ())
+
+    def read_optional(kind: type[S], key: str) -> S | None:
+        is_valid = key in raw and is_table(raw[key], f"{prefix}.{key}]", problems)
+        return validate_table(kind, raw[key], f"{prefix}.{key}]", problems) if is_valid else None
+
+    # The tables that are no settings of a run.
+    sweep = None
+    if "sweep" in raw and is_table(raw["sweep"], f"{prefix}.sweep]", problems):
+        keys = [*Sweep.model_fields, *domain.tables]
+        if not _find_unknown_keys(raw["sweep"], keys, f"{prefix}.sweep]", problems):
+            sweep = read_optional(Sweep, "sweep")  # whether its values fit the pipeline is checked with its points
+    monitor = read_optional(Monitor, "monitor") if domain.monitored else None
+    if monitor and domain.monitored:
+        _check_monitor(monitor, domain.monitored, tables.get("ingest"), f"{prefix}.monitor]", problems)
+    freshness = read_optional(Freshness, "freshness")
+    deploy = read_optional(JobVariables, "deploy")
     schedule: Any = tables.get("schedule")
     if schedule and schedule.on_error and monitor is None:
         text = f"true needs logged predictions. Add a table [pipelines.{name}.monitor]."
-        problems.append(Problem(f"{where[:-1]}.schedule]", text, "on_error", "on_error"))
+        problems.append(Problem(f"{prefix}.schedule]", text, "on_error", "on_error"))
     if len(problems) > before:
         return None
     variables = deploy.job_variables if deploy else {}
     return Pipeline(name, domain.name, description, tables, sweep, monitor, freshness, variables)
 
 
-def _optional(kind: type[S], table: Mapping[str, Any], name: str, where: str, problems: list[Problem]) -> S | None:
-    """Return a table that a pipeline may have; None without it, or if it is invalid."""
-    place = f"{where[:-1]}.{name}]"
-    if name not in table or not is_table(table[name], place, problems):
-        return None
-    return validate_table(kind, table[name], place, problems)
+def _find_unknown_keys(raw: Mapping[str, Any], known: list[str], where: str, problems: list[Problem]) -> list[str]:
+    """Return the keys of a table that are not known, and add them to `problems`."""
+    unknown = [key for key in raw if key not in known]
+    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
+    return unknown
+
+
+def _check_monitor(
+    monitor: Monitor, domain: Monitored, ingest: Settings | None, where: str, problems: list[Problem]
+) -> None:
+    """Check the column that identifies predictions; only rows of a table have one."""
+    if monitor.id is not None and not domain.may_have_id:
+        text = f"predictions are identified by {domain.identified_by}. Leave it out."
+        problems.append(Problem(where, text, "id", "id"))
+    elif ingest:
+        role = next((key for key, column in columns(ingest) if column == monitor.id and key in domain.roles), None)
+        if role:
+            text = f"{monitor.id!r} is named in ingest.{role}, so it does not identify a row. Name another column."
+            problems.append(Problem(where, text, "id", "id"))
 
 
 def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Problem]:
     """Yield a problem for each column of a pipeline that matches a pattern of the deny-list; case is ignored."""
     tables = {**pipeline.tables} | ({"monitor": pipeline.monitor} if pipeline.monitor else {})
-    named = ((table, *column) for table, settings in tables.items() for column in columns(settings))
-    for table, key, column in named:
-        if pattern := next((each for each in patterns if fnmatchcase(column.lower(), each.lower())), None):
-            text = f"the column {column!r} is denied by {pattern!r} in [defaults] deny. Name another, or leave it out."
-            yield Problem(f"{PIPELINES_FILE} [pipelines.{pipeline.name}.{table}]", text, key, key)
+    for table, settings in tables.items():
+        for key, column in columns(settings):
+            pattern = next((pattern for pattern in patterns if fnmatchcase(column.lower(), pattern.lower())), None)
+            if pattern is not None:
+                where = f"{PIPELINES_FILE} [pipelines.{pipeline.name}.{table}]"
+                reason = f"the column {column!r} is denied by {pattern!r} in [defaults] deny."
+                yield Problem(where, f"{reason} Name another, or leave it out.", key, key)
 
 
 def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], problems: list[Problem]) -> Pipeline:
@@ -233,32 +272,6 @@ def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], pro
     if not overrides:  # they may leave out a column that the schema names
         check_columns(schema, [column for _, column in columns(pipeline.tables["ingest"])], problems)
     return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
-
-
-def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[Problem]) -> Sweep | None:
-    """Return a sweep; whether its values fit the pipeline is checked when the points are made."""
-    if not is_table(raw, where, problems):
-        return None
-    known = [*Sweep.model_fields, *tables]
-    unknown = [key for key in raw if key not in known]
-    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
-    return None if unknown else validate_table(Sweep, raw, where, problems)
-
-
-def _monitor(
-    domain: Monitored, raw: Any, ingest: Settings | None, where: str, problems: list[Problem]
-) -> Monitor | None:
-    """Return how predictions are logged; only rows of a table have a column that identifies them."""
-    monitor = validate_table(Monitor, raw, where, problems) if is_table(raw, where, problems) else None
-    if monitor and monitor.id is not None and not domain.may_have_id:
-        text = f"predictions are identified by {domain.identified_by}. Leave it out."
-        problems.append(Problem(where, text, "id", "id"))
-    elif monitor and ingest:
-        role = next((key for key, column in columns(ingest) if column == monitor.id and key in domain.roles), None)
-        if role:
-            text = f"{monitor.id!r} is named in ingest.{role}, so it does not identify a row. Name another column."
-            problems.append(Problem(where, text, "id", "id"))
-    return monitor
 
 
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:

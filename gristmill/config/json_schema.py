@@ -13,13 +13,12 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
+from gristmill.config.catalogue import COMMON_TABLES, PROJECT_TABLES
 from gristmill.config.domains import DOMAINS, domain_of
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
-from gristmill.settings.deploy import Deploy, JobVariables
-from gristmill.settings.file_tables import Defaults, Notify, Runner
 from gristmill.settings.kinds import Kinds, kinds, settings_of
-from gristmill.settings.schedule import Freshness, Monitor
+from gristmill.settings.schedule import Monitor
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Sweep
 
@@ -38,7 +37,7 @@ def schema() -> dict[str, Any]:
         domain: {table: list(_classes(choice)) for table, choice in domain_of(domain).tables.items()}
         for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Auto, Defaults, Deploy, Freshness, JobVariables, Monitor, Notify, Runner, Sweep]
+    classes: list[type[Settings]] = [Auto, Monitor, *PROJECT_TABLES.values(), *COMMON_TABLES.values()]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -49,10 +48,7 @@ def schema() -> dict[str, Any]:
         "title": "pipelines.toml of a gristmill project",
         "type": "object",
         "properties": {
-            "defaults": references[Defaults, "validation"],
-            "runner": references[Runner, "validation"],
-            "notify": references[Notify, "validation"],
-            "deploy": references[Deploy, "validation"],
+            **{name: references[kind, "validation"] for name, kind in PROJECT_TABLES.items()},
             "pipelines": {"type": "object", "additionalProperties": {"oneOf": pipelines}},
         },
         "additionalProperties": False,
@@ -81,11 +77,10 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
         "properties": {
             "domain": {"const": domain},
             "description": {"type": "string"},
+            **{name: references[kind, "validation"] for name, kind in COMMON_TABLES.items()},
             "sweep": {**references[Sweep, "validation"], "propertyNames": {"enum": [*Sweep.model_fields, *tables]}},
-            "freshness": references[Freshness, "validation"],
-            "deploy": references[JobVariables, "validation"],
             **({"monitor": references[Monitor, "validation"]} if domain_of(domain).monitored else {}),
-            **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
+            **{table: schemas[0] if len(schemas) == 1 else {"oneOf": schemas} for table, schemas in options.items()},
         },
         "required": ["domain", *needed],
         "additionalProperties": False,

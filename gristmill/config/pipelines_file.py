@@ -1,11 +1,14 @@
-"""The file `pipelines.toml`: where it is, and its content before it is validated (`catalogue.py`)."""
+"""The file `pipelines.toml` before it is validated (`catalogue.py`): where it is, its content, and its lines."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from gristmill.config.toml_lines import invalid_toml
 from gristmill.errors import RequestError
+from gristmill.settings.messages import Problem
+from gristmill.util.toml import toml_key
+from gristmill.util.urls import redact
 
 PIPELINES_FILE = "pipelines.toml"
 
@@ -32,4 +35,73 @@ def read_toml(root: Path) -> dict[str, Any]:
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or thousands of digits or brackets
-        raise RequestError(f"{file}{invalid_toml(error, text)}") from None
+        raise RequestError(f"{file}{_invalid_toml(error, text)}") from None
+
+
+def _invalid_toml(error: ValueError | RecursionError, text: str) -> str:
+    """Return the end of a message about a file that is not TOML: where, why, and the line itself."""
+    reason = str(error).partition(";")[0]
+    place = re.match(r"(.+) \(at line (\d+), column (\d+)\)$", reason)
+    if not place:
+        return f": not valid TOML: {reason}."
+    why, line, column = place.groups()
+    content = str(redact(text.splitlines()[int(line) - 1].strip()))
+    return f":{line}: not valid TOML: {why} (column {column}). The line is: {content}"
+
+
+def with_line(problem: Problem, text: str) -> str:
+    """Return the message for a problem of a `pipelines.toml` whose content is `text`, with the number of its line.
+
+    The line is that of the key or, if the file does not set it, of its table. A place like `[pipelines.shop.model]` may
+    also be written as dotted keys or as an inline table.
+    """
+    message = str(problem)
+    table = re.match(rf"{re.escape(PIPELINES_FILE)} \[(.+)\]$", problem.where)
+    if not table:
+        return message
+    # Let the parser take the name of the table apart, because a part may have quotes and dots.
+    path: list[str] = []
+    value = tomllib.loads(f"{table[1]} = 0")
+    while isinstance(value, dict):
+        part, value = next(iter(value.items()))
+        path.append(part)
+    line = _line_of([*path, problem.key] if problem.key else path, text)
+    return f"{PIPELINES_FILE}:{line}{message.removeprefix(PIPELINES_FILE)}" if line else message
+
+
+def _line_of(path: list[str], text: str) -> int | None:
+    """Return the number of the line that sets a key, else of its table, or else of what contains it."""
+    lines = text.splitlines()
+    for depth in range(len(path), 0, -1):
+        for split in range(depth, -1, -1):
+            if line := _find(path[:split], path[split:depth], lines):
+                return line
+    return None
+
+
+def _find(table: list[str], key: list[str], lines: list[str]) -> int | None:
+    """Return the number of the line `[table]`, or of `key = …` below it."""
+    header, assigned = rf"\s*\[{_pattern(table)}\]", rf"\s*{_pattern(key)}\s*="
+    is_inside = not table
+    for number, line in enumerate(lines, 1):
+        if re.match(r"\s*\[", line) and _is_complete(lines[: number - 1]):
+            is_inside = bool(table) and bool(re.match(header, line))
+            if is_inside and not key:
+                return number
+        elif is_inside and key and re.match(assigned, line):
+            return number
+    return None
+
+
+def _is_complete(lines: list[str]) -> bool:
+    """Return whether no array and no text of several lines is open at the end of these lines."""
+    try:
+        tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _pattern(parts: list[str]) -> str:
+    """Return a pattern of a dotted key, with or without quotes and blanks."""
+    return r"\s*\.\s*".join(rf"(?:{re.escape(part)}|{re.escape(toml_key(part))}|'{re.escape(part)}')" for part in parts)

@@ -18,29 +18,34 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
     All stages that fit one candidate come before those of the next.
     """
     candidates = candidates_of(domain, tables)
-    every: list[Stage] = []
+    stages: list[Stage] = []
     for fits, templates in itertools.groupby(domain_of(domain).stages, key=lambda stage: stage.fits):
         variants = candidates if fits and candidates else [Candidate("", tables)]
-        every += [point for one, template in itertools.product(variants, templates) for point in _points(template, one)]
-    models = {f"{one.name}.model": one.tables["model"] for one in candidates}  # refit fits the selected ones again
-    every = [replace(one, settings={**one.settings, **models}) if one.name == "refit" else one for one in every]
-    return [replace(stage, inputs=tuple(_inputs(stage, every, bool(candidates)))) for stage in every]
+        for variant, template in itertools.product(variants, templates):
+            stages += _points(template, variant)
+    models = {f"{candidate.name}.model": candidate.tables["model"] for candidate in candidates}
+    for number, stage in enumerate(stages):
+        if stage.name == "refit":  # it fits the selected candidates again
+            stages[number] = replace(stage, settings={**stage.settings, **models})
+    return [replace(stage, inputs=tuple(_inputs(stage, stages, bool(candidates)))) for stage in stages]
 
 
-def _inputs(stage: Stage, every: list[Stage], auto: bool) -> Iterator[str]:
+def _inputs(reader: Stage, stages: list[Stage], auto: bool) -> Iterator[str]:
     """Yield the labels of the stages that a stage reads, from the names in its template.
 
     With `kind = "auto"` a stage that fits reads those of its own candidate. Other stages read the selected model, and
     stages that compare the artifacts of all candidates.
     """
-    for name in stage.inputs:
-        found = [one for one in every if one.name == name]
-        if auto and not stage.candidate and any(one.fits for one in found):
-            if name == "train" and stage.name != SELECT:
+    for name in reader.inputs:
+        sources = [stage for stage in stages if stage.name == name]
+        if auto and not reader.candidate and any(stage.fits for stage in sources):
+            if name == "train" and reader.name != SELECT:
                 yield SELECT
-            if not stage.compares or name not in _COMPARED:
+            if not reader.compares or name not in _COMPARED:
                 continue
-        yield from (one.label for one in found if one.candidate in ("", stage.candidate) or not stage.candidate)
+        for source in sources:
+            if not reader.candidate or source.candidate in ("", reader.candidate):
+                yield source.label
 
 
 def settings_of_stages(stages: Iterable[Stage]) -> list[Settings]:

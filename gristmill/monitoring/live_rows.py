@@ -13,7 +13,7 @@ import pandas as pd
 from gristmill.errors import RequestError
 from gristmill.monitoring.prediction_columns import COVERED, DAY, ID, LEVEL, PERIODS, RUN, SCORE, TRUTH, VERSION
 from gristmill.runs.retraining_record import Drift
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.util.cell_text import as_texts
 
 Values = npt.NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Flows under names that Prefect can import, as in `gristmill.prefect_runtime.entrypoints.timeseries`.
 
-Flows and tasks are imported by name, because this package must not import packages above it.
+Flows are imported by name, because this package must not import packages above it.
 """
 
 import logging
@@ -24,4 +24,6 @@ def __getattr__(name: str) -> Any:
     if not logger.level:
         logger.setLevel(logging.INFO)  # Prefect's page shows only what passes this level
     end_with_parent()
-    return import_module("gristmill.tasks.deployed_runs").with_end_hooks(load_flow(name))
+    from gristmill.prefect_runtime.deployed_runs import with_end_hooks  # late: it loads Prefect
+
+    return with_end_hooks(load_flow(name))

@@ -47,6 +47,7 @@ def launch(
         GristmillError: the work failed.
     """
     begun = time.monotonic()
+    # Report what is missing before Prefect is loaded.
     for name in names:
         check_requirements(catalogue, name)
     catalogue.store.check_writable()
@@ -56,6 +57,7 @@ def launch(
     from gristmill.prefect_runtime.api_errors import is_from_api, one_line_api_errors
     from gristmill.prefect_runtime.server import tag_runs, watch_api
 
+    # Run the flow, and say if the API is lost meanwhile.
     token = launched.set(Launch(catalogue, begun))
     try:
         with one_line_api_errors(url), watch_api(url, api_lost) if lost_callbacks else nullcontext(), tag_runs(url):
@@ -73,10 +75,10 @@ def catalogue_of_flow(project: str | None, overrides: Mapping[str, Iterable[str]
     request, root = launched.get(), Path(project) if project else None
     if request is None or request.catalogue.root != root:
         return load(root, overrides)
-    changed = any(
-        request.catalogue.pipeline(name).overrides != (*assignments,) for name, assignments in overrides.items()
-    )
-    return load(root, overrides) if changed else request.catalogue
+    for name, assignments in overrides.items():
+        if request.catalogue.pipeline(name).overrides != (*assignments,):
+            return load(root, overrides)
+    return request.catalogue
 
 
 def check_requirements(catalogue: Catalogue, name: str) -> None:
@@ -107,5 +109,7 @@ def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
 def locate_data(catalogue: Catalogue, name: str) -> dict[str, Located]:
     """Return the data files of a pipeline by setting; raise `DataError` if some are missing."""
     pipeline = catalogue.pipeline(name)
-    found = (locate_inputs(catalogue, pipeline, stage) for stage in stages_of(pipeline.domain, pipeline.tables))
-    return {place: path for by_place in found for place, path in by_place.items()}
+    data: dict[str, Located] = {}
+    for stage in stages_of(pipeline.domain, pipeline.tables):
+        data |= locate_inputs(catalogue, pipeline, stage)
+    return data

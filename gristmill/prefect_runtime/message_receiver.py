@@ -7,8 +7,10 @@ errors are shown, except the HTTP status.
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from logging.handlers import BufferingHandler
 from typing import Any, NamedTuple
 
 from gristmill.errors import RequestError, WorkError
@@ -33,6 +35,7 @@ def open_receiver(notify: Notify) -> Receiver:
 def _address(variable: str) -> Receiver:
     import apprise  # late, like Prefect: only messages need it; Prefect brings it
 
+    # Let apprise read the address.
     url = os.environ.get(variable)
     if not url:
         raise RequestError(
@@ -50,15 +53,16 @@ def _address(variable: str) -> Receiver:
     name = f"{variable} ({', '.join(str(service.service_name) for service in client)})"
 
     def send(subject: str, body: str) -> None:
-        with _hidden_log() as lines:
+        with _hidden_log() as logged:
             sent = client.notify(body=body, title=subject, body_format=apprise.NotifyFormat.TEXT)
         if not sent:
-            raise WorkError(_refusal(name, " ".join(lines)))
+            raise WorkError(_refusal(name, " ".join(record.getMessage() for record in logged)))
 
     return Receiver(name, send)
 
 
 def _block(block_name: str) -> Receiver:
+    # Load the block from Prefect's API.
     ensure_api()
     from httpx import HTTPError, InvalidURL
     from prefect.blocks.abstract import NotificationBlock, NotificationError
@@ -102,18 +106,13 @@ def _refusal(receiver: str, reported: str) -> str:
 
 
 @contextmanager
-def _hidden_log() -> Iterator[list[str]]:
-    """Keep what is logged about a request from all other handlers, and yield the lines."""
-    loggers, lines = [logging.getLogger(name) for name in ("apprise", "httpx", "urllib3")], list[str]()
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    before = [logger.propagate for logger in loggers]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.propagate = False
-    try:
-        yield lines
-    finally:
-        for logger, propagate in zip(loggers, before, strict=True):
-            logger.propagate = propagate
-            logger.removeHandler(handler)
+def _hidden_log() -> Iterator[list[logging.LogRecord]]:
+    """Keep what is logged about a request from all other handlers, and yield the list of its records."""
+    handler = BufferingHandler(capacity=sys.maxsize)
+    with ExitStack() as restored:
+        for logger in map(logging.getLogger, ("apprise", "httpx", "urllib3")):
+            restored.callback(setattr, logger, "propagate", logger.propagate)
+            restored.callback(logger.removeHandler, handler)
+            logger.propagate = False
+            logger.addHandler(handler)
+        yield handler.buffer

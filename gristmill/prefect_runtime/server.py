@@ -119,7 +119,7 @@ def tag_runs(url: str) -> Iterator[None]:
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from gristmill.config.deployments import HEARTBEAT_SECONDS, TAG
+    from gristmill.deployment.prefect_file import HEARTBEAT_SECONDS, TAG
 
     heartbeat = None if url == os.environ.get(TEMPORARY_API_VARIABLE) else HEARTBEAT_SECONDS
     with tags(TAG), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat}):
@@ -138,13 +138,13 @@ def watch_api(url: str, on_lost: Callable[[str, str], object]) -> Iterator[None]
 
 
 def _watch(url: str, on_lost: Callable[[str, str], object], stopped: threading.Event) -> None:
-    since, failed_checks = 0.0, 0
+    failures: list[float] = []  # times of the checks that have failed since the last answer
     while not stopped.wait(_CHECK_INTERVAL):
         ended = url in _servers and _servers[url].poll() is not None
         problem = "its process has ended" if ended else _find_problem(url)
-        now = time.monotonic()
-        since, failed_checks = (since if failed_checks else now, failed_checks + 1) if problem else (0.0, 0)
-        if ended or (failed_checks >= MIN_FAILED_CHECKS and now - since >= MAX_SILENCE):
+        failures = [*failures, time.monotonic()] if problem else []
+        is_lost = len(failures) >= MIN_FAILED_CHECKS and failures[-1] - failures[0] >= MAX_SILENCE
+        if ended or is_lost:
             if not stopped.is_set():
                 on_lost(url, problem)
             return
@@ -188,7 +188,10 @@ def _find_problem(url: str) -> str:
 
 
 def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[bytes]"]:
-    _bypass_proxy()
+    # Let this process and its children reach servers on this machine without the proxy in the environment.
+    hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if not {"*", _LOOPBACK} & {host.strip() for host in hosts.split(",")}:
+        os.environ |= dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, (hosts, _LOOPBACK))))
     # The server inherits the listening socket, so no other program can take its port. This process closes its copy, so
     # that requests to a server that has ended are refused instead of waiting.
     with socket.create_server((_LOOPBACK, 0)) as listening:
@@ -212,13 +215,6 @@ def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Pop
     return url, process
 
 
-def _bypass_proxy() -> None:
-    """Let this process and its children reach servers on this machine without the proxy in the environment."""
-    hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
-    if not {"*", _LOOPBACK} & {host.strip() for host in hosts.split(",")}:
-        os.environ |= dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, (hosts, _LOOPBACK))))
-
-
 def _wait_and_use(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
     """Wait for a temporary server and let this process use it."""
     deadline = time.monotonic() + START_TIMEOUT
@@ -231,14 +227,14 @@ def _wait_and_use(url: str, process: "subprocess.Popen[bytes]", schedules: bool)
     return url
 
 
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _serve(descriptor: int, kind: str) -> None:
     """Serve Prefect's API on an inherited listening socket; a server for a `run` has no background services."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with gc_frozen():
         import uvicorn
         from prefect.server.api.server import create_app

@@ -20,7 +20,7 @@ from gristmill.registry.version import Version
 from gristmill.retraining.known_data import good_runs
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Champion
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet

@@ -22,9 +22,8 @@ from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, headline
-from gristmill.runs.scores import Headline
-from gristmill.sweeps.leaderboard import leaderboard
-from gristmill.sweeps.result import SweepResult
+from gristmill.scores import Headline
+from gristmill.sweeps.result import SweepResult, leaderboard
 from gristmill.sweeps.trials import Trial, TrialScores, sweep_trials, trial_references, trial_scores
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.pool import concurrency

@@ -13,7 +13,7 @@ from gristmill.reports.run import stage_folders, write_report
 from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section
 from gristmill.runs.records import Record, headline
-from gristmill.runs.scores import FILE, Scores
+from gristmill.scores import FILE, Scores
 from gristmill.sources.quarantine import QUARANTINE_FILE
 from gristmill.store.store import Store
 from gristmill.util.table_io import read_document, read_table

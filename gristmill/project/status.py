@@ -12,7 +12,7 @@ from gristmill.registry.registry import Registry
 from gristmill.retraining.source_checks import silent_since
 from gristmill.runs import plan
 from gristmill.runs.records import Runs, headline
-from gristmill.runs.scores import Headline
+from gristmill.scores import Headline
 
 logger = logging.getLogger(__name__)
 

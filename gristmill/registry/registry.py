@@ -25,7 +25,7 @@ from gristmill.registry.ledger import Ledger
 from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import CLEANING, Git, Version
 from gristmill.runs.records import Record
-from gristmill.runs.scores import FILE
+from gristmill.scores import FILE
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
 from gristmill.util.files import flush_folder, link_or_copy, translate_disk_errors

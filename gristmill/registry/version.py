@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gristmill.registry.ledger import Entry
 from gristmill.runs.records import DomainName, Record
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from gristmill.reports.pictures import BASELINE, MODEL
-from gristmill.runs.scores import Headline
+from gristmill.scores import Headline
 from gristmill.settings.messages import format_numbers
 
 if TYPE_CHECKING:

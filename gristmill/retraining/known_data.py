@@ -11,7 +11,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError, StoreError
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import CLEANING, Version
-from gristmill.runs.identity import digests_of, locate_code, locate_inputs
+from gristmill.runs.identity import digests_of, fetch_urls, locate_code, locate_inputs
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import refresh_urls
 from gristmill.runs.records import Record, Runs
@@ -119,11 +119,9 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
         DataError: a file does not exist or cannot be read.
         RequestError: the files are not single items.
     """
-    from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
-
     refresh_urls(pipeline.tables.values(), catalogue.store)
     data = {name: found for name, found in locate_source(catalogue, pipeline).items() if name != CLEANING}
-    fetch(data.values(), catalogue.store)
+    fetch_urls(data.values(), catalogue.store)
     digests_of(data, catalogue.store)
     files = tuple(file for found in data.values() for file in found.files)
     if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):

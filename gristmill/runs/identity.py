@@ -1,7 +1,7 @@
 """Identity of a stage's result, and everything that the stage reads: located, hashed, and never imported."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import DataError
 from gristmill.keys import Identity
 from gristmill.runs.locations import Located, fetch_missing, locate
-from gristmill.settings.base import Files, Settings, identity_values, locations, with_nested
+from gristmill.settings.base import Files, identity_values, locations, with_nested
 from gristmill.settings.custom_code import code_of
 from gristmill.settings.stage import Stage
 from gristmill.store.code_closure import PackageCode, code_closure, with_imports
+from gristmill.store.downloads import fetch
 from gristmill.store.imported_code import Imported, read_imported
 from gristmill.store.store import Store
 from gristmill.util import extras
@@ -36,7 +37,8 @@ def resolve_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, artif
         DataError: data is missing or cannot be read.
     """
     data = locate_inputs(catalogue, pipeline, stage)
-    inputs, imported = {**digests_of(data, catalogue.store), **artifacts}, read_imports(catalogue, stage)
+    inputs = {**digests_of(data, catalogue.store), **artifacts}
+    imported = read_imports(catalogue, stage)
     return StageInputs(data, inputs, imported, identity_of(stage, inputs, catalogue.code, imported))
 
 
@@ -47,7 +49,7 @@ def read_imports(catalogue: Catalogue, stage: Stage) -> Imported:
 
 def starts_of(stage: Stage) -> list[str]:
     """Return the modules that the code closure of a stage starts from."""
-    kinds = (type(one).__module__ for table in stage.settings.values() for one in with_nested(table))
+    kinds = (type(settings).__module__ for table in stage.settings.values() for settings in with_nested(table))
     return [stage.module, *kinds]
 
 
@@ -58,8 +60,12 @@ def identity_of(stage: Stage, inputs: Mapping[str, str], code: PackageCode, impo
     gristmill's own code, and `imported` holds the imports of the user's code that the stage runs.
     """
     starts = starts_of(stage)
-    settings = {name: _relevant_values(stage, name, table) for name, table in stage.settings.items()}
     libraries = keys.library_versions(stage.libraries, extras.libraries_of(stage.settings.values()))
+    # Values that cannot change the result, such as the number of points of a stage, are left out.
+    settings: dict[str, dict[str, object]] = {}
+    for name, table in stage.settings.items():
+        ignored = {*stage.ignores.get(name, ()), *(key for key, _ in stage.axes if name == stage.name)}
+        settings[name] = {key: value for key, value in identity_values(table).items() if key not in ignored}
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return keys.identify(
@@ -71,33 +77,33 @@ def identity_of(stage: Stage, inputs: Mapping[str, str], code: PackageCode, impo
     )
 
 
-def _relevant_values(stage: Stage, name: str, table: Settings) -> dict[str, object]:
-    """Return the values of a table that can change a stage's result; the number of points of a stage cannot."""
-    left_out = {*stage.ignores.get(name, ()), *(key for key, _ in stage.axes if name == stage.name)}
-    return {key: value for key, value in identity_values(table).items() if key not in left_out}
-
-
 def stage_files(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> tuple[Path, ...]:
     """Fetch the missing files of a stage's settings, and return all of them.
 
     Raises:
         DataError: a file does not exist or cannot be fetched.
     """
-    from gristmill.runs.downloads import fetch  # late: it loads httpx
-
     fetch_missing(stage.settings.values(), catalogue.root)
     located = locate_inputs(catalogue, pipeline, stage).values()
-    fetch(located, catalogue.store)
-    return tuple(file for found in located for file in found.files)
+    fetch_urls(located, catalogue.store)
+    return tuple(file for location in located for file in location.files)
+
+
+def fetch_urls(data: Iterable[Located], store: Store) -> None:
+    """Fetch the files of URLs that are missing or damaged into `downloads/` of the store (`store/downloads.py`)."""
+    for located in data:
+        if located.url and located.sha256:
+            fetch(located.url, located.files[0], located.sha256, store)
 
 
 def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
     """Return the files of all locations in a stage's settings by `table.field`; raise `DataError` for a missing one."""
-    located, root, downloads = dict[str, Located](), catalogue.root, catalogue.store.root / "downloads"
+    located: dict[str, Located] = {}
+    root, downloads = catalogue.root, catalogue.store.root / "downloads"
     of_candidate = f" of candidate {stage.candidate}" if stage.candidate else ""
     for name, table in stage.settings.items():
-        sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
-        refresh = isinstance(table, Files) and table.refresh
+        sha256 = getattr(table, "sha256", None)
+        suffixes, refresh = (table.suffixes, table.refresh) if isinstance(table, Files) else (("",), False)
         code = {key: own.file for key, own in code_of(table)}
         for key, location in {**dict(locations(table)), **code}.items():
             needed_by = f"[pipelines.{pipeline.name}.{name}] {key}{of_candidate}"

@@ -4,15 +4,14 @@ A location is
 - a file, a folder, or a pattern with `*`, `?` or `[…]` in which `**` matches any folders: absolute, or searched for in
   the project and then in each folder of `GRISTMILL_DATA`, which is written like `PATH`;
 - `package://NAME/file`: a file, folder or pattern inside an installed package, which is not imported;
-- a URL: the stage that reads the file fetches it into the store (`downloads.py`). With `refresh`, each run asks for its
-  current content first.
+- a URL: the stage that reads the file fetches it into the store (`store/downloads.py`). With `refresh`, each run asks
+  for its current content first.
 """
 
 import contextlib
 import errno
 import glob
 import importlib.util
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -21,19 +20,15 @@ from itertools import dropwhile
 from pathlib import Path
 from stat import S_ISREG
 from typing import NoReturn
-from urllib.parse import unquote
 
-from gristmill import keys
 from gristmill.errors import DataError, RequestError, short_repr
 from gristmill.settings.base import URL_SCHEMES, check_location
+from gristmill.util.url_files import file_name, read_latest, refreshed_folder
 from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
-LATEST = "latest.json"  # in the folder of a URL with `refresh`: what is known of its last content
 
 _PACKAGE = "package://"
-_MAX_NAME_LENGTH = 100  # of a file's name that is taken from a URL
-_DEFAULT_NAME = "file"  # for a URL without a name
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -61,17 +56,6 @@ def check_requested(location: str, option: str) -> None:
         raise RequestError(f"{option}: expected {error}. Received: {redact(location)!r}.") from None
 
 
-def refreshed_folder(url: str, downloads: Path) -> Path:
-    """Return the folder with the last contents of a URL with `refresh`, each in a folder named by its SHA-256."""
-    return downloads / "refreshed" / keys.digest_of(url)
-
-
-def file_name(url: str) -> str:
-    """Return the name of the file at a URL."""
-    name = Path(unquote(re.split("[?#]", url)[0])).name.replace("\0", "").lstrip(".")[-_MAX_NAME_LENGTH:]
-    return name or _DEFAULT_NAME
-
-
 def search_folders() -> list[Path]:
     """Return the folders of `GRISTMILL_DATA`."""
     return [Path(folder) for folder in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if folder]
@@ -95,11 +79,12 @@ def locate(
         downloads: folder of fetched files, each in a folder named by its SHA-256.
         sha256: expected hash of the file; required for a URL without `refresh`.
         suffixes: endings, in lower case, of the files to read in a folder, without hidden files and linked folders.
-        refresh: whether the file is the last content that a URL had (`downloads.refresh`).
+        refresh: whether the file is the last content that a URL had (`refresh` in `store/downloads.py`).
 
     Raises:
         DataError: nothing was found, a folder cannot be read, or the name of a file is not UTF-8.
     """
+    # The file of a URL has its place in the store, even before it is fetched.
     if location.startswith(URL_SCHEMES):
         if refresh:
             downloads = refreshed_folder(location, downloads)
@@ -112,54 +97,47 @@ def locate(
                 "path."
             )
         return Located((downloads / sha256 / file_name(location),), location, sha256)
+    # Other files are searched for.
     candidates = list(_candidates(location, root, needed_by))
     for folder, name in candidates if location else []:
         with contextlib.suppress(ValueError):  # a NUL in a name: no such file
             if files := _files_at(folder.absolute(), name, suffixes):
                 _check_names(files, needed_by)
                 return Located(tuple(files), sha256=sha256)
-    tried = [folder / name for folder, name in candidates]
+    # Say what is missing, and where it was expected.
+    missing, paths = f"no such file '{location}'", [folder / name for folder, name in candidates]
+    with contextlib.suppress(OSError, ValueError):
+        if location and any(path.is_dir() for path in paths):
+            kinds = f"no file{' ' * any(suffixes)}{' or '.join(filter(None, suffixes))}"
+            missing = f"{kinds} in the folder '{location}'"
+        elif glob.has_magic(location):
+            missing = f"no file matches '{location}'"
     is_fixed = location.startswith((_PACKAGE, "/"))
     remedy = "or correct the path" if is_fixed else f"correct the path, or name its folder in {SEARCH_PATH}"
-    missing = _missing(location, tried, suffixes)
-    raise DataError(f"{needed_by}: {missing}. Tried: {', '.join(map(str, tried))}. Put it there, {remedy}.")
-
-
-def read_latest(folder: Path) -> dict[str, str]:
-    """Return what is known of the last content of a URL with `refresh`; empty if nothing is."""
-    try:
-        known: dict[str, str] = json.loads((folder / LATEST).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return known
+    raise DataError(f"{needed_by}: {missing}. Tried: {', '.join(map(str, paths))}. Put it there, {remedy}.")
 
 
 def _candidates(location: str, root: Path, needed_by: str) -> Iterator[tuple[Path, str]]:
     """Yield a folder and a name or pattern in it, for each possible meaning of a location."""
     if location.startswith(_PACKAGE):
         package, _, name = location.removeprefix(_PACKAGE).partition("/")
-        yield from ((folder, name) for folder in _package_folders(package, needed_by))
+        spec = None
+        if package.isidentifier():
+            with contextlib.suppress(ValueError):  # a module created at run time
+                spec = importlib.util.find_spec(package)  # which does not import it
+        if spec is None or not spec.submodule_search_locations:
+            raise DataError(f"{needed_by}: no package {package!r} is installed. Install it, or correct the place.")
+        yield from ((Path(folder), name) for folder in spec.submodule_search_locations)
         return
-    given = Path(re.sub("^/+", "/", location))
+    path = Path(re.sub("^/+", "/", location))
     with contextlib.suppress(RuntimeError):  # the home of an unknown user: taken literally, and not found
-        given = given.expanduser()
-    below = Path(*dropwhile("..".__eq__, given.parts))
-    up = given.parts[: len(given.parts) - len(below.parts)]
-    for folder in [root] if given.is_absolute() else [root, *search_folders()]:
+        path = path.expanduser()
+    below = Path(*dropwhile("..".__eq__, path.parts))
+    up = path.parts[: len(path.parts) - len(below.parts)]
+    for folder in [root] if path.is_absolute() else [root, *search_folders()]:
         if up:
             folder = Path(os.path.realpath(folder.joinpath(*up)))  # `..` follows links
         yield folder, str(below)
-
-
-def _package_folders(name: str, needed_by: str) -> list[Path]:
-    """Return the folders of an installed package, found without importing it."""
-    spec = None
-    if name.isidentifier():
-        with contextlib.suppress(ValueError):  # a module created at run time
-            spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"{needed_by}: no package {name!r} is installed. Install it, or correct the place.")
-    return [Path(folder) for folder in spec.submodule_search_locations]
 
 
 def _files_at(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
@@ -208,12 +186,3 @@ def _check_names(files: Iterable[Path], needed_by: str) -> None:
             name = short_repr(str(path), 300)
             text = f"{needed_by}: the name of the file {name} is not UTF-8. Rename it, or move it away."
             raise DataError(text) from None
-
-
-def _missing(location: str, tried: list[Path], suffixes: tuple[str, ...]) -> str:
-    with contextlib.suppress(OSError, ValueError):
-        if location and any(path.is_dir() for path in tried):
-            return f"no file{' ' * any(suffixes)}{' or '.join(filter(None, suffixes))} in the folder '{location}'"
-        if glob.has_magic(location):
-            return f"no file matches '{location}'"
-    return f"no such file '{location}'"

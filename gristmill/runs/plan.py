@@ -13,11 +13,12 @@ from gristmill.config.stages import stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.identity import identity_of, read_imports, resolve_inputs, starts_of
-from gristmill.runs.records import Record, Runs
+from gristmill.runs.records import Runs
 from gristmill.settings.base import Files
 from gristmill.settings.stage import Stage
-from gristmill.store.artifact import Artifact
+from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import source_name
+from gristmill.store.downloads import refresh
 from gristmill.store.store import Store
 from gristmill.util.toml import toml_value
 
@@ -56,8 +57,9 @@ def plan(
         step = _step(catalogue, pipeline, replace(stage, inputs=inputs), steps)
         if stage.candidate in untried and step.artifact is None:
             step = Step(stage.label, "untried", "the budget had no time for it")
-            earlier = [one.label for one in stages if one.candidate == stage.candidate and one.label in steps]
-            steps |= {label: replace(step, stage=label) for label in earlier}  # as a run leaves it out as a whole
+            for earlier in stages:  # a run leaves out the candidate as a whole
+                if earlier.candidate == stage.candidate and earlier.label in steps:
+                    steps[earlier.label] = replace(step, stage=earlier.label)
         if stage.name == "train" and step.artifact and FAILED in step.artifact.counts:
             failed.add(stage.candidate)
         steps[stage.label] = step
@@ -82,12 +84,9 @@ def untried_candidates(pipeline: Pipeline, store: Store, budget: float | None = 
 
 def refresh_urls(tables: Iterable[object], store: Store) -> None:
     """Ask the URLs of all tables with `refresh` for new content; raise `DataError` if a server cannot be reached."""
-    urls = [table.path for table in tables if isinstance(table, Files) and table.refresh]
-    if urls:
-        from gristmill.runs.downloads import refresh  # late: it loads httpx
-
-        for url in urls:
-            refresh(url, store)
+    for table in tables:
+        if isinstance(table, Files) and table.refresh:
+            refresh(table.path, store)
 
 
 def _step(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, before: Mapping[str, Step]) -> Step:
@@ -95,7 +94,8 @@ def _step(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, before: Mappin
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
     if unknown := [name for name in stage.inputs if name not in inputs]:
         made_of = identity_of(stage, {}, catalogue.code, read_imports(catalogue, stage))
-        reason = "; ".join(own_changes(made_of, last_made_of(stage, pipeline, store)))
+        last = _last_made_of(stage, pipeline, store)
+        reason = "; ".join(_own_changes(made_of, last)) if last else ""
         return Step(label, "run", reason) if reason else Step(label, "depends", f"depends on {unknown[0]}")
     try:
         made_of = resolve_inputs(catalogue, pipeline, stage, inputs).identity
@@ -108,40 +108,20 @@ def _step(catalogue: Catalogue, pipeline: Pipeline, stage: Stage, before: Mappin
         return Step(label, "run", f"corrupt: {damage}")
     except StoreError as error:  # a run reports it before it begins
         return Step(label, "run", f"not in the cache. {error}")
-    return Step(label, "run", "; ".join(reasons(stage, made_of, pipeline, store)))
+    return Step(label, "run", "; ".join(_reasons(stage, made_of, pipeline, store)))
 
 
-def _runs(pipeline: Pipeline, store: Store) -> Iterator[Record]:
-    """Yield a pipeline's runs, newest first, without retrainings and trials, whose settings may differ."""
-    records = Runs(store).newest_first(pipeline.name)
-    return (record for record in records if not record.retraining and not record.trial)
-
-
-def last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
-    """Return the identity parts of a stage's last result that still exists."""
-    for record in _runs(pipeline, store):
-        if reference := record.references.get(stage.label):
-            try:
-                return dict(store.read_manifest(reference)["made_of"])
-            except CorruptArtifact:  # removed or damaged
-                continue
-            except StoreError:  # only the shared store has it, and it cannot be reached
-                return None
-    return None
-
-
-def reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
+def _reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
     """Yield how a stage and its inputs differ from its last result."""
-    records = _runs(pipeline, store)
-    newest = next((record.references[stage.label] for record in records if stage.label in record.stages), None)
+    newest = next(_results(stage, pipeline, store), None)
     if newest and newest["key"] == made_of.key:
         yield "missing from the store"
         return
-    last = last_made_of(stage, pipeline, store)
+    last = _last_made_of(stage, pipeline, store)
     if last is None:
         yield "no result yet"
         return
-    yield from own_changes(made_of, last)
+    yield from _own_changes(made_of, last)
     for name, before, after in _changes(last["inputs"], made_of.parts["inputs"]):
         if "." in name:
             yield f"data {name}"
@@ -151,10 +131,27 @@ def reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) -
             yield f"{name} produced different data"
 
 
-def own_changes(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str]:
+def _results(stage: Stage, pipeline: Pipeline, store: Store) -> Iterator[Reference]:
+    """Yield the results of a stage, newest first, without those of retrainings and trials: settings may differ."""
+    for record in Runs(store).newest_first(pipeline.name):
+        if stage.label in record.stages and not record.retraining and not record.trial:
+            yield record.stages[stage.label].reference
+
+
+def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
+    """Return the identity parts of a stage's last result that still exists."""
+    for reference in _results(stage, pipeline, store):
+        try:
+            return dict(store.read_manifest(reference)["made_of"])
+        except CorruptArtifact:  # removed or damaged
+            continue
+        except StoreError:  # only the shared store has it, and it cannot be reached
+            return None
+    return None
+
+
+def _own_changes(made_of: Identity, last: dict[str, Any]) -> Iterator[str]:
     """Yield how a stage differs from its last result, apart from its inputs."""
-    if last is None:
-        return
     if last["format"] != made_of.parts["format"]:  # the other parts may not be comparable
         yield f"artifact format {last['format']} → {made_of.parts['format']}"
         return

@@ -20,7 +20,7 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.config.domains import RENAMED_DOMAINS
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.retraining_record import Retraining, same_settings
-from gristmill.runs.scores import Headline, Scores
+from gristmill.scores import Headline, Scores
 from gristmill.store.artifact import Reference
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.processes import is_running, process_identity
@@ -76,8 +76,8 @@ class Record(BaseModel):
     @property
     def assigned(self) -> list[str]:
         """The user's overrides, without those that a retraining adds."""
-        asked = self.retraining.asked if self.retraining else []
-        return [assignment for assignment in self.overrides if assignment not in asked]
+        added = self.retraining.asked if self.retraining else []
+        return [assignment for assignment in self.overrides if assignment not in added]
 
     def is_own(self, pipeline: Pipeline) -> bool:
         """Return whether this run used a pipeline's own settings, not others set with `--set`.
@@ -149,9 +149,9 @@ class Runs:
         self._write(record)
         return record
 
-    def note(self, pipeline: str, run: str, label: str, done: StageRecord) -> None:
+    def note(self, pipeline: str, run: str, label: str, finished: StageRecord) -> None:
         """Add a finished stage to a record."""
-        self.update(pipeline, run, stages=self.read(pipeline, run).stages | {label: done})
+        self.update(pipeline, run, stages=self.read(pipeline, run).stages | {label: finished})
 
     def update(self, pipeline: str, run: str, **changes: Any) -> Record:
         """Change fields of a record and return it."""

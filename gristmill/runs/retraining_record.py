@@ -264,10 +264,10 @@ def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: It
 
     All settings that can change it must be equal, except the overrides `asked` that the retraining adds.
     """
-    limits = (f"ingest.{key}" for key in LIMITS_OF_INGEST)
-    keys = {*limits, *(assignment.partition("=")[0] for assignment in asked)}
+    keys = {f"ingest.{key}" for key in LIMITS_OF_INGEST}
+    keys |= {assignment.partition("=")[0] for assignment in asked}
 
-    def counted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    def relevant(settings: Mapping[str, Any]) -> dict[str, Any]:
         return {
             f"{table}.{key}": value
             for table, values in settings.items()
@@ -275,7 +275,7 @@ def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: It
             if table not in ("schedule", "schema") and f"{table}.{key}" not in keys
         }
 
-    return counted(judged) == counted(today)
+    return relevant(judged) == relevant(today)
 
 
 def incomparable_error(why: str) -> RequestError:

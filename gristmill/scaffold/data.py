@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.errors import DataError, RequestError
-from gristmill.runs.locations import SEARCH_PATH, check_requested, file_name, locate, search_folders
+from gristmill.runs.locations import SEARCH_PATH, check_requested, locate, search_folders
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import URL_SCHEMES
+from gristmill.store.downloads import fetch_new
+from gristmill.util.url_files import file_name
 
 _MAX_STEPS_UP = 2  # maximum levels from the project up to a folder that contains both project and data
 
@@ -76,8 +78,6 @@ def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
     root = _absolute(project)
     check_requested(given, "--data")
     if given.startswith(URL_SCHEMES) and downloads:
-        from gristmill.runs.downloads import fetch_new  # late: it loads httpx
-
         return Data(given, root, downloads, fetch_new(given, downloads))
     if "://" in given:
         return Data(given, root)

@@ -1,18 +1,20 @@
-"""Result of a sweep, for Python, notebooks, the command line and its HTML page."""
+"""Leaderboard of a sweep, the best validation score first: for Python, notebooks, commands and its HTML page."""
 
+import itertools
 import statistics
 import textwrap
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.sections import BEST, Section, Table
+from gristmill.scores import are_equal, rank
 from gristmill.settings.messages import format_number, format_numbers, setting_text
 from gristmill.store.store import Store
-from gristmill.sweeps import leaderboard
-from gristmill.sweeps.leaderboard import LeaderboardEntry
+from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,79 @@ if TYPE_CHECKING:
 
 _LOG_RATIO = 20  # of the largest value of a setting to the smallest, from which on its axis is logarithmic
 _MAX_LABEL_LENGTH = 120  # characters that fit into the picture
+
+
+@dataclass(frozen=True)
+class LeaderboardEntry:
+    """One point on the leaderboard."""
+
+    point: SweepPoint
+    outcomes: list[TrialScores]  # scores of the seeds that were scored
+    seeds: int  # total number of seeds
+
+    def values(self, part: str) -> list[float]:
+        """Return the scores (`validation`, `test` or `tie_break`) of the seeds that have one."""
+        return [value for outcome in self.outcomes if (value := getattr(outcome, part)) is not None]
+
+    def mean(self, part: str) -> float | None:
+        """Return the mean score over the seeds; None if one has no score."""
+        values = self.values(part)
+        return statistics.mean(values) if values and len(values) == len(self.outcomes) else None
+
+    def spread(self, part: str) -> float | None:
+        """Return the standard deviation over the seeds; None for a single one."""
+        values = self.values(part)
+        return statistics.stdev(values) if len(values) > 1 else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean training time."""
+        return statistics.mean(outcome.seconds for outcome in self.outcomes) if self.outcomes else None
+
+    @property
+    def parameters(self) -> int | None:
+        return self.outcomes[0].parameters if self.outcomes else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every seed was scored."""
+        return len(self.outcomes) == self.seeds
+
+
+def leaderboard(trials: "Iterable[tuple[Trial, TrialScores | None]]") -> list[LeaderboardEntry]:
+    """Return the points of adjacent trials, the best validation score first, incomplete points last."""
+    entries = []
+    for _, group in itertools.groupby(trials, key=lambda item: item[0].point.assignments):
+        seeds = list(group)
+        entries.append(LeaderboardEntry(seeds[0][0].point, [scores for _, scores in seeds if scores], len(seeds)))
+    higher = any(outcome.scores.higher_is_better for entry in entries for outcome in entry.outcomes)
+    ranked = sorted(entries, key=lambda entry: rank(entry.mean("validation") if entry.is_complete else None, higher))
+    tied = equal_to_first(ranked, "validation")
+    if _share_tie_break(tied):
+        tied.sort(key=lambda entry: rank(entry.mean("tie_break"), higher_is_better=True))
+    return [*tied, *ranked[len(tied) :]]
+
+
+def find_leaders(entries: list[LeaderboardEntry]) -> list[LeaderboardEntry]:
+    """Return the best point, or all points that are equally good; none if no point has a score with all its seeds.
+
+    Of points with equal scores, the best have the highest secondary metric, if all have the same one.
+    """
+    tied = equal_to_first(entries, "validation")
+    return equal_to_first(tied, "tie_break") if _share_tie_break(tied) else tied
+
+
+def equal_to_first(entries: list[LeaderboardEntry], part: str) -> list[LeaderboardEntry]:
+    """Return the complete entries whose mean is that of the first one, except for rounding."""
+    scored = [(entry, entry.mean(part)) for entry in entries if entry.is_complete]
+    known = [(entry, mean) for entry, mean in scored if mean is not None]
+    return [entry for entry, mean in known if are_equal(mean, known[0][1])]
+
+
+def _share_tie_break(tied: list[LeaderboardEntry]) -> bool:
+    """Return whether all points have the same secondary metric, and a score by it."""
+    metrics = {outcome.secondary_metric for entry in tied for outcome in entry.outcomes}
+    return len(metrics) == 1 and all(entry.mean("tie_break") is not None for entry in tied)
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,7 +109,7 @@ class SweepResult:
     @property
     def best(self) -> LeaderboardEntry | None:
         """The point to take; None if no point has a score with all its seeds, or if several are equally good."""
-        leaders = leaderboard.leaders(self.entries)
+        leaders = find_leaders(self.entries)
         return leaders[0] if len(leaders) == 1 else None
 
     @property
@@ -77,11 +152,18 @@ class SweepResult:
     def summary(self) -> str:
         """Which point to take, and its score on the test set, which was not used to choose it."""
         if self.best is None:
-            return self._tie or "No point has a score with all its seeds."
+            leaders = find_leaders(self.entries)
+            if not leaders:
+                return "No point has a score with all its seeds."
+            (score,) = format_numbers([leaders[0].mean("validation")])
+            return (
+                f"{len(leaders)} points tie for the best {self._measure}, {score}, so no point is marked best. The "
+                "setting may not affect this score."
+            )
         outcome, spread = self.best.outcomes[0], self.best.spread("test")
         test, baseline = format_numbers([self.best.mean("test"), outcome.scores.headline.baseline])
         deviation = "" if spread is None else f" ± {format_number(spread)}"
-        tied, tie_break = leaderboard.equal_to_first(self.entries, "validation"), ""
+        tied, tie_break = equal_to_first(self.entries, "validation"), ""
         if len(tied) > 1:
             (deciding,) = format_numbers([self.best.mean("tie_break")])
             equal = f"{len(tied)} points with equal {outcome.metric}"
@@ -89,18 +171,6 @@ class SweepResult:
         return (
             f"Best on {outcome.chosen_on}: {self.best.point.label}{tie_break}. Its {outcome.metric} on the test set is "
             f"{test}{deviation}, against {baseline} for {outcome.scores.best_baseline}."
-        )
-
-    @property
-    def _tie(self) -> str:
-        """Sentence on several points that are equally good; empty if there are none."""
-        leaders = leaderboard.leaders(self.entries)
-        if not leaders:
-            return ""
-        (score,), count = format_numbers([leaders[0].mean("validation")]), len(leaders)
-        return (
-            f"{count} points tie for the best {self._measure}, {score}, so no point is marked best. The setting may "
-            "not affect this score."
         )
 
     @property
@@ -177,7 +247,7 @@ class SweepResult:
             if entry.mean("validation") is not None:
                 for key, value in _settings_of(entry).items():
                     values.setdefault(key, set()).add(str(value))
-        return [key for key, found in values.items() if len(found) > 1]
+        return [key for key, different in values.items() if len(different) > 1]
 
     def _setting_figure(self, settings: list[str]) -> "Figure":
         """Return a panel for each setting: the score of each point by its value."""

@@ -16,7 +16,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline, read
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference
@@ -116,11 +116,12 @@ def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> l
             f'[pipelines.{name}.sweep] cannot be combined with model.kind = "auto", which tries candidates itself. '
             "List the points as model.candidates, or set another kind."
         )
+    # Read the settings of each point, and collect the mistakes of all.
     shared, points = list(overrides), list[SweepPoint]()
     problems: dict[str, list[str]] = {}  # labels of the points by message
-    every = list(dict.fromkeys(point_assignments(sweep)))
-    common = set.intersection(*map(set, every)) if len(every) > 1 else set()
-    for assignments in every:
+    combinations = list(dict.fromkeys(point_assignments(sweep)))
+    common = set.intersection(*map(set, combinations)) if len(combinations) > 1 else set()
+    for assignments in combinations:
         label = ", ".join(assignment for assignment in assignments if assignment not in common) or UNCHANGED
         try:
             changed = read(catalogue.root, {name: (*shared, *assignments)})
@@ -133,10 +134,15 @@ def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> l
     if problems:
         lines = []
         for line, labels in problems.items():
-            which = "every point" if len(labels) == len(every) > 1 else f"point {'; '.join(labels)}"
+            which = "every point" if len(labels) == len(combinations) > 1 else f"point {'; '.join(labels)}"
             lines.append(f"[pipelines.{name}.sweep] {which}: {line}")
         raise RequestError("\n".join(lines))
-    return [trial for point in points for trial in _with_seeds(point, sweep.seeds)]
+    # Repeat each point with several seeds.
+    trials = []
+    for point in points:
+        train: Any = point.pipeline.tables["train"]
+        trials += [Trial(point, seed) for seed in range(train.seed, train.seed + sweep.seeds)]
+    return trials
 
 
 def trial_scores(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
@@ -177,38 +183,32 @@ def _check_has_validation(pipeline: Pipeline) -> None:
         )
 
 
-def _with_seeds(point: SweepPoint, count: int) -> list[Trial]:
-    train: Any = point.pipeline.tables["train"]
-    return [Trial(point, seed) for seed in range(train.seed, train.seed + count)]
-
-
 def point_assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
     """Yield the assignments of each point, such as `("model.units=[128]", "train.epochs=5")`.
 
     Points are drawn one after another, so that raising `draws` keeps the first ones.
     """
     if sweep.points:
-        yield from (tuple(_listed(point)) for point in sweep.points)
+        for point in sweep.points:
+            settings: dict[str, Any] = {}  # a table with a kind replaces the whole table
+            for table, values in point.items():
+                settings |= {table: values} if "kind" in values else _by_key(table, values)
+            yield tuple(f"{key}={toml_value(value)}" for key, value in settings.items())
         return
     axes: dict[str, Any] = {}  # `model.units` with values, or `model` with whole tables
-    for table, given in (sweep.model_extra or {}).items():
-        axes |= {f"{table}.{key}": axis for key, axis in given.items()} if isinstance(given, dict) else {table: given}
+    for table, axis in (sweep.model_extra or {}).items():
+        axes |= _by_key(table, axis) if isinstance(axis, dict) else {table: axis}
     if sweep.draws is None:
         combinations: Iterable[Iterable[Any]] = itertools.product(*axes.values())
     else:
         numbers = random.Random(sweep.seed)  # noqa: S311 - not for cryptography
         combinations = [[_draw(numbers, axis) for axis in axes.values()] for _ in range(sweep.draws)]
-    for values in combinations:
-        yield tuple(_assignment(key, value) for key, value in zip(axes, values, strict=True))
+    for combination in combinations:
+        yield tuple(f"{key}={toml_value(value)}" for key, value in zip(axes, combination, strict=True))
 
 
-def _listed(point: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the assignments of a listed point; a table with a kind replaces the whole table."""
-    for table, values in point.items():
-        if "kind" in values:
-            yield _assignment(table, values)
-        else:
-            yield from (_assignment(f"{table}.{key}", value) for key, value in values.items())
+def _by_key(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{table}.{key}": value for key, value in values.items()}
 
 
 def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
@@ -220,10 +220,6 @@ def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
     low, high = axis.low, axis.high + whole
     value = low * (high / low) ** position if axis.log else low + (high - low) * position
     return int(value) if whole else float(f"{value:.4g}")
-
-
-def _assignment(key: str, value: Any) -> str:
-    return f"{key}={toml_value(value)}"
 
 
 def _finite(value: float | None) -> float | None:

@@ -50,6 +50,7 @@ class Cluster:
 
         from gristmill.workers import dask_worker
 
+        # Let a worker of the cluster run it in a process of its own.
         try:
             future = self._client.submit(
                 dask_worker.run_unit, asdict(unit), _environment(self._address), fingerprint(), pure=False
@@ -70,6 +71,7 @@ class Cluster:
             return WorkResult(
                 failed=f"a worker of the cluster lacks gristmill ({error}). Install the same version as here."
             )
+        # Its process may have ended there.
         if died := answer.get("died"):
             raise WorkerDied(died)
         return WorkResult(**answer)

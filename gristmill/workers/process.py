@@ -20,8 +20,9 @@ class Worker:
     def __init__(self, environment: Mapping[str, str | None] | None = None) -> None:
         """Start it with additional variables; those that are None are removed."""
         line, variables = module_command("gristmill.workers.worker_main")
-        given = {name: value for name, value in (variables | dict(environment or {})).items() if value is not None}
-        self.process = subprocess.Popen(line, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        changed = variables | dict(environment or {})
+        variables = {name: value for name, value in changed.items() if value is not None}
+        self.process = subprocess.Popen(line, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, unit: Unit, client: Mapping[str, str]) -> WorkResult:
         """Run a unit for a client with this fingerprint; raise `WorkerDied` if the process ends."""

@@ -20,12 +20,12 @@ from conftest import ONE_BASELINE, SMALL
 from gristmill.domains.timeseries.data import dataset
 from gristmill.domains.timeseries.forecasts import quantile_columns, read_predictions
 from gristmill.errors import WorkError
+from gristmill.execution.run import Run
 from gristmill.export import bundle
 from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.records import Record
 from gristmill.settings.kinds import kinds
-from gristmill.tasks.run import Run
 from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline
 from gristmill.util.table_io import read_document

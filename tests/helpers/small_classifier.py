@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.domains.vision.dataset import Layout, Pixels, read, write_layout
 from gristmill.domains.vision.settings import Export
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import write_document, write_table
 from helpers.small_photos import photo
 from helpers.support import SCORES_OF_CLASSES

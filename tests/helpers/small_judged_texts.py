@@ -17,7 +17,7 @@ from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.conv import Conv
 from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import write_document, write_table
 from helpers.support import SCORES_OF_CLASSES, here
 

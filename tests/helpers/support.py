@@ -27,7 +27,7 @@ from gristmill.export import bundle, kit
 from gristmill.maintenance import local
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record
-from gristmill.runs.scores import summarise
+from gristmill.scores import summarise
 from gristmill.store.store import Store
 
 STAGE_NAMES = [

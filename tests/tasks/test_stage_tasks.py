@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gristmill.export import bundle
-from gristmill.tasks.stage_tasks import proof_ahead
+from gristmill.tasks.stage_tasks import prestart_parity_check
 from helpers.support import here
 
 
@@ -21,6 +21,6 @@ def test_the_proof_starts_before_the_evaluation_of_a_model_that_was_trained(
     recorded = SimpleNamespace(stages={"train": SimpleNamespace(cached=cached)})
     run: Any = SimpleNamespace(stages=stages, record=lambda: recorded)
 
-    with proof_ahead(run):
+    with prestart_parity_check(run):
         assert bool(bundle._ahead) is ahead
     assert not bundle._ahead

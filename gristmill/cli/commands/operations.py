@@ -10,12 +10,12 @@ import typer
 
 from gristmill.cli import progress_bar
 from gristmill.cli.options import Name, pipelines_argument
-from gristmill.config import deployments
 from gristmill.config.catalogue import Catalogue, Pipeline, load
-from gristmill.config.dockerfile import write_dockerfile
 from gristmill.config.pipelines_file import PIPELINES_FILE
+from gristmill.deployment import prefect_file as deployments
+from gristmill.deployment.dockerfile import write_dockerfile
+from gristmill.deployment.schedule_announcement import find_running_schedule
 from gristmill.errors import RequestError, count_of
-from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.settings.schedule import has_ended
 from gristmill.util.files import write_atomically
@@ -54,7 +54,7 @@ def deploy(
     with progress_bar.working():
         url = ensure_named_api("deploy")
         logger.info("comparing with %s", url)
-        from gristmill.tasks.deploy import plan as plan_deployments  # late: it loads Prefect
+        from gristmill.prefect_runtime.deploy import plan as plan_deployments  # late: it loads Prefect
 
         plan = plan_deployments(catalogue, pool)
     for line in (*plan.changes, *plan.notes):
@@ -124,7 +124,7 @@ def updated(name: Name) -> None:
         if not named_api():
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
-    from gristmill.tasks.deployed_runs import emit_data_updated  # late: it loads Prefect
+    from gristmill.prefect_runtime.deployed_runs import emit_data_updated  # late: it loads Prefect
 
     emit_data_updated(name)
     typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")

@@ -15,7 +15,7 @@ from gristmill.monitoring.prediction_columns import ANSWERED, COVERED, DAY, LEVE
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.runs.retraining_record import Champion, Drift, InputDrift
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 
 
 def live_rows(

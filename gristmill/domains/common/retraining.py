@@ -31,7 +31,7 @@ from gristmill.runs.retraining_record import (
     InputDrift,
     LostRows,
 )
-from gristmill.runs.scores import FILE, MODEL, Scores
+from gristmill.scores import FILE, MODEL, Scores
 from gristmill.util.table_io import read_document
 
 Values = npt.NDArray[np.float64]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from gristmill.runs.scores import ByMetric
+from gristmill.scores import ByMetric
 from gristmill.settings.messages import format_number
 
 _MAX_R2 = 0.999

@@ -22,7 +22,7 @@ from gristmill.domains.common.ensemble_weights import (
     weighted_average,
 )
 from gristmill.errors import RequestError, WorkError
-from gristmill.runs.scores import LEADERBOARD
+from gristmill.scores import LEADERBOARD
 from gristmill.settings.messages import format_number, unknown_name
 from gristmill.settings.selection import Select
 from gristmill.util.block_bootstrap import standard_error
@@ -61,7 +61,7 @@ class Selection:
 
 
 def summary_of(folder: Path) -> dict[str, Any] | None:
-    """Return the outcome of a selection for `scores.json` (`gristmill/runs/scores.py`); None for a single model."""
+    """Return the outcome of a selection for `scores.json` (`gristmill/scores.py`); None for a single model."""
     selection = read_selection(folder)
     if selection is None:
         return None

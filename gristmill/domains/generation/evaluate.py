@@ -21,7 +21,7 @@ from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.sequences import TokenIds
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
-from gristmill.runs.scores import FILE, MODEL, ByPart
+from gristmill.scores import FILE, MODEL, ByPart
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table

@@ -14,7 +14,7 @@ from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import BASELINE, MODEL, as_png, as_svg, canvas, legend
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Passage, Section, Table
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.messages import MISSING
 from gristmill.util.table_io import read_document, read_table
 

@@ -33,7 +33,7 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
 
 _PIECE_CHARACTERS = 500  # minimum length of a piece of text, whose bits are one error

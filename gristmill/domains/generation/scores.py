@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.runs.scores import MODEL, ByMetric, ByPart, Scores, summarise
+from gristmill.scores import MODEL, ByMetric, ByPart, Scores, summarise
 from gristmill.util.table_io import read_table, write_table
 
 _VALIDATION = "validation.parquet"
@@ -69,7 +69,7 @@ def summarised(
 ) -> dict[str, Any]:
     """Return the model's scores, the baselines', the best of them, and the headline: the first metric, in bits.
 
-    For `selected` and the names of other `candidates` see `gristmill.runs.scores.summarise`.
+    For `selected` and the names of other `candidates` see `gristmill.scores.summarise`.
     """
     first, *others = scores[MODEL]["test"]
     shown = [first, *(name for name in others if name != "bits_per_token")]  # the perplexity says the same

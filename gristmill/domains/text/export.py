@@ -24,7 +24,7 @@ from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
-from gristmill.runs.scores import write_exported
+from gristmill.scores import write_exported
 from gristmill.util.table_io import write_document
 
 FORMAT = "saved_model"  # the only format that can contain a tokenizer

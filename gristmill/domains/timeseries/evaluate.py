@@ -31,7 +31,7 @@ from gristmill.domains.timeseries.scores.importance import importance_of_channel
 from gristmill.domains.timeseries.scores.score_table import write_forecasts
 from gristmill.domains.timeseries.scores.score_warnings import leak_warnings, score_warnings
 from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.runs.scores import FILE, MODEL, scores_by_part, summarise
+from gristmill.scores import FILE, MODEL, scores_by_part, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
 
@@ -198,7 +198,7 @@ def summarised(
     sparse: bool = False,
     warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return the content of `scores.json` (`gristmill/runs/scores.py`).
+    """Return the content of `scores.json` (`gristmill/scores.py`).
 
     The headline metric is the MAE, or MASE if there are several series or channels (`mixed`), whose units may differ.
     If most values are 0, it is the RMSE or RMSSE, because 0 has the smallest absolute error.

@@ -24,7 +24,7 @@ from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.export.sample import Sample, pick_rows
 from gristmill.keys import digest_of_file
-from gristmill.runs.scores import FILE, MODEL, write_exported
+from gristmill.scores import FILE, MODEL, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 

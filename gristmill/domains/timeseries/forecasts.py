@@ -12,7 +12,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.windows import Origins, target_index
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.chunking import in_blocks, split_by_size
 from gristmill.util.table_io import read_first_rows, read_table, write_table
 

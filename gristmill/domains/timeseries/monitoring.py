@@ -18,7 +18,7 @@ from gristmill.monitoring.prediction_columns import ANSWERED, BATCH, COVERED, DA
 from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.series_drift import series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import Champion, Drift, Folders
-from gristmill.runs.scores import MODEL, Scores
+from gristmill.scores import MODEL, Scores
 from gristmill.util.table_io import read_table
 
 

@@ -26,7 +26,7 @@ from gristmill.domains.timeseries.forecasts import (
     by_network,
     levels_of,
 )
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 

@@ -22,7 +22,7 @@ from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_s
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Section, Table
-from gristmill.runs.scores import MODEL, Scores
+from gristmill.scores import MODEL, Scores
 from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table
 

@@ -39,7 +39,7 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
-from gristmill.runs.scores import MODEL, Scores
+from gristmill.scores import MODEL, Scores
 from gristmill.settings.base import Settings
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document, read_table

@@ -18,7 +18,7 @@ from gristmill.domains.timeseries.patterns.sparse_demand import is_sparse
 from gristmill.domains.timeseries.scores.backtest_scores import Block, read_blocks
 from gristmill.domains.timeseries.scores.score_table import past_errors
 from gristmill.errors import RequestError
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory

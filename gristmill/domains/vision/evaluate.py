@@ -30,7 +30,7 @@ from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.models.majority import Majority
 from gristmill.domains.vision.predictions import pick_pixels
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table

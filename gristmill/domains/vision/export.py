@@ -20,7 +20,7 @@ from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network, predict_in_blocks
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
-from gristmill.runs.scores import write_exported
+from gristmill.scores import write_exported
 from gristmill.util.table_io import write_document
 
 QUANTIZED = "lite_quantized"  # written together with `lite`

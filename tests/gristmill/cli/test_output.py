@@ -19,7 +19,7 @@ from gristmill.project.status import Status
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, StageRecord
 from gristmill.runs.retraining_record import DataChanges, Drift, InputDrift, Judgement, Retraining
-from gristmill.runs.scores import Headline, Scores
+from gristmill.scores import Headline, Scores
 from gristmill.store.artifact import Reference
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)

@@ -25,7 +25,7 @@ from gristmill.domains.timeseries.settings import Evaluate as EvaluateSeries
 from gristmill.domains.timeseries.settings import Train as TrainSeries
 from gristmill.domains.vision.models.linear import LinearPixels
 from gristmill.domains.vision.settings import Augment
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from helpers.eager import eagerly
 
 Tables = dict[str, Any]

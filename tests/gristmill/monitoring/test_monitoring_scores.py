@@ -10,7 +10,7 @@ from gristmill.monitoring.live_rows import LiveRows, Monitoring, score_table, se
 from gristmill.monitoring.prediction_columns import COVERED, DAY, LEVEL, RUN, SCORE, VERSION
 from gristmill.reports.monitoring import score_table as shown_table
 from gristmill.runs.retraining_record import Drift
-from gristmill.runs.scores import Headline, Scores
+from gristmill.scores import Headline, Scores
 
 
 def monitoring(scores: list[float], runs: list[str]) -> Monitoring:

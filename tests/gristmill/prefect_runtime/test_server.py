@@ -19,7 +19,7 @@ from typing import Any
 import prefect
 import pytest
 
-from gristmill.config import deployments
+from gristmill.deployment import prefect_file as deployments
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime import server
 from gristmill.util.processes import is_running

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gristmill.reports.scores import comparison, headline_pair, scores_section, scores_table, selection_line
-from gristmill.runs.scores import Headline, Scores, Selected
+from gristmill.scores import Headline, Scores, Selected
 
 NAMES = {"mae": "MAE", "mape": "MAPE %", "skill": "skill"}
 SCORES = Scores(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gristmill.reports.sparkline import ScoredRun, sparkline
-from gristmill.runs.scores import Headline
+from gristmill.scores import Headline
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

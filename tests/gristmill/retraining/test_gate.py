@@ -13,7 +13,7 @@ from gristmill.retraining.gate import (
     with_winner,
 )
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
-from gristmill.runs.scores import ByPart, Headline, Scores
+from gristmill.scores import ByPart, Headline, Scores
 from gristmill.settings.schedule import Gate
 
 NAN, INF = float("nan"), float("inf")

@@ -10,12 +10,11 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.errors import RequestError
-from gristmill.runs.scores import Headline, Scores
+from gristmill.scores import Headline, Scores
 from gristmill.settings.kinds import kinds
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import Store
-from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard, leaders
-from gristmill.sweeps.result import SweepResult
+from gristmill.sweeps.result import LeaderboardEntry, SweepResult, find_leaders, leaderboard
 from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores, point_assignments, sweep_trials
 from helpers.support import unnumbered
 
@@ -174,7 +173,7 @@ def test_the_best_mean_on_validation_stands_first(project: Path, higher: bool, o
         [outcome(3.0, 0.0, higher), outcome(3.5, 0.0, higher)],
     )
     assert names(found) == order
-    assert leaders(found) == found[:1]
+    assert find_leaders(found) == found[:1]
 
 
 def test_mean_and_spread_are_those_of_the_seeds(project: Path) -> None:
@@ -192,7 +191,7 @@ def test_points_with_a_seed_that_failed_or_has_no_score_stand_last_and_are_not_t
     assert names(found)[0] == "d"
     assert [place.is_complete for place in found] == [True, False, False, True]
     none = places(project, [outcome(1.0), None], [None, None])
-    assert leaders(none) == []
+    assert find_leaders(none) == []
     assert swept(project, none).summary == "No point has a score with all its seeds."
 
 
@@ -227,13 +226,13 @@ def test_equal_scores_are_decided_by_the_metric_beside_the_headline(project: Pat
         return TrialScores(Scores(headline=headline, best_baseline="linear", model=by_part), 2.0, 1234)
 
     found = places(project, [classified(0.3, 0.6)], [classified(0.3, 0.8)], [classified(0.2, 0.1)])
-    assert names(leaders(found)) == ["c"]  # the loss comes first
+    assert names(find_leaders(found)) == ["c"]  # the loss comes first
     found = places(project, [classified(0.3, 0.6)], [classified(0.3, 0.8)], [classified(0.4, 0.9)])
-    assert (names(found), names(leaders(found))) == (["b", "a", "c"], ["b"])
+    assert (names(found), names(find_leaders(found))) == (["b", "a", "c"], ["b"])
     line = "Best on validation: b, by its f1 of 0.8 among 2 points with equal log_loss. Its log_loss on"
     assert swept(project, found).summary.startswith(line)
     for other in (classified(0.3, 0.6), classified(0.3, 0.9, "accuracy")):  # equal, or not comparable
-        assert names(leaders(places(project, [classified(0.3, 0.6)], [other]))) == ["a", "b"]
+        assert names(find_leaders(places(project, [classified(0.3, 0.6)], [other]))) == ["a", "b"]
 
 
 def test_points_with_equal_scores_are_not_called_best(project: Path) -> None:

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 
 from gristmill.config import catalogue
 from gristmill.errors import RequestError, SourceChanged, WorkError
+from gristmill.execution import chunks
+from gristmill.execution.chunks import StageChunk, make_with_workers
+from gristmill.execution.run import Run
 from gristmill.settings.file_tables import SEQUENTIAL, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
-from gristmill.workers import chunks, dask_cluster, process, worker_main
-from gristmill.workers.chunks import StageChunk, make_with_workers
+from gristmill.workers import dask_cluster, process, worker_main
 from gristmill.workers.pool import MAX_ATTEMPTS, Pool, concurrency
 from gristmill.workers.process import Worker
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult, fingerprint, mismatch
@@ -249,8 +251,11 @@ def test_a_piece_fails_by_the_class_of_its_error_whatever_the_message(
     pool = SimpleNamespace(run=lambda _: iter([(0, done)]))
     monkeypatch.setattr(chunks, "open_pool", lambda *_: nullcontext(pool))
 
+    small = catalogue.load()
+    run = Run("id", small, small.pipeline("small"), None)
+
     with pytest.raises(WorkError) as told:
-        list(make_with_workers(catalogue.load(), 1, {"pipeline": "small"}, [StageChunk("ingest", "key")]))
+        list(make_with_workers(run, {}, [StageChunk("ingest", "key")]))
 
     assert type(told.value) is raised
     assert str(told.value) == f"ingest of small: {done.failed}"

@@ -10,7 +10,7 @@ from gristmill.domains.common.classification.labelled import PARTS, LabelledData
 from gristmill.domains.common.classification.predictions import scored_probabilities
 from gristmill.domains.common.classification.scores import BALANCED_LOG_LOSS, balanced_log_losses, log_losses
 from gristmill.export.model_card import Facts
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 
 _MAX_CLASSES = 12  # in a title or a table
 

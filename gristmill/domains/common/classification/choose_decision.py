@@ -24,7 +24,7 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.folds import HELD_OUT
 from gristmill.errors import RequestError
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 
 
 def decision_metric(settings: Evaluate) -> str:

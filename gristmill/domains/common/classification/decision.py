@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.classification.labelled import Labels
-from gristmill.runs.scores import FILE
+from gristmill.scores import FILE
 from gristmill.util.table_io import read_document
 
 Values = npt.NDArray[np.float64]

@@ -22,7 +22,7 @@ from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.score_warnings import coverage_warning, perfect_score_warnings
 from gristmill.domains.common.selection import summary_of
 from gristmill.errors import RequestError, count_of
-from gristmill.runs.scores import FILE, MODEL, ByMetric, scores_by_part, summarise
+from gristmill.scores import FILE, MODEL, ByMetric, scores_by_part, summarise
 from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import read_document, write_document, write_table
 from gristmill.util.toml import toml_value

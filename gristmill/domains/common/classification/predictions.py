@@ -12,7 +12,7 @@ from gristmill.domains.common.classification.decision import MOST_PROBABLE, Deci
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.monitoring.prediction_columns import PREDICTED
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import read_table
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import BASELINE, MODEL, TRUTH, as_png, as_svg, canvas, legend, shorten, text_color
 from gristmill.reports.scores import PART_NAMES, metric_name
 from gristmill.reports.sections import Section, Table
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.messages import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 

@@ -35,7 +35,7 @@ from gristmill.domains.timeseries.intervals.quantiles import (
     scale_lag,
 )
 from gristmill.domains.timeseries.scores.metrics import mean_pinball_loss
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.chunking import in_blocks
 
 _EMPTY_SHARE = 0.1  # local scale of a window of zeros, as a share of the median over the calibration windows

@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts, read_quantiles
 from gristmill.domains.timeseries.intervals.calibration import calibrated, with_intervals
 from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.scores.score_table import PartScores
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
 
 LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns that are not metrics

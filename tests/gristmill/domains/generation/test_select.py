@@ -21,7 +21,7 @@ from gristmill.domains.generation.select import select
 from gristmill.domains.generation.settings import Evaluate, Export, Preprocess, Train
 from gristmill.domains.generation.train import train
 from gristmill.errors import Diverged, WorkError
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.selection import Auto, Select
 from gristmill.util.table_io import read_document
 from helpers.eager import eagerly

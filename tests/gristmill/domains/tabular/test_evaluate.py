@@ -17,7 +17,7 @@ from gristmill.domains.tabular.models.linear import Logistic, Quadratic
 from gristmill.domains.tabular.models.mean import Majority
 from gristmill.domains.tabular.report import sections
 from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from gristmill.training import saved_network

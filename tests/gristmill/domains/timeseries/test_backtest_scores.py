@@ -21,7 +21,7 @@ from gristmill.domains.timeseries.scores.backtest_scores import (
     with_baselines,
 )
 from gristmill.domains.timeseries.settings import Backtest, Train
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import read_table, write_table
 from helpers.small_runs import assembled
 

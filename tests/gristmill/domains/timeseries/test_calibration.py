@@ -9,7 +9,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.intervals import calibration
 from gristmill.domains.timeseries.intervals.calibration import calibrated, local_at, with_intervals
 from gristmill.domains.timeseries.intervals.quantiles import Intervals
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

@@ -29,7 +29,7 @@ from gristmill.domains.timeseries.scores.backtest_scores import read_blocks
 from gristmill.domains.timeseries.select import select
 from gristmill.domains.timeseries.settings import Evaluate, Train
 from gristmill.domains.timeseries.train import train
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table

@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.domains.timeseries.forecasts import PREDICTIONS, Forecasts, as_rows
 from gristmill.domains.timeseries.scores.score_table import SCORES, read_scores, write_forecasts
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.util.table_io import read_table
 from helpers.small_runs import assembled, scored
 

@@ -26,7 +26,7 @@ from gristmill.domains.timeseries.forecasts import (
     read_quantiles,
     write_forecast,
 )
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.training.saved_network import BATCH_ROWS
 from gristmill.util.table_io import write_tables
 from helpers.small_runs import assembled

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts, by_network
 from gristmill.domains.timeseries.models.naive import Drift, SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import PartForecasts, forecasts_of
 from gristmill.domains.timeseries.select import select
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from helpers.small_candidates import Tried

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.settings import Evaluate, Ingest, Preprocess, 
 from gristmill.errors import RequestError
 from gristmill.retraining.gate import judge_contest
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, DataChanges
-from gristmill.runs.scores import Scores
+from gristmill.scores import Scores
 from gristmill.settings.schedule import Gate
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network

@@ -14,7 +14,7 @@ from gristmill.domains.timeseries.intervals.quantiles import Intervals, LocalSca
 from gristmill.domains.timeseries.models.naive import Naive, SeasonalNaive
 from gristmill.domains.timeseries.part_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.scores.score_table import groupings, past_errors
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from helpers.small_runs import assembled, scored
 
 RANDOM = np.random.default_rng(0)

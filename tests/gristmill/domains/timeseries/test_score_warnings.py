@@ -7,7 +7,7 @@ import pytest
 
 from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.scores.score_warnings import leak_warnings, score_warnings
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from helpers.small_runs import assembled
 
 NOISE = np.random.default_rng(0).normal(size=200)

@@ -24,7 +24,7 @@ from gristmill.domains.timeseries.scores.backtest_scores import read_blocks
 from gristmill.domains.timeseries.select import independent_forecasts, scaled_loss, select
 from gristmill.domains.timeseries.settings import Backtest
 from gristmill.errors import RequestError, WorkError
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.settings.selection import Select
 from gristmill.training import saved_network
 from helpers.small_candidates import BLOCKS, CUT, SEASON, Tried, fit_candidates, waves

@@ -10,7 +10,7 @@ from gristmill.domains.common.classification.predictions import misclassified, p
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
-from gristmill.runs.scores import MODEL
+from gristmill.scores import MODEL
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 from helpers.small_judged import Folders, write_pictures

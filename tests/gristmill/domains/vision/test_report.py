@@ -16,7 +16,7 @@ from gristmill.domains.common.classification.predictions import most_confident_e
 from gristmill.domains.vision import report
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section
-from gristmill.runs.scores import Headline, Scores
+from gristmill.scores import Headline, Scores
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 from helpers.small_judged import Folders
 
