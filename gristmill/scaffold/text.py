@@ -3,9 +3,6 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.settings import Ingest
@@ -14,9 +11,16 @@ from gristmill.scaffold import generation
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.scaffold.folders import folder_guesses, why_no_classes
-from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses, spelling_notes
+from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
+from gristmill.scaffold.shared_guesses import (
+    TEST_SHARE,
+    auto_guesses,
+    folder_guesses,
+    list_classes,
+    part_guesses,
+    spelling_notes,
+    why_no_classes,
+)
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
@@ -26,30 +30,28 @@ from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
-_MIN_CHARACTERS_FOR_SPACES = 20  # a longer text in a language with spaces has some
 
-
-def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
+def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that classifies texts; for plain texts without classes one that continues them."""
-    asked.refuse()
+    options.refuse()
     files = data.files()
     if not any(path.name.lower().endswith(Folder.suffixes) for path in files):
         return _from_table(data, target)
     check_no_target(target, "the texts are files of their own and folders name their classes")
-    with archives.open_files(data.files(Folder.suffixes), TEXTS) as found:
-        if len({path.parent.name for path in found}) < 2:
-            proposal = generation.propose(data)
+    with archives.open_files(data.files(Folder.suffixes), TEXTS) as texts:
+        if len({path.parent.name for path in texts}) < 2:
             note = "These texts have no classes, so the domain is `generation`: a network that continues them."
-            return replace(proposal, notes=[note])
-        if problem := why_no_classes(found):
+            return replace(generation.propose(data), notes=[note])
+        if problem := why_no_classes(texts):
             raise DataError(
-                f"{data.place}: {len(found):,} texts, but {problem}. Put those of each class into a folder of its own "
+                f"{data.place}: {len(texts):,} texts, but {problem}. Put those of each class into a folder of its own "
                 "and all others elsewhere, or name the folder of the classes as --data."
             )
-        contents = {path: read_bytes(path, read()) for path, read in found.items()}
-        guesses = [*folder_guesses(data, found), *encoding_guesses(encoding_of(contents))]
+        contents = {path: read_bytes(path, read()) for path, read in texts.items()}
+        guesses = [*folder_guesses(data, texts), *encoding_guesses(encoding_of(contents))]
     source = Folder.model_validate(values_of(guesses))
-    missing = _missing_guesses(sum(not content.strip() for content in contents.values()), len(contents))
+    blank = sum(not content.strip() for content in contents.values())
+    missing = _missing_guesses(blank, len(contents))
     return _proposal(data, guesses, missing, source, data.files(Folder.suffixes), [])
 
 
@@ -107,17 +109,13 @@ def _proposal(
         folder = Path(name)
         ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
         texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
+    # A text of more than 20 characters in a language with spaces has some.
+    has_words = texts.map(lambda text: len(text.split())).median() > 2 or int(texts.str.len().median()) < 20
+    level = [] if has_words else [Guess("level", "character", "the texts have hardly any spaces")]
     tables = {
         "source": source_guesses,
         "ingest": columns,
-        "preprocess": [*_level(texts), *part_guesses(summary["parts"])],
+        "preprocess": [*level, *part_guesses(summary["parts"])],
         "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
     }
     return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
-
-
-def _level(texts: "pd.Series[Any]") -> list[Guess]:
-    """Return the unit of a token if it is not a word."""
-    words, characters = texts.map(lambda text: len(text.split())), int(texts.str.len().median())
-    spaced = words.median() > 2 or characters < _MIN_CHARACTERS_FOR_SPACES
-    return [] if spaced else [Guess("level", "character", "the texts have hardly any spaces")]

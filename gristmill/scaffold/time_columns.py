@@ -38,11 +38,10 @@ _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
 _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
-_YEARS = (1500, 2200)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
 _MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
 _MIN_MIXED_SHARE = 0.3  # minimum share of cells that are times of one format among others
-_ROWS_TRIED = 50  # rows to try before all rows are read
+_FIRST_ROWS = 50  # rows to read before all rows are read
 
 
 @dataclass(frozen=True)
@@ -78,21 +77,27 @@ def find_times(table: SampledTable) -> TimeColumns:
         NoTimes: there are none.
         DataError: a column of times has a cell that is not a time.
     """
+    # Parts of a calendar in several columns.
     by_name = {name.lower(): name for name in table.columns}
     parts = tuple(by_name[part] for part in itertools.takewhile(by_name.__contains__, PARTS))
-    if len(parts) > 1 and (found := _try_read(table, parts, None)):
-        return found
+    if len(parts) > 1 and (times := _try_read(table, parts, None)):
+        return times
     quarters = tuple(by_name[part] for part in ("year", "quarter") if part in by_name)
-    if len(quarters) == 2 and (found := _try_read(table, quarters, "quarter")):
-        return found
-    named = [column for column in table.columns.values() if _may_hold_times(column)]
+    if len(quarters) == 2 and (times := _try_read(table, quarters, "quarter")):
+        return times
+    # One column: by its name, by its cells, or one that numbers the rows.
+    named = [
+        column
+        for column in table.columns.values()
+        if is_named_like_time(column.name) and (column.numbers is None or not column.is_named_like_id)
+    ]
     others = [column for column in table.columns.values() if column not in named]
     for columns, formats in ((named, _formats), (others, _formats_of_text), (named + others[:1], _numbering)):
         if formats is _numbering and (bad := _bad_time(table, named, _MIN_TIMES_SHARE)):
             raise DataError(f"{bad}. Fix it, or remove the row.")
         for column in columns:
-            if found := _most_regular(table, column, formats(column)):
-                return found
+            if times := _read_most_regular(table, column, formats(column)):
+                return times
     if bad := _bad_time(table, named, _MIN_MIXED_SHARE):
         raise NoTimes(f"{bad}. Write all times in one format.")
     raise NoTimes(
@@ -137,7 +142,8 @@ def _bad_time(table: SampledTable, columns: list[SampledColumn], min_share: floa
     """Return the first bad cell of columns that are named like times; empty if there is none."""
     for column in columns:
         if column.numbers is None and (bad := _first_unreadable(column, min_share)) is not None:
-            received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else short_repr(column.cells.iloc[bad])
+            cell = column.cells.iloc[bad]
+            received = "an empty cell" if pd.isna(cell) else short_repr(cell)
             return f"{table.rows.where(bad)}, column {column.name!r}: {received} among times"
     return ""
 
@@ -148,7 +154,7 @@ def _first_unreadable(column: SampledColumn, min_share: float) -> int | None:
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # about guessed formats
         for time_format in _FORMATS:
             with contextlib.suppress(ValueError):  # mixed offsets
-                if _are_times(column.cells.iloc[:_ROWS_TRIED], time_format).mean() >= min_share:
+                if _are_times(column.cells.iloc[:_FIRST_ROWS], time_format).mean() >= min_share:
                     readable.append(_are_times(column.cells, time_format))
     best = max(readable, key=lambda cells: cells.mean(), default=None)
     return None if best is None or not min_share <= best.mean() < 1 else int(best.argmin())
@@ -163,11 +169,6 @@ def is_named_like_time(name: str) -> bool:
     return not _TIME_WORDS.isdisjoint(words_of(name))
 
 
-def _may_hold_times(column: SampledColumn) -> bool:
-    """Return whether the name of a column says that it holds times, which numbers that identify something do not."""
-    return is_named_like_time(column.name) and not (column.is_named_like_id and column.numbers is not None)
-
-
 def _formats(column: SampledColumn) -> Iterator[str | None]:
     """Yield the formats that a column named like times may have."""
     if column.empty:
@@ -176,7 +177,7 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
         yield "quarter"
     elif column.numbers is None or column.cells.dtype.kind == "M":
         yield from _FORMATS
-    elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(*_YEARS).all()):
+    elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(1500, 2200).all()):
         yield _FORMAT_BY_DIGITS[digits]
     elif digits in _EPOCH_BY_DIGITS and column.cells.astype("str").str.strip().str.match("1").all():  # until 2033
         yield _EPOCH_BY_DIGITS[digits]
@@ -200,21 +201,20 @@ def _digits(column: SampledColumn) -> int | None:
     return None if lengths.isna().any() else int(lengths.iloc[0]) if lengths.nunique() == 1 else 0
 
 
-def _most_regular(table: SampledTable, column: SampledColumn, formats: Iterator[str | None]) -> TimeColumns | None:
-    found = [times for time_format in formats if (times := _try_read(table, (column.name,), time_format))]
-    if [times.time_format for times in found] == ["integer"] and gap_ratio(found[0].values) > 1:
+def _read_most_regular(table: SampledTable, column: SampledColumn, formats: Iterator[str | None]) -> TimeColumns | None:
+    """Return the times of a column in the format that makes them most regular; None if no format suits."""
+    readings = [times for time_format in formats if (times := _try_read(table, (column.name,), time_format))]
+    ratios = [gap_ratio(times.values) for times in readings]
+    if not readings or ([times.time_format for times in readings] == ["integer"] and ratios[0] > 1):
         return None
-    ratios = [gap_ratio(times.values) for times in found]
-    month_first = [(times.time_format or "").startswith("%m.") for times in found]  # nobody writes that with points
-    best = min(range(len(found)), key=lambda at: (ratios[at], month_first[at]), default=None)
-    if best is None:
-        return None
+    month_first = [(times.time_format or "").startswith("%m.") for times in readings]  # nobody writes that with points
+    best = min(range(len(readings)), key=lambda at: (ratios[at], month_first[at]))
     others = (
         times.time_format
-        for times, ratio in zip(found, ratios, strict=True)
-        if ratio == ratios[best] and not times.values.equals(found[best].values)
+        for times, ratio in zip(readings, ratios, strict=True)
+        if ratio == ratios[best] and not times.values.equals(readings[best].values)
     )
-    return replace(found[best], other_format=next(others, None))
+    return replace(readings[best], other_format=next(others, None))
 
 
 def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | None) -> TimeColumns | None:
@@ -222,7 +222,7 @@ def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | 
     settings = Ingest(time=columns, target=(f"other than {columns[0]}",), time_format=time_format)
     frame = table.rows.frame
     try:
-        read_times(Rows(frame.iloc[:_ROWS_TRIED]), settings)
+        read_times(Rows(frame.iloc[:_FIRST_ROWS]), settings)
         times, _ = read_times(Rows(frame), settings)
     except DataError:
         return None
