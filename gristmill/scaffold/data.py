@@ -64,7 +64,7 @@ class Data:
         return locate(self.place, self.project, "--data", downloads, self.sha256, suffixes).files
 
 
-def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
+def data_at(place: str, project: Path, downloads: Path | None = None) -> Data:
     """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA.
 
     The file of a URL is fetched into the folder `downloads`.
@@ -74,18 +74,18 @@ def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
         DataError: the file of a URL cannot be fetched.
     """
     root = _absolute(project)
-    check_requested(given, "--data")
-    if given.startswith(URL_SCHEMES) and downloads:
+    check_requested(place, "--data")
+    if place.startswith(URL_SCHEMES) and downloads:
         from gristmill.runs.downloads import fetch_new  # late: it loads httpx
 
-        return Data(given, root, downloads, fetch_new(given, downloads))
-    if "://" in given:
-        return Data(given, root)
-    places = [_absolute(Path(folder, given)) for folder in (Path(), *search_folders())]
-    path = next(filter(_exists, places), places[0])
+        return Data(place, root, downloads, fetch_new(place, downloads))
+    if "://" in place:
+        return Data(place, root)
+    paths = [_absolute(Path(folder, place)) for folder in (Path(), *search_folders())]
+    path = next(filter(_exists, paths), paths[0])
     if path.is_dir() and root.is_relative_to(path):
         raise RequestError(
-            f"--data {given}: contains the project {project}, and so everything that its runs write. Name a folder "
+            f"--data {place}: contains the project {project}, and so everything that its runs write. Name a folder "
             "inside it as --data, or make the project elsewhere."
         )
     return Data(str(path), root)

@@ -25,9 +25,6 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
 ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to
 
-_ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`max_members`)
-_MIN_BYTES_PER_MEMBER = 64
-_STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile does not stream other methods
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_HEADER_BYTES = 1 << 20  # limit for a tar header, which is read at once
 _MAX_NAME_LENGTH = 4096  # the limit of Linux
@@ -55,19 +52,19 @@ def open_files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> Iterator[dic
     Raises:
         DataError: a file cannot be read, an archive is rejected by `open_archive`, or two files have one path.
     """
-    found: dict[Path, Read] = {}
+    files: dict[Path, Read] = {}
     with ExitStack() as stack:
         for path in paths:
             if path.name.lower().endswith(SUFFIXES):
                 folder = path.with_name(path.name[: -len(suffix_of(path))])
                 members = stack.enter_context(open_archive(path, suffixes))
-                new = {folder / name: read for name, read in members.items()}
+                new_files = {folder / name: read for name, read in members.items()}
             else:
-                new = {path: partial(_read_file, path)}
-            if twice := sorted(found.keys() & new.keys()):
+                new_files = {path: partial(_read_file, path)}
+            if twice := sorted(files.keys() & new_files.keys()):
                 raise DataError(f"{path}: contains {twice[0]} a second time. Remove the archive or the folder.")
-            found |= new
-        yield dict(sorted(found.items()))
+            files |= new_files
+        yield dict(sorted(files.items()))
 
 
 @contextmanager
@@ -84,7 +81,15 @@ def open_archive(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Re
         with readable(path):
             members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else _open_tar(path))
         chosen = _choose_members(path, members, suffixes)
-        _check_sizes(path, chosen)
+        for name, member in chosen.items():
+            if member.size > MAX_MEMBER_BYTES:
+                raise DataError(
+                    f"{path}, member {short_repr(name)}: {member.size:,} bytes, more than the limit of "
+                    f"{MAX_MEMBER_BYTES:,}."
+                )
+        total = sum(member.size for member in chosen.values())
+        if total > (limit := max_unpacked_bytes(path.stat().st_size, ALWAYS_ALLOWED)):
+            raise DataError(f"{path}: unpacks to {total:,} bytes, more than {limit:,}. Pack photos only.")
         yield {name: partial(_read_member, path, chosen[name]) for name in sorted(chosen)}
 
 
@@ -144,14 +149,14 @@ def open_zip(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
                 raise DataError(f"{where}: a member without a name. Fetch it, or pack it, again.")
             if info.flag_bits & 1:
                 raise DataError(f"{member}: encrypted. Pack it without a password.")
-            if info.compress_type not in _STREAMED_METHODS:
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile streams no other
                 raise DataError(f"{member}: compression method {info.compress_type}. Pack it with deflate.")
         yield archive
 
 
 def max_members(size: int) -> int:
-    """Return how many members an archive of so many bytes may have."""
-    return max(_ALWAYS_ALLOWED_MEMBERS, size // _MIN_BYTES_PER_MEMBER)
+    """Return how many members an archive of so many bytes may have: 100,000, or one for each 64 bytes."""
+    return max(100_000, size // 64)
 
 
 def _too_many_members(where: object, limit: int) -> DataError:
@@ -246,11 +251,8 @@ def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, 
         if name in by_name:
             raise DataError(f"{path}, member {short_repr(name)}: in the archive twice. Pack it again.")
         by_name[name] = member
-    return {
-        name: member
-        for name, member in by_name.items()
-        if name.lower().endswith(suffixes) and not any(part.startswith(".") for part in PurePosixPath(name).parts)
-    }
+    visible = {name: member for name, member in by_name.items() if not name.startswith(".") and "/." not in name}
+    return {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
 
 
 def _safe_name(path: Path, name: str) -> str:
@@ -266,18 +268,6 @@ def _safe_name(path: Path, name: str) -> str:
     except UnicodeEncodeError:
         raise DataError(f"{where}: its name is not UTF-8. Rename it, and pack it again.") from None
     return str(PurePosixPath(name))
-
-
-def _check_sizes(path: Path, members: dict[str, Member]) -> None:
-    for name, member in members.items():
-        if member.size > MAX_MEMBER_BYTES:
-            raise DataError(
-                f"{path}, member {short_repr(name)}: {member.size:,} bytes, more than the limit of "
-                f"{MAX_MEMBER_BYTES:,}."
-            )
-    total = sum(member.size for member in members.values())
-    if total > (limit := max_unpacked_bytes(path.stat().st_size, ALWAYS_ALLOWED)):
-        raise DataError(f"{path}: unpacks to {total:,} bytes, more than {limit:,}. Pack photos only.")
 
 
 def _read_member(path: Path, member: Member) -> bytes:

@@ -51,7 +51,22 @@ class TableFiles(Files):
         if self.prepare is None:
             return data, None
         name, call = self.prepare.kind, self.prepare.load(code, "the data frame of a file")
-        return data, lambda frame: _checked(call(frame.infer_objects()), frame, name)
+
+        def prepare(frame: "pd.DataFrame") -> "pd.DataFrame":
+            """Return the result with the numbers of rows of the file, if it has them, or else with numbers from 1."""
+            import pandas as pd
+
+            prepared = call(frame.infer_objects())
+            if not isinstance(prepared, pd.DataFrame):
+                kind = type(prepared).__name__
+                raise RequestError(f"{name} returned a {kind}. Expected a pandas.DataFrame: return one.")
+            prepared.columns = prepared.columns.astype("str")
+            index = prepared.index
+            if index.name == FILE_ROW and index.is_unique and index.isin(frame.index).all():
+                return prepared
+            return prepared.set_axis(pd.RangeIndex(1, len(prepared) + 1, name=PREPARED_ROW))
+
+        return data, prepare
 
     def read(
         self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
@@ -123,18 +138,6 @@ class TableFiles(Files):
         return pd.DataFrame(columns, frame.index)
 
 
-def _checked(prepared: object, before: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """Return what an own function returned; its rows count from 1 unless they have the numbers of rows of the file."""
-    import pandas as pd
-
-    if not isinstance(prepared, pd.DataFrame):
-        raise RequestError(f"{name} returned a {type(prepared).__name__}. Expected a pandas.DataFrame: return one.")
-    prepared.columns = prepared.columns.astype("str")
-    if prepared.index.name == FILE_ROW and prepared.index.is_unique and prepared.index.isin(before.index).all():
-        return prepared
-    return prepared.set_axis(pd.RangeIndex(1, len(prepared) + 1, name=PREPARED_ROW))
-
-
 def check_finite(
     path: Path,
     values: "pd.Series[float]",
@@ -147,6 +150,7 @@ def check_finite(
     """
     bad = (cells.notna() & ~(values.abs() < MAX_NUMBER)).to_numpy()
     if bad.any():
-        reason, received = f"column {values.name!r}: not a finite number", cells.iloc[int(bad.argmax())]
-        found = short_repr(received) if isinstance(received, str) else received
-        raise unusable_in_file(path, values.index, bad, reason, f": {found}", remedy(received))
+        reason = f"column {values.name!r}: not a finite number"
+        received = cells.iloc[int(bad.argmax())]
+        shown = short_repr(received) if isinstance(received, str) else received
+        raise unusable_in_file(path, values.index, bad, reason, f": {shown}", remedy(received))

@@ -52,17 +52,17 @@ class Quarantine:
         """
         while True:
             try:
-                found = ingest(self)
+                result = ingest(self)
             except UnusableRows as error:
                 if not share or not error.reasons or not isinstance(self._source, TableFiles):
                     raise DataError(str(error)) from None
                 self._set_aside(error, share)
             except DataError as error:
-                raise DataError(f"{error}{self._so_far()}") from None
+                raise DataError(f"{error}{self._earlier_rows()}") from None
             else:
                 self._check_ends()
                 self._write(out / QUARANTINE_FILE)
-                return found
+                return result
 
     def _set_aside(self, error: UnusableRows, share: float) -> None:
         """Add the rows that an error names, unless they are too many."""
@@ -89,7 +89,7 @@ class Quarantine:
                     f"ingest.quarantine sets aside fewer than {_MIN_UNUSABLE_AT_END} at the end. Fix or remove them."
                 )
 
-    def _so_far(self) -> str:
+    def _earlier_rows(self) -> str:
         """Return a sentence about the rows that were set aside, which may be the cause of a later error."""
         if not self._reasons:
             return ""

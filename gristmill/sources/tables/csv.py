@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 MAX_FOOTER = 5
 """Most rows that are left out at the end of a file; more are data."""
 
-_SEPARATORS = ",;\t|"  # in the header, they suggest that the separator is wrong
 _TABS = (".tsv", ".tsv.gz")
 
 
@@ -72,9 +71,9 @@ class Csv(TableFiles):
 
     @model_validator(mode="before")
     @classmethod
-    def _set_separator(cls, given: Any) -> Any:
-        tabs = isinstance(given, dict) and is_tab_separated(str(given.get("path")))
-        return {"separator": "\t"} | given if tabs else given
+    def _set_separator(cls, raw: Any) -> Any:
+        tabs = isinstance(raw, dict) and is_tab_separated(str(raw.get("path")))
+        return {"separator": "\t"} | raw if tabs else raw
 
     @model_validator(mode="after")
     def _check_marks(self) -> "Csv":
@@ -113,16 +112,27 @@ class Csv(TableFiles):
         self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
     ) -> "pd.DataFrame":
         """Return the requested columns without empty rows; the first row of the file is row 1, as in a spreadsheet."""
-        layout, wanted = self._scan(path, skip), requested_columns(texts, numbers)
-        _check_columns(path, wanted, layout.header)
+        layout = self._scan(path, skip)
+        wanted = requested_columns(texts, numbers)
+        try:
+            check_columns(path, wanted, layout.header)
+        except DataError as missing:
+            if any("\0" in name for name in layout.header):
+                raise DataError(f"{missing} If this is UTF-16, set the source's encoding.") from None
+            if len(layout.header) == 1 and any(mark in layout.header[0] for mark in ",;\t|"):
+                raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
+            raise
         _check_not_ragged(path, layout)
         frame = self._cells(path, layout, skip)
         frame = frame[[layout.header.index(name) for name in wanted]].set_axis(wanted, axis=1)
         for name in wanted:
             if name in numbers:
                 frame[name] = self.numbers(frame[name], path)
-            else:
-                _check_no_nul(frame[name], path)
+                continue
+            bad = frame[name].str.contains("\0", regex=False, na=False).to_numpy(bool)
+            if bad.any():
+                reason, remedy = f"column {name!r}: a NUL byte", "Fix it, or set the source's encoding."
+                raise unusable_in_file(path, frame.index, bad, reason, "", remedy)
         return frame
 
     def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
@@ -174,12 +184,17 @@ class Csv(TableFiles):
         import pandas as pd
 
         columns = range(len(layout.header))
+        codec = codec_of(path, self.encoding)
         try:
             with open_unpacked(path) as raw, warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
+                file: IO[Any] = raw
+                if self.comment:
+                    lines = io.TextIOWrapper(raw, codec, newline="")
+                    file = io.StringIO("".join(without_comments(lines, self.separator, self.comment)), newline="")
                 frame = pd.read_csv(
-                    self._uncommented(raw, path) if self.comment else raw,
+                    file,
                     sep=self.separator,
-                    encoding=codec_of(path, self.encoding),
+                    encoding=codec,
                     header=None,
                     names=columns,
                     usecols=columns,  # so that rows above the header may have more cells
@@ -196,11 +211,6 @@ class Csv(TableFiles):
         frame = frame.iloc[layout.first - 1 :].drop(index=below)
         frame = frame.apply(lambda cells: cells.str.strip()) if self.strip else frame
         return frame.replace("", None).dropna(how="all")
-
-    def _uncommented(self, raw: IO[bytes], path: Path) -> io.StringIO:
-        """Return the text of a file with empty lines instead of comments."""
-        lines = io.TextIOWrapper(raw, codec_of(path, self.encoding), newline="")
-        return io.StringIO("".join(without_comments(lines, self.separator, self.comment)), newline="")
 
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
@@ -253,18 +263,6 @@ def is_tab_separated(place: str) -> bool:
     return place.lower().endswith(_TABS)
 
 
-def _check_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> None:
-    """Raise `DataError` if a column is missing, with a hint where the header seems to be read wrongly."""
-    try:
-        check_columns(path, wanted, found)
-    except DataError as missing:
-        if any("\0" in name for name in found):
-            raise DataError(f"{missing} If this is UTF-16, set the source's encoding.") from None
-        if len(found) == 1 and any(mark in found[0] for mark in _SEPARATORS):
-            raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
-        raise
-
-
 def _check_not_ragged(path: Path, layout: _Layout) -> None:
     """Raise `UnusableRows` for rows that pandas would cut or fill up."""
     if layout.ragged:
@@ -277,10 +275,3 @@ def _check_not_ragged(path: Path, layout: _Layout) -> None:
             {path: reasons},
             layout.count,
         )
-
-
-def _check_no_nul(cells: "pd.Series[str]", path: Path) -> None:
-    bad = cells.str.contains("\0", regex=False, na=False).to_numpy(bool)
-    if bad.any():
-        reason, remedy = f"column {cells.name!r}: a NUL byte", "Fix it, or set the source's encoding."
-        raise unusable_in_file(path, cells.index, bad, reason, "", remedy)

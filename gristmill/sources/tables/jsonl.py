@@ -60,12 +60,12 @@ class Jsonl(TableFiles):
         wanted = requested_columns(texts, numbers)
         index = pd.Index(objects, name=FILE_ROW, dtype="int64")
         if objects:
-            check_columns(path, wanted, list(dict.fromkeys(key for found in objects.values() for key in found)))
+            check_columns(path, wanted, list(dict.fromkeys(key for row in objects.values() for key in row)))
         columns = {}
         for name in wanted:
             convert, dtype = (_number, "float64") if name in numbers else (_text, "str")
-            given = {row: found.get(name) for row, found in objects.items()}
-            cells: Any = [*convert_rows(given, convert, path, name).values()]
+            values = {number: row.get(name) for number, row in objects.items()}
+            cells: Any = [*convert_rows(values, convert, path, name).values()]
             columns[name] = pd.Series(cells, index, dtype=dtype)
         return pd.DataFrame(columns, index)
 
@@ -82,7 +82,8 @@ def check_lines(path: Path, text: str, may_be_row: bool = True) -> None:
         return
     if isinstance(document, list):
         raise DataError(f"{path}: a single JSON array. Write each of its objects on its own line, without brackets.")
-    is_row = "\n" not in text.strip() and not (isinstance(document, dict) and all(map(_is_nested, document.values())))
+    is_nested = isinstance(document, dict) and all(isinstance(value, dict | list) for value in document.values())
+    is_row = "\n" not in text.strip() and not is_nested
     if is_row and may_be_row:
         return
     if key := _key_of_records(document):
@@ -104,33 +105,25 @@ def _key_of_records(document: object) -> str:
     return ""
 
 
-def _is_nested(cell: object) -> bool:
-    return isinstance(cell, dict | list)
-
-
 def _object(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line, object_pairs_hook=_without_duplicate_keys)
+        row = json.loads(line, object_pairs_hook=_check_keys)
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON ({error.msg} at character {error.pos + 1}). Expected one object per line.") from None
-    except _DuplicateKey as error:
-        raise DataError(f"the key {short_repr(error.args[0])} is in an object twice. Fix it.") from None
     except (ValueError, RecursionError):  # an integer of thousands of digits, or deeply nested arrays
         raise DataError("JSON that is too large to read. Fix the line.") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{short_repr(found)} is not an object. Expected one object per line.")
-    return found
+    if not isinstance(row, dict):
+        raise DataError(f"{short_repr(row)} is not an object. Expected one object per line.")
+    return row
 
 
-class _DuplicateKey(Exception):
-    """A key is in an object twice; `json` would take the last value."""
-
-
-def _without_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise `DataError` if it has a key twice, of which `json` would take the last value."""
     names = [name for name, _ in pairs]
-    if len(found := dict(pairs)) < len(pairs):
-        raise _DuplicateKey(next(name for name in names if names.count(name) > 1))
-    return found
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"the key {short_repr(twice)} is in an object twice. Fix it.")
+    return dict(pairs)
 
 
 def _text(cell: Any) -> str | None:

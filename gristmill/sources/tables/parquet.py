@@ -84,8 +84,8 @@ class Parquet(TableFiles):
         import pyarrow.parquet as pq
 
         numbers = sorted(rows)
-        found = pq.read_table(path).take([row - 1 for row in numbers]).to_pylist()
-        return {row: json.dumps(cells, default=str) for row, cells in zip(numbers, found, strict=True)}
+        rows_of_cells = pq.read_table(path).take([row - 1 for row in numbers]).to_pylist()
+        return {row: json.dumps(cells, default=str) for row, cells in zip(numbers, rows_of_cells, strict=True)}
 
 
 @contextmanager
@@ -127,8 +127,10 @@ def _check_types(path: Path, schema: "pa.Schema", texts: Sequence[str], numbers:
         (numbers, _NUMBER_TYPES, "numbers"),
     ):
         for name in names:
-            if (found := _type_name(schema.field(name).type)) not in allowed:
-                raise DataError(f"{path}, column {name!r}: holds {found}. Expected {expected}: name another column.")
+            if (type_name := _type_name(schema.field(name).type)) not in allowed:
+                raise DataError(
+                    f"{path}, column {name!r}: holds {type_name}. Expected {expected}: name another column."
+                )
 
 
 def _plain(field: "pa.Field", numbers: Sequence[str]) -> "pa.Field":

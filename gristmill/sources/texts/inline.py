@@ -24,11 +24,11 @@ class Inline(Settings):
 
     @field_validator("labels", "parts")
     @classmethod
-    def _is_as_long_as_texts(cls, given: tuple[str | int, ...], info: ValidationInfo) -> tuple[str | int, ...]:
-        count = len(info.data.get("texts", given))
-        if len(given) != count and (given or info.field_name == "labels"):
-            raise ValueError(f"as many items as texts, {count}, not {len(given)}")
-        return given
+    def _is_as_long_as_texts(cls, items: tuple[str | int, ...], info: ValidationInfo) -> tuple[str | int, ...]:
+        count = len(info.data.get("texts", items))
+        if len(items) != count and (items or info.field_name == "labels"):
+            raise ValueError(f"as many items as texts, {count}, not {len(items)}")
+        return items
 
     @property
     def columns(self) -> tuple[str, ...]:
