@@ -9,7 +9,7 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.errors import RequestError
 from gristmill.prefect_runtime.launch import catalogue_of_flow
 from gristmill.runs.records import Record, Runs
-from gristmill.settings import messages
+from gristmill.settings import number_text
 from gristmill.store.store import Store
 from gristmill.sweeps.trials import scores_of_trial
 from gristmill.training import progress
@@ -60,4 +60,4 @@ def _score(store: Store, unit: Unit, record: Any) -> str:
     outcome = scores_of_trial(store, Record.model_validate(record).references) if unit.flow == "trial" else None
     if outcome is None or outcome.validation is None:
         return ""
-    return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"
+    return f": {outcome.metric} {number_text.format_number(outcome.validation)} on {outcome.chosen_on}"

@@ -13,7 +13,7 @@ from prefect.context import TaskRunContext
 from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
 from gristmill.runs.scores import MODEL, Scores
-from gristmill.settings import messages
+from gristmill.settings import number_text
 from gristmill.store.artifact import Artifact
 from gristmill.tasks.report_link import artifact_key
 from gristmill.tasks.run import Run
@@ -33,7 +33,7 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     report = run.domain.report.load()
     plot = base64.b64encode(report.headline_picture({"evaluate": evaluated.path})).decode()
     named = [(f"**{name}**" if name == MODEL else name, by_part["test"]) for name, by_part in scores.best_first("test")]
-    rows = messages.score_rows(scores.shown, named)
+    rows = number_text.score_rows(scores.shown, named)
     lines = [*_table(scores.shown, rows), "", f"![forecast and truth](data:image/png;base64,{plot})"]
     _create_markdown(run, "scores", lines, run.pipeline.description)
 
@@ -65,7 +65,7 @@ class EpochProgress:
 
     def _update(self, epoch: Epoch) -> None:
         done = 100 * epoch.number / epoch.of
-        loss = messages.format_number(epoch.loss)
+        loss = number_text.format_number(epoch.loss)
         text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {loss}"
         if self._artifact is None:
             created = create_progress_artifact(done, key=artifact_key(self._pipeline, "training"), description=text)

@@ -23,13 +23,13 @@ MAX_VIOLATIONS_LISTED = 20
 class Violation:
     """A broken rule of a schema."""
 
-    found: str  # place and received value
+    received: str  # place and value
     rule: str  # as in the schema: `[columns.visitors] has max = 150`
 
 
 def check_violations(violations: Iterable[Violation], schema: Expectations) -> None:
     """Raise a `DataError` with a line for each violation, if there are any."""
-    lines = [f"{violation.found}; {schema.file} {violation.rule}." for violation in violations]
+    lines = [f"{violation.received}; {schema.file} {violation.rule}." for violation in violations]
     if len(lines) > 1:
         hidden = len(lines) - MAX_VIOLATIONS_LISTED
         more = f"and {hidden} more: " if hidden > 0 else ""
@@ -44,9 +44,9 @@ def column_violations(frame: pd.DataFrame, rules: Mapping[str, Cells], where: Wh
         cells, rule = frame[name], rules[name]
         for key, broken in _broken(cells, rule):
             first = int(broken.argmax())
-            received = "empty" if key == "missing" else _plain(cells.iloc[first])
-            found = f"{where(first)}, column {name!r}: {received} ({broken.sum():,} of {len(broken):,} cells)"
-            yield Violation(found, f"[columns.{toml_key(name)}] has {key} = {_plain(getattr(rule, key))}")
+            value = "empty" if key == "missing" else _plain(cells.iloc[first])
+            received = f"{where(first)}, column {name!r}: {value} ({broken.sum():,} of {len(broken):,} cells)"
+            yield Violation(received, f"[columns.{toml_key(name)}] has {key} = {_plain(getattr(rule, key))}")
 
 
 def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where: Where) -> Iterator[Violation]:
@@ -54,8 +54,8 @@ def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where
     numbers = values.to_numpy(np.float64)
     for key, broken in _outside(numbers, bounds):
         first = int(broken.argmax())
-        found = f"{where(first)}: {table} {_plain(numbers[first])} ({broken.sum():,} of {len(broken):,})"
-        yield Violation(found, f"[{table}] has {key} = {_plain(getattr(bounds, key))}")
+        received = f"{where(first)}: {table} {_plain(numbers[first])} ({broken.sum():,} of {len(broken):,})"
+        yield Violation(received, f"[{table}] has {key} = {_plain(getattr(bounds, key))}")
 
 
 def class_violations(counts: Mapping[str, int], minimum: Mapping[str, int]) -> Iterator[Violation]:

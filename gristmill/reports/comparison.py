@@ -19,7 +19,7 @@ from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs, headline
 from gristmill.runs.retraining_record import CHALLENGER, CHANGES
 from gristmill.runs.scores import Headline, Scores
-from gristmill.settings.messages import format_numbers, setting_text
+from gristmill.settings.number_text import format_numbers, setting_text
 from gristmill.store.store import Store
 from gristmill.util.table_io import read_document, read_table
 

@@ -12,8 +12,6 @@ from gristmill.runs.locations import SEARCH_PATH, check_requested, file_name, lo
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import URL_SCHEMES
 
-_MAX_STEPS_UP = 2  # maximum levels from the project up to a folder that contains both project and data
-
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -34,7 +32,8 @@ class Data:
                 return Path(self.place).relative_to(folder).as_posix()
         project, folder = Path(os.path.realpath(self.project)), Path(os.path.realpath(Path(self.place).parent))
         shared = os.path.commonpath([project, folder])
-        if shared == project.anchor or len(project.parts) - len(Path(shared).parts) > _MAX_STEPS_UP:
+        steps_up = len(project.parts) - len(Path(shared).parts)
+        if shared == project.anchor or steps_up > 2:
             return self.place
         return Path(os.path.relpath(folder, project), Path(self.place).name).as_posix()
 

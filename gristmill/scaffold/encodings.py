@@ -9,8 +9,6 @@ from gristmill.scaffold.proposal import Guess
 from gristmill.sources.file_content import check_text
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_BINARY_BYTES = 64  # a NUL byte in so many first bytes says that a file is not text
-_ENCODINGS = ("utf-8", "cp1252", "latin-1")  # from the most likely one on; the last one accepts every byte
 
 
 def encoding_of(contents: Mapping[Path, bytes]) -> str:
@@ -25,8 +23,8 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
                 return name
     for file, content in contents.items():
         check_text(file, content)
-    # In English text in UTF-16 without a mark, every second byte is NUL.
-    starts = {path: content[:_BINARY_BYTES] for path, content in contents.items()}
+    # In English text in UTF-16 without a mark, every second byte is NUL. Otherwise, a file with a NUL is not text.
+    starts = {path: content[:64] for path, content in contents.items()}
     if all(len(start) > 1 and not any(start[1::2]) and all(start[::2]) for start in starts.values()):
         return "utf-16-le"
     for path, start in starts.items():
@@ -41,7 +39,8 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
             f"{other[0]}: not UTF-8 ({len(other):,} of {count_of(len(contents), 'files')}), but other files are. "
             "Save all of them as UTF-8."
         )
-    return next(name for name in _ENCODINGS if all(_can_decode(content, name) for content in contents.values()))
+    encodings = ("utf-8", "cp1252", "latin-1")  # the last one accepts every byte
+    return next(name for name in encodings if all(_can_decode(content, name) for content in contents.values()))
 
 
 def encoding_guesses(encoding: str) -> list[Guess]:

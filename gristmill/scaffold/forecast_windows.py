@@ -24,11 +24,9 @@ from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.scaffold.proposal import ForecastOptions, Guess, values_of
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 
-_DAY = 86_400_000_000_000  # nanoseconds
 _MAX_HISTORY, _MAX_HORIZON = 168, 24  # observations, for series with many a day
-_MIN_BEFORE_HORIZON = 3  # observations of a training set before its last forecast, for two windows of two values
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
 
 
@@ -66,7 +64,7 @@ def defaults_of(frequency: str) -> FrequencyDefaults:
         return _UNKNOWN
     offset: Any = pd.tseries.frequencies.to_offset(frequency)
     if isinstance(offset, pd.offsets.Tick) and not isinstance(offset, pd.offsets.Day):
-        season = _DAY // offset.nanos
+        season = 86_400_000_000_000 // offset.nanos  # in a day
         if season < 2:
             return _UNKNOWN
         history = min(2 * season, _MAX_HISTORY)
@@ -168,8 +166,8 @@ def _check_room(count: int, horizon: int, options: ForecastOptions) -> None:
 
     def sizes(horizon: int) -> tuple[int, int, int]:
         validation = _validation_size(count, horizon)
-        test = options.test or validation
-        return part_size(count, validation), part_size(count, test), horizon + _MIN_BEFORE_HORIZON
+        training = horizon + 3  # for two windows of two values
+        return part_size(count, validation), part_size(count, options.test or validation), training
 
     validation, test, training = sizes(horizon)
     fitting = next((shorter for shorter in range(horizon, 0, -1) if sum(sizes(shorter)) <= count), 0)

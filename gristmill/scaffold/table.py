@@ -170,10 +170,7 @@ def _typed_columns(
             unreadable[name] = str(rows)
             continue
         read[name], cells = rows, rows.frame[name]
-        booleans = bool(cells.notna().any()) and {*cells.dropna().unique()} <= {
-            "true",
-            "false",
-        }  # names, as in a CSV file
+        booleans = {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})  # names, as in a CSV file
         numbers = as_numbers.frame[name] if isinstance(as_numbers, Rows) and not booleans else None
         columns[name] = SampledColumn(name, cells, numbers, cells)
     if not columns:

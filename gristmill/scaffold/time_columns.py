@@ -26,21 +26,17 @@ _TIME_WORDS |= {"ts", "dt", "epoch", "unix", "unixtime", "when"}
 _TIME_WORDS |= {"zeit", "uhrzeit", "monat", "woche", "mois", "mes", "fecha"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
 _HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
-_HOURS = ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)
-_OTHERS = ("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m", "%m/%d/%y")
 _FORMATS = (
     None,
-    *(day + hour for day in _DAY_FIRST for hour in _HOURS),
+    *(day + hour for day in _DAY_FIRST for hour in ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)),
     *(day + hour for day in ("%m/%d/%Y", "%Y-%m-%d", "%d %b %Y", "%d %B %Y") for hour in _HOURS_OF_12),
-    *_OTHERS,
+    *("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m", "%m/%d/%y"),
 )
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
 _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
-_MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
-_MIN_MIXED_SHARE = 0.3  # minimum share of cells that are times of one format among others
 _FIRST_ROWS = 50  # rows to read before all rows are read
 
 
@@ -93,12 +89,12 @@ def find_times(table: SampledTable) -> TimeColumns:
     ]
     others = [column for column in table.columns.values() if column not in named]
     for columns, formats in ((named, _formats), (others, _formats_of_text), (named + others[:1], _numbering)):
-        if formats is _numbering and (bad := _bad_time(table, named, _MIN_TIMES_SHARE)):
+        if formats is _numbering and (bad := _bad_time(table, named, 0.8)):  # some cells are mistakes
             raise DataError(f"{bad}. Fix it, or remove the row.")
         for column in columns:
             if times := _read_most_regular(table, column, formats(column)):
                 return times
-    if bad := _bad_time(table, named, _MIN_MIXED_SHARE):
+    if bad := _bad_time(table, named, 0.3):  # the cells have several formats
         raise NoTimes(f"{bad}. Write all times in one format.")
     raise NoTimes(
         table.missing_column_message(
@@ -139,7 +135,7 @@ def holds_times_of_day(column: SampledColumn) -> bool:
 
 
 def _bad_time(table: SampledTable, columns: list[SampledColumn], min_share: float) -> str:
-    """Return the first bad cell of columns that are named like times; empty if there is none."""
+    """Return the first bad cell of columns of which one format reads a minimum share; empty if there is none."""
     for column in columns:
         if column.numbers is None and (bad := _first_unreadable(column, min_share)) is not None:
             cell = column.cells.iloc[bad]

@@ -16,7 +16,6 @@ from gristmill.domains.timeseries.patterns.sparse_demand import SPARSE, share_of
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, short_repr
-from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
@@ -60,11 +59,15 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
         if not (column.why_useless or column.name in constant or column.name in RESERVED)
         and column.cells[known].notna().all()
     ]
-    # 2. Ingest the series, choose the windows, and try them.
+    # 2. Ingest the series with all repairs allowed, choose the windows, and try them.
     with tempfile.TemporaryDirectory() as name:
         folder, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
-        ingested = _ingest(table, roles, chosen, tested, folder)
+        repairs = {"inputs": tested, "duplicates": "mean", "gaps": "interpolate"}
+        ingest_settings = Ingest.model_validate(values_of(roles) | repairs)
+        counts = ingest(source=table.source, ingest=ingest_settings, out=folder, paths=table.files)
+        frequency = read_document(folder / "summary.json")["frequency"]
+        ingested = Ingested(frequency, counts, chosen.name, read_parquet(folder / "series.parquet"))
         plan = plan_windows(ingested, options)
         settings = Preprocess.model_validate(values_of(plan.preprocess))
         preprocess(preprocess=settings, ingest=folder, out=prepared)  # raises an error if the series are too short
@@ -139,15 +142,6 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
         why = f"{count_series(series):,} series{together}, each with its own times"
         guesses.append(Guess("series", names[0] if len(names) == 1 else names, why))
     return guesses
-
-
-def _ingest(table: SampledTable, roles: list[Guess], target: SampledColumn, inputs: list[str], out: Path) -> Ingested:
-    """Run ingest with all repairs allowed."""
-    repairs = {"duplicates": "mean", "gaps": "interpolate"}
-    settings = Ingest.model_validate(values_of(roles) | {"inputs": inputs} | repairs)
-    counts = ingest(source=table.source, ingest=settings, out=out, paths=table.files)
-    summary = read_document(out / "summary.json")
-    return Ingested(summary["frequency"], counts, target.name, read_parquet(out / "series.parquet"))
 
 
 def _repairs(ingested: Ingested, times: pd.Index) -> list[Guess]:

@@ -11,11 +11,11 @@ from gristmill.settings.base import Settings, is_shared
 from gristmill.util.urls import find_secret, is_secret_name
 
 _REFERENCE = re.compile(r"\s*\{\{\s*prefect\.(blocks|variables)\.[\w.-]+\s*\}\}\s*")  # Prefect fills it in
-_SSH_USER = re.compile(r"^ssh://[\w.-]+@")  # names the user of the server, such as git, and is no secret
 
 
 def _check_git_url(url: str) -> str:
-    if secret := find_secret(_SSH_USER.sub("ssh://", url)):
+    without_user = re.sub(r"^ssh://[\w.-]+@", "ssh://", url)  # the user of an SSH server, such as git, is no secret
+    if secret := find_secret(without_user):
         raise ValueError(f"a URL without {secret}; set credentials to a block, such as github-credentials/shop")
     if not url or url.startswith("-"):
         raise ValueError("a URL such as https://github.com/me/shop.git or git@github.com:me/shop.git")

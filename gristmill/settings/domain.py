@@ -35,23 +35,11 @@ Folders = Mapping[str, Path]  # of artifacts, by stage
 Tables = Mapping[str, Settings]  # of a pipeline, by name
 Points = Sequence[Mapping[str, Mapping[str, Any]]]  # candidates of a preset, each as the tables that it sets
 
-ProposePipeline = Callable[["Data", str | None, "ForecastOptions"], "Proposal"]
-"""Return settings with a reason each, for data, the requested target, and the requested options of a forecast."""
-
-ProposeSchema = Callable[[Path, Any], "SchemaProposal"]
-"""Return rules that the ingested data in a folder meets; the second argument is the settings that made it."""
-
-Generate = Callable[["LoadedBundle", Any], Iterator[str]]
-"""Yield the prompt and its continuation, for the `predict_options` of the domain."""
-
-CheckBeforeTraining = Callable[[Path, Mapping[str, Any], Collection[Stage]], None]
-"""Raise an error if the tables do not fit the preprocessed data in a folder, for the stages of a run."""
-
 
 class Options(Settings):
     """Options of a prediction. The command line, Python and `serve` accept these and no others."""
 
-    most_served: ClassVar[Mapping[str, int]] = {}  # largest values that a request to a server may have
+    max_served: ClassVar[Mapping[str, int]] = {}  # largest values that a request to a server may have
 
 
 @dataclass(frozen=True)
@@ -65,19 +53,19 @@ class Domain:
     presets: Lazy[
         Mapping[str, "Points | Callable[[Tables], Points]"]
     ]  # candidates of `kind = "auto"`, cheap ones first
-    propose_pipeline: Lazy[ProposePipeline]  # for `gristmill init`
-    propose_schema: Lazy[ProposeSchema]
+    propose_pipeline: Lazy["ProposePipeline"]  # for `gristmill init`
+    propose_schema: Lazy["ProposeSchema"]
     few_examples: Lazy["CutExamples"]  # for `gristmill check`
     report: Lazy["Report"]
     retraining: Lazy["DomainRetraining"]
     requests: Lazy["Requests"]  # how a server is asked
     predict_options: type[Options]
     prediction: Lazy["Prediction"] | None = None
-    generate: Lazy[Generate] | None = None  # for models that generate text instead of predicting
+    generate: Lazy["Generate"] | None = None  # for models that generate text instead of predicting
     monitored: "Monitored | None" = None
     check_tables: Callable[[Mapping[str, Any], str], Iterable[Problem]] | None = None
     """Yields problems between tables that are valid on their own, given the prefix of their names."""
-    check_before_training: Lazy[CheckBeforeTraining] | None = None
+    check_before_training: Lazy["CheckBeforeTraining"] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,9 +103,41 @@ class Monitoring(Protocol):
         ...
 
 
+class ProposePipeline(Protocol):
+    """Proposal of a pipeline from data."""
+
+    def __call__(self, data: "Data", target: str | None, options: "ForecastOptions") -> "Proposal":
+        """Return settings with a reason each; `options` are the horizon, test set and series of a forecast."""
+        ...
+
+
+class ProposeSchema(Protocol):
+    """Proposal of a schema."""
+
+    def __call__(self, folder: Path, ingest: Any) -> "SchemaProposal":
+        """Return rules that the ingested data in a folder meets; `ingest` are the settings that made it."""
+        ...
+
+
 class CutExamples(Protocol):
     """Choice of a few training examples."""
 
-    def __call__(self, folders: Folders, out: Folders, most: int | None = None) -> None:
-        """Write the inputs of a training with a few examples, at most `most`, to the folders `out`."""
+    def __call__(self, folders: Folders, out: Folders, limit: int | None = None) -> None:
+        """Write the inputs of a training with a few examples, at most `limit`, to the folders `out`."""
+        ...
+
+
+class Generate(Protocol):
+    """Generation of text."""
+
+    def __call__(self, bundle: "LoadedBundle", options: Any) -> Iterator[str]:
+        """Yield the prompt and its continuation; `options` are the `predict_options` of the domain."""
+        ...
+
+
+class CheckBeforeTraining(Protocol):
+    """Check of what would fail only after a training."""
+
+    def __call__(self, preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
+        """Raise an error if the settings do not fit the preprocessed data; `stages` are those of the run."""
         ...

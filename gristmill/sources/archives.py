@@ -25,6 +25,7 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
 ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to
 
+_ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`max_members`)
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_HEADER_BYTES = 1 << 20  # limit for a tar header, which is read at once
 _MAX_NAME_LENGTH = 4096  # the limit of Linux
@@ -155,8 +156,8 @@ def open_zip(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
 
 def max_members(size: int) -> int:
-    """Return how many members an archive of so many bytes may have: 100,000, or one for each 64 bytes."""
-    return max(100_000, size // 64)
+    """Return how many members an archive of so many bytes may have; in an archive of photos, each takes far more."""
+    return max(_ALWAYS_ALLOWED_MEMBERS, size // 64)
 
 
 def _too_many_members(where: object, limit: int) -> DataError:

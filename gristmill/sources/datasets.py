@@ -67,13 +67,7 @@ class Dataset(Settings):
         except DataError as missing:
             if not self.download:
                 raise DataError(f"{missing} Or set the source's download = true.") from None
-            import tensorflow_datasets as tfds
-
-            name = f"{self.name}{f'/{self.config}' * bool(self.config)}{f':{self.version}' * bool(self.version)}"
-            remedy = "Correct its name, or prepare it by hand and set the source's data_dir."
-            with _errors_in_one_line(f"TFDS data set {name}", remedy):
-                data_dir = root / Path(_data_dir(self.data_dir)).expanduser()
-                tfds.builder(name, data_dir=data_dir).download_and_prepare()
+            self._download(root / Path(_data_dir(self.data_dir)).expanduser())
 
     def class_names(self, paths: Sequence[Path]) -> list[str]:
         """Return the classes in the order of their labels."""
@@ -99,6 +93,14 @@ class Dataset(Settings):
                 if label < 0:
                     raise DataError(f"{builder.data_path}: {id_} has no label. Take another split than {split!r}.")
                 yield Example(id_, content, names[label], part)
+
+    def _download(self, data_dir: Path) -> None:
+        import tensorflow_datasets as tfds
+
+        name = f"{self.name}{f'/{self.config}' * bool(self.config)}{f':{self.version}' * bool(self.version)}"
+        remedy = "Correct its name, or prepare it by hand and set the source's data_dir."
+        with _errors_in_one_line(f"TFDS data set {name}", remedy):
+            tfds.builder(name, data_dir=data_dir).download_and_prepare()
 
 
 def folder_of(paths: Sequence[Path]) -> Path:

@@ -13,7 +13,6 @@ QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
 QUARANTINED = "quarantined"  # name of their count
 
 _MIN_UNUSABLE_AT_END = 10  # a file that ends with this many consecutive unusable rows is refused
-_MAX_CONTENT = 1000  # characters of a row that are listed
 
 T = TypeVar("T")
 
@@ -108,4 +107,4 @@ class Quarantine:
             for name, path in zip(names, self._paths, strict=True):
                 reasons = self._reasons.get(path, {})
                 contents = self._source.contents(path, reasons) if reasons else {}
-                writer.writerows([name, row, reasons[row], contents[row][:_MAX_CONTENT]] for row in sorted(reasons))
+                writer.writerows([name, row, reasons[row], contents[row][:1000]] for row in sorted(reasons))

@@ -24,7 +24,6 @@ FILE_ROW, PREPARED_ROW = "row", "prepared row"
 """Names of the index of a frame: rows with the numbers of their file, and rows that an own function made."""
 
 _MAX_COLUMNS_LISTED = 40
-_MAX_HINTS = 3  # of missing columns; each compares a name with those of all columns
 
 
 T = TypeVar("T")
@@ -203,7 +202,7 @@ def check_columns(name: str | Path, expected: Collection[str], columns: Sequence
             places = " and ".join(str(at) for at, name in enumerate(columns, 1) if name == column)
             raise DataError(f"{name}: columns {places} are both named {column!r}. Rename one of them.")
     if missing := [column for column in dict.fromkeys(expected) if column not in columns]:
-        hints = "".join(dict.fromkeys(_hint_at_name(column, columns) for column in missing[:_MAX_HINTS]))
+        hints = "".join(dict.fromkeys(_hint_at_name(column, columns) for column in missing[:3]))
         raise DataError(
             f"{name}: no column{'s' * (len(missing) > 1)} {_listed(missing)}.{hints} Columns: {_listed(columns)}."
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.sections import BEST, Section, Table
-from gristmill.settings.messages import format_number, format_numbers, setting_text
+from gristmill.settings.number_text import format_number, format_numbers, setting_text
 from gristmill.store.store import Store
 from gristmill.sweeps import leaderboard
 from gristmill.sweeps.leaderboard import LeaderboardEntry

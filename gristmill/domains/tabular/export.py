@@ -21,7 +21,7 @@ from gristmill.export.bundle import check_parity, check_same_as_scored, export_n
 from gristmill.export.formats import FORMATS
 from gristmill.export.sample import Sample, pick_rows
 from gristmill.runs.scores import MODEL, write_exported
-from gristmill.settings.messages import format_numbers
+from gristmill.settings.number_text import format_numbers
 from gristmill.training.named_arrays import split_arrays
 from gristmill.training.saved_network import BATCH_ROWS
 from gristmill.util.table_io import read_table, write_document

@@ -8,15 +8,8 @@ from pydantic_core.core_schema import ErrorType
 
 from gristmill.settings import validation
 from gristmill.settings.base import PositiveInt, Settings, Share, Sizes
-from gristmill.settings.messages import (
-    close_names,
-    format_number,
-    format_numbers,
-    score,
-    score_rows,
-    unknown_name,
-    unknown_pipeline,
-)
+from gristmill.settings.messages import close_names, unknown_name, unknown_pipeline
+from gristmill.settings.number_text import format_number, format_numbers, score, score_rows
 from gristmill.settings.validation import table_problems
 
 

@@ -11,7 +11,7 @@ from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.scores.score_table import NAIVE
 from gristmill.errors import count_of
 from gristmill.runs.scores import MODEL, ByPart
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 
 _NEARLY_CONSTANT = 0.1  # maximum naive error on the test set, as a share of that on the training set
 _MIN_SKILL = 0.97  # of a model that may see the target in a covariate: its errors are 3% of the naive ones
