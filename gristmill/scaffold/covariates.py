@@ -147,7 +147,8 @@ class LinearForecast:
         self._table = table
         self._steps = sorted({1, horizon})
         self._lags = max(1, min(history, len(table) // 10))
-        values, series = self._standardised(target), table["unique_id"].to_numpy()
+        values = self._standardised(target)
+        series = table["unique_id"].to_numpy()
         at = np.arange(self._lags - 1, max(self._lags - 1, len(table) - horizon))
         at = at[series[at - self._lags + 1] == series[at + horizon]]
         times = np.unique(table["ds"].to_numpy(), return_inverse=True)[1]
@@ -179,7 +180,8 @@ class LinearForecast:
         """Return the share by which additional features lower the error; 0 unless they lower it in most blocks."""
         if not self.is_usable:
             return 0.0
-        before, after = self._errors([]), self._errors(more)
+        before = self._errors([])
+        after = self._errors(more)
         return float(1 - (after / before).mean()) if (after < before).sum() >= _MIN_BETTER_BLOCKS else 0.0
 
     def keep(self, more: Features) -> None:

@@ -42,11 +42,11 @@ def dialect_guesses(path: Path) -> list[Guess]:
     csv.field_size_limit(2**31 - 1)
     guesses = encoding_guesses(encoding)
     # Remove the comments, and find the rows below the lines above the header.
-    if table_separator := _separator_if_commented(sample):
+    if table_separator := _find_separator_below_comments(sample):
         guesses.append(Guess("comment", _COMMENT, f"lines such as {short_repr(sample.strip().splitlines()[0])}"))
-        sample, end = (_without_comments(part, table_separator) for part in (sample, end))
-    separator, above = _separator_below(sample)
-    rows = [row for row in _rows(sample, separator)[above:] if row]
+        sample, end = (_remove_comments(part, table_separator) for part in (sample, end))
+    separator, above = _find_separator(sample)
+    rows = [row for row in _split_rows(sample, separator)[above:] if row]
     width, default = len(rows[0]), "\t" if is_tab_separated(path.name) else ","
     if separator != default:
         guesses.append(Guess("separator", separator, f"splits every row into {width} cells like the header"))
@@ -59,21 +59,21 @@ def dialect_guesses(path: Path) -> list[Guess]:
         raise DataError(f"{path}: the first line, {short_repr(header)}, has no column names. Add a line of names.")
     if _is_header_too(others):
         guesses.append(Guess("header_rows", 2, "no cell of the second row is a number, but those below are"))
-    if footer := _footer(_rows(end, separator), rows, end.endswith(("\n", "\r"))):
+    if footer := _find_footer(_split_rows(end, separator), rows, end.endswith(("\n", "\r"))):
         why = f"rows at the end, such as {short_repr(separator.join(footer[-1]))}"
         guesses.append(Guess("footer", [row[0].strip() for row in reversed(footer)], why))
-    if spaced := next(_spaced_cells(header, others), None):
+    if spaced := next(_find_spaced_cells(header, others), None):
         guesses.append(Guess("strip", True, f"spaces around cells such as {short_repr(spaced)}"))
     return guesses
 
 
-def _without_comments(text: str, separator: str = ",") -> str:
+def _remove_comments(text: str, separator: str = ",") -> str:
     """Return a text without comments and empty lines; their number does not matter, because comments begin the file."""
     lines = without_comments(io.StringIO(text, newline=""), separator, _COMMENT)
     return "".join(line for line in lines if line.strip())
 
 
-def _separator_if_commented(sample: str) -> str:
+def _find_separator_below_comments(sample: str) -> str:
     """Return the separator if lines that begin with # are comments, else an empty string.
 
     Comments begin the file, and none looks like a row of data; a line with an open quote is not a whole row.
@@ -82,32 +82,32 @@ def _separator_if_commented(sample: str) -> str:
     top = len([*itertools.takewhile(lambda line: is_comment(line, ",", _COMMENT), lines)])
     if not 0 < top < len(lines):
         return ""
-    if top == 1 and any(_width(sample, mark) > 1 for mark in _SEPARATORS_BELOW_TEXT):
+    if top == 1 and any(_count_cells(sample, mark) > 1 for mark in _SEPARATORS_BELOW_TEXT):
         return ""  # it is the header
-    separator, above = _separator_below(_without_comments(sample))
+    separator, above = _find_separator(_remove_comments(sample))
     if above:  # all rows above the header are left out by their number
         return ""
     kept = [*without_comments(lines, separator, _COMMENT)]
-    width = len(_rows("".join(kept[top:]), separator)[0])
+    width = len(_split_rows("".join(kept[top:]), separator)[0])
     comments_below = (line for line, rest in zip(lines[top:], kept[top:], strict=True) if line != rest)
-    is_data = any(len(_rows(line, separator)[0]) == width and line.count('"') % 2 == 0 for line in comments_below)
+    is_data = any(len(_split_rows(line, separator)[0]) == width and line.count('"') % 2 == 0 for line in comments_below)
     return "" if is_data else separator
 
 
-def _separator_below(sample: str) -> tuple[str, int]:
+def _find_separator(sample: str) -> tuple[str, int]:
     """Return the separator, and the number of rows above the header."""
     if declared := re.match(r"sep=(.)", sample):  # the first line of some files that Excel wrote
         return declared[1], 1
-    separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
+    separator = max(_SEPARATORS, key=lambda mark: _count_cells(sample, mark))
     candidates = {}  # share of cells with digits in the header, by separator and rows above it
-    top = _rows(sample, separator)[0]
+    top = _split_rows(sample, separator)[0]
     may_be_title = len(top) > 1 and not any(top[1:])  # spreadsheets fill up a title with separators
-    if _width(sample, separator) > 1:
+    if _count_cells(sample, separator) > 1:
         candidates[separator, 0] = _share_with_digits(top)
         if not candidates[separator, 0] and not may_be_title:
             return separator, 0
     for mark in _SEPARATORS_BELOW_TEXT:
-        rows = _rows(sample, mark)
+        rows = _split_rows(sample, mark)
         (width, _), *_ = Counter(len(row) for row in rows if row).most_common(1)
         first = next((at for at, row in enumerate(rows) if len(row) == width and any(row[1:])), 0)
         below = [row for row in rows[first:] if row]
@@ -122,13 +122,13 @@ def _share_with_digits(row: list[str]) -> float:
     return sum(bool(re.search(r"\d", cell)) for cell in row) / max(sum(map(bool, row)), 1)
 
 
-def _rows(sample: str, separator: str) -> list[list[str]]:
+def _split_rows(sample: str, separator: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(sample, newline=""), delimiter=separator))
 
 
-def _width(sample: str, separator: str) -> int:
+def _count_cells(sample: str, separator: str) -> int:
     """Return the number of cells in the header; 1 if too many rows have another number, or a cell is a separator."""
-    header, *rows = (row for row in _rows(sample, separator) if row)
+    header, *rows = (row for row in _split_rows(sample, separator) if row)
     if not {*header}.isdisjoint(_SEPARATORS_BELOW_TEXT):  # spaces around commas
         return 1
     last = next((at for at, row in enumerate(reversed(rows[-MAX_FOOTER:])) if len(row) == len(header)), 0)
@@ -147,7 +147,7 @@ def _is_header_too(rows: Sequence[list[str]]) -> bool:
     return any(names) and MISSING_MARKS.isdisjoint(names)
 
 
-def _footer(end: Sequence[list[str]], rows: Sequence[list[str]], is_whole: bool) -> list[list[str]]:
+def _find_footer(end: Sequence[list[str]], rows: Sequence[list[str]], is_whole: bool) -> list[list[str]]:
     """Return the rows at the end that are no data: totals, and notes if the last row `is_whole` rather than cut."""
     footer: list[list[str]] = []
     for row in [row for row in end if row][: -MAX_FOOTER - 1 : -1]:
@@ -162,7 +162,7 @@ def _footer(end: Sequence[list[str]], rows: Sequence[list[str]], is_whole: bool)
     return []  # the whole end is like that, so the rows are wrong in another way
 
 
-def _spaced_cells(header: list[str], rows: Sequence[list[str]]) -> Iterator[str]:
+def _find_spaced_cells(header: list[str], rows: Sequence[list[str]]) -> Iterator[str]:
     """Yield cells with spaces around them that matter: names of columns, names that repeat or occur without them."""
     yield from (name for name in header if name != name.strip())
     for at in range(len(header)):

@@ -30,7 +30,8 @@ class Data:
         for folder in (self.project, *search_folders()):
             if folder in Path(self.place).parents:
                 return Path(self.place).relative_to(folder).as_posix()
-        project, folder = Path(os.path.realpath(self.project)), Path(os.path.realpath(Path(self.place).parent))
+        project = Path(os.path.realpath(self.project))
+        folder = Path(os.path.realpath(Path(self.place).parent))
         shared = os.path.commonpath([project, folder])
         steps_up = len(project.parts) - len(Path(shared).parts)
         if shared == project.anchor or steps_up > 2:

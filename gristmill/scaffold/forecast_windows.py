@@ -151,7 +151,8 @@ def plan_windows(series: Ingested, options: ForecastOptions) -> Plan:
         return plan_of_few
     # 3. No series has room for a block and a test set.
     values = values_of(with_shares.preprocess)
-    longest, horizon, least = int(series.lengths.max()), values["horizon"], min_before_block(values.get("season"))
+    longest, horizon = int(series.lengths.max()), values["horizon"]
+    least = min_before_block(values.get("season"))
     test = part_size(longest, options.test or horizon)
     fitting = (longest - least) // 2
     shorter = f"Use --horizon {fitting} --test {fitting}, or longer series." if fitting > 0 else "Use longer series."
@@ -221,7 +222,8 @@ def _guess_history(series: Ingested, history: int) -> Guess:
 def _plan_shares(series: Ingested, options: ForecastOptions, count: int, split: Guess | None = None) -> Plan:
     """Return parts that are shares of `count` observations, and blocks if the validation set is small."""
     # The sizes of the parts, and a history that leaves windows to train on.
-    share, horizon = _part_share(count), _guess_horizon(series, options, count)
+    share = _part_share(count)
+    horizon = _guess_horizon(series, options, count)
     validation = _validation_size(count, horizon.value)
     test = options.test or validation
     of_validation, of_test = (part_size(count, size) for size in (validation, test))
@@ -253,6 +255,7 @@ def _plan_own_blocks(series: Ingested, options: ForecastOptions, split: Guess, m
 
     There are as many blocks, up to three, as most series have room for.
     """
+    # As many blocks as fit before the test sets.
     guess = _guess_horizon(series, options, int(np.median(series.lengths)))
     horizon = guess.value
     test = options.test or horizon
@@ -263,6 +266,7 @@ def _plan_own_blocks(series: Ingested, options: ForecastOptions, split: Guess, m
     blocks = max(1, sum(2 * count > len(rest) for count in room))
     if sum(room[:blocks]) < min_forecasts:
         return None
+    # The settings, with a history that leaves windows to train on.
     last = "a share of each series" if test < 1 else f"the last {test:,} of each series"
     preprocess = [
         _guess_history(series, _own_history(rest - blocks * horizon, horizon, series.defaults.history)),

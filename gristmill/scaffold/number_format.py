@@ -44,17 +44,18 @@ class _Evidence:
 
 def format_guesses(columns: Mapping[str, "pd.Series[Any]"], separator: str) -> list[Guess]:
     """Return the settings that read most cells of columns of numbers; `columns` have no marks of missing values."""
-    evidence, units = _Evidence(), dict[str, str]()
+    evidence = _Evidence()
+    units: dict[str, str] = {}
     for name, column in columns.items():
         # At most 10,000 cells, at equal distances
         cells = with_ascii_signs(column.iloc[:: len(column) // 10_000 + 1].dropna().astype("str").str.strip())
-        if unit := _unit(cells):
+        if unit := _find_unit(cells):
             units[name] = unit
             example = str(cells.iloc[0])
             cells = without_unit(cells, unit).dropna()
         if len(cells) and cells.str.fullmatch(_NUMBER).mean() >= _MIN_SHARE:
-            _collect(name, cells, evidence)
-    guesses = _marks(evidence, separator)
+            _collect_evidence(name, cells, evidence)
+    guesses = _choose_marks(evidence, separator)
     if units:
         guesses.append(Guess("units", units, f"left out of numbers such as {short_repr(example)}"))
     return guesses
@@ -66,14 +67,14 @@ def words_of_numbers(cells: "pd.Series[Any]") -> dict[str, int]:
     return next((numbers for numbers in _WORDS_OF_NUMBERS if words == set(numbers)), {})
 
 
-def _unit(cells: "pd.Series[str]") -> str:
+def _find_unit(cells: "pd.Series[str]") -> str:
     """Return the unit of a column, before or after each of its numbers; empty if some have none or another one."""
     matches = [match for cell in cells if (match := _WITH_UNIT.fullmatch(cell)) and re.search(r"\d", cell)]
     units = {match[1] or match[2] or "" for match in matches}
     return units.pop() if len(units) == 1 and len(matches) >= _MIN_SHARE * len(cells) else ""
 
 
-def _collect(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
+def _collect_evidence(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
     """Add what the cells of one column of numbers show."""
 
     def first(pattern: str, but: str | None = None) -> str | None:
@@ -100,10 +101,11 @@ def _collect(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
             evidence.thousands.setdefault(mark, shown)
 
 
-def _marks(evidence: _Evidence, separator: str) -> list[Guess]:
+def _choose_marks(evidence: _Evidence, separator: str) -> list[Guess]:
     """Return decimal mark and mark between thousands; the defaults if columns contradict each other."""
     if len(evidence.decimal) > 1:
         return []
+    # Decide by the cells that show what a mark is for, or else by those that may mean either.
     decimal, why = next(iter(evidence.decimal), None), "numbers are written as {}"
     either = {mark: next(iter(cells.values())) for mark, cells in evidence.either.items()}
     thousands = next((mark for mark in evidence.thousands if mark != decimal), None)
@@ -119,6 +121,7 @@ def _marks(evidence: _Evidence, separator: str) -> list[Guess]:
         thousands = next((mark for mark in either if mark != decimal), None)
     if thousands == "." and decimal is None:
         decimal, why = ",", "the points are between thousands"
+    # Write the settings, each with a cell that shows it.
     shown = either | evidence.decimal
     guesses = []
     if decimal == "," or "{0}" in why:

@@ -68,16 +68,16 @@ def as_toml(name: str, proposal: Proposal) -> str:
     lines = ["# Written by `gristmill init`: change what is wrong. The comments give reasons."]
     for note in proposal.notes:
         lines += textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    lines += ["", f"[pipelines.{name}]", *_setting(Guess("domain", proposal.domain, proposal.why))]
+    lines += ["", f"[pipelines.{name}]", *_setting_lines(Guess("domain", proposal.domain, proposal.why))]
     lines.append(f"description = {toml_value(proposal.summary)}")
     for table, guesses in proposal.tables.items():
         lines += ["", f"[pipelines.{name}.{table}]"] if guesses else []
         for guess in guesses:
-            lines += _setting(guess)
+            lines += _setting_lines(guess)
     return "\n".join(lines) + "\n"
 
 
-def _setting(guess: Guess) -> list[str]:
+def _setting_lines(guess: Guess) -> list[str]:
     """Return the lines of one setting; a long array is broken into several."""
     line = f"{guess.key} = {toml_value(guess.value)}"
     if len(line) <= _WIDTH or not isinstance(guess.value, list | tuple):

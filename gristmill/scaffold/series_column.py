@@ -91,11 +91,11 @@ def _read_requested(table: SampledTable, times: TimeColumns, target: str | None,
     for column in columns:
         if column.name in (*times.columns, target) or column.empty:
             reason = f"has {column.empty:,} empty cells" if column.empty else "holds the times or the target"
-            raise DataError(f"{table.rows.name}: the column {column.name!r} {reason}. Name another one with --series.")
+            raise table.error(f"the column {column.name!r} {reason}. Name another one with --series.")
     if (repeated := _repeated_share(pd.Series(times.values), *columns)) > _MAX_REPEATED_SHARE:
         shown = f"column{'s' * (len(names) > 1)} {' and '.join(map(repr, names))}"
-        raise DataError(
-            f"{table.rows.name}: {repeated:.0%} of the rows repeat a time of their series in the {shown}. "
+        raise table.error(
+            f"{repeated:.0%} of the rows repeat a time of their series in the {shown}. "
             "Name another one with --series, or leave one row for each time."
         )
     return columns

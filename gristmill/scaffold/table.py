@@ -53,10 +53,14 @@ class SampledTable:
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
         return f"{count_of(len(self.rows.frame), 'rows')} of {count_of(len(self.columns), 'columns')}{several}"
 
-    def missing_column_message(self, problem: str) -> str:
-        """Return a message about a missing column, with the reason why another column was skipped."""
+    def error(self, problem: str, kind: type[DataError] = DataError) -> DataError:
+        """Return an error that names the table."""
+        return kind(f"{self.rows.name}: {problem}")
+
+    def missing_column_error(self, problem: str, kind: type[DataError] = DataError) -> DataError:
+        """Return an error about a missing column, with the reason why another column was skipped."""
         skipped = next((f" A column was skipped: {error}" for error in self.unreadable.values()), "")
-        return f"{self.rows.name}: {problem}{skipped}"
+        return self.error(problem + skipped, kind)
 
     def column(self, name: str) -> SampledColumn:
         """Return a column by name; raise `DataError` if there is none."""

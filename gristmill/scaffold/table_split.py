@@ -54,8 +54,7 @@ def split_guesses(
 ) -> list[Guess]:
     """Return the table `preprocess`."""
     rows, guesses = len(table.rows.frame), []
-    parts = _parts(part) if part else set()
-    validation, test = (0.2, 0.25) if rows < 300 else (0.1, 0.2)
+    # By time, or by group, or at random.
     if time:
         stamps = _times(time)
         span = f"{stamps.min():%Y-%m-%d} to {stamps.max():%Y-%m-%d}"
@@ -71,6 +70,9 @@ def split_guesses(
     elif group:
         why = f"{group.distinct:,} different values in {rows:,} rows: the rows of each stay in one set"
         guesses = [Guess("group", group.name, why)]
+    # The sizes of the parts that no column names.
+    parts = _parts(part) if part else set()
+    validation, test = (0.2, 0.25) if rows < 300 else (0.1, 0.2)
     if "validation" not in parts:
         why = f"about {round(validation * rows):,} of {rows:,} rows: used to choose the model"
         guesses.append(Guess("validation", validation, why))

@@ -12,7 +12,7 @@ from gristmill.domains.tabular.columns import are_dates, as_text, inputs_of
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import MAX_ENCODED_NAMES, preprocess, why_unresolved
 from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
-from gristmill.errors import DataError, count_of, short_repr
+from gristmill.errors import count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
@@ -36,14 +36,14 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
     options.refuse()
     table = read_table(data)
     if (count := len(table.rows.frame)) < _MIN_ROWS:
-        raise DataError(f"{table.rows.name}: only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
+        raise table.error(f"only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
     # Choose the column to predict.
     chosen, why = _choose_target(table, target)
     task = _choose_task(chosen)
     classes = chosen if task.value == "classification" else None
     if not classes and chosen.numbers is not None and (problem := _why_unresolved(chosen.numbers)):
-        raise DataError(
-            f"{table.rows.name}: column {chosen.name!r} {problem}. Subtract a constant from it in source.prepare, or "
+        raise table.error(
+            f"column {chosen.name!r} {problem}. Subtract a constant from it in source.prepare, or "
             "choose another with --target."
         )
     names: list[str] = list(as_text(classes.cells.dropna()).unique()) if classes else []
@@ -58,7 +58,7 @@ def propose(data: Data, target: str | None = None, options: ForecastOptions = NO
         left_out[group.name] = "identifies groups of rows: see preprocess.time"
     if not inputs:
         reasons = " ".join(left_out_notes(left_out)) or "There is no other column."
-        raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
+        raise table.error(f"no column to predict {chosen.name!r} from. {reasons}")
     # Write the settings, and try them on the table.
     if chosen.empty:
         why += f"; rows without it are left out: {chosen.empty:,} of {len(chosen.cells):,}"
@@ -132,9 +132,7 @@ def _check_classes(table: SampledTable, column: SampledColumn) -> None:
     elif 2 * column.distinct > len(column.cells) - column.empty:  # fewer than two rows per class on average
         problem = f"holds {column.distinct:,} different texts, too many for {len(column.cells):,} rows"
     if problem:
-        raise DataError(
-            f"{table.rows.name}: the column {column.name!r} {problem}. Fix it, or choose another with --target."
-        )
+        raise table.error(f"the column {column.name!r} {problem}. Fix it, or choose another with --target.")
 
 
 def _choose_task(column: SampledColumn) -> Guess:
@@ -168,7 +166,7 @@ def _choose_roles(
     for column in table.columns.values():
         if column.name in others:
             continue
-        role, why_not = _role(table, column)
+        role, why_not = _choose_role(table, column)
         if column.name in reserved:
             left_out[column.name] = "has the name of an output of predict: rename it in source.prepare to use it"
         elif role:
@@ -197,7 +195,7 @@ def _role_guesses(by_role: Mapping[str, Sequence[SampledColumn]]) -> list[Guess]
     return guesses
 
 
-def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
+def _choose_role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
     """Return the role of a column, or an empty string and why it is left out."""
     filled = len(column.cells) - column.empty
     # A column may say something by being empty or not, if there are ten rows of each.
@@ -212,7 +210,7 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
         return "" if why_not else "numbers", why_not
     if column.why_not_numbers:
         return "", f"{column.why_not_numbers} to use it"
-    if date_role := _date_role(table, column):
+    if date_role := _choose_date_role(table, column):
         return date_role
     if column.distinct <= min(MAX_ENCODED_NAMES, max(2, filled / 5)):
         return "categories", ""
@@ -222,7 +220,7 @@ def _role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
     return "", f"{why_not}, too many for a category" if why_not.endswith("different texts") else why_not
 
 
-def _date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | None:
+def _choose_date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | None:
     """Return the role of a column of dates, or why it is left out; None for other columns."""
     cells = as_text(column.cells)[column.cells.notna().to_numpy()]
     dates = are_dates(cells)
@@ -231,8 +229,9 @@ def _date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | 
     if (dates | cells.str.strip().str.fullmatch(_OTHER_DATE)).mean() < 0.5:  # otherwise, the other cells are mistakes
         return None
     bad = int(np.flatnonzero(column.cells.notna())[int((~dates).to_numpy().argmax())])
-    received, where = short_repr(column.cells.iloc[bad]), table.rows.where(bad).removeprefix(f"{table.rows.name} ")
+    received = short_repr(column.cells.iloc[bad])
     if dates.any():
+        where = table.rows.where(bad).removeprefix(f"{table.rows.name} ")
         return "", f"holds {received} ({where}) among ISO dates: write all dates like {cells[dates].iloc[0]} to use it"
     return "", f"holds dates such as {received}: write them like 2024-01-31 in source.prepare"
 

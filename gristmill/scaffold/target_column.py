@@ -36,24 +36,19 @@ def choose_target(
     if requested is not None:
         column = table.column(requested)
         if requested in taken:
-            raise DataError(
-                f"{table.rows.name}: the column {requested!r} holds times or names. Choose another with --target."
-            )
+            raise table.error(f"the column {requested!r} holds times or names. Choose another with --target.")
         _check_cells(table, column)
         if column.numbers is None or column.why_useless:
-            raise DataError(
-                f"{table.rows.name}: the column {requested!r} {_why_no_target(column)}. Fix it, or choose another."
-            )
+            raise table.error(f"the column {requested!r} {_why_no_target(column)}. Fix it, or choose another.")
         return column, "as requested"
+    # Without a request, choose among the numeric columns, preferably not named like an ID.
     free = [column for column in table.columns.values() if column.name not in taken]
     numeric = [column for column in free if column.cleaned.numbers is not None and not column.cleaned.why_useless]
     if not numeric:
         reasons = "; ".join(f"{column.name!r} {_why_no_target(column)}" for column in free[:_MAX_COLUMNS_LISTED])
-        raise DataError(
-            table.missing_column_message(
-                f"no numeric column to predict ({reasons or 'there is no other column'}). Convert one of them in "
-                "source.prepare, or add such a column."
-            )
+        raise table.missing_column_error(
+            f"no numeric column to predict ({reasons or 'there is no other column'}). Convert one of them in "
+            "source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
     chosen = likely[0 if first else -1]
@@ -69,18 +64,16 @@ def choose_class_column(
 ) -> tuple[SampledColumn, str]:
     """Return the column of classes, and the reason: it is named like one, or has the fewest different values."""
     if requested in taken:
-        raise DataError(f"{table.rows.name}: the column {requested!r} has another role. Choose another with --target.")
+        raise table.error(f"the column {requested!r} has another role. Choose another with --target.")
     if requested is not None:
         return table.column(requested), "as requested"
     free = [column for column in table.columns.values() if column.name not in taken and column.is_category]
     if not free:
         listed = [*table.columns.values()][:_MAX_COLUMNS_LISTED]
         counts = ", ".join(f"{column.name!r} {column.distinct:,}" for column in listed)
-        raise DataError(
-            table.missing_column_message(
-                f"no column of classes, which repeats a few values (different values: {counts}). Add one, or name it "
-                "with --target."
-            )
+        raise table.missing_column_error(
+            f"no column of classes, which repeats a few values (different values: {counts}). Add one, or name it "
+            "with --target."
         )
     likely = [column for column in free if not _CLASS_WORDS.isdisjoint(column.words)] or free
     chosen = min(likely, key=lambda column: column.distinct)
@@ -165,7 +158,8 @@ def leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[s
 def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
     """Return how a column reveals the target; empty if it does not."""
     known = target.cells.notna().to_numpy()
-    cells, values = column.cells[known].astype(object), target.cells[known].astype(object)
+    cells = column.cells[known].astype(object)
+    values = target.cells[known].astype(object)
     if as_text(cells).equals(as_text(values)):
         return "equals the target in all rows"
     if column.numbers is not None and target.numbers is not None and target.distinct > 2:

@@ -1,6 +1,7 @@
 """Proposal for labelled texts: where they are, their classes, and their lengths."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,36 +35,57 @@ from gristmill.util.table_io import read_table as read_parquet
 def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that classifies texts; for plain texts without classes one that continues them."""
     options.refuse()
-    files = data.files()
-    if not any(path.name.lower().endswith(Folder.suffixes) for path in files):
-        return _from_table(data, target)
-    check_no_target(target, "the texts are files of their own and folders name their classes")
-    with archives.open_files(data.files(Folder.suffixes), TEXTS) as texts:
-        if len({path.parent.name for path in texts}) < 2:
-            note = "These texts have no classes, so the domain is `generation`: a network that continues them."
-            return replace(generation.propose(data), notes=[note])
-        if problem := why_no_classes(texts):
-            raise DataError(
-                f"{data.place}: {len(texts):,} texts, but {problem}. Put those of each class into a folder of its own "
-                "and all others elsewhere, or name the folder of the classes as --data."
-            )
-        contents = {path: read_bytes(path, read()) for path, read in texts.items()}
-        guesses = [*folder_guesses(data, texts), *encoding_guesses(encoding_of(contents))]
-    source = Folder.model_validate(values_of(guesses))
+    # Choose the settings that read the texts: from files in folders of their classes, or from a table.
+    if any(path.name.lower().endswith(Folder.suffixes) for path in data.files()):
+        check_no_target(target, "the texts are files of their own and folders name their classes")
+        files, notes = data.files(Folder.suffixes), list[str]()
+        with archives.open_files(files, TEXTS) as texts_by_path:
+            if len({path.parent.name for path in texts_by_path}) < 2:
+                note = "These texts have no classes, so the domain is `generation`: a network that continues them."
+                return replace(generation.propose(data), notes=[note])
+            layout, columns = _guesses_of_folders(data, texts_by_path)
+        source: TableSource = Folder.model_validate(values_of(layout))
+    else:
+        table = read_table(data)
+        layout, source, files = table.layout, table.source, table.files
+        columns, notes = _guesses_of_table(table, target)
+    # Ingest the texts.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
+        texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
+    # Tokens are words, unless the texts have no spaces. A short text has none in any language.
+    has_words = texts.map(lambda text: len(text.split())).median() > 2 or int(texts.str.len().median()) < 20
+    level = [] if has_words else [Guess("level", "character", "the texts have hardly any spaces")]
+    tables = {
+        "source": layout,
+        "ingest": columns,
+        "preprocess": [*level, *part_guesses(summary["parts"])],
+        "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
+    }
+    return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
+
+
+def _guesses_of_folders(data: Data, texts: Mapping[Path, archives.Read]) -> tuple[list[Guess], list[Guess]]:
+    """Return the tables `source` and `ingest` of texts in files."""
+    if problem := why_no_classes(texts):
+        raise DataError(
+            f"{data.place}: {len(texts):,} texts, but {problem}. Put those of each class into a folder of its own "
+            "and all others elsewhere, or name the folder of the classes as --data."
+        )
+    contents = {path: read_bytes(path, read()) for path, read in texts.items()}
     blank = sum(not content.strip() for content in contents.values())
-    missing = _missing_guesses(blank, len(contents))
-    return _proposal(data, guesses, missing, source, data.files(Folder.suffixes), [])
+    layout = [*folder_guesses(data, texts), *encoding_guesses(encoding_of(contents))]
+    return layout, _missing_guesses(blank, len(contents))
 
 
-def _from_table(data: Data, target: str | None) -> Proposal:
-    table = read_table(data)
+def _guesses_of_table(table: SampledTable, target: str | None) -> tuple[list[Guess], list[str]]:
+    """Return the table `ingest` of texts in a table, and notes."""
     part = next((column for column in table.columns.values() if column.names_parts), None)
     text = longest_texts(table)
     label, why = choose_class_column(table, {text.name, *([part.name] if part else [])}, target)
-    guesses = [
-        Guess("text", text.name, f"the longest texts, {mean_lengths(text)[0]:,.0f} words on average"),
-        Guess("label", label.name, why),
-    ]
+    words = f"the longest texts, {mean_lengths(text)[0]:,.0f} words on average"
+    guesses = [Guess("text", text.name, words), Guess("label", label.name, why)]
     if part:
         guesses.append(Guess("part", part.name, "train, validation or test"))
     cells = table.rows.frame[[text.name, label.name]].fillna("").astype("str")
@@ -73,7 +95,7 @@ def _from_table(data: Data, target: str | None) -> Proposal:
     notes = spelling_notes(label.name, cells[label.name].unique())
     if others:
         notes.append(f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it.")
-    return _proposal(data, table.layout, guesses, table.source, table.files, notes)
+    return guesses, notes
 
 
 def _missing_guesses(blank: int, count: int) -> list[Guess]:
@@ -90,32 +112,5 @@ def longest_texts(table: SampledTable) -> SampledColumn:
     """Return the column of the longest texts."""
     texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
     if not texts:
-        raise DataError(
-            table.missing_column_message(f"no column of texts among {', '.join(map(repr, table.columns))}.")
-        )
+        raise table.missing_column_error(f"no column of texts among {', '.join(map(repr, table.columns))}.")
     return max(texts, key=mean_lengths)
-
-
-def _proposal(
-    data: Data,
-    source_guesses: list[Guess],
-    columns: list[Guess],
-    source: TableSource,
-    files: tuple[Path, ...],
-    notes: list[str],
-) -> Proposal:
-    """Ingest the texts and return the proposal."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
-        texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
-    # A text of more than 20 characters in a language with spaces has some.
-    has_words = texts.map(lambda text: len(text.split())).median() > 2 or int(texts.str.len().median()) < 20
-    level = [] if has_words else [Guess("level", "character", "the texts have hardly any spaces")]
-    tables = {
-        "source": source_guesses,
-        "ingest": columns,
-        "preprocess": [*level, *part_guesses(summary["parts"])],
-        "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
-    }
-    return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)

@@ -88,7 +88,9 @@ def find_times(table: SampledTable) -> TimeColumns:
         if is_named_like_time(column.name) and (column.numbers is None or not column.is_named_like_id)
     ]
     others = [column for column in table.columns.values() if column not in named]
-    for columns, formats in ((named, _formats), (others, _formats_of_text), (named + others[:1], _numbering)):
+    # The numbers of a column that is not named like times could mean anything.
+    texts = [column for column in others if column.numbers is None or column.cells.dtype.kind == "M"]
+    for columns, formats in ((named, _formats), (texts, _formats), (named + others[:1], _numbering)):
         if formats is _numbering and (bad := _bad_time(table, named, 0.8)):  # some cells are mistakes
             raise DataError(f"{bad}. Fix it, or remove the row.")
         for column in columns:
@@ -96,11 +98,10 @@ def find_times(table: SampledTable) -> TimeColumns:
                 return times
     if bad := _bad_time(table, named, 0.3):  # the cells have several formats
         raise NoTimes(f"{bad}. Write all times in one format.")
-    raise NoTimes(
-        table.missing_column_message(
-            f"no column of times among {', '.join(map(repr, table.columns))}. Expected dates such as 2024-01-31, "
-            "years, or consecutive whole numbers: add them to the table, or name the column 'date'."
-        )
+    raise table.missing_column_error(
+        f"no column of times among {', '.join(map(repr, table.columns))}. Expected dates such as 2024-01-31, "
+        "years, or consecutive whole numbers: add them to the table, or name the column 'date'.",
+        NoTimes,
     )
 
 
@@ -166,7 +167,7 @@ def is_named_like_time(name: str) -> bool:
 
 
 def _formats(column: SampledColumn) -> Iterator[str | None]:
-    """Yield the formats that a column named like times may have."""
+    """Yield the formats that a column of times may have."""
     if column.empty:
         return
     if "q" in str(column.cells.iloc[0]).lower():  # only quarters, such as 2024Q1, contain it
@@ -177,12 +178,6 @@ def _formats(column: SampledColumn) -> Iterator[str | None]:
         yield _FORMAT_BY_DIGITS[digits]
     elif digits in _EPOCH_BY_DIGITS and column.cells.astype("str").str.strip().str.match("1").all():  # until 2033
         yield _EPOCH_BY_DIGITS[digits]
-
-
-def _formats_of_text(column: SampledColumn) -> Iterator[str | None]:
-    """Yield the formats that any other column may have; numbers could mean anything."""
-    if column.numbers is None or column.cells.dtype.kind == "M":
-        yield from _formats(column)
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:

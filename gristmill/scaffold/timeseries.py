@@ -116,9 +116,7 @@ def _check_times(table: SampledTable, times: TimeColumns, series: Names) -> None
     """Raise `DataError` if there are too few times or no frequency; ingest checks several series one by one."""
     count = times.values.nunique()
     if count < _MIN_TIMES:
-        raise DataError(
-            f"{table.rows.name}: {count} times are too few to learn from and test on. Expected {_MIN_TIMES}."
-        )
+        raise table.error(f"{count} times are too few to learn from and test on. Expected {_MIN_TIMES}.")
     if outlier := find_outlier(table, times):
         raise DataError(f"{outlier} Fix it, or remove the row.")
     if not series and gap_ratio(times.values) == float("inf"):

@@ -141,6 +141,7 @@ def _range(sides: "pd.Series[int]") -> str:
 
 def _find_source(data: Data, target: str | None) -> Source:
     """Return the source of the photos at a place."""
+    # Photos in folders of their classes, or named in a list.
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith((".csv", ".tsv"))]
     in_folders = [path for path in files if path.name.lower().endswith(Folder.suffixes)]
@@ -158,6 +159,7 @@ def _find_source(data: Data, target: str | None) -> Source:
             "and all other photos elsewhere, name the folder of the classes as --data, or write a CSV file of the "
             "columns image and label."
         )
+    # Arrays, or a table of pixels.
     arrays = [path for path in files if path.name.lower().endswith(ImageArrays.suffixes)]
     if not arrays:
         raise DataError(
@@ -179,6 +181,7 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
     image = next((column for column in table.columns.values() if names_photos(column)), None)
     if image is None:
         return None
+    # Check that the list can be read as one, and that it names photos only.
     if odd := next((guess for guess in table.layout if guess.key in _UNREAD), None):
         raise DataError(
             f"{path}: needs {odd.key} = {short_repr(odd.value)} ({odd.why}), which lists of photos do not have. Save "
@@ -190,6 +193,7 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
             f"{table.rows.where(first)}, column {image.name!r}: {short_repr(image.cells.iloc[first])} is not the name "
             f"of a photo. Expected {', '.join(READABLE_SUFFIXES)}. Fix or remove the row."
         )
+    # Photos and list may be in one folder, or in two.
     label, why = choose_class_column(table, {image.name}, target)
     photos = [(path.parent / name).parent for name in image.cells.astype("str")]
     folder = data if len(data.files()) > 1 else data.at(Path(os.path.commonpath(photos)))

@@ -47,6 +47,7 @@ class CustomCode(Settings):
         `argument` describes what the function is called with, for messages. Loading and calling it raise a
         `RequestError` if the file cannot be imported, has no function that takes these arguments, or raises an error.
         """
+        # Import the file.
         file, imports = files[0], _SiblingImports(files)
         with _errors_in_one_line(files), imports:
             spec = importlib.util.spec_from_file_location(f"gristmill_own_{file.stem}", file)
@@ -58,6 +59,7 @@ class CustomCode(Settings):
             except (ImportError, SyntaxError, NameError) as error:
                 kind = WorkError if _MISSING_LIBRARY in str(error) else RequestError
                 raise kind(f"{file}: cannot be imported ({error}). Fix it.") from None
+        # Check the function and its arguments.
         function = getattr(module, self.function, None)
         if not callable(function):
             raise RequestError(f"{file}: no function {self.function!r}. Correct {self.kind!r}.")

@@ -41,7 +41,7 @@ def unknown_name(what: str, received: Any, known: Iterable[str]) -> str:
 
 def unknown_pipeline(received: str, known: Iterable[str]) -> str:
     """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`; there may be many to list."""
-    return f"unknown pipeline {received!r}.{did_you_mean(received, known, most=3)} All: gristmill ls."
+    return f"unknown pipeline {received!r}.{did_you_mean(received, known, limit=3)} All: gristmill ls."
 
 
 def meant_names(unknown: Iterable[str], known: Iterable[str]) -> set[str]:
@@ -50,17 +50,17 @@ def meant_names(unknown: Iterable[str], known: Iterable[str]) -> set[str]:
     return {name for received in unknown for name in close_names(received, names)}
 
 
-def did_you_mean(received: str, known: Iterable[str], most: int = 1) -> str:
+def did_you_mean(received: str, known: Iterable[str], limit: int = 1) -> str:
     """Return ` Did you mean 'sunspots'?`, or nothing if no known name is similar."""
-    close = close_names(received, known, most)
+    close = close_names(received, known, limit)
     return f" Did you mean {', '.join(map(repr, close))}?" if close else ""
 
 
-def close_names(received: str, known: Iterable[str], most: int = 1) -> list[str]:
+def close_names(received: str, known: Iterable[str], limit: int = 1) -> list[str]:
     """Return the known names that a misspelt name may stand for, the most similar first."""
     similarity = {name: _similarity(_plain(received), _plain(name)) for name in known}
     close = [name for name in similarity if _is_close(_plain(received), _plain(name))]
-    return sorted(close, key=lambda name: -similarity[name])[:most]
+    return sorted(close, key=lambda name: -similarity[name])[:limit]
 
 
 def _is_close(first: str, second: str) -> bool:
@@ -73,7 +73,7 @@ def _is_close(first: str, second: str) -> bool:
     if sorted(first) == sorted(second) or (len(shorter) >= _MIN_PART and longer.startswith(shorter)):
         return True
     pairs = [*((first, word) for word in _words(second)), *((word, second) for word in _words(first))]
-    return any(one[:1] == other[:1] and _similarity(one, other) >= _MIN_SIMILARITY for one, other in pairs)
+    return any(name[:1] == word[:1] and _similarity(name, word) >= _MIN_SIMILARITY for name, word in pairs)
 
 
 def _plain(name: str) -> str:

@@ -130,7 +130,7 @@ def _open_zip(path: Path) -> Iterator[list[Member]]:
         members = []
         for info in archive.infolist():
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _not_a_plain_file(path, info.filename)
+                raise _not_a_plain_file_error(path, info.filename)
             if not info.is_dir():
                 members.append(Member(info.filename, info.file_size, partial(archive.open, info)))
         yield members
@@ -160,12 +160,12 @@ def max_members(size: int) -> int:
     return max(_ALWAYS_ALLOWED_MEMBERS, size // 64)
 
 
-def _too_many_members(where: object, limit: int) -> DataError:
+def _too_many_members_error(where: object, limit: int) -> DataError:
     """Return the error about an archive with more members than allowed."""
     return DataError(f"{where}: more than {limit:,} members. Pack photos only.")
 
 
-def _not_a_plain_file(path: Path, name: str) -> DataError:
+def _not_a_plain_file_error(path: Path, name: str) -> DataError:
     """Return the error about a member of a special type."""
     return DataError(f"{path}, member {short_repr(name)}: a link, a device or sparse. Pack plain files only.")
 
@@ -180,7 +180,7 @@ class _ZipReader(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
         if content.count(_ZIP_ENTRY) > self._limit:
-            raise _too_many_members(self._where, self._limit)
+            raise _too_many_members_error(self._where, self._limit)
         return content
 
 
@@ -206,9 +206,9 @@ def _check_tar_headers(path: Path, archive: "TarFile") -> None:
     limit = max_members(path.stat().st_size)
     for count, info in enumerate(archive, 1):
         if not info.isdir() and (not info.isreg() or info.issparse()):
-            raise _not_a_plain_file(path, info.name)
+            raise _not_a_plain_file_error(path, info.name)
         if count > limit:
-            raise _too_many_members(path, limit)
+            raise _too_many_members_error(path, limit)
         if len(info.name) > _MAX_NAME_LENGTH:
             raise DataError(
                 f"{path}, member {short_repr(info.name)}: a name of more than {_MAX_NAME_LENGTH:,} characters. "
@@ -248,7 +248,7 @@ def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, 
     """Return the members that count by their plain names; reject an archive with any unsafe name."""
     by_name: dict[str, Member] = {}
     for member in members:
-        name = _safe_name(path, member.name)
+        name = _check_name(path, member.name)
         if name in by_name:
             raise DataError(f"{path}, member {short_repr(name)}: in the archive twice. Pack it again.")
         by_name[name] = member
@@ -256,7 +256,7 @@ def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, 
     return {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
 
 
-def _safe_name(path: Path, name: str) -> str:
+def _check_name(path: Path, name: str) -> str:
     """Return a member's name without `./`."""
     windows = PureWindowsPath(name)  # knows both separators
     where = f"{path}, member {short_repr(name)}"

@@ -137,7 +137,8 @@ def _records(builder: Any, split: str, kind: str) -> Iterator[tuple[str, bytes, 
     """Yield the id, the content and the label of each example of a split."""
     import tensorflow_datasets as tfds
 
-    content, label = _feature(builder, kind), _feature(builder, "ClassLabel")
+    content = _feature(builder, kind)
+    label = _feature(builder, "ClassLabel")
     encoded = {content: tfds.decode.SkipDecoding()} if kind == "Image" else None
     wanted = tfds.decode.PartialDecoding({content: True, label: True}, encoded)
     in_order = tfds.ReadConfig(add_tfds_id=True, try_autocache=False, interleave_cycle_length=1)

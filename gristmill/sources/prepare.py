@@ -77,7 +77,7 @@ class TableFiles(Files):
         def read(path: Path) -> "pd.DataFrame":
             skipped = skip.get(path, ())
             if prepare:
-                return self._typed(self._cleaned(path, prepare, skipped), path, texts, numbers)
+                return self._convert(self._read_cleaned(path, prepare, skipped), path, texts, numbers)
             return self.read_file(path, texts, numbers, skipped)
 
         return read_all(files, read)
@@ -87,10 +87,10 @@ class TableFiles(Files):
         import pandas as pd
 
         files, prepare = self.split_paths(paths)
-        frames = [self._cleaned(path, prepare) if prepare else self.cells(path) for path in files]
+        frames = [self._read_cleaned(path, prepare) if prepare else self.cells(path) for path in files]
         return pd.concat(frames, ignore_index=True)
 
-    def _cleaned(self, path: Path, prepare: Prepare, skip: Collection[int] = ()) -> "pd.DataFrame":
+    def _read_cleaned(self, path: Path, prepare: Prepare, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return the frame of a file after `prepare`, without rows to `skip`."""
         kept, key = {} if self._kept is None else self._kept, (path, *skip)
         if key not in kept:
@@ -120,7 +120,9 @@ class TableFiles(Files):
         check_finite(path, values, cells)
         return values
 
-    def _typed(self, frame: "pd.DataFrame", path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+    def _convert(
+        self, frame: "pd.DataFrame", path: Path, texts: Sequence[str], numbers: Sequence[str]
+    ) -> "pd.DataFrame":
         """Return the requested columns: numbers as float64, times as they are, all others as text."""
         import pandas as pd
 

@@ -21,7 +21,9 @@ class Quarantine:
     """A source without the rows that were set aside."""
 
     def __init__(self, source: TableSource) -> None:
-        self._source, self._paths, self._reasons = source, list[Path](), dict[Path, dict[int, str]]()
+        self._source = source
+        self._paths: list[Path] = []
+        self._reasons: dict[Path, dict[int, str]] = {}
         self._last: dict[Path, int] = {}  # number of the last other row of each file that has any
 
     @property

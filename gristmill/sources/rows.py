@@ -141,6 +141,7 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
     """
     import pandas as pd
 
+    # Read all files, also after a fault, so that the error names the rows of all.
     frames: list[pd.DataFrame] = []
     unusable: list[UnusableRows] = []
     for path in paths:
@@ -152,7 +153,8 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
         reasons = {path: rows for error in unusable for path, rows in error.reasons.items()}
         total = sum(map(len, frames)) + sum(error.total for error in unusable)
         raise UnusableRows(str(unusable[0]), reasons, total)
-    if any(frame.index.name == PREPARED_ROW for frame in frames):  # an own function made new rows
+    # Number the rows as in their files, or from 1 if an own function made new ones.
+    if any(frame.index.name == PREPARED_ROW for frame in frames):
         name = Rows(frames[0], tuple(paths)).name
         whole = pd.concat(frames, ignore_index=True)
         rows = Rows(whole.set_axis(whole.index + 1), origin=f"{name} after the source's prepare")
@@ -182,7 +184,8 @@ def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, 
     Raises:
         UnusableRows: items cannot be converted.
     """
-    converted, faults = dict[int, U](), dict[int, str]()
+    converted: dict[int, U] = {}
+    faults: dict[int, str] = {}
     for row, item in items.items():
         try:
             converted[row] = convert(item)

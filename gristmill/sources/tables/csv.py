@@ -88,8 +88,7 @@ class Csv(TableFiles):
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all columns of a file as text, under the numbers of the rows, without rows to `skip`."""
         layout = self._scan(path, skip)
-        _check_not_ragged(path, layout)
-        return self._cells(path, layout, skip).set_axis(layout.header, axis=1)
+        return self._read_cells(path, layout, skip).set_axis(layout.header, axis=1)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         with open_rows(path, self.encoding, self.separator, self.comment) as lines:
@@ -122,8 +121,7 @@ class Csv(TableFiles):
             if len(layout.header) == 1 and any(mark in layout.header[0] for mark in ",;\t|"):
                 raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
             raise
-        _check_not_ragged(path, layout)
-        frame = self._cells(path, layout, skip)
+        frame = self._read_cells(path, layout, skip)
         frame = frame[[layout.header.index(name) for name in wanted]].set_axis(wanted, axis=1)
         for name in wanted:
             if name in numbers:
@@ -138,9 +136,12 @@ class Csv(TableFiles):
     def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
         check_table(path, self.kind)
-        row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
-        cells: list[str] = []
-        footer = list[int]()
+        # Go through the rows: above the header, in it, and below it. Some rows at the end may be a footer.
+        row, cells = 0, list[str]()
+        above: list[list[str]] = []
+        left_out: list[int] = []
+        ragged: dict[int, int] = {}
+        footer: list[int] = []
         with open_rows(path, self.encoding, self.separator, self.comment) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
@@ -158,6 +159,7 @@ class Csv(TableFiles):
                 raise DataError(
                     f"{path} row {row + 1}: a cell of more than {MAX_CELL_LENGTH:,} characters. Shorten it."
                 ) from None
+        # Check the last row, the header and the footer.
         if cells:
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
         if len(above) < self.header_rows:
@@ -169,9 +171,11 @@ class Csv(TableFiles):
             )
         ragged = {at: count for at, count in ragged.items() if at not in footer}
         left_out += footer
-        return _Layout(self._names(path, above), left_out, first, ragged, row - first - len(skip) - len(footer), footer)
+        return _Layout(
+            self._join_header(path, above), left_out, first, ragged, row - first - len(skip) - len(footer), footer
+        )
 
-    def _names(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
+    def _join_header(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
         """Return the names of the columns, for a column without one that of pandas."""
         if widths := [len(cells) for cells in rows if len(cells) != len(rows[-1])]:
             raise DataError(f"{path}: rows of {widths[0]} and {len(rows[-1])} cells in the header. Fill them up.")
@@ -179,10 +183,25 @@ class Csv(TableFiles):
         names = [name.strip() for name in names] if self.strip else names
         return [name or f"Unnamed: {place}" for place, name in enumerate(names)]
 
-    def _cells(self, path: Path, layout: _Layout, skip: Collection[int]) -> "pd.DataFrame":
-        """Return every cell as text, missing where it is empty, the columns numbered, without empty rows."""
+    def _read_cells(self, path: Path, layout: _Layout, skip: Collection[int]) -> "pd.DataFrame":
+        """Return every cell as text, missing where it is empty, the columns numbered, without empty rows.
+
+        Raises:
+            UnusableRows: pandas would cut or fill up rows.
+        """
         import pandas as pd
 
+        if layout.ragged:
+            width = len(layout.header)
+            reasons = {row: f"{count} fields, but the header has {width}" for row, count in layout.ragged.items()}
+            row, reason = next(iter(reasons.items()))
+            raise UnusableRows(
+                f"{path} row {row}: {reason} ({count_of(len(reasons), 'such rows')}). "
+                "Fix the row, or set the source's separator.",
+                {path: reasons},
+                layout.count,
+            )
+        # Read all rows, so that they keep their numbers, and then drop those without data.
         columns = range(len(layout.header))
         codec = codec_of(path, self.encoding)
         try:
@@ -261,17 +280,3 @@ def _ends_with_a_line_end(path: Path) -> bool:
 def is_tab_separated(place: str) -> bool:
     """Return whether a file name says that tabs separate the cells."""
     return place.lower().endswith(_TABS)
-
-
-def _check_not_ragged(path: Path, layout: _Layout) -> None:
-    """Raise `UnusableRows` for rows that pandas would cut or fill up."""
-    if layout.ragged:
-        width = len(layout.header)
-        reasons = {row: f"{count} fields, but the header has {width}" for row, count in layout.ragged.items()}
-        row, reason = next(iter(reasons.items()))
-        raise UnusableRows(
-            f"{path} row {row}: {reason} ({count_of(len(reasons), 'such rows')}). "
-            "Fix the row, or set the source's separator.",
-            {path: reasons},
-            layout.count,
-        )

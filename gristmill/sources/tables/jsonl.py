@@ -29,22 +29,22 @@ class Jsonl(TableFiles):
         """Return all keys of a file's objects as columns, under the numbers of the rows, without rows to `skip`."""
         import pandas as pd
 
-        objects = self._objects(path, skip)
+        objects = self._read_objects(path, skip)
         return pd.DataFrame([*objects.values()], pd.Index(objects, name=FILE_ROW, dtype="int64"), dtype=object)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        return {row: line for row, line in self._lines(path).items() if row in rows}
+        return {row: line for row, line in self._read_lines(path).items() if row in rows}
 
-    def _lines(self, path: Path) -> dict[int, str]:
+    def _read_lines(self, path: Path) -> dict[int, str]:
         check_table(path, self.kind)
         text = read_text(path, self.encoding, unit="row")
         check_lines(path, text)
         lines = text.split("\n")  # JSON contains no other line end
         return {row: line for row, line in enumerate(lines, 1) if line.strip()}
 
-    def _objects(self, path: Path, skip: Collection[int]) -> dict[int, dict[str, Any]]:
-        lines = {row: line for row, line in self._lines(path).items() if row not in skip}
-        return convert_rows(lines, _object, path)
+    def _read_objects(self, path: Path, skip: Collection[int]) -> dict[int, dict[str, Any]]:
+        lines = {row: line for row, line in self._read_lines(path).items() if row not in skip}
+        return convert_rows(lines, _parse_object, path)
 
     def read_file(
         self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
@@ -56,14 +56,14 @@ class Jsonl(TableFiles):
         """
         import pandas as pd
 
-        objects = self._objects(path, skip)
+        objects = self._read_objects(path, skip)
         wanted = requested_columns(texts, numbers)
         index = pd.Index(objects, name=FILE_ROW, dtype="int64")
         if objects:
             check_columns(path, wanted, list(dict.fromkeys(key for row in objects.values() for key in row)))
         columns = {}
         for name in wanted:
-            convert, dtype = (_number, "float64") if name in numbers else (_text, "str")
+            convert, dtype = (_to_number, "float64") if name in numbers else (_to_text, "str")
             values = {number: row.get(name) for number, row in objects.items()}
             cells: Any = [*convert_rows(values, convert, path, name).values()]
             columns[name] = pd.Series(cells, index, dtype=dtype)
@@ -105,7 +105,7 @@ def _key_of_records(document: object) -> str:
     return ""
 
 
-def _object(line: str) -> dict[str, Any]:
+def _parse_object(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line, object_pairs_hook=_check_keys)
     except json.JSONDecodeError as error:
@@ -126,7 +126,7 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _text(cell: Any) -> str | None:
+def _to_text(cell: Any) -> str | None:
     """Return a cell as text; None where it is missing."""
     match cell:
         case None | "":
@@ -139,20 +139,20 @@ def _text(cell: Any) -> str | None:
             return cell
         case bool() | int() | float():
             return cell_text(cell)
-    raise _nested(cell)
+    raise _nested_error(cell)
 
 
-def _number(cell: Any) -> float | None:
+def _to_number(cell: Any) -> float | None:
     """Return a cell as a number; None where it is missing."""
     if cell is None:
         return None
     if isinstance(cell, bool | int | float) and (cell != cell or abs(cell) < MAX_NUMBER):  # NaN differs from itself
         return float(cell)
     if isinstance(cell, dict | list):
-        raise _nested(cell)
+        raise _nested_error(cell)
     raise DataError(f"not a finite number: {short_repr(cell)}. Fix it or leave it out.")
 
 
-def _nested(cell: Any) -> DataError:
+def _nested_error(cell: Any) -> DataError:
     flatten = " flatten the objects, for example with pandas.json_normalize, or" if isinstance(cell, dict) else ""
     return DataError(f"{short_repr(cell)}. Expected text or a number:{flatten} name another column.")

@@ -50,6 +50,7 @@ class Parquet(TableFiles):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        # Read the columns in plain types.
         wanted = requested_columns(texts, numbers)
         with complete_parquet(path):
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -62,6 +63,7 @@ class Parquet(TableFiles):
                 _check_utf8(path, name, table[name])
             written = [name for name in others if _type_name(table[name].type) in ("numbers", "booleans")]
             frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        # Number the rows, write other types as text, and check the numbers.
         frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
         frame = frame.drop([*skip]) if skip else frame
         for name in written:

@@ -94,7 +94,7 @@ def test_letters_in_common_are_not_enough(received: str, known: str) -> None:
 
 
 def test_the_most_similar_names_come_first() -> None:
-    assert close_names("lstmm", ["conv_lstm", "lstmm_2", "lstm"], most=2) == ["lstm", "lstmm_2"]
+    assert close_names("lstmm", ["conv_lstm", "lstmm_2", "lstm"], limit=2) == ["lstm", "lstmm_2"]
 
 
 @pytest.mark.parametrize(
