@@ -72,13 +72,11 @@ def choose_covariates(
     if_known = {name: forecast.gain(ahead_of(name)) for name in others} if can_know else {}
     # Say why the other columns are not used.
     why = "does not lower the error of a linear forecast" if forecast.is_usable else "is not tested on so few rows"
-    unused = {
-        name: f"{why}: name it in `ingest.{'known' if name in likely else 'inputs'}` to use it" for name in columns
-    } | {
-        name: f"{_LOWERS} by {gain:.0%} if you know it ahead: then name it in `ingest.known`"
-        for name, gain in if_known.items()
-        if gain >= _MIN_GAIN
-    }
+    unused = {}
+    for name in columns:
+        unused[name] = f"{why}: name it in `ingest.{'known' if name in likely else 'inputs'}` to use it"
+        if (gain := if_known.get(name, 0.0)) >= _MIN_GAIN:
+            unused[name] = f"{_LOWERS} by {gain:.0%} if you know it ahead: then name it in `ingest.known`"
     ingest = []
     if inputs:
         why = _describe_gains(inputs)

@@ -151,12 +151,10 @@ def _find_footer(end: Sequence[list[str]], rows: Sequence[list[str]], is_whole: 
     """Return the rows at the end that are no data: totals, and notes if the last row `is_whole` rather than cut."""
     footer: list[list[str]] = []
     for row in [row for row in end if row][: -MAX_FOOTER - 1 : -1]:
-        if len(row) == len(rows[0]):  # may be a total: begins with a word that begins no other row
-            is_data = row[0].strip().rstrip(":").lower() not in _TOTAL_WORDS
-            is_data = is_data or sum(other[0] == row[0] for other in rows) > 1
-        else:  # may be a note
-            is_data = not is_whole or any(row[1:]) or not re.search(r"[^\W\d_]", row[0])
-        if is_data:
+        word = row[0].strip().rstrip(":").lower()
+        is_total = word in _TOTAL_WORDS and sum(other[0] == row[0] for other in rows) <= 1
+        is_note = is_whole and bool(re.search(r"[^\W\d_]", row[0])) and not any(row[1:])
+        if not (is_total if len(row) == len(rows[0]) else is_note):
             return footer
         footer.append(row)
     return []  # the whole end is like that, so the rows are wrong in another way

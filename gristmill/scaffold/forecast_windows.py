@@ -142,13 +142,13 @@ def plan_windows(series: Ingested, options: ForecastOptions) -> Plan:
     # with shares, or with fewer blocks.
     why = f"at common times, {untested:,} of {len(series.lengths):,} series end too early"
     split = Guess("split", "per_series", why)
-    with_blocks = _plan_own_blocks(series, options, split, _MIN_FORECASTS)
+    if with_blocks := _plan_own_blocks(series, options, split, _MIN_FORECASTS):
+        return with_blocks
     with_shares = _plan_shares(series, options, int(np.median(series.lengths)), split)
-    if not with_blocks and _has_own_room(series, with_shares):
+    if _has_own_room(series, with_shares):
         return with_shares
-    plan_of_few = with_blocks or _plan_own_blocks(series, options, split, 1)
-    if plan_of_few:
-        return plan_of_few
+    if with_few_blocks := _plan_own_blocks(series, options, split, 1):
+        return with_few_blocks
     # 3. No series has room for a block and a test set.
     values = values_of(with_shares.preprocess)
     longest, horizon = int(series.lengths.max()), values["horizon"]

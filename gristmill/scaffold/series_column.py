@@ -50,13 +50,10 @@ def choose_series(
         return _check_no_times((best,), table, times)
     if repeated <= _MAX_REPEATED_SHARE:
         return ()
-    pairs = {
-        pair: (_repeated_share(stamps, *pair), count)
-        for pair in itertools.combinations(candidates, 2)
-        if (count := count_series(pair)) <= max_series
-    }
-    both = min(pairs, key=pairs.__getitem__, default=())
-    if both and pairs[both][0] < _MAX_REPEATED_SHARE:
+    counts = {pair: count_series(pair) for pair in itertools.combinations(candidates, 2)}
+    shares = {pair: _repeated_share(stamps, *pair) for pair, count in counts.items() if count <= max_series}
+    both = min(shares, key=lambda pair: (shares[pair], counts[pair]), default=())
+    if both and shares[both] < _MAX_REPEATED_SHARE:
         return _check_no_times(both, table, times)
     names = " and ".join(map(repr, times.columns))
     raise NoSeries(
@@ -104,11 +101,8 @@ def _read_requested(table: SampledTable, times: TimeColumns, target: str | None,
 def constant_columns(table: SampledTable, series: Names) -> set[str]:
     """Return the columns that hold one value in each series."""
     names = [column.cells.to_numpy() for column in series]
-    return {
-        column.name
-        for column in table.columns.values()
-        if (column.cells.groupby(names).nunique(dropna=False) == 1).all()
-    }
+    values = {column.name: column.cells.groupby(names).nunique(dropna=False) for column in table.columns.values()}
+    return {name for name, counts in values.items() if (counts == 1).all()}
 
 
 def _holds_names(column: SampledColumn, max_series: float) -> bool:

@@ -82,11 +82,8 @@ def find_times(table: SampledTable) -> TimeColumns:
     if len(quarters) == 2 and (times := _try_read(table, quarters, "quarter")):
         return times
     # One column: by its name, by its cells, or one that numbers the rows.
-    named = [
-        column
-        for column in table.columns.values()
-        if is_named_like_time(column.name) and (column.numbers is None or not column.is_named_like_id)
-    ]
+    columns_like_times = [column for column in table.columns.values() if is_named_like_time(column.name)]
+    named = [column for column in columns_like_times if column.numbers is None or not column.is_named_like_id]
     others = [column for column in table.columns.values() if column not in named]
     # The numbers of a column that is not named like times could mean anything.
     texts = [column for column in others if column.numbers is None or column.cells.dtype.kind == "M"]
@@ -200,11 +197,8 @@ def _read_most_regular(table: SampledTable, column: SampledColumn, formats: Iter
         return None
     month_first = [(times.time_format or "").startswith("%m.") for times in readings]  # nobody writes that with points
     best = min(range(len(readings)), key=lambda at: (ratios[at], month_first[at]))
-    others = (
-        times.time_format
-        for times, ratio in zip(readings, ratios, strict=True)
-        if ratio == ratios[best] and not times.values.equals(readings[best].values)
-    )
+    alike = [times for times, ratio in zip(readings, ratios, strict=True) if ratio == ratios[best]]
+    others = (times.time_format for times in alike if not times.values.equals(readings[best].values))
     return replace(readings[best], other_format=next(others, None))
 
 

@@ -53,12 +53,8 @@ def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTION
     used = {*taken, chosen.name}
     others = [column for column in table.columns.values() if column.name not in used and column.numbers is not None]
     known = chosen.cells.notna()
-    tested = [
-        column.name
-        for column in others
-        if not (column.why_useless or column.name in constant or column.name in RESERVED)
-        and column.cells[known].notna().all()
-    ]
+    useful = [column for column in others if not column.why_useless and column.name not in {*constant, *RESERVED}]
+    tested = [column.name for column in useful if column.cells[known].notna().all()]
     # 2. Ingest the series with all repairs allowed, choose the windows, and try them.
     with tempfile.TemporaryDirectory() as name:
         folder, prepared = Path(name), Path(name, "preprocess")
@@ -182,7 +178,7 @@ def choose_normalisation(rows: pd.DataFrame, target: str) -> list[Guess]:
         target: the column to forecast.
     """
     place = rows.groupby("unique_id").cumcount() / rows.groupby("unique_id")[target].transform("size")
-    newest = place >= 1 - 0.2
+    newest = place >= 0.8
     values, series = rows[target], rows["unique_id"]
     lowest, highest = (values[~newest].groupby(series[~newest]).agg(edge) for edge in ("min", "max"))
     fresh = series[newest]

@@ -84,11 +84,9 @@ class Report(Protocol):
 
     def sections(self, folders: dict[str, Path]) -> "Iterator[Section]":
         """Yield the sections: scores first, then the most important picture. Folders are artifacts by stage."""
-        ...
 
     def headline_picture(self, folders: dict[str, Path]) -> bytes:
         """Return the most important picture as PNG; the only folder that is needed is that of evaluate."""
-        ...
 
 
 class Monitoring(Protocol):
@@ -96,11 +94,9 @@ class Monitoring(Protocol):
 
     def truth_column(self, ingest: Any) -> str | None:
         """Return the column of the truth in a file of the user; None if it arrives with the pipeline's data."""
-        ...
 
     def live_rows(self, log: "pd.DataFrame", truth: Any, champion: "Champion", run: str) -> "LiveRows":
         """Return the logged rows with their scores. `truth` is a table or, if it arrives with the data, its folder."""
-        ...
 
 
 class ProposePipeline(Protocol):
@@ -108,7 +104,6 @@ class ProposePipeline(Protocol):
 
     def __call__(self, data: "Data", target: str | None, options: "ForecastOptions") -> "Proposal":
         """Return settings with a reason each; `options` are the horizon, test set and series of a forecast."""
-        ...
 
 
 class ProposeSchema(Protocol):
@@ -116,7 +111,6 @@ class ProposeSchema(Protocol):
 
     def __call__(self, folder: Path, ingest: Any) -> "SchemaProposal":
         """Return rules that the ingested data in a folder meets; `ingest` are the settings that made it."""
-        ...
 
 
 class CutExamples(Protocol):
@@ -124,7 +118,6 @@ class CutExamples(Protocol):
 
     def __call__(self, folders: Folders, out: Folders, limit: int | None = None) -> None:
         """Write the inputs of a training with a few examples, at most `limit`, to the folders `out`."""
-        ...
 
 
 class Generate(Protocol):
@@ -132,7 +125,6 @@ class Generate(Protocol):
 
     def __call__(self, bundle: "LoadedBundle", options: Any) -> Iterator[str]:
         """Yield the prompt and its continuation; `options` are the `predict_options` of the domain."""
-        ...
 
 
 class CheckBeforeTraining(Protocol):
@@ -140,4 +132,3 @@ class CheckBeforeTraining(Protocol):
 
     def __call__(self, preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
         """Raise an error if the settings do not fit the preprocessed data; `stages` are those of the run."""
-        ...

@@ -58,9 +58,9 @@ def did_you_mean(received: str, known: Iterable[str], limit: int = 1) -> str:
 
 def close_names(received: str, known: Iterable[str], limit: int = 1) -> list[str]:
     """Return the known names that a misspelt name may stand for, the most similar first."""
-    similarity = {name: _similarity(_plain(received), _plain(name)) for name in known}
-    close = [name for name in similarity if _is_close(_plain(received), _plain(name))]
-    return sorted(close, key=lambda name: -similarity[name])[:limit]
+    plain = _plain(received)
+    close = [name for name in dict.fromkeys(known) if _is_close(plain, _plain(name))]
+    return sorted(close, key=lambda name: -_similarity(plain, _plain(name)))[:limit]
 
 
 def _is_close(first: str, second: str) -> bool:

@@ -45,6 +45,7 @@ def _shape(values: Sequence[float], digits: int) -> str:
     if not _MIN_PLAIN <= largest < _MAX_PLAIN:
         return f".{digits}g"
     relevant = [size for size in sizes if size >= largest / _MAX_RANGE]
+    # Each size has some significant digits, one less if it is much smaller than the largest.
     decimals = max(0, *(_decimals(size, digits - (size < largest / 10)) for size in relevant))
     while decimals and all(f"{value:.{decimals}f}".endswith("0") for value in values):
         decimals -= 1

@@ -101,7 +101,6 @@ class TableSource(Protocol):
         Raises:
             DataError: naming file, row and column of a value that cannot be read.
         """
-        ...
 
 
 @runtime_checkable

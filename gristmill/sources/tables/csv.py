@@ -181,7 +181,7 @@ class Csv(TableFiles):
             raise DataError(f"{path}: rows of {widths[0]} and {len(rows[-1])} cells in the header. Fill them up.")
         names = [" ".join(filter(None, cells)) for cells in zip(*rows, strict=True)]
         names = [name.strip() for name in names] if self.strip else names
-        return [name or f"Unnamed: {place}" for place, name in enumerate(names)]
+        return [name or f"Unnamed: {at}" for at, name in enumerate(names)]
 
     def _read_cells(self, path: Path, layout: _Layout, skip: Collection[int]) -> "pd.DataFrame":
         """Return every cell as text, missing where it is empty, the columns numbered, without empty rows.
@@ -259,10 +259,8 @@ class Csv(TableFiles):
 
 def log_ends(source: Csv, paths: Sequence[Path]) -> None:
     """Log the rows that are left out at the end of CSV files, and a warning if a last row has no line end."""
-    if source.footer and (footers := {path: rows for path in paths if (rows := source.footer_rows(path))}):
-        path, rows = next(iter(footers.items()))
-        count = sum(map(len, footers.values()))
-        logger.info("%s row %d: left out as footer (%s)", path, rows[0], count_of(count, "such rows"))
+    if source.footer and (rows := [(path, row) for path in paths for row in source.footer_rows(path)]):
+        logger.info("%s row %d: left out as footer (%s)", *rows[0], count_of(len(rows), "such rows"))
     if cut := [path for path in paths if not _ends_with_a_line_end(path)]:
         logger.warning(
             "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",

@@ -37,10 +37,10 @@ class Folder(Files):
             if not files:
                 raise DataError(f"{commonpath(paths)}: no text in it. Expected {', '.join(TEXTS)} in folders.")
             top = commonpath(path.parents[min(1 + self.parts, len(path.parents) - 1)] for path in files)
-            columns = {
-                "text": [read_text(path, self.encoding, read) for path, read in files.items()],
-                "label": [path.parent.name for path in files],
-                "file": [path.relative_to(top).as_posix() for path in files],
-            } | ({"part": [part_of_folder(path) for path in files]} if self.parts else {})
+            columns = {"text": [read_text(path, self.encoding, read) for path, read in files.items()]}
+            columns["label"] = [path.parent.name for path in files]
+            columns["file"] = [path.relative_to(top).as_posix() for path in files]
+            if self.parts:
+                columns["part"] = [part_of_folder(path) for path in files]
         frame = select_columns(pd.DataFrame(columns, dtype="str"), texts, numbers, commonpath(paths))
         return Rows(frame, tuple(files), tuple(range(len(files))), file_per_row=True)
