@@ -22,7 +22,7 @@ from measuring import ROOT, table
 
 from gristmill.project.project import Project
 from gristmill.runs.plan import plan
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gristmill.settings.messages import format_numbers, whole_percents
+from gristmill.settings.number_text import format_numbers, whole_percents
 from gristmill.util.table_io import read_document, write_document
 
 if TYPE_CHECKING:

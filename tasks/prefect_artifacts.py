@@ -25,9 +25,10 @@ from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.reports.run import write_report
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
-from gristmill.scores import MODEL, Scores
-from gristmill.settings import messages
+from gristmill.scores import MODEL
+from gristmill.scores import Scores
 from gristmill.settings.stage import Stage
+from gristmill.settings import number_text
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
 from gristmill.training import progress
@@ -47,7 +48,7 @@ def show_scores(pipeline: Pipeline, evaluated: Artifact) -> None:
     scores, report = Scores.read(evaluated.path), domain_of(pipeline.domain).report.load()
     plot = base64.b64encode(report.headline_picture({"evaluate": evaluated.path})).decode()
     named = [(f"**{name}**" if name == MODEL else name, by_part["test"]) for name, by_part in scores.best_first("test")]
-    table = _table(scores.shown, messages.score_rows(scores.shown, named))
+    table = _table(scores.shown, number_text.score_rows(scores.shown, named))
     lines = [*table, "", f"![forecast and truth](data:image/png;base64,{plot})"]
     _create_markdown(pipeline.name, "scores", lines, pipeline.description)
 
@@ -121,7 +122,7 @@ class EpochProgress:
 
     def _update_artifact(self, epoch: Epoch) -> None:
         done = 100 * epoch.number / epoch.of
-        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {messages.format_number(epoch.loss)}"
+        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {number_text.format_number(epoch.loss)}"
         if self._artifact is None:
             created = create_progress_artifact(done, key=_artifact_key(self._pipeline, "training"), description=text)
             self._artifact = cast(UUID, created)  # a coroutine only in an event loop, and tasks are not async

@@ -18,7 +18,7 @@ from gristmill.domains.common.few_examples import Folders
 from gristmill.errors import Diverged
 from gristmill.keys import digest_of_file
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.util.table_io import read_document, read_table
 
 OVERFITS, CHANCE, REPRODUCIBLE = "overfits a few examples", "starts at chance level", "trains reproducibly"

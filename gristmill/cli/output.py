@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gristmill.cli import console
 from gristmill.cli.text_table import TextColumn, column, print_columns, print_wrapped
 from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
-from gristmill.settings.messages import format_numbers
+from gristmill.settings.number_text import format_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gristmill.cli import console
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
 

@@ -23,13 +23,13 @@ MAX_VIOLATIONS_LISTED = 20
 class Violation:
     """A broken rule of a schema."""
 
-    found: str  # place and received value
+    received: str  # place and value
     rule: str  # as in the schema: `[columns.visitors] has max = 150`
 
 
 def check_violations(violations: Iterable[Violation], schema: Expectations) -> None:
     """Raise a `DataError` with a line for each violation, if there are any."""
-    lines = [f"{violation.found}; {schema.file} {violation.rule}." for violation in violations]
+    lines = [f"{violation.received}; {schema.file} {violation.rule}." for violation in violations]
     if len(lines) > 1:
         hidden = len(lines) - MAX_VIOLATIONS_LISTED
         more = f"and {hidden} more: " if hidden > 0 else ""
@@ -42,20 +42,20 @@ def column_violations(frame: pd.DataFrame, rules: Mapping[str, Cells], where: Wh
     """Yield violations of the rules by column, for the columns that a frame has; missing cells and "" are empty."""
     for name in [name for name in rules if name in frame]:
         cells, rule = frame[name], rules[name]
-        for key, broken in _broken(cells, rule):
+        for key, broken in _find_broken(cells, rule):
             first = int(broken.argmax())
-            received = "empty" if key == "missing" else _plain(cells.iloc[first])
-            found = f"{where(first)}, column {name!r}: {received} ({broken.sum():,} of {len(broken):,} cells)"
-            yield Violation(found, f"[columns.{toml_key(name)}] has {key} = {_plain(getattr(rule, key))}")
+            value = "empty" if key == "missing" else _to_toml(cells.iloc[first])
+            received = f"{where(first)}, column {name!r}: {value} ({broken.sum():,} of {len(broken):,} cells)"
+            yield Violation(received, f"[columns.{toml_key(name)}] has {key} = {_to_toml(getattr(rule, key))}")
 
 
 def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where: Where) -> Iterator[Violation]:
     """Yield violations of bounds; `table` is their table in the schema, named after the values. NaN breaks nothing."""
     numbers = values.to_numpy(np.float64)
-    for key, broken in _outside(numbers, bounds):
+    for key, broken in _find_outside(numbers, bounds):
         first = int(broken.argmax())
-        found = f"{where(first)}: {table} {_plain(numbers[first])} ({broken.sum():,} of {len(broken):,})"
-        yield Violation(found, f"[{table}] has {key} = {_plain(getattr(bounds, key))}")
+        received = f"{where(first)}: {table} {_to_toml(numbers[first])} ({broken.sum():,} of {len(broken):,})"
+        yield Violation(received, f"[{table}] has {key} = {_to_toml(getattr(bounds, key))}")
 
 
 def class_violations(counts: Mapping[str, int], minimum: Mapping[str, int]) -> Iterator[Violation]:
@@ -72,10 +72,10 @@ def class_violations(counts: Mapping[str, int], minimum: Mapping[str, int]) -> I
 def frequency_violations(frequency: str, expected: str | None) -> Iterator[Violation]:
     """Yield the frequency of a series if another one is expected."""
     if expected not in (None, frequency):
-        yield Violation(f"the frequency of the times is {frequency!r}", f"has frequency = {_plain(expected)}")
+        yield Violation(f"the frequency of the times is {frequency!r}", f"has frequency = {_to_toml(expected)}")
 
 
-def _broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:
+def _find_broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:
     """Yield each key of a rule that a column breaks, with the cells that break it."""
     empty = (cells.isna() | (cells == "")).to_numpy(bool)
     if rule.missing is not None and empty.mean() > rule.missing:
@@ -89,17 +89,17 @@ def _broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:
         valid = numbers % 1 == 0 if rule.type == "integer" else ~np.isnan(numbers)
         if rule.type is not None and (~empty & ~valid).any():
             yield "type", ~empty & ~valid
-        yield from _outside(numbers, rule)
+        yield from _find_outside(numbers, rule)
 
 
-def _outside(values: npt.NDArray[np.float64], bounds: Bounds) -> Iterator[tuple[str, Mask]]:
+def _find_outside(values: npt.NDArray[np.float64], bounds: Bounds) -> Iterator[tuple[str, Mask]]:
     if bounds.min is not None and (values < bounds.min).any():
         yield "min", values < bounds.min
     if bounds.max is not None and (values > bounds.max).any():
         yield "max", values > bounds.max
 
 
-def _plain(value: Any) -> str:
+def _to_toml(value: Any) -> str:
     """Return a value as TOML writes it, whole numbers without a fraction."""
     if isinstance(value, float | np.floating | np.integer):
         return str(int(value)) if float(value).is_integer() else str(float(value))

@@ -13,11 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.util.toml import toml_key
 
 _MAX_EXACT_INTEGER = 2**53  # larger floats skip whole numbers
-_MAX_NAMES_LISTED = 50  # a column with more names probably gets new ones
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,9 @@ def number_rules(values: "pd.Series[float]", empty: float) -> list[SchemaRule]:
 def name_rules(values: "pd.Series[str]", empty: float) -> list[SchemaRule]:
     """Return the rules of a column of names; `empty` is the largest possible share of empty cells."""
     names = sorted(values.unique())
-    listed = [SchemaRule("values", names, f"{len(names)} seen")] if len(names) <= _MAX_NAMES_LISTED else []
-    return [*listed, missing_rule(empty)]
+    if len(names) > 50:  # such a column probably gets new ones
+        return [missing_rule(empty)]
+    return [SchemaRule("values", names, f"{len(names)} seen"), missing_rule(empty)]
 
 
 def missing_rule(empty: float) -> SchemaRule:

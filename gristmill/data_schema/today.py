@@ -18,14 +18,11 @@ from gristmill.util.toml import toml_key, toml_value
 if TYPE_CHECKING:
     from gristmill.data_schema.proposal import SchemaProposal
 
-_MAX_ARRAY_WIDTH = 100  # characters of an array on one line
-
 _HEAD = """\
 # Schema of the data of the pipeline {name}, proposed from {counts},
 # with room for new data. Edit the rules, remove those that you do not need, and commit the file:
 # ingest rejects data that breaks a rule.
 """
-_NOTES = {"classes": "  # minimum number of examples; classes that are not listed are rejected"}
 
 
 @contextmanager
@@ -60,7 +57,8 @@ def as_toml(name: str, counts: str, proposal: "SchemaProposal") -> str:
     lines = [_HEAD.format(name=name, counts=counts)]
     for table, rules in proposal.items():
         if table:
-            lines.append(f"[{table}]{_NOTES.get(table, '')}")
+            note = "  # minimum number of examples; classes that are not listed are rejected"
+            lines.append(f"[{table}]{note if table == 'classes' else ''}")
         texts = [f"{toml_key(rule.key)} = {_value(rule.value)}" for rule in rules]
         width = max((len(text) for text in texts if "\n" not in text), default=0)
         lines += [*(f"{text:{width}}  # {rule.why}" for text, rule in zip(texts, rules, strict=True)), ""]
@@ -70,6 +68,6 @@ def as_toml(name: str, counts: str, proposal: "SchemaProposal") -> str:
 def _value(value: Any) -> str:
     """Return a value as TOML, a long array with a line for each item."""
     text = toml_value(value)
-    if not isinstance(value, list) or len(text) <= _MAX_ARRAY_WIDTH:
+    if not isinstance(value, list) or len(text) <= 100:
         return text
     return "\n".join(["[", *(f"    {toml_value(item)}," for item in value), "]"])

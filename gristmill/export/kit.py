@@ -21,7 +21,7 @@ import numpy.typing as npt
 from gristmill.errors import ParityError
 from gristmill.export import warmup
 from gristmill.export.sample import Sample, from_json
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.util.table_io import read_document
 
 REQUEST, RESPONSE, EXAMPLE = "sample_request.json", "sample_response.json", "example.py"

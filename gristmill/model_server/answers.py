@@ -141,7 +141,7 @@ def _options(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
             listed = ", ".join(known) or "none"
             raise RequestError(f"unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {listed}.")
         found[name] = _typed(name, value, known[name])
-    for name, most in model.domain.predict_options.most_served.items():
+    for name, most in model.domain.predict_options.max_served.items():
         if name in found and not 1 <= found[name] <= most:
             raise RequestError(f"{name}: expected 1 to {most:,}. Received: {found[name]}.")
     return found

@@ -17,7 +17,7 @@ from gristmill.reports.scores import headline_pair
 from gristmill.reports.sections import Section, Table
 from gristmill.reports.sparkline import ScoredRun, sparkline
 from gristmill.runs.records import Record
-from gristmill.settings.messages import MISSING
+from gristmill.settings.number_text import MISSING
 from gristmill.store.artifact import read_artifact
 from gristmill.store.store import Store
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import MISSING, format_number, format_numbers
+from gristmill.settings.number_text import MISSING, format_number, format_numbers
 from gristmill.util.table_io import read_document
 
 

@@ -11,7 +11,7 @@ from gristmill.config.domains import domain_of
 from gristmill.errors import RequestError
 from gristmill.reports.scores import metric_name
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Folders
-from gristmill.settings.messages import format_numbers
+from gristmill.settings.number_text import format_numbers
 from gristmill.util.block_bootstrap import confidence_interval
 
 _MAX_PREDICTIONS = 5_000_000  # about 1 GB with ten baselines

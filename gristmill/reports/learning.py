@@ -9,7 +9,7 @@ import pandas as pd
 
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend, log_scale, whole_numbers
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from gristmill.reports.page import page_name, render_page
 from gristmill.reports.pictures import BASELINE, MODEL, as_svg, canvas, legend
 from gristmill.reports.retraining import drift_section
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import score_rows
+from gristmill.settings.number_text import score_rows
 from gristmill.store.store import Store
 
 if TYPE_CHECKING:

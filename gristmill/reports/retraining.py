@@ -12,7 +12,7 @@ from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import BEST, Section, Table
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Drift, Judgement, Retraining
-from gristmill.settings.messages import format_number, format_numbers
+from gristmill.settings.number_text import format_number, format_numbers
 from gristmill.store.store import Store
 
 if TYPE_CHECKING:

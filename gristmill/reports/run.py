@@ -19,7 +19,7 @@ from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER
 from gristmill.scores import Scores
-from gristmill.settings.messages import setting_text
+from gristmill.settings.number_text import setting_text
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gristmill.reports.pictures import BASELINE, MODEL
 from gristmill.scores import Headline
-from gristmill.settings.messages import format_numbers
+from gristmill.settings.number_text import format_numbers
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Judgement
 from gristmill.scores import Scores
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.settings.schedule import Gate
 from gristmill.util.block_bootstrap import confidence_interval, standard_error
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, PlainSerializer, computed_field
 
 from gristmill.errors import RequestError, count_of
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import format_number, format_numbers
+from gristmill.settings.number_text import format_number, format_numbers
 from gristmill.settings.schedule import Gate, Schedule, parse_duration
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to those of the baselines

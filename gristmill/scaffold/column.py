@@ -22,13 +22,9 @@ _DECORATED_NUMBER = (  # -1,234.50 €, (1,234.50), 2,50,000 or 1.1k
     rf"\(?[-+]?[$€£¥]?\s?[-+]?(\d{{1,3}}([.,'\s]\d{{3}})+|\d{{1,2}}(,\d\d)+,\d{{3}}|\d+)([.,]\d+)?"
     rf"\s?([%$€£¥]|{MULTIPLIER})?\)?"
 )
-_WITH_TEXT = r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,8})$"
-_MAX_CATEGORIES = 50
-_MAX_CATEGORY_SHARE = 0.2  # distinct values per row; beyond it, there are too few rows per value
 MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing"}
 MISSING_MARKS |= {"?", "-", "--", "–", "—", ".", "..", "*"}
 _MAX_BAD_SHARE = 0.1  # maximum share of bad cells for a column to count as numeric
-_MAX_BAD_SHARE_OF_TARGET = 0.5  # maximum share of bad cells for a column that could be the target after corrections
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +64,8 @@ class SampledColumn:
 
     @property
     def is_category(self) -> bool:
-        """Return whether the column repeats a few values."""
-        limit = min(_MAX_CATEGORIES, max(2, _MAX_CATEGORY_SHARE * len(self.cells)))
-        return 2 <= self.distinct <= limit and self.cells.dtype.kind != "M"
+        """Return whether the column repeats a few values: at most 50, with five rows for each on average."""
+        return 2 <= self.distinct <= min(50, max(2, 0.2 * len(self.cells))) and self.cells.dtype.kind != "M"
 
     @cached_property
     def numbers_rows(self) -> bool:
@@ -78,8 +73,8 @@ class SampledColumn:
         values = self.numbers
         if values is None or self.empty or len(values) < 3:
             return False
-        named = not _ROW_NUMBER_WORDS.isdisjoint(self.words) and self.distinct == len(values)
-        return (named and bool((values % 1 == 0).all())) or bool((np.diff(values) == 1).all())
+        is_named = not _ROW_NUMBER_WORDS.isdisjoint(self.words) and self.distinct == len(values)
+        return (is_named and bool((values % 1 == 0).all())) or bool((np.diff(values) == 1).all())
 
     @property
     def why_constant(self) -> str:
@@ -120,8 +115,9 @@ class SampledColumn:
     @property
     def possible_unit(self) -> str:
         """Return a text after each number that may be a unit unknown to `init`; empty if there is none."""
-        found = self.unmarked.dropna().astype("str").str.strip().str.extract(_WITH_TEXT)[0].unique()
-        return str(found[0]) if len(found) == 1 and isinstance(found[0], str) else ""
+        cells = self.unmarked.dropna().astype("str").str.strip()
+        units = cells.str.extract(r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,8})$")[0].unique()
+        return str(units[0]) if len(units) == 1 and isinstance(units[0], str) else ""
 
     @cached_property
     def first_bad(self) -> int | None:
@@ -140,8 +136,9 @@ class SampledColumn:
 
     @property
     def _is_mostly_numbers(self) -> bool:
+        """Return whether the column could be the target if its bad cells were corrected."""
         count = (self.bad & self._parsed.isna()).sum()  # without numbers that are not finite or too large
-        return bool(count < _MAX_BAD_SHARE_OF_TARGET * self.unmarked.notna().sum())
+        return bool(count < 0.5 * self.unmarked.notna().sum())
 
     @cached_property
     def _parsed(self) -> "pd.Series[float]":
@@ -157,16 +154,3 @@ def missing_marks(cells: "pd.Series[str]") -> list[str]:
     """Return the usual marks of a missing value, such as NA, in a column of a CSV file."""
     stripped = cells.dropna().str.strip()
     return sorted(stripped[stripped.str.lower().isin(MISSING_MARKS)].unique())
-
-
-def without_marks(cells: "pd.Series[str]") -> "pd.Series[str]":
-    """Return the cells with those marks replaced by missing values."""
-    return cells.mask(cells.str.strip().isin(missing_marks(cells)))
-
-
-def numbers_in(cells: "pd.Series[str]", parse: Parse) -> "pd.Series[float] | None":
-    """Return the cells of a CSV file as numbers, as its source would; None if one is not a finite number."""
-    if cells.notna().sum() == 0:
-        return None
-    values = parse(cells)
-    return values if (cells.isna() | (values.abs() < MAX_NUMBER)).all() else None

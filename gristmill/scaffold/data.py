@@ -14,8 +14,6 @@ from gristmill.settings.base import URL_SCHEMES
 from gristmill.store.downloads import fetch_new
 from gristmill.util.url_files import file_name
 
-_MAX_STEPS_UP = 2  # maximum levels from the project up to a folder that contains both project and data
-
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -34,9 +32,11 @@ class Data:
         for folder in (self.project, *search_folders()):
             if folder in Path(self.place).parents:
                 return Path(self.place).relative_to(folder).as_posix()
-        project, folder = Path(os.path.realpath(self.project)), Path(os.path.realpath(Path(self.place).parent))
+        project = Path(os.path.realpath(self.project))
+        folder = Path(os.path.realpath(Path(self.place).parent))
         shared = os.path.commonpath([project, folder])
-        if shared == project.anchor or len(project.parts) - len(Path(shared).parts) > _MAX_STEPS_UP:
+        steps_up = len(project.parts) - len(Path(shared).parts)
+        if shared == project.anchor or steps_up > 2:
             return self.place
         return Path(os.path.relpath(folder, project), Path(self.place).name).as_posix()
 
@@ -66,7 +66,7 @@ class Data:
         return locate(self.place, self.project, "--data", downloads, self.sha256, suffixes).files
 
 
-def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
+def data_at(place: str, project: Path, downloads: Path | None = None) -> Data:
     """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA.
 
     The file of a URL is fetched into the folder `downloads`.
@@ -76,16 +76,16 @@ def data_at(given: str, project: Path, downloads: Path | None = None) -> Data:
         DataError: the file of a URL cannot be fetched.
     """
     root = _absolute(project)
-    check_requested(given, "--data")
-    if given.startswith(URL_SCHEMES) and downloads:
-        return Data(given, root, downloads, fetch_new(given, downloads))
-    if "://" in given:
-        return Data(given, root)
-    places = [_absolute(Path(folder, given)) for folder in (Path(), *search_folders())]
-    path = next(filter(_exists, places), places[0])
+    check_requested(place, "--data")
+    if place.startswith(URL_SCHEMES) and downloads:
+        return Data(place, root, downloads, fetch_new(place, downloads))
+    if "://" in place:
+        return Data(place, root)
+    paths = [_absolute(Path(folder, place)) for folder in (Path(), *search_folders())]
+    path = next(filter(_exists, paths), paths[0])
     if path.is_dir() and root.is_relative_to(path):
         raise RequestError(
-            f"--data {given}: contains the project {project}, and so everything that its runs write. Name a folder "
+            f"--data {place}: contains the project {project}, and so everything that its runs write. Name a folder "
             "inside it as --data, or make the project elsewhere."
         )
     return Data(str(path), root)

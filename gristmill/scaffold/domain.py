@@ -1,35 +1,27 @@
 """Proposal of a pipeline, whose domain is chosen by the files, or by what the columns of a table hold."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from gristmill.config.domains import domain_of
 from gristmill.errors import DataError, RequestError, count_of
 from gristmill.scaffold.column import words_of
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.folders import why_no_classes
-from gristmill.scaffold.photos import names_photos
-from gristmill.scaffold.proposal import Asked, Proposal
+from gristmill.scaffold.proposal import ForecastOptions, Proposal
 from gristmill.scaffold.series_column import NoSeries, choose_series
+from gristmill.scaffold.shared_guesses import why_no_classes
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_class_column
 from gristmill.scaffold.text import longest_texts, mean_lengths
 from gristmill.scaffold.time_columns import NoTimes, find_times, gap_ratio, is_named_like_time
+from gristmill.scaffold.vision import names_photos
 from gristmill.sources import archives
 from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.images.folder import PHOTO_SUFFIXES, READABLE_SUFFIXES
 
-Choice = tuple[str, str]  # domain, and the reason
-
-_ARRAYS = (".npz", "-ubyte", "-ubyte.gz")
-_PIXEL = re.compile(r"pixel\d+|\d+x\d+")
 _COUNTING_WORDS = {"id", "index", "no", "nr", "obs", "unnamed"}  # columns that number rows, but not times
-_MIN_WORDS, _MIN_DIFFERENT_SHARE = 4, 0.5  # mean words of a text, and different texts per row
-_MAX_NUMBERS, _MIN_WORDS_AMONG_NUMBERS = 3, 20  # with more columns of numbers, only longer texts are not one of many
-_MAX_GAP_RATIO = 1.0  # more gaps than times are events rather than a series
 
 
 def propose(data: Data, domain: str | None, target: str | None, options: Mapping[str, Any]) -> Proposal:
@@ -37,26 +29,22 @@ def propose(data: Data, domain: str | None, target: str | None, options: Mapping
 
     Raises:
         DataError: there is no data, or it cannot be read.
-        RequestError: the options do not fit.
+        RequestError: the options do not fit, or the test set has no size.
     """
     why = ""
     if domain is None and any(options.values()):
         domain, why = "timeseries", "horizon, test set or series were requested"
     elif domain is None:
         domain, why = choose_domain(data, target)
-    return replace(domain_of(domain).propose_pipeline.load()(data, target, _asked(options)), why=why)
-
-
-def _asked(options: Mapping[str, Any]) -> Asked:
-    """Return the options of a forecast; raise `RequestError` for a test set of no size."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    size = given.get("test")
+    size = options.get("test")
     if size is not None and (size <= 0 or (size > 1 and size % 1)):
         raise RequestError(f"--test {size:g}: expected a whole number of observations, or a share below 1.")
-    return Asked(**given | ({"test": int(size)} if size is not None and size >= 1 else {}))
+    test = int(size) if size is not None and size >= 1 else size
+    requested = ForecastOptions(options.get("horizon"), test, options.get("series", ()))
+    return replace(domain_of(domain).propose_pipeline.load()(data, target, requested), why=why)
 
 
-def choose_domain(data: Data, target: str | None = None) -> Choice:
+def choose_domain(data: Data, target: str | None = None) -> tuple[str, str]:
     """Return the domain for some data and the requested column to predict, and the reason in one line.
 
     Raises:
@@ -65,32 +53,29 @@ def choose_domain(data: Data, target: str | None = None) -> Choice:
     files = data.files()
     suffixes = (*PHOTO_SUFFIXES, *TextFiles.suffixes)
     readable = [path for path in files if path.name.lower().endswith((*suffixes, *archives.SUFFIXES))]
-    with archives.open_files(readable, suffixes) as members:
-        found = list(members)
-    names = [path.name.lower() for path in found]
-    counts = (sum(name.endswith(suffixes) for name in names) for suffixes in (READABLE_SUFFIXES, PHOTO_SUFFIXES))
-    if photos := next(filter(None, counts), 0):
-        return "vision", count_of(photos, "photos")
-    if any(path.name.lower().endswith(_ARRAYS) for path in files):
+    with archives.open_files(readable, suffixes) as readers:
+        members = list(readers)
+    # Files say what they are by their names.
+    for photo_suffixes in (READABLE_SUFFIXES, PHOTO_SUFFIXES):
+        if photos := sum(path.name.lower().endswith(photo_suffixes) for path in members):
+            return "vision", count_of(photos, "photos")
+    if any(path.name.lower().endswith((".npz", "-ubyte", "-ubyte.gz")) for path in files):
         return "vision", "arrays of images"
-    if found:
-        return _of_texts(found)
-    return _of_table(data, target)
+    if len(members) > 1 and not why_no_classes(members):
+        return "text", f"{len(members):,} texts, in a folder for each class"
+    if members:
+        number = "plain text" if len(members) == 1 else f"{len(members):,} texts"
+        return "generation", f"{number} without classes"
+    return _domain_of_table(data, target)
 
 
-def _of_texts(texts: Sequence[Path]) -> Choice:
-    if len(texts) > 1 and not why_no_classes(texts):
-        return "text", f"{len(texts):,} texts, in a folder for each class"
-    return "generation", "plain text without classes" if len(texts) == 1 else f"{len(texts):,} texts without classes"
-
-
-def _of_table(data: Data, target: str | None) -> Choice:
+def _domain_of_table(data: Data, target: str | None) -> tuple[str, str]:
     table = read_table(data)
     requested = table.column(target) if target else None
     columns = table.columns.values()
     if photos := [column.name for column in columns if names_photos(column)]:
         return "vision", f"{photos[0]!r} names photos"
-    if sum(bool(_PIXEL.fullmatch(column.name)) for column in columns) > len(columns) / 2:
+    if sum(bool(re.fullmatch(r"pixel\d+|\d+x\d+", column.name)) for column in columns) > len(columns) / 2:
         return "vision", "a column for each pixel"
     if requested and requested.is_category and (requested.numbers is None or requested.distinct == 2):
         span, why_not = "", f"{target!r} holds classes"
@@ -105,29 +90,25 @@ def _of_table(data: Data, target: str | None) -> Choice:
         label, _ = choose_class_column(table, {text.name}, target)
     except DataError:  # no column of texts or classes
         return "tabular", why_not
-    words = mean_lengths(text)[0]
+    # Texts have several words and rarely repeat. Beside many columns of numbers, a short text is one input of many.
     numbers = [column for column in columns if column.numbers is not None and not column.is_named_like_id]
-    if words < (_MIN_WORDS_AMONG_NUMBERS if len(numbers) > _MAX_NUMBERS else _MIN_WORDS):
-        return "tabular", why_not
-    if text.distinct < _MIN_DIFFERENT_SHARE * len(text.cells):
+    min_words = 20 if len(numbers) > 3 else 4
+    if mean_lengths(text)[0] < min_words or text.distinct < 0.5 * len(text.cells):
         return "tabular", why_not
     return "text", f"{text.name!r} holds texts, {label.name!r} {label.distinct} classes"
 
 
-def _counts_times(name: str) -> bool:
-    """Return whether a column of consecutive numbers is named like times rather than like rows."""
-    return is_named_like_time(name) and _COUNTING_WORDS.isdisjoint(words_of(name))
-
-
-def _find_series(table: SampledTable) -> Choice:
+def _find_series(table: SampledTable) -> tuple[str, str]:
     """Return the times of a table of series, or an empty string and why it is none."""
     try:
         times = find_times(table)
         names = ", ".join(map(repr, times.columns))
-        if times.time_format == "integer" and not _counts_times(times.columns[0]):
+        name = times.columns[0]
+        counts_times = is_named_like_time(name) and _COUNTING_WORDS.isdisjoint(words_of(name))
+        if times.time_format == "integer" and not counts_times:
             return "", "no column holds times"
         choose_series(table, times, None)
-        if gap_ratio(times.values) > _MAX_GAP_RATIO:
+        if gap_ratio(times.values) > 1:  # more gaps than times are events rather than a series
             return "", f"the times in {names} have no regular distance"
     except NoTimes:
         return "", "no column holds times"

@@ -9,12 +9,10 @@ from gristmill.scaffold.proposal import Guess
 from gristmill.sources.file_content import check_text
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_BINARY_BYTES = 64  # a NUL byte in so many first bytes says that a file is not text
-_TRIED = ("utf-8", "cp1252", "latin-1")  # in this order; the last one accepts every byte
 
 
 def encoding_of(contents: Mapping[Path, bytes]) -> str:
-    """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them.
+    """Return the encoding of files: that of a byte order mark, or the first likely one that decodes all of them.
 
     Raises:
         DataError: a file is not text, or is not UTF-8 although at least as many files are.
@@ -25,17 +23,15 @@ def encoding_of(contents: Mapping[Path, bytes]) -> str:
                 return name
     for file, content in contents.items():
         check_text(file, content)
-    if all(map(_is_utf_16, contents.values())):
+    # In English text in UTF-16 without a mark, every second byte is NUL. Otherwise, a file with a NUL is not text.
+    starts = {path: content[:64] for path, content in contents.items()}
+    if all(len(start) > 1 and not any(start[1::2]) and all(start[::2]) for start in starts.values()):
         return "utf-16-le"
-    if binary := next((path for path, content in contents.items() if b"\0" in content[:_BINARY_BYTES]), None):
-        start = contents[binary][:8].decode("latin-1")
-        raise DataError(f"{binary}: not text, it begins with {short_repr(start)}. Save it as a text file.")
-    _check_one_encoding(contents)
-    return next(encoding for encoding in _TRIED if all(_can_decode(content, encoding) for content in contents.values()))
-
-
-def _check_one_encoding(contents: Mapping[Path, bytes]) -> None:
-    """Raise `DataError` if some files are not UTF-8, but at least as many are; files in ASCII can be either."""
+    for path, start in starts.items():
+        if b"\0" in start:
+            begin = short_repr(start[:8].decode("latin-1"))
+            raise DataError(f"{path}: not text, it begins with {begin}. Save it as a text file.")
+    # Files in ASCII can have any of the encodings. All others must have the same.
     beyond_ascii = {path: content for path, content in contents.items() if not content.isascii()}
     other = [path for path, content in beyond_ascii.items() if not _can_decode(content, "utf-8")]
     if other and 2 * len(other) <= len(beyond_ascii):
@@ -43,11 +39,8 @@ def _check_one_encoding(contents: Mapping[Path, bytes]) -> None:
             f"{other[0]}: not UTF-8 ({len(other):,} of {count_of(len(contents), 'files')}), but other files are. "
             "Save all of them as UTF-8."
         )
-
-
-def _is_utf_16(content: bytes) -> bool:
-    """Return whether every second byte of the beginning is NUL, as in English text in UTF-16 without a mark."""
-    return len(content) > 1 and not any(content[1:_BINARY_BYTES:2]) and all(content[:_BINARY_BYTES:2])
+    encodings = ("utf-8", "cp1252", "latin-1")  # the last one accepts every byte
+    return next(name for name in encodings if all(_can_decode(content, name) for content in contents.values()))
 
 
 def encoding_guesses(encoding: str) -> list[Guess]:

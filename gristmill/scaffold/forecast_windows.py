@@ -5,7 +5,7 @@ Series that end at different times cannot all be tested at the same times: then 
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,20 +23,11 @@ from gristmill.domains.timeseries.data.split import (
 from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
-from gristmill.scaffold.proposal import Asked, Guess
-from gristmill.settings.messages import format_number
+from gristmill.scaffold.proposal import ForecastOptions, Guess, values_of
+from gristmill.settings.number_text import format_number
 
-_DAY = 86_400_000_000_000  # nanoseconds
 _MAX_HISTORY, _MAX_HORIZON = 168, 24  # observations, for series with many a day
-_MIN_TIMES_FOR_SMALL_PARTS = 200  # fewer times get larger parts
-_MIN_BEFORE_HORIZON = 3  # observations of a training set before its last forecast, for two windows of two values
 _MIN_FORECASTS = 50  # forecasts to choose models on that do not overlap; with fewer, a backtest is added
-_MIN_TRAINING_SHARE = 0.4  # minimum share of the times before the oldest block
-_MAX_UNTESTED_SHARE = 0.1  # maximum share of series that end too early for a test at common times
-_MAX_OWN_BLOCKS = 3  # blocks of a horizon before the end of each series
-_SERIES_SEARCHED = 20  # longest series in which a season is searched
-_TRAINING_SHARE_SEARCHED = 0.8  # share of a series in which a season is searched, always before the test set
-_ASKED = "as requested"
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,6 @@ class FrequencyDefaults:
 
 
 _UNKNOWN = FrequencyDefaults("no season is known", 12, 1)
-
 
 _BY_ALIAS = {
     "D": FrequencyDefaults("four weeks", 28, 7, 7),
@@ -74,7 +64,7 @@ def defaults_of(frequency: str) -> FrequencyDefaults:
         return _UNKNOWN
     offset: Any = pd.tseries.frequencies.to_offset(frequency)
     if isinstance(offset, pd.offsets.Tick) and not isinstance(offset, pd.offsets.Day):
-        season = _DAY // offset.nanos
+        season = 86_400_000_000_000 // offset.nanos  # in a day
         if season < 2:
             return _UNKNOWN
         history = min(2 * season, _MAX_HISTORY)
@@ -87,59 +77,9 @@ def defaults_of(frequency: str) -> FrequencyDefaults:
     return _BY_ALIAS.get(alias, _UNKNOWN)
 
 
-def part_share(count: int) -> float:
-    """Return the share of `count` observations that a part takes."""
-    return 0.2 if count < _MIN_TIMES_FOR_SMALL_PARTS else 0.15
-
-
-def validation_size(count: int, horizon: int) -> float:
-    """Return a share of `count` observations, or the horizon if that is more."""
-    return part_share(count) if round(part_share(count) * count) >= horizon else horizon
-
-
-def check_test(count: int, test: float, horizon: int) -> None:
-    """Raise an error if no forecast fits into the test set that the user asked for."""
-    held_out = part_size(count, test)
-    if held_out < horizon:
-        raise DataError(
-            f"--test {test:g} holds {held_out} of {count} times, fewer than the horizon of {horizon}. Use a larger "
-            "--test, or a shorter --horizon."
-        )
-
-
-def check_times(count: int, horizon: int, asked: Asked) -> None:
-    """Raise an error if `count` times have no room for what the user asked for."""
-
-    def sizes(horizon: int) -> tuple[int, int, int]:
-        validation = validation_size(count, horizon)
-        test = asked.test or validation
-        return part_size(count, validation), part_size(count, test), horizon + _MIN_BEFORE_HORIZON
-
-    validation, test, training = sizes(horizon)
-    fitting = next((shorter for shorter in range(horizon, 0, -1) if sum(sizes(shorter)) <= count), 0)
-    if fitting == horizon:
-        return
-    options = [f"--horizon {fitting} or less"] * (asked.horizon is not None and fitting > 0)
-    options += ["a smaller --test"] * (asked.test is not None)
-    raise DataError(
-        f"{count} times are too few for a horizon of {horizon}: the test set takes {test}, the validation set "
-        f"{validation}, and training needs {training}. Use {' or '.join(options)}."
-    )
-
-
-def refuse_short(longest: int, least: int, horizon: int, test: int) -> NoReturn:
-    """Raise an error for series whose longest has no room for a block, `least` values before it, and a test set."""
-    fitting = (longest - least) // 2
-    shorter = f"Use --horizon {fitting} --test {fitting}, or longer series." if fitting > 0 else "Use longer series."
-    raise DataError(
-        f"the longest series has {longest} values, but models are compared on series with {least} before a block of "
-        f"{horizon} (the horizon) and a test set of {test}: {least + horizon + test} in all. {shorter}"
-    )
-
-
 @dataclass(frozen=True)
 class Ingested:
-    """Results of ingest."""
+    """Series as ingest returns them."""
 
     frequency: str
     counts: dict[str, int]
@@ -176,124 +116,165 @@ class Plan:
     """Proposed settings of the tables `preprocess` and `backtest`."""
 
     preprocess: list[Guess]
-    season: list[Guess]  # of the table `preprocess`
     backtest: list[Guess]
 
 
-def plan_windows(found: Ingested, asked: Asked) -> Plan:
+def plan_windows(series: Ingested, options: ForecastOptions) -> Plan:
     """Return windows that suit the frequency and fit into each part, and blocks to choose models on."""
-    plan = _shares(found, asked, len(found.times))
-    values = {guess.key: guess.value for guess in plan.preprocess}
-    check_test(len(found.times), values["test"], values["horizon"])
-    untested = _untested(found, values["test"], values["horizon"])
-    if untested <= _MAX_UNTESTED_SHARE * len(found.lengths):
-        check_times(len(found.times), values["horizon"], asked)
+    # 1. Split all series at common times, if few of them end before the test set has room for a forecast.
+    count = len(series.times)
+    plan = _plan_shares(series, options, count)
+    values = values_of(plan.preprocess)
+    test, horizon = values["test"], values["horizon"]
+    tested = part_size(count, test)
+    if tested < horizon:
+        raise DataError(
+            f"--test {test:g} holds {tested} of {count} times, fewer than the horizon of {horizon}. Use a larger "
+            "--test, or a shorter --horizon."
+        )
+    ends = series.table["ds"].to_numpy()[np.cumsum(series.lengths) - 1]
+    observed = np.searchsorted(series.times, ends) + 1 - (count - tested)
+    untested = int((observed < horizon).sum())
+    if untested <= 0.1 * len(series.lengths):
+        _check_room(count, horizon, options)
         return plan
-    cut = Guess("split", "per_series", f"at common times, {untested:,} of {len(found.lengths):,} series end too early")
-    of_blocks, of_shares = _own_blocks(found, asked, cut), _shares(found, asked, _typical(found), cut)
-    if not of_blocks and _has_own_room(found, of_shares):
-        return of_shares
-    return of_blocks or _own_blocks(found, asked, cut, forecasts=1) or _refuse(found, of_shares, asked)
+    # 2. Otherwise, split each series before its own end: with blocks of a horizon if enough series have room for them,
+    # with shares, or with fewer blocks.
+    why = f"at common times, {untested:,} of {len(series.lengths):,} series end too early"
+    split = Guess("split", "per_series", why)
+    if with_blocks := _plan_own_blocks(series, options, split, _MIN_FORECASTS):
+        return with_blocks
+    with_shares = _plan_shares(series, options, int(np.median(series.lengths)), split)
+    if _has_own_room(series, with_shares):
+        return with_shares
+    if with_few_blocks := _plan_own_blocks(series, options, split, 1):
+        return with_few_blocks
+    # 3. No series has room for a block and a test set.
+    values = values_of(with_shares.preprocess)
+    longest, horizon = int(series.lengths.max()), values["horizon"]
+    least = min_before_block(values.get("season"))
+    test = part_size(longest, options.test or horizon)
+    fitting = (longest - least) // 2
+    shorter = f"Use --horizon {fitting} --test {fitting}, or longer series." if fitting > 0 else "Use longer series."
+    raise DataError(
+        f"the longest series has {longest} values, but models are compared on series with {least} before a block of "
+        f"{horizon} (the horizon) and a test set of {test}: {least + horizon + test} in all. {shorter}"
+    )
 
 
-def _has_own_room(found: Ingested, plan: Plan) -> bool:
+def _check_room(count: int, horizon: int, options: ForecastOptions) -> None:
+    """Raise `DataError` if `count` times have no room for what the user requested."""
+
+    def sizes(horizon: int) -> tuple[int, int, int]:
+        validation = _validation_size(count, horizon)
+        training = horizon + 3  # for two windows of two values
+        return part_size(count, validation), part_size(count, options.test or validation), training
+
+    validation, test, training = sizes(horizon)
+    fitting = next((shorter for shorter in range(horizon, 0, -1) if sum(sizes(shorter)) <= count), 0)
+    if fitting == horizon:
+        return
+    remedies = [f"--horizon {fitting} or less"] * (options.horizon is not None and fitting > 0)
+    remedies += ["a smaller --test"] * (options.test is not None)
+    raise DataError(
+        f"{count} times are too few for a horizon of {horizon}: the test set takes {test}, the validation set "
+        f"{validation}, and training needs {training}. Use {' or '.join(remedies)}."
+    )
+
+
+def _has_own_room(series: Ingested, plan: Plan) -> bool:
     """Return whether a series that is split on its own has room for its test set, validation set and blocks."""
-    values = {guess.key: guess.value for guess in [*plan.preprocess, *plan.season, *plan.backtest]}
-    test, validation = (part_sizes(found.lengths, values[part]) for part in ("test", "validation"))
+    values = values_of([*plan.preprocess, *plan.backtest])
+    test, validation = (part_sizes(series.lengths, values[part]) for part in ("test", "validation"))
     held_out = np.maximum(validation, values.get("windows", 0) * values.get("size", 0))
-    before = found.lengths - np.maximum(test, values["horizon"]) - held_out
+    before = series.lengths - np.maximum(test, values["horizon"]) - held_out
     return bool(((before >= min_before_block(values.get("season"))) & (validation >= values["horizon"])).any())
 
 
-def _refuse(found: Ingested, plan: Plan, asked: Asked) -> NoReturn:
-    """Raise an error, because no series has room for a block and a test set."""
-    values = {guess.key: guess.value for guess in [*plan.preprocess, *plan.season]}
-    longest, horizon = int(found.lengths.max()), values["horizon"]
-    test = part_size(longest, asked.test or horizon)
-    refuse_short(longest, min_before_block(values.get("season")), horizon, test)
+def _part_share(count: int) -> float:
+    """Return the share of `count` observations that a part takes."""
+    return 0.2 if count < 200 else 0.15
 
 
-def _untested(found: Ingested, test: float, horizon: int) -> int:
-    """Return the number of series that would have no forecast in a test set at common times."""
-    ends = found.table["ds"].to_numpy()[np.cumsum(found.lengths) - 1]
-    count = len(found.times)
-    observed = np.searchsorted(found.times, ends) + 1 - (count - part_size(count, test))
-    return int((observed < horizon).sum())
+def _validation_size(count: int, horizon: int) -> float:
+    """Return a share of `count` observations, or the horizon if that is more."""
+    return _part_share(count) if round(_part_share(count) * count) >= horizon else horizon
 
 
-def _typical(found: Ingested) -> int:
-    return int(np.median(found.lengths))
-
-
-def _horizon(found: Ingested, asked: Asked, count: int) -> tuple[int, str]:
-    """Return the observations to forecast in series of `count` observations, and the reason."""
-    if asked.horizon:
-        return asked.horizon, _ASKED
-    horizon = max(1, min(found.defaults.horizon, round(part_share(count) * count) // 4))
-    if (1 - found.counts.get("filled", 0) / found.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
+def _guess_horizon(series: Ingested, options: ForecastOptions, count: int) -> Guess:
+    """Return the observations to forecast in series of `count` observations."""
+    if options.horizon:
+        return Guess("horizon", options.horizon, "as requested")
+    horizon = max(1, min(series.defaults.horizon, round(_part_share(count) * count) // 4))
+    if (1 - series.counts.get("filled", 0) / series.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
         horizon = 1
-    if asked.test and asked.test >= 1:
-        horizon = min(horizon, int(asked.test))
-    return horizon, "values to forecast: set what you need"
+    if options.test and options.test >= 1:
+        horizon = min(horizon, int(options.test))
+    return Guess("horizon", horizon, "values to forecast: set what you need")
 
 
-def _history(found: Ingested, history: int) -> Guess:
-    shorter = "" if history == found.defaults.history else "fewer than "
-    why = f"values a network sees at frequency {found.frequency}: {shorter}{found.defaults.name}"
+def _guess_history(series: Ingested, history: int) -> Guess:
+    shorter = "" if history == series.defaults.history else "fewer than "
+    why = f"values a network sees at frequency {series.frequency}: {shorter}{series.defaults.name}"
     return Guess("history", history, why)
 
 
-def _shares(found: Ingested, asked: Asked, count: int, cut: Guess | None = None) -> Plan:
+def _plan_shares(series: Ingested, options: ForecastOptions, count: int, split: Guess | None = None) -> Plan:
     """Return parts that are shares of `count` observations, and blocks if the validation set is small."""
-    share, (horizon, why) = part_share(count), _horizon(found, asked, count)
-    validation = validation_size(count, horizon)
-    test = asked.test or validation
+    # The sizes of the parts, and a history that leaves windows to train on.
+    share = _part_share(count)
+    horizon = _guess_horizon(series, options, count)
+    validation = _validation_size(count, horizon.value)
+    test = options.test or validation
     of_validation, of_test = (part_size(count, size) for size in (validation, test))
-    history = max(horizon, 2, min(found.defaults.history, round(count * (1 - 2 * share) / 4)))
-    windows = count - of_validation - of_test - horizon  # observations that training windows may begin with
+    history = max(horizon.value, 2, min(series.defaults.history, round(count * (1 - 2 * share) / 4)))
+    windows = count - of_validation - of_test - horizon.value  # observations that training windows may begin with
     history = max(2, min(history, windows // 2))
-    of_each = " of each series" if cut else ""
-    what = "observations of a typical series" if cut else "times"
-    guesses = [
-        _history(found, history),
-        Guess("horizon", horizon, why),
-        *([cut] if cut else []),
+    per_series, what = (" of each series", "observations of a typical series") if split else ("", "times")
+    preprocess = [
+        _guess_history(series, history),
+        horizon,
+        *([split] if split else []),
         Guess("validation", validation, f"about {of_validation:,} of {count:,} {what}: used to choose the model"),
-        Guess("test", test, f"the last {of_test:,}{of_each}: used only for the scores"),
+        Guess("test", test, f"the last {of_test:,}{per_series}: used only for the scores"),
+        *_guess_season(series, test, split is not None),
     ]
+    # Blocks for a small validation set, with at least 40 % of the times before the oldest.
     of_count = [size if size < 1 else size / count for size in (validation, test)]
-    blocks = int((1 - of_count[1] - _MIN_TRAINING_SHARE) / of_count[0])
-    small = of_validation // horizon * len(found.lengths) < _MIN_FORECASTS
+    blocks = int((1 - of_count[1] - 0.4) / of_count[0])
     backtest = []
-    if small and blocks >= 2:
-        reason = "blocks before the test set, to choose models on: the validation set is small"
-        unit = "observations" if cut else "times"
-        backtest = [Guess("windows", blocks, reason), Guess("size", of_validation, f"{unit} in a block")]
-    return Plan(guesses, _season(found, test, of_most=cut is not None), backtest)
+    if blocks >= 2 and of_validation // horizon.value * len(series.lengths) < _MIN_FORECASTS:
+        why = "blocks before the test set, to choose models on: the validation set is small"
+        unit = "observations" if split else "times"
+        backtest = [Guess("windows", blocks, why), Guess("size", of_validation, f"{unit} in a block")]
+    return Plan(preprocess, backtest)
 
 
-def _own_blocks(found: Ingested, asked: Asked, cut: Guess, forecasts: int = _MIN_FORECASTS) -> Plan | None:
-    """Return blocks of one horizon before the test set of each series; None if they hold fewer `forecasts`.
+def _plan_own_blocks(series: Ingested, options: ForecastOptions, split: Guess, min_forecasts: int) -> Plan | None:
+    """Return blocks of one horizon before the test set of each series; None if they hold too few forecasts.
 
     There are as many blocks, up to three, as most series have room for.
     """
-    horizon, why = _horizon(found, asked, _typical(found))
-    test = asked.test or horizon
-    season = _season(found, test, of_most=True)
-    rest = found.lengths - part_sizes(found.lengths, test)
+    # As many blocks as fit before the test sets.
+    guess = _guess_horizon(series, options, int(np.median(series.lengths)))
+    horizon = guess.value
+    test = options.test or horizon
+    season = _guess_season(series, test, per_series=True)
+    rest = series.lengths - part_sizes(series.lengths, test)
     least = min_before_block(season[0].value if season else None)
-    room = [int((rest - blocks * horizon >= least).sum()) for blocks in range(1, _MAX_OWN_BLOCKS + 1)]
-    blocks = max(1, sum(2 * series > len(rest) for series in room))
-    if sum(room[:blocks]) < forecasts:
+    room = [int((rest - blocks * horizon >= least).sum()) for blocks in (1, 2, 3)]
+    blocks = max(1, sum(2 * count > len(rest) for count in room))
+    if sum(room[:blocks]) < min_forecasts:
         return None
-    history = _own_history(rest - blocks * horizon, horizon, found.defaults.history)
+    # The settings, with a history that leaves windows to train on.
     last = "a share of each series" if test < 1 else f"the last {test:,} of each series"
     preprocess = [
-        _history(found, history),
-        Guess("horizon", horizon, why),
-        cut,
+        _guess_history(series, _own_history(rest - blocks * horizon, horizon, series.defaults.history)),
+        guess,
+        split,
         Guess("validation", 0, "none: models are chosen on the blocks of the backtest"),
         Guess("test", test, f"{last}: used only for the scores"),
+        *season,
     ]
     enough = f"{room[0]:,} of {len(rest):,} series have {least} observations before one"
     backtest = [
@@ -301,7 +282,7 @@ def _own_blocks(found: Ingested, asked: Asked, cut: Guess, forecasts: int = _MIN
         Guess("size", horizon, "observations in a block: one horizon"),
         Guess("gap", 0, "no gap: a block follows its training set, as the test set does"),
     ]
-    return Plan(preprocess, season, backtest)
+    return Plan(preprocess, backtest)
 
 
 def _own_history(lengths: npt.NDArray[np.int64], horizon: int, history: int) -> int:
@@ -310,32 +291,34 @@ def _own_history(lengths: npt.NDArray[np.int64], horizon: int, history: int) -> 
     A shorter one would suit more series, but on the M1 and M3 monthly series trees that saw 12 months instead of 24 had
     7 to 9 % more error on a block before the test sets.
     """
+    for shorter in range(history, 2, -1):
+        if int(np.maximum(0, lengths - shorter - horizon + 1).sum()) >= len(lengths):  # windows to learn from
+            return shorter
+    return 2
 
-    def windows(history: int) -> int:
-        return int(np.maximum(0, lengths - history - horizon + 1).sum())
 
-    return max(2, next((shorter for shorter in range(history, 2, -1) if windows(shorter) >= len(lengths)), 2))
+def _guess_season(series: Ingested, test: float, per_series: bool) -> list[Guess]:
+    """Return the season found before the test set of the longest series.
 
-
-def _season(found: Ingested, test: float, of_most: bool) -> list[Guess]:
-    """Return the season found before the test set of the longest series; of most of the longest ones if `of_most`.
-
-    One of many short series may seem to have a season by chance.
+    If series are split on their own, it is that of most of the 20 longest ones: one of many short series may seem to
+    have a season by chance.
     """
-    bounds = bounds_of(found.lengths)
-    longest = np.argsort(-found.lengths, kind="stable")[: _SERIES_SEARCHED if of_most else 1]
-    values = found.table[found.target].to_numpy(np.float64)
+    # Search in the first 80 % of a series, before its test set.
+    longest = np.argsort(-series.lengths, kind="stable")[: 20 if per_series else 1]
+    values = series.table[series.target].to_numpy(np.float64)
     training = []
-    for (begin, end), held_out in zip(bounds[longest], part_sizes(found.lengths, test)[longest], strict=True):
+    held_out = part_sizes(series.lengths, test)[longest]
+    for (begin, end), tested in zip(bounds_of(series.lengths)[longest], held_out, strict=True):
         length = end - begin
-        training.append(values[begin : begin + max(1, min(int(length * _TRAINING_SHARE_SEARCHED), length - held_out))])
-    seasons = [find_season(each) for each in training]
+        training.append(values[begin : begin + max(1, min(int(length * 0.8), length - tested))])
+    seasons = [find_season(cells) for cells in training]
     season = max(set(seasons), key=seasons.count)
     if 2 * seasons.count(season) <= len(seasons):
         season = None
-    usual = found.defaults.season
+    # The usual season of the frequency counts unless another one was found.
+    usual = series.defaults.season
     if usual and 2 * usual <= len(training[0]) and (not season or usual % season == 0):
-        return [Guess("season", usual, f"values in a season, as usual at frequency {found.frequency}")]
+        return [Guess("season", usual, f"values in a season, as usual at frequency {series.frequency}")]
     if season:
         return [Guess("season", season, "found: the values repeat at this distance")]
-    return [Guess("season", 0, "no season found in most of the longest series")] if of_most else []
+    return [Guess("season", 0, "no season found in most of the longest series")] if per_series else []

@@ -3,19 +3,18 @@
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal
+from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.target_column import check_no_target
 from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.packed import read_bytes
 
 _MIN_CHARACTERS = 5_000
-_SMALL_TEXT = 100_000  # characters; fewer get shorter windows
 
 
-def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
+def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that writes character by character; raise `DataError` if there is too little text."""
-    asked.refuse()
+    options.refuse()
     check_no_target(target, "a network learns to continue the texts")
     files = data.files(TextFiles.suffixes)
     contents = {path: read_bytes(path) for path in files}
@@ -25,11 +24,11 @@ def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED)
         raise DataError(
             f"{data.place}: {characters:,} characters are too few to learn from. Expected {_MIN_CHARACTERS:,}."
         )
-    length_why = 'characters that the network sees; level = "word" for words'
+    length, why = 50 if characters < 100_000 else 100, 'characters that the network sees; level = "word" for words'
     tables = {
         "source": [*data.source_guesses("files", "plain texts"), *encoding_guesses(encoding)],
         "preprocess": [
-            Guess("length", 50 if characters < _SMALL_TEXT else 100, length_why),
+            Guess("length", length, why),
             Guess("validation", 0.1, "of the text: used to choose the model"),
             Guess("test", 0.1, "of the text, its end: used only for the scores"),
         ],

@@ -12,7 +12,6 @@ from gristmill.errors import short_repr
 from gristmill.scaffold.proposal import Guess
 from gristmill.sources.number_cells import THOUSANDS, grouped_digits, with_ascii_signs, without_unit
 
-_MAX_CELLS = 10_000  # of a column that are looked at, at equal distances
 _MIN_SHARE = 0.9  # minimum share of cells that are numbers for a column to count
 _MARKS = "[.,'’ \u00a0\u2009\u202f]"
 _NUMBER = rf"(?:{grouped_digits(_MARKS)}|[-+]?\d*)(?:[.,]?\d+)?"
@@ -31,7 +30,6 @@ _WORDS_OF_NUMBERS = (
     {"true": 1, "false": 0},
     {"on": 1, "off": 0},
 )
-_MIN_WITHOUT_MARK = 100  # an unmarked number from here to 999 beside 1.234 says that the mark is between thousands
 
 
 @dataclass
@@ -46,16 +44,18 @@ class _Evidence:
 
 def format_guesses(columns: Mapping[str, "pd.Series[Any]"], separator: str) -> list[Guess]:
     """Return the settings that read most cells of columns of numbers; `columns` have no marks of missing values."""
-    evidence, units = _Evidence(), dict[str, str]()
+    evidence = _Evidence()
+    units: dict[str, str] = {}
     for name, column in columns.items():
-        cells = with_ascii_signs(column.iloc[:: len(column) // _MAX_CELLS + 1].dropna().astype("str").str.strip())
-        if unit := _unit(cells):
+        # At most 10,000 cells, at equal distances
+        cells = with_ascii_signs(column.iloc[:: len(column) // 10_000 + 1].dropna().astype("str").str.strip())
+        if unit := _find_unit(cells):
             units[name] = unit
             example = str(cells.iloc[0])
             cells = without_unit(cells, unit).dropna()
         if len(cells) and cells.str.fullmatch(_NUMBER).mean() >= _MIN_SHARE:
-            _collect(name, cells, evidence)
-    guesses = _marks(evidence, separator)
+            _collect_evidence(name, cells, evidence)
+    guesses = _choose_marks(evidence, separator)
     if units:
         guesses.append(Guess("units", units, f"left out of numbers such as {short_repr(example)}"))
     return guesses
@@ -63,20 +63,18 @@ def format_guesses(columns: Mapping[str, "pd.Series[Any]"], separator: str) -> l
 
 def words_of_numbers(cells: "pd.Series[Any]") -> dict[str, int]:
     """Return the numbers that the cells of a column mean, such as 1 for yes; empty unless all are yes or no."""
-    found = set(cells.dropna().astype("str").str.strip().str.casefold())
-    return next((words for words in _WORDS_OF_NUMBERS if len(found) == 2 and found == set(words)), {})
+    words = set(cells.dropna().astype("str").str.strip().str.casefold())
+    return next((numbers for numbers in _WORDS_OF_NUMBERS if words == set(numbers)), {})
 
 
-def _unit(cells: "pd.Series[str]") -> str:
+def _find_unit(cells: "pd.Series[str]") -> str:
     """Return the unit of a column, before or after each of its numbers; empty if some have none or another one."""
     matches = [match for cell in cells if (match := _WITH_UNIT.fullmatch(cell)) and re.search(r"\d", cell)]
-    found = {match[1] or match[2] or "" for match in matches}
-    if len(found) != 1 or len(matches) < _MIN_SHARE * len(cells):
-        return ""
-    return found.pop()
+    units = {match[1] or match[2] or "" for match in matches}
+    return units.pop() if len(units) == 1 and len(matches) >= _MIN_SHARE * len(cells) else ""
 
 
-def _collect(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
+def _collect_evidence(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
     """Add what the cells of one column of numbers show."""
 
     def first(pattern: str, but: str | None = None) -> str | None:
@@ -86,27 +84,28 @@ def _collect(name: str, cells: "pd.Series[str]", evidence: _Evidence) -> None:
 
     for mark, other in ((",", r"\."), (".", ",")):
         escaped = re.escape(mark)
-        one, several = grouped_digits(escaped, "{1}"), grouped_digits(escaped, "{2,}")
-        if shown := first(rf"[-+]?\d*{escaped}\d+", but=one) or first(
-            rf"{grouped_digits(_MARKS)}{escaped}\d+", but=several
-        ):
+        with_one, with_several = grouped_digits(escaped, "{1}"), grouped_digits(escaped, "{2,}")
+        after_groups = rf"{grouped_digits(_MARKS)}{escaped}\d+"
+        if shown := first(rf"[-+]?\d*{escaped}\d+", but=with_one) or first(after_groups, but=with_several):
             evidence.decimal.setdefault(mark, shown)
-        if shown := first(rf"{several}(?:{other}\d+)?") or first(rf"{one}{other}\d+"):
+        if shown := first(rf"{with_several}(?:{other}\d+)?") or first(rf"{with_one}{other}\d+"):
             evidence.thousands.setdefault(mark, shown)
-        elif shown := first(one):
+        elif shown := first(with_one):
             evidence.either[mark][name] = shown
             plain = pd.to_numeric(cells, errors="coerce").abs()[~cells.str.contains(mark, regex=False)]
-            if plain.between(_MIN_WITHOUT_MARK, 999).any() and not (plain > 999).any() and mark not in evidence.decimal:
+            # An unmarked number from 100 to 999 beside 1.234 says that the mark is between thousands.
+            if plain.between(100, 999).any() and not (plain > 999).any() and mark not in evidence.decimal:
                 evidence.beside[mark].add(name)
     for mark in (" ", "'"):
         if shown := first(rf"{grouped_digits(THOUSANDS[mark])}(?:[.,]\d+)?"):
             evidence.thousands.setdefault(mark, shown)
 
 
-def _marks(evidence: _Evidence, separator: str) -> list[Guess]:
+def _choose_marks(evidence: _Evidence, separator: str) -> list[Guess]:
     """Return decimal mark and mark between thousands; the defaults if columns contradict each other."""
     if len(evidence.decimal) > 1:
         return []
+    # Decide by the cells that show what a mark is for, or else by those that may mean either.
     decimal, why = next(iter(evidence.decimal), None), "numbers are written as {}"
     either = {mark: next(iter(cells.values())) for mark, cells in evidence.either.items()}
     thousands = next((mark for mark in evidence.thousands if mark != decimal), None)
@@ -122,6 +121,7 @@ def _marks(evidence: _Evidence, separator: str) -> list[Guess]:
         thousands = next((mark for mark in either if mark != decimal), None)
     if thousands == "." and decimal is None:
         decimal, why = ",", "the points are between thousands"
+    # Write the settings, each with a cell that shows it.
     shown = either | evidence.decimal
     guesses = []
     if decimal == "," or "{0}" in why:

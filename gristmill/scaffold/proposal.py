@@ -1,7 +1,7 @@
 """Proposed settings of a pipeline, each with its reason, and their text in TOML."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,20 +13,20 @@ _WIDTH = 80  # of a line
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Windows and columns of a forecast that the user asked for."""
+class ForecastOptions:
+    """Windows and columns of a forecast that the user requested."""
 
     horizon: int | None = None
     test: float | None = None  # observations; a number below 1 is a share
     series: tuple[str, ...] = ()
 
     def refuse(self) -> None:
-        """Raise `RequestError` if anything is asked for, because the pipeline is no forecast."""
-        if given := next((name for name, value in vars(self).items() if value), None):
-            raise RequestError(f"--{given}: only for --domain timeseries. Leave it out.")
+        """Raise `RequestError` if there are any, because the pipeline is no forecast."""
+        if option := next((name for name, value in vars(self).items() if value), None):
+            raise RequestError(f"--{option}: only for --domain timeseries. Leave it out.")
 
 
-NOTHING_ASKED = Asked()
+NO_OPTIONS = ForecastOptions()
 
 
 @dataclass(frozen=True)
@@ -65,44 +65,41 @@ class Proposal:
 
 def as_toml(name: str, proposal: Proposal) -> str:
     """Return the text of a `pipelines.toml`, each guess followed by its reason."""
-    return "\n".join(_lines(name, proposal)) + "\n"
-
-
-def _lines(name: str, proposal: Proposal) -> Iterator[str]:
-    yield "# Written by `gristmill init`: change what is wrong. The comments give reasons."
+    lines = ["# Written by `gristmill init`: change what is wrong. The comments give reasons."]
     for note in proposal.notes:
-        yield from textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    yield from ["", f"[pipelines.{name}]", *_setting(Guess("domain", proposal.domain, proposal.why))]
-    yield f"description = {toml_value(proposal.summary)}"
+        lines += textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    lines += ["", f"[pipelines.{name}]", *_setting_lines(Guess("domain", proposal.domain, proposal.why))]
+    lines.append(f"description = {toml_value(proposal.summary)}")
     for table, guesses in proposal.tables.items():
-        if guesses:
-            yield from ["", f"[pipelines.{name}.{table}]"]
+        lines += ["", f"[pipelines.{name}.{table}]"] if guesses else []
         for guess in guesses:
-            yield from _setting(guess)
+            lines += _setting_lines(guess)
+    return "\n".join(lines) + "\n"
 
 
-def _setting(guess: Guess) -> Iterator[str]:
-    """Yield the lines of one setting; a long array is broken into several."""
+def _setting_lines(guess: Guess) -> list[str]:
+    """Return the lines of one setting; a long array is broken into several."""
     line = f"{guess.key} = {toml_value(guess.value)}"
     if len(line) <= _WIDTH or not isinstance(guess.value, list | tuple):
-        yield from _with_comment(line, guess.why)
-        return
-    yield from _with_comment(f"{guess.key} = [", guess.why)
+        return _with_comment(line, guess.why)
+    lines = _with_comment(f"{guess.key} = [", guess.why)
     row = "   "
     for item in map(toml_value, guess.value):
         if len(row) + len(item) + 2 > _WIDTH:
-            yield row
+            lines.append(row)
             row = "   "
         row += f" {item},"
-    yield from [row, "]"]
+    return [*lines, row, "]"]
 
 
 def _with_comment(line: str, why: str) -> list[str]:
     """Return the lines of a setting with its reason in a column, below the setting if that is longer."""
-    indent = f"{'':{_COMMENT_COLUMN}} # "
-    if not why or len(line) > _COMMENT_COLUMN:
-        return [line, *wrap_after(indent, _printable(why), _WIDTH, indent)] if why else [line]
-    return wrap_after(f"{line:{_COMMENT_COLUMN}} # ", _printable(why), _WIDTH, indent)
+    if not why:
+        return [line]
+    indent, comment = f"{'':{_COMMENT_COLUMN}} # ", _printable(why)
+    if len(line) > _COMMENT_COLUMN:
+        return [line, *wrap_after(indent, comment, _WIDTH, indent)]
+    return wrap_after(f"{line:{_COMMENT_COLUMN}} # ", comment, _WIDTH, indent)
 
 
 def wrap_after(prefix: str, text: str, width: int, indent: str) -> list[str]:

@@ -12,8 +12,6 @@ from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.time_columns import TimeColumns, holds_times_of_day
 
 _MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
-_MIN_ROWS_PER_SERIES = 3  # on average
-_MIN_TIMES_SHARE = 0.1  # minimum share of times per series on average; below it, the cells are values, not names
 
 
 class NoSeries(DataError):
@@ -32,32 +30,31 @@ def choose_series(
         DataError: too many times repeat to be averaged, and the requested columns, or any two, do not separate the
             series.
     """
-    stamps = pd.Series(times.values)
     if requested:
-        return _requested(table, times, target, requested)
+        return _read_requested(table, times, target, requested)
+    stamps = pd.Series(times.values)
     repeated = stamps.duplicated().mean()
     if not repeated:
         return ()
-    max_series = len(stamps) / max(_MIN_ROWS_PER_SERIES, _MIN_TIMES_SHARE * stamps.nunique())
+    # A series has three rows, and a tenth of all times, on average. In a column of more names, the cells are values.
+    max_series = len(stamps) / max(3, 0.1 * stamps.nunique())
     candidates = [
         column
         for column in table.columns.values()
         if column.name not in (*times.columns, target) and not column.why_useless and _holds_names(column, max_series)
     ]
+    # One column names the series, or two do together.
     left = {column: _repeated_share(stamps, column) for column in candidates}
     best = min(candidates, key=lambda column: (left[column], column.numbers is not None, column.distinct), default=None)
     if best and left[best] < min(_MAX_REPEATED_SHARE, repeated):
-        return _checked((best,), table, times)
+        return _check_no_times((best,), table, times)
     if repeated <= _MAX_REPEATED_SHARE:
         return ()
-    pairs = {
-        pair: (_repeated_share(stamps, *pair), count)
-        for pair in itertools.combinations(candidates, 2)
-        if (count := count_series(pair)) <= max_series
-    }
-    both = min(pairs, key=pairs.__getitem__, default=())
-    if both and pairs[both][0] < _MAX_REPEATED_SHARE:
-        return _checked(both, table, times)
+    counts = {pair: count_series(pair) for pair in itertools.combinations(candidates, 2)}
+    shares = {pair: _repeated_share(stamps, *pair) for pair, count in counts.items() if count <= max_series}
+    both = min(shares, key=lambda pair: (shares[pair], counts[pair]), default=())
+    if both and shares[both] < _MAX_REPEATED_SHARE:
+        return _check_no_times(both, table, times)
     names = " and ".join(map(repr, times.columns))
     raise NoSeries(
         f"{table.rows.name}: {stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}, and "
@@ -66,7 +63,7 @@ def choose_series(
     )
 
 
-def _checked(names: Names, table: SampledTable, times: TimeColumns) -> Names:
+def _check_no_times(names: Names, table: SampledTable, times: TimeColumns) -> Names:
     """Return the names; raise `DataError` if they are times of day, which belong to the dates beside them."""
     if hours := [column for column in names if holds_times_of_day(column)]:
         day, hour = times.columns[0], hours[0].name
@@ -85,17 +82,17 @@ def count_series(names: Names) -> int:
     return len(pd.DataFrame({at: column.cells for at, column in enumerate(names)}).drop_duplicates())
 
 
-def _requested(table: SampledTable, times: TimeColumns, target: str | None, names: Sequence[str]) -> Names:
+def _read_requested(table: SampledTable, times: TimeColumns, target: str | None, names: Sequence[str]) -> Names:
     """Return the columns that the user named; raise `DataError` if they cannot name the series."""
     columns = tuple(table.column(name) for name in names)
     for column in columns:
         if column.name in (*times.columns, target) or column.empty:
             reason = f"has {column.empty:,} empty cells" if column.empty else "holds the times or the target"
-            raise DataError(f"{table.rows.name}: the column {column.name!r} {reason}. Name another one with --series.")
+            raise table.error(f"the column {column.name!r} {reason}. Name another one with --series.")
     if (repeated := _repeated_share(pd.Series(times.values), *columns)) > _MAX_REPEATED_SHARE:
         shown = f"column{'s' * (len(names) > 1)} {' and '.join(map(repr, names))}"
-        raise DataError(
-            f"{table.rows.name}: {repeated:.0%} of the rows repeat a time of their series in the {shown}. "
+        raise table.error(
+            f"{repeated:.0%} of the rows repeat a time of their series in the {shown}. "
             "Name another one with --series, or leave one row for each time."
         )
     return columns
@@ -104,11 +101,8 @@ def _requested(table: SampledTable, times: TimeColumns, target: str | None, name
 def constant_columns(table: SampledTable, series: Names) -> set[str]:
     """Return the columns that hold one value in each series."""
     names = [column.cells.to_numpy() for column in series]
-    return {
-        column.name
-        for column in table.columns.values()
-        if (column.cells.groupby(names).nunique(dropna=False) == 1).all()
-    }
+    values = {column.name: column.cells.groupby(names).nunique(dropna=False) for column in table.columns.values()}
+    return {name for name, counts in values.items() if (counts == 1).all()}
 
 
 def _holds_names(column: SampledColumn, max_series: float) -> bool:

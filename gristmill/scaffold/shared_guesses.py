@@ -1,17 +1,19 @@
-"""Settings of models and parts that several domains propose."""
+"""Settings of models, parts and folders that several domains propose."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from gristmill.config.candidates import preset
 from gristmill.config.tables import AUTO
 from gristmill.domains.common.folds import MIN_EXAMPLES_WITHOUT_FOLDS
+from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess
 from gristmill.settings.base import Settings
+from gristmill.sources.parts import PARTS
 
 TEST_SHARE = 0.2  # of examples, if the data names no test set
-
 _MAX_CLASSES_LISTED = 6
 
 
@@ -22,9 +24,9 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
     """
     few = examples is not None and examples < MIN_EXAMPLES_WITHOUT_FOLDS
     presets = {name: preset(domain, name, tables) for name in ("quick", "good", "best")}
-    tried = {name: _kinds(points, few) for name, points in presets.items()}
+    kinds = {name: _kinds(points, few) for name, points in presets.items()}
     before = {"good": "quick", "best": "good"}
-    added = {name: [kind for kind in tried[name] if kind not in tried[smaller]] for name, smaller in before.items()}
+    added = {name: [kind for kind in kinds[name] if kind not in kinds[smaller]] for name, smaller in before.items()}
     more = [f'"{name}": the same' for name, smaller in before.items() if presets[name] == presets[smaller]]
     more += [f'"{name}" adds {", ".join(kinds)}' for name, kinds in added.items() if kinds]
     larger = [f'"{name}"' for name, kinds in added.items() if not kinds and presets[name] != presets[before[name]]]
@@ -32,20 +34,23 @@ def auto_guesses(domain: str, examples: int | None = None, **tables: Settings) -
         more.append(f"{' and '.join(larger)}: longer training and larger networks")
     return [
         Guess("kind", AUTO, "trains several models and exports the best one or a weighted average"),
-        Guess("preset", "quick", "; ".join([", ".join(tried["quick"]), *more])),
+        Guess("preset", "quick", "; ".join([", ".join(kinds["quick"]), *more])),
     ]
 
 
 def _kinds(points: Iterable[Mapping[str, Mapping[str, Any]]], few: bool) -> list[str]:
     """Return the kinds of a preset's candidates, without those that refuse few examples if there are few."""
-    suitable = (one for one in points if not few or one.get("train", {}).get("few_examples") != "refuse")
+    suitable = (point for point in points if not few or point.get("train", {}).get("few_examples") != "refuse")
     return list(dict.fromkeys(point["model"]["kind"] for point in suitable))
 
 
 def part_guesses(named: Collection[str | None]) -> list[Guess]:
     """Return the shares of the validation and test set, except for parts that the data names itself."""
-    shares = {"validation": (0.1, "used to choose the model"), "test": (TEST_SHARE, "used only for the scores")}
-    return [Guess(part, share, f"of each class: {why}") for part, (share, why) in shares.items() if part not in named]
+    shares = [
+        Guess("validation", 0.1, "of each class: used to choose the model"),
+        Guess("test", TEST_SHARE, "of each class: used only for the scores"),
+    ]
+    return [guess for guess in shares if guess.key not in named]
 
 
 def spelling_notes(target: str, classes: Iterable[str]) -> list[str]:
@@ -66,3 +71,55 @@ def list_classes(counts: Mapping[str, int]) -> str:
     """Return the first classes with their counts: `4 'cat', 4 'dog'`."""
     listed = [f"{count:,} {name!r}" for name, count in counts.items()]
     return ", ".join(listed[:_MAX_CLASSES_LISTED]) + ", …" * (len(listed) > _MAX_CLASSES_LISTED)
+
+
+def folder_guesses(data: Data, files: Iterable[Path], nested: bool = False) -> list[Guess]:
+    """Return the source of files in a folder for each class, below folders of the parts if there are several.
+
+    If `nested`, folders of classes may have subfolders, such as one for each person.
+    """
+    guesses, folders = data.source_guesses("folder", "a folder for each class"), {path.parent for path in files}
+    if nested and (repeated := _repeated_folder(folders)):
+        name, above = repeated
+        why = f"{name!r} is in {above[0]!r} and {above[1]!r}, so these are the classes; a column for {name!r}"
+        guesses.append(Guess("subfolders", "subfolder", why))
+        folders = {folder.parent for folder in folders}
+    names = {folder.parent.name for folder in folders}
+    if len(names) > 1 and all(map(_is_part, names)):
+        guesses.append(Guess("parts", True, f"the folders above are named {', '.join(sorted(names))}"))
+    return guesses
+
+
+def why_no_classes(files: Iterable[Path]) -> str:
+    """Return why the folders of files do not name classes; empty if all do, at one depth, in parts or without."""
+    counts = Counter(path.parent for path in files)
+    classes = {folder.name for folder in counts}
+    if len(classes) < 2 or all(map(_is_part, classes)):
+        return f"nothing names their classes: all are in {', '.join(map(repr, sorted(classes)))}"
+    depths = Counter(len(folder.parts) for folder in counts)
+    usual = max(depths, key=lambda depth: (depths[depth], depth))
+    has_parts = any(_is_part(folder.parent.name) for folder in counts)
+    for folder, count in sorted(counts.items()):
+        if len(folder.parts) != usual:
+            return f"{count:,} of them in {str(folder)!r}, at another depth than the classes"
+        if _is_part(folder.name):
+            return f"{str(folder)!r}, with {count:,}, is named like a part but is among the classes"
+        if has_parts and not _is_part(folder.parent.name):
+            return f"{str(folder)!r}, with {count:,}, is not in a part like the others"
+    return ""
+
+
+def _repeated_folder(folders: Iterable[Path]) -> tuple[str, list[str]] | None:
+    """Return a folder in several others, and their names; None if these others outnumber such folders, the classes."""
+    above: dict[str, set[str]] = {}
+    for folder in folders:
+        if not _is_part(folder.parent.name):
+            above.setdefault(folder.name, set()).add(folder.parent.name)
+    name = max(sorted(above), key=lambda name: len(above[name]), default="")
+    if not name or len(above[name]) < 2 or len(set().union(*above.values())) > len(above):
+        return None
+    return name, sorted(above[name])
+
+
+def _is_part(name: str) -> bool:
+    return name.lower() in PARTS

@@ -2,52 +2,67 @@
 
 import logging
 import tempfile
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from gristmill.domains.tabular.columns import as_text, inputs_of
+from gristmill.domains.tabular.columns import are_dates, as_text, inputs_of
 from gristmill.domains.tabular.ingest import ingest
-from gristmill.domains.tabular.preprocess import preprocess, why_unresolved
+from gristmill.domains.tabular.preprocess import MAX_ENCODED_NAMES, preprocess, why_unresolved
 from gristmill.domains.tabular.settings import ANSWER_COLUMNS, Ingest, Preprocess
-from gristmill.errors import DataError, count_of, short_repr
+from gristmill.errors import count_of, short_repr
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import auto_guesses, spelling_notes
+from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
+from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, spelling_notes
 from gristmill.scaffold.table import SampledTable, read_table
-from gristmill.scaffold.table_roles import choose_roles
 from gristmill.scaffold.table_split import group_column, part_column, split_guesses, time_column
-from gristmill.scaffold.table_target import choose_table_target, choose_task
-from gristmill.scaffold.target_column import leak_notes, left_out_notes
+from gristmill.scaffold.target_column import choose_target, describe_texts, leak_notes, left_out_notes
 
 _MIN_ROWS = 10
+_TARGET_WORDS = [  # in the names of columns of classes, the most telling first
+    *("target", "label", "y", "outcome", "survived", "churn", "churned", "exited", "diagnosis", "species", "risk"),
+    *("fraud", "default", "purchase", "purchased", "bought", "response", "result", "class"),
+]
+_CODE_WORDS = {"target", "label", "diagnosis", "species", "class", "category", "type", "kind", "code", "cluster"}
+_MAX_CODES, _MAX_UNNAMED_CODES = 10, 5  # different whole numbers that are classes: named like codes, or not
+_OTHER_DATE = r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}T\d{4,6}"  # 31.01.2024 or 20240131T0900
 
 
-def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
+def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that predicts a class or a number from the other columns."""
-    asked.refuse()
+    options.refuse()
     table = read_table(data)
     if (count := len(table.rows.frame)) < _MIN_ROWS:
-        raise DataError(f"{table.rows.name}: only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
-    chosen, why = choose_table_target(table, target)
-    task = choose_task(chosen)
-    if task.value == "regression":
-        _check_resolved(table, chosen)
+        raise table.error(f"only {count_of(count, 'rows')}. Expected at least {_MIN_ROWS}.")
+    # Choose the column to predict.
+    chosen, why = _choose_target(table, target)
+    task = _choose_task(chosen)
+    classes = chosen if task.value == "classification" else None
+    if not classes and chosen.numbers is not None and (problem := _why_unresolved(chosen.numbers)):
+        raise table.error(
+            f"column {chosen.name!r} {problem}. Subtract a constant from it in source.prepare, or "
+            "choose another with --target."
+        )
+    names: list[str] = list(as_text(classes.cells.dropna()).unique()) if classes else []
+    # Choose the roles of the other columns. Those named like an output of predict are left out.
     part = part_column(table, chosen.name)
     group = None if part else group_column(table, chosen.name)
     taken = [column.name for column in (chosen, part, group) if column]
-    classes = chosen if task.value == "classification" else None
-    names: list[str] = list(as_text(classes.cells.dropna()).unique()) if classes else []
-    probabilities = [f"p_{name}" for name in names]
-    roles = choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *probabilities])
-    time = None if part else time_column(roles.by_role["dates"], classes)
+    by_role, left_out = _choose_roles(table, taken, [*ANSWER_COLUMNS[task.value], *(f"p_{name}" for name in names)])
+    inputs = [column for columns in by_role.values() for column in columns]
+    time = None if part else time_column(by_role["dates"], classes)
     if time and group:
-        roles.left_out[group.name] = "identifies groups of rows: see preprocess.time"
-    if not roles.inputs:
-        reasons = " ".join(left_out_notes(roles.left_out)) or "There is no other column."
-        raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
-    columns = [Guess("target", chosen.name, why + _without_target(chosen)), task, *roles.guesses()]
+        left_out[group.name] = "identifies groups of rows: see preprocess.time"
+    if not inputs:
+        reasons = " ".join(left_out_notes(left_out)) or "There is no other column."
+        raise table.error(f"no column to predict {chosen.name!r} from. {reasons}")
+    # Write the settings, and try them on the table.
+    if chosen.empty:
+        why += f"; rows without it are left out: {chosen.empty:,} of {len(chosen.cells):,}"
+    columns = [Guess("target", chosen.name, why), task, *_role_guesses(by_role)]
     if part:
         columns.append(Guess("part", part.name, "train, validation or test"))
     elif group and not time:
@@ -57,35 +72,17 @@ def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED)
     _try_stages(table, settings, split)
     model = auto_guesses("tabular", ingest=settings)
     tables = {"source": table.guesses, "ingest": columns, "preprocess": split, "model": model}
-    notes = [*spelling_notes(chosen.name, names), *_mark_notes(chosen, task)]
-    notes += [*left_out_notes(roles.left_out), *leak_notes(chosen, roles.inputs)]
+    # Note what no setting mentions.
+    notes = spelling_notes(chosen.name, names)
+    marks = chosen.cells[chosen.cells.notna() & chosen.unmarked.isna()]  # such as NA
+    if classes and not marks.empty:
+        notes.append(
+            f"The class {short_repr(marks.iloc[0])} of {chosen.name!r} may mark a missing value "
+            f"({count_of(len(marks), 'rows')}): to leave these rows out, empty their cells in source.prepare."
+        )
+    notes += [*left_out_notes(left_out), *leak_notes(chosen, inputs)]
     notes += [f"Not used: {name!r}. {error}" for name, error in table.unreadable.items()]
     return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
-
-
-def _check_resolved(table: SampledTable, target: SampledColumn) -> None:
-    """Raise `DataError` for a number that varies less than float32 can resolve."""
-    if target.numbers is not None and (said := why_unresolved(np.asarray(target.numbers.dropna(), np.float64))):
-        raise DataError(
-            f"{table.rows.name}: column {target.name!r} {said}. Subtract a constant from it in source.prepare, or "
-            "choose another with --target."
-        )
-
-
-def _without_target(target: SampledColumn) -> str:
-    """Return how many rows have no target, as an addition to a reason."""
-    return f"; rows without it are left out: {target.empty:,} of {len(target.cells):,}" if target.empty else ""
-
-
-def _mark_notes(target: SampledColumn, task: Guess) -> list[str]:
-    """Return a note if a mark such as NA is a class of the target."""
-    marks = target.cells[target.cells.notna() & target.unmarked.isna()]
-    if task.value == "regression" or marks.empty:
-        return []
-    return [
-        f"The class {short_repr(marks.iloc[0])} of {target.name!r} may mark a missing value "
-        f"({count_of(len(marks), 'rows')}): to leave these rows out, empty their cells in source.prepare."
-    ]
 
 
 def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> None:
@@ -102,3 +99,152 @@ def _try_stages(table: SampledTable, settings: Ingest, split: list[Guess]) -> No
             preprocess(preprocess=Preprocess.model_validate(values_of(split)), ingest=ingested, out=prepared)
         finally:
             logger.disabled = False
+
+
+def _choose_target(table: SampledTable, requested: str | None) -> tuple[SampledColumn, str]:
+    """Return the column to predict and the reason: requested, named like classes, or the last of numbers.
+
+    Raises:
+        DataError: the requested column is unusable, or there is no column to predict.
+    """
+    if requested is not None:
+        column = table.column(requested)
+        if column.numbers is None and _choose_task(column).value == "classification":
+            _check_classes(table, column)
+            return column, "as requested"
+        return choose_target(table, requested, set(), first=False)
+    columns = [*table.columns.values()]
+    classes = [column for column in columns if column.is_category and _choose_task(column).value != "regression"]
+    for word in _TARGET_WORDS:
+        if named := [column for column in classes if word in column.words]:
+            return named[-1], "chosen by its name; choose another with --target"
+    if classes and not any(column.cleaned.numbers is not None for column in columns):
+        return classes[-1], "the last column of classes; choose another with --target"
+    return choose_target(table, None, set(), first=False)
+
+
+def _check_classes(table: SampledTable, column: SampledColumn) -> None:
+    """Raise `DataError` for a column of texts that cannot be classes."""
+    problem = ""
+    if column.why_constant:
+        value = f", {short_repr(column.cells.dropna().iloc[0])}" if column.distinct == 1 else ""
+        problem = f"{column.why_constant}{value}: there is nothing to predict"
+    elif 2 * column.distinct > len(column.cells) - column.empty:  # fewer than two rows per class on average
+        problem = f"holds {column.distinct:,} different texts, too many for {len(column.cells):,} rows"
+    if problem:
+        raise table.error(f"the column {column.name!r} {problem}. Fix it, or choose another with --target.")
+
+
+def _choose_task(column: SampledColumn) -> Guess:
+    """Return whether the values of a target are classes or numbers, but for a few bad cells, and why."""
+    if column.first_bad is not None and (without_bad := _choose_task(column.cleaned)).value == "regression":
+        return without_bad
+    distinct, numbers = column.distinct, column.numbers
+    counts = as_text(column.cells.dropna()).value_counts()
+    classes = list_classes({str(name): int(count) for name, count in counts.items()})
+    if numbers is None:
+        return Guess("task", "classification", classes)
+    whole = bool((numbers.dropna() % 1 == 0).all()) and numbers.nunique() == distinct
+    if not whole or distinct > _MAX_CODES:
+        return Guess("task", "regression", f"{distinct:,} different numbers")
+    first, last = int(numbers.min()), int(numbers.max())
+    max_codes = _MAX_UNNAMED_CODES if _CODE_WORDS.isdisjoint(column.words) else _MAX_CODES
+    codes = first in (0, 1) and last - first + 1 == distinct <= max_codes
+    if distinct == 2 or (codes and counts.min() >= 5):
+        doubt = "" if distinct == 2 else "if these count or measure something, "
+        return Guess("task", "classification", f'{classes}; {doubt}"regression" predicts a number')
+    why = f'{distinct} whole numbers from {first} to {last}; if they are codes of classes, use "classification"'
+    return Guess("task", "regression", why)
+
+
+def _choose_roles(
+    table: SampledTable, others: Sequence[str], reserved: Container[str]
+) -> tuple[dict[str, list[SampledColumn]], dict[str, str]]:
+    """Return the columns except `others` by role, and why some are left out; no name may be a reserved one."""
+    by_role: dict[str, list[SampledColumn]] = {"numbers": [], "categories": [], "dates": [], "texts": []}
+    left_out = {}
+    for column in table.columns.values():
+        if column.name in others:
+            continue
+        role, why_not = _choose_role(table, column)
+        if column.name in reserved:
+            left_out[column.name] = "has the name of an output of predict: rename it in source.prepare to use it"
+        elif role:
+            by_role[role].append(column)
+        else:
+            left_out[column.name] = why_not
+    return by_role, left_out
+
+
+def _role_guesses(by_role: Mapping[str, Sequence[SampledColumn]]) -> list[Guess]:
+    """Return the settings of the roles, with the number of empty cells."""
+    names = max((column.distinct for column in by_role["categories"]), default=0)
+    reasons = {
+        "numbers": "remove those that reveal the target",
+        "categories": f"at most {count_of(names, 'different values')}",
+        "dates": "ISO dates: encoded as year, month, weekday, hour and day number",
+        "texts": "short texts: encoded by their most frequent words",
+    }
+    guesses = []
+    for role, columns in by_role.items():
+        empty = {column.name: column.empty for column in columns if column.empty}
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        cells = f"; {count_of(sum(empty.values()), 'empty cells')} in {next(iter(empty))!r}{more}" if empty else ""
+        if columns:
+            guesses.append(Guess(role, [column.name for column in columns], reasons[role] + cells))
+    return guesses
+
+
+def _choose_role(table: SampledTable, column: SampledColumn) -> tuple[str, str]:
+    """Return the role of a column, or an empty string and why it is left out."""
+    filled = len(column.cells) - column.empty
+    # A column may say something by being empty or not, if there are ten rows of each.
+    if column.why_constant and not (column.distinct == 1 and min(filled, column.empty) >= 10):
+        return "", column.why_constant
+    if column.is_named_like_id:
+        if column.is_category:
+            return "categories", ""
+        return "", "has a different value in each row" if column.distinct == filled else "is named like an ID"
+    if column.numbers is not None and column.cells.dtype.kind != "M":
+        why_not = _why_unresolved(column.numbers)
+        return "" if why_not else "numbers", why_not
+    if column.why_not_numbers:
+        return "", f"{column.why_not_numbers} to use it"
+    if date_role := _choose_date_role(table, column):
+        return date_role
+    if column.distinct <= min(MAX_ENCODED_NAMES, max(2, filled / 5)):
+        return "categories", ""
+    if _has_common_words(column):
+        return "texts", ""
+    why_not = describe_texts(column)
+    return "", f"{why_not}, too many for a category" if why_not.endswith("different texts") else why_not
+
+
+def _choose_date_role(table: SampledTable, column: SampledColumn) -> tuple[str, str] | None:
+    """Return the role of a column of dates, or why it is left out; None for other columns."""
+    cells = as_text(column.cells)[column.cells.notna().to_numpy()]
+    dates = are_dates(cells)
+    if dates.all():
+        return "dates", ""
+    if (dates | cells.str.strip().str.fullmatch(_OTHER_DATE)).mean() < 0.5:  # otherwise, the other cells are mistakes
+        return None
+    bad = int(np.flatnonzero(column.cells.notna())[int((~dates).to_numpy().argmax())])
+    received = short_repr(column.cells.iloc[bad])
+    if dates.any():
+        where = table.rows.where(bad).removeprefix(f"{table.rows.name} ")
+        return "", f"holds {received} ({where}) among ISO dates: write all dates like {cells[dates].iloc[0]} to use it"
+    return "", f"holds dates such as {received}: write them like 2024-01-31 in source.prepare"
+
+
+def _has_common_words(column: SampledColumn) -> bool:
+    """Return whether most cells have a word that many other cells have too, but not all."""
+    cells = column.cells.dropna().astype("str").str.lower().reset_index(drop=True)
+    words = cells.str.findall(r"[^\W\d_]{3,}").map(lambda words: list(dict.fromkeys(words))).explode()
+    counts = words.value_counts()
+    # Something can be learned from words that 5 rows, and between 1 % and 90 % of all rows, have.
+    common = counts[counts.between(max(5, 0.01 * len(cells)), 0.9 * len(cells))]
+    return bool(words.isin(common.index).groupby(words.index).any().mean() >= 0.5)
+
+
+def _why_unresolved(numbers: "pd.Series[float]") -> str:
+    return why_unresolved(np.asarray(numbers.dropna(), np.float64))

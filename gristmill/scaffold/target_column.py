@@ -15,10 +15,7 @@ from gristmill.util.toml import toml_value
 
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
 _MAX_COLUMNS_LISTED = 12
-_MIN_RANK_CORRELATION = 0.999
 _MIN_DETERMINED_SHARE = 0.99  # minimum share of rows whose target a category determines
-_MAX_ROWS_TO_SHARE = 200_000  # evenly spaced, of which the share is computed
-_MIN_ROWS_PER_VALUE = 2  # on average; a value that does not repeat always determines the target of its row
 
 
 def check_no_target(target: str | None, instead: str) -> None:
@@ -39,24 +36,19 @@ def choose_target(
     if requested is not None:
         column = table.column(requested)
         if requested in taken:
-            raise DataError(
-                f"{table.rows.name}: the column {requested!r} holds times or names. Choose another with --target."
-            )
+            raise table.error(f"the column {requested!r} holds times or names. Choose another with --target.")
         _check_cells(table, column)
         if column.numbers is None or column.why_useless:
-            raise DataError(
-                f"{table.rows.name}: the column {requested!r} {_why_no_target(column)}. Fix it, or choose another."
-            )
+            raise table.error(f"the column {requested!r} {_why_no_target(column)}. Fix it, or choose another.")
         return column, "as requested"
+    # Without a request, choose among the numeric columns, preferably not named like an ID.
     free = [column for column in table.columns.values() if column.name not in taken]
     numeric = [column for column in free if column.cleaned.numbers is not None and not column.cleaned.why_useless]
     if not numeric:
         reasons = "; ".join(f"{column.name!r} {_why_no_target(column)}" for column in free[:_MAX_COLUMNS_LISTED])
-        raise DataError(
-            table.missing_column_message(
-                f"no numeric column to predict ({reasons or 'there is no other column'}). Convert one of them in "
-                "source.prepare, or add such a column."
-            )
+        raise table.missing_column_error(
+            f"no numeric column to predict ({reasons or 'there is no other column'}). Convert one of them in "
+            "source.prepare, or add such a column."
         )
     likely = [column for column in numeric if not column.is_named_like_id] or numeric
     chosen = likely[0 if first else -1]
@@ -72,22 +64,20 @@ def choose_class_column(
 ) -> tuple[SampledColumn, str]:
     """Return the column of classes, and the reason: it is named like one, or has the fewest different values."""
     if requested in taken:
-        raise DataError(f"{table.rows.name}: the column {requested!r} has another role. Choose another with --target.")
+        raise table.error(f"the column {requested!r} has another role. Choose another with --target.")
     if requested is not None:
         return table.column(requested), "as requested"
-    found = [column for column in table.columns.values() if column.name not in taken and column.is_category]
-    if not found:
+    free = [column for column in table.columns.values() if column.name not in taken and column.is_category]
+    if not free:
         listed = [*table.columns.values()][:_MAX_COLUMNS_LISTED]
         counts = ", ".join(f"{column.name!r} {column.distinct:,}" for column in listed)
-        raise DataError(
-            table.missing_column_message(
-                f"no column of classes, which repeats a few values (different values: {counts}). Add one, or name it "
-                "with --target."
-            )
+        raise table.missing_column_error(
+            f"no column of classes, which repeats a few values (different values: {counts}). Add one, or name it "
+            "with --target."
         )
-    likely = [column for column in found if not _CLASS_WORDS.isdisjoint(column.words)] or found
+    likely = [column for column in free if not _CLASS_WORDS.isdisjoint(column.words)] or free
     chosen = min(likely, key=lambda column: column.distinct)
-    others = "; choose another with --target" if len(found) > 1 else ""
+    others = "; choose another with --target" if len(free) > 1 else ""
     return chosen, f"{chosen.distinct} different values in {len(chosen.cells):,} rows{others}"
 
 
@@ -96,9 +86,8 @@ def unused_notes(table: SampledTable, used: Collection[str], others: Mapping[str
     reasons = {}
     for column in table.columns.values():
         if column.name not in used:
-            problem = column.why_not_numbers and f"{column.why_not_numbers} to use it"
-            found = problem or column.why_useless or (others or {}).get(column.name)
-            reasons[column.name] = found or describe_texts(column)
+            problem = f"{column.why_not_numbers} to use it" if column.why_not_numbers else column.why_useless
+            reasons[column.name] = problem or (others or {}).get(column.name) or describe_texts(column)
     return left_out_notes(reasons)
 
 
@@ -107,10 +96,12 @@ def left_out_notes(reasons: Mapping[str, str]) -> list[str]:
     columns: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         columns.setdefault(reason, []).append(repr(name))
-    return [
-        f"Not used: {_listed(names)}, {'each of which' if len(names) > 1 else 'which'} {reason}."
-        for reason, names in columns.items()
-    ]
+    notes = []
+    for reason, names in columns.items():
+        hidden = len(names) - _MAX_COLUMNS_LISTED
+        listed = ", ".join(names[:_MAX_COLUMNS_LISTED]) + (f" and {hidden} more" if hidden > 0 else "")
+        notes.append(f"Not used: {listed}, {'each of which' if len(names) > 1 else 'which'} {reason}.")
+    return notes
 
 
 def describe_texts(column: SampledColumn) -> str:
@@ -133,11 +124,6 @@ def describe_texts(column: SampledColumn) -> str:
     )
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MAX_COLUMNS_LISTED} more" if len(names) > _MAX_COLUMNS_LISTED else ""
-    return ", ".join(names[:_MAX_COLUMNS_LISTED]) + more
-
-
 def _check_cells(table: SampledTable, column: SampledColumn) -> None:
     """Raise `DataError` for the first cell that is not a number in a column of mostly numbers."""
     if column.first_bad is None:
@@ -153,8 +139,8 @@ def _check_cells(table: SampledTable, column: SampledColumn) -> None:
 
 
 def _why_no_target(column: SampledColumn) -> str:
-    if found := column.why_not_numbers or column.why_useless:
-        return found
+    if problem := column.why_not_numbers or column.why_useless:
+        return problem
     if column.possible_unit:
         return describe_texts(column)
     return f"holds texts such as {short_repr(column.cells.dropna().iloc[0])}"
@@ -172,12 +158,13 @@ def leak_notes(target: SampledColumn, inputs: Iterable[SampledColumn]) -> list[s
 def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
     """Return how a column reveals the target; empty if it does not."""
     known = target.cells.notna().to_numpy()
-    cells, values = column.cells[known].astype(object), target.cells[known].astype(object)
+    cells = column.cells[known].astype(object)
+    values = target.cells[known].astype(object)
     if as_text(cells).equals(as_text(values)):
         return "equals the target in all rows"
     if column.numbers is not None and target.numbers is not None and target.distinct > 2:
         both = pd.DataFrame({"target": target.numbers, "number": column.numbers}).dropna().rank()
-        if (rank := abs(both["target"].corr(both["number"]))) >= _MIN_RANK_CORRELATION:
+        if (rank := abs(both["target"].corr(both["number"]))) >= 0.999:
             return f"follows the target (rank correlation {rank:.4f})"
     if share := _determined_share(cells.isna(), values):
         return f"determines the target in {share:.1%} of the rows by being empty or not"
@@ -188,9 +175,10 @@ def _leak_figure(target: SampledColumn, column: SampledColumn) -> str:
 
 def _determined_share(cells: "pd.Series[Any]", target: "pd.Series[Any]") -> float:
     """Return the share of rows whose cell determines the target; 0 if it is low, or hardly above chance."""
-    some = evenly_spaced(len(cells), _MAX_ROWS_TO_SHARE)
+    some = evenly_spaced(len(cells), 200_000)
     rows = pd.DataFrame({"cell": cells.iloc[some], "target": target.iloc[some]}).dropna()
-    if rows.empty or rows["cell"].nunique() * _MIN_ROWS_PER_VALUE > len(rows):
+    # A value that does not repeat always determines the target of its row.
+    if rows.empty or 2 * rows["cell"].nunique() > len(rows):
         return 0.0
     usual = rows.groupby(["cell", "target"]).size().groupby(level=0).max().sum() / len(rows)
     by_chance = rows["target"].value_counts(normalize=True).iloc[0]

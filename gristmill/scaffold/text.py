@@ -1,11 +1,9 @@
 """Proposal for labelled texts: where they are, their classes, and their lengths."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.settings import Ingest
@@ -14,9 +12,16 @@ from gristmill.scaffold import generation
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.scaffold.folders import folder_guesses, why_no_classes
-from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import TEST_SHARE, auto_guesses, list_classes, part_guesses, spelling_notes
+from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
+from gristmill.scaffold.shared_guesses import (
+    TEST_SHARE,
+    auto_guesses,
+    folder_guesses,
+    list_classes,
+    part_guesses,
+    spelling_notes,
+    why_no_classes,
+)
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
@@ -26,42 +31,61 @@ from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
-_MIN_CHARACTERS_FOR_SPACES = 20  # a longer text in a language with spaces has some
 
-
-def propose(data: Data, target: str | None = None, asked: Asked = NOTHING_ASKED) -> Proposal:
+def propose(data: Data, target: str | None = None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that classifies texts; for plain texts without classes one that continues them."""
-    asked.refuse()
-    files = data.files()
-    if not any(path.name.lower().endswith(Folder.suffixes) for path in files):
-        return _from_table(data, target)
-    check_no_target(target, "the texts are files of their own and folders name their classes")
-    with archives.open_files(data.files(Folder.suffixes), TEXTS) as found:
-        if len({path.parent.name for path in found}) < 2:
-            proposal = generation.propose(data)
-            note = "These texts have no classes, so the domain is `generation`: a network that continues them."
-            return replace(proposal, notes=[note])
-        if problem := why_no_classes(found):
-            raise DataError(
-                f"{data.place}: {len(found):,} texts, but {problem}. Put those of each class into a folder of its own "
-                "and all others elsewhere, or name the folder of the classes as --data."
-            )
-        contents = {path: read_bytes(path, read()) for path, read in found.items()}
-        guesses = [*folder_guesses(data, found), *encoding_guesses(encoding_of(contents))]
-    source = Folder.model_validate(values_of(guesses))
-    missing = _missing_guesses(sum(not content.strip() for content in contents.values()), len(contents))
-    return _proposal(data, guesses, missing, source, data.files(Folder.suffixes), [])
+    options.refuse()
+    # Choose the settings that read the texts: from files in folders of their classes, or from a table.
+    if any(path.name.lower().endswith(Folder.suffixes) for path in data.files()):
+        check_no_target(target, "the texts are files of their own and folders name their classes")
+        files, notes = data.files(Folder.suffixes), list[str]()
+        with archives.open_files(files, TEXTS) as texts_by_path:
+            if len({path.parent.name for path in texts_by_path}) < 2:
+                note = "These texts have no classes, so the domain is `generation`: a network that continues them."
+                return replace(generation.propose(data), notes=[note])
+            layout, columns = _guesses_of_folders(data, texts_by_path)
+        source: TableSource = Folder.model_validate(values_of(layout))
+    else:
+        table = read_table(data)
+        layout, source, files = table.layout, table.source, table.files
+        columns, notes = _guesses_of_table(table, target)
+    # Ingest the texts.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
+        texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
+    # Tokens are words, unless the texts have no spaces. A short text has none in any language.
+    has_words = texts.map(lambda text: len(text.split())).median() > 2 or int(texts.str.len().median()) < 20
+    level = [] if has_words else [Guess("level", "character", "the texts have hardly any spaces")]
+    tables = {
+        "source": layout,
+        "ingest": columns,
+        "preprocess": [*level, *part_guesses(summary["parts"])],
+        "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
+    }
+    return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
 
 
-def _from_table(data: Data, target: str | None) -> Proposal:
-    table = read_table(data)
+def _guesses_of_folders(data: Data, texts: Mapping[Path, archives.Read]) -> tuple[list[Guess], list[Guess]]:
+    """Return the tables `source` and `ingest` of texts in files."""
+    if problem := why_no_classes(texts):
+        raise DataError(
+            f"{data.place}: {len(texts):,} texts, but {problem}. Put those of each class into a folder of its own "
+            "and all others elsewhere, or name the folder of the classes as --data."
+        )
+    contents = {path: read_bytes(path, read()) for path, read in texts.items()}
+    blank = sum(not content.strip() for content in contents.values())
+    layout = [*folder_guesses(data, texts), *encoding_guesses(encoding_of(contents))]
+    return layout, _missing_guesses(blank, len(contents))
+
+
+def _guesses_of_table(table: SampledTable, target: str | None) -> tuple[list[Guess], list[str]]:
+    """Return the table `ingest` of texts in a table, and notes."""
     part = next((column for column in table.columns.values() if column.names_parts), None)
     text = longest_texts(table)
     label, why = choose_class_column(table, {text.name, *([part.name] if part else [])}, target)
-    guesses = [
-        Guess("text", text.name, f"the longest texts, {mean_lengths(text)[0]:,.0f} words on average"),
-        Guess("label", label.name, why),
-    ]
+    words = f"the longest texts, {mean_lengths(text)[0]:,.0f} words on average"
+    guesses = [Guess("text", text.name, words), Guess("label", label.name, why)]
     if part:
         guesses.append(Guess("part", part.name, "train, validation or test"))
     cells = table.rows.frame[[text.name, label.name]].fillna("").astype("str")
@@ -71,7 +95,7 @@ def _from_table(data: Data, target: str | None) -> Proposal:
     notes = spelling_notes(label.name, cells[label.name].unique())
     if others:
         notes.append(f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it.")
-    return _proposal(data, table.layout, guesses, table.source, table.files, notes)
+    return guesses, notes
 
 
 def _missing_guesses(blank: int, count: int) -> list[Guess]:
@@ -88,36 +112,5 @@ def longest_texts(table: SampledTable) -> SampledColumn:
     """Return the column of the longest texts."""
     texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
     if not texts:
-        raise DataError(
-            table.missing_column_message(f"no column of texts among {', '.join(map(repr, table.columns))}.")
-        )
+        raise table.missing_column_error(f"no column of texts among {', '.join(map(repr, table.columns))}.")
     return max(texts, key=mean_lengths)
-
-
-def _proposal(
-    data: Data,
-    source_guesses: list[Guess],
-    columns: list[Guess],
-    source: TableSource,
-    files: tuple[Path, ...],
-    notes: list[str],
-) -> Proposal:
-    """Ingest the texts and return the proposal."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
-        texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
-    tables = {
-        "source": source_guesses,
-        "ingest": columns,
-        "preprocess": [*_level(texts), *part_guesses(summary["parts"])],
-        "model": auto_guesses("text", round((1 - TEST_SHARE) * len(texts))),
-    }
-    return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
-
-
-def _level(texts: "pd.Series[Any]") -> list[Guess]:
-    """Return the unit of a token if it is not a word."""
-    words, characters = texts.map(lambda text: len(text.split())), int(texts.str.len().median())
-    spaced = words.median() > 2 or characters < _MIN_CHARACTERS_FOR_SPACES
-    return [] if spaced else [Guess("level", "character", "the texts have hardly any spaces")]

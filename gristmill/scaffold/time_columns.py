@@ -26,23 +26,18 @@ _TIME_WORDS |= {"ts", "dt", "epoch", "unix", "unixtime", "when"}
 _TIME_WORDS |= {"zeit", "uhrzeit", "monat", "woche", "mois", "mes", "fecha"}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y")  # the first cell may look like month first
 _HOURS_OF_12 = (" %I:%M %p", " %I:%M:%S %p")  # which pandas does not guess
-_HOURS = ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)
-_OTHERS = ("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m", "%m/%d/%y")
 _FORMATS = (
     None,
-    *(day + hour for day in _DAY_FIRST for hour in _HOURS),
+    *(day + hour for day in _DAY_FIRST for hour in ("", " %H:%M", " %H:%M:%S", *_HOURS_OF_12)),
     *(day + hour for day in ("%m/%d/%Y", "%Y-%m-%d", "%d %b %Y", "%d %B %Y") for hour in _HOURS_OF_12),
-    *_OTHERS,
+    *("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m", "%Y:%m", "%m/%d/%y"),
 )
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _UNSAFE_GUESS = re.compile("%[bBp]|^%[dm]")  # names, AM and PM, days beside months: other rows may suggest another one
 _HOUR_WORDS = {"hour", "hr", "stunde", "heure", "hora"}
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s?[AaPp]\.?[Mm]\.?)?")
-_YEARS = (1500, 2200)
 _EPOCH_BY_DIGITS = {10: "epoch_seconds", 13: "epoch_milliseconds"}  # counts since 1970 from 2001 on
-_MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
-_MIN_MIXED_SHARE = 0.3  # minimum share of cells that are times of one format among others
-_ROWS_TRIED = 50  # rows to try before all rows are read
+_FIRST_ROWS = 50  # rows to read before all rows are read
 
 
 @dataclass(frozen=True)
@@ -78,28 +73,32 @@ def find_times(table: SampledTable) -> TimeColumns:
         NoTimes: there are none.
         DataError: a column of times has a cell that is not a time.
     """
+    # Parts of a calendar in several columns.
     by_name = {name.lower(): name for name in table.columns}
     parts = tuple(by_name[part] for part in itertools.takewhile(by_name.__contains__, PARTS))
-    if len(parts) > 1 and (found := _try_read(table, parts, None)):
-        return found
+    if len(parts) > 1 and (times := _try_read(table, parts, None)):
+        return times
     quarters = tuple(by_name[part] for part in ("year", "quarter") if part in by_name)
-    if len(quarters) == 2 and (found := _try_read(table, quarters, "quarter")):
-        return found
-    named = [column for column in table.columns.values() if _may_hold_times(column)]
+    if len(quarters) == 2 and (times := _try_read(table, quarters, "quarter")):
+        return times
+    # One column: by its name, by its cells, or one that numbers the rows.
+    columns_like_times = [column for column in table.columns.values() if is_named_like_time(column.name)]
+    named = [column for column in columns_like_times if column.numbers is None or not column.is_named_like_id]
     others = [column for column in table.columns.values() if column not in named]
-    for columns, formats in ((named, _formats), (others, _formats_of_text), (named + others[:1], _numbering)):
-        if formats is _numbering and (bad := _bad_time(table, named, _MIN_TIMES_SHARE)):
+    # The numbers of a column that is not named like times could mean anything.
+    texts = [column for column in others if column.numbers is None or column.cells.dtype.kind == "M"]
+    for columns, formats in ((named, _formats), (texts, _formats), (named + others[:1], _numbering)):
+        if formats is _numbering and (bad := _bad_time(table, named, 0.8)):  # some cells are mistakes
             raise DataError(f"{bad}. Fix it, or remove the row.")
         for column in columns:
-            if found := _most_regular(table, column, formats(column)):
-                return found
-    if bad := _bad_time(table, named, _MIN_MIXED_SHARE):
+            if times := _read_most_regular(table, column, formats(column)):
+                return times
+    if bad := _bad_time(table, named, 0.3):  # the cells have several formats
         raise NoTimes(f"{bad}. Write all times in one format.")
-    raise NoTimes(
-        table.missing_column_message(
-            f"no column of times among {', '.join(map(repr, table.columns))}. Expected dates such as 2024-01-31, "
-            "years, or consecutive whole numbers: add them to the table, or name the column 'date'."
-        )
+    raise table.missing_column_error(
+        f"no column of times among {', '.join(map(repr, table.columns))}. Expected dates such as 2024-01-31, "
+        "years, or consecutive whole numbers: add them to the table, or name the column 'date'.",
+        NoTimes,
     )
 
 
@@ -134,10 +133,11 @@ def holds_times_of_day(column: SampledColumn) -> bool:
 
 
 def _bad_time(table: SampledTable, columns: list[SampledColumn], min_share: float) -> str:
-    """Return the first bad cell of columns that are named like times; empty if there is none."""
+    """Return the first bad cell of columns of which one format reads a minimum share; empty if there is none."""
     for column in columns:
         if column.numbers is None and (bad := _first_unreadable(column, min_share)) is not None:
-            received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else short_repr(column.cells.iloc[bad])
+            cell = column.cells.iloc[bad]
+            received = "an empty cell" if pd.isna(cell) else short_repr(cell)
             return f"{table.rows.where(bad)}, column {column.name!r}: {received} among times"
     return ""
 
@@ -148,7 +148,7 @@ def _first_unreadable(column: SampledColumn, min_share: float) -> int | None:
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # about guessed formats
         for time_format in _FORMATS:
             with contextlib.suppress(ValueError):  # mixed offsets
-                if _are_times(column.cells.iloc[:_ROWS_TRIED], time_format).mean() >= min_share:
+                if _are_times(column.cells.iloc[:_FIRST_ROWS], time_format).mean() >= min_share:
                     readable.append(_are_times(column.cells, time_format))
     best = max(readable, key=lambda cells: cells.mean(), default=None)
     return None if best is None or not min_share <= best.mean() < 1 else int(best.argmin())
@@ -163,29 +163,18 @@ def is_named_like_time(name: str) -> bool:
     return not _TIME_WORDS.isdisjoint(words_of(name))
 
 
-def _may_hold_times(column: SampledColumn) -> bool:
-    """Return whether the name of a column says that it holds times, which numbers that identify something do not."""
-    return is_named_like_time(column.name) and not (column.is_named_like_id and column.numbers is not None)
-
-
 def _formats(column: SampledColumn) -> Iterator[str | None]:
-    """Yield the formats that a column named like times may have."""
+    """Yield the formats that a column of times may have."""
     if column.empty:
         return
     if "q" in str(column.cells.iloc[0]).lower():  # only quarters, such as 2024Q1, contain it
         yield "quarter"
     elif column.numbers is None or column.cells.dtype.kind == "M":
         yield from _FORMATS
-    elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(*_YEARS).all()):
+    elif (digits := _digits(column)) in _FORMAT_BY_DIGITS and (digits != 4 or column.numbers.between(1500, 2200).all()):
         yield _FORMAT_BY_DIGITS[digits]
     elif digits in _EPOCH_BY_DIGITS and column.cells.astype("str").str.strip().str.match("1").all():  # until 2033
         yield _EPOCH_BY_DIGITS[digits]
-
-
-def _formats_of_text(column: SampledColumn) -> Iterator[str | None]:
-    """Yield the formats that any other column may have; numbers could mean anything."""
-    if column.numbers is None or column.cells.dtype.kind == "M":
-        yield from _formats(column)
 
 
 def _numbering(column: SampledColumn) -> Iterator[str]:
@@ -200,21 +189,17 @@ def _digits(column: SampledColumn) -> int | None:
     return None if lengths.isna().any() else int(lengths.iloc[0]) if lengths.nunique() == 1 else 0
 
 
-def _most_regular(table: SampledTable, column: SampledColumn, formats: Iterator[str | None]) -> TimeColumns | None:
-    found = [times for time_format in formats if (times := _try_read(table, (column.name,), time_format))]
-    if [times.time_format for times in found] == ["integer"] and gap_ratio(found[0].values) > 1:
+def _read_most_regular(table: SampledTable, column: SampledColumn, formats: Iterator[str | None]) -> TimeColumns | None:
+    """Return the times of a column in the format that makes them most regular; None if no format suits."""
+    readings = [times for time_format in formats if (times := _try_read(table, (column.name,), time_format))]
+    ratios = [gap_ratio(times.values) for times in readings]
+    if not readings or ([times.time_format for times in readings] == ["integer"] and ratios[0] > 1):
         return None
-    ratios = [gap_ratio(times.values) for times in found]
-    month_first = [(times.time_format or "").startswith("%m.") for times in found]  # nobody writes that with points
-    best = min(range(len(found)), key=lambda at: (ratios[at], month_first[at]), default=None)
-    if best is None:
-        return None
-    others = (
-        times.time_format
-        for times, ratio in zip(found, ratios, strict=True)
-        if ratio == ratios[best] and not times.values.equals(found[best].values)
-    )
-    return replace(found[best], other_format=next(others, None))
+    month_first = [(times.time_format or "").startswith("%m.") for times in readings]  # nobody writes that with points
+    best = min(range(len(readings)), key=lambda at: (ratios[at], month_first[at]))
+    alike = [times for times, ratio in zip(readings, ratios, strict=True) if ratio == ratios[best]]
+    others = (times.time_format for times in alike if not times.values.equals(readings[best].values))
+    return replace(readings[best], other_format=next(others, None))
 
 
 def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | None) -> TimeColumns | None:
@@ -222,7 +207,7 @@ def _try_read(table: SampledTable, columns: tuple[str, ...], time_format: str | 
     settings = Ingest(time=columns, target=(f"other than {columns[0]}",), time_format=time_format)
     frame = table.rows.frame
     try:
-        read_times(Rows(frame.iloc[:_ROWS_TRIED]), settings)
+        read_times(Rows(frame.iloc[:_FIRST_ROWS]), settings)
         times, _ = read_times(Rows(frame), settings)
     except DataError:
         return None

@@ -16,11 +16,10 @@ from gristmill.domains.timeseries.patterns.sparse_demand import SPARSE, share_of
 from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, short_repr
-from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.covariates import choose_covariates
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.forecast_windows import Ingested, plan_windows
-from gristmill.scaffold.proposal import NOTHING_ASKED, Asked, Guess, Proposal, values_of
+from gristmill.scaffold.proposal import NO_OPTIONS, ForecastOptions, Guess, Proposal, values_of
 from gristmill.scaffold.series_column import Names, NoSeries, choose_series, constant_columns, count_series
 from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
@@ -37,16 +36,14 @@ _TIME_FORMATS = {
     "epoch_seconds": "seconds since 1970, in UTC",
     "epoch_milliseconds": "milliseconds since 1970, in UTC",
 }
-_CLOCKS_CHANGED_BY, _CLOCK_MONTHS = 4, (3, 4, 10, 11)  # hour of a Sunday, and months, in most countries
-_NEWEST_SHARE = 0.2  # share of each series that is compared with what came before
-_MIN_OUTSIDE = 0.5  # share of the newest values outside the range of the earlier ones
 
 
-def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Proposal:
+def propose(data: Data, target: str | None, options: ForecastOptions = NO_OPTIONS) -> Proposal:
     """Return a pipeline that forecasts a numeric column."""
+    # 1. Choose the columns of times, series and target, and those to test as inputs.
     table = read_table(data)
     times = find_times(table)
-    series = choose_series(table, times, target, asked.series)
+    series = choose_series(table, times, target, options.series)
     taken = {*times.columns, *(column.name for column in series)}
     table = table.with_words_as_numbers([name for name in table.columns if name not in taken])
     constant = constant_columns(table, series) if series else set()
@@ -55,31 +52,39 @@ def propose(data: Data, target: str | None, asked: Asked = NOTHING_ASKED) -> Pro
     roles = [*_time_guesses(table, times, series), Guess("target", chosen.name, why)]
     used = {*taken, chosen.name}
     others = [column for column in table.columns.values() if column.name not in used and column.numbers is not None]
-    tested = [column.name for column in others if _can_be_tested(column, chosen, constant)]
+    known = chosen.cells.notna()
+    useful = [column for column in others if not column.why_useless and column.name not in {*constant, *RESERVED}]
+    tested = [column.name for column in useful if column.cells[known].notna().all()]
+    # 2. Ingest the series with all repairs allowed, choose the windows, and try them.
     with tempfile.TemporaryDirectory() as name:
-        ingested, prepared = Path(name), Path(name, "preprocess")
+        folder, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
-        found = _ingest(table, roles, chosen, tested, ingested)
-        plan = plan_windows(found, asked)
-        settings = Preprocess.model_validate(values_of([*plan.preprocess, *plan.season]))
-        preprocess(preprocess=settings, ingest=ingested, out=prepared)  # raises an error if the series are too short
+        repairs = {"inputs": tested, "duplicates": "mean", "gaps": "interpolate"}
+        ingest_settings = Ingest.model_validate(values_of(roles) | repairs)
+        counts = ingest(source=table.source, ingest=ingest_settings, out=folder, paths=table.files)
+        frequency = read_document(folder / "summary.json")["frequency"]
+        ingested = Ingested(frequency, counts, chosen.name, read_parquet(folder / "series.parquet"))
+        plan = plan_windows(ingested, options)
+        settings = Preprocess.model_validate(values_of(plan.preprocess))
+        preprocess(preprocess=settings, ingest=folder, out=prepared)  # raises an error if the series are too short
         candidates = _candidates(dataset.read(prepared))
-    ahead = [column.name for column in others if _has_future(column, chosen, times)]
-    rows = found.before_test(settings)
-    covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, found.frequency)
+    # 3. Choose the covariates. Some columns have values for all times after the end of the target.
+    rows, later = ingested.before_test(settings), times.values > times.values[known].max()
+    ahead = [column.name for column in others if later.any() and column.cells[later].notna().all()]
+    covariates = choose_covariates(rows, chosen.name, tested, ahead, settings, ingested.frequency)
     # Only networks need it, and no preset has one for series that are split on their own.
     levels = choose_normalisation(rows, chosen.name) if settings.split == "time" else []
     tables = {
         "source": table.guesses,
-        "ingest": [*roles, *covariates.ingest, *_repairs(found, times.values)],
-        "preprocess": [*plan.preprocess, *plan.season, *levels, *covariates.preprocess],
+        "ingest": [*roles, *covariates.ingest, *_repairs(ingested, times.values)],
+        "preprocess": [*plan.preprocess, *levels, *covariates.preprocess],
         "model": [*auto_guesses("timeseries", preprocess=settings), *candidates],
         "backtest": plan.backtest,
     }
+    # 4. Note what no setting mentions. Only known columns show a forecast their values at its own times.
     unused = {column.name: "has empty cells, one value in each series, or a name that ingest uses" for column in others}
     notes = unused_notes(table, used | covariates.names, unused | covariates.unused)
-    known = values_of(covariates.ingest).get("known", [])  # only these show a forecast their values at its own times
-    notes += leak_notes(chosen, [table.column(name) for name in known])
+    notes += leak_notes(chosen, map(table.column, values_of(covariates.ingest).get("known", [])))
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
@@ -103,25 +108,11 @@ def _candidates(data: Prepared) -> list[Guess]:
     return [Guess("candidates", candidates, "; ".join(reasons))] if candidates else []
 
 
-def _can_be_tested(column: SampledColumn, target: SampledColumn, constant: set[str]) -> bool:
-    """Return whether a column of numbers can be an input: it varies, and has a value wherever the target has one."""
-    usable = not column.why_useless and column.name not in constant and column.name not in RESERVED
-    return usable and bool(column.cells[target.cells.notna()].notna().all())
-
-
-def _has_future(column: SampledColumn, target: SampledColumn, times: TimeColumns) -> bool:
-    """Return whether a column has values for all times after the end of the target."""
-    later = times.values > times.values[target.cells.notna()].max()
-    return bool(later.any() and column.cells[later].notna().all())
-
-
 def _check_times(table: SampledTable, times: TimeColumns, series: Names) -> None:
     """Raise `DataError` if there are too few times or no frequency; ingest checks several series one by one."""
-    different = times.values.nunique()
-    if different < _MIN_TIMES:
-        raise DataError(
-            f"{table.rows.name}: {different} times are too few to learn from and test on. Expected {_MIN_TIMES}."
-        )
+    count = times.values.nunique()
+    if count < _MIN_TIMES:
+        raise table.error(f"{count} times are too few to learn from and test on. Expected {_MIN_TIMES}.")
     if outlier := find_outlier(table, times):
         raise DataError(f"{outlier} Fix it, or remove the row.")
     if not series and gap_ratio(times.values) == float("inf"):
@@ -147,24 +138,15 @@ def _time_guesses(table: SampledTable, times: TimeColumns, series: Names) -> lis
     return guesses
 
 
-def _ingest(table: SampledTable, roles: list[Guess], target: SampledColumn, inputs: list[str], out: Path) -> Ingested:
-    """Run ingest with all repairs allowed."""
-    repairs = {"duplicates": "mean", "gaps": "interpolate"}
-    settings = Ingest.model_validate(values_of(roles) | {"inputs": inputs} | repairs)
-    counts = ingest(source=table.source, ingest=settings, out=out, paths=table.files)
-    summary = read_document(out / "summary.json")
-    return Ingested(summary["frequency"], counts, target.name, read_parquet(out / "series.parquet"))
-
-
-def _repairs(found: Ingested, times: pd.Index) -> list[Guess]:
+def _repairs(ingested: Ingested, times: pd.Index) -> list[Guess]:
     """Return the repairs that ingest needs."""
     guesses = []
-    zone = _zone_hint(times) if is_finer_than_a_day(found.frequency) else ""
-    if duplicates := found.counts.get("duplicates"):
+    zone = _zone_hint(times) if is_finer_than_a_day(ingested.frequency) else ""
+    if duplicates := ingested.counts.get("duplicates"):
         why = f'rows that repeat a time: {duplicates:,}; or "first", "last"'
         guesses.append(Guess("duplicates", "mean", why + zone))
-    if filled := found.counts.get("filled"):
-        why = f"values missing at frequency {found.frequency}: {filled:,} of {found.counts['rows']:,}"
+    if filled := ingested.counts.get("filled"):
+        why = f"values missing at frequency {ingested.frequency}: {filled:,} of {ingested.counts['rows']:,}"
         guesses.append(Guess("gaps", "interpolate", f'{why}; or "seasonal", "forward_fill", "drop"{zone}'))
     return guesses
 
@@ -172,14 +154,15 @@ def _repairs(found: Ingested, times: pd.Index) -> list[Guess]:
 def _zone_hint(times: pd.Index) -> str:
     """Return a hint at `timezone` if clocks may have been changed: an hour of a Sunday night repeats or is missing."""
     counts = times.value_counts().sort_index()
-    different = pd.DatetimeIndex(counts.index)
-    if different.tz:
+    unique = pd.DatetimeIndex(counts.index)
+    if unique.tz:
         return ""
-    steps = np.diff(different)
-    before_gap = different[:-1][steps == steps.min() + np.timedelta64(1, "h")]
+    steps = np.diff(unique)
+    before_gap = unique[:-1][steps == steps.min() + np.timedelta64(1, "h")]
     repeated = (counts.diff() > 0) & (counts.diff(-1) > 0)  # more often than the times before and after it
-    hours = different[repeated].union(before_gap)
-    is_change = (hours.day_of_week == 6) & (hours.hour < _CLOCKS_CHANGED_BY) & hours.month.isin(_CLOCK_MONTHS)
+    hours = unique[repeated].union(before_gap)
+    # In most countries, clocks are changed in these months, before four o'clock on a Sunday.
+    is_change = (hours.day_of_week == 6) & (hours.hour < 4) & hours.month.isin((3, 4, 10, 11))
     return '; if clocks were changed, set timezone, such as "Europe/Berlin"' if is_change.any() else ""
 
 
@@ -195,12 +178,11 @@ def choose_normalisation(rows: pd.DataFrame, target: str) -> list[Guess]:
         target: the column to forecast.
     """
     place = rows.groupby("unique_id").cumcount() / rows.groupby("unique_id")[target].transform("size")
-    newest = place >= 1 - _NEWEST_SHARE
+    newest = place >= 0.8
     values, series = rows[target], rows["unique_id"]
     lowest, highest = (values[~newest].groupby(series[~newest]).agg(edge) for edge in ("min", "max"))
     fresh = series[newest]
     outside = ((values[newest] < fresh.map(lowest)) | (values[newest] > fresh.map(highest))).mean()
-    if not outside >= _MIN_OUTSIDE:
+    if not outside >= 0.5:
         return []
-    why = f"{outside:.0%} of the newest values are outside the earlier range"
-    return [Guess("normalise", "last", why)]
+    return [Guess("normalise", "last", f"{outside:.0%} of the newest values are outside the earlier range")]

@@ -23,7 +23,6 @@ from pydantic import (
 from gristmill.util.urls import find_secret
 
 URL_SCHEMES = ("https://", "http://")
-LOCATION_SCHEMES = (*URL_SCHEMES, "package://")
 
 
 class _Mark(Enum):
@@ -35,19 +34,20 @@ class _Mark(Enum):
     MESSAGE = "text for messages only"
 
 
-def _as_list(given: Any) -> Any:
-    if given is None:  # in records of runs, whose settings had one column or none
+def _as_list(raw: Any) -> Any:
+    if raw is None:  # in records of runs, whose settings had one column or none
         return ()
-    if not isinstance(given, str | list | tuple):
+    if not isinstance(raw, str | list | tuple):
         raise ValueError("a name, or an array of names")  # noqa: TRY004 - Pydantic reports a ValueError
-    return (given,) if isinstance(given, str) else tuple(given)
+    return (raw,) if isinstance(raw, str) else tuple(raw)
 
 
 def check_location(location: str) -> str:
     """Return a location of data; raise `ValueError` for unknown schemes and for secrets, since locations are logged."""
-    if "://" in location and not location.startswith(LOCATION_SCHEMES):
+    schemes = (*URL_SCHEMES, "package://")
+    if "://" in location and not location.startswith(schemes):
         raise ValueError(
-            f"a path, or a location that begins with {', '.join(LOCATION_SCHEMES)}. gristmill does not read databases "
+            f"a path, or a location that begins with {', '.join(schemes)}. gristmill does not read databases "
             "or buckets. Export the table to CSV or Parquet, or download the file"
         )
     if secret := find_secret(location):
@@ -79,8 +79,10 @@ def check_store_location(location: str) -> str:
     return location
 
 
-def _as_pair(given: Any) -> Any:
-    return (given, given) if isinstance(given, int) else tuple(given) if isinstance(given, list) else given
+def _as_pair(raw: Any) -> Any:
+    if isinstance(raw, list):
+        return tuple(raw)
+    return (raw, raw) if isinstance(raw, int) else raw
 
 
 SourceLocation = Annotated[str, AfterValidator(check_location), _Mark.LOCATION]
@@ -185,7 +187,7 @@ class Files(Settings):
 
     @field_validator("sha256")
     @classmethod
-    def _is_given_for_a_url(cls, sha256: str | None, info: ValidationInfo) -> str | None:
+    def _is_set_for_a_url(cls, sha256: str | None, info: ValidationInfo) -> str | None:
         if sha256 is not None and info.data.get("refresh"):
             raise ValueError("no sha256 with refresh = true, which takes any content")
         is_url = str(info.data.get("path", "")).startswith(URL_SCHEMES)
@@ -237,8 +239,9 @@ def locations(table: Settings) -> Iterator[tuple[str, str]]:
 def columns(table: Settings) -> Iterator[tuple[str, str]]:
     """Yield (field, column) for every column that a table names."""
     for name in _marked(type(table), _Mark.COLUMN):
-        given = getattr(table, name)
-        yield from ((name, column) for column in ((given,) if isinstance(given, str) else given or ()))
+        value = getattr(table, name)
+        for column in (value,) if isinstance(value, str) else value or ():
+            yield name, column
 
 
 def with_nested(table: Settings) -> Iterator[Settings]:
@@ -246,7 +249,9 @@ def with_nested(table: Settings) -> Iterator[Settings]:
     yield table
     for name in type(table).model_fields:
         value = getattr(table, name)
-        yield from (one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Settings))
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Settings):
+                yield item
 
 
 def identity_values(table: Settings) -> dict[str, object]:

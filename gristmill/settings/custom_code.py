@@ -19,7 +19,6 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.settings.base import CodeFile, Settings
 
-_MAX_ERROR_LENGTH = 300
 _MISSING_LIBRARY = "cannot open shared object file"  # of a system library
 # In messages of Keras, of the loader, and of TensorFlow and CUDA whose memory is full.
 _MAY_PASS = ("URL fetch failure", _MISSING_LIBRARY, "ResourceExhaustedError", "out of memory")
@@ -48,8 +47,9 @@ class CustomCode(Settings):
         `argument` describes what the function is called with, for messages. Loading and calling it raise a
         `RequestError` if the file cannot be imported, has no function that takes these arguments, or raises an error.
         """
+        # Import the file.
         file, imports = files[0], _SiblingImports(files)
-        with _one_line_errors(files), imports:
+        with _errors_in_one_line(files), imports:
             spec = importlib.util.spec_from_file_location(f"gristmill_own_{file.stem}", file)
             if spec is None or spec.loader is None:
                 raise RequestError(f"{file}: not a Python file.")
@@ -59,6 +59,7 @@ class CustomCode(Settings):
             except (ImportError, SyntaxError, NameError) as error:
                 kind = WorkError if _MISSING_LIBRARY in str(error) else RequestError
                 raise kind(f"{file}: cannot be imported ({error}). Fix it.") from None
+        # Check the function and its arguments.
         function = getattr(module, self.function, None)
         if not callable(function):
             raise RequestError(f"{file}: no function {self.function!r}. Correct {self.kind!r}.")
@@ -70,15 +71,15 @@ class CustomCode(Settings):
                 f"{argument} and then {', '.join(self.arguments) or 'nothing else'}."
             ) from None
 
-        def call(given: Any) -> Any:
-            with _one_line_errors(files), imports:  # the function may import more when it is called
-                return function(given, **self.arguments)
+        def call(value: Any) -> Any:
+            with _errors_in_one_line(files), imports:  # the function may import more when it is called
+                return function(value, **self.arguments)
 
         return call
 
 
 @contextmanager
-def _one_line_errors(files: Sequence[Path]) -> Iterator[None]:
+def _errors_in_one_line(files: Sequence[Path]) -> Iterator[None]:
     """Turn an exception of the user's code into one line that names function, file and line.
 
     It is a `WorkError` if a later run may not meet it: a file or a system library is missing, a server cannot be
@@ -92,7 +93,7 @@ def _one_line_errors(files: Sequence[Path]) -> Iterator[None]:
         frames = traceback.extract_tb(error.__traceback__)
         frame = ([frame for frame in frames if Path(frame.filename) in files] or frames)[-1]
         name = "the module" if frame.name == "<module>" else frame.name
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_ERROR_LENGTH].rstrip(" :.")
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(" :.")
         may_pass = isinstance(error, OSError) or any(part in text for part in _MAY_PASS)
         kind = WorkError if may_pass else RequestError
         raise kind(f"{name} raised {text} ({Path(frame.filename).name}, line {frame.lineno}). Fix it.") from error
@@ -132,12 +133,12 @@ def is_custom(kind: object) -> bool:
     return bool(colon) and file.endswith(".py") and function.isidentifier()
 
 
-def _as_table(given: Any) -> Any:
-    if isinstance(given, CustomCode):
-        return given
-    if not isinstance(given, str) or not is_custom(given):
+def _as_table(raw: Any) -> Any:
+    if isinstance(raw, CustomCode):
+        return raw
+    if not isinstance(raw, str) or not is_custom(raw):
         raise ValueError('a text that names a file of the project and a function, such as "clean.py:prepare"')
-    return {"kind": given}
+    return {"kind": raw}
 
 
 OwnFunction = Annotated[

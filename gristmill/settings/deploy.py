@@ -11,11 +11,11 @@ from gristmill.settings.base import Settings, is_shared
 from gristmill.util.urls import find_secret, is_secret_name
 
 _REFERENCE = re.compile(r"\s*\{\{\s*prefect\.(blocks|variables)\.[\w.-]+\s*\}\}\s*")  # Prefect fills it in
-_SSH_USER = re.compile(r"^ssh://[\w.-]+@")  # names the user of the server, such as git, and is no secret
 
 
 def _check_git_url(url: str) -> str:
-    if secret := find_secret(_SSH_USER.sub("ssh://", url)):
+    without_user = re.sub(r"^ssh://[\w.-]+@", "ssh://", url)  # the user of an SSH server, such as git, is no secret
+    if secret := find_secret(without_user):
         raise ValueError(f"a URL without {secret}; set credentials to a block, such as github-credentials/shop")
     if not url or url.startswith("-"):
         raise ValueError("a URL such as https://github.com/me/shop.git or git@github.com:me/shop.git")
@@ -55,7 +55,7 @@ class JobVariables(Settings):
     @model_validator(mode="after")
     def _check_secrets(self) -> Self:
         """Check the table as a whole: such an error does not print what it holds, maybe a secret."""
-        for name, value in _texts(self.job_variables):
+        for name, value in _find_texts(self.job_variables):
             if is_secret_name(name) and not value.startswith("/") and not _REFERENCE.fullmatch(value):
                 raise ValueError(
                     f"no secret in job_variables {name}, but a reference to a block of Prefect: "
@@ -101,13 +101,13 @@ class Deploy(JobVariables):
         return self
 
 
-def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _find_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the name and value of every text and number, also in nested tables and arrays."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _texts(value)
+            yield from _find_texts(value)
         elif isinstance(value, list):
             for item in value:
-                yield from _texts({name: item})
+                yield from _find_texts({name: item})
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             yield name, str(value)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # of packages above this one: types only
     from gristmill.retraining.domain_retraining import DomainRetraining
     from gristmill.runs.retraining_record import Champion
     from gristmill.scaffold.data import Data
-    from gristmill.scaffold.proposal import Asked, Proposal
+    from gristmill.scaffold.proposal import ForecastOptions, Proposal
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
 Tables = Mapping[str, Settings]  # of a pipeline, by name
@@ -39,7 +39,7 @@ Points = Sequence[Mapping[str, Mapping[str, Any]]]  # candidates of a preset, ea
 class Options(Settings):
     """Options of a prediction. The command line, Python and `serve` accept these and no others."""
 
-    most_served: ClassVar[Mapping[str, int]] = {}  # largest values that a request to a server may have
+    max_served: ClassVar[Mapping[str, int]] = {}  # largest values that a request to a server may have
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,9 @@ class Report(Protocol):
 
     def sections(self, folders: dict[str, Path]) -> "Iterator[Section]":
         """Yield the sections: scores first, then the most important picture. Folders are artifacts by stage."""
-        ...
 
     def headline_picture(self, folders: dict[str, Path]) -> bytes:
         """Return the most important picture as PNG; the only folder that is needed is that of evaluate."""
-        ...
 
 
 class Monitoring(Protocol):
@@ -96,19 +94,16 @@ class Monitoring(Protocol):
 
     def truth_column(self, ingest: Any) -> str | None:
         """Return the column of the truth in a file of the user; None if it arrives with the pipeline's data."""
-        ...
 
     def live_rows(self, log: "pd.DataFrame", truth: Any, champion: "Champion", run: str) -> "LiveRows":
         """Return the logged rows with their scores. `truth` is a table or, if it arrives with the data, its folder."""
-        ...
 
 
 class ProposePipeline(Protocol):
     """Proposal of a pipeline from data."""
 
-    def __call__(self, data: "Data", target: str | None, asked: "Asked") -> "Proposal":
-        """Return settings with a reason each; `asked` are the requested horizon, test set and series of a forecast."""
-        ...
+    def __call__(self, data: "Data", target: str | None, options: "ForecastOptions") -> "Proposal":
+        """Return settings with a reason each; `options` are the horizon, test set and series of a forecast."""
 
 
 class ProposeSchema(Protocol):
@@ -116,15 +111,13 @@ class ProposeSchema(Protocol):
 
     def __call__(self, folder: Path, ingest: Any) -> "SchemaProposal":
         """Return rules that the ingested data in a folder meets; `ingest` are the settings that made it."""
-        ...
 
 
 class CutExamples(Protocol):
     """Choice of a few training examples."""
 
-    def __call__(self, folders: Folders, out: Folders, most: int | None = None) -> None:
-        """Write the inputs of a training with a few examples, at most `most`, to the folders `out`."""
-        ...
+    def __call__(self, folders: Folders, out: Folders, limit: int | None = None) -> None:
+        """Write the inputs of a training with a few examples, at most `limit`, to the folders `out`."""
 
 
 class Generate(Protocol):
@@ -132,7 +125,6 @@ class Generate(Protocol):
 
     def __call__(self, bundle: "LoadedBundle", options: Any) -> Iterator[str]:
         """Yield the prompt and its continuation; `options` are the `predict_options` of the domain."""
-        ...
 
 
 class CheckBeforeTraining(Protocol):
@@ -140,4 +132,3 @@ class CheckBeforeTraining(Protocol):
 
     def __call__(self, preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
         """Raise an error if the settings do not fit the preprocessed data; `stages` are those of the run."""
-        ...

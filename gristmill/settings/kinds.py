@@ -31,15 +31,9 @@ def kinds(*packages: str) -> list[str]:
 def settings_of(kind: str, *packages: str) -> type[Settings]:
     """Return the settings class of a kind; the last package counts where several offer it."""
     module = importlib.import_module(_modules(packages)[kind])
-    return next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Settings)
-        and value.__module__ == module.__name__
-        and "kind" in value.model_fields
-        and get_args(value.model_fields["kind"].annotation) == (kind,)
-    )
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Settings)]
+    own = [table for table in classes if table.__module__ == module.__name__ and "kind" in table.model_fields]
+    return next(table for table in own if get_args(table.model_fields["kind"].annotation) == (kind,))
 
 
 def names_of(models: Iterable[Any], reserved_names: Iterable[str] = ()) -> Iterator[str]:

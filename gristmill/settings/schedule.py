@@ -21,7 +21,6 @@ _CRON = f'five fields, {" ".join(_FIELDS)}, such as "0 6 * * 1"'
 _UNSUPPORTED_CRON = re.compile(r"LW|\dL", re.IGNORECASE)  # last weekday, last Friday: Prefect does not support them
 _UNSUPPORTED_RULE = re.compile(r"[:\s]|INTERVAL=0+(;|$)", re.IGNORECASE)  # has its own start, or never advances
 _FREQUENT_RULE = re.compile(r"^(?!.*COUNT).*FREQ=(SECOND|MINUTE)LY", re.IGNORECASE)  # its start does not matter
-_ANY_TIME = datetime(2000, 1, 1)
 _START = datetime(2020, 1, 1)  # from which Prefect counts COUNT and INTERVAL of all rules
 _LATE_START = datetime(9964, 1, 1)  # like 2020 a leap year that begins on a Wednesday; dateutil stops after 9999
 _UTC_END = re.compile(r"UNTIL=\w+Z(;|$)", re.IGNORECASE)
@@ -77,7 +76,7 @@ def _is_cron(fields: list[str]) -> bool:
     from cronsim import CronSim, CronSimError
 
     with suppress(CronSimError):
-        CronSim(" ".join(fields), _ANY_TIME)
+        CronSim(" ".join(fields), datetime(2000, 1, 1))
         return not any(map(_UNSUPPORTED_CRON.search, fields))
     return False
 
@@ -138,9 +137,9 @@ class Schedule(Settings):
 
     @model_validator(mode="after")
     def _check_clock(self) -> Self:
-        given = [name for name in ("cron", "interval", "rrule") if getattr(self, name)]
-        if len(given) > 1:
-            raise ValueError(f"one of cron, interval and rrule; {' and '.join(given)} are set")
+        clocks = [name for name in ("cron", "interval", "rrule") if getattr(self, name)]
+        if len(clocks) > 1:
+            raise ValueError(f"one of cron, interval and rrule; {' and '.join(clocks)} are set")
         if self.timezone != _UTC and not (self.cron or self.rrule):
             raise ValueError(f"cron or rrule with timezone = {self.timezone!r}, which nothing else uses")
         return self

@@ -13,8 +13,6 @@ from gristmill.util.urls import redact
 S = TypeVar("S", bound=Settings)
 
 _TOML_TYPES = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
-_COUNT_OR_SHARE = "a whole number, or a share below 1"
-_BELOW_1 = "less than 1"  # expected of a share
 _COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for an invalid number
 
 _EXPECTED = {  # by Pydantic's type of the error, with the values of its context
@@ -59,8 +57,9 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
     """
     reasons: dict[str, tuple[str, list[str], set[tuple[str, Any]], Any]] = {}
     details = error.errors(include_url=False)
-    unknown = (str(one["loc"][0]) for one in details if one["type"] == "extra_forbidden" and len(one["loc"]) == 1)
-    misspelt = meant_names(unknown, table.model_fields)
+    of_unknown = (detail["loc"] for detail in details if detail["type"] == "extra_forbidden")
+    misspelt = meant_names((str(loc[0]) for loc in of_unknown if len(loc) == 1), table.model_fields)
+    # 1. Report unknown and missing keys, and collect the reasons why a value is invalid: one for each type it may have.
     for detail in details:
         # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
         if not detail["loc"]:
@@ -70,30 +69,32 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
         label = f"{key}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
         if inner and key in table.model_fields and get_origin(table.model_fields[key].annotation) is dict:
             label = f"{key}.{inner[0]}"  # the user chooses the keys of such a table
-        if detail["type"] == "extra_forbidden" and inner:  # in a table within the value
+        kind = detail["type"]
+        if kind == "extra_forbidden" and inner:  # in a table within the value
             yield Problem(where, f"unknown key {inner[-1]!r}.", key, label)
-        elif detail["type"] == "extra_forbidden" and key in table.retired:
+        elif kind == "extra_forbidden" and key in table.retired:
             yield Problem(where, f"unknown key {key!r}. {table.retired[key]}", key)
-        elif detail["type"] == "extra_forbidden":
+        elif kind == "extra_forbidden":
             yield Problem(where, unknown_name("key", label, table.model_fields), key)
-        elif detail["type"] == "union_tag_invalid":
+        elif kind == "union_tag_invalid":
             known = detail["ctx"]["expected_tags"].replace("'", "").split(", ")
             yield Problem(where, unknown_name("kind", detail["ctx"]["tag"], known), key, label)
-        elif detail["type"] == "union_tag_not_found":
+        elif kind == "union_tag_not_found":
             yield Problem(where, "missing key 'kind'.", key, label)
-        elif detail["type"] == "missing":
+        elif kind == "missing":
             if label not in misspelt:
                 yield Problem(where, "missing. It has no default.", key, label)
-        elif detail["type"] == "too_short" and detail["input"]:
-            continue  # the array is only short because its invalid items, which are reported too, were left out
-        else:
+        elif kind != "too_short" or not detail["input"]:  # else it is short without its invalid items, reported too
             _, messages, failed, _ = reasons.setdefault(label, (key, [], set(), detail["input"]))
             messages.append(expected_value(detail))
-            failed.add((detail["type"], detail.get("ctx", {}).get("lt")))
+            failed.add((kind, detail.get("ctx", {}).get("lt")))
+    # 2. Report each invalid value once.
     for label, (key, messages, failed, received) in reasons.items():
-        expected = _COUNT_OR_SHARE if failed >= _COUNT_OR_SHARE_ERRORS else " or ".join(dict.fromkeys(messages))
-        if ("less_than_equal", None) in failed:
-            expected = expected.replace(f" or {_BELOW_1}", "")  # a count above its maximum cannot mean a share
+        expected = " or ".join(dict.fromkeys(messages))
+        if failed >= _COUNT_OR_SHARE_ERRORS:
+            expected = "a whole number, or a share below 1"
+        elif ("less_than_equal", None) in failed:
+            expected = expected.replace(" or less than 1", "")  # a count above its maximum cannot mean a share
         kind = _TOML_TYPES.get(type(received), type(received).__name__)
         shown = "nothing" if received is None else f"{redact(received)!r} ({kind})"
         yield Problem(where, f"expected {expected}. Received: {shown}.", key, label)
@@ -107,5 +108,5 @@ def expected_value(detail: ErrorDetails) -> str:
         name: int(value) if isinstance(value, float) and value.is_integer() else value  # 0 for 0.0
         for name, value in detail.get("ctx", {}).items()
     }
-    is_one = 1 in (values.get("min_length"), values.get("max_length"))
-    return _EXPECTED[detail["type"]].format(**values, s="" if is_one else "s")
+    plural = "" if 1 in (values.get("min_length"), values.get("max_length")) else "s"
+    return _EXPECTED[detail["type"]].format(**values, s=plural)

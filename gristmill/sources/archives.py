@@ -26,11 +26,10 @@ MAX_MEMBER_BYTES = 256 << 20
 ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to
 
 _ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`max_members`)
-_MIN_BYTES_PER_MEMBER = 64
-_STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile does not stream other methods
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_HEADER_BYTES = 1 << 20  # limit for a tar header, which is read at once
 _MAX_NAME_LENGTH = 4096  # the limit of Linux
+_SPECIAL_FILE = "a link, a device or sparse. Pack plain files only."
 _ZIP_ENTRY = b"PK\1\2"  # the first bytes of each entry in a zip's directory
 
 Read = Callable[[], bytes]
@@ -55,19 +54,19 @@ def open_files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> Iterator[dic
     Raises:
         DataError: a file cannot be read, an archive is rejected by `open_archive`, or two files have one path.
     """
-    found: dict[Path, Read] = {}
+    files: dict[Path, Read] = {}
     with ExitStack() as stack:
         for path in paths:
             if path.name.lower().endswith(SUFFIXES):
                 folder = path.with_name(path.name[: -len(suffix_of(path))])
                 members = stack.enter_context(open_archive(path, suffixes))
-                new = {folder / name: read for name, read in members.items()}
+                new_files = {folder / name: read for name, read in members.items()}
             else:
-                new = {path: partial(_read_file, path)}
-            if twice := sorted(found.keys() & new.keys()):
+                new_files = {path: partial(_read_file, path)}
+            if twice := sorted(files.keys() & new_files.keys()):
                 raise DataError(f"{path}: contains {twice[0]} a second time. Remove the archive or the folder.")
-            found |= new
-        yield dict(sorted(found.items()))
+            files |= new_files
+        yield dict(sorted(files.items()))
 
 
 @contextmanager
@@ -84,7 +83,13 @@ def open_archive(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Re
         with readable(path):
             members = stack.enter_context(_open_zip(path) if suffix_of(path) == ".zip" else _open_tar(path))
         chosen = _choose_members(path, members, suffixes)
-        _check_sizes(path, chosen)
+        for name, member in chosen.items():
+            if member.size > MAX_MEMBER_BYTES:
+                problem = f"{member.size:,} bytes, more than the limit of {MAX_MEMBER_BYTES:,}."
+                raise _member_error(path, name, problem)
+        total = sum(member.size for member in chosen.values())
+        if total > (limit := max_unpacked_bytes(path.stat().st_size, ALWAYS_ALLOWED)):
+            raise DataError(f"{path}: unpacks to {total:,} bytes, more than {limit:,}. Pack photos only.")
         yield {name: partial(_read_member, path, chosen[name]) for name in sorted(chosen)}
 
 
@@ -124,7 +129,7 @@ def _open_zip(path: Path) -> Iterator[list[Member]]:
         members = []
         for info in archive.infolist():
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _not_a_plain_file(path, info.filename)
+                raise _member_error(path, info.filename, _SPECIAL_FILE)
             if not info.is_dir():
                 members.append(Member(info.filename, info.file_size, partial(archive.open, info)))
         yield members
@@ -139,29 +144,28 @@ def open_zip(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """
     with zipfile.ZipFile(_ZipReader(where, raw)) as archive:
         for info in archive.infolist():
-            member = f"{where}, member {short_repr(info.filename)}"
             if not info.filename:
                 raise DataError(f"{where}: a member without a name. Fetch it, or pack it, again.")
             if info.flag_bits & 1:
-                raise DataError(f"{member}: encrypted. Pack it without a password.")
-            if info.compress_type not in _STREAMED_METHODS:
-                raise DataError(f"{member}: compression method {info.compress_type}. Pack it with deflate.")
+                raise _member_error(where, info.filename, "encrypted. Pack it without a password.")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile streams no other
+                method = f"compression method {info.compress_type}. Pack it with deflate."
+                raise _member_error(where, info.filename, method)
         yield archive
 
 
 def max_members(size: int) -> int:
-    """Return how many members an archive of so many bytes may have."""
-    return max(_ALWAYS_ALLOWED_MEMBERS, size // _MIN_BYTES_PER_MEMBER)
+    """Return how many members an archive of so many bytes may have; in an archive of photos, each takes far more."""
+    return max(_ALWAYS_ALLOWED_MEMBERS, size // 64)
 
 
-def _too_many_members(where: object, limit: int) -> DataError:
+def _too_many_members_error(where: object, limit: int) -> DataError:
     """Return the error about an archive with more members than allowed."""
     return DataError(f"{where}: more than {limit:,} members. Pack photos only.")
 
 
-def _not_a_plain_file(path: Path, name: str) -> DataError:
-    """Return the error about a member of a special type."""
-    return DataError(f"{path}, member {short_repr(name)}: a link, a device or sparse. Pack plain files only.")
+def _member_error(where: object, name: str, problem: str) -> DataError:
+    return DataError(f"{where}, member {short_repr(name)}: {problem}")
 
 
 class _ZipReader(io.BufferedReader):
@@ -174,7 +178,7 @@ class _ZipReader(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
         if content.count(_ZIP_ENTRY) > self._limit:
-            raise _too_many_members(self._where, self._limit)
+            raise _too_many_members_error(self._where, self._limit)
         return content
 
 
@@ -200,14 +204,12 @@ def _check_tar_headers(path: Path, archive: "TarFile") -> None:
     limit = max_members(path.stat().st_size)
     for count, info in enumerate(archive, 1):
         if not info.isdir() and (not info.isreg() or info.issparse()):
-            raise _not_a_plain_file(path, info.name)
+            raise _member_error(path, info.name, _SPECIAL_FILE)
         if count > limit:
-            raise _too_many_members(path, limit)
+            raise _too_many_members_error(path, limit)
         if len(info.name) > _MAX_NAME_LENGTH:
-            raise DataError(
-                f"{path}, member {short_repr(info.name)}: a name of more than {_MAX_NAME_LENGTH:,} characters. "
-                "Rename it, and pack it again."
-            )
+            problem = f"a name of more than {_MAX_NAME_LENGTH:,} characters. Rename it, and pack it again."
+            raise _member_error(path, info.name, problem)
         info.pax_headers, archive.pax_headers = {}, {}  # frees memory; nothing reads them
 
 
@@ -242,42 +244,26 @@ def _choose_members(path: Path, members: Iterable[Member], suffixes: tuple[str, 
     """Return the members that count by their plain names; reject an archive with any unsafe name."""
     by_name: dict[str, Member] = {}
     for member in members:
-        name = _safe_name(path, member.name)
+        name = _check_name(path, member.name)
         if name in by_name:
-            raise DataError(f"{path}, member {short_repr(name)}: in the archive twice. Pack it again.")
+            raise _member_error(path, name, "in the archive twice. Pack it again.")
         by_name[name] = member
-    return {
-        name: member
-        for name, member in by_name.items()
-        if name.lower().endswith(suffixes) and not any(part.startswith(".") for part in PurePosixPath(name).parts)
-    }
+    visible = {name: member for name, member in by_name.items() if not name.startswith(".") and "/." not in name}
+    return {name: member for name, member in visible.items() if name.lower().endswith(suffixes)}
 
 
-def _safe_name(path: Path, name: str) -> str:
+def _check_name(path: Path, name: str) -> str:
     """Return a member's name without `./`."""
     windows = PureWindowsPath(name)  # knows both separators
-    where = f"{path}, member {short_repr(name)}"
     if windows.drive or windows.root or ".." in windows.parts or "\\" in name:
-        raise DataError(f"{where}: leads out of the archive. Pack it with plain relative names.")
+        raise _member_error(path, name, "leads out of the archive. Pack it with plain relative names.")
     if _CONTROL_CHARACTERS.search(name):
-        raise DataError(f"{where}: a control character in its name. Rename it, and pack it again.")
+        raise _member_error(path, name, "a control character in its name. Rename it, and pack it again.")
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise DataError(f"{where}: its name is not UTF-8. Rename it, and pack it again.") from None
+        raise _member_error(path, name, "its name is not UTF-8. Rename it, and pack it again.") from None
     return str(PurePosixPath(name))
-
-
-def _check_sizes(path: Path, members: dict[str, Member]) -> None:
-    for name, member in members.items():
-        if member.size > MAX_MEMBER_BYTES:
-            raise DataError(
-                f"{path}, member {short_repr(name)}: {member.size:,} bytes, more than the limit of "
-                f"{MAX_MEMBER_BYTES:,}."
-            )
-    total = sum(member.size for member in members.values())
-    if total > (limit := max_unpacked_bytes(path.stat().st_size, ALWAYS_ALLOWED)):
-        raise DataError(f"{path}: unpacks to {total:,} bytes, more than {limit:,}. Pack photos only.")
 
 
 def _read_member(path: Path, member: Member) -> bytes:

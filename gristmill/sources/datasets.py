@@ -15,9 +15,6 @@ from gristmill.errors import DataError
 from gristmill.runs.locations import locate
 from gristmill.settings.base import Settings, SourceLocation
 
-_ANY_VERSION = "[0-9]*.[0-9]*.[0-9]*"  # does not match the name of a folder that TFDS is still writing
-_BATCH_SIZE = 256  # examples read at once
-
 
 @dataclass(frozen=True)
 class Example:
@@ -50,12 +47,14 @@ class Dataset(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _set_folder(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        name, config, version = (str(given.get(key) or "") for key in ("name", "config", "version"))
-        parent = "/".join(filter(None, (_data_dir(given.get("data_dir")), name, config)))
-        return {"folder": f"{parent}/{version}" if version else f"{glob.escape(parent)}/{_ANY_VERSION}/*"} | given
+    def _set_folder(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        name, config, version = (str(raw.get(key) or "") for key in ("name", "config", "version"))
+        parent = "/".join(filter(None, (_data_dir(raw.get("data_dir")), name, config)))
+        # The pattern of a version does not match the folder that TFDS is still writing.
+        pattern = f"{glob.escape(parent)}/[0-9]*.[0-9]*.[0-9]*/*"
+        return {"folder": f"{parent}/{version}" if version else pattern} | raw
 
     def fetch(self, root: Path) -> None:
         """Download the data set if it is missing and `download` is set; `root` is the project's folder.
@@ -99,9 +98,8 @@ class Dataset(Settings):
         import tensorflow_datasets as tfds
 
         name = f"{self.name}{f'/{self.config}' * bool(self.config)}{f':{self.version}' * bool(self.version)}"
-        with _one_line_errors(
-            f"TFDS data set {name}", "Correct its name, or prepare it by hand and set the source's data_dir."
-        ):
+        remedy = "Correct its name, or prepare it by hand and set the source's data_dir."
+        with _errors_in_one_line(f"TFDS data set {name}", remedy):
             tfds.builder(name, data_dir=data_dir).download_and_prepare()
 
 
@@ -118,7 +116,7 @@ def _builder(paths: Sequence[Path]) -> Any:
     import tensorflow_datasets as tfds
 
     newest = folder_of(paths)
-    with _one_line_errors(str(newest), "Prepare it again."):
+    with _errors_in_one_line(str(newest), "Prepare it again."):
         return tfds.builder_from_directory(newest)
 
 
@@ -128,31 +126,32 @@ def _feature(builder: Any, kind: str) -> str:
 
     features = builder.info.features.items()
     names: list[str] = [name for name, feature in features if isinstance(feature, getattr(tfds.features, kind))]
-    found = [name for name in names if name in (builder.info.supervised_keys or ())] or names
-    if len(found) != 1:
-        there = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features)
-        raise DataError(f"{builder.data_path}: {len(found)} features {kind}. Expected one. Features: {there}.")
-    return found[0]
+    names = [name for name in names if name in (builder.info.supervised_keys or ())] or names
+    if len(names) != 1:
+        known = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features)
+        raise DataError(f"{builder.data_path}: {len(names)} features {kind}. Expected one. Features: {known}.")
+    return names[0]
 
 
 def _records(builder: Any, split: str, kind: str) -> Iterator[tuple[str, bytes, int]]:
     """Yield the id, the content and the label of each example of a split."""
     import tensorflow_datasets as tfds
 
-    content, label = _feature(builder, kind), _feature(builder, "ClassLabel")
+    content = _feature(builder, kind)
+    label = _feature(builder, "ClassLabel")
     encoded = {content: tfds.decode.SkipDecoding()} if kind == "Image" else None
     wanted = tfds.decode.PartialDecoding({content: True, label: True}, encoded)
     in_order = tfds.ReadConfig(add_tfds_id=True, try_autocache=False, interleave_cycle_length=1)
     splits = f"Splits: {', '.join(builder.info.splits)}."
-    with _one_line_errors(f"{builder.data_path}, split {split!r}", splits):
+    with _errors_in_one_line(f"{builder.data_path}, split {split!r}", splits):
         dataset = builder.as_dataset(split=split, decoders=wanted, read_config=in_order)
-        for batch in dataset.batch(_BATCH_SIZE).as_numpy_iterator():
+        for batch in dataset.batch(256).as_numpy_iterator():
             ids = (id_.decode() for id_ in batch["tfds_id"])
             yield from zip(ids, batch[content], batch[label].tolist(), strict=True)
 
 
 @contextmanager
-def _one_line_errors(what: str, remedy: str) -> Iterator[None]:
+def _errors_in_one_line(what: str, remedy: str) -> Iterator[None]:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 

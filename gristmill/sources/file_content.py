@@ -7,8 +7,6 @@ from pathlib import Path
 from gristmill.errors import DataError
 from gristmill.sources.packed import open_unpacked
 
-_START = 1024  # bytes that are enough to know a format
-
 _SAVE_AS_CSV, _SAVE_AS_PARQUET = "Save the table as CSV.", "Save the table as Parquet."
 _BINARY_FORMATS = {
     b"%PDF-": f"a PDF document. {_SAVE_AS_CSV}",
@@ -36,7 +34,7 @@ _JSON = r"\{\s*(\"[^\"\n]*\"\s*:|\})|\[\s*[\[{]"
 def check_table(path: Path, kind: str) -> None:
     """Raise `DataError` if the content of a file shows another format than that of its kind: csv, jsonl or parquet."""
     with open_unpacked(path) as file:
-        start = file.read(_START)
+        start = file.read(1024)
     check_text(path, start if kind != "parquet" else start.removeprefix(b"PAR1"))
     is_utf_16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = start.decode("utf-16" if is_utf_16 else "utf-8-sig", "ignore").lstrip()

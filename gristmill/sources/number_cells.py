@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ MULTIPLIER = r"[kKM]|[mb]n|Mio\.?|Mrd\.?|Tsd\.?"
 
 _INTEGER = r"-?(0|[1-9]\d{0,14})"
 _DECIMAL = rf"{_INTEGER}(\.(\d*[1-9]|0))?"  # without zeros at the end: 3.1 and 3.10 may be names
-_MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")  # minus sign and en dash, which word processors write
-_NO_WORDS: Mapping[str, float] = MappingProxyType({})
 
 
 def parse_numbers(
@@ -25,7 +22,7 @@ def parse_numbers(
     decimal: str = ".",
     thousands: str | None = None,
     unit: str | None = None,
-    values: Mapping[str, float] = _NO_WORDS,
+    values: Mapping[str, float] | None = None,
 ) -> "pd.Series[float]":
     """Return cells as float64, NaN where one is empty or not a number.
 
@@ -68,8 +65,8 @@ def grouped_digits(mark: str, count: str = "+") -> str:
 
 
 def with_ascii_signs(cells: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return cells with a hyphen for each minus sign."""
-    return cells.str.translate(_MINUS_SIGNS)
+    """Return cells with a hyphen for each minus sign, and each en dash, which word processors write."""
+    return cells.str.translate(str.maketrans("\u2212\u2013", "--"))
 
 
 def without_unit(cells: "pd.Series[Any]", unit: str) -> "pd.Series[Any]":

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MAX_RATIO = 100  # unpacked size to file size; tables and texts shrink to a tenth, rarely to a fiftieth
 ALWAYS_ALLOWED = 64 << 20  # bytes that any file may unpack to
-_BUFFER_BYTES = 1 << 20
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def open_unpacked(
         limit = max_unpacked_bytes(file.seek(0, os.SEEK_END), always_allowed)
         file.seek(0)
         with gzip.GzipFile(fileobj=file) as packed:
-            yield io.BufferedReader(_LimitedUnpacker(path, packed, limit), _BUFFER_BYTES)
+            yield io.BufferedReader(_LimitedUnpacker(path, packed, limit), 1 << 20)
 
 
 def max_unpacked_bytes(size: int, always_allowed: int = ALWAYS_ALLOWED) -> int:

@@ -27,8 +27,6 @@ class ImageSource(Protocol):
         Raises:
             DataError: naming the file that cannot be read.
         """
-        ...
 
     def class_names(self, paths: Sequence[Path]) -> list[str] | None:
         """Return the classes in the source's own order, or None to sort them by name."""
-        ...

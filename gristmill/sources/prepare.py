@@ -51,7 +51,22 @@ class TableFiles(Files):
         if self.prepare is None:
             return data, None
         name, call = self.prepare.kind, self.prepare.load(code, "the data frame of a file")
-        return data, lambda frame: _checked(call(frame.infer_objects()), frame, name)
+
+        def prepare(frame: "pd.DataFrame") -> "pd.DataFrame":
+            """Return the result with the numbers of rows of the file, if it has them, or else with numbers from 1."""
+            import pandas as pd
+
+            prepared = call(frame.infer_objects())
+            if not isinstance(prepared, pd.DataFrame):
+                kind = type(prepared).__name__
+                raise RequestError(f"{name} returned a {kind}. Expected a pandas.DataFrame: return one.")
+            prepared.columns = prepared.columns.astype("str")
+            index = prepared.index
+            if index.name == FILE_ROW and index.is_unique and index.isin(frame.index).all():
+                return prepared
+            return prepared.set_axis(pd.RangeIndex(1, len(prepared) + 1, name=PREPARED_ROW))
+
+        return data, prepare
 
     def read(
         self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str], skip: Skip = MappingProxyType({})
@@ -62,7 +77,7 @@ class TableFiles(Files):
         def read(path: Path) -> "pd.DataFrame":
             skipped = skip.get(path, ())
             if prepare:
-                return self._typed(self._cleaned(path, prepare, skipped), path, texts, numbers)
+                return self._convert(self._read_cleaned(path, prepare, skipped), path, texts, numbers)
             return self.read_file(path, texts, numbers, skipped)
 
         return read_all(files, read)
@@ -72,10 +87,10 @@ class TableFiles(Files):
         import pandas as pd
 
         files, prepare = self.split_paths(paths)
-        frames = [self._cleaned(path, prepare) if prepare else self.cells(path) for path in files]
+        frames = [self._read_cleaned(path, prepare) if prepare else self.cells(path) for path in files]
         return pd.concat(frames, ignore_index=True)
 
-    def _cleaned(self, path: Path, prepare: Prepare, skip: Collection[int] = ()) -> "pd.DataFrame":
+    def _read_cleaned(self, path: Path, prepare: Prepare, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return the frame of a file after `prepare`, without rows to `skip`."""
         kept, key = {} if self._kept is None else self._kept, (path, *skip)
         if key not in kept:
@@ -105,7 +120,9 @@ class TableFiles(Files):
         check_finite(path, values, cells)
         return values
 
-    def _typed(self, frame: "pd.DataFrame", path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
+    def _convert(
+        self, frame: "pd.DataFrame", path: Path, texts: Sequence[str], numbers: Sequence[str]
+    ) -> "pd.DataFrame":
         """Return the requested columns: numbers as float64, times as they are, all others as text."""
         import pandas as pd
 
@@ -123,18 +140,6 @@ class TableFiles(Files):
         return pd.DataFrame(columns, frame.index)
 
 
-def _checked(prepared: object, before: "pd.DataFrame", name: str) -> "pd.DataFrame":
-    """Return what an own function returned; its rows count from 1 unless they have the numbers of rows of the file."""
-    import pandas as pd
-
-    if not isinstance(prepared, pd.DataFrame):
-        raise RequestError(f"{name} returned a {type(prepared).__name__}. Expected a pandas.DataFrame: return one.")
-    prepared.columns = prepared.columns.astype("str")
-    if prepared.index.name == FILE_ROW and prepared.index.is_unique and prepared.index.isin(before.index).all():
-        return prepared
-    return prepared.set_axis(pd.RangeIndex(1, len(prepared) + 1, name=PREPARED_ROW))
-
-
 def check_finite(
     path: Path,
     values: "pd.Series[float]",
@@ -147,6 +152,7 @@ def check_finite(
     """
     bad = (cells.notna() & ~(values.abs() < MAX_NUMBER)).to_numpy()
     if bad.any():
-        reason, received = f"column {values.name!r}: not a finite number", cells.iloc[int(bad.argmax())]
-        found = short_repr(received) if isinstance(received, str) else received
-        raise unusable_in_file(path, values.index, bad, reason, f": {found}", remedy(received))
+        reason = f"column {values.name!r}: not a finite number"
+        received = cells.iloc[int(bad.argmax())]
+        shown = short_repr(received) if isinstance(received, str) else received
+        raise unusable_in_file(path, values.index, bad, reason, f": {shown}", remedy(received))

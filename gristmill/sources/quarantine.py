@@ -13,7 +13,6 @@ QUARANTINE_FILE = "quarantine.csv"  # in the artifact of ingest
 QUARANTINED = "quarantined"  # name of their count
 
 _MIN_UNUSABLE_AT_END = 10  # a file that ends with this many consecutive unusable rows is refused
-_MAX_CONTENT = 1000  # characters of a row that are listed
 
 T = TypeVar("T")
 
@@ -22,7 +21,9 @@ class Quarantine:
     """A source without the rows that were set aside."""
 
     def __init__(self, source: TableSource) -> None:
-        self._source, self._paths, self._reasons = source, list[Path](), dict[Path, dict[int, str]]()
+        self._source = source
+        self._paths: list[Path] = []
+        self._reasons: dict[Path, dict[int, str]] = {}
         self._last: dict[Path, int] = {}  # number of the last other row of each file that has any
 
     @property
@@ -52,17 +53,17 @@ class Quarantine:
         """
         while True:
             try:
-                found = ingest(self)
+                result = ingest(self)
             except UnusableRows as error:
                 if not share or not error.reasons or not isinstance(self._source, TableFiles):
                     raise DataError(str(error)) from None
                 self._set_aside(error, share)
             except DataError as error:
-                raise DataError(f"{error}{self._so_far()}") from None
+                raise DataError(f"{error}{self._earlier_rows()}") from None
             else:
                 self._check_ends()
                 self._write(out / QUARANTINE_FILE)
-                return found
+                return result
 
     def _set_aside(self, error: UnusableRows, share: float) -> None:
         """Add the rows that an error names, unless they are too many."""
@@ -89,7 +90,7 @@ class Quarantine:
                     f"ingest.quarantine sets aside fewer than {_MIN_UNUSABLE_AT_END} at the end. Fix or remove them."
                 )
 
-    def _so_far(self) -> str:
+    def _earlier_rows(self) -> str:
         """Return a sentence about the rows that were set aside, which may be the cause of a later error."""
         if not self._reasons:
             return ""
@@ -108,4 +109,4 @@ class Quarantine:
             for name, path in zip(names, self._paths, strict=True):
                 reasons = self._reasons.get(path, {})
                 contents = self._source.contents(path, reasons) if reasons else {}
-                writer.writerows([name, row, reasons[row], contents[row][:_MAX_CONTENT]] for row in sorted(reasons))
+                writer.writerows([name, row, reasons[row], contents[row][:1000]] for row in sorted(reasons))

@@ -24,7 +24,6 @@ FILE_ROW, PREPARED_ROW = "row", "prepared row"
 """Names of the index of a frame: rows with the numbers of their file, and rows that an own function made."""
 
 _MAX_COLUMNS_LISTED = 40
-_MAX_HINTS = 3  # of missing columns; each compares a name with those of all columns
 
 
 T = TypeVar("T")
@@ -75,8 +74,8 @@ class Rows:
         """Return the error for rows that cannot be used, (rows,); the reason may depend on the position."""
         reasons: dict[Path, dict[int, str]] = {}
         for position in bad.nonzero()[0].tolist() if self.files else ():
-            of_file = reasons.setdefault(self.files[bisect_right(self.starts, position) - 1], {})
-            of_file[int(self.frame.index[position])] = reason if isinstance(reason, str) else reason(position)
+            file, row = self.files[bisect_right(self.starts, position) - 1], int(self.frame.index[position])
+            reasons.setdefault(file, {})[row] = reason if isinstance(reason, str) else reason(position)
         return UnusableRows(message, reasons, len(self.frame))
 
     def ids(self) -> list[str]:
@@ -102,7 +101,6 @@ class TableSource(Protocol):
         Raises:
             DataError: naming file, row and column of a value that cannot be read.
         """
-        ...
 
 
 @runtime_checkable
@@ -142,6 +140,7 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
     """
     import pandas as pd
 
+    # Read all files, also after a fault, so that the error names the rows of all.
     frames: list[pd.DataFrame] = []
     unusable: list[UnusableRows] = []
     for path in paths:
@@ -153,7 +152,8 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
         reasons = {path: rows for error in unusable for path, rows in error.reasons.items()}
         total = sum(map(len, frames)) + sum(error.total for error in unusable)
         raise UnusableRows(str(unusable[0]), reasons, total)
-    if any(frame.index.name == PREPARED_ROW for frame in frames):  # an own function made new rows
+    # Number the rows as in their files, or from 1 if an own function made new ones.
+    if any(frame.index.name == PREPARED_ROW for frame in frames):
         name = Rows(frames[0], tuple(paths)).name
         whole = pd.concat(frames, ignore_index=True)
         rows = Rows(whole.set_axis(whole.index + 1), origin=f"{name} after the source's prepare")
@@ -166,14 +166,14 @@ def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> R
 
 
 def unusable_in_file(
-    path: Path, index: "pd.Index", bad: "npt.NDArray[np.bool_]", reason: str, found: str, remedy: str
+    path: Path, index: "pd.Index", bad: "npt.NDArray[np.bool_]", reason: str, received: str, remedy: str
 ) -> UnusableRows:
-    """Return the error for cells of a file that cannot be used; `found` describes the first.
+    """Return the error for cells of a file that cannot be used; `received` describes the first.
 
     Rows that an own function made have no number in the file, so they cannot be set aside.
     """
     rows = index[bad].tolist()
-    message = f"{path} {index.name} {rows[0]}, {reason}{found} ({count_of(len(rows), 'such cells')}). {remedy}"
+    message = f"{path} {index.name} {rows[0]}, {reason}{received} ({count_of(len(rows), 'such cells')}). {remedy}"
     return UnusableRows(message, {path: dict.fromkeys(rows, reason)} if index.name == FILE_ROW else {}, len(index))
 
 
@@ -183,7 +183,8 @@ def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, 
     Raises:
         UnusableRows: items cannot be converted.
     """
-    converted, faults = {}, dict[int, str]()
+    converted: dict[int, U] = {}
+    faults: dict[int, str] = {}
     for row, item in items.items():
         try:
             converted[row] = convert(item)
@@ -196,16 +197,16 @@ def convert_rows(items: Mapping[int, T], convert: Callable[[T], U], path: Path, 
     return converted
 
 
-def check_columns(name: str | Path, expected: Collection[str], found: Sequence[str]) -> None:
+def check_columns(name: str | Path, expected: Collection[str], columns: Sequence[str]) -> None:
     """Raise `DataError` if an expected column occurs twice, or one that names all missing columns."""
     for column in expected:
-        if list(found).count(column) > 1:
-            places = " and ".join(str(at) for at, name in enumerate(found, 1) if name == column)
+        if list(columns).count(column) > 1:
+            places = " and ".join(str(at) for at, name in enumerate(columns, 1) if name == column)
             raise DataError(f"{name}: columns {places} are both named {column!r}. Rename one of them.")
-    if missing := [column for column in dict.fromkeys(expected) if column not in found]:
-        hints = "".join(dict.fromkeys(_renamed(column, found) for column in missing[:_MAX_HINTS]))
+    if missing := [column for column in dict.fromkeys(expected) if column not in columns]:
+        hints = "".join(dict.fromkeys(_hint_at_name(column, columns) for column in missing[:3]))
         raise DataError(
-            f"{name}: no column{'s' * (len(missing) > 1)} {_listed(missing)}.{hints} Columns: {_listed(found)}."
+            f"{name}: no column{'s' * (len(missing) > 1)} {_listed(missing)}.{hints} Columns: {_listed(columns)}."
         )
 
 
@@ -213,10 +214,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(short_repr, names[:_MAX_COLUMNS_LISTED])) + ", …" * (len(names) > _MAX_COLUMNS_LISTED)
 
 
-def _renamed(column: str, found: Sequence[str]) -> str:
+def _hint_at_name(column: str, columns: Sequence[str]) -> str:
     """Return ` Did you mean 'units_sold'?` if a column has a similar name, or one that has all its words."""
-    longer = [name for name in found if _words(column) <= _words(name)]
-    return f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, found)
+    longer = [name for name in columns if _words(column) <= _words(name)]
+    return f" Did you mean {short_repr(longer[0])}?" if longer else did_you_mean(column, columns)
 
 
 def _words(name: str) -> set[str]:

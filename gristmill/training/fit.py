@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from gristmill.errors import Diverged, RequestError, WorkError
 from gristmill.settings.base import Fit
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.training import checkpoint, learning_rate
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.distribution import (

@@ -11,7 +11,7 @@ from gristmill.config.domains import domain_of
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, DataChanges, Judgement
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.store.store import Store
 from helpers.scoreboard import Fault
 from helpers.support import Command, published, records, write_project

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from gristmill.scores import ByMetric
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 
 _MAX_R2 = 0.999
 _MIN_BASELINE_ACCURACY = 0.95  # with a lower one of a baseline, a perfect model is suspicious

@@ -23,7 +23,8 @@ from gristmill.domains.common.ensemble_weights import (
 )
 from gristmill.errors import RequestError, WorkError
 from gristmill.scores import LEADERBOARD
-from gristmill.settings.messages import format_number, unknown_name
+from gristmill.settings.messages import unknown_name
+from gristmill.settings.number_text import format_number
 from gristmill.settings.selection import Select
 from gristmill.util.block_bootstrap import standard_error
 from gristmill.util.table_io import read_table, write_document, write_table

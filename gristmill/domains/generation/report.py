@@ -15,7 +15,7 @@ from gristmill.reports.pictures import BASELINE, MODEL, as_png, as_svg, canvas, 
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.scores import Scores
-from gristmill.settings.messages import MISSING
+from gristmill.settings.number_text import MISSING
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:

@@ -70,4 +70,4 @@ class PredictOptions(Options):
     top_p: float = 1.0  # total probability of the most likely tokens to sample from; 1 for all
     seed: int = 42
 
-    most_served: ClassVar[Mapping[str, int]] = {"length": 10_000}
+    max_served: ClassVar[Mapping[str, int]] = {"length": 10_000}

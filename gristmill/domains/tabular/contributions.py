@@ -24,7 +24,7 @@ import pandas as pd
 from gristmill.domains.common.classification.predictions import MIN_PROBABILITY
 from gristmill.domains.tabular.dataset import Inputs, Values
 from gristmill.monitoring.prediction_columns import BECAUSE
-from gristmill.settings.messages import format_numbers
+from gristmill.settings.number_text import format_numbers
 from gristmill.training import progress
 from gristmill.training.named_arrays import join_arrays, split_arrays
 

@@ -12,14 +12,14 @@ from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode
 
 
-def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` evenly spaced rows of the training set to folders with the names that train reads.
+def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+    """Write `limit` evenly spaced rows of the training set to folders with the names that train reads.
 
-    If `most` is None, write few enough for any network to memorise: a plane passes through all of them.
+    If `limit` is None, write few enough for any network to memorise: a plane passes through all of them.
     """
     data = dataset.read(folders["preprocess"])
     rows = data.at("train")
-    rows = rows[evenly_spaced(len(rows), most)] if most else rows[_independent(data, rows)]
+    rows = rows[evenly_spaced(len(rows), limit)] if limit else rows[_independent(data, rows)]
     dataset.write(replace(data.only(rows), groups=None), out["preprocess"])
 
 

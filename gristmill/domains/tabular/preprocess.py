@@ -18,7 +18,7 @@ from gristmill.domains.tabular.date_parts import date_numbers, part_names
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import read_document, read_table
 

@@ -8,7 +8,7 @@ from keras import ops
 
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.errors import RequestError
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 
 _MIN_SKEWNESS = 1.0  # a target counts as skewed from here on
 _MARGIN = 0.1  # predictions leave the range of the training targets by at most this share of the range

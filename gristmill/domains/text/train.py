@@ -24,7 +24,7 @@ from gristmill.domains.text.learner import TextLearner
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.training.feed import Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, FitArguments, fit
 from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape

@@ -14,16 +14,16 @@ from gristmill.domains.timeseries.fits.model_shape import Shape
 from gristmill.domains.timeseries.fits.normalisation import normalised
 
 
-def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
+def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """Write training windows, evenly spaced, each as a series of its own.
 
-    If `most` is None, there are as many windows as a network without a hidden layer can fit exactly.
+    If `limit` is None, there are as many windows as a network without a hidden layer can fit exactly.
     """
     data = dataset.read(folders["preprocess"])
     layout, history, horizon = data.layout, data.layout.history, data.layout.horizon
     starts = data.complete_origins("train")
-    starts = starts[evenly_spaced(len(starts), most or OVERFIT_EXAMPLES)]
-    if most is None:
+    starts = starts[evenly_spaced(len(starts), limit or OVERFIT_EXAMPLES)]
+    if limit is None:
         window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)
         starts = starts[affinely_independent_rows(np.asarray(Shape.of(layout).lags(window)))]
     rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()

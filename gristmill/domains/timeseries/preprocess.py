@@ -14,7 +14,7 @@ from gristmill.domains.timeseries.data.split import min_before_block, min_past, 
 from gristmill.domains.timeseries.patterns.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 from gristmill.util.table_io import read_arrays, read_document, read_runs, read_table, write_table
 
 

@@ -167,4 +167,4 @@ class PredictOptions(Options):
     steps: int | None = Field(None, ge=1)  # number of values to forecast; the horizon if not set
     history: int | None = Field(None, ge=1)  # past values to use, if the model accepts any number; as in training
 
-    most_served: ClassVar[Mapping[str, int]] = {"steps": 1_000, "history": 100_000}
+    max_served: ClassVar[Mapping[str, int]] = {"steps": 1_000, "history": 100_000}

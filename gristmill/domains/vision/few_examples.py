@@ -6,11 +6,11 @@ from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.fold_data import records, write_split
 
 
-def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` images of all classes, and their features if train reads them, to folders that train can read.
+def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
+    """Write `limit` images of all classes, and their features if train reads them, to folders that train can read.
 
-    If `most` is None, write few enough for any network to memorise.
+    If `limit` is None, write few enough for any network to memorise.
     """
     data = dataset.read(folders["preprocess"], folders.get("features"))
-    chosen = choose_examples(data, most, lambda at: [*map(shards.image_of, records(data, at))])
+    chosen = choose_examples(data, limit, lambda at: [*map(shards.image_of, records(data, at))])
     write_split(data, Split(chosen, chosen[:0]), out["preprocess"], out.get("features", out["preprocess"]))

@@ -37,32 +37,27 @@ class Folder(Files):
                 in `subfolders`.
         """
         with archives.open_files(paths, PHOTO_SUFFIXES) as images:
-            found = _without_originals(images)
-            if not found:
+            # An original that cannot be read is left out if there is a photo of its name: `1.nef` next to `1.jpg`.
+            readable = {path for path in images if path.name.lower().endswith(READABLE_SUFFIXES)}
+            converted = {path.with_suffix("") for path in readable}
+            photos = [path for path in images if path in readable or path.with_suffix("") not in converted]
+            if not photos:
                 raise DataError(
                     f"{commonpath(paths)}: no photo in it. Expected {', '.join(READABLE_SUFFIXES)} in folders."
                 )
-            if self.subfolders and len({len(path.parts) for path in found}) > 1:
-                path = min(found, key=lambda path: len(path.parts))
+            if self.subfolders and len({len(path.parts) for path in photos}) > 1:
+                path = min(photos, key=lambda path: len(path.parts))
                 raise DataError(
                     f"{path}: lies less deep than other photos. Put it into a folder below that of its class."
                 )
             depth = 1 if self.subfolders else 0
-            parts = {path: part_of_folder(path.parent if depth else path) if self.parts else None for path in found}
-            top = commonpath(path.parents[1 + depth + self.parts] for path in found)
-            for path, read in found.items():
+            parts = {path: part_of_folder(path.parent if depth else path) if self.parts else None for path in photos}
+            top = commonpath(path.parents[1 + depth + self.parts] for path in photos)
+            for path in photos:
                 metadata = {self.subfolders: path.parent.name} if self.subfolders else {}
-                yield Photo(path.relative_to(top).as_posix(), read(), path.parents[depth].name, parts[path], metadata)
+                yield Photo(
+                    path.relative_to(top).as_posix(), images[path](), path.parents[depth].name, parts[path], metadata
+                )
 
     def class_names(self, paths: Sequence[Path]) -> None:
         """Return None: folders have no order of their own."""
-
-
-def _without_originals(images: dict[Path, archives.Read]) -> dict[Path, archives.Read]:
-    """Return images without those that cannot be read and have a photo of the same name: `1.nef` next to `1.jpg`."""
-    converted = {path.with_suffix("") for path in images if path.name.lower().endswith(READABLE_SUFFIXES)}
-    return {
-        path: read
-        for path, read in images.items()
-        if path.name.lower().endswith(READABLE_SUFFIXES) or path.with_suffix("") not in converted
-    }

@@ -17,8 +17,6 @@ from gristmill.sources.parts import part_of_cell
 from gristmill.sources.photo import Photo
 from gristmill.sources.rows import check_columns
 
-_LISTS = (".csv", ".tsv")  # in an archive
-
 
 class Listing(Files):
     """A CSV file with a header line and one row per photo; columns that are not named here are ignored.
@@ -49,22 +47,30 @@ class Listing(Files):
         """
         separate = [path for path in dict.fromkeys(paths) if not path.name.lower().endswith(self.suffixes)]
         others = [path for path in dict.fromkeys(paths) if path not in separate]
-        with archives.open_files(others, PHOTO_SUFFIXES if separate else (*PHOTO_SUFFIXES, *_LISTS)) as files:
-            found = {path: read for path, read in files.items() if path.name.lower().endswith(PHOTO_SUFFIXES)}
-            in_archives = {path: read for path, read in files.items() if path not in found}
+        with archives.open_files(others, (*PHOTO_SUFFIXES, *(() if separate else (".csv", ".tsv")))) as files:
+            # Find the photos and the lists.
+            photos = {path: read for path, read in files.items() if path.name.lower().endswith(PHOTO_SUFFIXES)}
+            in_archives = {path: read for path, read in files.items() if path not in photos}
             lists = {path: path.read_bytes for path in separate} or in_archives
-            if not lists or not found:
+            if not lists or not photos:
                 raise DataError(
-                    f"{commonpath(paths)}: {len(lists)} lists of {len(found)} photos. Expected a CSV file at the "
+                    f"{commonpath(paths)}: {len(lists)} lists of {len(photos)} photos. Expected a CSV file at the "
                     "source's path and photos in its folder, or both in one archive."
                 )
-            top = Path(commonpath([path.parent for path in found]))
+            # Each row names a photo relative to the common folder of all photos, or to the nearest one above.
+            top = Path(commonpath([path.parent for path in photos]))
             rows: dict[Path, tuple[str, dict[str, str]]] = {}  # location in the list and cells, by photo
             for where, cells in (row for path, read in lists.items() for row in self._rows(path, read)):
-                photo = _find_photo(cells[self.image], found, top, where)
+                name = cells[self.image]
+                photo = next((folder / name for folder in (top, *top.parents) if folder / name in photos), None)
+                if photo is None:
+                    raise DataError(
+                        f"{where}: no photo {short_repr(name)} at or below {top}. Add it, or remove the row."
+                    )
                 if photo in rows:
-                    raise DataError(f"{where}: {short_repr(cells[self.image])} is in {rows[photo][0]} too. Remove one.")
+                    raise DataError(f"{where}: {short_repr(name)} is in {rows[photo][0]} too. Remove one.")
                 rows[photo] = where, cells
+            # Yield the photos with their classes, parts and metadata.
             for photo, (where, cells) in rows.items():
                 if not cells[self.label]:
                     raise DataError(
@@ -72,7 +78,7 @@ class Listing(Files):
                     )
                 part = part_of_cell(cells[self.part], where, self.part) if self.part in cells else None
                 metadata = {column: cells[column] for column in self.metadata}
-                yield Photo(photo.relative_to(top).as_posix(), found[photo](), cells[self.label], part, metadata)
+                yield Photo(photo.relative_to(top).as_posix(), photos[photo](), cells[self.label], part, metadata)
 
     def class_names(self, paths: Sequence[Path]) -> None:
         """Return None: a list has no order of classes."""
@@ -96,11 +102,3 @@ class Listing(Files):
             raise DataError(f"{path}: not UTF-8. Save it as UTF-8.") from None
         except csv.Error as error:
             raise DataError(f"{path} line {reader.line_num}: {error}. Fix it.") from None
-
-
-def _find_photo(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:
-    """Return the photo that a row names, relative to the common folder of all photos or to the nearest one above."""
-    photo = next((folder / name for folder in (top, *top.parents) if folder / name in found), None)
-    if photo is None:
-        raise DataError(f"{where}: no photo {short_repr(name)} at or below {top}. Add it, or remove the row.")
-    return photo

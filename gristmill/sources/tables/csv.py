@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 MAX_FOOTER = 5
 """Most rows that are left out at the end of a file; more are data."""
 
-_SEPARATORS = ",;\t|"  # in the header, they suggest that the separator is wrong
 _TABS = (".tsv", ".tsv.gz")
 
 
@@ -72,9 +71,9 @@ class Csv(TableFiles):
 
     @model_validator(mode="before")
     @classmethod
-    def _set_separator(cls, given: Any) -> Any:
-        tabs = isinstance(given, dict) and is_tab_separated(str(given.get("path")))
-        return {"separator": "\t"} | given if tabs else given
+    def _set_separator(cls, raw: Any) -> Any:
+        tabs = isinstance(raw, dict) and is_tab_separated(str(raw.get("path")))
+        return {"separator": "\t"} | raw if tabs else raw
 
     @model_validator(mode="after")
     def _check_marks(self) -> "Csv":
@@ -89,8 +88,7 @@ class Csv(TableFiles):
     def cells(self, path: Path, skip: Collection[int] = ()) -> "pd.DataFrame":
         """Return all columns of a file as text, under the numbers of the rows, without rows to `skip`."""
         layout = self._scan(path, skip)
-        _check_not_ragged(path, layout)
-        return self._cells(path, layout, skip).set_axis(layout.header, axis=1)
+        return self._read_cells(path, layout, skip).set_axis(layout.header, axis=1)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
         with open_rows(path, self.encoding, self.separator, self.comment) as lines:
@@ -113,24 +111,37 @@ class Csv(TableFiles):
         self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
     ) -> "pd.DataFrame":
         """Return the requested columns without empty rows; the first row of the file is row 1, as in a spreadsheet."""
-        layout, wanted = self._scan(path, skip), requested_columns(texts, numbers)
-        _check_columns(path, wanted, layout.header)
-        _check_not_ragged(path, layout)
-        frame = self._cells(path, layout, skip)
+        layout = self._scan(path, skip)
+        wanted = requested_columns(texts, numbers)
+        try:
+            check_columns(path, wanted, layout.header)
+        except DataError as missing:
+            if any("\0" in name for name in layout.header):
+                raise DataError(f"{missing} If this is UTF-16, set the source's encoding.") from None
+            if len(layout.header) == 1 and any(mark in layout.header[0] for mark in ",;\t|"):
+                raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
+            raise
+        frame = self._read_cells(path, layout, skip)
         frame = frame[[layout.header.index(name) for name in wanted]].set_axis(wanted, axis=1)
         for name in wanted:
             if name in numbers:
                 frame[name] = self.numbers(frame[name], path)
-            else:
-                _check_no_nul(frame[name], path)
+                continue
+            bad = frame[name].str.contains("\0", regex=False, na=False).to_numpy(bool)
+            if bad.any():
+                reason, remedy = f"column {name!r}: a NUL byte", "Fix it, or set the source's encoding."
+                raise unusable_in_file(path, frame.index, bad, reason, "", remedy)
         return frame
 
     def _scan(self, path: Path, skip: Collection[int] = ()) -> _Layout:
         """Return where header and data are. Rows to `skip` are not counted, and may have any number of cells."""
         check_table(path, self.kind)
-        row, above, left_out, ragged = 0, list[list[str]](), list[int](), dict[int, int]()
-        cells: list[str] = []
-        footer = list[int]()
+        # Go through the rows: above the header, in it, and below it. Some rows at the end may be a footer.
+        row, cells = 0, list[str]()
+        above: list[list[str]] = []
+        left_out: list[int] = []
+        ragged: dict[int, int] = {}
+        footer: list[int] = []
         with open_rows(path, self.encoding, self.separator, self.comment) as lines:
             try:
                 for row, cells in enumerate(lines, 1):
@@ -148,6 +159,7 @@ class Csv(TableFiles):
                 raise DataError(
                     f"{path} row {row + 1}: a cell of more than {MAX_CELL_LENGTH:,} characters. Shorten it."
                 ) from None
+        # Check the last row, the header and the footer.
         if cells:
             raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
         if len(above) < self.header_rows:
@@ -159,27 +171,49 @@ class Csv(TableFiles):
             )
         ragged = {at: count for at, count in ragged.items() if at not in footer}
         left_out += footer
-        return _Layout(self._names(path, above), left_out, first, ragged, row - first - len(skip) - len(footer), footer)
+        return _Layout(
+            self._join_header(path, above), left_out, first, ragged, row - first - len(skip) - len(footer), footer
+        )
 
-    def _names(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
+    def _join_header(self, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
         """Return the names of the columns, for a column without one that of pandas."""
         if widths := [len(cells) for cells in rows if len(cells) != len(rows[-1])]:
             raise DataError(f"{path}: rows of {widths[0]} and {len(rows[-1])} cells in the header. Fill them up.")
         names = [" ".join(filter(None, cells)) for cells in zip(*rows, strict=True)]
         names = [name.strip() for name in names] if self.strip else names
-        return [name or f"Unnamed: {place}" for place, name in enumerate(names)]
+        return [name or f"Unnamed: {at}" for at, name in enumerate(names)]
 
-    def _cells(self, path: Path, layout: _Layout, skip: Collection[int]) -> "pd.DataFrame":
-        """Return every cell as text, missing where it is empty, the columns numbered, without empty rows."""
+    def _read_cells(self, path: Path, layout: _Layout, skip: Collection[int]) -> "pd.DataFrame":
+        """Return every cell as text, missing where it is empty, the columns numbered, without empty rows.
+
+        Raises:
+            UnusableRows: pandas would cut or fill up rows.
+        """
         import pandas as pd
 
+        if layout.ragged:
+            width = len(layout.header)
+            reasons = {row: f"{count} fields, but the header has {width}" for row, count in layout.ragged.items()}
+            row, reason = next(iter(reasons.items()))
+            raise UnusableRows(
+                f"{path} row {row}: {reason} ({count_of(len(reasons), 'such rows')}). "
+                "Fix the row, or set the source's separator.",
+                {path: reasons},
+                layout.count,
+            )
+        # Read all rows, so that they keep their numbers, and then drop those without data.
         columns = range(len(layout.header))
+        codec = codec_of(path, self.encoding)
         try:
             with open_unpacked(path) as raw, warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
+                file: IO[Any] = raw
+                if self.comment:
+                    lines = io.TextIOWrapper(raw, codec, newline="")
+                    file = io.StringIO("".join(without_comments(lines, self.separator, self.comment)), newline="")
                 frame = pd.read_csv(
-                    self._uncommented(raw, path) if self.comment else raw,
+                    file,
                     sep=self.separator,
-                    encoding=codec_of(path, self.encoding),
+                    encoding=codec,
                     header=None,
                     names=columns,
                     usecols=columns,  # so that rows above the header may have more cells
@@ -196,11 +230,6 @@ class Csv(TableFiles):
         frame = frame.iloc[layout.first - 1 :].drop(index=below)
         frame = frame.apply(lambda cells: cells.str.strip()) if self.strip else frame
         return frame.replace("", None).dropna(how="all")
-
-    def _uncommented(self, raw: IO[bytes], path: Path) -> io.StringIO:
-        """Return the text of a file with empty lines instead of comments."""
-        lines = io.TextIOWrapper(raw, codec_of(path, self.encoding), newline="")
-        return io.StringIO("".join(without_comments(lines, self.separator, self.comment)), newline="")
 
     def numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         """Return the cells of a column of text as numbers; raise `UnusableRows` for other cells."""
@@ -230,10 +259,8 @@ class Csv(TableFiles):
 
 def log_ends(source: Csv, paths: Sequence[Path]) -> None:
     """Log the rows that are left out at the end of CSV files, and a warning if a last row has no line end."""
-    if source.footer and (footers := {path: rows for path in paths if (rows := source.footer_rows(path))}):
-        path, rows = next(iter(footers.items()))
-        count = sum(map(len, footers.values()))
-        logger.info("%s row %d: left out as footer (%s)", path, rows[0], count_of(count, "such rows"))
+    if source.footer and (rows := [(path, row) for path in paths for row in source.footer_rows(path)]):
+        logger.info("%s row %d: left out as footer (%s)", *rows[0], count_of(len(rows), "such rows"))
     if cut := [path for path in paths if not _ends_with_a_line_end(path)]:
         logger.warning(
             "%s: the last row has no line end (%s). If the file was cut, the last value may be wrong.",
@@ -251,36 +278,3 @@ def _ends_with_a_line_end(path: Path) -> bool:
 def is_tab_separated(place: str) -> bool:
     """Return whether a file name says that tabs separate the cells."""
     return place.lower().endswith(_TABS)
-
-
-def _check_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> None:
-    """Raise `DataError` if a column is missing, with a hint where the header seems to be read wrongly."""
-    try:
-        check_columns(path, wanted, found)
-    except DataError as missing:
-        if any("\0" in name for name in found):
-            raise DataError(f"{missing} If this is UTF-16, set the source's encoding.") from None
-        if len(found) == 1 and any(mark in found[0] for mark in _SEPARATORS):
-            raise DataError(f"{missing} If these are several columns, set the source's separator.") from None
-        raise
-
-
-def _check_not_ragged(path: Path, layout: _Layout) -> None:
-    """Raise `UnusableRows` for rows that pandas would cut or fill up."""
-    if layout.ragged:
-        width = len(layout.header)
-        reasons = {row: f"{count} fields, but the header has {width}" for row, count in layout.ragged.items()}
-        row, reason = next(iter(reasons.items()))
-        raise UnusableRows(
-            f"{path} row {row}: {reason} ({count_of(len(reasons), 'such rows')}). "
-            "Fix the row, or set the source's separator.",
-            {path: reasons},
-            layout.count,
-        )
-
-
-def _check_no_nul(cells: "pd.Series[str]", path: Path) -> None:
-    bad = cells.str.contains("\0", regex=False, na=False).to_numpy(bool)
-    if bad.any():
-        reason, remedy = f"column {cells.name!r}: a NUL byte", "Fix it, or set the source's encoding."
-        raise unusable_in_file(path, cells.index, bad, reason, "", remedy)

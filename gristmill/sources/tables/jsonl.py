@@ -29,22 +29,22 @@ class Jsonl(TableFiles):
         """Return all keys of a file's objects as columns, under the numbers of the rows, without rows to `skip`."""
         import pandas as pd
 
-        objects = self._objects(path, skip)
+        objects = self._read_objects(path, skip)
         return pd.DataFrame([*objects.values()], pd.Index(objects, name=FILE_ROW, dtype="int64"), dtype=object)
 
     def contents(self, path: Path, rows: Collection[int]) -> dict[int, str]:
-        return {row: line for row, line in self._lines(path).items() if row in rows}
+        return {row: line for row, line in self._read_lines(path).items() if row in rows}
 
-    def _lines(self, path: Path) -> dict[int, str]:
+    def _read_lines(self, path: Path) -> dict[int, str]:
         check_table(path, self.kind)
         text = read_text(path, self.encoding, unit="row")
         check_lines(path, text)
         lines = text.split("\n")  # JSON contains no other line end
         return {row: line for row, line in enumerate(lines, 1) if line.strip()}
 
-    def _objects(self, path: Path, skip: Collection[int]) -> dict[int, dict[str, Any]]:
-        lines = {row: line for row, line in self._lines(path).items() if row not in skip}
-        return convert_rows(lines, _object, path)
+    def _read_objects(self, path: Path, skip: Collection[int]) -> dict[int, dict[str, Any]]:
+        lines = {row: line for row, line in self._read_lines(path).items() if row not in skip}
+        return convert_rows(lines, _parse_object, path)
 
     def read_file(
         self, path: Path, texts: Sequence[str], numbers: Sequence[str], skip: Collection[int]
@@ -56,16 +56,16 @@ class Jsonl(TableFiles):
         """
         import pandas as pd
 
-        objects = self._objects(path, skip)
+        objects = self._read_objects(path, skip)
         wanted = requested_columns(texts, numbers)
         index = pd.Index(objects, name=FILE_ROW, dtype="int64")
         if objects:
-            check_columns(path, wanted, list(dict.fromkeys(key for found in objects.values() for key in found)))
+            check_columns(path, wanted, list(dict.fromkeys(key for row in objects.values() for key in row)))
         columns = {}
         for name in wanted:
-            convert, dtype = (_number, "float64") if name in numbers else (_text, "str")
-            given = {row: found.get(name) for row, found in objects.items()}
-            cells: Any = [*convert_rows(given, convert, path, name).values()]
+            convert, dtype = (_to_number, "float64") if name in numbers else (_to_text, "str")
+            values = {number: row.get(name) for number, row in objects.items()}
+            cells: Any = [*convert_rows(values, convert, path, name).values()]
             columns[name] = pd.Series(cells, index, dtype=dtype)
         return pd.DataFrame(columns, index)
 
@@ -82,7 +82,8 @@ def check_lines(path: Path, text: str, may_be_row: bool = True) -> None:
         return
     if isinstance(document, list):
         raise DataError(f"{path}: a single JSON array. Write each of its objects on its own line, without brackets.")
-    is_row = "\n" not in text.strip() and not (isinstance(document, dict) and all(map(_is_nested, document.values())))
+    is_nested = isinstance(document, dict) and all(isinstance(value, dict | list) for value in document.values())
+    is_row = "\n" not in text.strip() and not is_nested
     if is_row and may_be_row:
         return
     if key := _key_of_records(document):
@@ -104,36 +105,28 @@ def _key_of_records(document: object) -> str:
     return ""
 
 
-def _is_nested(cell: object) -> bool:
-    return isinstance(cell, dict | list)
-
-
-def _object(line: str) -> dict[str, Any]:
+def _parse_object(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line, object_pairs_hook=_without_duplicate_keys)
+        row = json.loads(line, object_pairs_hook=_check_keys)
     except json.JSONDecodeError as error:
         raise DataError(f"not JSON ({error.msg} at character {error.pos + 1}). Expected one object per line.") from None
-    except _DuplicateKey as error:
-        raise DataError(f"the key {short_repr(error.args[0])} is in an object twice. Fix it.") from None
     except (ValueError, RecursionError):  # an integer of thousands of digits, or deeply nested arrays
         raise DataError("JSON that is too large to read. Fix the line.") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{short_repr(found)} is not an object. Expected one object per line.")
-    return found
+    if not isinstance(row, dict):
+        raise DataError(f"{short_repr(row)} is not an object. Expected one object per line.")
+    return row
 
 
-class _DuplicateKey(Exception):
-    """A key is in an object twice; `json` would take the last value."""
-
-
-def _without_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise `DataError` if it has a key twice, of which `json` would take the last value."""
     names = [name for name, _ in pairs]
-    if len(found := dict(pairs)) < len(pairs):
-        raise _DuplicateKey(next(name for name in names if names.count(name) > 1))
-    return found
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"the key {short_repr(twice)} is in an object twice. Fix it.")
+    return dict(pairs)
 
 
-def _text(cell: Any) -> str | None:
+def _to_text(cell: Any) -> str | None:
     """Return a cell as text; None where it is missing."""
     match cell:
         case None | "":
@@ -146,20 +139,20 @@ def _text(cell: Any) -> str | None:
             return cell
         case bool() | int() | float():
             return cell_text(cell)
-    raise _nested(cell)
+    raise _nested_error(cell)
 
 
-def _number(cell: Any) -> float | None:
+def _to_number(cell: Any) -> float | None:
     """Return a cell as a number; None where it is missing."""
     if cell is None:
         return None
     if isinstance(cell, bool | int | float) and (cell != cell or abs(cell) < MAX_NUMBER):  # NaN differs from itself
         return float(cell)
     if isinstance(cell, dict | list):
-        raise _nested(cell)
+        raise _nested_error(cell)
     raise DataError(f"not a finite number: {short_repr(cell)}. Fix it or leave it out.")
 
 
-def _nested(cell: Any) -> DataError:
+def _nested_error(cell: Any) -> DataError:
     flatten = " flatten the objects, for example with pandas.json_normalize, or" if isinstance(cell, dict) else ""
     return DataError(f"{short_repr(cell)}. Expected text or a number:{flatten} name another column.")

@@ -50,6 +50,7 @@ class Parquet(TableFiles):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        # Read the columns in plain types.
         wanted = requested_columns(texts, numbers)
         with complete_parquet(path):
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -62,6 +63,7 @@ class Parquet(TableFiles):
                 _check_utf8(path, name, table[name])
             written = [name for name in others if _type_name(table[name].type) in ("numbers", "booleans")]
             frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        # Number the rows, write other types as text, and check the numbers.
         frame = frame[wanted].set_axis(pd.RangeIndex(1, len(frame) + 1, name=FILE_ROW))
         frame = frame.drop([*skip]) if skip else frame
         for name in written:
@@ -84,8 +86,8 @@ class Parquet(TableFiles):
         import pyarrow.parquet as pq
 
         numbers = sorted(rows)
-        found = pq.read_table(path).take([row - 1 for row in numbers]).to_pylist()
-        return {row: json.dumps(cells, default=str) for row, cells in zip(numbers, found, strict=True)}
+        rows_of_cells = pq.read_table(path).take([row - 1 for row in numbers]).to_pylist()
+        return {row: json.dumps(cells, default=str) for row, cells in zip(numbers, rows_of_cells, strict=True)}
 
 
 @contextmanager
@@ -127,8 +129,10 @@ def _check_types(path: Path, schema: "pa.Schema", texts: Sequence[str], numbers:
         (numbers, _NUMBER_TYPES, "numbers"),
     ):
         for name in names:
-            if (found := _type_name(schema.field(name).type)) not in allowed:
-                raise DataError(f"{path}, column {name!r}: holds {found}. Expected {expected}: name another column.")
+            if (type_name := _type_name(schema.field(name).type)) not in allowed:
+                raise DataError(
+                    f"{path}, column {name!r}: holds {type_name}. Expected {expected}: name another column."
+                )
 
 
 def _plain(field: "pa.Field", numbers: Sequence[str]) -> "pa.Field":

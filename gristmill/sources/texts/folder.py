@@ -33,14 +33,14 @@ class Folder(Files):
         """Return the requested columns with one row per file, sorted by path; archives count as folders."""
         import pandas as pd
 
-        with archives.open_files(paths, TEXTS) as found:
-            if not found:
+        with archives.open_files(paths, TEXTS) as files:
+            if not files:
                 raise DataError(f"{commonpath(paths)}: no text in it. Expected {', '.join(TEXTS)} in folders.")
-            top = commonpath(path.parents[min(1 + self.parts, len(path.parents) - 1)] for path in found)
-            columns = {
-                "text": [read_text(path, self.encoding, read) for path, read in found.items()],
-                "label": [path.parent.name for path in found],
-                "file": [path.relative_to(top).as_posix() for path in found],
-            } | ({"part": [part_of_folder(path) for path in found]} if self.parts else {})
+            top = commonpath(path.parents[min(1 + self.parts, len(path.parents) - 1)] for path in files)
+            columns = {"text": [read_text(path, self.encoding, read) for path, read in files.items()]}
+            columns["label"] = [path.parent.name for path in files]
+            columns["file"] = [path.relative_to(top).as_posix() for path in files]
+            if self.parts:
+                columns["part"] = [part_of_folder(path) for path in files]
         frame = select_columns(pd.DataFrame(columns, dtype="str"), texts, numbers, commonpath(paths))
-        return Rows(frame, tuple(found), tuple(range(len(found))), file_per_row=True)
+        return Rows(frame, tuple(files), tuple(range(len(files))), file_per_row=True)

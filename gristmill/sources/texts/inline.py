@@ -24,11 +24,11 @@ class Inline(Settings):
 
     @field_validator("labels", "parts")
     @classmethod
-    def _is_as_long_as_texts(cls, given: tuple[str | int, ...], info: ValidationInfo) -> tuple[str | int, ...]:
-        count = len(info.data.get("texts", given))
-        if len(given) != count and (given or info.field_name == "labels"):
-            raise ValueError(f"as many items as texts, {count}, not {len(given)}")
-        return given
+    def _is_as_long_as_texts(cls, items: tuple[str | int, ...], info: ValidationInfo) -> tuple[str | int, ...]:
+        count = len(info.data.get("texts", items))
+        if len(items) != count and (items or info.field_name == "labels"):
+            raise ValueError(f"as many items as texts, {count}, not {len(items)}")
+        return items
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ class Inline(Settings):
         """Return the requested columns; rows count from 1."""
         import pandas as pd
 
-        columns = {"text": self.texts, "label": [str(label) for label in self.labels]}
+        columns = {"text": self.texts, "label": tuple(map(str, self.labels)), "part": self.parts}
         index = pd.RangeIndex(1, len(self.texts) + 1, name="row")
-        frame = pd.DataFrame(columns | ({"part": self.parts} if self.parts else {}), index, dtype="str")
+        frame = pd.DataFrame({name: columns[name] for name in self.columns}, index, dtype="str")
         return Rows(select_columns(frame, texts, numbers, "the inline texts"), origin="the inline texts")

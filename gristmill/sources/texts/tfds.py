@@ -24,13 +24,13 @@ class Tfds(Dataset):
         import pandas as pd
 
         folder = folder_of(paths)
-        found = list(self.examples(paths, "Text"))
-        ids = [example.id for example in found]
+        examples = list(self.examples(paths, "Text"))
+        ids = [example.id for example in examples]
         frame = pd.DataFrame(
             {
-                "text": pd.Series([_text(example, folder) for example in found], dtype="str"),
-                "label": pd.Categorical([example.label for example in found], self.class_names(paths)),
-                "part": pd.Series([example.part for example in found], dtype="str"),
+                "text": pd.Series([_text(example, folder) for example in examples], dtype="str"),
+                "label": pd.Categorical([example.label for example in examples], self.class_names(paths)),
+                "part": pd.Series([example.part for example in examples], dtype="str"),
                 "id": pd.Series(ids, dtype="str"),
             }
         ).set_axis(pd.Index(ids, name="row"))

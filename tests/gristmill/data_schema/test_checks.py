@@ -29,7 +29,7 @@ def where(position: int) -> str:
 def broken(cells: list[Any], **rules: Any) -> list[tuple[str, str]]:
     """What of a column breaks its rules, and the rules."""
     found = column_violations(pd.DataFrame({"a": cells}), {"a": Cells.model_validate(rules)}, where)
-    return [(violation.found, violation.rule) for violation in found]
+    return [(violation.received, violation.rule) for violation in found]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.retraining.series_drift import normal_scores, series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import ALARM_P_VALUE, Drift
-from gristmill.settings.messages import format_number
+from gristmill.settings.number_text import format_number
 
 BEFORE = np.tile([1.0] * 8 + [5.0, 9.0], 20)
 BEFORE[[10, 30]], BEFORE[[19, 39]] = 9.0, 5.0  # twice two large errors follow each other

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.scaffold.linear_forecast import LinearForecast
+from gristmill.scaffold.covariates import LinearForecast
 
 RANDOM = np.random.default_rng(5)
 COUNT = 240

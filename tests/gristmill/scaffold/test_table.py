@@ -376,7 +376,7 @@ def test_a_nested_key_of_json_lines_is_named_where_a_column_lacks(tmp_path: Path
     table = read(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
 
     assert list(table.columns) == ["name"]
-    assert table.missing_column_message("no numbers.").startswith(
+    assert str(table.missing_column_error("no numbers.")).startswith(
         f"{tmp_path}/t.jsonl: no numbers. A column was skipped: {tmp_path}/t.jsonl row 1, "
     )
     with pytest.raises(

@@ -11,8 +11,7 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.forecast_windows import Asked
-from gristmill.scaffold.proposal import Proposal
+from gristmill.scaffold.proposal import ForecastOptions, Proposal
 from gristmill.scaffold.timeseries import propose
 
 UNTESTED = "has empty cells, one value in each series, or a name that ingest uses"
@@ -25,10 +24,10 @@ Propose = Callable[..., Proposal]
 def proposed(tmp_path: Path) -> Propose:
     """Propose a pipeline for a table of these columns."""
 
-    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None, **asked: Any) -> Proposal:
+    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None, **options: Any) -> Proposal:
         path = tmp_path / "given.csv"
         pd.DataFrame(columns).to_csv(path, index=False)
-        return propose(data_at(str(path), tmp_path), target, Asked(**asked))
+        return propose(data_at(str(path), tmp_path), target, ForecastOptions(**options))
 
     return call
 
@@ -399,7 +398,7 @@ def test_parts_hold_the_horizon_that_is_asked(proposed: Propose) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("options", "message"),
     [
         (
             {"horizon": 200},
@@ -412,11 +411,11 @@ def test_parts_hold_the_horizon_that_is_asked(proposed: Propose) -> None:
         ({"test": 2, "horizon": 6}, "--test 2 holds 2 of 90 times, fewer than the horizon of 6. Use a larger --test"),
     ],
 )
-def test_options_that_leave_no_room_are_named(proposed: Propose, asked: dict[str, Any], said: str) -> None:
+def test_options_that_leave_no_room_are_named(proposed: Propose, options: dict[str, Any], message: str) -> None:
     columns = {"month": pd.date_range("2000-01", periods=90, freq="MS"), "sold": values(90)}
 
-    with pytest.raises(DataError, match=re.escape(said)):
-        proposed(columns, **asked)
+    with pytest.raises(DataError, match=re.escape(message)):
+        proposed(columns, **options)
 
 
 def test_the_largest_horizon_that_is_named_fits(proposed: Propose) -> None:
@@ -448,7 +447,7 @@ def test_models_for_very_short_series_are_chosen_on_those_with_a_block(proposed:
 
 
 @pytest.mark.parametrize(
-    ("longest", "asked", "said"),
+    ("longest", "options", "message"),
     [
         (
             10,
@@ -460,10 +459,10 @@ def test_models_for_very_short_series_are_chosen_on_those_with_a_block(proposed:
     ],
 )
 def test_series_too_short_to_compare_models_on_are_refused(
-    proposed: Propose, longest: int, asked: dict[str, Any], said: str
+    proposed: Propose, longest: int, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(DataError, match=re.escape(said)):
-        proposed(years_of([3 + at % (longest - 2) for at in range(40)]), **asked)
+    with pytest.raises(DataError, match=re.escape(message)):
+        proposed(years_of([3 + at % (longest - 2) for at in range(40)]), **options)
 
 
 def test_a_season_of_one_of_many_short_series_is_not_proposed(proposed: Propose) -> None:

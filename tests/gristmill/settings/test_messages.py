@@ -8,15 +8,8 @@ from pydantic_core.core_schema import ErrorType
 
 from gristmill.settings import validation
 from gristmill.settings.base import PositiveInt, Settings, Share, Sizes
-from gristmill.settings.messages import (
-    close_names,
-    format_number,
-    format_numbers,
-    score,
-    score_rows,
-    unknown_name,
-    unknown_pipeline,
-)
+from gristmill.settings.messages import close_names, unknown_name, unknown_pipeline
+from gristmill.settings.number_text import format_number, format_numbers, score, score_rows
 from gristmill.settings.validation import table_problems
 
 
@@ -101,7 +94,7 @@ def test_letters_in_common_are_not_enough(received: str, known: str) -> None:
 
 
 def test_the_most_similar_names_come_first() -> None:
-    assert close_names("lstmm", ["conv_lstm", "lstmm_2", "lstm"], most=2) == ["lstm", "lstmm_2"]
+    assert close_names("lstmm", ["conv_lstm", "lstmm_2", "lstm"], limit=2) == ["lstm", "lstmm_2"]
 
 
 @pytest.mark.parametrize(

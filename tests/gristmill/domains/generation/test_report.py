@@ -4,7 +4,7 @@ import pytest
 
 from gristmill.domains.generation import dataset, report
 from gristmill.reports.sections import Passage, Section
-from gristmill.settings.messages import format_numbers
+from gristmill.settings.number_text import format_numbers
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_writers import Folders
 

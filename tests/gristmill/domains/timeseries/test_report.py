@@ -14,7 +14,7 @@ from gristmill.domains.timeseries import report
 from gristmill.domains.timeseries.report import ForecastScores
 from gristmill.reports.sections import Section
 from gristmill.scores import Headline
-from gristmill.settings.messages import score
+from gristmill.settings.number_text import score
 from gristmill.util.table_io import read_document, read_table, write_document
 from helpers.small_runs import Folders, assembled
 
