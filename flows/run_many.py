@@ -11,7 +11,7 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.errors import RequestError
 from gristmill.prefect_runtime.launch import catalogue_of_flow
 from gristmill.runs.records import Record, Runs
-from gristmill.settings import messages
+from gristmill.settings import number_text
 from gristmill.sweeps.trials import scores_of_trial
 from gristmill.training import progress
 from gristmill.workers.pool import concurrency, open_pool
@@ -71,4 +71,4 @@ def _trial_score(catalogue: Catalogue, record: dict[str, Any]) -> str:
     scores = scores_of_trial(catalogue.store, Record.model_validate(record).references)
     if scores is None or scores.validation is None:
         return ""
-    return f": {scores.metric} {messages.format_number(scores.validation)} on {scores.chosen_on}"
+    return f": {scores.metric} {number_text.format_number(scores.validation)} on {scores.chosen_on}"

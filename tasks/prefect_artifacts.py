@@ -25,10 +25,9 @@ from gristmill.prefect_runtime.api_errors import best_effort
 from gristmill.reports.run import write_report
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
-from gristmill.scores import MODEL
-from gristmill.scores import Scores
-from gristmill.settings.stage import Stage
+from gristmill.scores import MODEL, Scores
 from gristmill.settings import number_text
+from gristmill.settings.stage import Stage
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
 from gristmill.training import progress

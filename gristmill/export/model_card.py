@@ -18,9 +18,7 @@ import yaml
 from gristmill.export import kit, warmup
 from gristmill.keys import digest_of_file
 from gristmill.scores import Scores
-from gristmill.settings.number_text import format_number
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import score_rows
+from gristmill.settings.number_text import format_number, format_numbers, score_rows
 from gristmill.util.block_bootstrap import confidence_interval
 from gristmill.util.table_io import read_document
 

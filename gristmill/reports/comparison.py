@@ -18,10 +18,8 @@ from gristmill.reports.scores import PART_NAMES, PARTS, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs, headline
 from gristmill.runs.retraining_record import CHALLENGER, CHANGES
-from gristmill.scores import Headline
-from gristmill.scores import Scores
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import setting_text
+from gristmill.scores import Headline, Scores
+from gristmill.settings.number_text import format_numbers, setting_text
 from gristmill.store.store import Store
 from gristmill.util.table_io import read_document, read_table
 

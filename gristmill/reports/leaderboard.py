@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 
 from gristmill.reports.scores import metric_name
 from gristmill.reports.sections import Section, Table
-from gristmill.scores import LEADERBOARD
-from gristmill.scores import Scores
-from gristmill.settings.number_text import MISSING
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import whole_percents
+from gristmill.scores import LEADERBOARD, Scores
+from gristmill.settings.number_text import MISSING, format_numbers, whole_percents
 from gristmill.store.artifact import Artifact
 from gristmill.util.table_io import read_table
 

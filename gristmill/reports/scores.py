@@ -5,14 +5,8 @@ from collections.abc import Mapping
 
 from gristmill.errors import count_of
 from gristmill.reports.sections import BEST, Section, Table
-from gristmill.scores import Headline
-from gristmill.scores import Scores
-from gristmill.scores import Selected
-from gristmill.scores import rank
-from gristmill.settings.number_text import format_number
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import score_column
-from gristmill.settings.number_text import score_rows
+from gristmill.scores import Headline, Scores, Selected, rank
+from gristmill.settings.number_text import format_number, format_numbers, score_column, score_rows
 
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
 _ACRONYMS = ("mae", "rmse", "mse", "mape", "mase", "rmsse", "wql", "f1", "ece")

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.reports.page import as_html, as_text, page_name, render_page
 from gristmill.reports.sections import BEST, Section, Table
-from gristmill.scores import are_equal
-from gristmill.scores import rank
-from gristmill.settings.number_text import format_number
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import setting_text
+from gristmill.scores import are_equal, rank
+from gristmill.settings.number_text import format_number, format_numbers, setting_text
 from gristmill.store.store import Store
 from gristmill.sweeps.trials import SweepPoint, Trial, TrialScores
 

@@ -38,9 +38,7 @@ from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.errors import count_of
-from gristmill.scores import FILE
-from gristmill.scores import MODEL
-from gristmill.scores import summarise
+from gristmill.scores import FILE, MODEL, summarise
 from gristmill.settings.number_text import format_number
 from gristmill.settings.stage import Stage
 from gristmill.training.named_arrays import join_arrays, split_arrays

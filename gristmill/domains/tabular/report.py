@@ -32,9 +32,7 @@ from gristmill.reports.pictures import (
 from gristmill.reports.scores import PART_NAMES, scores_section
 from gristmill.reports.sections import Section, Table
 from gristmill.scores import Scores
-from gristmill.settings.number_text import format_number
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import score_column
+from gristmill.settings.number_text import format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:

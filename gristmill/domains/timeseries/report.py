@@ -22,13 +22,8 @@ from gristmill.reports.learning import LEARNING_ALT, learning_figure, training_s
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
 from gristmill.reports.sections import Section, Table
-from gristmill.scores import MODEL
-from gristmill.scores import Scores
-from gristmill.settings.number_text import MISSING
-from gristmill.settings.number_text import format_number
-from gristmill.settings.number_text import format_numbers
-from gristmill.settings.number_text import score_column
-from gristmill.settings.number_text import score_rows
+from gristmill.scores import MODEL, Scores
+from gristmill.settings.number_text import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {name: metric_name(name) for name in ("mae", "rmse", "mape", "smape", "mase", "rmsse", "skill")}

@@ -26,9 +26,7 @@ from gristmill.reports.pictures import BASELINE, MODEL, TRUTH, as_png, as_svg, c
 from gristmill.reports.scores import PART_NAMES, metric_name
 from gristmill.reports.sections import Section, Table
 from gristmill.scores import Scores
-from gristmill.settings.number_text import format_number
-from gristmill.settings.number_text import score
-from gristmill.settings.number_text import score_column
+from gristmill.settings.number_text import format_number, score, score_column
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:

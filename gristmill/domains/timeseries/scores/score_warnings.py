@@ -10,8 +10,7 @@ from gristmill.domains.timeseries.data.dataset import Prepared
 from gristmill.domains.timeseries.data.windows import Origins
 from gristmill.domains.timeseries.scores.score_table import NAIVE
 from gristmill.errors import count_of
-from gristmill.scores import MODEL
-from gristmill.scores import ByPart
+from gristmill.scores import MODEL, ByPart
 from gristmill.settings.number_text import format_number
 
 _NEARLY_CONSTANT = 0.1  # maximum naive error on the test set, as a share of that on the training set
