@@ -7,7 +7,6 @@ import typer
 from gristmill.cli import console, output, progress_bar
 from gristmill.cli.open_project import open_project
 from gristmill.cli.options import AsOf, Json, Name, Set, number_of
-from gristmill.cli.text_table import column, print_columns
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
@@ -102,11 +101,11 @@ def _show_rows(rows: "pd.DataFrame") -> None:
         for change, row in shown.iterrows()
     ]
     columns = [
-        column("rows", list(map(str, shown.index))),
-        *(column(name, [_text(value) for value in shown[name]]) for name in described),
-        column("values", values),
+        ("rows", list(map(str, shown.index))),
+        *((name, [_text(value) for value in shown[name]]) for name in described),
+        ("values", values),
     ]
-    print_columns(columns, [(name, _MIN_WIDTH) for name in ["values", *described]])
+    console.print_columns(columns, shrink=[(name, _MIN_WIDTH) for name in ["values", *described]])
 
 
 def _value(name: str, now: Any, before: Any, change: Any) -> str:
