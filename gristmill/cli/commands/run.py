@@ -100,9 +100,9 @@ def report(
     with progress_bar.working("report"):
         project = open_project()
         if name:
-            record = project.record(name, run)
+            result = project.result(name, run)
             progress.report_work("report")
-        path = project.report(record) if name else write_index(project)
+        path = result.report if name else write_index(project)
     typer.echo(path)
     if open_:
         typer.launch(str(path))
@@ -120,12 +120,12 @@ def compare(
 ) -> None:
     """Compare two runs: settings, data, scores and training side by side."""
     with progress_bar.working("runs", "reading"):
-        found = open_project().compare(name, first, second)
-        document, path = found.document, found.page if page or open_ else None
+        comparison = open_project().compare(name, first, second)
+        document, path = comparison.document, comparison.page if page or open_ else None
     if as_json:
         output.show_json(document)
     else:
-        output.show_sections(found.sections)
+        output.show_sections(comparison.sections)
         if path:
             output.show_report(path)
     if open_:

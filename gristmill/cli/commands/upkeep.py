@@ -40,10 +40,12 @@ def verify(
 
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False) -> None:
     """Remove artifacts that no recent run or version needs."""
+    from gristmill.maintenance.local import data_of_versions
+
     with progress_bar.working():
         progress.report_work("gc")
         project = open_project()
-        garbage, kept = project.collect(dry_run), project.data_of_versions()
+        garbage, kept = project.collect(dry_run), data_of_versions(project.store)
     for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
     freed = sum(item.bytes for item in garbage) / 2**20
