@@ -583,7 +583,7 @@ def test_doctor_tells_what_lightgbm_lacks(monkeypatch: pytest.MonkeyPatch) -> No
 
     found = doctor._lightgbm()
     assert found.sound is False
-    assert found.found.endswith(
+    assert found.finding.endswith(
         "; LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp). Boosted trees are left out"
     )
 

@@ -317,7 +317,7 @@ def show_bytes(content: bytes) -> None:
 
 def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
     """Print the findings of `doctor`."""
-    rows = [(console.styled(*_DIAGNOSES[it.sound]), it.subject, it.found) for it in diagnoses]
+    rows = [(console.styled(*_DIAGNOSES[it.sound]), it.subject, it.finding) for it in diagnoses]
     console.print_wrapped(("", "subject", "found"), rows)
 
 

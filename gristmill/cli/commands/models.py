@@ -1,22 +1,18 @@
 """The commands on a pipeline's models: `models`, `promote`, `rollback`, `predict`, `generate`, `export`."""
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of
+from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of, open_project
 from gristmill.errors import RequestError
 from gristmill.project.prediction_formats import Format, encode
 from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from gristmill.registry.promotions import Promotion
 
 
@@ -119,11 +115,16 @@ def predict(
 
     The output also contains all columns of the input file.
     """
-    write = _writer(out, form)
+    form = _check_format(out, form)
     with progress_bar.working("bundle", "reading"):
         options = {"steps": steps, "history": history, "explain": explain}
         frame = open_project().predict(name, input_, version, text=text, **options)
-    write(frame)
+    if form is None:
+        output.show_frame(frame)
+    elif out is None:
+        output.show_bytes(encode(frame, form))
+    else:
+        write_atomically(out, encode(frame, form))
 
 
 def generate(
@@ -176,16 +177,16 @@ def _show(promotion: "Promotion") -> None:
         typer.echo(f"held: retrainings do not replace it. To release it: gristmill promote {name} {version}")
 
 
-def _writer(path: Path | None, form: Format | None) -> Callable[["pd.DataFrame"], None]:
-    """Return a function that writes a frame to a file, which then appears whole, or prints it."""
+def _check_format(path: Path | None, form: Format | None) -> Format | None:
+    """Return the format of predictions, None for a short CSV, if they can be written to a file or printed."""
     if path is None and form is Format.PARQUET:
         raise RequestError("--format parquet: cannot be printed. Add --output FILE.")
     if path is None:
-        return output.show_frame if form is None else lambda frame: output.show_bytes(encode(frame, form))
+        return form
     suffix = path.suffix.removeprefix(".").lower()
     if form is None and suffix not in [*Format]:
         known = ", ".join(f".{known}" for known in Format)
         raise RequestError(f"--output {path}: unknown kind of file. Use one of {known}, or add --format.")
     if not path.absolute().parent.is_dir():
         raise RequestError(f"--output {path}: no folder {path.absolute().parent}. Create it first.")
-    return lambda frame: write_atomically(path, encode(frame, form or Format(suffix)))
+    return form or Format(suffix)

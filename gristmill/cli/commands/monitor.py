@@ -1,16 +1,12 @@
 """The commands on logged predictions: `monitor` and `truth`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Json, Name
-
-if TYPE_CHECKING:
-    from gristmill.monitoring.live_rows import Monitoring
+from gristmill.cli.options import Json, Name, open_project
 
 _MAX_GROUPS = 7  # of each kind, on the terminal
 _SHRINK = [("", 24), ("coverage", 0)]  # for a narrow terminal
@@ -20,16 +16,19 @@ def monitor(name: Name, as_json: Json = False) -> None:
     """Show the error, coverage and drift of the logged predictions, by day, version and slice."""
     with progress_bar.working("log", "reading"):
         from gristmill.project.monitoring import monitor
-        from gristmill.reports.monitoring import write_monitoring
+        from gristmill.reports.monitoring import score_table, write_monitoring
 
         project = open_project()
-        found = monitor(project, name)
+        monitoring = monitor(project, name)
     if as_json:
-        output.show_json(found.as_json())
+        output.show_json(monitoring.as_json())
         return
-    _show(found)
+    typer.echo(monitoring.headline)
+    output.show_table(score_table(monitoring, _MAX_GROUPS), _SHRINK)
+    for alarm in monitoring.drift.alarms or ["none"]:
+        console.write(f"alarm   {alarm}")
     description = project.catalogue.pipeline(name).description
-    output.show_report(write_monitoring(found, description, project.store))
+    output.show_report(write_monitoring(monitoring, description, project.store))
 
 
 def truth(
@@ -43,13 +42,3 @@ def truth(
     with progress_bar.working("log", "reading"):
         count = open_project().add_truth(name, file)
     typer.echo(f"{name}: the truth of {count:,} predicted rows was added")
-
-
-def _show(found: "Monitoring") -> None:
-    """Print the scores of all predictions and of some groups, and the alarms."""
-    from gristmill.reports.monitoring import score_table
-
-    typer.echo(found.headline)
-    output.show_table(score_table(found, _MAX_GROUPS), _SHRINK)
-    for alarm in found.drift.alarms or ["none"]:
-        console.write(f"alarm   {alarm}")

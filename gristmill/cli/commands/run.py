@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Budget, Jobs, Json, Name, Refresh, RunId, Set, pipelines_argument
+from gristmill.cli.options import Budget, Jobs, Json, Name, Refresh, RunId, Set, open_project, pipelines_argument
 from gristmill.errors import RequestError, WorkError
 from gristmill.training import progress
 

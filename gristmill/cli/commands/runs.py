@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Json, Name, RunId, number_of
+from gristmill.cli.options import Json, Name, RunId, number_of, open_project
 from gristmill.errors import RequestError
 
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import pipelines_argument
+from gristmill.cli.options import open_project, pipelines_argument
 
 if TYPE_CHECKING:
     from gristmill.model_server.champions import Champions
@@ -48,7 +47,6 @@ def serve(
 
 def _show(address: str, champions: "Champions") -> None:
     width = max(map(len, [*champions.pipelines, "docs"]))
-    for name in champions.pipelines:
-        if model := champions.get(name):
-            console.write(f"{name:<{width}}  {model.name}  {address}/predict/{name}")
+    for model in champions.loaded:
+        console.write(f"{model.pipeline:<{width}}  {model.name}  {address}/predict/{model.pipeline}")
     console.write(f"{'docs':<{width}}  {address}/docs (Ctrl-C stops the server)")

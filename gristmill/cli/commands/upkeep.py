@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import pipelines_argument
+from gristmill.cli.options import open_project, pipelines_argument
 from gristmill.errors import count_of
 from gristmill.training import progress
 

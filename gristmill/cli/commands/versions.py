@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import AsOf, Json, Name, Set, number_of
+from gristmill.cli.options import AsOf, Json, Name, Set, number_of, open_project
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
@@ -45,18 +44,18 @@ def reproduce(name: str, version: int, assignments: list[str] | None, as_json: b
     if assignments:
         raise RequestError(f"--set {assignments[0]}: --as-of uses the settings of version {version}. Leave out one.")
     with progress_bar.working("data", "reading"):
-        found = open_project().reproduce(name, version)
+        result = open_project().reproduce(name, version)
     if as_json:
-        output.show_json(found.model_dump(mode="json") | {"same": found.is_same})
-        return found.is_same
-    same = "same weights as" if found.is_same else "not the weights of"
-    typer.echo(f"{name}: {same} version {version} (digest {found.digest[:12]}, expected {found.expected[:12]})")
-    if found.other_results:
-        console.write(f"other results: {', '.join(found.other_results)}")
-        causes = found.causes or ["no code or library; check the processor, and random numbers in your own code"]
+        output.show_json(result.model_dump(mode="json") | {"same": result.is_same})
+        return result.is_same
+    same = "same weights as" if result.is_same else "not the weights of"
+    typer.echo(f"{name}: {same} version {version} (digest {result.digest[:12]}, expected {result.expected[:12]})")
+    if result.other_results:
+        console.write(f"other results: {', '.join(result.other_results)}")
+        causes = result.causes or ["no code or library; check the processor, and random numbers in your own code"]
         for cause in causes:
             console.write(f"changed since: {cause}")
-    return found.is_same
+    return result.is_same
 
 
 def diff(
@@ -80,8 +79,8 @@ def diff(
         unused = {"not_compared": rows.attrs["not compared"]}
         output.show_json({"version": version, "later": later, **counts, **unused, "rows": listed})
         return
-    told = ", ".join(f"{count:,} {change}" for change, count in counts.items())
-    typer.echo(f"{name}: {told} from version {version} to version {later}")
+    summary = ", ".join(f"{count:,} {change}" for change, count in counts.items())
+    typer.echo(f"{name}: {summary} from version {version} to version {later}")
     if unused := rows.attrs["not compared"]:
         console.write(f"not compared: {', '.join(f'{column} ({why})' for column, why in unused.items())}")
     if len(rows):
@@ -91,31 +90,32 @@ def diff(
 
 
 def _show_rows(rows: "pd.DataFrame") -> None:
-    """Print the first rows of each kind of change: what describes them, and their values."""
+    """Print the first rows of each kind of change: what describes them, and their values.
+
+    Of a changed row, these are the values before and after, without those that stayed the same.
+    """
+    from gristmill.runs.retraining_record import CHANGED, LOST
+
     shown = rows.groupby(level=0).head(_MAX_ROWS).sort_index(kind="stable")
     ending = rows.attrs["before"]
     compared = [str(name) for name in rows if f"{name}{ending}" in rows]
     described = [str(name) for name in rows if str(name).removesuffix(ending) not in compared]
-    values = [
-        ", ".join(filter(None, (_value(name, row[name], row[f"{name}{ending}"], change) for name in compared)))
-        for change, row in shown.iterrows()
-    ]
+    values = []
+    for change, row in shown.iterrows():
+        parts = []
+        for name in compared:
+            now, before = _text(row[name]), _text(row[f"{name}{ending}"])
+            if change != CHANGED:
+                parts.append(f"{name} {before if change == LOST else now}")
+            elif before != now:
+                parts.append(f"{name} {before} → {now}")
+        values.append(", ".join(parts))
     columns = [
         ("rows", list(map(str, shown.index))),
         *((name, [_text(value) for value in shown[name]]) for name in described),
         ("values", values),
     ]
     console.print_columns(columns, shrink=[(name, _MIN_WIDTH) for name in ["values", *described]])
-
-
-def _value(name: str, now: Any, before: Any, change: Any) -> str:
-    """Return a column and its value, or both values of a changed row; empty if it did not change."""
-    from gristmill.runs.retraining_record import CHANGED, LOST
-
-    if change != CHANGED:
-        return f"{name} {_text(before if change == LOST else now)}"
-    before, now = _text(before), _text(now)
-    return f"{name} {before} → {now}" if before != now else ""
 
 
 def _text(value: Any) -> str:
