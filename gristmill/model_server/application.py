@@ -12,17 +12,14 @@ Every answer of a model names its version. An error is an object with one line, 
 
 import asyncio
 import logging
-import math
 import re
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import local
 from typing import Any
 
-import anyio
-from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -67,7 +64,8 @@ class ModelServer:
         self._champions, self._metrics, self._limits, self._hosts = champions, metrics, limits, hosts
         self.warnings = RequestWarnings()
         self._requests = 0  # that wait or are answered
-        self._threads: anyio.CapacityLimiter | None = None  # of the event loop
+        self._threads = ThreadPoolExecutor(_MAX_THREADS)
+        self._work: set[Future[Response]] = set()  # that waits for a thread, or has one
 
     def application(self, **options: Any) -> Starlette:
         """Return the application; `options` are those of Starlette."""
@@ -199,39 +197,21 @@ class ModelServer:
 
         A thread cannot be stopped, so it keeps its place until it ends, also after its request has timed out.
         """
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(_MAX_THREADS)
-        threads, place, loop = self._threads, object(), asyncio.get_running_loop()
         deadline = time.monotonic() + self._limits.seconds
 
         def check() -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError
 
-        begun = threading.Event()
-
-        def release() -> None:
-            with suppress(RuntimeError):  # released already
-                threads.release_on_behalf_of(place)
-
-        def work() -> Response:
-            begun.set()
-            try:
-                return answer(check)
-            finally:
-                loop.call_soon_threadsafe(release)
-
-        await threads.acquire_on_behalf_of(place)
-        try:
-            return await run_sync(work, limiter=anyio.CapacityLimiter(math.inf), abandon_on_cancel=True)
-        finally:
-            if not begun.is_set():  # the deadline has passed before the thread got the work
-                release()
+        work = self._threads.submit(answer, check)
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return await asyncio.wrap_future(work)
 
     @property
     def is_busy(self) -> bool:
         """Whether threads still work for requests."""
-        return self._threads is not None and self._threads.borrowed_tokens > 0
+        return any(work.running() for work in [*self._work])
 
     def _measured(self, endpoint: str, handler: Callable[[Request, ServedModel], Awaitable[Response]]) -> Handler:
         """Return a handler that answers errors and counts requests; a request has one model until it is answered."""
@@ -240,7 +220,7 @@ class ModelServer:
             request.state.model = model = self._model(request)
             if self._requests > _MAX_REQUESTS:
                 raise Refused(503, f"{_MAX_REQUESTS} requests are being answered. Try again.")
-            with anyio.fail_after(self._limits.seconds):
+            async with asyncio.timeout(self._limits.seconds):
                 return await handler(request, model)
 
         answered = self._answered(handle_with_model)
