@@ -60,7 +60,7 @@ GROUPS = {
     },
     "Predict": {
         "predict": Command(
-            "models",
+            "predict",
             [
                 "gristmill predict shop",
                 "gristmill predict shop --input new.csv --output forecast.parquet",
@@ -68,18 +68,18 @@ GROUPS = {
                 "gristmill predict flats --input new.csv --explain --output explained.csv",
             ],
         ),
-        "generate": Command("models", ['gristmill generate sonnets --prompt "Shall I" --length 200']),
-        "serve": Command("serve", ["gristmill serve shop", "gristmill serve shop birds --host 0.0.0.0 --port 80"]),
-        "export": Command("models", ["gristmill export shop --to models/shop"]),
-        "monitor": Command("monitor", ["gristmill monitor shop"]),
-        "truth": Command("monitor", ["gristmill truth offers --file sold.csv"]),
+        "generate": Command("predict", ['gristmill generate sonnets --prompt "Shall I" --length 200']),
+        "serve": Command("predict", ["gristmill serve shop", "gristmill serve shop birds --host 0.0.0.0 --port 80"]),
+        "export": Command("predict", ["gristmill export shop --to models/shop"]),
+        "monitor": Command("predict", ["gristmill monitor shop"]),
+        "truth": Command("predict", ["gristmill truth offers --file sold.csv"]),
     },
     "Keep up to date": {
         "retrain": Command("versions", ["gristmill retrain shop", "gristmill retrain shop --as-of 3"]),
-        "models": Command("models", ["gristmill models shop"]),
+        "models": Command("versions", ["gristmill models shop"]),
         "diff": Command("versions", ["gristmill diff shop 2 3"]),
-        "promote": Command("models", ["gristmill promote shop", "gristmill promote shop 3 --hold"]),
-        "rollback": Command("models", ["gristmill rollback shop"]),
+        "promote": Command("versions", ["gristmill promote shop", "gristmill promote shop 3 --hold"]),
+        "rollback": Command("versions", ["gristmill rollback shop"]),
         "schedule": Command("operations", ["gristmill schedule"]),
         "deploy": Command("operations", ["gristmill deploy"]),
         "updated": Command("operations", ["gristmill updated shop"]),
@@ -88,7 +88,7 @@ GROUPS = {
         "verify": Command("upkeep", ["gristmill verify --repair"]),
         "gc": Command("upkeep", ["gristmill gc --dry-run"]),
         "doctor": Command("upkeep", ["gristmill doctor"]),
-        "help": Command("help", ["gristmill help run"]),
+        "help": Command("upkeep", ["gristmill help run"]),
     },
 }
 """The commands by heading of the help. The function of a command has its name, and is imported only when needed."""

@@ -119,9 +119,7 @@ def styled(text: str, style: str) -> "Text":
 
 
 def print_columns(
-    columns: "Iterable[Column]",
-    numbers: Container[str] = (),
-    shrink: Sequence[tuple[str, int]] = (),
+    columns: "Iterable[Column]", numbers: Container[str] = (), shrink: Sequence[tuple[str, int]] = ()
 ) -> None:
     """Print a table that fits the terminal, without its empty columns.
 

@@ -106,8 +106,7 @@ Budget = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="ID of a run. The default is the last successful run without --set."),
+    str | None, typer.Option(metavar="ID", help="ID of a run. The default is the last successful run without --set.")
 ]
 AsOf = Annotated[
     int | None,

@@ -85,8 +85,7 @@ def _show(result: "Result") -> None:
 
 def report(
     name: Annotated[
-        str | None,
-        pipelines_argument("Name of a pipeline. By default, the page shows all pipelines.", "[NAME]"),
+        str | None, pipelines_argument("Name of a pipeline. By default, the page shows all pipelines.", "[NAME]")
     ] = None,
     run: RunId = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,

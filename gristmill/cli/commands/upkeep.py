@@ -1,7 +1,7 @@
-"""The commands `verify`, `gc` and `doctor`: check and clean up the store, check the environment."""
+"""The commands `verify`, `gc`, `doctor` and `help`: check and clean up the store, check the environment."""
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,3 +71,20 @@ def doctor(
         diagnoses = list(examine(project, names or [], notify))
     output.show_diagnoses(diagnoses)
     raise typer.Exit(1 if any(diagnosis.sound is False for diagnosis in diagnoses) else 0)
+
+
+def help(  # noqa: A001 - the name of the command
+    ctx: typer.Context,
+    command: Annotated[
+        str | None,
+        typer.Argument(metavar="COMMAND", help="Name of a command. By default, the general help is printed."),
+    ] = None,
+) -> None:
+    """Print the help of gristmill or of one command."""
+    parent: Any = ctx.parent
+    if command is None:
+        typer.echo(parent.get_help())
+        return
+    target = parent.command.find_command(parent, command)
+    with target.make_context(command, [], parent=parent, resilient_parsing=True) as context:
+        typer.echo(context.get_help())

@@ -1,15 +1,17 @@
-"""The commands `retrain`, also with the data of a version (`--as-of`), and `diff`."""
+"""The commands on the versions of a pipeline's model: `retrain`, `models`, `promote`, `rollback`, `diff`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.options import AsOf, Json, Name, Set, number_of, open_project
+from gristmill.cli.options import AsOf, Json, Name, RunId, Set, number_of, open_project
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gristmill.registry.promotions import Promotion
 
 EXIT_REJECTED = 3
 
@@ -56,6 +58,61 @@ def reproduce(name: str, version: int, assignments: list[str] | None, as_json: b
         for cause in causes:
             console.write(f"changed since: {cause}")
     return result.is_same
+
+
+def models(name: Name, as_json: Json = False) -> None:
+    """List the versions of a pipeline's model, newest first, with their scores, commits and reasons."""
+    with progress_bar.working("bundles", "reading"):
+        project = open_project()
+        versions, promotions = project.models(name)
+        champion, damaged = project.champion(name), project.damaged(name)
+    if as_json:
+        listed = [version.model_dump(mode="json") | {"bundle": project.folder_of(version)} for version in versions]
+        moves = [promotion.model_dump(mode="json") for promotion in promotions]
+        output.show_json({"champion": champion, "versions": listed, "promotions": moves, "damaged": damaged})
+    elif versions:
+        output.show_models(versions, champion, damaged)
+        output.show_promotions(promotions[:1])
+        serving = next((version for version in versions if version.number == champion), None)
+        if serving and (folder := project.folder_of(serving)):
+            output.show_bundle(folder, champion)
+    else:
+        typer.echo(f"{name}: no version yet. Promote the model of the last run: gristmill promote {name}")
+
+
+def promote(
+    name: Name,
+    version: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="VERSION",
+            parser=number_of,
+            help="Number of a version. The default is a new version of a run's model or, with --hold, the champion.",
+        ),
+    ] = None,
+    run: RunId = None,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Keep this version until the next promotion; retraining does not replace it.")
+    ] = False,
+) -> None:
+    """Make a version the champion, the version that serves predictions."""
+    with progress_bar.working("bundle", "reading"):
+        project = open_project()
+        before = project.hold(name)
+        promotion = project.promote(name, version, run, hold=hold)
+        comparison = project.version(name, promotion.version).loses_to_baseline
+    _show(promotion)
+    if before and before.number != promotion.number:
+        typer.echo(f"released: v{before.version} was {before.hold_in_words}")
+    if comparison:
+        console.say(f"warning: v{promotion.version} {comparison}")
+
+
+def rollback(name: Name) -> None:
+    """Roll back to the version that served before the champion."""
+    with progress_bar.working("bundle", "reading"):
+        promotion = open_project().rollback(name)
+    _show(promotion)
 
 
 def diff(
@@ -122,3 +179,11 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return repr(float(value)).removesuffix(".0")  # in full: a change may be small
     return " ".join(str(value).removesuffix(" 00:00:00").split())
+
+
+def _show(promotion: "Promotion") -> None:
+    name, version = promotion.pipeline, promotion.version
+    before = f" (before: v{promotion.previous})" if promotion.previous not in (None, version) else ""
+    typer.echo(f"{name}: v{version} is the champion{before}")
+    if promotion.held:
+        typer.echo(f"held: retrainings do not replace it. To release it: gristmill promote {name} {version}")

@@ -1,4 +1,4 @@
-"""The commands on a pipeline's models: `models`, `promote`, `rollback`, `predict`, `generate`, `export`."""
+"""The commands that use a pipeline's model: `predict`, `generate`, `serve`, `export`, `monitor`, `truth`."""
 
 import itertools
 from pathlib import Path
@@ -7,68 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of, open_project
+from gristmill.cli.options import ByVersion, Json, Name, open_project, pipelines_argument
 from gristmill.errors import RequestError
 from gristmill.project.prediction_formats import Format, encode
 from gristmill.util.files import write_atomically
 
 if TYPE_CHECKING:
-    from gristmill.registry.promotions import Promotion
+    from gristmill.model_server.champions import Champions
 
 
-def models(name: Name, as_json: Json = False) -> None:
-    """List the versions of a pipeline's model, newest first, with their scores, commits and reasons."""
-    with progress_bar.working("bundles", "reading"):
-        project = open_project()
-        versions, promotions = project.models(name)
-        champion, damaged = project.champion(name), project.damaged(name)
-    if as_json:
-        listed = [version.model_dump(mode="json") | {"bundle": project.folder_of(version)} for version in versions]
-        moves = [promotion.model_dump(mode="json") for promotion in promotions]
-        output.show_json({"champion": champion, "versions": listed, "promotions": moves, "damaged": damaged})
-    elif versions:
-        output.show_models(versions, champion, damaged)
-        output.show_promotions(promotions[:1])
-        serving = next((version for version in versions if version.number == champion), None)
-        if serving and (folder := project.folder_of(serving)):
-            output.show_bundle(folder, champion)
-    else:
-        typer.echo(f"{name}: no version yet. Promote the model of the last run: gristmill promote {name}")
-
-
-def promote(
-    name: Name,
-    version: Annotated[
-        int | None,
-        typer.Argument(
-            metavar="VERSION",
-            parser=number_of,
-            help="Number of a version. The default is a new version of a run's model or, with --hold, the champion.",
-        ),
-    ] = None,
-    run: RunId = None,
-    hold: Annotated[
-        bool, typer.Option("--hold", help="Keep this version until the next promotion; retraining does not replace it.")
-    ] = False,
-) -> None:
-    """Make a version the champion, the version that serves predictions."""
-    with progress_bar.working("bundle", "reading"):
-        project = open_project()
-        before = project.hold(name)
-        promotion = project.promote(name, version, run, hold=hold)
-        comparison = project.version(name, promotion.version).loses_to_baseline
-    _show(promotion)
-    if before and before.number != promotion.number:
-        typer.echo(f"released: v{before.version} was {before.hold_in_words}")
-    if comparison:
-        console.say(f"warning: v{promotion.version} {comparison}")
-
-
-def rollback(name: Name) -> None:
-    """Roll back to the version that served before the champion."""
-    with progress_bar.working("bundle", "reading"):
-        promotion = open_project().rollback(name)
-    _show(promotion)
+_MAX_GROUPS = 7  # of each kind, on the terminal
+_SHRINK = [("", 24), ("coverage", 0)]  # for a narrow terminal
 
 
 def predict(
@@ -127,6 +76,21 @@ def predict(
         write_atomically(out, encode(frame, form))
 
 
+def _check_format(path: Path | None, form: Format | None) -> Format | None:
+    """Return the format of predictions, None for a short CSV, if they can be written to a file or printed."""
+    if path is None and form is Format.PARQUET:
+        raise RequestError("--format parquet: cannot be printed. Add --output FILE.")
+    if path is None:
+        return form
+    suffix = path.suffix.removeprefix(".").lower()
+    if form is None and suffix not in [*Format]:
+        known = ", ".join(f".{known}" for known in Format)
+        raise RequestError(f"--output {path}: unknown kind of file. Use one of {known}, or add --format.")
+    if not path.absolute().parent.is_dir():
+        raise RequestError(f"--output {path}: no folder {path.absolute().parent}. Create it first.")
+    return form or Format(suffix)
+
+
 def generate(
     name: Name,
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="The text to continue.")] = "",
@@ -152,6 +116,46 @@ def generate(
     output.show_text(itertools.chain(first, pieces))
 
 
+def serve(
+    names: Annotated[list[str], pipelines_argument("Names of pipelines.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The default accepts connections from this machine only.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 means any free port.")] = 8501,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Host name by which clients call the server.")
+    ] = None,
+    max_mb: Annotated[
+        int, typer.Option(min=1, max=1024, metavar="N", help="Maximum size of a request body, in MiB.")
+    ] = 32,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Seconds before a request fails with status 504."),
+    ] = 60.0,
+) -> None:
+    """Start an HTTP server for the champions of one or more pipelines.
+
+    Press Ctrl-C to stop it. It follows promotions and rollbacks within seconds. If no version is promoted yet, the
+    model of the last successful run is used.
+    """
+    project = open_project()
+    with progress_bar.working("bundle", "reading"):
+        for name in names:
+            project.served(name)  # before the server starts: each has a model
+        from gristmill.model_server.responses import Limits
+        from gristmill.model_server.server import serve
+
+    limits = Limits(max_mb << 20, timeout)
+    serve(project, list(dict.fromkeys(names)), host, port, limits, _show_addresses, allow_host or ())
+
+
+def _show_addresses(address: str, champions: "Champions") -> None:
+    width = max(map(len, [*champions.pipelines, "docs"]))
+    for model in champions.loaded:
+        console.write(f"{model.pipeline:<{width}}  {model.name}  {address}/predict/{model.pipeline}")
+    console.write(f"{'docs':<{width}}  {address}/docs (Ctrl-C stops the server)")
+
+
 def export(
     name: Name,
     to: Annotated[
@@ -169,24 +173,33 @@ def export(
     typer.echo(f"{name}: v{folder.name} is in {folder}")
 
 
-def _show(promotion: "Promotion") -> None:
-    name, version = promotion.pipeline, promotion.version
-    before = f" (before: v{promotion.previous})" if promotion.previous not in (None, version) else ""
-    typer.echo(f"{name}: v{version} is the champion{before}")
-    if promotion.held:
-        typer.echo(f"held: retrainings do not replace it. To release it: gristmill promote {name} {version}")
+def monitor(name: Name, as_json: Json = False) -> None:
+    """Show the error, coverage and drift of the logged predictions, by day, version and slice."""
+    with progress_bar.working("log", "reading"):
+        from gristmill.project.monitoring import monitor
+        from gristmill.reports.monitoring import score_table, write_monitoring
+
+        project = open_project()
+        monitoring = monitor(project, name)
+    if as_json:
+        output.show_json(monitoring.as_json())
+        return
+    typer.echo(monitoring.headline)
+    output.show_table(score_table(monitoring, _MAX_GROUPS), _SHRINK)
+    for alarm in monitoring.drift.alarms or ["none"]:
+        console.write(f"alarm   {alarm}")
+    description = project.catalogue.pipeline(name).description
+    output.show_report(write_monitoring(monitoring, description, project.store))
 
 
-def _check_format(path: Path | None, form: Format | None) -> Format | None:
-    """Return the format of predictions, None for a short CSV, if they can be written to a file or printed."""
-    if path is None and form is Format.PARQUET:
-        raise RequestError("--format parquet: cannot be printed. Add --output FILE.")
-    if path is None:
-        return form
-    suffix = path.suffix.removeprefix(".").lower()
-    if form is None and suffix not in [*Format]:
-        known = ", ".join(f".{known}" for known in Format)
-        raise RequestError(f"--output {path}: unknown kind of file. Use one of {known}, or add --format.")
-    if not path.absolute().parent.is_dir():
-        raise RequestError(f"--output {path}: no folder {path.absolute().parent}. Create it first.")
-    return form or Format(suffix)
+def truth(
+    name: Name,
+    file: Annotated[
+        Path,
+        typer.Option("--file", metavar="FILE", help="A .csv, .jsonl or .parquet file with the IDs and the target."),
+    ],
+) -> None:
+    """Add the true values for predicted rows, texts or photos, which are identified by their IDs."""
+    with progress_bar.working("log", "reading"):
+        count = open_project().add_truth(name, file)
+    typer.echo(f"{name}: the truth of {count:,} predicted rows was added")
