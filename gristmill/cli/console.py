@@ -194,9 +194,11 @@ def _new_table() -> "Table":
 
 def _print_table(table: "Table", width: int) -> None:
     """Print a table of at most this width, without blanks at the ends of lines."""
-    from rich.text import Text
+    from rich.cells import cell_len
+    from rich.segment import Segment, Segments
 
-    for segments in out().render_lines(table, out().options.update(width=width)):
-        line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
-        line.rstrip()
-        out().print(line)
+    segments = []
+    for line in out().render_lines(table, out().options.update(width=width)):
+        text = "".join(segment.text for segment in line).rstrip()
+        segments += [*Segment.adjust_line_length(line, cell_len(text)), Segment.line()]
+    out().print(Segments(segments), end="")

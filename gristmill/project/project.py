@@ -1,4 +1,7 @@
-"""A project, opened from Python or by the command line: plan, run, sweep, retrain and clean up its pipelines."""
+"""A project, opened from Python or by the command line: plan, run, sweep, retrain and clean up its pipelines.
+
+Only what every command needs is imported at once: a run with nothing to do should be quick.
+"""
 
 import logging
 import re
@@ -16,24 +19,21 @@ from gristmill.project.result import Result
 from gristmill.project.serving import Models, check_serves
 from gristmill.project.status import Status
 from gristmill.reports.comparison import Comparison
-from gristmill.retraining.notification_delivery import send_messages
-from gristmill.retraining.reproduction import Reproduction, diff_versions
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record
-from gristmill.sweeps.leaderboard import leaderboard
-from gristmill.sweeps.result import SweepResult
-from gristmill.sweeps.trials import Trial, TrialScores, sweep_trials, trial_references, trial_scores
 from gristmill.training.keras_backend import set_threads
-from gristmill.workers.pool import concurrency
-from gristmill.workers.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from gristmill.maintenance.local import Garbage, Verification
     from gristmill.monitoring.prediction_log import PredictionLog
+    from gristmill.retraining.reproduction import Reproduction
+    from gristmill.sweeps.result import SweepResult
+    from gristmill.sweeps.trials import Trial, TrialScores
+    from gristmill.workers.unit import Unit
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ class Project(Models):
 
     def runs_in_parallel(self, jobs: int | None = None) -> bool:
         """Whether to use `run_all` for several pipelines, given the requested number of processes."""
+        from gristmill.workers.pool import concurrency
+
         runner = self.catalogue.runner
         return runner.kind == "dask" or concurrency(runner, jobs) != 1
 
@@ -140,19 +142,25 @@ class Project(Models):
         """Return the candidates of a pipeline's last run, the best first; its model must be of kind "auto"."""
         return self.result(name).leaderboard
 
-    def sweep(self, name: str, jobs: int | None = None) -> SweepResult:
+    def sweep(self, name: str, jobs: int | None = None) -> "SweepResult":
         """Run the trials of a pipeline's sweep that have no result yet, and return the leaderboard.
 
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
         """
+        from gristmill.sweeps.leaderboard import leaderboard
+        from gristmill.sweeps.result import SweepResult
+        from gristmill.sweeps.trials import sweep_trials
+
         pipeline = self.catalogue.pipeline(name)
         trials = sweep_trials(self.catalogue, name, list(pipeline.overrides))
         plan.refresh_urls(pipeline.tables.values(), self.store)
         entries = leaderboard(zip(trials, self.run_trials(name, trials, jobs), strict=True))
         return SweepResult(name, pipeline.description, entries, self.store)
 
-    def run_trials(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
+    def run_trials(self, name: str, trials: "list[Trial]", jobs: int | None) -> "list[TrialScores | None]":
         """Run the trials that have no result yet; return the scores of all trials, None for a failed one."""
+        from gristmill.sweeps.trials import trial_scores
+
         outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
         missing = [trial.assignments for trial, scores in zip(trials, outcomes, strict=True) if scores is None]
         if missing:
@@ -179,16 +187,17 @@ class Project(Models):
         self._send_messages(ended, "retrain")
         return ended
 
-    def reproduce(self, name: str, version: int) -> Reproduction:
+    def reproduce(self, name: str, version: int) -> "Reproduction":
         """Train a version again from the data that it was trained on, with its own settings, and compare the results.
 
         Nothing is promoted, and neither runs nor artifacts of the pipeline change. With the same code and libraries the
         weights are the same, bit for bit.
         """
+        from gristmill.retraining.reproduction import Reproduction
+
         self.version(name, version)  # raises before Prefect is loaded
-        return Reproduction.model_validate(
-            launch(self.catalogue, (), "reproduce", {"pipeline": name, "version": version})
-        )
+        result = launch(self.catalogue, (), "reproduce", {"pipeline": name, "version": version})
+        return Reproduction.model_validate(result)
 
     def diff(self, name: str, version: int, later: int) -> "pd.DataFrame":
         """Return the rows that differ between the data of two versions; the index is "added", "changed" or "lost".
@@ -196,6 +205,8 @@ class Project(Models):
         A column such as `y` holds the values of the later version, and `y before` those of the other one. The table's
         `attrs["not compared"]` names the columns that only one version has or that have another type, and says which.
         """
+        from gristmill.retraining.reproduction import diff_versions
+
         return diff_versions(self.version(name, version), self.version(name, later), self.store)
 
     def compare(self, name: str, first: str | None = None, second: str | None = None) -> Comparison:
@@ -251,6 +262,7 @@ class Project(Models):
     def collect(self, dry_run: bool = False) -> "list[Garbage]":
         """Remove and return files that no run, version or sweep needs; with `dry_run`, only return them."""
         from gristmill.maintenance import local
+        from gristmill.sweeps.trials import trial_references
 
         self.runs.pull()
         self.registry.pull()
@@ -280,15 +292,19 @@ class Project(Models):
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
     def _send_messages(self, record: Record, command: str) -> None:
+        from gristmill.retraining.notification_delivery import send_messages
+
         if not self.catalogue.pipeline(record.pipeline).overrides:
             send_messages(self.catalogue, record, command)
 
-    def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> Unit:
+    def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> "Unit":
         """Return the work of a flow on a pipeline, with assignments besides those of this project."""
+        from gristmill.workers.unit import Unit
+
         overrides = [*self.catalogue.pipeline(name).overrides, *assignments]
         return Unit(flow, {"pipeline": name, "overrides": overrides, **parameters})
 
-    def _run_many(self, what: str, units: list[Unit], jobs: int | None) -> list[dict[str, Any] | str]:
+    def _run_many(self, what: str, units: "list[Unit]", jobs: int | None) -> list[dict[str, Any] | str]:
         names = dict.fromkeys(unit.parameters["pipeline"] for unit in units)
         if not units:
             return []
