@@ -13,7 +13,7 @@ from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
 from gristmill.cli import app
-from gristmill.cli.app import GROUPS, examples_of, summary_of
+from gristmill.cli.app import COMMANDS, GROUPS, function_of, summary_of
 
 OPENING = """\
 # Commands
@@ -28,7 +28,7 @@ Command = Callable[..., Any]
 
 def page() -> str:
     """Return the whole page: the groups of commands, the options of all, then a section for each command."""
-    commands = {name: app.COMMANDS[name].load() for names in GROUPS.values() for name in names}
+    commands = {name: function_of(name) for name in COMMANDS}
     lines = [OPENING]
     for heading, names in GROUPS.items():
         lines += [f"**{heading}**", "", "| command | what it does |", "|---|---|"]
@@ -37,7 +37,7 @@ def page() -> str:
     lines += ["## Options of all commands", "", *_about(app.options)[1:], "", *_table(app.options)]
     for name, command in commands.items():
         lines += [f"## gristmill {name}", "", "\n\n".join(_about(command)), "", _usage(name, command), ""]
-        lines += [*_table(command), "```console", *(f"$ {line}" for line in examples_of(name)), "```", ""]
+        lines += [*_table(command), "```console", *(f"$ {line}" for line in COMMANDS[name].examples), "```", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

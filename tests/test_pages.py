@@ -129,8 +129,8 @@ def pages(
     retrained = project.runs.finish("small", retrained.id, "succeeded")
     domains = {"vision": judged, "text": opinions, "generation": written}
     return [
-        project.report(small),
-        project.report(project.record("line")),
+        project.result("small").report,
+        project.result("line").report,
         *(_page_of(domain, folders, project.store) for domain, folders in domains.items()),
         write_retraining(retrained, "A retraining", project.store),
         project.compare("small", small.id, small.id).page,

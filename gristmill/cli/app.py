@@ -7,7 +7,8 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -18,87 +19,81 @@ from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.set_up import QUIET, on_api_lost, set_up_prefect
 from gristmill.settings.messages import did_you_mean
 from gristmill.util.gc_freeze import gc_frozen
-from gristmill.util.lazy import Lazy
 
 EXIT_INTERRUPTED = 130
-_COMMANDS_BY_MODULE = {  # below `gristmill.cli.commands`
-    "init": ("init",),
-    "schema": ("schema",),
-    "check": ("check",),
-    "run": ("plan", "run", "compare", "report", "sweep"),
-    "runs": ("ls", "runs", "show"),
-    "models": ("predict", "generate", "export", "models", "promote", "rollback"),
-    "serve": ("serve",),
-    "monitor": ("monitor", "truth"),
-    "versions": ("retrain", "diff"),
-    "operations": ("schedule", "deploy", "updated"),
-    "upkeep": ("verify", "gc", "doctor"),
-}
-COMMANDS: dict[str, Lazy[Callable[..., Any]]] = {
-    "help": Lazy("gristmill.cli.app:help"),
-    **{
-        name: Lazy(f"gristmill.cli.commands.{module}:{name}")
-        for module, names in _COMMANDS_BY_MODULE.items()
-        for name in names
-    },
-}
-"""The function of each command. Only the module of the requested command is imported, so that it starts fast."""
-_RESUMABLE_COMMANDS = ("run", "retrain", "sweep", "schedule")
 COMMON = ("debug", "verbose", "quiet")  # options that are accepted before and after the name of a command
 UsageError: Any = typer.BadParameter.__base__  # error class of the parser; its module differs between Typer versions
-GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+
+
+class Command(NamedTuple):
+    """A command: the module of its function, and examples of its use."""
+
+    module: str  # below `gristmill.cli.commands`
+    examples: list[str]
+
+
+GROUPS = {
     "Set up": {
-        "init": (
-            "gristmill init shop --data sales.csv",
-            "gristmill init birds --data https://example.org/birds.zip",
+        "init": Command(
+            "init",
+            ["gristmill init shop --data sales.csv", "gristmill init birds --data https://example.org/birds.zip"],
         ),
-        "schema": ("gristmill schema shop --write",),
-        "check": ("gristmill check shop",),
+        "schema": Command("schema", ["gristmill schema shop --write"]),
+        "check": Command("check", ["gristmill check shop"]),
     },
     "Train and compare": {
-        "ls": ("gristmill ls --all",),
-        "plan": ("gristmill plan shop --set preprocess.horizon=28",),
-        "run": (
-            "gristmill run shop",
-            "gristmill run shop visits --jobs 2 --budget 5m",
-            'gristmill run shop --set model.kind=theta --set "train={epochs=5, patience=2}"',
+        "ls": Command("runs", ["gristmill ls --all"]),
+        "plan": Command("run", ["gristmill plan shop --set preprocess.horizon=28"]),
+        "run": Command(
+            "run",
+            [
+                "gristmill run shop",
+                "gristmill run shop visits --jobs 2 --budget 5m",
+                'gristmill run shop --set model.kind=theta --set "train={epochs=5, patience=2}"',
+            ],
         ),
-        "show": ("gristmill show shop --version 3",),
-        "runs": ("gristmill runs shop",),
-        "compare": ("gristmill compare shop", "gristmill compare shop v2 v3 --open"),
-        "report": ("gristmill report shop --open",),
-        "sweep": ("gristmill sweep shop --jobs 2",),
+        "show": Command("runs", ["gristmill show shop --version 3"]),
+        "runs": Command("runs", ["gristmill runs shop"]),
+        "compare": Command("run", ["gristmill compare shop", "gristmill compare shop v2 v3 --open"]),
+        "report": Command("run", ["gristmill report shop --open"]),
+        "sweep": Command("run", ["gristmill sweep shop --jobs 2"]),
     },
     "Predict": {
-        "predict": (
-            "gristmill predict shop",
-            "gristmill predict shop --input new.csv --output forecast.parquet",
-            'gristmill predict reviews --text "A warm, funny film."',
-            "gristmill predict flats --input new.csv --explain --output explained.csv",
+        "predict": Command(
+            "predict",
+            [
+                "gristmill predict shop",
+                "gristmill predict shop --input new.csv --output forecast.parquet",
+                'gristmill predict reviews --text "A warm, funny film."',
+                "gristmill predict flats --input new.csv --explain --output explained.csv",
+            ],
         ),
-        "generate": ('gristmill generate sonnets --prompt "Shall I" --length 200',),
-        "serve": ("gristmill serve shop", "gristmill serve shop birds --host 0.0.0.0 --port 80"),
-        "export": ("gristmill export shop --to models/shop",),
-        "monitor": ("gristmill monitor shop",),
-        "truth": ("gristmill truth offers --file sold.csv",),
+        "generate": Command("predict", ['gristmill generate sonnets --prompt "Shall I" --length 200']),
+        "serve": Command("predict", ["gristmill serve shop", "gristmill serve shop birds --host 0.0.0.0 --port 80"]),
+        "export": Command("predict", ["gristmill export shop --to models/shop"]),
+        "monitor": Command("predict", ["gristmill monitor shop"]),
+        "truth": Command("predict", ["gristmill truth offers --file sold.csv"]),
     },
     "Keep up to date": {
-        "retrain": ("gristmill retrain shop", "gristmill retrain shop --as-of 3"),
-        "models": ("gristmill models shop",),
-        "diff": ("gristmill diff shop 2 3",),
-        "promote": ("gristmill promote shop", "gristmill promote shop 3 --hold"),
-        "rollback": ("gristmill rollback shop",),
-        "schedule": ("gristmill schedule",),
-        "deploy": ("gristmill deploy",),
-        "updated": ("gristmill updated shop",),
+        "retrain": Command("versions", ["gristmill retrain shop", "gristmill retrain shop --as-of 3"]),
+        "models": Command("versions", ["gristmill models shop"]),
+        "diff": Command("versions", ["gristmill diff shop 2 3"]),
+        "promote": Command("versions", ["gristmill promote shop", "gristmill promote shop 3 --hold"]),
+        "rollback": Command("versions", ["gristmill rollback shop"]),
+        "schedule": Command("operations", ["gristmill schedule"]),
+        "deploy": Command("operations", ["gristmill deploy"]),
+        "updated": Command("operations", ["gristmill updated shop"]),
     },
     "Maintain": {
-        "verify": ("gristmill verify --repair",),
-        "gc": ("gristmill gc --dry-run",),
-        "doctor": ("gristmill doctor",),
-        "help": ("gristmill help run",),
+        "verify": Command("upkeep", ["gristmill verify --repair"]),
+        "gc": Command("upkeep", ["gristmill gc --dry-run"]),
+        "doctor": Command("upkeep", ["gristmill doctor"]),
+        "help": Command("upkeep", ["gristmill help run"]),
     },
 }
+"""The commands by heading of the help. The function of a command has its name, and is imported only when needed."""
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
+_RESUMABLE_COMMANDS = ("run", "retrain", "sweep", "schedule")
 
 
 class _Commands(TyperGroup):
@@ -106,7 +101,7 @@ class _Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, in the order of the help."""
-        return [name for names in GROUPS.values() for name in names]
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, name: str) -> Any:
         """Return a command by name; None if there is none."""
@@ -144,14 +139,15 @@ class _Commands(TyperGroup):
         """Write the commands below the headings of their groups, each with its whole first sentence."""
         for heading, names in GROUPS.items():
             with formatter.section(heading):
-                formatter.write_dl([(name, summary_of(COMMANDS[name].load())) for name in names])
+                formatter.write_dl([(name, summary_of(function_of(name))) for name in names])
 
 
 @cache
 def _load_command(name: str) -> Any:
     """Return a command for the parser, from the signature of its function."""
     single_command = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single_command.command(epilog=examples_text(name))(COMMANDS[name].load())
+    lines = ["\b", "Examples:", *(f"  {example}" for example in COMMANDS[name].examples)]  # \b: lines stay as they are
+    single_command.command(epilog="\n".join(lines))(function_of(name))
     return get_command(single_command)
 
 
@@ -184,23 +180,6 @@ def options(
     console.set_up(logging.WARNING if quiet else logging.INFO, debug)
     logging.raiseExceptions = verbose or debug  # else Prefect would report every line that it could not send
     set_up_prefect("INFO" if verbose else QUIET)
-
-
-def help(  # noqa: A001 - the name of the command
-    ctx: typer.Context,
-    command: Annotated[
-        str | None,
-        typer.Argument(metavar="COMMAND", help="Name of a command. By default, the general help is printed."),
-    ] = None,
-) -> None:
-    """Print the help of gristmill or of one command."""
-    parent: Any = ctx.parent
-    if command is None:
-        typer.echo(parent.get_help())
-        return
-    target = parent.command.find_command(parent, command)
-    with target.make_context(command, [], parent=parent, resilient_parsing=True) as context:
-        typer.echo(context.get_help())
 
 
 def _end(error: WorkError) -> None:
@@ -265,21 +244,12 @@ def main() -> None:
     sys.exit(status)
 
 
-def group_of(command: str) -> str:
-    """Return the heading that a command is listed under."""
-    return next(heading for heading, commands in GROUPS.items() if command in commands)
+def function_of(name: str) -> Callable[..., Any]:
+    """Import and return the function of a command."""
+    function: Callable[..., Any] = getattr(import_module(f"gristmill.cli.commands.{COMMANDS[name].module}"), name)
+    return function
 
 
-def summary_of(command: Callable[..., Any] | None) -> str:
-    """Return the first paragraph of a command's docstring."""
-    return " ".join((inspect.getdoc(command) or "").partition("\n\n")[0].split())
-
-
-def examples_of(command: str) -> tuple[str, ...]:
-    """Return command lines that show the use of a command."""
-    return GROUPS[group_of(command)][command]
-
-
-def examples_text(command: str) -> str:
-    """Return the examples of a command as they follow its help; the first character keeps the lines as they are."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in examples_of(command))])
+def summary_of(function: Callable[..., Any]) -> str:
+    """Return the first paragraph of the docstring of a command's function."""
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())

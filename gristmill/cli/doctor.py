@@ -27,7 +27,7 @@ class Diagnosis:
     """One finding of the doctor."""
 
     subject: str
-    found: str
+    finding: str
     sound: bool | None = True  # None for something that is missing but optional
 
 

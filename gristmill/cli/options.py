@@ -1,7 +1,7 @@
-"""Options that several commands share, and their shell completion."""
+"""What commands share: options with their shell completion, and the project."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +9,18 @@ import typer
 
 from gristmill.config.pipelines_file import find_project_folder, read_toml
 from gristmill.errors import GristmillError, RequestError
+from gristmill.util.gc_freeze import gc_frozen
 
 if TYPE_CHECKING:
     from gristmill.config.catalogue import Pipeline
+    from gristmill.project.project import Project
+
+
+def open_project(overrides: Mapping[str, list[str]] | None = None) -> "Project":
+    """Open the project around the current folder, as `Project.open` does; completion and help do not need it."""
+    with gc_frozen():
+        from gristmill.project.project import Project
+    return Project.open(overrides=overrides)
 
 
 def number_of(version: str) -> int:
@@ -44,8 +53,9 @@ def stages_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     """Yield stages of the pipelines in the command for completion."""
     from gristmill.config import stages
 
-    found = (stage for pipeline in _pipelines(ctx) for stage in stages.stages_of(pipeline.domain, pipeline.tables))
-    yield from dict.fromkeys(stage.name for stage in found if stage.name.startswith(incomplete))
+    pipelines = _pipelines(ctx)
+    known = (stage.name for pipeline in pipelines for stage in stages.stages_of(pipeline.domain, pipeline.tables))
+    yield from dict.fromkeys(name for name in known if name.startswith(incomplete))
 
 
 def settings_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
@@ -96,8 +106,7 @@ Budget = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="ID of a run. The default is the last successful run without --set."),
+    str | None, typer.Option(metavar="ID", help="ID of a run. The default is the last successful run without --set.")
 ]
 AsOf = Annotated[
     int | None,

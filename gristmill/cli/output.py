@@ -10,7 +10,6 @@ from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gristmill.cli import console
-from gristmill.cli.text_table import TextColumn, column, print_columns, print_wrapped
 from gristmill.monitoring.prediction_columns import PREDICTED, position_of_reasons
 from gristmill.settings.number_text import format_numbers
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from rich.text import Text
 
+    from gristmill.cli.console import Column
     from gristmill.cli.doctor import Diagnosis
     from gristmill.project.status import Status
     from gristmill.registry.promotions import Promotion
@@ -45,7 +44,7 @@ _DIAGNOSES = {True: ("ok", "green"), False: ("no", "red"), None: ("–", "")}
 _INDENT = " " * 8  # width of the labels `model`, `report` and `bundle` below the scores of a run
 
 _BASELINE = "best\nbaseline"
-# Columns to shrink or drop on a narrow terminal, as for `text_table.lines`; names and IDs are always whole.
+# Columns to shrink or drop on a narrow terminal, as for `console.print_columns`; names and IDs are always whole.
 _SHRINK_PIPELINES = [
     ("about", 15),
     ("about", 0),
@@ -72,19 +71,18 @@ def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
 
     shown = [status for status in pipelines if everything or not status.needs_data]
     scores = [headline_pair(status.headline) if status.headline else ("", "") for status in shown]
-    selected = [status.headline.selected or "" if status.headline else "" for status in shown]
-    columns = [
-        column("pipeline", [status.name for status in shown]),
-        column("domain", [status.domain for status in shown]),
-        column("state", [console.styled(*_STATES[status.state]) for status in shown]),
-        column("score", [score for score, _ in scores], numbers=True),
-        column(_BASELINE, [baseline for _, baseline in scores], numbers=True),
-        *([column("selected", selected)] if any(selected) else []),
-        column("champion", [status.serving for status in shown]),
-        column("about", [status.description for status in shown]),
+    columns: list[Column] = [
+        ("pipeline", [status.name for status in shown]),
+        ("domain", [status.domain for status in shown]),
+        ("state", [console.styled(*_STATES[status.state]) for status in shown]),
+        ("score", [score for score, _ in scores]),
+        (_BASELINE, [baseline for _, baseline in scores]),
+        ("selected", [status.headline.selected or "" if status.headline else "" for status in shown]),
+        ("champion", [status.serving for status in shown]),
+        ("about", [status.description for status in shown]),
     ]
     if shown:
-        print_columns(columns, _SHRINK_PIPELINES)
+        console.print_columns(columns, ("score", _BASELINE), _SHRINK_PIPELINES)
     if hidden := len(pipelines) - len(shown):
         console.write(f"{hidden}{' more' * bool(shown)} {'needs' if hidden == 1 else 'need'} data: gristmill ls --all")
 
@@ -100,14 +98,13 @@ def show_plan(name: str, steps: "list[Step]") -> None:
         print(f"{name}: all fresh, nothing to do{left}", flush=True)  # without rich
         return
     rows = []
-    for (stage, state, reason), group in itertools.groupby(
-        steps, lambda step: (_POINT.sub("", step.stage), step.state, step.reason)
-    ):
+    same_row = itertools.groupby(steps, lambda step: (_POINT.sub("", step.stage), step.state, step.reason))
+    for (stage, state, reason), group in same_row:
         labels = [step.stage for step in group]
         label = labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}"
         rows.append((label, console.styled(*_STATES[state]), reason))
     show_name(name)
-    print_wrapped(("stage", "", "because"), rows)
+    console.print_wrapped(("stage", "", "because"), rows)
 
 
 def show_name(name: str) -> None:
@@ -124,10 +121,7 @@ def show_scores(scores: "Scores", untried: int = 0) -> None:
     from gristmill.scores import MODEL
 
     table = short_table(scores)
-    names, *columns = zip(*table.rows, strict=True)
-    bold = [console.styled(name, "bold") if name == MODEL else name for name in names]
-    numbers = [column(heading, cells, True) for heading, cells in zip(table.headings[1:], columns, strict=True)]
-    print_columns([column(table.headings[0], bold), *numbers], [(name, 0) for name in table.headings[:2:-1]])
+    show_table(table, [(name, 0) for name in table.headings[:2:-1]], bold=(MODEL,))
     lines = [f"chosen  {selection_line(scores.selected, untried)}"] if scores.selected else []
     for line in [*lines, f"model   {comparison(scores)}", *(f"warning {warning}" for warning in scores.warnings)]:
         console.write_sentence(line, _INDENT)
@@ -184,17 +178,17 @@ def show_record(
         "digest": [stage.reference["digest"][:12] for stage in stages],
         "s": [f"{stage.seconds:.1f}" for stage in stages],
     }
-    print_columns([column(heading, cells) for heading, cells in columns.items()])
+    console.print_columns([*columns.items()])
 
 
 def show_decision(pipeline: str, retraining: "Retraining") -> None:
     """Print the scores and the verdict of a retraining."""
+    from gristmill.reports.sections import Table
     from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL
 
     if judged := retraining.judgement:
-        names, shown = zip(*judged.rows, strict=True)
-        bold = [console.styled(name, "bold") if name in (CHALLENGER, CHAMPION) else name for name in names]
-        print_columns([column("judged on new data", bold), column(judged.metric, shown, numbers=True)])
+        table = Table("", ["judged on new data", judged.metric], list(map(list, judged.rows)))
+        show_table(table, bold=(CHALLENGER, CHAMPION))
         if judged.change:
             difference, low, high = format_numbers(judged.change)
             console.write_sentence(
@@ -222,26 +216,26 @@ def show_sections(sections: "Iterable[Section]") -> None:
             show_table(table, [(name, 20) for name in table.headings[:0:-1]])
 
 
-def show_table(table: "Table", shrink: Sequence[tuple[str, int]]) -> None:
-    """Print a table of a page; for `shrink` see `text_table.lines`."""
-    first, *others = zip(*table.rows, strict=True)
-    columns = [
-        column(heading, cells, not table.words) for heading, cells in zip(table.headings[1:], others, strict=True)
-    ]
-    print_columns([column(table.headings[0], first), *columns], shrink)
+def show_table(table: "Table", shrink: Sequence[tuple[str, int]] = (), bold: Container[str] = ()) -> None:
+    """Print a table of a page, with some row names in bold; for `shrink` see `console.print_columns`."""
+    names, *columns = zip(*table.rows, strict=True)
+    styled = [console.styled(name, "bold") if name in bold else name for name in names]
+    numbers = [] if table.words else table.headings[1:]
+    console.print_columns([*zip(table.headings, [styled, *columns], strict=True)], numbers, shrink)
 
 
 def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
     """Print runs with their headline scores."""
     records = [record for record, _ in rows]
+    scores = _headline_columns([headline for _, headline in rows])
     columns = [
-        column("run", [record.id for record in records]),
-        column("outcome", [_outcome(record) for record in records]),
-        column("s", [_seconds(record) for record in records], numbers=True),
-        *_headline_columns([headline for _, headline in rows]),
-        column("with", [", ".join(record.overrides) for record in records]),
+        ("run", [record.id for record in records]),
+        ("outcome", [_outcome(record) for record in records]),
+        ("s", [_seconds(record) for record in records]),
+        *scores,
+        ("with", [", ".join(record.overrides) for record in records]),
     ]
-    print_columns(columns, _SHRINK_RUNS)
+    console.print_columns(columns, {"s", *dict(scores)} - {"metric"}, _SHRINK_RUNS)
 
 
 def _outcome(record: "Record") -> str:
@@ -257,29 +251,29 @@ def _seconds(record: "Record") -> str:
 
 def show_models(versions: "list[Version]", champion: int | None, damaged: Container[int]) -> None:
     """Print versions; mark the champion and those with a damaged bundle."""
-    columns = [
-        column("version", [f"v{version.number}" for version in versions]),
-        column("", [_mark(version.number == champion, version.number in damaged) for version in versions]),
-        column("made", [f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" for version in versions]),
-        column("run", [version.run for version in versions]),
-        *_headline_columns([version.evaluated.summary for version in versions]),
-        column("commit", [str(version.git) for version in versions]),
-        column("with", [", ".join(version.overrides) for version in versions]),
+    marks = []
+    for version in versions:
+        mark = console.styled("champion" if version.number == champion else "", "green")
+        marks.append(mark.append(" damaged" if mark else "damaged", "red") if version.number in damaged else mark)
+    scores = _headline_columns([version.evaluated.summary for version in versions])
+    columns: list[Column] = [
+        ("version", [f"v{version.number}" for version in versions]),
+        ("", marks),
+        ("made", [f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" for version in versions]),
+        ("run", [version.run for version in versions]),
+        *scores,
+        ("commit", [str(version.git) for version in versions]),
+        ("with", [", ".join(version.overrides) for version in versions]),
     ]
-    print_columns(columns, _SHRINK_VERSIONS)
+    console.print_columns(columns, dict(scores).keys() - {"metric"}, _SHRINK_VERSIONS)
     reasons = [(f"v{it.number}", f"{it.decision['verdict']}: {it.decision['why']}") for it in versions]
-    print_wrapped(("version", "why"), reasons)
+    console.print_wrapped(("version", "why"), reasons)
 
 
 def show_promotions(promotions: "Iterable[Promotion]") -> None:
     """Print who promoted versions, when and why."""
     for promotion in promotions:
         console.write_sentence(f"v{promotion.version} promoted {promotion}")
-
-
-def _mark(is_champion: bool, is_damaged: bool) -> "Text":
-    mark = console.styled("champion" if is_champion else "", "green")
-    return mark.append(" damaged" if is_champion else "damaged", "red") if is_damaged else mark
 
 
 def show_text(pieces: Iterable[str]) -> None:
@@ -305,16 +299,13 @@ def show_frame(frame: "pd.DataFrame") -> None:
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # an exponent is harder to read
 
     targets = ["", *(str(name).rpartition(" quantile ")[0] for name in frame), ""]
-    inner = [
-        bool(target) and target == before == after
-        for before, target, after in zip(targets, targets[1:], targets[2:], strict=False)
-    ]
-    shown = frame.loc[:, [not each for each in inner]]
+    neighbors = zip(targets, targets[1:], targets[2:], strict=False)
+    shown = frame.loc[:, [not target or not target == before == after for before, target, after in neighbors]]
     if (at := position_of_reasons(shown)) is not None:
         shown = shown.iloc[:, : at + 1]
     if PREDICTED in shown:
-        given = shown.loc[:, :PREDICTED].iloc[:, :-1].select_dtypes("float64").columns
-        shown = shown.astype(dict.fromkeys(given, object))
+        inputs = shown.loc[:, :PREDICTED].iloc[:, :-1].select_dtypes("float64").columns
+        shown = shown.astype(dict.fromkeys(inputs, object))
     sys.stdout.write(shown.to_csv(index=False, float_format=plain))
 
 
@@ -326,17 +317,16 @@ def show_bytes(content: bytes) -> None:
 
 def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
     """Print the findings of `doctor`."""
-    print_wrapped(
-        ("", "subject", "found"), [(console.styled(*_DIAGNOSES[it.sound]), it.subject, it.found) for it in diagnoses]
-    )
+    rows = [(console.styled(*_DIAGNOSES[it.sound]), it.subject, it.finding) for it in diagnoses]
+    console.print_wrapped(("", "subject", "found"), rows)
 
 
-def _headline_columns(headlines: "Sequence[Headline | None]") -> list[TextColumn]:
+def _headline_columns(headlines: "Sequence[Headline | None]") -> list[tuple[str, list[str]]]:
     """Return columns of headline scores: validation set, test set, best baseline on the test set."""
     metrics = [headline.metric if headline else "" for headline in headlines]
     known = {metric for metric in metrics if metric}
     (metric,) = known if len(known) == 1 else ("score",)
     headings = {"validation": f"validation\n{metric}", "model": f"test\n{metric}", "baseline": _BASELINE}
     shown = format_numbers([getattr(headline, key, None) for headline in headlines for key in headings])
-    columns = [column(heading, shown[at :: len(headings)], True) for at, heading in enumerate(headings.values())]
-    return columns if len(known) < 2 else [column("metric", metrics), *columns]
+    columns = [(heading, shown[at :: len(headings)]) for at, heading in enumerate(headings.values())]
+    return columns if len(known) < 2 else [("metric", metrics), *columns]

@@ -45,47 +45,42 @@ class _Line:
     """The last line of a terminal, or lines of the log. Rich is imported on first use."""
 
     def __init__(self) -> None:
-        self._begun = False  # whether any work was shown
+        self._has_begun = False  # whether any work was shown
         self._live: Live | None = None
         self._bars: Progress | None = None  # of the current training
         self._tasks: dict[str, TaskID] = {}  # the bar of each pipeline
 
     def work(self, what: str, state: str, logged: bool) -> None:
         """Show that work has started."""
-        self._begun = True
-        if console.is_quiet():
-            return
-        if not _is_drawn():
-            if logged:
-                logger.info("%-10s %s", what, state)
-            return
-        from rich.spinner import Spinner
+        self._has_begun, self._bars = True, None
+        if _is_drawn():
+            from rich.spinner import Spinner
 
-        self._bars, self._tasks = None, {}
-        self._draw(Spinner("dots", f"{what:<10} {state}"))
+            self._draw(Spinner("dots", f"{what:<10} {state}"))
+        elif logged:
+            logger.info("%-10s %s", what, state)
 
     def work_late(self, what: str, how: str) -> None:
         """Show work that started earlier, unless other work has been shown since."""
-        if not self._begun:
+        if not self._has_begun:
             self.work(what, how, logged=False)
 
     def epoch(self, pipeline: str, epoch: Epoch) -> None:
         """Show that a pipeline's training finished an epoch."""
-        if console.is_quiet():
-            return
+        validation = f", validation {format_number(epoch.val_loss)}" if epoch.val_loss is not None else ""
+        losses = f"loss {format_number(epoch.loss)}{validation}"
         if not _is_drawn():
             if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
-                logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
+                logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, losses)
             return
         if self._bars is None:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            text, losses = TextColumn("{task.description}"), TextColumn("{task.fields[losses]}")
-            columns = (text, BarColumn(), MofNCompleteColumn(), losses, TimeRemainingColumn())
-            self._bars = Progress(*columns, console=console.err())
+            counts = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[losses]}"), TimeRemainingColumn())
+            self._bars, self._tasks = Progress(TextColumn("{task.description}"), *counts, console=console.err()), {}
         if pipeline not in self._tasks:
             self._tasks[pipeline] = self._bars.add_task("train", total=epoch.of, losses="")
-        self._bars.update(self._tasks[pipeline], completed=epoch.number, losses=_losses(epoch))
+        self._bars.update(self._tasks[pipeline], completed=epoch.number, losses=losses)
         self._draw(self._bars)
 
     def close(self) -> None:
@@ -104,9 +99,4 @@ class _Line:
 
 
 def _is_drawn() -> bool:
-    return sys.stderr.isatty() and console.err().is_interactive
-
-
-def _losses(epoch: Epoch) -> str:
-    validation = f", validation {format_number(epoch.val_loss)}" if epoch.val_loss is not None else ""
-    return f"loss {format_number(epoch.loss)}{validation}"
+    return not console.is_quiet() and sys.stderr.isatty() and console.err().is_interactive

@@ -13,7 +13,7 @@ from gristmill.model_server import tensorflow_serving
 from gristmill.model_server.champions import ServedModel
 from gristmill.model_server.request_body import MAX_ROWS, read_content
 from gristmill.project.predictor import read_options
-from gristmill.settings.domain import Domain, Generate
+from gristmill.settings.domain import Domain
 from gristmill.settings.messages import did_you_mean
 from gristmill.training.named_arrays import Array, join_arrays
 
@@ -29,7 +29,7 @@ Check = Callable[[], None]  # raises TimeoutError if nobody waits for the answer
 
 
 @dataclass(frozen=True)
-class Asked:
+class PredictRequest:
     """A request to `/predict`."""
 
     body: bytes
@@ -38,7 +38,7 @@ class Asked:
     query: Mapping[str, str]
 
 
-def predict(model: ServedModel, asked: Asked, check: Check) -> "pd.DataFrame | str":
+def predict(model: ServedModel, request: PredictRequest, check: Check) -> "pd.DataFrame | str":
     """Answer a request to `/predict`: with a table or, of a model that generates text, with a text.
 
     Without a body, a forecast continues the pipeline's own data. `check` is called before the answer is logged.
@@ -49,10 +49,18 @@ def predict(model: ServedModel, asked: Asked, check: Check) -> "pd.DataFrame | s
     """
     requests = model.domain.requests.load()
     column = requests.text_column(model.predictor.ingest)
-    content = read_content(asked.body, asked.file, asked.content_type, column, not requests.takes_json)
-    options = _options(model, {**asked.query, **content.options})
+    content = read_content(request.body, request.file, request.content_type, column, not requests.takes_json)
+    options = _read_options(model.domain, {**request.query, **content.options})
+
+    # Continue a text.
     if model.domain.generate:
-        return _generated(model, model.domain.generate.load(), content.data, options)
+        if content.data and "prompt" in options:
+            raise RequestError("prompt: cannot be combined with a text as the body. Use one of them.")
+        prompt = options.get("prompt", "") or content.data.decode(errors="replace")
+        generate_options = read_options(model.domain, {**options, "prompt": prompt})
+        return "".join(model.domain.generate.load()(model.bundle, generate_options))
+
+    # Predict, from a file in a temporary folder or from the pipeline's own data.
     if not content.data and requests.needs_body:
         raise RequestError("the body is empty. Expected rows as JSON, or a file.")
     if not content.data:
@@ -72,9 +80,13 @@ def call(model: ServedModel, body: bytes, check: Check) -> dict[str, Any]:
     """
     signatures = saved_model_of(model).signatures
     name, tensors, form = tensorflow_serving.read_body(body, signatures)
-    _check_sizes(tensors)
+    for key, tensor in tensors.items():
+        if tensor.ndim and len(tensor) > MAX_ROWS:
+            raise RequestError(f"{key}: expected at most {MAX_ROWS:,} rows. Received: {len(tensor):,}.")
+        if key == "length" and tensor.ndim == 0 and not 1 <= tensor <= MAX_TOKENS:
+            raise RequestError(f"length: expected 1 to {MAX_TOKENS:,}. Received: {tensor}.")
     model.predictor.check_tensors(tensors)
-    outputs = _outputs(model, name, tensors, tensorflow_serving.specs_of(signatures[name]))
+    outputs = _call_signature(model, name, tensors, tensorflow_serving.specs_of(signatures[name]))
     check()
     model.predictor.log_tensors(body, tensors, outputs)
     return tensorflow_serving.write_body(outputs, form)
@@ -91,15 +103,7 @@ def saved_model_of(model: ServedModel) -> Any:
     return model.bundle.saved_model
 
 
-def _check_sizes(tensors: Mapping[str, Array]) -> None:
-    for name, tensor in tensors.items():
-        if tensor.ndim and len(tensor) > MAX_ROWS:
-            raise RequestError(f"{name}: expected at most {MAX_ROWS:,} rows. Received: {len(tensor):,}.")
-        if name == "length" and tensor.ndim == 0 and not 1 <= tensor <= MAX_TOKENS:
-            raise RequestError(f"length: expected 1 to {MAX_TOKENS:,}. Received: {tensor}.")
-
-
-def _outputs(
+def _call_signature(
     model: ServedModel, name: str, tensors: dict[str, Array], specs: tensorflow_serving.Specs
 ) -> Mapping[str, Array]:
     """Call a signature; if all inputs are rows, together with concurrent calls."""
@@ -108,43 +112,39 @@ def _outputs(
     try:
         if all(spec.shape[:1] == (None,) for spec in specs.values()):
             return model.bundle.outputs(name)(join_arrays(tensors))
-        given = {
+        inputs = {
             key: tf.constant(value.tolist(), tf.string) if value.dtype == object else tf.constant(value)
             for key, value in tensors.items()
         }
-        made = model.bundle.saved_model.signatures[name](**given)
-        return {key: value.numpy() for key, value in made.items()}
+        outputs = model.bundle.saved_model.signatures[name](**inputs)
+        return {key: value.numpy() for key, value in outputs.items()}
     except tf.errors.InvalidArgumentError as error:  # such as bytes that are no image
-        raise RequestError(f"the model cannot read these inputs: {_first_line(error.message)}") from None
-
-
-def _first_line(message: str) -> str:
-    return re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]", "", message.strip().splitlines()[0]).strip()
+        first_line = error.message.strip().splitlines()[0]
+        reason = re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]", "", first_line).strip()  # without names of nodes in the graph
+        raise RequestError(f"the model cannot read these inputs: {reason}") from None
 
 
 def options_of(domain: Domain) -> Mapping[str, type]:
     """Return the options of `/predict` for a domain, by name, with their types."""
-    fields = domain.predict_options.model_fields.items()
-    return {name: next(kind for kind in _TYPES if kind in _types(field.annotation)) for name, field in fields}
+    types = {}
+    for name, field in domain.predict_options.model_fields.items():
+        alternatives = get_args(field.annotation) or (field.annotation,)  # of a union
+        types[name] = next(kind for kind in _TYPES if kind in alternatives)
+    return types
 
 
-def _types(annotation: Any) -> tuple[Any, ...]:
-    """Return a type, or the types of a union."""
-    return get_args(annotation) or (annotation,)
-
-
-def _options(model: ServedModel, given: Mapping[str, Any]) -> dict[str, Any]:
+def _read_options(domain: Domain, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a request in their types."""
-    known, found = options_of(model.domain), {}
-    for name, value in given.items():
+    known, options = options_of(domain), {}
+    for name, value in values.items():
         if name not in known:
             listed = ", ".join(known) or "none"
             raise RequestError(f"unknown option {short_repr(name)}.{did_you_mean(name, known)} Known: {listed}.")
-        found[name] = _typed(name, value, known[name])
-    for name, most in model.domain.predict_options.max_served.items():
-        if name in found and not 1 <= found[name] <= most:
-            raise RequestError(f"{name}: expected 1 to {most:,}. Received: {found[name]}.")
-    return found
+        options[name] = _typed(name, value, known[name])
+    for name, limit in domain.predict_options.max_served.items():
+        if name in options and not 1 <= options[name] <= limit:
+            raise RequestError(f"{name}: expected 1 to {limit:,}. Received: {options[name]}.")
+    return options
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
@@ -158,10 +158,3 @@ def _typed(name: str, value: Any, kind: type) -> Any:
             if kind is float or not isinstance(value, float) or value.is_integer():
                 return kind(value)
     raise RequestError(f"{name}: expected {_TYPES[kind]}. Received: {short_repr(value)}.")
-
-
-def _generated(model: ServedModel, generate: Generate, data: bytes, options: Mapping[str, Any]) -> str:
-    if data and "prompt" in options:
-        raise RequestError("prompt: cannot be combined with a text as the body. Use one of them.")
-    prompt = options.get("prompt", "") or data.decode(errors="replace")
-    return "".join(generate(model.bundle, read_options(model.domain, {**options, "prompt": prompt})))

@@ -12,18 +12,14 @@ Every answer of a model names its version. An error is an object with one line, 
 
 import asyncio
 import logging
-import math
 import re
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import local
 from typing import Any
 
-import anyio
-from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -68,21 +64,23 @@ class ModelServer:
         self._champions, self._metrics, self._limits, self._hosts = champions, metrics, limits, hosts
         self.warnings = RequestWarnings()
         self._requests = 0  # that wait or are answered
-        self._threads: anyio.CapacityLimiter | None = None  # of the event loop
+        self._threads = ThreadPoolExecutor(_MAX_THREADS)
+        self._work: set[Future[Response]] = set()  # that waits for a thread, or has one
 
     def application(self, **options: Any) -> Starlette:
         """Return the application; `options` are those of Starlette."""
         post, get = ["POST", "PUT"], ["GET"]
         routes = [
-            Route("/predict", self._measured("predict", self.predict), methods=post),
-            Route("/predict/{name}", self._measured("predict", self.predict), methods=post),
-            Route("/predict/{name}/{file:path}", self._measured("predict", self.predict), methods=post),
-            Route("/v1/models/{name}/versions/{version}:predict", self._measured("call", self.call), methods=post),
-            Route("/v1/models/{name}:predict", self._measured("call", self.call), methods=post),
-            Route("/v1/models/{name}/metadata", self._answered(self.metadata), methods=get),
-            Route("/v1/models/{name}/versions/{version}/metadata", self._answered(self.metadata), methods=get),
-            Route("/v1/models/{name}", self._answered(self.state), methods=get),
-            Route("/v1/models/{name}/versions/{version}", self._answered(self.state), methods=get),
+            Route(f"/predict{rest}", self._measured("predict", self.predict), methods=post)
+            for rest in ("", "/{name}", "/{name}/{file:path}")
+        ]
+        for model in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
+            routes += [
+                Route(f"{model}:predict", self._measured("call", self.call), methods=post),
+                Route(f"{model}/metadata", self._answered(self.metadata), methods=get),
+                Route(model, self._answered(self.state), methods=get),
+            ]
+        routes += [
             Route("/health/live", self.live, methods=get),
             Route("/health/ready", self.ready, methods=get),
             Route("/metrics", self.show_metrics, methods=get),
@@ -97,9 +95,20 @@ class ModelServer:
         """Predict rows, a file, a text or a photo as they are."""
         body = await self._body(request)
         kind = request.headers.get("content-type", "")
-        asked = answers.Asked(body, request.path_params.get("file", ""), kind, request.query_params)
-        form = Format.CSV if _prefers_csv(request.headers.get("accept", "")) else Format.JSON
-        return await self._in_thread(partial(self._predicted, model, asked, form))
+        predict_request = answers.PredictRequest(body, request.path_params.get("file", ""), kind, request.query_params)
+        as_csv = _prefers_csv(request.headers.get("accept", ""))
+
+        def answer(check: Check) -> Response:
+            with self.warnings.collected() as messages:
+                predictions = answers.predict(model, predict_request, check)
+            warnings = [in_fields(message) for message in messages]
+            if isinstance(predictions, str):
+                return as_json(origin(model) | {"text": predictions, "warnings": warnings}, model)
+            if as_csv:
+                return Response(encode(predictions, Format.CSV), media_type="text/csv", headers=headers(model))
+            return as_json(origin(model) | {"predictions": json_rows(predictions), "warnings": warnings}, model)
+
+        return await self._in_thread(answer)
 
     async def call(self, request: Request, model: ServedModel) -> Response:
         """Answer as TensorFlow Serving does."""
@@ -120,9 +129,9 @@ class ModelServer:
     async def metadata(self, request: Request) -> Response:
         """Return the signatures of a model."""
         model = self._model(request)
-        found = tensorflow_serving.metadata(answers.saved_model_of(model).signatures)
+        signatures = tensorflow_serving.metadata(answers.saved_model_of(model).signatures)
         spec = {"name": model.pipeline, "signature_name": "", "version": str(model.version or 0)}
-        return as_json({"model_spec": spec, "metadata": {"signature_def": {"signature_def": found}}}, model)
+        return as_json({"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}, model)
 
     async def live(self, request: Request) -> Response:
         """Say that the process answers."""
@@ -130,13 +139,12 @@ class ModelServer:
 
     async def ready(self, request: Request) -> Response:
         """Say whether all models are loaded."""
-        missing = self._champions.missing
-        found = {name: origin(model) for name in self._champions.pipelines if (model := self._champions.get(name))}
-        if missing:
-            return as_json({"status": "loading", "loading": missing, "models": found}, status=503)
+        models = {model.pipeline: origin(model) for model in self._champions.loaded}
+        if missing := self._champions.missing:
+            return as_json({"status": "loading", "loading": missing, "models": models}, status=503)
         if not self._champions.is_following:
-            return as_json({"status": "no longer follows promotions; restart it", "models": found}, status=503)
-        return as_json({"status": "ready", "models": found})
+            return as_json({"status": "no longer follows promotions; restart it", "models": models}, status=503)
+        return as_json({"status": "ready", "models": models})
 
     async def show_metrics(self, request: Request) -> Response:
         """Return the metrics in the text format of Prometheus."""
@@ -144,27 +152,17 @@ class ModelServer:
 
     async def show_openapi(self, request: Request) -> Response:
         """Return the description of all addresses with the columns of each pipeline."""
-        return as_json(openapi.document(self._loaded()))
+        return as_json(openapi.document(self._all_models()))
 
     async def show_docs(self, request: Request) -> Response:
         """Return the page on which people try the models."""
-        page = openapi.page(self._loaded(), str(request.base_url).rstrip("/"))
+        page = openapi.page(self._all_models(), str(request.base_url).rstrip("/"))
         return HTMLResponse(page, headers={"Content-Security-Policy": _HTML_POLICY})
 
-    def _predicted(self, model: ServedModel, asked: answers.Asked, form: Format, check: Check) -> Response:
-        with self.warnings.collected() as warnings:
-            found = answers.predict(model, asked, check)
-        if isinstance(found, str):
-            return as_json(origin(model) | {"text": found, "warnings": list(map(in_fields, warnings))}, model)
-        if form is Format.CSV:
-            return Response(encode(found, form), media_type="text/csv", headers=headers(model))
-        answer = {"predictions": json_rows(found), "warnings": list(map(in_fields, warnings))}
-        return as_json(origin(model) | answer, model)
-
-    def _loaded(self) -> list[ServedModel]:
+    def _all_models(self) -> list[ServedModel]:
         if self._champions.missing:
             raise Refused(503, f"the model of {self._champions.missing[0]} is being loaded. Try again.")
-        return [model for name in self._champions.pipelines if (model := self._champions.get(name))]
+        return self._champions.loaded
 
     def _model(self, request: Request) -> ServedModel:
         """Return the model that a request names; of a single pipeline, the name may be left out."""
@@ -183,14 +181,14 @@ class ModelServer:
 
     async def _body(self, request: Request) -> bytes:
         """Return the body of a request."""
-        most, announced = self._limits.bytes, request.headers.get("content-length", "")
-        too_large = Refused(413, f"the body: expected at most {most:,} bytes.")
-        if announced.isdigit() and int(announced) > most:
+        limit, announced = self._limits.bytes, request.headers.get("content-length", "")
+        too_large = Refused(413, f"the body: expected at most {limit:,} bytes.")
+        if announced.isdigit() and int(announced) > limit:
             raise too_large
         body = bytearray()
         async for part in request.stream():
             body += part
-            if len(body) > most:
+            if len(body) > limit:
                 raise too_large
         return bytes(body)
 
@@ -199,62 +197,44 @@ class ModelServer:
 
         A thread cannot be stopped, so it keeps its place until it ends, also after its request has timed out.
         """
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(_MAX_THREADS)
-        threads, place, loop = self._threads, object(), asyncio.get_running_loop()
         deadline = time.monotonic() + self._limits.seconds
 
         def check() -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError
 
-        begun = threading.Event()
-
-        def release() -> None:
-            with suppress(RuntimeError):  # released already
-                threads.release_on_behalf_of(place)
-
-        def work() -> Response:
-            begun.set()
-            try:
-                return answer(check)
-            finally:
-                loop.call_soon_threadsafe(release)
-
-        await threads.acquire_on_behalf_of(place)
-        try:
-            return await run_sync(work, limiter=anyio.CapacityLimiter(math.inf), abandon_on_cancel=True)
-        finally:
-            if not begun.is_set():  # the deadline has passed before the thread got the work
-                release()
+        work = self._threads.submit(answer, check)
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return await asyncio.wrap_future(work)
 
     @property
     def is_busy(self) -> bool:
         """Whether threads still work for requests."""
-        return self._threads is not None and self._threads.borrowed_tokens > 0
+        return any(work.running() for work in [*self._work])
 
     def _measured(self, endpoint: str, handler: Callable[[Request, ServedModel], Awaitable[Response]]) -> Handler:
         """Return a handler that answers errors and counts requests; a request has one model until it is answered."""
 
+        async def handle_with_model(request: Request) -> Response:
+            request.state.model = model = self._model(request)
+            if self._requests > _MAX_REQUESTS:
+                raise Refused(503, f"{_MAX_REQUESTS} requests are being answered. Try again.")
+            async with asyncio.timeout(self._limits.seconds):
+                return await handler(request, model)
+
+        answered = self._answered(handle_with_model)
+
         async def handle(request: Request) -> Response:
-            begin, status, model = time.perf_counter(), 500, None
+            begin, status = time.perf_counter(), 500
             self._requests += 1
             try:
-                self._check_origin(request)
-                model = self._model(request)
-                if self._requests > _MAX_REQUESTS:
-                    raise Refused(503, f"{_MAX_REQUESTS} requests are being answered. Try again.")
-                with anyio.fail_after(self._limits.seconds):
-                    response = await handler(request, model)
-                status = response.status_code
-                return response
-            except (Refused, GristmillError, TimeoutError, ClientDisconnect) as error:
-                response = error_response(error, self._limits, model)
+                response = await answered(request)
                 status = response.status_code
                 return response
             finally:
                 self._requests -= 1
-                name = model.pipeline if model else ""
+                name = request.state.model.pipeline if hasattr(request.state, "model") else ""
                 self._metrics.requests.labels(name, endpoint, status).inc()
                 self._metrics.seconds.labels(name, endpoint).observe(time.perf_counter() - begin)
 
@@ -267,8 +247,8 @@ class ModelServer:
             try:
                 self._check_origin(request)
                 return await handler(request)
-            except (Refused, GristmillError) as error:
-                return error_response(error, self._limits)
+            except (Refused, GristmillError, TimeoutError, ClientDisconnect) as error:
+                return error_response(error, self._limits, getattr(request.state, "model", None))
 
         return handle
 
@@ -305,9 +285,9 @@ class RequestWarnings(logging.Handler):
     @contextmanager
     def collected(self) -> Iterator[list[str]]:
         """Yield the list to which the warnings of this thread are added in the block."""
-        self._of_thread.messages = found = list[str]()
+        self._of_thread.messages = messages = list[str]()
         try:
-            yield found
+            yield messages
         finally:
             del self._of_thread.messages
 
@@ -319,8 +299,5 @@ class RequestWarnings(logging.Handler):
         """Receive the records of gristmill, and keep those of requests from the other handlers."""
         log = logging.getLogger("gristmill")
         for other in log.handlers:
-            other.addFilter(self._is_of_server)
+            other.addFilter(lambda record: not hasattr(self._of_thread, "messages"))
         log.addHandler(self)
-
-    def _is_of_server(self, record: logging.LogRecord) -> bool:
-        return not hasattr(self._of_thread, "messages")

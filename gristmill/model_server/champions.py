@@ -20,7 +20,6 @@ from gristmill.model_server.request_metrics import RequestMetrics
 from gristmill.project.predictor import Predictor
 from gristmill.project.serving import Models
 from gristmill.registry.version import Version
-from gristmill.runs.records import Record
 from gristmill.settings.domain import Domain
 
 logger = logging.getLogger(__name__)
@@ -64,6 +63,11 @@ class Champions:
         return self._serving.get(pipeline)
 
     @property
+    def loaded(self) -> list[ServedModel]:
+        """Return the models that serve, in the order of the pipelines."""
+        return [self._serving[name] for name in self.pipelines if name in self._serving]
+
+    @property
     def missing(self) -> list[str]:
         """Return the pipelines whose model is not loaded yet."""
         return [name for name in self.pipelines if name not in self._serving]
@@ -79,7 +83,13 @@ class Champions:
 
     def follow(self) -> threading.Thread:
         """Start the thread that loads new champions; it ends after `stop`."""
-        self._following = threading.Thread(target=self._follow, name="champions", daemon=True)
+        seconds = _SECONDS_BETWEEN_REMOTE_CHECKS if self._models.store.remote else _SECONDS_BETWEEN_CHECKS
+
+        def follow() -> None:
+            while not self._stopped.wait(seconds):
+                self.check()
+
+        self._following = threading.Thread(target=follow, name="champions", daemon=True)
         self._following.start()
         return self._following
 
@@ -97,7 +107,8 @@ class Champions:
         for name in self.pipelines:
             number, now = None, time.monotonic()
             try:
-                number = self._promoted(name)
+                self._models.registry.pull(name)
+                number = self._models.registry.promoted(name)  # on this machine or another
                 failed, retry_at = self._retries.get(name, (None, 0.0))
                 if number in (None, self._serving[name].version) or (number == failed and now < retry_at):
                     continue
@@ -108,41 +119,27 @@ class Champions:
                 self._metrics.load_failures.labels(name).inc()
                 logger.warning("%s: %s stays in use: %s", name, self._serving[name].name, error)
 
-    def _follow(self) -> None:
-        seconds = _SECONDS_BETWEEN_REMOTE_CHECKS if self._models.store.remote else _SECONDS_BETWEEN_CHECKS
-        while not self._stopped.wait(seconds):
-            self.check()
-
-    def _promoted(self, name: str) -> int | None:
-        """Return the number of the version that was last promoted, on this machine or another."""
-        self._models.registry.pull(name)
-        return self._models.registry.promoted(name)
-
     def _serve(self, name: str, number: int | None) -> None:
         """Serve a version of a pipeline; without a number the champion or, without one, the model of its last run."""
         served, folder = self._models.served(name, number)
+        version, run = (served.number, served.run) if isinstance(served, Version) else (None, served.id)
+
+        # Load its bundle, so that no request waits for it, unless it is still loaded.
         kept = self._kept[name]
         model = kept.get(folder)
-        if model is None or model.version != _version(served):
-            model = kept[folder] = self._loaded(served, folder)
+        if model is None or model.version != version:
+            observe = self._metrics.batch_rows.labels(name).observe
+            bundle = LoadedBundle(folder, partial(Batcher, observe=observe))
+            predictor = Predictor(self._models.catalogue, served, bundle)
+            bundle.load()
+            model = kept[folder] = ServedModel(name, domain_of(served.domain), version, run, bundle, predictor)
         kept.move_to_end(folder)
         while len(kept) > _MAX_MODELS_KEPT:
             kept.popitem(last=False)
+
+        # Replace the model before it at once.
         before = self._serving.get(name)
         self._serving[name] = model
         self._metrics.version.labels(name).set(model.version or 0)
         if before:
             logger.info("%s: %s replaces %s", name, model.name, before.name)
-
-    def _loaded(self, served: Version | Record, folder: Path) -> ServedModel:
-        """Load a verified bundle, so that no request waits for it."""
-        wrap = partial(Batcher, observe=self._metrics.batch_rows.labels(served.pipeline).observe)
-        bundle = LoadedBundle(folder, wrap)
-        run = served.run if isinstance(served, Version) else served.id
-        predictor = Predictor(self._models.catalogue, served, bundle)
-        bundle.load()
-        return ServedModel(served.pipeline, domain_of(served.domain), _version(served), run, bundle, predictor)
-
-
-def _version(served: Version | Record) -> int | None:
-    return served.number if isinstance(served, Version) else None

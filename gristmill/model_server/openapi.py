@@ -1,6 +1,7 @@
 """Description of a server: as an OpenAPI document for clients, and as a page for people."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from shlex import quote
@@ -34,12 +35,11 @@ def document(models: Sequence[ServedModel]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for model in models:
         paths[f"/predict/{model.pipeline}"] = {"post": _predict(model)}
-        paths[f"/v1/models/{model.pipeline}"] = {"get": _get(f"State of {model.pipeline}")}
+        paths[f"/v1/models/{model.pipeline}"] = {"get": _operation(f"State of {model.pipeline}")}
         if "saved_model" in model.bundle.signature["formats"]:
             paths[f"/v1/models/{model.pipeline}:predict"] = {"post": _call(model)}
-            paths[f"/v1/models/{model.pipeline}/metadata"] = {"get": _get(f"Signatures of {model.pipeline}")}
-    for path, about in _OPERATIONS.items():
-        paths[path] = {"get": _get(about)}
+            paths[f"/v1/models/{model.pipeline}/metadata"] = {"get": _operation(f"Signatures of {model.pipeline}")}
+    paths |= {path: {"get": _operation(about)} for path, about in _OPERATIONS.items()}
     info = {"title": "gristmill", "version": metadata.version("gristmill"), "description": "Predictions of champions."}
     return {"openapi": "3.1.0", "info": info, "paths": paths}
 
@@ -71,75 +71,63 @@ def example_of(model: ServedModel) -> Mapping[str, Any] | None:
 
 
 def command(model: ServedModel, address: str) -> str:
-    """Return a command line that asks a model."""
+    """Return a command line that sends an example request to a model."""
     url = f"{address}/predict/{model.pipeline}"
     if not model.domain.requests.load().takes_json:
         return f"curl -T photo.jpg {url}/"
     example = example_of(model)
-    return (
-        f"curl -X POST {url}" if example is None else f"curl {url} -d {quote(json.dumps(example, ensure_ascii=False))}"
-    )
+    if example is None:
+        return f"curl -X POST {url}"
+    return f"curl {url} -d {quote(json.dumps(example, ensure_ascii=False))}"
 
 
 def _predict(model: ServedModel) -> dict[str, Any]:
     requests = model.domain.requests.load()
+    options = {name: {"type": _TYPES[kind]} for name, kind in options_of(model.domain).items()}
+
+    # Describe the body: rows of the columns, with options, or a file.
     content: dict[str, Any] = {
         kind: {"schema": {"type": "string", "format": "binary"}} for kind in requests.content_types
     }
     if requests.takes_json:
-        content = {"application/json": {"schema": _body(model), "example": example_of(model) or {}}} | content
+        properties: dict[str, Any] = options
+        if columns := columns_of(model):
+            cells = {column.name: {"type": [column.type, "null"], "description": column.about} for column in columns}
+            row = {"type": "object", "properties": cells, "required": list(cells)}
+            properties = {"rows": {"type": "array", "items": row}} | options
+        schema = {"type": "object", "properties": properties}
+        content = {"application/json": {"schema": schema, "example": example_of(model) or {}}} | content
+
+    # Describe the answer.
     rows = {"type": "array", "items": {"type": "object"}, "description": f"as `gristmill predict {model.pipeline}`"}
-    answer = {"text": {"type": "string"}} if model.domain.generate else {"predictions": rows}
-    return _post(
-        f"Predict with {model.pipeline} {model.name}",
-        {"content": content, "required": requests.needs_body},
-        _ORIGIN | answer | {"warnings": {"type": "array", "items": {"type": "string"}}},
-        [
-            {"name": name, "in": "query", "schema": {"type": _TYPES[kind]}}
-            for name, kind in options_of(model.domain).items()
-        ],
-    )
+    answer: dict[str, Any] = {"text": {"type": "string"}} if model.domain.generate else {"predictions": rows}
+    answer |= {"warnings": {"type": "array", "items": {"type": "string"}}}
+    parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in options.items()]
+    body = {"content": content, "required": requests.needs_body}
+    return _operation(f"Predict with {model.pipeline} {model.name}", parameters, body, answer)
 
 
 def _call(model: ServedModel) -> dict[str, Any]:
-    body = {
-        "type": "object",
-        "properties": {"signature_name": {"type": "string"}, "instances": {"type": "array"}, "inputs": {}},
-    }
-    content = {"application/json": {"schema": body}}
+    fields = {"signature_name": {"type": "string"}, "instances": {"type": "array"}, "inputs": {}}
+    content = {"application/json": {"schema": {"type": "object", "properties": fields}}}
     answer = {"predictions": {"type": "array"}, "outputs": {}}
     about = f"Call the SavedModel of {model.pipeline} as TensorFlow Serving does"
-    return _post(about, {"content": content, "required": True}, _ORIGIN | answer)
+    return _operation(about, [], {"content": content, "required": True}, answer)
 
 
-def _body(model: ServedModel) -> dict[str, Any]:
-    options = {name: {"type": _TYPES[kind]} for name, kind in options_of(model.domain).items()}
-    columns = columns_of(model)
-    if not columns:
-        return {"type": "object", "properties": options}
-    cells = {column.name: {"type": [column.type, "null"], "description": column.about} for column in columns}
-    row = {"type": "object", "properties": cells, "required": list(cells)}
-    return {"type": "object", "properties": {"rows": {"type": "array", "items": row}} | options}
-
-
-def _post(
-    about: str, body: dict[str, Any], answer: dict[str, Any], parameters: Sequence[dict[str, Any]] = ()
+def _operation(
+    about: str,
+    parameters: Sequence[dict[str, Any]] = (),
+    body: dict[str, Any] | None = None,
+    answer: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    found = {"application/json": {"schema": {"type": "object", "properties": answer}}}
-    wrong = {"description": "Error", "content": {"application/json": {"schema": _ERROR}}}
-    responses = {"200": {"description": "Answer", "content": found}, "4XX": wrong, "5XX": wrong}
-    return {
-        "summary": about,
-        "operationId": _identifier(about),
-        "parameters": list(parameters),
-        "requestBody": body,
-        "responses": responses,
-    }
-
-
-def _get(about: str) -> dict[str, Any]:
-    return {"summary": about, "operationId": _identifier(about), "responses": {"200": {"description": "Answer"}}}
-
-
-def _identifier(about: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in about.lower())
+    """Return an operation; one with a body is answered by a model, and can fail."""
+    identifier = re.sub(r"\W", "_", about.lower())
+    operation: dict[str, Any] = {"summary": about, "operationId": identifier}
+    if answer is None:
+        return operation | {"responses": {"200": {"description": "Answer"}}}
+    schema = {"type": "object", "properties": _ORIGIN | dict(answer)}
+    success = {"description": "Answer", "content": {"application/json": {"schema": schema}}}
+    failure = {"description": "Error", "content": {"application/json": {"schema": _ERROR}}}
+    responses = {"200": success, "4XX": failure, "5XX": failure}
+    return operation | {"parameters": list(parameters), "requestBody": body, "responses": responses}

@@ -69,32 +69,31 @@ def read_content(body: bytes, file: str, content_type: str, column: str | None, 
     """
     if not body:
         return Content()
-    name = _checked_name(file)
-    suffix = PurePosixPath(name).suffix.lower() or _suffix(body, content_type, photos)
-    if suffix == ".json":
-        return _from_json(parse_json(body), column)
-    _check_suffix(name or "the body", suffix)
-    if body.count(b"\n") > MAX_ROWS and suffix not in _PHOTOS:
-        raise RequestError(f"{name or 'the body'}: expected at most {MAX_ROWS:,} lines.")
-    return Content(f"{PurePosixPath(name or 'body').stem}{suffix}", body)
 
-
-def _from_json(content: Any, column: str | None) -> Content:
-    if not isinstance(content, dict):
-        content = {_ROWS: content}
-    options = {key: value for key, value in content.items() if key != _ROWS}
-    if _ROWS not in content:
-        return Content(options=options)
-    lines = "".join(f"{json.dumps(row)}\n" for row in _checked(content[_ROWS], column))
-    return Content(ROWS_FILE, lines.encode(), options)
-
-
-def _checked_name(file: str) -> str:
-    """Return the name of a file in an address, without folders; it becomes a name in a folder of the request."""
+    # The name becomes one in a folder of the request, so it has no folders itself.
     name = PurePosixPath(file).name
     if name in (".", "..") or not name.isprintable() or len(name.encode(errors="replace")) > _MAX_NAME:
         raise RequestError(f"{short_repr(name)} is not a name of a file. Use one such as new.csv.")
-    return name
+    suffix = PurePosixPath(name).suffix.lower() or _suffix(body, content_type, photos)
+
+    # JSON has rows, options or both.
+    if suffix == ".json":
+        content = parse_json(body)
+        if not isinstance(content, dict):
+            content = {_ROWS: content}
+        options = {key: value for key, value in content.items() if key != _ROWS}
+        if _ROWS not in content:
+            return Content(options=options)
+        lines = "".join(f"{json.dumps(row)}\n" for row in _checked(content[_ROWS], column))
+        return Content(ROWS_FILE, lines.encode(), options)
+
+    # Other files stay as they are.
+    if suffix not in _SUFFIXES.values() and suffix != ".jpeg":
+        known = ", ".join(dict.fromkeys(_SUFFIXES.values()))
+        raise RequestError(f"{name or 'the body'}: files named *{suffix} are not accepted. Expected one of {known}.")
+    if body.count(b"\n") > MAX_ROWS and suffix not in _PHOTOS:
+        raise RequestError(f"{name or 'the body'}: expected at most {MAX_ROWS:,} lines.")
+    return Content(f"{PurePosixPath(name or 'body').stem}{suffix}", body)
 
 
 def _suffix(body: bytes, content_type: str, photos: bool) -> str:
@@ -102,8 +101,8 @@ def _suffix(body: bytes, content_type: str, photos: bool) -> str:
     if kind in _SUFFIXES:
         return _SUFFIXES[kind]
     start = body.lstrip()[:8]
-    found = next((suffix for first, suffix in _FIRST_BYTES.items() if start.startswith(first)), None)
-    if kind not in _ANY_TYPE or found is None:
+    seen = next((suffix for first, suffix in _FIRST_BYTES.items() if start.startswith(first)), None)
+    if kind not in _ANY_TYPE or seen is None:
         known = [name for name, suffix in _SUFFIXES.items() if (suffix in _PHOTOS) == photos]
         problem = f"the body is not {'a photo' if photos else 'JSON'}"
         if kind not in _ANY_TYPE:
@@ -112,13 +111,7 @@ def _suffix(body: bytes, content_type: str, photos: bool) -> str:
             f"{problem}. Expected one of these values of Content-Type: {', '.join(known)}; or the name of the file in "
             f"the address, such as /predict/NAME/{'photo.jpg' if photos else 'new.csv'}."
         )
-    return found
-
-
-def _check_suffix(name: str, suffix: str) -> None:
-    if suffix not in _SUFFIXES.values() and suffix != ".jpeg":
-        known = ", ".join(dict.fromkeys(_SUFFIXES.values()))
-        raise RequestError(f"{name}: files named *{suffix} are not accepted. Expected one of {known}.")
+    return seen
 
 
 def _checked(rows: Any, column: str | None) -> Iterator[dict[str, Any]]:

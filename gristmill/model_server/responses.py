@@ -84,10 +84,10 @@ def in_fields(message: str) -> str:
     """Return a message of the command with fields instead of options and of the rows of a file."""
     message = re.sub(rf"\S*/{answers.FOLDER_PREFIX}\w+/", "", message)
     message = re.sub(r"^--input ", "", message)
-    message = re.sub(r"^--([a-z-]+)", lambda found: found[1].replace("-", "_"), message)
+    message = re.sub(r"^--([a-z-]+)", lambda match: match[1].replace("-", "_"), message)
     message = re.sub(
         rf"^{ROWS_FILE} row (\d+)(?:, column '([^']*)')?",
-        lambda found: f"rows[{int(found[1]) - 1}]{f'.{found[2]}' if found[2] else ''}",
+        lambda match: f"rows[{int(match[1]) - 1}]{f'.{match[2]}' if match[2] else ''}",
         message,
     )
     return re.sub(rf"^{ROWS_FILE}\b", "rows", message)

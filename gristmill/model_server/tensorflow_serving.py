@@ -23,6 +23,14 @@ from gristmill.training.named_arrays import Array
 _FORMS = ("instances", "inputs")
 _MAX_NAMES_LISTED = 20
 _DT_NAMES = {"float32": "FLOAT", "float64": "DOUBLE"}
+_ALLOWED_TYPES: dict[
+    str, tuple[set[type], str]
+] = {  # by kind of a NumPy type: types of JSON values, and their name in messages
+    "f": ({int, float, NoneType}, "numbers"),
+    "i": ({int}, "integers"),
+    "u": ({int}, "integers"),
+    "b": ({bool}, "true or false"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,12 @@ Specs = Mapping[str, Tensor]
 
 def specs_of(signature: Any) -> Specs:
     """Return the inputs of a signature of a loaded SavedModel."""
-    _, taken = signature.structured_input_signature
-    found = {}
-    for name, spec in sorted(taken.items()):
+    _, inputs = signature.structured_input_signature
+    specs = {}
+    for name, spec in sorted(inputs.items()):
         dtype = np.dtype(object) if spec.dtype.name == "string" else np.dtype(spec.dtype.as_numpy_dtype)
-        found[name] = Tensor(dtype, tuple(spec.shape.as_list()))
-    return found
+        specs[name] = Tensor(dtype, tuple(spec.shape.as_list()))
+    return specs
 
 
 def parse_json(body: bytes) -> Any:
@@ -81,17 +89,17 @@ def read_body(body: bytes, signatures: Mapping[str, Any]) -> tuple[str, dict[str
     if not isinstance(name, str) or name not in signatures:
         listed = ", ".join(sorted(map(str, signatures)))
         raise RequestError(f"signature_name: the model has no signature {short_repr(name)}. Known: {listed}.")
-    given = [form for form in _FORMS if form in content]
-    if len(given) != 1:
+    forms = [form for form in _FORMS if form in content]
+    if len(forms) != 1:
         raise RequestError(
-            f"the body: expected either 'instances' or 'inputs'. Received: {' and '.join(given) or 'neither'}."
+            f"the body: expected either 'instances' or 'inputs'. Received: {' and '.join(forms) or 'neither'}."
         )
-    specs = specs_of(signatures[name])
-    read = _from_instances if given[0] == "instances" else _from_inputs
+    (form,) = forms
+    read = _from_instances if form == "instances" else _from_inputs
     try:
-        return name, read(content[given[0]], specs), given[0]
+        return name, read(content[form], specs_of(signatures[name])), form
     except RecursionError:
-        raise RequestError(f"{given[0]}: lists in too many lists.") from None
+        raise RequestError(f"{form}: lists in too many lists.") from None
 
 
 def write_body(outputs: Mapping[str, Array], form: str) -> dict[str, Any]:
@@ -111,11 +119,11 @@ def metadata(signatures: Mapping[str, Any]) -> dict[str, Any]:
     def described(tensors: Mapping[str, Any]) -> dict[str, Any]:
         return {
             name: {
-                "dtype": f"DT_{_DT_NAMES.get(one.dtype.name, one.dtype.name.upper())}",
-                "tensor_shape": {"dim": [{"size": str(-1 if size is None else size)} for size in one.shape.as_list()]},
-                "name": one.name,
+                "dtype": f"DT_{_DT_NAMES.get(spec.dtype.name, spec.dtype.name.upper())}",
+                "tensor_shape": {"dim": [{"size": str(-1 if size is None else size)} for size in spec.shape.as_list()]},
+                "name": spec.name,
             }
-            for name, one in tensors.items()
+            for name, spec in tensors.items()
         }
 
     return {
@@ -128,29 +136,32 @@ def metadata(signatures: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_inputs(given: Any, specs: Specs) -> dict[str, Array]:
-    if len(specs) == 1 and not (isinstance(given, dict) and given.keys() == specs.keys()):
-        given = {next(iter(specs)): given}
-    _check_names(given, specs, "inputs")
-    found = {name: _tensor(given[name], spec, f"inputs.{name}") for name, spec in specs.items()}
-    sizes = {name: len(found[name]) for name, spec in specs.items() if spec.shape[:1] == (None,)}
+def _from_inputs(inputs: Any, specs: Specs) -> dict[str, Array]:
+    inputs = _named(inputs, specs)
+    _check_names(inputs, specs, "inputs")
+    tensors = {name: _tensor(inputs[name], spec, f"inputs.{name}") for name, spec in specs.items()}
+    sizes = {name: len(tensors[name]) for name, spec in specs.items() if spec.shape[:1] == (None,)}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise RequestError(f"inputs: expected the same number of rows in each. Received: {listed}.")
-    return found
+    return tensors
 
 
-def _from_instances(given: Any, specs: Specs) -> dict[str, Array]:
-    if not isinstance(given, list) or not given:
-        raise RequestError(f"instances: expected a list of examples. Received: {_kind(given)}.")
+def _from_instances(instances: Any, specs: Specs) -> dict[str, Array]:
+    if not isinstance(instances, list) or not instances:
+        raise RequestError(f"instances: expected a list of examples. Received: {_kind(instances)}.")
     if any(spec.shape[:1] != (None,) for spec in specs.values()):
         raise RequestError("instances: this signature takes inputs that are not rows. Use 'inputs'.")
-    if len(specs) == 1:
-        name = next(iter(specs))
-        given = [one if isinstance(one, dict) and one.keys() == specs.keys() else {name: one} for one in given]
-    for at, one in enumerate(given):
-        _check_names(one, specs, f"instances[{at}]")
-    return {name: _column([one[name] for one in given], name, spec) for name, spec in specs.items()}
+    instances = [_named(instance, specs) for instance in instances]
+    for at, instance in enumerate(instances):
+        _check_names(instance, specs, f"instances[{at}]")
+    return {name: _column([instance[name] for instance in instances], name, spec) for name, spec in specs.items()}
+
+
+def _named(value: Any, specs: Specs) -> Any:
+    """Return values by the name of their input, which may be left out if there is a single one."""
+    is_named = isinstance(value, dict) and value.keys() == specs.keys()
+    return value if is_named or len(specs) > 1 else {next(iter(specs)): value}
 
 
 def _column(values: list[Any], name: str, spec: Tensor) -> Array:
@@ -158,8 +169,8 @@ def _column(values: list[Any], name: str, spec: Tensor) -> Array:
     try:
         return _tensor(values, spec, name)
     except RequestError:
-        one = Tensor(spec.dtype, spec.shape[1:])
-        shapes = [_tensor(value, one, f"instances[{at}].{name}").shape for at, value in enumerate(values)]
+        spec_of_row = Tensor(spec.dtype, spec.shape[1:])
+        shapes = [_tensor(value, spec_of_row, f"instances[{at}].{name}").shape for at, value in enumerate(values)]
         odd = next((at for at, shape in enumerate(shapes) if shape != shapes[0]), 0)
         raise RequestError(
             f"instances[{odd}].{name}: expected the shape of the first instance, {list(shapes[0])}. "
@@ -167,37 +178,30 @@ def _column(values: list[Any], name: str, spec: Tensor) -> Array:
         ) from None
 
 
-def _check_names(given: Any, specs: Specs, where: str) -> None:
-    if not isinstance(given, dict):
-        raise RequestError(f"{where}: expected an object with {_listed(specs)}. Received: {_kind(given)}.")
-    if missing := [name for name in specs if name not in given]:
-        raise RequestError(f"{where}.{missing[0]} is missing. Expected: {_listed(specs)}.")
-    if unknown := sorted(given.keys() - specs.keys()):
-        raise RequestError(f"{where}: unknown input {short_repr(unknown[0])}. Expected: {_listed(specs)}.")
-
-
-def _listed(names: Mapping[str, Any]) -> str:
-    more = ", …" * (len(names) > _MAX_NAMES_LISTED)
-    return ", ".join(map(repr, list(names)[:_MAX_NAMES_LISTED])) + more
+def _check_names(values: Any, specs: Specs, where: str) -> None:
+    if isinstance(values, dict) and values.keys() == specs.keys():
+        return
+    names = ", ".join(map(repr, list(specs)[:_MAX_NAMES_LISTED])) + ", …" * (len(specs) > _MAX_NAMES_LISTED)
+    if not isinstance(values, dict):
+        raise RequestError(f"{where}: expected an object with {names}. Received: {_kind(values)}.")
+    if missing := [name for name in specs if name not in values]:
+        raise RequestError(f"{where}.{missing[0]} is missing. Expected: {names}.")
+    unknown = min(values.keys() - specs.keys())
+    raise RequestError(f"{where}: unknown input {short_repr(unknown)}. Expected: {names}.")
 
 
 def _tensor(value: Any, spec: Tensor, where: str) -> Array:
     """Return a value of JSON as a tensor of a type and shape."""
     array = _texts(value, where) if spec.dtype == object else _numbers(value, spec.dtype, where)
-    fits = len(array.shape) == len(spec.shape) and all(
-        size in (None, found) for size, found in zip(spec.shape, array.shape, strict=True)
-    )
-    if not fits:
-        shape = [size if size is not None else "any" for size in spec.shape]
-        raise RequestError(
-            f"{where}: expected the shape [{', '.join(map(str, shape))}]. Received: {list(array.shape)}."
-        )
+    sizes = zip(spec.shape, array.shape, strict=False)
+    if len(spec.shape) != array.ndim or any(expected not in (None, size) for expected, size in sizes):
+        listed = ", ".join("any" if size is None else str(size) for size in spec.shape)
+        raise RequestError(f"{where}: expected the shape [{listed}]. Received: {list(array.shape)}.")
     return array
 
 
 def _texts(value: Any, where: str) -> Array:
-    decoded = _decoded(value, where)
-    array = np.array(decoded, object) if isinstance(decoded, list) else np.array(decoded, object).reshape(())
+    array = np.array(_decoded(value, where), object)
     for item in array.ravel():
         if not isinstance(item, str | bytes):
             raise RequestError(f'{where}: expected texts, or bytes as {{"b64": …}}. Received: {_kind(item)}.')
@@ -207,7 +211,7 @@ def _texts(value: Any, where: str) -> Array:
 def _decoded(value: Any, where: str) -> Any:
     """Return a value with the bytes of each object `b64`."""
     if isinstance(value, list):
-        return [_decoded(one, where) for one in value]
+        return [_decoded(item, where) for item in value]
     if not isinstance(value, dict):
         return value
     if value.keys() != {"b64"} or not isinstance(value["b64"], str):
@@ -223,37 +227,21 @@ def _numbers(value: Any, dtype: "np.dtype[Any]", where: str) -> Array:
         array = np.array(value, object)  # any other type would first copy texts, each as wide as the longest one
     except ValueError:
         raise RequestError(f"{where}: expected lists of equal lengths.") from None
-    kinds = {type(item) for item in array.ravel()}
-    allowed: set[type] = {int}
-    if dtype.kind in "fb":
-        allowed = {int, float, NoneType} if dtype.kind == "f" else {bool}
-    if odd := kinds - allowed:
-        if list in odd:
-            raise RequestError(f"{where}: expected lists of equal lengths.")
-        raise RequestError(f"{where}: expected {_name_of(dtype)}. Received: {_first_odd(value, allowed)}.")
-    if NoneType in kinds:
-        present = [math.nan if item is None else item for item in array.ravel()]
-        array = np.array(present, object).reshape(array.shape)
+    allowed, expected = _ALLOWED_TYPES.get(dtype.kind, ({int}, str(dtype)))
+    odd = [item for item in array.ravel() if type(item) not in allowed]
+    if any(isinstance(item, list) for item in odd):
+        raise RequestError(f"{where}: expected lists of equal lengths.")
+    if odd:
+        raise RequestError(f"{where}: expected {expected}. Received: {_kind(odd[0])}.")
     if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
         if array.min() < limits.min or array.max() > limits.max:
             raise RequestError(f"{where}: expected integers from {limits.min} to {limits.max}.")
     try:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # None becomes NaN
             return array.astype(np.float64).astype(dtype) if dtype.kind == "f" else array.astype(dtype)
     except OverflowError:
         raise RequestError(f"{where}: a number is too large.") from None
-
-
-def _first_odd(value: Any, allowed: set[type]) -> str:
-    """Return the first value in nested lists that has none of the allowed types."""
-    if isinstance(value, list):
-        return next((odd for one in value if (odd := _first_odd(one, allowed))), "")
-    return "" if type(value) in allowed else _kind(value)
-
-
-def _name_of(dtype: "np.dtype[Any]") -> str:
-    return {"f": "numbers", "i": "integers", "u": "integers", "b": "true or false"}.get(dtype.kind, str(dtype))
 
 
 def _kind(value: Any) -> str:
@@ -273,5 +261,5 @@ def _as_json(array: Array) -> list[Any]:
     elif array.dtype.kind == "f":  # with the digits of a float32, as in the sample answer of a bundle
         flat = [float(str(value)) if math.isfinite(value) else None for value in array.ravel()]
         array = np.array(flat, object).reshape(array.shape)
-    found: list[Any] = array.tolist()
-    return found
+    values: list[Any] = array.tolist()
+    return values

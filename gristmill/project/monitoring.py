@@ -14,11 +14,10 @@ from gristmill.errors import DataError, GristmillError, RequestError, short_repr
 from gristmill.monitoring.live_rows import Monitoring, NothingComparable, as_ids, score_table, served_scores
 from gristmill.monitoring.prediction_columns import ANSWERED, ID, TRUTH
 from gristmill.project.logged_predictions import id_columns, monitored_by, open_log
-from gristmill.project.prediction_source import reader_of
+from gristmill.project.predictor import reader_of
 from gristmill.project.serving import Models
 from gristmill.registry.version import Version
 from gristmill.retraining.known_data import good_runs
-from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Champion
 from gristmill.scores import Scores
 from gristmill.sources.tables.csv import Csv
@@ -38,17 +37,15 @@ def add_truth(models: Models, name: str, place: Path) -> int:
     pipeline = models.catalogue.pipeline(name)
     log = open_log(models.store, pipeline)
     logged = log.read()
-    found = _read_truth(pipeline, place, set(map(str, logged)))
-    known = found[ID].isin(set(logged[ID].dropna()) if ID in logged else ())
-    if unknown := found.loc[~known, ID].tolist():
-        message = (
-            f"{place}: {len(unknown):,} of {len(found):,} ids were never predicted, the first: "
-            f"{short_repr(unknown[0])}."
-        )
+    truth = _read_truth(pipeline, place, set(map(str, logged)))
+    known = truth[ID].isin(set(logged[ID].dropna()) if ID in logged else ())
+    if unknown := truth.loc[~known, ID].tolist():
+        counts = f"{len(unknown):,} of {len(truth):,} ids were never predicted"
+        message = f"{place}: {counts}, the first: {short_repr(unknown[0])}."
         if not known.any():
             raise DataError(f"{message} Pass ids that gristmill predict printed.")
         logger.warning("%s These rows are left out.", message)
-    log.add_truth(found[known].reset_index(drop=True))
+    log.add_truth(truth[known].reset_index(drop=True))
     return int(known.sum())
 
 
@@ -76,14 +73,14 @@ def _read_truth(pipeline: Pipeline, place: Path, logged: set[str]) -> pd.DataFra
     reads_tables = isinstance(source, Csv | Jsonl | Parquet)
     like = source.model_copy(update={"prepare": None}) if reads_tables else Csv(kind="csv", path="truth.csv")
     reader: Any = reader_of(str(place), like, name)
-    column = next((one for one in ids if one in logged), ids[0])
+    column = next((name for name in ids if name in logged), ids[0])
     is_number = getattr(pipeline.tables["ingest"], "task", None) == "regression"
     frame = reader.read((place,), [column, *([] if is_number else [target])], [target] if is_number else []).frame
-    truth = frame[target] if is_number else as_ids(frame[target])
-    found = pd.DataFrame({ID: as_ids(frame[column]), TRUTH: truth}).dropna()
-    if found.empty:
+    values = frame[target] if is_number else as_ids(frame[target])
+    truth = pd.DataFrame({ID: as_ids(frame[column]), TRUTH: values}).dropna()
+    if truth.empty:
         raise DataError(f"{place}: no row has values in both columns, {column!r} and {target!r}. Fill them.")
-    return found
+    return truth
 
 
 def monitor(models: Models, name: str) -> Monitoring:
@@ -94,10 +91,10 @@ def monitor(models: Models, name: str) -> Monitoring:
         CorruptArtifact: an artifact of the model that serves is deleted or damaged.
     """
     open_log(models.store, models.catalogue.pipeline(name)).roll()
-    found = _compare(models, name)
-    if found is None:
+    monitoring = _compare(models, name)
+    if monitoring is None:
         raise _nothing_logged(name)
-    return found
+    return monitoring
 
 
 def _nothing_logged(name: str) -> RequestError:
@@ -110,13 +107,13 @@ def error_alarm(models: Models, name: str, ingested: Path) -> str | None:
     A fault of the log is a warning, because a retraining does not need the log.
     """
     try:
-        found = _compare(models, name, ingested)
+        monitoring = _compare(models, name, ingested)
     except NothingComparable:
         return None
     except GristmillError as fault:
         logger.warning("%s: its logged predictions are not checked for errors: %s", name, fault)
         return None
-    errors = found.drift.errors if found else None
+    errors = monitoring.drift.errors if monitoring else None
     return f"logged predictions: {errors}" if errors and errors.alarm else None
 
 
@@ -134,16 +131,13 @@ def _compare(models: Models, name: str, ingested: Path | None = None) -> Monitor
     run, model = (served.run, f"v{served.number}") if isinstance(served, Version) else (served.id, f"run {served.id}")
     monitoring = monitored_by(pipeline).monitoring.load()
     by_file = monitoring.truth_column(pipeline.tables["ingest"]) is not None
-    truth = log.truth() if by_file else ingested or _newest_data(models, pipeline, served)
+    truth: Any = log.truth() if by_file else ingested
+    if truth is None:  # use the newest data that was ingested from the source, or the served model's
+        models.runs.pull(name)
+        newest = next(good_runs(name, pipeline.values(), models.runs), served)
+        truth = models.store.open_verified(newest.references["ingest"], by_stat=True).path
     live, scores = monitoring.live_rows(logged, truth, champion, run), Scores.read(folders["evaluate"])
     first = logged[ANSWERED].iloc[0].to_pydatetime()
     metric = live.metric or scores.metric
     tables = score_table(live, metric), served_scores(live, metric, run, model)
     return Monitoring(name, first, *tables, scores, live.drift, metric)
-
-
-def _newest_data(models: Models, pipeline: Pipeline, served: Version | Record) -> Path:
-    """Return the folder of the newest data that was ingested from the pipeline's source, or the served model's data."""
-    models.runs.pull(pipeline.name)
-    newest = next(good_runs(pipeline.name, pipeline.values(), models.runs), served)
-    return models.store.open_verified(newest.references["ingest"], by_stat=True).path

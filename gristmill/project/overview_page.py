@@ -18,6 +18,7 @@ from gristmill.reports.sections import Section, Table
 from gristmill.reports.sparkline import ScoredRun, sparkline
 from gristmill.runs.records import Record
 from gristmill.settings.number_text import MISSING
+from gristmill.runs.records import headline
 from gristmill.store.artifact import read_artifact
 from gristmill.store.store import Store
 
@@ -68,19 +69,13 @@ def history(project: Project, entry: PipelineSummary) -> list[ScoredRun]:
     A run whose artifacts were removed has a score if it is a version, which keeps its scores.
     """
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
-    scored = [
-        ScoredRun(record.started, headline, _prepared_data(record))
-        for record in reversed(entry.made_models)
-        if not all(stage.cached for stage in record.stages.values())
-        if (headline := project.headline(record) or kept.get(record.id))
-    ]
+    scored = []
+    for record in reversed(entry.made_models):
+        score = headline(record, project.store) or kept.get(record.id)
+        if score and not all(stage.cached for stage in record.stages.values()):
+            prepared = record.references.get("preprocess")
+            scored.append(ScoredRun(record.started, score, prepared["digest"] if prepared else ""))
     return [run for run in scored if run.headline.metric == scored[-1].headline.metric]
-
-
-def _prepared_data(record: Record) -> str:
-    """Return the digest of the data that a run prepared; empty if its record does not have this stage."""
-    prepared = record.references.get("preprocess")
-    return prepared["digest"] if prepared else ""
 
 
 def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[Section]:
@@ -91,8 +86,12 @@ def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[
         yield _retrainings(project.store, run)
     if any(entry.made_models for entry in run):
         yield _stored(project.store, run)
-    if len(run) < len(entries):
-        yield _never_run(project.store, [entry.status for entry in entries if not entry.records])
+    rows = []
+    for status in [entry.status for entry in entries if not entry.records]:
+        data = "no data" if status.state == "no data" else ""
+        rows.append([_links(project.store, status.name), status.domain, status.description, data])
+    if rows:
+        yield Section("Never run", tables=[Table("", ["pipeline", "domain", "about", ""], rows, words=True)])
 
 
 def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
@@ -145,34 +144,22 @@ def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
 
 
 def _stored(store: Store, entries: Sequence[PipelineSummary]) -> Section:
-    sizes = {entry.status.name: _sizes(entry.made_models[0], store) for entry in entries if entry.made_models}
-    names = dict.fromkeys(stage.name for domain in DOMAINS for stage in domain_of(domain).stages)
-    shown = [name for name in names if any(name in by_stage for by_stage in sizes.values())]
-    rows = [
-        [pipeline, *(_mib(by_stage[name]) if name in by_stage else "" for name in shown), _mib(by_stage.total())]
-        for pipeline, by_stage in sizes.items()
-    ]
+    # Sum the bytes of artifacts by pipeline and stage, without missing and damaged ones.
+    sizes: dict[str, Counter[str]] = {entry.status.name: Counter() for entry in entries if entry.made_models}
+    for entry in entries:
+        for reference in entry.made_models[0].references.values() if entry.made_models else ():
+            stage, key = reference["stage"], reference["key"]
+            with suppress(CorruptArtifact):
+                sizes[entry.status.name][stage] += read_artifact(store.path(stage, key), stage, key).bytes
+
+    stages = dict.fromkeys(stage.name for domain in DOMAINS for stage in domain_of(domain).stages)
+    shown = [stage for stage in stages if any(stage in by_stage for by_stage in sizes.values())]
+    rows = []
+    for pipeline, by_stage in sizes.items():
+        cells = [by_stage.get(stage) for stage in shown] + [by_stage.total()]
+        rows.append([pipeline, *("" if size is None else f"{size / 2**20:,.2f}" for size in cells)])
     note = "Size of these runs' artifacts in MiB. Pipelines may share artifacts."
     return Section("Stored", note, tables=[Table("", ["pipeline", *shown, "all"], rows)])
-
-
-def _never_run(store: Store, found: Sequence[Status]) -> Section:
-    rows = [
-        [_links(store, status.name), status.domain, status.description, "no data" if status.state == "no data" else ""]
-        for status in found
-    ]
-    return Section("Never run", tables=[Table("", ["pipeline", "domain", "about", ""], rows, words=True)])
-
-
-def _sizes(record: Record, store: Store) -> Counter[str]:
-    """Return the bytes of a run's artifacts by stage, without missing and damaged ones."""
-    found: Counter[str] = Counter()
-    for reference in record.references.values():
-        stage, key = reference["stage"], reference["key"]
-        path = store.path(stage, key)
-        with suppress(CorruptArtifact):
-            found[stage] += read_artifact(path, stage, key).bytes
-    return found
 
 
 def _links(store: Store, pipeline: str) -> str:
@@ -183,7 +170,3 @@ def _links(store: Store, pipeline: str) -> str:
     others = [link_to(store, name, what) for what, name in pages.items() if page_path(store, name).exists()]
     name = link_to(store, pipeline, pipeline)
     return Markup("{} ({})").format(name, Markup(", ").join(others)) if others else name
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.2f}"

@@ -1,4 +1,7 @@
-"""A project, opened from Python or by the command line: plan, run, sweep, retrain and clean up its pipelines."""
+"""A project, opened from Python or by the command line: plan, run, sweep, retrain and clean up its pipelines.
+
+Only what every command needs is imported at once: a run with nothing to do should be quick.
+"""
 
 import logging
 import re
@@ -16,24 +19,23 @@ from gristmill.project.result import Result
 from gristmill.project.serving import Models, check_serves
 from gristmill.project.status import Status
 from gristmill.reports.comparison import Comparison
-from gristmill.retraining.notification_delivery import send_messages
-from gristmill.retraining.reproduction import Reproduction, diff_versions
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
-from gristmill.runs.records import Record, headline
+from gristmill.runs.records import Record
 from gristmill.scores import Headline
-from gristmill.sweeps.result import SweepResult, leaderboard
-from gristmill.sweeps.trials import Trial, TrialScores, sweep_trials, trial_references, trial_scores
+from gristmill.sweeps.result import leaderboard
 from gristmill.training.keras_backend import set_threads
-from gristmill.workers.pool import concurrency
-from gristmill.workers.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from gristmill.maintenance.local import Garbage, Verification
     from gristmill.monitoring.prediction_log import PredictionLog
+    from gristmill.retraining.reproduction import Reproduction
+    from gristmill.sweeps.result import SweepResult
+    from gristmill.sweeps.trials import Trial, TrialScores
+    from gristmill.workers.unit import Unit
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class Project(Models):
 
     def status(self) -> Iterator[Status]:
         """Yield the status of each pipeline, in the file's order."""
-        return status.status(self.catalogue)
+        return status.status(self)
 
     def plan(self, name: str, refresh: str | None = None, budget: float | None = 0) -> list[Step]:
         """Return what a run of a pipeline would do, stage by stage, and why; ask its URLs with `refresh` for new data.
@@ -93,11 +95,13 @@ class Project(Models):
         steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):
             return self._result(no_op_runs.record_of_fresh(self.catalogue, name, steps))
-        parameters = {"refresh": refresh, "jobs": jobs, "budget": budget}
-        return self._result(self._run_flow(self.catalogue.pipeline(name).domain, name, parameters))
+        domain = self.catalogue.pipeline(name).domain
+        return self._result(self._run_flow(domain, name, refresh=refresh, jobs=jobs, budget=budget))
 
     def runs_in_parallel(self, jobs: int | None = None) -> bool:
         """Whether to use `run_all` for several pipelines, given the requested number of processes."""
+        from gristmill.workers.pool import concurrency
+
         runner = self.catalogue.runner
         return runner.kind == "dask" or concurrency(runner, jobs) != 1
 
@@ -119,18 +123,18 @@ class Project(Models):
         common: dict[str, Any] = {"refresh": refresh, "jobs": 1, "budget": budget}
         units = [self._unit(self.catalogue.pipeline(name).domain, name, (), **common) for name in stale]
         ended = dict(zip(stale, self._run_many("pipeline", units, jobs), strict=True))
-        found: dict[str, Result | WorkError] = {}
+        results: dict[str, Result | WorkError] = {}
         for name in steps:
             outcome = ended.get(name)
             if isinstance(outcome, str):
-                found[name] = WorkError(f"{name}: {outcome}")
+                results[name] = WorkError(f"{name}: {outcome}")
                 continue
             try:
                 record = Record.model_validate(outcome) if outcome else None
-                found[name] = self._result(record) if record else self.run(name, steps=steps[name])
+                results[name] = self._result(record) if record else self.run(name, steps=steps[name])
             except WorkError as error:  # the data may be an older version
-                found[name] = WorkError(f"{name}: {error}")
-        return found
+                results[name] = WorkError(f"{name}: {error}")
+        return results
 
     def result(self, name: str, run: str | None = None) -> Result:
         """Return an earlier run by its ID, or the last successful one of the pipeline's own settings."""
@@ -140,20 +144,27 @@ class Project(Models):
         """Return the candidates of a pipeline's last run, the best first; its model must be of kind "auto"."""
         return self.result(name).leaderboard
 
-    def sweep(self, name: str, jobs: int | None = None) -> SweepResult:
+    def sweep(self, name: str, jobs: int | None = None) -> "SweepResult":
         """Run the trials of a pipeline's sweep that have no result yet, and return the leaderboard.
 
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
         """
-        asked = sweep_trials(self.catalogue, name, self._assignments(name))
-        plan.refresh_urls(self.catalogue.pipeline(name).tables.values(), self.store)
-        entries = leaderboard(zip(asked, self.run_trials(name, asked, jobs), strict=True))
-        return SweepResult(name, self.catalogue.pipeline(name).description, entries, self.store)
+        from gristmill.sweeps.leaderboard import leaderboard
+        from gristmill.sweeps.result import SweepResult
+        from gristmill.sweeps.trials import sweep_trials
 
-    def run_trials(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
+        pipeline = self.catalogue.pipeline(name)
+        trials = sweep_trials(self.catalogue, name, list(pipeline.overrides))
+        plan.refresh_urls(pipeline.tables.values(), self.store)
+        entries = leaderboard(zip(trials, self.run_trials(name, trials, jobs), strict=True))
+        return SweepResult(name, pipeline.description, entries, self.store)
+
+    def run_trials(self, name: str, trials: "list[Trial]", jobs: int | None) -> "list[TrialScores | None]":
         """Run the trials that have no result yet; return the scores of all trials, None for a failed one."""
+        from gristmill.sweeps.trials import trial_scores
+
         outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
-        missing = [trial.assignments for trial, one in zip(trials, outcomes, strict=True) if one is None]
+        missing = [trial.assignments for trial, scores in zip(trials, outcomes, strict=True) if scores is None]
         if missing:
             logger.info("%-10s %d trials, %d of them cached", "sweep", len(trials), len(trials) - len(missing))
             self._run_many("trial", [self._unit("trial", name, assignments) for assignments in missing], jobs)
@@ -174,20 +185,21 @@ class Project(Models):
             self._send_messages(no_op_runs.record_of_failure(self.catalogue, name, error), "retrain")
             raise
         if ended is None:
-            return self._run_flow("retrain", name, {})
+            return self._run_flow("retrain", name)
         self._send_messages(ended, "retrain")
         return ended
 
-    def reproduce(self, name: str, version: int) -> Reproduction:
+    def reproduce(self, name: str, version: int) -> "Reproduction":
         """Train a version again from the data that it was trained on, with its own settings, and compare the results.
 
         Nothing is promoted, and neither runs nor artifacts of the pipeline change. With the same code and libraries the
         weights are the same, bit for bit.
         """
+        from gristmill.retraining.reproduction import Reproduction
+
         self.version(name, version)  # raises before Prefect is loaded
-        return Reproduction.model_validate(
-            launch(self.catalogue, (), "reproduce", {"pipeline": name, "version": version})
-        )
+        result = launch(self.catalogue, (), "reproduce", {"pipeline": name, "version": version})
+        return Reproduction.model_validate(result)
 
     def diff(self, name: str, version: int, later: int) -> "pd.DataFrame":
         """Return the rows that differ between the data of two versions; the index is "added", "changed" or "lost".
@@ -195,6 +207,8 @@ class Project(Models):
         A column such as `y` holds the values of the later version, and `y before` those of the other one. The table's
         `attrs["not compared"]` names the columns that only one version has or that have another type, and says which.
         """
+        from gristmill.retraining.reproduction import diff_versions
+
         return diff_versions(self.version(name, version), self.version(name, later), self.store)
 
     def compare(self, name: str, first: str | None = None, second: str | None = None) -> Comparison:
@@ -208,7 +222,10 @@ class Project(Models):
         if (first is None) != (second is None):
             raise RequestError(f"compare {name} {first or second}: expected two runs or none. Name the other run, too.")
         if first and second:
-            chosen = [self._run_or_version(name, run) for run in (first, second)]
+            chosen = []
+            for run in (first, second):
+                version = re.fullmatch(r"v?(\d+)", run)
+                chosen.append(self.record(name, self.version(name, int(version[1])).run if version else run))
         else:
             self._pull(name)
             later = self.runs.latest(name, "succeeded")
@@ -225,18 +242,6 @@ class Project(Models):
             if "evaluate" not in record.references:
                 raise RequestError(f"run {record.id} of {name} has no scores: it {record.outcome}. Choose another run.")
         return Comparison(self.catalogue.pipeline(name).description, (chosen[0], chosen[1]), self.store)
-
-    def _run_or_version(self, name: str, run: str) -> Record:
-        is_version = re.fullmatch(r"v?\d+", run)
-        return self.record(name, self.version(name, int(run.removeprefix("v"))).run if is_version else run)
-
-    def report(self, record: Record) -> Path:
-        """Render the report on a run and return its path."""
-        return self._result(record).report
-
-    def headline(self, record: Record) -> Headline | None:
-        """Return a run's headline score without verifying it, None if there is none."""
-        return headline(record, self.store)
 
     def verify(self, repair: bool = False) -> "list[Verification]":
         """Hash everything in the store, and load the versions; with `repair`, restore damaged files or move them."""
@@ -259,6 +264,7 @@ class Project(Models):
     def collect(self, dry_run: bool = False) -> "list[Garbage]":
         """Remove and return files that no run, version or sweep needs; with `dry_run`, only return them."""
         from gristmill.maintenance import local
+        from gristmill.sweeps.trials import trial_references
 
         self.runs.pull()
         self.registry.pull()
@@ -280,35 +286,33 @@ class Project(Models):
             garbage += [*shared, *evict(self.store, dry_run, {item.path for item in garbage})]
         return garbage
 
-    def data_of_versions(self) -> dict[str, tuple[int, int]]:
-        """Return the number of versions of each pipeline, and the bytes of the data that is kept for them."""
-        from gristmill.maintenance import local
-
-        return local.data_of_versions(self.store)
-
     def data(self, name: str) -> dict[str, Located]:
         """Return the location of a pipeline's data; raise `DataError` if it is missing."""
         return locate_data(self.catalogue, name)
-
-    def _assignments(self, name: str) -> list[str]:
-        return list(self.catalogue.pipeline(name).overrides)
 
     def _result(self, record: Record) -> Result:
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
     def _send_messages(self, record: Record, command: str) -> None:
-        if not self._assignments(record.pipeline):
+        from gristmill.retraining.notification_delivery import send_messages
+
+        if not self.catalogue.pipeline(record.pipeline).overrides:
             send_messages(self.catalogue, record, command)
 
-    def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> Unit:
+    def _unit(self, flow: str, name: str, assignments: Iterable[str], **parameters: Any) -> "Unit":
         """Return the work of a flow on a pipeline, with assignments besides those of this project."""
-        return Unit(flow, {"pipeline": name, "overrides": [*self._assignments(name), *assignments], **parameters})
+        from gristmill.workers.unit import Unit
 
-    def _run_many(self, what: str, units: list[Unit], jobs: int | None) -> list[dict[str, Any] | str]:
+        overrides = [*self.catalogue.pipeline(name).overrides, *assignments]
+        return Unit(flow, {"pipeline": name, "overrides": overrides, **parameters})
+
+    def _run_many(self, what: str, units: "list[Unit]", jobs: int | None) -> list[dict[str, Any] | str]:
         names = dict.fromkeys(unit.parameters["pipeline"] for unit in units)
+        if not units:
+            return []
         parameters = {"what": what, "units": list(map(asdict, units)), "jobs": jobs}
-        ended: list[dict[str, Any] | str] = []
-        return launch(self.catalogue, names, "run_many", parameters, trains=False) if units else ended
+        ended: list[dict[str, Any] | str] = launch(self.catalogue, names, "run_many", parameters, trains=False)
+        return ended
 
     def monitor(self, name: str) -> "pd.DataFrame":
         """Return how good a pipeline's logged predictions were: `by`, `group`, `predicted`, `scored`, score, coverage.
@@ -331,6 +335,6 @@ class Project(Models):
 
         return open_log(self.store, self.catalogue.pipeline(name))
 
-    def _run_flow(self, flow: str, name: str, parameters: dict[str, Any]) -> Record:
-        given = parameters | {"pipeline": name, "overrides": self._assignments(name)}
-        return Record.model_validate(launch(self.catalogue, [name], flow, given))
+    def _run_flow(self, flow: str, name: str, **parameters: Any) -> Record:
+        unit = self._unit(flow, name, (), **parameters)
+        return Record.model_validate(launch(self.catalogue, [name], flow, dict(unit.parameters)))

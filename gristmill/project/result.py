@@ -15,6 +15,7 @@ from gristmill.reports.sections import Section
 from gristmill.runs.records import Record, headline
 from gristmill.scores import FILE, Scores
 from gristmill.sources.quarantine import QUARANTINE_FILE
+from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
 from gristmill.util.table_io import read_document, read_table
 
@@ -68,15 +69,13 @@ class Result:
         """The candidates of a model of kind "auto", the lowest loss first: losses, weights, costs, test scores."""
         if "select" not in self.record.references:
             raise RequestError(f'{self._name}: it had one model. Set model.kind = "auto" to try several candidates.')
-        references = self.record.references.items()
-        artifacts = {label: self.store.open_verified(reference, by_stat=True) for label, reference in references}
-        return leaderboard(artifacts, self.typed_scores)
+        return leaderboard(self._artifacts(), self.typed_scores)
 
     @property
     def headline(self) -> dict[str, Any] | None:
         """The most important score: `metric`, `model`, `baseline` and `validation`; None without scores."""
-        found = headline(self.record, self.store)
-        return found.as_json() if found else None
+        summary = headline(self.record, self.store)
+        return summary.as_json() if summary else None
 
     @property
     def evaluation(self) -> dict[str, Any]:
@@ -135,14 +134,19 @@ class Result:
         return as_text(self._section())
 
     def _repr_html_(self) -> str:
-        return as_html(replace(self._section(), pictures=self._pictures()))
+        pictures: list[str] = []
+        if "evaluate" in self.record.references:
+            with suppress(CorruptArtifact):  # an artifact is missing
+                sections = domain_of(self.record.domain).report.load().sections(stage_folders(self._artifacts()))
+                pictures = next((section.pictures for section in sections if section.pictures), [])
+        return as_html(replace(self._section(), pictures=pictures))
 
     def _section(self) -> Section:
         """Return a summary of the run with its scores, or with why they are missing."""
         record = self.record
         outcome = f"{record.outcome}: {record.error}" if record.error else record.outcome
-        made = dict.fromkeys(label.split()[0] for label, stage in record.stages.items() if not stage.cached)
-        note = f"run {record.id}, {outcome}, {record.seconds:.1f} s; made: {', '.join(made) or 'nothing'}"
+        stages = dict.fromkeys(label.split()[0] for label, stage in record.stages.items() if not stage.cached)
+        note = f"run {record.id}, {outcome}, {record.seconds:.1f} s; made: {', '.join(stages) or 'nothing'}"
         if "evaluate" not in record.references:
             return Section(record.pipeline, note)
         try:
@@ -154,16 +158,10 @@ class Result:
         except CorruptArtifact as damage:
             return Section(record.pipeline, f"{note}. {damage}")
 
-    def _pictures(self) -> list[str]:
-        """Return the first pictures of the report; none if an artifact is missing."""
-        if "evaluate" not in self.record.references:
-            return []
-        sections = domain_of(self.record.domain).report.load().sections
-        with suppress(CorruptArtifact):
-            references = self.record.references.items()
-            folders = stage_folders({name: self.store.open_verified(one, by_stat=True) for name, one in references})
-            return next((section.pictures for section in sections(folders) if section.pictures), [])
-        return []
+    def _artifacts(self) -> dict[str, Artifact]:
+        """Return the artifacts by stage, after hashing the files that were touched since they were hashed."""
+        references = self.record.references.items()
+        return {label: self.store.open_verified(reference, by_stat=True) for label, reference in references}
 
     @property
     def _name(self) -> str:

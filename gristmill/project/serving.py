@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
+from gristmill.config.catalogue import Catalogue, restore_settings
 from gristmill.config.domains import domain_of
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.project import status
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version, code_digests, git_of
@@ -46,11 +45,20 @@ class Models:
         if run:
             return self.runs.read(name, run)
         record, newest = self.runs.latest_own(pipeline), self.runs.latest(name, "succeeded")
+        overrides = " ".join(f"--set {assignment}" for assignment in newest.assigned) if newest else ""
+        overrides = overrides or "no --set"
         if record is None:
-            raise _no_own_run(pipeline, newest)
+            sets = " ".join(f"--set {shlex.quote(assignment)}" for assignment in pipeline.overrides)
+            remedy = f"Run: {f'gristmill run {name} {sets}'.strip()}"
+            if newest is None:
+                raise RequestError(f"pipeline {name!r} has no successful run yet. {remedy}.")
+            settings = f"with {sets}" if sets else "of its own settings"
+            raise RequestError(
+                f"pipeline {name!r} has no successful run {settings} yet; the last run had {overrides}. "
+                f"{remedy}, or promote that run: gristmill promote {name} --run {newest.id}."
+            )
         if newest and newest.id != record.id:
-            other = _assigned(newest) or "no --set"
-            logger.info("%s: using run %s; the newer run %s had %s", name, record.id, newest.id, other)
+            logger.info("%s: using run %s; the newer run %s had %s", name, record.id, newest.id, overrides)
         return record
 
     def models(self, name: str) -> tuple[list[Version], list[Promotion]]:
@@ -65,7 +73,12 @@ class Models:
 
     def champion(self, name: str) -> int | None:
         """Return the number of the version that serves, without verifying its bundle."""
-        return status.champion(name, self.registry)
+        try:
+            version = self.registry.champion(name)
+        except CorruptArtifact as damage:
+            logger.warning("%s", damage)
+            return None
+        return version.number if version else None
 
     def hold(self, name: str) -> Promotion | None:
         """Return the promotion that keeps retrainings from replacing the champion, if there is one."""
@@ -142,7 +155,6 @@ class Models:
                 pass to a model that accepts any number; for tables `explain`, whether to add the contribution of each
                 column to each prediction.
         """
-        given = {option: value for option, value in options.items() if value not in (None, False)}
         if place and text is not None:
             raise RequestError("--text: cannot be combined with --input. Use one of them.")
         served, export = self.served(name, version)
@@ -154,8 +166,18 @@ class Models:
         from gristmill.project.predictor import Predictor  # late: pandas takes a while to load
 
         progress.report_work("predict", logged=False)
-        answer = Predictor(self.catalogue, served, LoadedBundle(export)).predict(place, given, text=text)
-        answer.attrs["model"] = self._describe(served)
+        set_options = {option: value for option, value in options.items() if value not in (None, False)}
+        answer = Predictor(self.catalogue, served, LoadedBundle(export)).predict(place, set_options, text=text)
+
+        # Name the model and what it consists of: `co2 v3 (champion): 44% ridge + 56% theta`.
+        if isinstance(served, Version):
+            origin = f"v{served.number}{' (champion)' * (served.number == self.champion(name))}"
+            selected, kind = served.evaluated.summary.selected, served.trained_with["model"]["kind"]
+        else:
+            origin = f"run {served.id} (no version is promoted)"
+            summary = headline(served, self.store)
+            selected, kind = summary.selected if summary else None, served.settings["model"]["kind"]
+        answer.attrs["model"] = f"{name} {origin}: {selected or kind}"
         logger.info("%-10s %s", "model", answer.attrs["model"])
         return answer
 
@@ -166,8 +188,8 @@ class Models:
         """
         domain = domain_of(self.catalogue.pipeline(name).domain)
         if domain.generate is None:
-            pipelines = self.catalogue.pipelines.items()
-            known = [other for other, its in pipelines if domain_of(its.domain).generate is not None]
+            pipelines = self.catalogue.pipelines.values()
+            known = [pipeline.name for pipeline in pipelines if domain_of(pipeline.domain).generate is not None]
             raise RequestError(
                 f"{name} is a {domain.name} pipeline, whose model generates no text. "
                 f"Pipelines that do: {', '.join(known) or 'none'}."
@@ -177,8 +199,7 @@ class Models:
         from gristmill.project.predictor import read_options
 
         progress.report_work("model", "loading", logged=False)
-        asked = read_options(domain, {"prompt": prompt, **options})
-        return domain.generate.load()(LoadedBundle(export), asked)
+        return domain.generate.load()(LoadedBundle(export), read_options(domain, {"prompt": prompt, **options}))
 
     def export(self, name: str, to: str | Path, version: int | None = None) -> Path:
         """Copy the SavedModel of the champion, or of a version, to the folder `to/<number>`, and return that folder.
@@ -188,12 +209,12 @@ class Models:
         from gristmill.registry.numbered_folder import copy_saved_model
 
         self._pull(name)
-        found = self.registry.champion(name) if version is None else self.registry.version(name, version)
-        if found is None:
+        exported = self.registry.champion(name) if version is None else self.registry.version(name, version)
+        if exported is None:
             raise RequestError(
                 f"pipeline {name!r} has no champion, whose number the folder gets. Run: gristmill promote {name}."
             )
-        return copy_saved_model(self.registry, found, Path(to))
+        return copy_saved_model(self.registry, exported, Path(to))
 
     def _pull(self, name: str) -> None:
         self.catalogue.pipeline(name)  # an unknown name is an error
@@ -208,25 +229,20 @@ class Models:
         if champion := self.registry.champion(name, verified=True):
             return champion, self.registry.folder(champion)
         record = self.record(name)
-        if changed := _changed_tables(record, self.catalogue.pipeline(name)):
+        now, overrides = self.catalogue.pipeline(name).values(), record.retraining.asked if record.retraining else []
+        changed = []  # tables of settings that would make another model; new settings do not count
+        for table in _MODEL_TABLES:
+            used = record.settings.get(table, {})
+            today = {key: now.get(table, {}).get(key) for key in used}
+            if not same_settings({table: used}, {table: today}, overrides):
+                changed.append(table)
+        if changed:
             logger.warning(
                 "%s: the settings of %s have changed since run %s, whose model is used as it is. "
                 "To make a new one, run: gristmill run %s.",
                 *(name, ", ".join(changed), record.id, name),
             )
         return record, self.store.open_verified(record.references["export"]).path
-
-    def _describe(self, served: Version | Record) -> str:
-        """Return the name of a served model and what it consists of: `co2 v3 (champion): 44% ridge + 56% theta`."""
-        if isinstance(served, Version):
-            champion = " (champion)" * (served.number == self.champion(served.pipeline))
-            origin, selected = f"v{served.number}{champion}", served.evaluated.summary.selected
-            kind = served.trained_with["model"]["kind"]
-        else:
-            found = headline(served, self.store)
-            origin, selected = f"run {served.id} (no version is promoted)", found.selected if found else None
-            kind = served.settings["model"]["kind"]
-        return f"{served.pipeline} {origin}: {selected or kind}"
 
 
 def check_serves(version: Version, bundle: Path) -> None:
@@ -250,34 +266,6 @@ def check_serves(version: Version, bundle: Path) -> None:
         raise CorruptArtifact(f"{name} cannot serve: {error}") from None
     except RequestError as error:
         raise RequestError(f"{name} cannot serve here: {error}") from None
-
-
-def _changed_tables(record: Record, pipeline: Pipeline) -> list[str]:
-    """Return the tables of settings that would make another model than that of a run; new settings do not count."""
-    now, asked = pipeline.values(), record.retraining.asked if record.retraining else []
-    changed = []
-    for name in _MODEL_TABLES:
-        made = record.settings.get(name, {})
-        if not same_settings({name: made}, {name: {key: now.get(name, {}).get(key) for key in made}}, asked):
-            changed.append(name)
-    return changed
-
-
-def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:
-    """Return the error for a pipeline without a successful run of its own settings; `newest` is its newest run."""
-    name, sets = pipeline.name, " ".join(f"--set {shlex.quote(assignment)}" for assignment in pipeline.overrides)
-    run = f"gristmill run {name} {sets}".strip()
-    if newest is None:
-        return RequestError(f"pipeline {name!r} has no successful run yet. Run: {run}.")
-    settings = f"with {sets}" if sets else "of its own settings"
-    return RequestError(
-        f"pipeline {name!r} has no successful run {settings} yet; the last run had {_assigned(newest) or 'no --set'}. "
-        f"Run: {run}, or promote that run: gristmill promote {name} --run {newest.id}."
-    )
-
-
-def _assigned(record: Record) -> str:
-    return " ".join(f"--set {assignment}" for assignment in record.assigned)
 
 
 def register(project: Path, store: Store, record: Record, decision: Mapping[str, Any]) -> Version:

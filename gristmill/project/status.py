@@ -1,20 +1,16 @@
 """Status of pipelines for `ls`, read from the store, the run records and the registry."""
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gristmill.config.catalogue import Catalogue
 from gristmill.errors import CorruptArtifact
-from gristmill.registry.registry import Registry
+from gristmill.project.serving import Models
 from gristmill.retraining.source_checks import silent_since
 from gristmill.runs import plan
-from gristmill.runs.records import Runs, headline
+from gristmill.runs.records import headline
 from gristmill.scores import Headline
-
-logger = logging.getLogger(__name__)
 
 PipelineState = Literal["fresh", "stale", "never run", "no data"]
 
@@ -46,30 +42,19 @@ class Status:
         return self.state == "no data" and self.headline is None and self.champion is None
 
 
-def status(catalogue: Catalogue) -> Iterator[Status]:
+def status(models: Models) -> Iterator[Status]:
     """Yield the status of each pipeline, in the file's order."""
-    store, runs, registry = catalogue.store, Runs(catalogue.store), Registry(catalogue.store)
-    runs.pull()
-    registry.pull()
-    for name, pipeline in catalogue.pipelines.items():
-        last = runs.latest_own(pipeline)
-        steps = plan.plan(catalogue, pipeline, untried=plan.untried_candidates(pipeline, store))
+    models.runs.pull()
+    models.registry.pull()
+    for name, pipeline in models.catalogue.pipelines.items():
+        last = models.runs.latest_own(pipeline)
+        steps = plan.plan(models.catalogue, pipeline, untried=plan.untried_candidates(pipeline, models.store))
         if steps[0].artifact:
             with contextlib.suppress(CorruptArtifact):
-                silent_since(catalogue, pipeline, steps[0].artifact.reference)  # logs a warning
+                silent_since(models.catalogue, pipeline, steps[0].artifact.reference)  # logs a warning
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"
-        score = headline(last, store) if last else None
-        held = registry.hold(name) is not None
-        yield Status(name, pipeline.domain, pipeline.description, state, score, champion(name, registry), held)
-
-
-def champion(name: str, registry: Registry) -> int | None:
-    """Return the number of the version that serves, without verifying its bundle."""
-    try:
-        version = registry.champion(name)
-    except CorruptArtifact as damage:
-        logger.warning("%s", damage)
-        return None
-    return version.number if version else None
+        score = headline(last, models.store) if last else None
+        held = models.registry.hold(name) is not None
+        yield Status(name, pipeline.domain, pipeline.description, state, score, models.champion(name), held)

@@ -38,7 +38,7 @@ def test_a_text_becomes_a_scored_bundle_and_a_report_and_nothing_is_done_twice(
     assert set(scores["baselines"]) == {"unigram", "bigram"}
     assert 0 < scores["headline"]["baseline"] <= scores["baselines"]["unigram"]["test"][HEADLINE[name]]
     assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "scores.json"}
-    page = opened.report(record).read_text()
+    page = result.report.read_text()
     shown = ("Scores", "Samples", "Bits along the test set", "Training", "Network", "Data")
     assert [heading for heading in shown if f"<h2>{heading}" not in page] == []
 

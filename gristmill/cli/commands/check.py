@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Json, Name
+from gristmill.cli.options import Json, Name, open_project
 from gristmill.errors import RequestError
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
@@ -35,11 +34,11 @@ def check(name: Name, as_json: Json = False) -> None:
         progress.report_work("check")
         checks = list(overfit_check.checks(stage))
     if as_json:
-        output.show_json({"pipeline": name, "checks": [vars(one) for one in checks]})
+        output.show_json({"pipeline": name, "checks": [vars(result) for result in checks]})
     else:
-        for one in checks:
-            typer.echo(f"{one.verdict:14}  {one.name}\n{'':16}{one.measured}")
-    raise typer.Exit(1 if any(one.required and one.verdict == "failed" for one in checks) else 0)
+        for result in checks:
+            typer.echo(f"{result.verdict:14}  {result.name}\n{'':16}{result.measured}")
+    raise typer.Exit(1 if any(result.required and result.verdict == "failed" for result in checks) else 0)
 
 
 def _train_stage(project: "Project", pipeline: "Pipeline") -> "TrainStage":
@@ -48,8 +47,9 @@ def _train_stage(project: "Project", pipeline: "Pipeline") -> "TrainStage":
     from gristmill.config import stages
     from gristmill.runs.identity import stage_files
 
-    fitting = [one for one in stages.stages_of(pipeline.domain, pipeline.tables) if one.name == "train"]
-    stage = next((one for one in fitting if not hasattr(one.settings["model"], "fit")), fitting[0])  # a network
+    fitting = [stage for stage in stages.stages_of(pipeline.domain, pipeline.tables) if stage.name == "train"]
+    networks = [stage for stage in fitting if not hasattr(stage.settings["model"], "fit")]
+    stage = (networks or fitting)[0]
     folders = {}
     for step in project.plan(pipeline.name):
         if step.stage not in stage.inputs:

@@ -62,18 +62,16 @@ def deploy(
     if not dry_run:
         _write_prefect_file(catalogue, pool)
     if dry_run or not plan.changes:
-        todo = (
-            f"{count_of(len(plan.changes), 'changes')}, not made (--dry-run)" if plan.changes else "nothing to change"
-        )
+        changes = count_of(len(plan.changes), "changes")
+        todo = f"{changes}, not made (--dry-run)" if plan.changes else "nothing to change"
         typer.echo(f"{todo}; up to date: {count_of(plan.unchanged, 'deployments')}")
         return
     logger.info("applying %s", count_of(len(plan.changes), "changes"))
     with progress_bar.working():
         plan.apply()
-    scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
-    deployed = count_of(len(catalogue.pipelines), "pipelines")
+    scheduled = list(filter(_is_scheduled, catalogue.pipelines.values()))
     automatic = f", {len(scheduled)} of them with automatic retraining" if scheduled else ""
-    typer.echo(f"deployed {deployed}{automatic}")
+    typer.echo(f"deployed {count_of(len(catalogue.pipelines), 'pipelines')}{automatic}")
     for pipeline in scheduled:
         typer.echo(_line(pipeline))
     typer.echo(f"start a worker to run them: prefect worker start --pool {pool or catalogue.deploy.pool}")

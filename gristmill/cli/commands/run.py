@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Budget, Jobs, Json, Name, Refresh, RunId, Set, pipelines_argument
+from gristmill.cli.options import Budget, Jobs, Json, Name, Refresh, RunId, Set, open_project, pipelines_argument
 from gristmill.errors import RequestError, WorkError
 from gristmill.training import progress
 
@@ -86,8 +85,7 @@ def _show(result: "Result") -> None:
 
 def report(
     name: Annotated[
-        str | None,
-        pipelines_argument("Name of a pipeline. By default, the page shows all pipelines.", "[NAME]"),
+        str | None, pipelines_argument("Name of a pipeline. By default, the page shows all pipelines.", "[NAME]")
     ] = None,
     run: RunId = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
@@ -100,9 +98,9 @@ def report(
     with progress_bar.working("report"):
         project = open_project()
         if name:
-            record = project.record(name, run)
+            result = project.result(name, run)
             progress.report_work("report")
-        path = project.report(record) if name else write_index(project)
+        path = result.report if name else write_index(project)
     typer.echo(path)
     if open_:
         typer.launch(str(path))
@@ -120,12 +118,12 @@ def compare(
 ) -> None:
     """Compare two runs: settings, data, scores and training side by side."""
     with progress_bar.working("runs", "reading"):
-        found = open_project().compare(name, first, second)
-        document, path = found.document, found.page if page or open_ else None
+        comparison = open_project().compare(name, first, second)
+        document, path = comparison.document, comparison.page if page or open_ else None
     if as_json:
         output.show_json(document)
     else:
-        output.show_sections(found.sections)
+        output.show_sections(comparison.sections)
         if path:
             output.show_report(path)
     if open_:

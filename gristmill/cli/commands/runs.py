@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Json, Name, RunId, number_of
+from gristmill.cli.options import Json, Name, RunId, number_of, open_project
 from gristmill.errors import RequestError
 
 
@@ -25,15 +24,17 @@ def ls(
 
 def runs(name: Name, as_json: Json = False) -> None:
     """List a pipeline's runs, newest first, with their scores."""
+    from gristmill.runs.records import headline
+
     with progress_bar.working("runs", "reading"):
         project = open_project()
         project.catalogue.pipeline(name)
         project.runs.pull(name)
-        rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
+        rows = [(record, headline(record, project.store)) for record in project.runs.newest_first(name)]
     if as_json:
-        headlines = [headline.as_json() if headline else None for _, headline in rows]
+        scores = [score.as_json() if score else None for _, score in rows]
         documents = [record.model_dump(mode="json") for record, _ in rows]
-        output.show_json([one | {"headline": found} for one, found in zip(documents, headlines, strict=True)])
+        output.show_json([run | {"headline": score} for run, score in zip(documents, scores, strict=True)])
     else:
         output.show_runs(rows)
 
@@ -53,16 +54,18 @@ def show(
     with progress_bar.working("run", "reading"):
         project = open_project()
         result = project.result(name, project.version(name, version).run if version else run)
-        record, logs, registered = result.record, result.logs, project.versions_of(result.record)
-        bundle, versions = project.folder_of(registered[0]) if registered else None, [one.number for one in registered]
-        promotions = [one for one in project.registry.promotions(name) if one.version in versions]
+        record, logs = result.record, result.logs
+        registered = project.versions_of(record)
+        bundle = project.folder_of(registered[0]) if registered else None
+        versions = [version.number for version in registered]
+        promotions = [promotion for promotion in project.registry.promotions(name) if promotion.version in versions]
         scores = result.typed_scores if result.is_scored else None
     if scores is None and "evaluate" in record.references:
         console.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
         document: dict[str, Any] = {"run": record.model_dump(mode="json"), "logs": logs}
         document |= {"scores": result.evaluation if scores else None, "versions": versions, "bundle": bundle}
-        document["promotions"] = [one.model_dump(mode="json") for one in promotions]
+        document["promotions"] = [promotion.model_dump(mode="json") for promotion in promotions]
         document["quarantine"] = result.quarantine
         output.show_json(document)
         return

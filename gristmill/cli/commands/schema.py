@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import console, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import Name
+from gristmill.cli.options import Name, open_project
 from gristmill.errors import RequestError, count_of
 from gristmill.util.files import write_atomically
 

@@ -1,13 +1,12 @@
-"""The commands `verify`, `gc` and `doctor`: check and clean up the store, check the environment."""
+"""The commands `verify`, `gc`, `doctor` and `help`: check and clean up the store, check the environment."""
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import pipelines_argument
+from gristmill.cli.options import open_project, pipelines_argument
 from gristmill.errors import count_of
 from gristmill.training import progress
 
@@ -40,10 +39,12 @@ def verify(
 
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False) -> None:
     """Remove artifacts that no recent run or version needs."""
+    from gristmill.maintenance.local import data_of_versions
+
     with progress_bar.working():
         progress.report_work("gc")
         project = open_project()
-        garbage, kept = project.collect(dry_run), project.data_of_versions()
+        garbage, kept = project.collect(dry_run), data_of_versions(project.store)
     for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
     freed = sum(item.bytes for item in garbage) / 2**20
@@ -70,3 +71,20 @@ def doctor(
         diagnoses = list(examine(project, names or [], notify))
     output.show_diagnoses(diagnoses)
     raise typer.Exit(1 if any(diagnosis.sound is False for diagnosis in diagnoses) else 0)
+
+
+def help(  # noqa: A001 - the name of the command
+    ctx: typer.Context,
+    command: Annotated[
+        str | None,
+        typer.Argument(metavar="COMMAND", help="Name of a command. By default, the general help is printed."),
+    ] = None,
+) -> None:
+    """Print the help of gristmill or of one command."""
+    parent: Any = ctx.parent
+    if command is None:
+        typer.echo(parent.get_help())
+        return
+    target = parent.command.find_command(parent, command)
+    with target.make_context(command, [], parent=parent, resilient_parsing=True) as context:
+        typer.echo(context.get_help())

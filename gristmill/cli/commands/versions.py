@@ -1,17 +1,17 @@
-"""The commands `retrain`, also with the data of a version (`--as-of`), and `diff`."""
+"""The commands on the versions of a pipeline's model: `retrain`, `models`, `promote`, `rollback`, `diff`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gristmill.cli import console, output, progress_bar
-from gristmill.cli.open_project import open_project
-from gristmill.cli.options import AsOf, Json, Name, Set, number_of
-from gristmill.cli.text_table import column, print_columns
+from gristmill.cli.options import AsOf, Json, Name, RunId, Set, number_of, open_project
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gristmill.registry.promotions import Promotion
 
 EXIT_REJECTED = 3
 
@@ -46,18 +46,73 @@ def reproduce(name: str, version: int, assignments: list[str] | None, as_json: b
     if assignments:
         raise RequestError(f"--set {assignments[0]}: --as-of uses the settings of version {version}. Leave out one.")
     with progress_bar.working("data", "reading"):
-        found = open_project().reproduce(name, version)
+        result = open_project().reproduce(name, version)
     if as_json:
-        output.show_json(found.model_dump(mode="json") | {"same": found.is_same})
-        return found.is_same
-    same = "same weights as" if found.is_same else "not the weights of"
-    typer.echo(f"{name}: {same} version {version} (digest {found.digest[:12]}, expected {found.expected[:12]})")
-    if found.other_results:
-        console.write(f"other results: {', '.join(found.other_results)}")
-        causes = found.causes or ["no code or library; check the processor, and random numbers in your own code"]
+        output.show_json(result.model_dump(mode="json") | {"same": result.is_same})
+        return result.is_same
+    same = "same weights as" if result.is_same else "not the weights of"
+    typer.echo(f"{name}: {same} version {version} (digest {result.digest[:12]}, expected {result.expected[:12]})")
+    if result.other_results:
+        console.write(f"other results: {', '.join(result.other_results)}")
+        causes = result.causes or ["no code or library; check the processor, and random numbers in your own code"]
         for cause in causes:
             console.write(f"changed since: {cause}")
-    return found.is_same
+    return result.is_same
+
+
+def models(name: Name, as_json: Json = False) -> None:
+    """List the versions of a pipeline's model, newest first, with their scores, commits and reasons."""
+    with progress_bar.working("bundles", "reading"):
+        project = open_project()
+        versions, promotions = project.models(name)
+        champion, damaged = project.champion(name), project.damaged(name)
+    if as_json:
+        listed = [version.model_dump(mode="json") | {"bundle": project.folder_of(version)} for version in versions]
+        moves = [promotion.model_dump(mode="json") for promotion in promotions]
+        output.show_json({"champion": champion, "versions": listed, "promotions": moves, "damaged": damaged})
+    elif versions:
+        output.show_models(versions, champion, damaged)
+        output.show_promotions(promotions[:1])
+        serving = next((version for version in versions if version.number == champion), None)
+        if serving and (folder := project.folder_of(serving)):
+            output.show_bundle(folder, champion)
+    else:
+        typer.echo(f"{name}: no version yet. Promote the model of the last run: gristmill promote {name}")
+
+
+def promote(
+    name: Name,
+    version: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="VERSION",
+            parser=number_of,
+            help="Number of a version. The default is a new version of a run's model or, with --hold, the champion.",
+        ),
+    ] = None,
+    run: RunId = None,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Keep this version until the next promotion; retraining does not replace it.")
+    ] = False,
+) -> None:
+    """Make a version the champion, the version that serves predictions."""
+    with progress_bar.working("bundle", "reading"):
+        project = open_project()
+        before = project.hold(name)
+        promotion = project.promote(name, version, run, hold=hold)
+        comparison = project.version(name, promotion.version).loses_to_baseline
+    _show(promotion)
+    if before and before.number != promotion.number:
+        typer.echo(f"released: v{before.version} was {before.hold_in_words}")
+    if comparison:
+        console.say(f"warning: v{promotion.version} {comparison}")
+
+
+def rollback(name: Name) -> None:
+    """Roll back to the version that served before the champion."""
+    with progress_bar.working("bundle", "reading"):
+        promotion = open_project().rollback(name)
+    _show(promotion)
 
 
 def diff(
@@ -81,8 +136,8 @@ def diff(
         unused = {"not_compared": rows.attrs["not compared"]}
         output.show_json({"version": version, "later": later, **counts, **unused, "rows": listed})
         return
-    told = ", ".join(f"{count:,} {change}" for change, count in counts.items())
-    typer.echo(f"{name}: {told} from version {version} to version {later}")
+    summary = ", ".join(f"{count:,} {change}" for change, count in counts.items())
+    typer.echo(f"{name}: {summary} from version {version} to version {later}")
     if unused := rows.attrs["not compared"]:
         console.write(f"not compared: {', '.join(f'{column} ({why})' for column, why in unused.items())}")
     if len(rows):
@@ -92,34 +147,43 @@ def diff(
 
 
 def _show_rows(rows: "pd.DataFrame") -> None:
-    """Print the first rows of each kind of change: what describes them, and their values."""
+    """Print the first rows of each kind of change: what describes them, and their values.
+
+    Of a changed row, these are the values before and after, without those that stayed the same.
+    """
+    from gristmill.runs.retraining_record import CHANGED, LOST
+
     shown = rows.groupby(level=0).head(_MAX_ROWS).sort_index(kind="stable")
     ending = rows.attrs["before"]
     compared = [str(name) for name in rows if f"{name}{ending}" in rows]
     described = [str(name) for name in rows if str(name).removesuffix(ending) not in compared]
-    values = [
-        ", ".join(filter(None, (_value(name, row[name], row[f"{name}{ending}"], change) for name in compared)))
-        for change, row in shown.iterrows()
-    ]
+    values = []
+    for change, row in shown.iterrows():
+        parts = []
+        for name in compared:
+            now, before = _text(row[name]), _text(row[f"{name}{ending}"])
+            if change != CHANGED:
+                parts.append(f"{name} {before if change == LOST else now}")
+            elif before != now:
+                parts.append(f"{name} {before} → {now}")
+        values.append(", ".join(parts))
     columns = [
-        column("rows", list(map(str, shown.index))),
-        *(column(name, [_text(value) for value in shown[name]]) for name in described),
-        column("values", values),
+        ("rows", list(map(str, shown.index))),
+        *((name, [_text(value) for value in shown[name]]) for name in described),
+        ("values", values),
     ]
-    print_columns(columns, [(name, _MIN_WIDTH) for name in ["values", *described]])
-
-
-def _value(name: str, now: Any, before: Any, change: Any) -> str:
-    """Return a column and its value, or both values of a changed row; empty if it did not change."""
-    from gristmill.runs.retraining_record import CHANGED, LOST
-
-    if change != CHANGED:
-        return f"{name} {_text(before if change == LOST else now)}"
-    before, now = _text(before), _text(now)
-    return f"{name} {before} → {now}" if before != now else ""
+    console.print_columns(columns, shrink=[(name, _MIN_WIDTH) for name in ["values", *described]])
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return repr(float(value)).removesuffix(".0")  # in full: a change may be small
     return " ".join(str(value).removesuffix(" 00:00:00").split())
+
+
+def _show(promotion: "Promotion") -> None:
+    name, version = promotion.pipeline, promotion.version
+    before = f" (before: v{promotion.previous})" if promotion.previous not in (None, version) else ""
+    typer.echo(f"{name}: v{version} is the champion{before}")
+    if promotion.held:
+        typer.echo(f"held: retrainings do not replace it. To release it: gristmill promote {name} {version}")

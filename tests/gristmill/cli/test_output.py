@@ -288,12 +288,12 @@ def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.Captu
 def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_scores(Scores(**SCORES))
     assert capsys.readouterr().out.splitlines() == [
-        "   validation   test",
-        "scores    mae    mae  mape   skill",
-        "model   2.500  2.000     –  +25.0%",
-        "ar          –  2.667     9   +0.0%",
-        "mean        –  3.000    12  -12.5%",
-        "naive   3.250  4.000    10  -50.0%",
+        "        validation   test",
+        "scores         mae    mae  mape   skill",
+        "model        2.500  2.000     –  +25.0%",
+        "ar               –  2.667     9   +0.0%",
+        "mean             –  3.000    12  -12.5%",
+        "naive        3.250  4.000    10  -50.0%",
         "model   beats the best baseline by 25.0%: test mae 2.000, ar 2.667",
     ]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gristmill.errors import RequestError
-from gristmill.project.prediction_source import reader_of, rows_to_predict, with_columns
+from gristmill.project.predictor import reader_of, with_columns
 from gristmill.settings.base import Settings
 from gristmill.sources.prepare import TableFiles
 from gristmill.sources.tables.csv import Csv
@@ -117,9 +117,8 @@ def test_predictions_are_added_to_all_columns_of_their_files(tmp_path: Path, kin
     one.write_bytes(two.read_bytes())
     source = {"csv": Csv, "jsonl": Jsonl, "parquet": Parquet}[kind](kind=kind, path="a")
 
-    rows = rows_to_predict(source, (one, two))
+    rows = source.whole((one, two))
 
-    assert rows is not None
     answer = pd.DataFrame({"row": range(4), "size": [0.0] * 4, "predicted": range(4), "p_yes": [0.5] * 4})
     made = with_columns(answer, rows)
     assert made.columns.tolist() == ["row", "id", "size", "rooms", "predicted", "p_yes"]
@@ -127,4 +126,3 @@ def test_predictions_are_added_to_all_columns_of_their_files(tmp_path: Path, kin
     assert made["size"].tolist() == [1.5, 20] * 2
     assert made["rooms"].fillna(0).tolist() == [3, 0] * 2
     assert made["predicted"].tolist() == [0, 1, 2, 3]
-    assert rows_to_predict(INBOX, (one,)) is rows_to_predict(source, ()) is None
