@@ -52,7 +52,7 @@ class BoostedTrees(Settings):
     def options(self) -> "TreeOptions":
         """The settings that the trees are fitted with."""
         from gristmill.domains.tabular.tree_fit import TreeOptions
-        from gristmill.training.trees import TreeSettings
+        from gristmill.training.trees.fit import TreeSettings
 
         trees = TreeSettings(
             learning_rate=self.learning_rate,

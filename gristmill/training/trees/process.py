@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.training.trees import (
+from gristmill.training.trees.fit import (
     NOT_LOADABLE,
     TREES_FILE,
     UNSUITABLE,
+    Targets,
     TreeFit,
     Trees,
     TreeSettings,
@@ -21,8 +22,6 @@ from gristmill.util.processes import receive_requests
 
 _HIGHEST = float(np.finfo(np.float32).max)
 _MAX_NODES = 1 << 24  # float32, in which the network holds the numbers of nodes, is exact up to here
-
-_OUT_OF_MEMORY = "bad_alloc"  # in a message of LightGBM
 _MIN_VALUES_FOR_THREADS = 200_000  # fewer do not repay the threads; their number does not change the trees
 
 
@@ -36,28 +35,24 @@ def main() -> None:
         sys.exit(NOT_LOADABLE)
     while True:
         for folder in map(Path, requests.get()):
-            given = read_fit(folder)
             try:
-                trees = fit(given)
+                write_trees(folder / TREES_FILE, fit(read_fit(folder)))
             except (LightGBMError, ValueError) as error:
                 print(error, file=sys.stderr)
-                sys.exit(1 if _OUT_OF_MEMORY in str(error) else UNSUITABLE)
-            write_trees(folder / TREES_FILE, trees)
-            del given, trees  # the process waits for the next request, which may not come
+                sys.exit(1 if "bad_alloc" in str(error) else UNSUITABLE)
         print(file=answers, flush=True)
 
 
-def fit(given: TreeFit) -> Trees:
+def fit(rows: TreeFit) -> Trees:
     """Return the trees of one fit: a model for each output, or one for all classes."""
-    models = _models(given)
-    classes = max(given.settings.classes, 1)
-    trees = [
-        (tree, output * classes + number % classes)
-        for output, model in enumerate(models)
-        for number, tree in enumerate(model["tree_info"])
-    ]
-    nodes = _Nodes(given.features.shape[1])
-    roots = [nodes.add(tree["tree_structure"]) for tree, _ in trees]
+    models = _fit_models(rows)
+    classes = max(rows.settings.classes, 1)
+    nodes = _Nodes(rows.features.shape[1])
+    roots, outputs = [], []
+    for output, model in enumerate(models):
+        for number, tree in enumerate(model["tree_info"]):
+            roots.append(nodes.add(tree["tree_structure"]))
+            outputs.append(output * classes + number % classes)
     if len(nodes.rows) > _MAX_NODES:
         raise ValueError(f"{len(nodes.rows):,} nodes; at most {_MAX_NODES:,} can be exported. Fit fewer rounds.")
     columns, thresholds, lefts, values = zip(*nodes.rows, strict=True)
@@ -67,24 +62,23 @@ def fit(given: TreeFit) -> Trees:
         lefts=np.array(lefts, np.int32),
         values=np.array(values, np.float32),
         roots=np.array(roots, np.int32),
-        outputs=np.array([output for _, output in trees], np.int32),
+        outputs=np.array(outputs, np.int32),
         rounds=np.array([len(model["tree_info"]) // classes for model in models], np.int32),
         size=classes * len(models),
         depth=nodes.depth,
     )
 
 
-def _models(given: TreeFit) -> list[dict[str, Any]]:
+def _fit_models(rows: TreeFit) -> list[dict[str, Any]]:
     """Return the dumped model of each output."""
     import lightgbm
 
-    settings = given.settings
-    targets, validation = given.targets.reshape(len(given.targets), -1), None
-    options = _options(settings) | ({"num_threads": 1} if given.features.size < _MIN_VALUES_FOR_THREADS else {})
-    data = lightgbm.Dataset(given.features, targets[:, 0], weight=given.weights, params=options, free_raw_data=False)
-    if given.validation:
-        features, truth = given.validation[0], given.validation[1].reshape(len(given.validation[1]), -1)
-        validation = data.create_valid(features, truth[:, 0], given.validation_weights)
+    settings, targets, validation = rows.settings, _by_output(rows.targets), None
+    options = options_of(settings) | ({"num_threads": 1} if rows.features.size < _MIN_VALUES_FOR_THREADS else {})
+    data = lightgbm.Dataset(rows.features, targets[:, 0], weight=rows.weights, params=options, free_raw_data=False)
+    if rows.validation:
+        truth = _by_output(rows.validation[1])
+        validation = data.create_valid(rows.validation[0], truth[:, 0], rows.validation_weights)
     models = []
     for output in range(targets.shape[1]):
         callbacks: list[Any] = []
@@ -98,7 +92,12 @@ def _models(given: TreeFit) -> list[dict[str, Any]]:
     return models
 
 
-def _options(settings: TreeSettings) -> dict[str, Any]:
+def _by_output(targets: Targets) -> Targets:
+    return targets.reshape(len(targets), -1)  # (rows, outputs)
+
+
+def options_of(settings: TreeSettings) -> dict[str, Any]:
+    """Return LightGBM's parameters."""
     return {
         "objective": settings.objective,
         "num_class": settings.classes,
@@ -135,9 +134,12 @@ class _Nodes:
             if "split_feature" not in node:
                 self.rows[at] = 2 * self.features, _HIGHEST, at, node["leaf_value"]
                 continue
-            column = node["split_feature"] + (0 if _missing_goes_left(node) else self.features)
+            # LightGBM treats NaN as 0 if the training rows of the feature were complete.
+            knows_missing = node["missing_type"] == "NaN"
+            missing_goes_left = node["default_left"] if knows_missing else node["threshold"] >= 0
+            column = node["split_feature"] + (0 if missing_goes_left else self.features)
             left = self._reserve(2)
-            self.rows[at] = column, _round_down(node["threshold"]), left, 0.0
+            self.rows[at] = column, round_down(node["threshold"]), left, 0.0
             waiting += [(node["left_child"], left, depth + 1), (node["right_child"], left + 1, depth + 1)]
         return root
 
@@ -146,12 +148,7 @@ class _Nodes:
         return len(self.rows) - count
 
 
-def _missing_goes_left(node: dict[str, Any]) -> bool:
-    """Return whether NaN goes left; LightGBM treats NaN as 0 if the training rows of the feature were complete."""
-    return bool(node["default_left"]) if node["missing_type"] == "NaN" else node["threshold"] >= 0
-
-
-def _round_down(threshold: float) -> float:
+def round_down(threshold: float) -> float:
     """Return the highest float32 number up to a threshold, below the number that stands for NaN."""
     rounded = np.float32(min(threshold, _HIGHEST))
     below = float(np.nextafter(rounded, np.float32(-np.inf)))
