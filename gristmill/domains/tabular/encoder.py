@@ -1,6 +1,6 @@
 """Keras layers around the model's network, so that the published network accepts and returns raw values.
 
-Parts of dates are computed in the graph, equal to those of `date_parts.py`.
+Parts of dates are computed in the graph, equal to those of `dataset.date_numbers`.
 """
 
 from collections.abc import Collection

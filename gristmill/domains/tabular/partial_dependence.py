@@ -64,8 +64,8 @@ def _numbers(values: "pd.Series[float]") -> list[Any]:
 
 def _names(values: "pd.Series[str]", is_date: bool) -> list[Any]:
     """Return the most frequent names of a grid; of dates, as many that are evenly spaced."""
-    given = values[values != ""]
+    names = values[values != ""]
     if not is_date:
-        return list(given.value_counts().index[:MAX_NAMES])
-    known = np.unique(given.to_numpy(object))
+        return list(names.value_counts().index[:MAX_NAMES])
+    known = np.unique(names.to_numpy(object))
     return list(known[evenly_spaced(len(known), MAX_NAMES)])

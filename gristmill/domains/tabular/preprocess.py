@@ -13,8 +13,7 @@ from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import as_text
 from gristmill.domains.tabular.copies import find_copies, write_copies
-from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
-from gristmill.domains.tabular.date_parts import date_numbers, part_names
+from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared, date_numbers, part_names
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError

@@ -33,10 +33,11 @@ def select(*, select: Select, preprocess: Path, candidates: Candidates, out: Pat
     def predict_one(name: str) -> Call:
         return partial(RowModel.read(candidates[name].train).predict, data.inputs_at(np.arange(1)))
 
+    temperatures = dict[str, float]()
     if data.layout.classes:
         chosen, temperatures = select_classifiers(data.labelled, candidates, select, out, predict_one)
     else:
-        chosen, temperatures = _select_regressors(data, candidates, select, out, predict_one), {}
+        chosen = _select_regressors(data, candidates, select, out, predict_one)
     return write_average(RowModel, average_of_networks, chosen, temperatures, candidates, out)
 
 
@@ -44,17 +45,17 @@ def _select_regressors(
     data: Prepared, candidates: Candidates, settings: Select, out: Path, predict_one: Callable[[str], Call]
 ) -> Selection:
     """Return the selection by absolute error; write its files and the held-out predictions of the average."""
-    predictions = {name: held_out.read(one.train) for name, one in succeeded(candidates).items()}
+    predictions = {name: held_out.read(candidate.train) for name, candidate in succeeded(candidates).items()}
     rows = common_rows(predictions.values())
     truth = data.truth[rows]
 
     def loss(predicted: Predictions) -> Predictions:
         return np.asarray(np.abs(predicted - truth))
 
-    predicted_by: dict[str, Values] = {name: np.array(series[rows], np.float64) for name, series in predictions.items()}
+    by_candidate: dict[str, Values] = {name: np.array(series[rows], np.float64) for name, series in predictions.items()}
     on = "validation" if (data.parts[rows] == "validation").all() else "folds"
-    chosen = choose(candidates, predicted_by, loss, settings, metric="mae", on=on, predict_one=predict_one)
-    held_out.write(data, rows, weighted_average(predicted_by, chosen.weights), out)
+    chosen = choose(candidates, by_candidate, loss, settings, metric="mae", on=on, predict_one=predict_one)
+    held_out.write(data, rows, weighted_average(by_candidate, chosen.weights), out)
     chosen.write(candidates, out)
     return chosen
 

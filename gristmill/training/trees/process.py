@@ -46,16 +46,17 @@ def main() -> None:
 def fit(rows: TreeFit) -> Trees:
     """Return the trees of one fit: a model for each output, or one for all classes."""
     models = _fit_models(rows)
-    classes = max(rows.settings.classes, 1)
-    nodes = _Nodes(rows.features.shape[1])
-    roots, outputs = [], []
+    classes, features = max(rows.settings.classes, 1), rows.features.shape[1]
+    nodes: list[tuple[int, float, int, float]] = []  # column, threshold, left child and value of each
+    roots, outputs, max_depth = [], [], 0
     for output, model in enumerate(models):
         for number, tree in enumerate(model["tree_info"]):
-            roots.append(nodes.add(tree["tree_structure"]))
+            roots.append(len(nodes))
             outputs.append(output * classes + number % classes)
-    if len(nodes.rows) > _MAX_NODES:
-        raise ValueError(f"{len(nodes.rows):,} nodes; at most {_MAX_NODES:,} can be exported. Fit fewer rounds.")
-    columns, thresholds, lefts, values = zip(*nodes.rows, strict=True)
+            max_depth = max(max_depth, _add_nodes(tree["tree_structure"], features, nodes))
+    if len(nodes) > _MAX_NODES:
+        raise ValueError(f"{len(nodes):,} nodes; at most {_MAX_NODES:,} can be exported. Fit fewer rounds.")
+    columns, thresholds, lefts, values = zip(*nodes, strict=True)
     return Trees(
         columns=np.array(columns, np.int32),
         thresholds=np.array(thresholds, np.float32),
@@ -65,7 +66,7 @@ def fit(rows: TreeFit) -> Trees:
         outputs=np.array(outputs, np.int32),
         rounds=np.array([len(model["tree_info"]) // classes for model in models], np.int32),
         size=classes * len(models),
-        depth=nodes.depth,
+        depth=max_depth,
     )
 
 
@@ -116,36 +117,24 @@ def options_of(settings: TreeSettings) -> dict[str, Any]:
     }
 
 
-class _Nodes:
-    """Nodes of trees that are added one after the other: column, threshold, left child and value of each."""
-
-    def __init__(self, features: int) -> None:
-        self.features = features
-        self.rows: list[tuple[int, float, int, float]] = []
-        self.depth = 0
-
-    def add(self, structure: dict[str, Any]) -> int:
-        """Add a tree of `dump_model`; return the number of its root."""
-        root = self._reserve(1)
-        waiting = [(structure, root, 0)]
-        while waiting:
-            node, at, depth = waiting.pop()
-            self.depth = max(self.depth, depth)
-            if "split_feature" not in node:
-                self.rows[at] = 2 * self.features, _HIGHEST, at, node["leaf_value"]
-                continue
-            # LightGBM treats NaN as 0 if the training rows of the feature were complete.
-            knows_missing = node["missing_type"] == "NaN"
-            missing_goes_left = node["default_left"] if knows_missing else node["threshold"] >= 0
-            column = node["split_feature"] + (0 if missing_goes_left else self.features)
-            left = self._reserve(2)
-            self.rows[at] = column, round_down(node["threshold"]), left, 0.0
-            waiting += [(node["left_child"], left, depth + 1), (node["right_child"], left + 1, depth + 1)]
-        return root
-
-    def _reserve(self, count: int) -> int:
-        self.rows += [(0, 0.0, 0, 0.0)] * count
-        return len(self.rows) - count
+def _add_nodes(tree: dict[str, Any], features: int, nodes: list[tuple[int, float, int, float]]) -> int:
+    """Add the nodes of a tree of `dump_model` to those of other trees, and return its depth."""
+    waiting, max_depth = [(tree, len(nodes), 0)], 0
+    nodes.append((0, 0.0, 0, 0.0))
+    while waiting:
+        node, at, depth = waiting.pop()
+        max_depth = max(max_depth, depth)
+        if "split_feature" not in node:
+            nodes[at] = 2 * features, _HIGHEST, at, node["leaf_value"]
+            continue
+        # LightGBM treats NaN as 0 if the training rows of the feature were complete.
+        missing_goes_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0
+        column = node["split_feature"] + (0 if missing_goes_left else features)
+        left = len(nodes)
+        nodes[at] = column, round_down(node["threshold"]), left, 0.0
+        nodes += [(0, 0.0, 0, 0.0)] * 2  # the children, one after the other
+        waiting += [(node["left_child"], left, depth + 1), (node["right_child"], left + 1, depth + 1)]
+    return max_depth
 
 
 def round_down(threshold: float) -> float:

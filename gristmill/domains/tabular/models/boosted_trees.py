@@ -54,13 +54,6 @@ class BoostedTrees(Settings):
         from gristmill.domains.tabular.tree_fit import TreeOptions
         from gristmill.training.trees.fit import TreeSettings
 
-        trees = TreeSettings(
-            learning_rate=self.learning_rate,
-            leaves=self.leaves,
-            depth=self.depth,
-            min_rows=self.min_rows,
-            row_share=self.row_share,
-            column_share=self.column_share,
-            seed=self.seed,
-        )
+        same = {"learning_rate", "leaves", "depth", "min_rows", "row_share", "column_share", "seed"}
+        trees = TreeSettings(**self.model_dump(include=same))
         return TreeOptions(trees, self.loss, self.rounds, self.logarithm, self.out_of_fold, self.sums)
