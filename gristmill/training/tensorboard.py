@@ -46,17 +46,13 @@ class Curves:
             self._broken = True
 
     def _write(self, part: str, at: int, values: dict[str, float]) -> None:
-        file = self._file(part)
-        points = [tf.compat.v1.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        event = tf.compat.v1.Event(wall_time=time.time(), step=at + 1, summary=tf.compat.v1.Summary(value=points))
-        file.write(event.SerializeToString())
-        file.flush()
-
-    def _file(self, part: str) -> tf.io.TFRecordWriter:
         if part not in self._files:
             (self._folder / part).mkdir(parents=True, exist_ok=True)
             # The name holds the time: an open TensorBoard continues with the file whose name sorts after the last one.
             file = tf.io.TFRecordWriter(str(self._folder / part / f"events.out.tfevents.{time.time_ns()}"))
             file.write(tf.compat.v1.Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
             self._files[part] = file
-        return self._files[part]
+        points = [tf.compat.v1.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        event = tf.compat.v1.Event(wall_time=time.time(), step=at + 1, summary=tf.compat.v1.Summary(value=points))
+        self._files[part].write(event.SerializeToString())
+        self._files[part].flush()

@@ -42,8 +42,12 @@ def split(
     # 1. Read the parts that the table names, and check that enough rows are left.
     named_parts = table[part].str.lower().map(PARTS) if part else pd.Series(None, table.index, dtype=object)
     named_parts = named_parts.fillna("train").reset_index(drop=True)
-    sizes = _sizes(named_parts.to_numpy(object), settings)
     count = int((named_parts == "train").sum())
+    sizes = {
+        name: max(1, round(size * count)) if 0 < size < 1 else int(size)  # a share, or a number
+        for name, size in (("test", settings.test), ("validation", settings.validation))
+        if not (named_parts == name).any()
+    }
     if count - sum(sizes.values()) < 2:
         takes = " and ".join(f"{name} takes {size}" for name, size in sorted(sizes.items(), reverse=True))
         taken = f", of which {takes}" if sizes else ""
@@ -102,17 +106,6 @@ def _split_in_order(
             "preprocess.test, merge the class with another in source.prepare, or use another split."
         )
     return parts
-
-
-def _sizes(named: Parts, settings: Preprocess) -> dict[str, int]:
-    """Return the number of rows of each part that the table does not name, given as a number or as a share."""
-    count = int((named == "train").sum())
-    sizes = {"test": settings.test, "validation": settings.validation}
-    return {
-        part: max(1, round(size * count)) if 0 < size < 1 else int(size)
-        for part, size in sizes.items()
-        if not (named == part).any()
-    }
 
 
 def times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
