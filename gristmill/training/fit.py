@@ -32,10 +32,9 @@ from gristmill.training.distribution import (
     reseed_per_replica,
     with_loss_scaling,
 )
-from gristmill.training.history import CURVES, TrainingHistory
+from gristmill.training.history import CURVES, Curves, TrainingHistory
 from gristmill.training.learning_rate import Loss
 from gristmill.training.progress import Epoch
-from gristmill.training.tensorboard import Curves
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -94,7 +93,10 @@ def evaluate(
     )
     if not data.layout.classes:
         return _score_numbers(learner, predicted, train, fitted, out, advice)
-    show = partial(show_rows, data)
+
+    def show(examples: pd.DataFrame) -> pd.DataFrame:
+        return examples.assign(text=[_describe_row(data, row) for row in data.positions(examples["id"])])
+
     presentation = Presentation(learner.noun, evaluate.slices, show, advice, relies_on_one(ranking))
     return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=fitted, out=out)
 
@@ -179,11 +181,6 @@ def importance_of_columns(data: Prepared, model: RowModel) -> dict[str, Any] | N
 
     metric = "log_loss" if data.layout.classes else "mae"
     return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, losses, len(rows))
-
-
-def show_rows(data: Prepared, shown: pd.DataFrame) -> pd.DataFrame:
-    """Return examples with a column `text`, the cells of their rows."""
-    return shown.assign(text=[_describe_row(data, row) for row in data.positions(shown["id"])])
 
 
 def _describe_row(data: Prepared, row: int) -> str:

@@ -1,16 +1,14 @@
 """Select: choose the best candidate, or a weighted average of several, by held-out predictions."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification.selection import average_of_networks, select_classifiers, write_average
 from gristmill.domains.common.ensemble_weights import Predictions, weighted_average
-from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.selection import Call, Selection, choose
 from gristmill.domains.tabular import dataset, held_out
 from gristmill.domains.tabular.dataset import Prepared, Values
@@ -46,7 +44,8 @@ def _select_regressors(
 ) -> Selection:
     """Return the selection by absolute error; write its files and the held-out predictions of the average."""
     predictions = {name: held_out.read(candidate.train) for name, candidate in succeeded(candidates).items()}
-    rows = common_rows(predictions.values())
+    indices = [series.index.to_numpy() for series in predictions.values()]
+    rows = reduce(np.intersect1d, indices) if indices else np.empty(0, np.int64)  # which all candidates predicted
     truth = data.truth[rows]
 
     def loss(predicted: Predictions) -> Predictions:
@@ -58,9 +57,3 @@ def _select_regressors(
     held_out.write(data, rows, weighted_average(by_candidate, chosen.weights), out)
     chosen.write(candidates, out)
     return chosen
-
-
-def common_rows(predictions: Iterable["pd.Series[float]"]) -> Positions:
-    """Return the sorted positions of the rows that all candidates predicted."""
-    indices = [series.index.to_numpy() for series in predictions]
-    return reduce(np.intersect1d, indices) if indices else np.empty(0, np.int64)
