@@ -9,7 +9,6 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.util.table_io import read_document
 
 _MAX_NAMES_LISTED = 8
-_TYPES = {"numbers": "number", "categories": "string", "dates": "string", "texts": "string"}
 
 
 class TableRequests(Requests):
@@ -32,7 +31,8 @@ class TableRequests(Requests):
                     "texts": "text",
                 }[role]
                 example = {"numbers": 1.0, "categories": names[0] if names else "", "dates": DATE, "texts": TEXT}[role]
-                columns.append(Column(name, _TYPES[role], about, sample[role][at] if role in sample else example))
+                kind = "number" if role == "numbers" else "string"
+                columns.append(Column(name, kind, about, sample[role][at] if role in sample else example))
         return columns
 
 

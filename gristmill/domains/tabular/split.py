@@ -67,9 +67,7 @@ def split(
         groups = named if copies is None else merge_groups(named, copies)
     # 3. Draw the other parts, class by class.
     index = pd.DataFrame({"label": labels, "part": named_parts})
-    parts = by_class.split(
-        index, classes, settings.validation, settings.test, settings.seed, groups, example="row", kept=kept
-    )
+    parts = by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups, "row", kept)
     if part and copies is not None and pd.Series(parts).groupby(copies).nunique().max() > 1:
         groups = named  # the table names the parts and divides equal rows, so folds do too
     return parts, groups
@@ -99,7 +97,8 @@ def _split_in_order(
             f"stay in one set, and column {settings.time!r} has {count_of(len(np.unique(when)), 'different times')}. "
             "Set a smaller preprocess.validation or preprocess.test, or use a column with more times."
         )
-    for label in sorted({*range(len(classes))} - {*labels[pool].tolist()}):
+    if unlearned := {*range(len(classes))} - {*labels[pool].tolist()}:
+        label = min(unlearned)
         raise DataError(
             f"preprocess.split = 'last': the training set has no row of class {classes[label]!r}, because its "
             f"{count_of((labels == label).sum(), 'rows')} are among the last. Set a smaller preprocess.validation or "

@@ -30,6 +30,7 @@ from gristmill.util.table_io import read_document, write_document
 NOT_LOADABLE = 3  # exit status of the process if LightGBM, or a system library that it needs, cannot be loaded
 UNSUITABLE = 4  # exit status if LightGBM cannot fit trees to the data with these settings
 TREES_FILE = "trees.npz"
+HIGHEST = float(np.finfo(np.float32).max)  # stands for NaN on the right side of a comparison, -HIGHEST on the left
 MAX_DEPTH = 8  # each level is a step of the exported network
 _VALIDATION = ("validation_features", "validation_targets")  # arrays of `TreeFit.validation`
 
@@ -92,8 +93,7 @@ class Trees:
 
     def predict(self, features: Features) -> npt.NDArray[np.float32]:
         """Return raw scores, (rows, outputs): numbers, or logits of classes."""
-        highest = np.finfo(np.float32).max
-        sides = [np.where(np.isnan(features), missing, features) for missing in (-highest, highest)]
+        sides = [np.where(np.isnan(features), missing, features) for missing in (-HIGHEST, HIGHEST)]
         table = np.concatenate([*sides, np.zeros((len(features), 1))], axis=1, dtype=np.float32)
         nodes = np.repeat(self.roots[np.newaxis], len(features), axis=0)
         for _ in range(self.depth):

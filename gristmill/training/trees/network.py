@@ -14,11 +14,10 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.training.lookup_tables import constant, frozen_table
-from gristmill.training.trees.fit import Trees
+from gristmill.training.trees.fit import HIGHEST, Trees
 
 MAX_LEAVES = 32  # of small trees; up to here a product takes a quarter of the time of a walk
 _TREES_PER_PRODUCT = 64  # bounds the memory of comparisons
-_HIGHEST = float(np.finfo(np.float32).max)
 
 
 def tree_network(features: keras.KerasTensor, trees: Trees) -> keras.KerasTensor:
@@ -29,7 +28,7 @@ def tree_network(features: keras.KerasTensor, trees: Trees) -> keras.KerasTensor
         trees: from `fit_trees`.
     """
     missing = ops.isnan(features)
-    low, high = (ops.where(missing, value, features) for value in (-_HIGHEST, _HIGHEST))
+    low, high = (ops.where(missing, value, features) for value in (-HIGHEST, HIGHEST))
     table = ops.concatenate([low, high, ops.zeros_like(features[:, :1])], axis=1)
     paths = paths_of(trees)
     return _walked(table, trees) if paths is None else _compared(table, paths, trees)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.training.trees.fit import (
+    HIGHEST,
     NOT_LOADABLE,
     TREES_FILE,
     UNSUITABLE,
@@ -20,7 +21,6 @@ from gristmill.training.trees.fit import (
 )
 from gristmill.util.processes import receive_requests
 
-_HIGHEST = float(np.finfo(np.float32).max)
 _MAX_NODES = 1 << 24  # float32, in which the network holds the numbers of nodes, is exact up to here
 _MIN_VALUES_FOR_THREADS = 200_000  # fewer do not repay the threads; their number does not change the trees
 
@@ -125,7 +125,7 @@ def _add_nodes(tree: dict[str, Any], features: int, nodes: list[tuple[int, float
         node, at, depth = waiting.pop()
         max_depth = max(max_depth, depth)
         if "split_feature" not in node:
-            nodes[at] = 2 * features, _HIGHEST, at, node["leaf_value"]
+            nodes[at] = 2 * features, HIGHEST, at, node["leaf_value"]
             continue
         # LightGBM treats NaN as 0 if the training rows of the feature were complete.
         missing_goes_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0
@@ -139,10 +139,10 @@ def _add_nodes(tree: dict[str, Any], features: int, nodes: list[tuple[int, float
 
 def round_down(threshold: float) -> float:
     """Return the highest float32 number up to a threshold, below the number that stands for NaN."""
-    rounded = np.float32(min(threshold, _HIGHEST))
+    rounded = np.float32(min(threshold, HIGHEST))
     below = float(np.nextafter(rounded, np.float32(-np.inf)))
     # NumPy would compare a float32 number with a Python number as float32 numbers.
-    return below if float(rounded) > threshold or float(rounded) == _HIGHEST else float(rounded)
+    return below if float(rounded) > threshold or float(rounded) == HIGHEST else float(rounded)
 
 
 if __name__ == "__main__":

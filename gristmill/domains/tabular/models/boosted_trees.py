@@ -54,6 +54,6 @@ class BoostedTrees(Settings):
         from gristmill.domains.tabular.tree_fit import TreeOptions
         from gristmill.training.trees.fit import TreeSettings
 
-        same = {"learning_rate", "leaves", "depth", "min_rows", "row_share", "column_share", "seed"}
-        trees = TreeSettings(**self.model_dump(include=same))
+        shared = {"learning_rate", "leaves", "depth", "min_rows", "row_share", "column_share", "seed"}
+        trees = TreeSettings(**self.model_dump(include=shared))
         return TreeOptions(trees, self.loss, self.rounds, self.logarithm, self.out_of_fold, self.sums)
