@@ -70,8 +70,8 @@ class Repeated(WindowFeed):
         super().__init__(data, settings)
         self._first = next(iter(self.batches()))
 
-    def each(self, element: tf.Tensor, update: Update) -> None:
-        super().each(element, lambda batch: update(self._first))
+    def for_each_batch(self, element: tf.Tensor, update: Update) -> None:
+        super().for_each_batch(element, lambda batch: update(self._first))
 
 
 def drained(feed: WindowFeed, epochs: int) -> float:
@@ -80,7 +80,7 @@ def drained(feed: WindowFeed, epochs: int) -> float:
 
     @tf.function
     def drain(element: tuple[tf.Tensor, tf.Tensor]) -> None:
-        feed.each(element, lambda batch: total.assign_add(batch[0][0, 0, 0] + batch[1][0, 0, 0]))
+        feed.for_each_batch(element, lambda batch: total.assign_add(batch[0][0, 0, 0] + batch[1][0, 0, 0]))
 
     drain(next(iter(feed.stream(0))))
     began = time.perf_counter()

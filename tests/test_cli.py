@@ -579,7 +579,7 @@ def test_doctor_tells_what_lightgbm_lacks(monkeypatch: pytest.MonkeyPatch) -> No
         raise Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
 
     assert doctor._lightgbm().sound
-    monkeypatch.setattr("gristmill.training.trees.fit_trees", failing)
+    monkeypatch.setattr("gristmill.training.trees.fit.fit_trees", failing)
 
     found = doctor._lightgbm()
     assert found.sound is False

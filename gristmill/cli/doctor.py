@@ -57,7 +57,7 @@ def examine(project: Project, needed: list[str], send_test: bool = False) -> Ite
 
 def _lightgbm() -> Diagnosis:
     """Return whether LightGBM can be loaded: it needs a library of the system that its wheel does not bring."""
-    from gristmill.training.trees import fit_trees
+    from gristmill.training.trees.fit import fit_trees
 
     try:
         version = metadata.version("lightgbm")

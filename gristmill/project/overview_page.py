@@ -16,9 +16,8 @@ from gristmill.reports.page import INDEX, link_to, page_name, page_path, render_
 from gristmill.reports.scores import headline_pair
 from gristmill.reports.sections import Section, Table
 from gristmill.reports.sparkline import ScoredRun, sparkline
-from gristmill.runs.records import Record
+from gristmill.runs.records import Record, headline
 from gristmill.settings.number_text import MISSING
-from gristmill.runs.records import headline
 from gristmill.store.artifact import read_artifact
 from gristmill.store.store import Store
 

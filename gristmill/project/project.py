@@ -23,8 +23,6 @@ from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record
-from gristmill.scores import Headline
-from gristmill.sweeps.result import leaderboard
 from gristmill.training.keras_backend import set_threads
 
 if TYPE_CHECKING:
@@ -149,8 +147,7 @@ class Project(Models):
 
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
         """
-        from gristmill.sweeps.leaderboard import leaderboard
-        from gristmill.sweeps.result import SweepResult
+        from gristmill.sweeps.result import SweepResult, leaderboard
         from gristmill.sweeps.trials import sweep_trials
 
         pipeline = self.catalogue.pipeline(name)

@@ -23,7 +23,7 @@ def average_networks(members: Members, inputs: Any = None, see: Callable[[keras.
         return first
     if inputs is None:
         inputs = keras.tree.map_structure(
-            lambda one: keras.Input(one.shape[1:], dtype=one.dtype, name=one.name), first.input
+            lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name), first.input
         )
     parts = []
     for number, (network, _) in enumerate(members):

@@ -94,7 +94,8 @@ def distributed_update(learner: keras.Model, batch: tuple[tf.Tensor, ...], strat
     (`learning_rate.optimizer`): Keras clips on each device before it adds up, and each device passes the gradient of
     the whole batch divided by their number.
     """
-    devices, size = strategy.num_replicas_in_sync, batch[0].shape[0] or tf.shape(batch[0])[0]
+    devices = strategy.num_replicas_in_sync
+    size = batch[0].shape[0] or tf.shape(batch[0])[0]
 
     def learn() -> tuple[tf.Tensor, tf.Tensor]:
         begin, count = _part(size, _replica(), devices)
@@ -138,7 +139,7 @@ def set_precision(network: keras.Model, precision: str) -> None:
     Layers before the first one with weights (the scaling of inputs), the last layer with weights and all after it
     compute in float32. Batch normalisation computes mean and variance in float32 anyway.
     """
-    layers = _flat_layers(network)
+    layers = list(_flat_layers(network))
     weighted = [at for at, layer in enumerate(layers) if layer.weights]
     if precision == "float32" or not weighted:
         return
@@ -152,18 +153,18 @@ def with_loss_scaling(optimizer: keras.optimizers.Optimizer, precision: str) -> 
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
 
 
-def _flat_layers(network: keras.Model) -> list[keras.layers.Layer]:
-    """Return a network's layers in order, including those of nested networks."""
-    nested = (_flat_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in network.layers)
-    return [layer for layers in nested for layer in layers]
+def _flat_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield a network's layers in order, with those of nested networks in place of these."""
+    for layer in network.layers:
+        yield from _flat_layers(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _with_parts(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Return a layer and all layers within it: a recurrent layer has a cell, a bidirectional one two layers."""
-    found = [layer]
-    for each in found:  # which grows
-        found += [part for part in dict.fromkeys(_layers_in(vars(each))) if part not in found]
-    return found
+    layers = [layer]
+    for owner in layers:  # which grows
+        layers += [part for part in dict.fromkeys(_layers_in(vars(owner))) if part not in layers]
+    return layers
 
 
 def _layers_in(values: Any) -> Iterator[keras.layers.Layer]:

@@ -54,7 +54,7 @@ class GatheredFeed:
 
         return tf.data.Dataset.range(first_epoch, self._settings.epochs).flat_map(parts)
 
-    def each(self, element: tuple[tf.Tensor, tf.Tensor], update: Update) -> None:
+    def for_each_batch(self, element: tuple[tf.Tensor, tf.Tensor], update: Update) -> None:
         """Update with every batch of an element; the last batch of an epoch may be smaller."""
         first, order = element
         size, smaller = self._settings.batch_size, self._items % self._settings.batch_size

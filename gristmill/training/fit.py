@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
@@ -31,10 +32,9 @@ from gristmill.training.distribution import (
     reseed_per_replica,
     with_loss_scaling,
 )
-from gristmill.training.history import CURVES, TrainingHistory
-from gristmill.training.learning_rate import Loss, RateTrial
+from gristmill.training.history import CURVES, Curves, TrainingHistory
+from gristmill.training.learning_rate import Loss
 from gristmill.training.progress import Epoch
-from gristmill.training.tensorboard import Curves
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Feed(Protocol):
     def stream(self, first_epoch: int) -> tf.data.Dataset:
         """Return the elements of all epochs from `first_epoch` (from 0) on; they depend on epoch and seed alone."""
 
-    def each(self, element: tf.Tensor, update: Update) -> None:
+    def for_each_batch(self, element: tf.Tensor, update: Update) -> None:
         """Update with every batch of an element; called while TensorFlow traces a graph."""
 
     def batches(self) -> tf.data.Dataset:
@@ -120,9 +120,10 @@ def fit(
     """
     if settings.patience is not None and validation is None:
         raise RequestError(
-            "train.patience stops on the validation set, but preprocess.validation is 0. "
-            "Set a part, or leave patience out."
+            "train.patience stops on the validation set, but preprocess.validation is 0. Set a part, or leave patience "
+            "out."
         )
+    # 1. Read the newest checkpoint.
     epochs = settings.epochs if until is None else until
     strategy = make_strategy(settings)
     devices = strategy.num_replicas_in_sync
@@ -133,8 +134,16 @@ def fit(
             f"this training was begun on {history.devices} device(s); resuming it on {devices} would give other "
             f"weights. Make {history.devices} visible, or begin again with --refresh."
         )
+    # 2. Find the learning rate to start with.
     if history.learning_rate is None:
-        history.search, history.learning_rate = _first_rate(network, feed.batches(), settings, loss)
+        if settings.learning_rate == "find":
+            history.search = learning_rate.range_test(network, feed.batches(), settings, loss)
+            history.learning_rate = learning_rate.suggest_rate(history.search)
+            rate_text = format_number(history.learning_rate, 3)
+            logger.info("learning rate %s, found in %d updates", rate_text, len(history.search))
+        else:
+            history.learning_rate = settings.learning_rate
+    # 3. Compile an equal network, on several devices or in mixed precision if the settings ask for it.
     rate = learning_rate.schedule(settings, history.learning_rate, feed.updates)
     with strategy.scope():
         learner = make_learner(network, settings, strategy)
@@ -147,6 +156,7 @@ def fit(
         metrics=[goal.accuracy] if goal.accuracy else None,
         jit_compile=False,  # XLA is no faster for small networks, and takes minutes to compile recurrent ones
     )
+    # 4. Train on from the checkpoint.
     curves = Curves(logs, history)
     callback = _CheckpointCallback(model, history, epochs, settings.patience, goal, scratch, on_epoch, curves)
     if saved:
@@ -164,23 +174,13 @@ def fit(
             shuffle=False,
             verbose=0,
         )
-    with strategy.scope():
-        callback.use_best()
+    # 5. Keep the weights of the best epoch.
+    if callback.best:
+        with strategy.scope():
+            _assign(model.variables, callback.best, "best")
     if learner is not network:
         copy_weights(learner, network)
     return history
-
-
-def _first_rate(
-    network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss
-) -> tuple[list[RateTrial], float]:
-    """Return the range test (empty with a given learning rate) and the learning rate to start with."""
-    if settings.learning_rate != "find":
-        return [], settings.learning_rate
-    trials = learning_rate.range_test(network, batches, settings, loss)
-    rate = learning_rate.suggest_rate(trials)
-    logger.info("learning rate %s, found in %d updates", format_number(rate, 3), len(trials))
-    return trials, rate
 
 
 class _FeedModel(keras.Model):
@@ -192,9 +192,10 @@ class _FeedModel(keras.Model):
         self._strategy = strategy
 
     def train_step(self, element: tf.Tensor) -> dict[str, tf.Tensor]:
-        several = self._strategy.num_replicas_in_sync > 1
-        update = (lambda batch: distributed_update(self, batch, self._strategy)) if several else super().train_step
-        self._feed.each(element, update)
+        update = super().train_step
+        if self._strategy.num_replicas_in_sync > 1:
+            update = partial(distributed_update, self, strategy=self._strategy)
+        self._feed.for_each_batch(element, update)
         results: dict[str, tf.Tensor] = self.get_metrics_result()
         return results
 
@@ -250,8 +251,8 @@ class _CheckpointCallback(keras.callbacks.Callback):
         self._update_best()
         self.network.stop_training = history.stopped
         if self.finished or time.monotonic() - self.saved >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
-            network, optimizer = self.network.variables, self.network.optimizer.variables
-            arrays = _arrays(network, "network") | _arrays(optimizer, "optimizer") | self.best
+            weights = _arrays(self.network.variables, "network")
+            arrays = weights | _arrays(self.network.optimizer.variables, "optimizer") | self.best
             checkpoint.save(self.folder, self.done, arrays, asdict(history))
             self.saved = time.monotonic()
         self.on_epoch(Epoch(self.done, self.epochs, loss, val_loss))
@@ -263,11 +264,6 @@ class _CheckpointCallback(keras.callbacks.Callback):
         _assign(self.network.optimizer.variables, arrays, "optimizer")
         self.best = {name: array for name, array in arrays.items() if name.startswith("best/")}
         logger.info("resuming after epoch %d of %d", self.done, self.epochs)
-
-    def use_best(self) -> None:
-        """Set the network to the weights of the best epoch."""
-        if self.best:
-            _assign(self.network.variables, self.best, "best")
 
     def _update_best(self) -> None:
         """Keep the weights of the first epoch with the lowest validation loss; without patience, those of the last."""

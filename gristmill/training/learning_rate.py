@@ -39,19 +39,19 @@ class RateTrial(NamedTuple):
 
 def schedule(settings: Fit, start: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return the learning rate by the number of updates done; an epoch has `steps` updates."""
+    schedules, total = keras.optimizers.schedules, settings.epochs * steps
     match settings.schedule:
         case "cosine":
-            return keras.optimizers.schedules.CosineDecay(start, settings.epochs * steps)
+            return schedules.CosineDecay(start, total)
         case "one_cycle":  # linear rise, then cosine decay
-            total = settings.epochs * steps
             rise = max(1, int(_RISE_SHARE * total))
-            return keras.optimizers.schedules.CosineDecay(
+            return schedules.CosineDecay(
                 start * _RISE_FROM, max(1, total - rise), warmup_target=start, warmup_steps=rise
             )
         case "sweep":  # constant within an epoch, tenfold every twenty epochs, as in the course
-            return keras.optimizers.schedules.ExponentialDecay(start, steps, 10 ** (1 / 20), staircase=True)
+            return schedules.ExponentialDecay(start, steps, 10 ** (1 / 20), staircase=True)
         case "constant":
-            return keras.optimizers.schedules.ExponentialDecay(start, steps, 1.0)
+            return schedules.ExponentialDecay(start, steps, 1.0)
 
 
 def optimizer(
@@ -70,9 +70,20 @@ def range_test(network: keras.Model, batches: tf.data.Dataset, settings: Fit, lo
     times its minimum or is not a finite number.
     """
     before = [np.asarray(variable.value) for variable in network.variables]
-    trials = list(_until_diverged(_losses(network, batches.repeat().take(_UPDATES), settings, loss)))
-    for variable, value in zip(network.variables, before, strict=True):
-        variable.assign(value)
+    trials: list[RateTrial] = []
+    mean, lowest = 0.0, math.inf
+    for count, value in enumerate(_losses(network, batches.repeat().take(_UPDATES), settings, loss), 1):
+        if not math.isfinite(value):
+            break
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * value
+        smoothed = mean / (1 - _SMOOTHING**count)  # corrects for the start at zero
+        trials.append(RateTrial(_LOWEST_RATE * _GROWTH ** (count - 1), value, smoothed))
+        if count >= _SETTLING_UPDATES:
+            lowest = min(lowest, smoothed)
+            if smoothed > _DIVERGENCE_FACTOR * lowest:
+                break
+    for variable, values in zip(network.variables, before, strict=True):
+        variable.assign(values)
     return trials
 
 
@@ -115,18 +126,3 @@ def _losses(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss:
     for batch in batches:
         check_deadlines()
         yield float(compiled(batch))
-
-
-def _until_diverged(losses: Iterator[float]) -> Iterator[RateTrial]:
-    """Yield trials with smoothed losses, until the loss is far above its minimum or not a finite number."""
-    mean, lowest = 0.0, math.inf
-    for count, loss in enumerate(losses, 1):
-        if not math.isfinite(loss):
-            return
-        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
-        smoothed = mean / (1 - _SMOOTHING**count)  # corrects for the start at zero
-        yield RateTrial(_LOWEST_RATE * _GROWTH ** (count - 1), loss, smoothed)
-        if count >= _SETTLING_UPDATES:
-            lowest = min(lowest, smoothed)
-            if smoothed > _DIVERGENCE_FACTOR * lowest:
-                return

@@ -41,12 +41,12 @@ def first_at_least(keys: Any, wanted: Any) -> Any:
     `searchsorted` takes a vector, and Keras cannot give a vector the shape of a matrix of unknown size. So the results
     are looked up by the running number of each place of the matrix.
     """
-    row, step = places(wanted)
+    row, step = row_and_step_indices(wanted)
     width = ops.sum(ops.ones_like(wanted), axis=1, keepdims=True)
     return ops.cast(ops.take(ops.searchsorted(keys, ops.reshape(wanted, (-1,))), row * width + step), "int64")
 
 
-def places(values: Any) -> tuple[Any, Any]:
+def row_and_step_indices(values: Any) -> tuple[Any, Any]:
     """Return the number of the row and of the step of each value, (batch, steps)."""
     ones = ops.ones_like(values)
     return ops.cumsum(ones, axis=0) - 1, ops.cumsum(ones, axis=1) - 1

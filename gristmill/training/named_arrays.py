@@ -9,16 +9,16 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def join_arrays(given: Mapping[str, Array]) -> Array:
+def join_arrays(arrays: Mapping[str, Array]) -> Array:
     """Return one array of named ones, (rows, …) each: structured, (rows,), with a field for each; one stays as it is.
 
     Texts are objects: with a fixed width, each would take as much memory as the longest one.
     """
-    first = next(iter(given.values()))
-    if len(given) == 1:
+    first = next(iter(arrays.values()))
+    if len(arrays) == 1:
         return first
-    joined = np.empty(len(first), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
-    for name, values in given.items():
+    joined = np.empty(len(first), [(name, values.dtype, values.shape[1:]) for name, values in arrays.items()])
+    for name, values in arrays.items():
         joined[name] = values
     return joined
 
@@ -31,4 +31,4 @@ def split_arrays(joined: Array) -> dict[str, Array]:
 def count_bytes(joined: Array) -> int:
     """Return the size of the content; a text counts its characters."""
     arrays = split_arrays(joined).values()
-    return sum(sum(map(len, one.ravel())) if one.dtype == object else one.nbytes for one in arrays)
+    return sum(sum(map(len, array.ravel())) if array.dtype == object else array.nbytes for array in arrays)

@@ -48,7 +48,8 @@ def write_history(history: TrainingHistory, out: Path, **more: Any) -> dict[str,
 
     `more` are further values for `training.json`. Return the number of epochs for the run record, if there were any.
     """
-    epochs, count = pd.DataFrame(history.epochs or {"loss": []}), len(history.epochs)
+    count = len(history.epochs)
+    epochs = pd.DataFrame(history.epochs or {"loss": []})
     epochs.insert(0, "epoch", np.arange(1, count + 1))
     write_table(out / "epochs.parquet", epochs)
     if history.search:
@@ -76,19 +77,15 @@ def build_network(model: Model, files: Sequence[Path], shape: Any) -> keras.Mode
     if not network.built:
         raise RequestError(f"{name} returned a network without a shape. Let it begin with keras.Input.")
     if isinstance(model, CustomCode):
-        _check_exportable(network, name)
+        # Check before the training that the network can be restored from its architecture, in Keras's safe mode.
+        try:
+            keras.models.model_from_json(network.to_json())
+        except (NotImplementedError, TypeError, ValueError) as error:
+            raise RequestError(
+                f"{name} returned a network that cannot be exported ({keras_reason(error)}). Use Keras's own layers "
+                "and keras.ops in place of Lambda, subclasses and plain Python functions."
+            ) from None
     return network
-
-
-def _check_exportable(network: keras.Model, name: str) -> None:
-    """Check before the training that a network can be restored from its architecture, in Keras's safe mode."""
-    try:
-        keras.models.model_from_json(network.to_json())
-    except (NotImplementedError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"{name} returned a network that cannot be exported ({keras_reason(error)}). Use Keras's own layers and "
-            "keras.ops in place of Lambda, subclasses and plain Python functions."
-        ) from None
 
 
 def check_network_shape(

@@ -46,7 +46,14 @@ def read(folder: Path) -> keras.Model:
     with translate_load_errors(architecture, "train"):
         network = keras.models.model_from_json(architecture.read_text())
     with translate_load_errors(weights, "train"):
-        if _headers(weights) != [(tuple(variable.shape), variable.dtype) for variable in network.variables]:
+        # Compare shapes and types before any values are read, because they may be larger than memory.
+        headers = []
+        with ZipFile(weights) as archive:
+            for name in sorted(archive.namelist()):
+                with archive.open(name) as array:
+                    shape, _, dtype = npy_header.read_npy_header(array)
+                headers.append((shape, dtype.name))
+        if headers != [(tuple(variable.shape), variable.dtype) for variable in network.variables]:
             raise CorruptArtifact(f"{folder}: the weights do not fit the architecture. Run again with --refresh train.")
         with np.load(weights, allow_pickle=False) as arrays:
             for name, variable in zip(sorted(arrays), network.variables, strict=True):
@@ -61,8 +68,9 @@ def predict_in_batches(network: keras.Model, inputs: Any) -> npt.NDArray[np.floa
     on several devices, where each device would predict all rows.
     """
     tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)
-    shape = keras.tree.map_structure(lambda each: tf.TensorSpec([None, *each.shape[1:]], each.dtype), tensors)
-    predict, rows = _predict_function(network).get_concrete_function(shape), len(keras.tree.flatten(tensors)[0])
+    shape = keras.tree.map_structure(lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), tensors)
+    predict = _predict_function(network).get_concrete_function(shape)
+    rows = len(keras.tree.flatten(tensors)[0])
     batches = (slice(begin, begin + BATCH_ROWS) for begin in range(0, rows, BATCH_ROWS))
     return np.concatenate([predict(keras.tree.map_structure(itemgetter(batch), tensors)) for batch in batches])
 
@@ -85,8 +93,8 @@ def _predict_function(network: keras.Model) -> Any:
     another number: the same rows would get other predictions, depending on what was predicted before.
     """
     if network not in _FUNCTIONS:
-        found: Callable[[], Any] = ref(network)  # the dictionary would keep a network that its value holds
-        _FUNCTIONS[network] = tf.function(lambda tensors: found()(tensors, training=False))
+        weak: Callable[[], Any] = ref(network)  # the dictionary would keep a network that its value holds
+        _FUNCTIONS[network] = tf.function(lambda tensors: weak()(tensors, training=False))
     return _FUNCTIONS[network]
 
 
@@ -94,17 +102,6 @@ def microseconds_per_row(network: keras.Model, inputs: Any) -> float:
     """Return the time of a prediction in a batch."""
     rows = len(keras.tree.flatten(inputs)[0])
     return fastest(lambda: predict_in_batches(network, inputs)) / max(rows, 1) * 1e6
-
-
-def _headers(weights: Path) -> list[tuple[tuple[int, ...], str]]:
-    """Return shape and type of each array without reading its values: they may be larger than memory."""
-    headers = []
-    with ZipFile(weights) as archive:
-        for name in sorted(archive.namelist()):
-            with archive.open(name) as array:
-                shape, _, dtype = npy_header.read_npy_header(array)
-            headers.append((shape, dtype.name))
-    return headers
 
 
 @contextmanager

@@ -20,22 +20,20 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     Raises:
         RequestError: builds always differ: `build` draws random numbers without a seed.
     """
-    network = _build(build, seed)
-    for attempt in range(_MAX_BUILDS):
-        before, network = network, _build(build, seed, free_memory=attempt > 0)
-        pairs = zip(before.variables, network.variables, strict=True)
-        if all(np.asarray(one.value).tobytes() == np.asarray(other.value).tobytes() for one, other in pairs):
+    before: list[bytes] | None = None
+    for attempt in range(_MAX_BUILDS + 1):
+        # Collecting garbage takes longer than building a network, so the second build leaves it out.
+        keras.backend.clear_session(free_memory=attempt != 1)
+        keras.utils.set_random_seed(seed)
+        network = build()
+        weights = [np.asarray(variable.value).tobytes() for variable in network.variables]
+        if weights == before:
             return network
+        before = weights
     raise RequestError(
         f"the network's first weights differ each time it is built with the seed {seed}. "
         "Let the model's function draw from keras.random, numpy.random or random alone."
     )
-
-
-def _build(build: Callable[[], keras.Model], seed: int, free_memory: bool = True) -> keras.Model:
-    keras.backend.clear_session(free_memory)  # collecting garbage takes longer than building a network
-    keras.utils.set_random_seed(seed)
-    return build()
 
 
 def shuffled(order: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ def batches_of(feed: Feed, epoch: int = 0) -> list[tuple[Any, ...]]:
 def batches_of_element(feed: Feed, element: Any) -> list[tuple[Any, ...]]:
     """Return the batches of one element of a feed, as arrays."""
     found: list[tuple[Any, ...]] = []
-    feed.each(element, lambda batch: found.append(tuple(tensor.numpy() for tensor in batch)))
+    feed.for_each_batch(element, lambda batch: found.append(tuple(tensor.numpy() for tensor in batch)))
     return found
 
 
@@ -26,7 +26,7 @@ def batches_within_a_graph(feed: Feed, epoch: int = 0) -> Any:
 
     @tf.function
     def run(element: Any) -> None:
-        feed.each(element, lambda batch: seen.assign(tf.concat([seen, batch[0]], axis=0)))
+        feed.for_each_batch(element, lambda batch: seen.assign(tf.concat([seen, batch[0]], axis=0)))
 
     for element in feed.stream(epoch).take(feed.elements):
         run(element)

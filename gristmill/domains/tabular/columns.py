@@ -30,12 +30,22 @@ def read_columns(rows: Rows, settings: Ingest) -> pd.DataFrame:
         UnusableRows: a cell in a column of dates is not an ISO date.
     """
     numbers = {*settings.numbers, *([settings.target] if settings.task == "regression" else [])}
-    table = pd.DataFrame(
-        {name: rows.frame[name] if name in numbers else as_text(rows.frame[name]) for name in map(str, rows.frame)}
-    )
+    frame = rows.frame
+    table = pd.DataFrame({name: frame[name] if name in numbers else as_text(frame[name]) for name in map(str, frame)})
     for name in settings.dates:
-        if name in table:
-            _check_dates(rows, table[name])
+        if name not in table:
+            continue
+        cells = table[name]
+        bad: npt.NDArray[np.bool_] = ~((cells == "") | are_dates(cells)).to_numpy(bool)
+        if bad.any():
+            first = int(bad.argmax())
+            raise rows.unusable(
+                bad,
+                f"{rows.where(first)}, column {name!r}: {short_repr(cells.iloc[first])} is not an ISO date "
+                f"({bad.sum():,} of {len(bad):,} cells). Expected dates such as 2024-03-01 or 2024-03-01T16:30; "
+                "convert others in source.prepare, or read the column as a category.",
+                "not an ISO date",
+            )
     return table
 
 
@@ -48,16 +58,3 @@ def are_dates(cells: "pd.Series[str]") -> "pd.Series[bool]":
     """Return which cells are ISO dates of the calendar, with a time of the day or without."""
     written = cells.str.fullmatch(_DATE)
     return written & pd.to_datetime(cells.where(written).str[:10], format="%Y-%m-%d", errors="coerce").notna()
-
-
-def _check_dates(rows: Rows, cells: "pd.Series[str]") -> None:
-    bad: npt.NDArray[np.bool_] = ~((cells == "") | are_dates(cells)).to_numpy(bool)
-    if bad.any():
-        first = int(bad.argmax())
-        raise rows.unusable(
-            bad,
-            f"{rows.where(first)}, column {cells.name!r}: {short_repr(cells.iloc[first])} is not an ISO date "
-            f"({bad.sum():,} of {len(bad):,} cells). Expected dates such as 2024-03-01 or 2024-03-01T16:30; convert "
-            "others in source.prepare, or read the column as a category.",
-            "not an ISO date",
-        )

@@ -57,40 +57,45 @@ def contributions(predict: Predict, rows: Inputs, typical: Inputs) -> tuple[Valu
 
     Columns are in the order of the network's inputs.
     """
-    base, own, cells, found = predict(typical), predict(rows), split_arrays(typical), []
+    base, own, cells = predict(typical), predict(rows), split_arrays(typical)
     columns = sum(values.shape[1] for values in cells.values())
+    blocks = []
     at_once = max(1, min(_MAX_ROWS_AT_ONCE, _MAX_CELLS_AT_ONCE // (len(typical) * columns**2)))
     for begin in range(0, len(rows), at_once):
         progress.report_work("explain", f"{begin:,} of {len(rows):,} rows", logged=False)
         block = slice(begin, begin + at_once)
-        found.append(_of_few(predict, split_arrays(rows[block]), own[block], cells, base))
-    return base.mean(axis=0), np.concatenate(found)
+        blocks.append(_explain_block(predict, split_arrays(rows[block]), own[block], cells, base))
+    return base.mean(axis=0), np.concatenate(blocks)
 
 
-def _of_few(predict: Predict, rows: Cells, own: Values, typical: Cells, base: Values) -> Values:
+def _explain_block(predict: Predict, rows: Cells, own: Values, typical: Cells, base: Values) -> Values:
     """Return the contributions to the predictions `own` of rows; `base` are those of typical rows."""
+    # 1. Find the steps at which a row's cell differs from that of a typical row.
     differs = np.concatenate([rows[role][:, np.newaxis] != typical[role] for role in rows], axis=2)
-    orders = _orders(len(base), differs.shape[2])
+    orders = _draw_orders(len(base), differs.shape[2])
     rank = orders.argsort(axis=1)  # (orders, columns): the step at which a column takes the row's value
     changes = np.take_along_axis(differs, orders[np.newaxis], axis=2)  # (rows, orders, steps)
     count = changes.cumsum(axis=2)
     total = count[:, :, -1:]
-    # Predictions are kept by the number of changes so far, since a step that changes nothing needs none.
+    # 2. Predict each mixture of both. Predictions are kept by the number of changes so far, since a step that changes
+    # nothing needs none.
     values = np.empty((*count.shape[:2], count.shape[2] + 1, own.shape[1]))
     values[:, :, 0] = base
     np.put_along_axis(values, total[..., np.newaxis], own[:, np.newaxis, np.newaxis], axis=2)
     row, order, step = np.nonzero(changes & (count < total))
     if len(row):
-        is_taken, begin, mixed = rank[order] <= step[:, np.newaxis], 0, {}
-        for role, cells in rows.items():
-            taken = is_taken[:, begin : (begin := begin + cells.shape[1])]
+        is_taken = rank[order] <= step[:, np.newaxis]
+        ends = np.cumsum([cells.shape[1] for cells in rows.values()])
+        mixed = {}
+        for (role, cells), taken in zip(rows.items(), np.split(is_taken, ends[:-1], axis=1), strict=True):
             mixed[role] = np.where(taken, cells[row], typical[role][order])
         values[row, order, count[row, order, step]] = predict(join_arrays(mixed))
+    # 3. A contribution is the mean change at the step of its column.
     after, before = (np.take_along_axis(values, at[..., np.newaxis], axis=2) for at in (count, count - changes))
     return np.asarray(np.take_along_axis(after - before, rank[np.newaxis, :, :, np.newaxis], axis=2).mean(axis=1))
 
 
-def _orders(count: int, columns: int) -> npt.NDArray[np.int64]:
+def _draw_orders(count: int, columns: int) -> npt.NDArray[np.int64]:
     """Return random orders of the columns, (count, columns); every second one is the reverse of that before."""
     random = np.random.default_rng(_SEED)
     orders: list[Any] = []
@@ -100,27 +105,27 @@ def _orders(count: int, columns: int) -> npt.NDArray[np.int64]:
     return np.stack(orders[:count])
 
 
-def explanations(table: pd.DataFrame, base: Values, found: Values, outputs: npt.NDArray[np.int64]) -> pd.DataFrame:
+def explanations(table: pd.DataFrame, base: Values, by_output: Values, outputs: npt.NDArray[np.int64]) -> pd.DataFrame:
     """Return `because`, `base_value` and `contribution_<column>` of rows, given the contributions to all outputs.
 
     Args:
         table: the columns of the rows, in the order of the network's inputs.
         base: the mean prediction of typical rows, (outputs,).
-        found: the contributions, (rows, columns, outputs).
+        by_output: the contributions, (rows, columns, outputs).
         outputs: the output to explain for each row, (rows,).
     """
-    of_output = found[np.arange(len(table)), :, outputs]
+    explained = by_output[np.arange(len(table)), :, outputs]
     names, because = list(map(str, table)), []
-    for cells, row in zip(table.to_numpy(object), of_output, strict=True):
+    for cells, row in zip(table.to_numpy(object), explained, strict=True):
         largest = np.argsort(-np.abs(row), kind="stable")[:_MAX_REASONS]
         signed = format_numbers(row[largest].tolist(), digits=3, sign=True)
         reasons = zip(largest, signed, strict=True)
-        because.append("; ".join(f"{_in_words(names[at], cells[at])} ({by})" for at, by in reasons))
-    by_column = {f"contribution_{name}": of_output[:, at] for at, name in enumerate(names)}
+        because.append("; ".join(f"{_describe_cell(names[at], cells[at])} ({change})" for at, change in reasons))
+    by_column = {f"contribution_{name}": explained[:, at] for at, name in enumerate(names)}
     return pd.DataFrame({BECAUSE: because, "base_value": base[outputs], **by_column})
 
 
-def _in_words(column: str, cell: float | str) -> str:
+def _describe_cell(column: str, cell: float | str) -> str:
     if cell == "" or cell != cell:  # an empty number is NaN
         return f"no {column}"
     if isinstance(cell, str):

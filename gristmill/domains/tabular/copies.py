@@ -49,22 +49,28 @@ def find_copies(table: pd.DataFrame, summary: dict[str, Any], labels: Labels) ->
     many as expected, or if combinations of inputs have five rows or more on average, but not all about equally many.
     Classes with fewer than five different rows may be divided.
     """
-    numbers, categories = summary["numbers"], [name for name in summary["categories"] if not table[name].is_unique]
+    # 1. Find the rows with equal inputs, and those whose target is equal too.
+    numbers = summary["numbers"]
+    categories = [name for name in summary["categories"] if not table[name].is_unique]
     inputs = table[[*numbers, *categories, *summary["dates"], *summary["texts"]]]
     inputs = inputs.assign(**{name: significant(inputs[name].to_numpy()) for name in numbers})
     target = table[summary["target"]]
     target = target if summary["classes"] else pd.Series(significant(target.to_numpy()))
     random = np.random.default_rng(0)
-    columns, target_keys = [_keys(inputs[name], random) for name in inputs], _keys(target, random)
+    columns = [_draw_keys(inputs[name], random) for name in inputs]
+    target_keys = _draw_keys(target, random)
     input_keys = _sum(columns, len(table))
-    groups, contents = pd.factorize(input_keys)[0], pd.factorize(input_keys + target_keys)[0]
+    groups = pd.factorize(input_keys)[0]
+    contents = pd.factorize(input_keys + target_keys)[0]
     are_equal = with_others(contents)
     if not are_equal.any():
         return Copies(contents, None, False)
+    # 2. Decide whether they are equal by chance: by their number, or as a lookup table.
     repeats = np.bincount(groups)  # vary by chance; in a file that was pasted several times, they are equal
     is_lookup = repeats.mean() >= _MIN_ROWS_OF_LOOKUP and repeats.var() > repeats.mean() / 2
     if is_lookup or are_equal.sum() < _MIN_TIMES_CHANCE * _expected_by_chance(columns, input_keys, target_keys):
         return Copies(contents, None, True)
+    # 3. Keep others together, unless their class has too few different rows.
     divisible = (pd.Series(groups).groupby(labels).transform("nunique") < _MIN_DIFFERENT_ROWS).to_numpy()
     groups = np.where(divisible, len(groups) + np.arange(len(groups)), groups)
     return Copies(contents, groups if with_others(groups).any() else None, False)
@@ -100,11 +106,18 @@ def significant(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _expected_by_chance(columns: list[Keys], inputs: Keys, target: Keys) -> float:
     """Return how many rows would equal another if one column, or the target, did not depend on the other columns.
 
-    The column that explains most equal rows counts.
+    The column that explains most equal rows counts, except those that another column determines, such as a brand that
+    follows from the name of the product.
     """
-    independent = _independent(columns, inputs)
-    together = _sum(independent, len(inputs))
-    by_column = [_equal_by_chance(together - column, column) for column in independent]
+    different = np.unique(inputs, return_index=True)[1]
+    rows = different[sample_positions(len(different), _MAX_ROWS_COMPARED)]
+    independent: list[tuple[Keys, int]] = []
+    by_count = sorted(((column, len(pd.unique(column[rows]))) for column in columns), key=lambda pair: -pair[1])
+    for column, count in by_count:
+        if all(len(pd.unique((other + column)[rows])) > others for other, others in independent):
+            independent.append((column, count))
+    together = _sum([column for column, _ in independent], len(inputs))
+    by_column = [_equal_by_chance(together - column, column) for column, _ in independent]
     return max([*by_column, _equal_by_chance(inputs, target)])
 
 
@@ -119,19 +132,7 @@ def _equal_by_chance(rest: Keys, column: Keys) -> float:
     return float((1 - np.maximum(1 - odds, 0) ** (equal_rest - equal)).sum())
 
 
-def _independent(columns: list[Keys], inputs: Keys) -> list[Keys]:
-    """Return the columns that no other column determines, such as a product without its name and its brand."""
-    different = np.unique(inputs, return_index=True)[1]
-    rows = different[sample_positions(len(different), _MAX_ROWS_COMPARED)]
-    independent: list[tuple[Keys, int]] = []
-    by_count = sorted(((column, len(pd.unique(column[rows]))) for column in columns), key=lambda pair: -pair[1])
-    for column, count in by_count:
-        if all(len(pd.unique((other + column)[rows])) > others for other, others in independent):
-            independent.append((column, count))
-    return [column for column, _ in independent]
-
-
-def _keys(values: "pd.Series[Any]", random: np.random.Generator) -> Keys:
+def _draw_keys(values: "pd.Series[Any]", random: np.random.Generator) -> Keys:
     codes, different = pd.factorize(values, use_na_sentinel=False)
     return np.asarray(random.integers(2**64, size=len(different), dtype=np.uint64)[codes])
 

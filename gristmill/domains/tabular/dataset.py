@@ -1,26 +1,30 @@
 """Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training set."""
 
+import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import LabelledDataset, balanced_weights
-from gristmill.domains.common.folds import Split
-from gristmill.domains.tabular.date_parts import part_names
+from gristmill.domains.common.folds import LearningSet, Positions, Split
+from gristmill.domains.common.sampling import sample_positions
+from gristmill.errors import RequestError
 from gristmill.training.named_arrays import join_arrays
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
+logger = logging.getLogger(__name__)
+
 PARTS = ("train", "validation", "test")
+DATE_PARTS = ("year", "month", "weekday", "hour", "day")
+"""Parts of a date: weekday 0 is Monday; `day` is the number of days since 1970-01-01."""
 MAX_NAMES = 12  # of a category, the most frequent or the worst ones, in tables and pictures
 
 Values = npt.NDArray[np.float64]  # (rows,), or (rows, classes) if they are probabilities
 Inputs = npt.NDArray[Any]  # (rows, …) input of a network; structured if it takes several inputs by name
-
-_EXAMPLE_COLUMNS = ("id", "label", "part")  # of the examples of a classifier
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,7 @@ class Layout:
     deviation: dict[str, float]  # standard deviation of the same, never 0
     dates: list[str] = field(default_factory=list)
     texts: dict[str, list[str]] = field(default_factory=dict)  # words of each column of texts
-    median: dict[str, float] = field(
-        default_factory=dict
-    )  # of each number and part of a date; in place of an empty cell
+    median: dict[str, float] = field(default_factory=dict)  # of each measure; in place of an empty cell
     missing: list[str] = field(default_factory=list)  # those that are empty in some training rows
     classes: list[str] = field(default_factory=list)  # none if the target is a number
     left_out: dict[str, str] = field(default_factory=dict)  # columns that the model does not read, and why
@@ -82,7 +84,7 @@ class Prepared:
     table: pd.DataFrame  # inputs, target, metadata: in the source's own units, in order of time if they have one
     parts: npt.NDArray[np.str_]  # (rows,): the part of each
     layout: Layout
-    groups: npt.NDArray[np.int64] | None = None  # (rows,): number of the group that stays in one set
+    groups: Positions | None = None  # (rows,): number of the group that stays in one set
     balanced: bool = False  # whether rows are weighted so that all classes count equally
     names: npt.NDArray[np.object_] | None = None  # (rows,): name of each row in the source, as in messages
 
@@ -91,7 +93,7 @@ class Prepared:
         """Name of each row in the source, (rows,); its position in the table if an earlier version wrote the table."""
         return np.arange(len(self.table)) if self.names is None else self.names
 
-    def positions(self, ids: "pd.Series[Any]") -> npt.NDArray[np.int64]:
+    def positions(self, ids: "pd.Series[Any]") -> Positions:
         """Return the positions of the rows with some names."""
         return np.asarray(pd.Index(self.ids).get_indexer(pd.Index(ids)), np.int64)
 
@@ -104,11 +106,11 @@ class Prepared:
         return np.asarray(target.map({name: at for at, name in enumerate(self.layout.classes)}), np.float64)
 
     @property
-    def labels(self) -> npt.NDArray[np.int64]:
+    def labels(self) -> Positions:
         """The position of the class of every row, (rows,)."""
         return self.truth.astype(np.int64)
 
-    def weights_at(self, rows: npt.NDArray[np.int64]) -> Values | None:
+    def weights_at(self, rows: Positions) -> Values | None:
         """Return the weights of the rows at some positions, (rows,), if classes are balanced."""
         if not self.balanced:
             return None
@@ -119,24 +121,49 @@ class Prepared:
         """The network's input for every row."""
         return self.layout.inputs(self.table)
 
-    def inputs_at(self, rows: npt.NDArray[np.int64]) -> Inputs:
+    def inputs_at(self, rows: Positions) -> Inputs:
         """Return the network's input for the rows at some positions."""
         return self.layout.inputs(self.table.iloc[rows])
 
     @property
     def labelled(self) -> LabelledDataset:
         """The rows as examples of classes. An example's `id` is the name of its row in the source."""
-        inputs = {role: set(columns) for role, columns in self.layout.inputs_by_role.items()}
-        other = {*inputs.get("numbers", ()), *inputs.get("dates", ()), *inputs.get("texts", ()), self.layout.target}
-        shown = [name for name in map(str, self.table) if name not in {*other, *_EXAMPLE_COLUMNS}]
+        layout = self.layout
+        hidden = {*layout.numbers, *layout.dates, *layout.texts, layout.target, "id", "label", "part"}
+        shown = [name for name in map(str, self.table) if name not in hidden]
         index = pd.DataFrame({"id": self.ids, "label": self.labels, "part": self.parts})
-        return LabelledDataset(pd.concat([index, self.table[shown]], axis=1), self.layout.classes)
+        return LabelledDataset(pd.concat([index, self.table[shown]], axis=1), layout.classes)
 
-    def at(self, part: str) -> npt.NDArray[np.int64]:
+    @property
+    def learning_set(self) -> LearningSet:
+        """The positions of the training and validation rows."""
+        train, validation = self.at("train"), self.at("validation")
+        both = np.sort(np.concatenate([train, validation]))
+        groups = None if self.groups is None else self.groups[both]
+        labels = self.labels[both] if self.layout.classes else None
+        return LearningSet(train, validation, labels, groups, self.layout.ordered)
+
+    def at(self, part: str) -> Positions:
         """Return the positions of the rows of a part."""
         return np.flatnonzero(self.parts == part)
 
-    def only(self, rows: npt.NDArray[np.int64]) -> "Prepared":
+    def sample_training(self, limit: int) -> Positions:
+        """Return the positions of the training rows, or of a random sample of `limit` of them; sampling is logged."""
+        rows = self.at("train")
+        if len(rows) > limit:
+            logger.info("fitted on a sample of %s of %s rows", f"{limit:,}", f"{len(rows):,}")
+        return rows[sample_positions(len(rows), limit, self.labels[rows] if self.layout.classes else None)]
+
+    def check_task(self, task: Literal["regression", "classification"], kind: str, other: str) -> None:
+        """Raise a `RequestError` if a kind of model is not for the task of the rows; `other` is the kind that is."""
+        received = "classification" if self.layout.classes else "regression"
+        if received != task:
+            raise RequestError(
+                f"model.kind = {kind!r} is for {task}, but ingest.task is {received!r}. Use {other!r}, or another "
+                "target."
+            )
+
+    def only(self, rows: Positions) -> "Prepared":
         """Return the rows at some positions alone."""
         groups = None if self.groups is None else self.groups[rows]
         table, parts = self.table.iloc[rows].reset_index(drop=True), self.parts[rows]
@@ -156,10 +183,25 @@ def raw_inputs(rows: pd.DataFrame, columns: dict[str, list[str]]) -> Inputs:
         float32 (rows, columns) for numbers, else texts as objects; or, of several inputs, a structured array (rows,)
         with a field for each.
     """
-    given: dict[str, npt.NDArray[Any]] = {
-        role: rows[names].to_numpy(np.float32 if role == "numbers" else object) for role, names in columns.items()
-    }
-    return join_arrays(given)
+    dtypes = {role: np.float32 if role == "numbers" else object for role in columns}
+    return join_arrays({role: rows[names].to_numpy(dtypes[role]) for role, names in columns.items()})
+
+
+def part_names(column: str) -> list[str]:
+    """Return the names of the numbers of a column of dates."""
+    return [f"{column} ({part})" for part in DATE_PARTS]
+
+
+def date_numbers(cells: "pd.Series[str]") -> pd.DataFrame:
+    """Return the parts of ISO dates, NaN where a cell is empty; `encoder.date_parts` is the same in Keras."""
+    text = cells.replace("", None)
+    days = pd.to_datetime(text.str[:10]).to_numpy("datetime64[D]")
+    dates = pd.DatetimeIndex(days)
+    hours = text.str[11:13].replace("", "0").astype(float)
+    numbers = (dates.year, dates.month, dates.day_of_week, hours, np.where(dates.isna(), np.nan, days.astype(np.int64)))
+    pairs = zip(part_names(str(cells.name)), numbers, strict=True)
+    columns: dict[str, Any] = {name: np.asarray(values, np.float64) for name, values in pairs}
+    return pd.DataFrame(columns, cells.index)
 
 
 def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -1,6 +1,6 @@
 """Keras layers around the model's network, so that the published network accepts and returns raw values.
 
-Parts of dates are computed in the graph, equal to those of `date_parts.py`.
+Parts of dates are computed in the graph, equal to those of `dataset.date_numbers`.
 """
 
 from collections.abc import Collection
@@ -38,16 +38,18 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
     2022. A layer of a network that reads the columns of a category multiplies its names with learned embeddings.
     """
     inputs, pieces = raw_input(layout), []
+    # 1. Numbers and parts of dates, and which of them are empty
     if names := layout.measures:
-        found = measures(inputs, layout)
-        empty = ops.isnan(found)
+        numbers = measures(inputs, layout)
+        empty = ops.isnan(numbers)
         centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in names], name="centre")
         scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in names], name="scale")
-        scaled = scale(centre(fill_empty(found, layout)))  # two steps keep precision if the mean is large
+        scaled = scale(centre(fill_empty(numbers, layout)))  # two steps keep precision if the mean is large
         pieces.append(scaled if knots is None else _piecewise_linear(scaled, knots))
         if layout.missing:
             marked = [empty[:, at : at + 1] for at, name in enumerate(names) if name in layout.missing]
             pieces.append(ops.cast(ops.concatenate(marked, axis=1), "float32"))
+    # 2. Names and words
     if layout.categories:
         codes = category_codes(inputs["categories"], layout)
         pieces += [ops.one_hot(codes[:, at], len(known) + 1) for at, known in enumerate(layout.categories.values())]
@@ -58,15 +60,15 @@ def build_encoder(layout: Layout, knots: Knots | None = None) -> keras.Model:
 
 def measures(inputs: RawInput, layout: Layout) -> keras.KerasTensor:
     """Return numbers and the parts of dates, float32 (batch, measures), NaN where a cell is empty."""
-    found = [inputs["numbers"]] if layout.numbers else []
-    found += [date_parts(inputs["dates"][:, at], f"date_{at}") for at in range(len(layout.dates))]
-    return ops.concatenate(found, axis=1) if len(found) > 1 else found[0]
+    columns = [inputs["numbers"]] if layout.numbers else []
+    columns += [date_parts(inputs["dates"][:, at], f"date_{at}") for at in range(len(layout.dates))]
+    return ops.concatenate(columns, axis=1) if len(columns) > 1 else columns[0]
 
 
-def fill_empty(found: keras.KerasTensor, layout: Layout, kept: Collection[str] = ()) -> keras.KerasTensor:
+def fill_empty(numbers: keras.KerasTensor, layout: Layout, kept: Collection[str] = ()) -> keras.KerasTensor:
     """Return measures with the median in place of an empty cell, except for those that are kept."""
     median = [np.nan if name in kept else layout.median.get(name, 0.0) for name in layout.measures]
-    return ops.where(ops.isnan(found), np.array(median, np.float32), found)
+    return ops.where(ops.isnan(numbers), np.array(median, np.float32), numbers)
 
 
 def category_codes(categories: keras.KerasTensor, layout: Layout) -> keras.KerasTensor:
@@ -163,10 +165,10 @@ class RowModel(NetworkModel):
 def standardised(data: Prepared) -> Layout:
     """Return the layout with the scale of the rows to fit on, whatever scale the settings ask for."""
     layout, train = data.layout, data.at("train")
-    found = measured(data.table.iloc[train], layout.numbers, layout.dates)
-    mean, deviation = fit_scale(
-        found if layout.classes else found.assign(**{layout.target: data.truth[train]}), "standard"
-    )
+    columns = measured(data.table.iloc[train], layout.numbers, layout.dates)
+    if not layout.classes:
+        columns = columns.assign(**{layout.target: data.truth[train]})
+    mean, deviation = fit_scale(columns, "standard")
     return replace(layout, mean=mean, deviation=deviation)
 
 
@@ -177,13 +179,14 @@ def quantile_knots(data: Prepared, layout: Layout, pieces: int) -> Knots | None:
     """
     if not layout.measures:
         return None
-    found = measured(data.table.iloc[data.at("train")], layout.numbers, layout.dates)
-    knots = np.empty((found.shape[1], pieces + 1))
-    for row, name in zip(knots, map(str, found), strict=True):
-        scaled = (found[name].dropna().to_numpy() - layout.mean[name]) / layout.deviation[name]
+    columns = measured(data.table.iloc[data.at("train")], layout.numbers, layout.dates)
+    knots = np.empty((columns.shape[1], pieces + 1))
+    for row, name in zip(knots, map(str, columns), strict=True):
+        scaled = (columns[name].dropna().to_numpy() - layout.mean[name]) / layout.deviation[name]
         ends = np.unique(np.quantile(scaled, np.linspace(0, 1, pieces + 1))) if len(scaled) else np.zeros(1)
         row[:] = ends[-2:][0]
-        row[: len(ends) - 1], row[-1] = ends[:-1], ends[-1]
+        row[: len(ends) - 1] = ends[:-1]
+        row[-1] = ends[-1]
     return knots
 
 

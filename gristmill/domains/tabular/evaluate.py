@@ -1,7 +1,6 @@
 """Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,10 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.candidates import (
-    CandidateArtifacts,
-    succeeded,
-)
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import Presentation, check_evaluate, is_balanced, write_scores
 from gristmill.domains.common.classification.scores import log_losses
@@ -36,7 +32,6 @@ from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.models.linear import LeastSquares, Logistic
 from gristmill.domains.tabular.models.mean import Majority, Mean
 from gristmill.domains.tabular.partial_dependence import PARTIAL_DEPENDENCE_FILE, partial_dependence
-from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.errors import count_of
 from gristmill.scores import FILE, MODEL, summarise
 from gristmill.settings.number_text import format_number
@@ -48,11 +43,10 @@ BASELINES = (Mean(kind="mean"), LeastSquares(kind="least_squares"))
 CLASS_BASELINES = (Majority(kind="majority"), Logistic(kind="logistic"))
 """Cheap kinds that every evaluation shows."""
 _MAX_ROWS_SHUFFLED = 50_000  # test rows times columns whose importance is measured
-_METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
-Predicted = dict[str, ByPart]  # by model
-Candidates = Mapping[str, CandidateArtifacts]
-_MAX_COLUMNS = 8
+_MAX_COLUMNS_SHOWN = 8
 _MAX_CHARACTERS = 40  # of a cell
+
+Candidates = Mapping[str, CandidateArtifacts]
 
 
 def evaluate(
@@ -78,11 +72,13 @@ def evaluate(
         RequestError: a slice is not a category or a column of metadata, the decision does not fit the data, or settings
             of classes are given for a number.
     """
-    data, model, tried = dataset.read(preprocess), RowModel.read(train), succeeded(candidates)
+    data, model, fitted = dataset.read(preprocess), RowModel.read(train), succeeded(candidates)
     check_evaluate(evaluate, data.labelled)
+    # 1. Predict with the model, the baselines and the candidates.
     learner, baselines = RowLearner(data), CLASS_BASELINES if data.layout.classes else BASELINES
     predicted = {MODEL: learner.predict_scored(model) | learner.read_held_out(train)}
-    predicted |= compare(learner, baselines, tried, balanced=is_balanced(train), microseconds=microseconds)
+    predicted |= compare(learner, baselines, fitted, balanced=is_balanced(train), microseconds=microseconds)
+    # 2. Measure which columns the model relies on, and how.
     columns = data.layout.columns
     if ranking := importance_of_columns(data, model):
         write_document(out / IMPORTANCE_FILE, ranking)
@@ -90,15 +86,19 @@ def evaluate(
         if names := [name for name in columns if name not in data.layout.texts]:
             dependence = partial_dependence(data, names, lambda rows: model.predict(data.layout.inputs(rows)))
             write_table(out / PARTIAL_DEPENDENCE_FILE, dependence)
+    # 3. Score the predictions.
     advice = (
         f"check that column {columns[0]!r}, on which the model relies most, is known when you predict; if not, remove "
         "it from [ingest]"
     )
     if not data.layout.classes:
-        return _score_numbers(learner, predicted, train, tried, out, advice)
-    show = partial(show_rows, data)
+        return _score_numbers(learner, predicted, train, fitted, out, advice)
+
+    def show(examples: pd.DataFrame) -> pd.DataFrame:
+        return examples.assign(text=[_describe_row(data, row) for row in data.positions(examples["id"])])
+
     presentation = Presentation(learner.noun, evaluate.slices, show, advice, relies_on_one(ranking))
-    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=tried, out=out)
+    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=fitted, out=out)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
@@ -107,29 +107,51 @@ def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages:
 
 
 def _score_numbers(
-    learner: RowLearner, predicted: Predicted, train: Path, tried: Candidates, out: Path, advice: str
+    learner: RowLearner, predicted: dict[str, ByPart], train: Path, candidates: Candidates, out: Path, advice: str
 ) -> dict[str, int]:
     """Write predictions and scores of numbers; return the number of rows of each part."""
-    data, rows = learner.data, learner.scored_rows
-    every = np.concatenate(list(rows.values()))
-    by_model = {name: np.concatenate([of_part[part] for part in rows]) for name, of_part in predicted.items()}
-    table = pd.DataFrame({"row": data.ids[every], "part": data.parts[every], "y": data.truth[every], **by_model})
-    predictions = table.iloc[np.argsort(every)].reset_index(drop=True)
+    data, parts = learner.data, list(learner.scored_rows)
+    rows = np.concatenate(list(learner.scored_rows.values()))
+    by_model = {name: np.concatenate([values[part] for part in parts]) for name, values in predicted.items()}
+    table = pd.DataFrame({"row": data.ids[rows], "part": data.parts[rows], "y": data.truth[rows], **by_model})
+    predictions = table.iloc[np.argsort(rows)].reset_index(drop=True)
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}
-    others = [name for name, one in tried.items() if not one.is_baseline]
-    warnings, selected = perfect_score_warnings(scores[MODEL]["test"], [], advice), summary_of(train)
-    summary = summarise(scores, "mae", _METRICS, selected=selected, others=others, warnings=warnings)
+    others = [name for name, candidate in candidates.items() if not candidate.is_baseline]
+    warnings = perfect_score_warnings(scores[MODEL]["test"], [], advice)
+    metrics = ("mae", "rmse", "r2")
+    summary = summarise(scores, "mae", metrics, selected=summary_of(train), others=others, warnings=warnings)
     write_document(out / FILE, summary)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 
 def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:
     """Return the scores of a model or baseline, by part and metric."""
-    return {
-        part: {metric: measure(rows["y"].to_numpy(), rows[name].to_numpy()) for metric, measure in _METRICS.items()}
-        for part, rows in by_part(predictions).items()
-    }
+    scores = dict[str, dict[str, float | None]]()
+    for part, rows in by_part(predictions).items():
+        truth, predicted = rows["y"].to_numpy(), rows[name].to_numpy()
+        scores[part] = {"mae": mae(truth, predicted), "rmse": rmse(truth, predicted), "r2": r2(truth, predicted)}
+    return scores
+
+
+def mae(truth: Values, prediction: Values) -> float:
+    """Mean absolute error, in the target's units; lower is better."""
+    return float(np.abs(truth - prediction).mean())
+
+
+def rmse(truth: Values, prediction: Values) -> float:
+    """Root of the mean squared error, in the target's units; lower is better."""
+    return float(np.sqrt(np.square(truth - prediction).mean()))
+
+
+def r2(truth: Values, prediction: Values) -> float | None:
+    """Share of the truth's variance that is explained: 1 is perfect, 0 as good as its mean, negative is worse.
+
+    None if the truth does not vary, as in a single row.
+    """
+    if truth.min() == truth.max():
+        return None
+    return float(1 - np.square(truth - prediction).sum() / np.square(truth - truth.mean()).sum())
 
 
 def importance_of_columns(data: Prepared, model: RowModel) -> dict[str, Any] | None:
@@ -145,13 +167,14 @@ def importance_of_columns(data: Prepared, model: RowModel) -> dict[str, Any] | N
     rows = rows[sample_positions(len(rows), min(MAX_EXAMPLES, _MAX_ROWS_SHUFFLED // len(columns)))]
     truth, inputs = data.truth[rows], data.layout.inputs_by_role
     cells = dict(zip(inputs, split_arrays(data.inputs_at(rows)).values(), strict=True))
-    places = {name: (role, at) for role, names in inputs.items() for at, name in enumerate(names)}
+    role_and_index = {name: (role, at) for role, names in inputs.items() for at, name in enumerate(names)}
 
     def losses(column: str, orders: Orders) -> Values:
         shuffled = {role: np.tile(values, (len(orders), 1)) for role, values in cells.items()}
-        role, at = places[column]
+        role, at = role_and_index[column]
         shuffled[role][:, at] = cells[role][orders.ravel(), at]
-        predicted, repeated = model.predict(join_arrays(shuffled)), np.tile(truth, len(orders))
+        predicted = model.predict(join_arrays(shuffled))
+        repeated = np.tile(truth, len(orders))
         if data.layout.classes:
             return log_losses(repeated.astype(np.int64), predicted).reshape(orders.shape)
         return np.abs(repeated - predicted).reshape(orders.shape)
@@ -160,19 +183,14 @@ def importance_of_columns(data: Prepared, model: RowModel) -> dict[str, Any] | N
     return {"part": "test", "metric": metric, "of": "rows"} | importance(columns, losses, len(rows))
 
 
-def show_rows(data: Prepared, shown: pd.DataFrame) -> pd.DataFrame:
-    """Return examples with a column `text`, the cells of their rows."""
-    return shown.assign(text=[_described(data, row) for row in data.positions(shown["id"])])
-
-
-def _described(data: Prepared, row: int) -> str:
+def _describe_row(data: Prepared, row: int) -> str:
     """Return the cells of a row: `age 42, class 3rd`."""
     cells = data.table.iloc[row]
     parts = []
-    for name in data.layout.columns[:_MAX_COLUMNS]:
+    for name in data.layout.columns[:_MAX_COLUMNS_SHOWN]:
         value = cells[name]
         text = format_number(value) if isinstance(value, float) and not pd.isna(value) else str(value)
         text = "–" if text in ("", "nan") else text
         parts.append(f"{name} {text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + '…'}")
-    more = len(data.layout.columns) - _MAX_COLUMNS
+    more = len(data.layout.columns) - _MAX_COLUMNS_SHOWN
     return ", ".join(parts) + (f", and {count_of(more, 'more columns')}" if more > 0 else "")

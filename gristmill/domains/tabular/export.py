@@ -49,22 +49,23 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     """
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, model = dataset.read(preprocess), RowModel.read(train)
+        # 1. Read the model, and check that it is the one that was scored.
+        data, model, decision = dataset.read(preprocess), RowModel.read(train), Decision.read(evaluate)
         inputs = data.inputs_at(data.at("test")[:_MAX_ROWS_COMPARED])
         predicted = model.predict(inputs)
         check_same_as_scored(predicted, scored_on_test(data, evaluate)[:_MAX_ROWS_COMPARED], tolerance=0)
-        decision = Decision.read(evaluate)
+        # 2. Write the formats.
         write_formats(model, data.layout.classes, decision, export.formats, out)
-        unit = 1.0 if data.layout.classes else float(data.truth[data.at("train")].std())
-        tolerance = export.tolerance * unit
+        # 3. Compare the predictions of each format, for unusual rows too.
+        tolerance = export.tolerance * (1.0 if data.layout.classes else float(data.truth[data.at("train")].std()))
         unusual = unusual_rows(data)
         expected = np.concatenate([predicted, model.predict(unusual)]).astype(np.float32)
         expected = expected.reshape(len(expected), -1)
         compared = np.concatenate([inputs, unusual])
         decide = decision.labels if data.layout.classes else None
         rows = pick_rows(inputs)
-        given = dict(zip(data.layout.inputs_by_role, split_arrays(inputs[rows]).values(), strict=True))
-        sample = Sample({"serving_default": given}, expected[rows])
+        request = dict(zip(data.layout.inputs_by_role, split_arrays(inputs[rows]).values(), strict=True))
+        sample = Sample({"serving_default": request}, expected[rows])
         difference = check_parity(reload, out, export.formats, compared, expected, tolerance, decide, sample)
     write_document(out / "signature.json", signature(data.layout, export) | decision.as_json())
     write_exported(out, evaluate, parity=difference)
@@ -79,12 +80,10 @@ def unusual_rows(data: Prepared) -> Inputs:
         for name in names:
             if role == "numbers":
                 columns[name] = [np.nan, *[layout.median.get(name, 0.0)] * 2]
-            else:
-                known = str(data.table[name].max())  # an empty text is below all others
-                columns[name] = [
-                    "",
-                    *((known, f"{known[:10]}T23:30+05:30") if role == "dates" else ("(unknown)", known)),
-                ]
+                continue
+            known = str(data.table[name].max())  # an empty text is below all others
+            others = [known, f"{known[:10]}T23:30+05:30"] if role == "dates" else ["(unknown)", known]
+            columns[name] = ["", *others]
     return layout.inputs(pd.DataFrame(columns))
 
 
@@ -101,39 +100,28 @@ def facts(data: Prepared, model: RowModel, evaluate: Path) -> model_card.Facts:
     """Return the facts of the model card."""
     layout = data.layout
     inputs = [f"{role}: {', '.join(f'`{name}`' for name in names)}" for role, names in layout.inputs_by_role.items()]
-    use = f"Predicts `{layout.target}` of a row from its {'; '.join(inputs)}."
-    notes = []
-    if layout.ordered:
-        notes.append("Rows are in the order of time; later ones validate and test.")
+    shared: dict[str, Any] = {
+        "title": f"Prediction of {layout.target}",
+        "use": f"Predicts `{layout.target}` of a row from its {'; '.join(inputs)}.",
+        "parameters": model.parameters,
+        "block": int(layout.ordered),  # neighbours in time may have similar errors
+    }
+    notes = ["Rows are in the order of time; later ones validate and test."] if layout.ordered else []
     if layout.group:
         notes.append(f"Rows with the same `{layout.group}` are in one part.")
-    block = int(layout.ordered)  # neighbours in time may have similar errors
     limits = ["An unknown category counts as any other unknown one, and an empty number as the median."]
     if layout.classes:
-        return class_facts(
-            data.labelled,
-            evaluate,
-            title=f"Prediction of {layout.target}",
-            noun="rows",
-            task="tabular-classification",
-            use=use,
-            parameters=model.parameters,
-            notes=notes,
-            limits=limits,
-            block=block,
-        )
+        task = "tabular-classification"
+        return class_facts(data.labelled, evaluate, noun="rows", task=task, notes=notes, limits=limits, **shared)
     trained, truth = data.truth[data.at("train")], data.truth[data.at("test")]
     low, high = format_numbers([trained.min(), trained.max()])
     return model_card.Facts(
-        title=f"Prediction of {layout.target}",
         task="tabular-regression",
-        use=use,
-        parameters=model.parameters,
         data=notes,
         parts={part: {"rows": f"{len(rows):,}"} for part in PARTS if len(rows := data.at(part))},
         limits=[*limits, f"In the training set, `{layout.target}` is between {low} and {high}."],
         losses=np.abs(scored_on_test(data, evaluate) - truth),
-        block=block,
+        **shared,
     )
 
 
@@ -147,20 +135,16 @@ def scored_on_test(data: Prepared, evaluate: Path) -> Values:
 
 def signature(layout: Layout, settings: Export) -> dict[str, Any]:
     """Return inputs and output of the model, for its users."""
+    inputs = {}
+    for role, columns in layout.inputs_by_role.items():
+        dtype = "float32" if role == "numbers" else "string"
+        inputs[role] = {"dtype": dtype, "shape": [None, len(columns)], "columns": columns, "holds": _HOLDS[role]}
     classes = layout.classes
-    output = {"columns": classes, "holds": "the probability of each class"}
+    outputs = classes or [layout.target]
+    holds = "the probability of each class" if classes else "in its own units"
     return {
-        "inputs": {
-            role: {
-                "dtype": "float32" if role == "numbers" else "string",
-                "shape": [None, len(columns)],
-                "columns": columns,
-                "holds": _HOLDS[role],
-            }
-            for role, columns in layout.inputs_by_role.items()
-        },
-        "output": {"dtype": "float32", "shape": [None, len(classes) or 1]}
-        | (output if classes else {"columns": [layout.target], "holds": "in its own units"}),
+        "inputs": inputs,
+        "output": {"dtype": "float32", "shape": [None, len(outputs)], "columns": outputs, "holds": holds},
         "target": layout.target,
         "classes": classes,
         "names": layout.categories,

@@ -2,13 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows
-from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode
 
 
@@ -19,13 +15,9 @@ def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
     """
     data = dataset.read(folders["preprocess"])
     rows = data.at("train")
-    rows = rows[evenly_spaced(len(rows), limit)] if limit else rows[_independent(data, rows)]
+    if limit is None:
+        rows = rows[~data.table[data.layout.columns].iloc[rows].duplicated()]
+    rows = rows[evenly_spaced(len(rows), limit or OVERFIT_EXAMPLES)]
+    if limit is None:
+        rows = rows[affinely_independent_rows(encode(data.inputs_at(rows), data.layout))]
     dataset.write(replace(data.only(rows), groups=None), out["preprocess"])
-
-
-def _independent(data: Prepared, rows: Positions) -> Positions:
-    """Return the positions, among some rows, of a few whose network inputs are affinely independent."""
-    inputs = data.table[data.layout.columns].iloc[rows]
-    distinct = np.flatnonzero(~inputs.duplicated())
-    distinct = distinct[evenly_spaced(len(distinct), OVERFIT_EXAMPLES)]
-    return distinct[affinely_independent_rows(encode(data.layout.inputs(inputs.iloc[distinct]), data.layout))]

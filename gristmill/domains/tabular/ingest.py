@@ -12,7 +12,7 @@ from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.quarantine import Quarantine
-from gristmill.sources.rows import Rows, TableSource, UnusableRows
+from gristmill.sources.rows import TableSource, UnusableRows
 from gristmill.util.table_io import write_document, write_table
 
 _MAX_NAMES_COUNTED = 12  # of a category, in the summary
@@ -39,12 +39,13 @@ def _ingest(
     source: Quarantine, ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
 ) -> dict[str, int]:
     """Write the usable rows, and return their counts."""
+    # 1. Read the cells, numbers as numbers.
     is_number = ingest.task == "regression"
-    texts = [*ingest.categories, *ingest.dates, *ingest.texts, *ingest.metadata]
-    texts += [*([] if is_number else [ingest.target]), *([ingest.part] if ingest.part else [])]
-    texts = [name for name in texts if name not in ingest.numbers]
+    target = [ingest.target]
+    texts = [*ingest.categories, *ingest.dates, *ingest.texts, *ingest.metadata, *([] if is_number else target)]
+    texts = [name for name in (*texts, *([ingest.part] if ingest.part else [])) if name not in ingest.numbers]
     try:
-        rows = source.read(paths, texts, [*ingest.numbers, *([ingest.target] if is_number else [])])
+        rows = source.read(paths, texts, [*ingest.numbers, *(target if is_number else [])])
     except UnusableRows as error:
         if sum(map(len, error.reasons.values())) <= error.total / 2:
             raise
@@ -53,8 +54,10 @@ def _ingest(
             remedy = 'If the target is a class, set ingest.task = "classification".'
         raise UnusableRows(f"{error} {remedy}", error.reasons, error.total) from None
     known = ~is_empty(rows.frame[ingest.target]).to_numpy(bool)
-    every = read_columns(rows, ingest)
-    inputs, classes = inputs_of(ingest), [] if is_number else sort_labels(every.loc[known, ingest.target])
+    cells = read_columns(rows, ingest)
+    inputs = inputs_of(ingest)
+    classes = [] if is_number else sort_labels(cells.loc[known, ingest.target])
+    # 2. Check the columns, the rows and the schema.
     if taken := sorted({*inputs}.intersection(f"p_{name}" for name in classes)):
         raise DataError(
             f"{rows.name}: column {taken[0]!r} has the name of the probability of the class {taken[0][2:]!r}. "
@@ -62,18 +65,21 @@ def _ingest(
         )
     if schema:
         check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
-        by_class = {name: int((every[ingest.target] == name).sum()) for name in classes}
+        by_class = {name: int((cells[ingest.target] == name).sum()) for name in classes}
         check_violations(class_violations(by_class, schema.classes), schema)
     if not known.any():
         raise DataError(
             f"{rows.name}: the target {ingest.target!r} is empty in all {len(known):,} rows. Fill it, or name another "
             "column in ingest.target."
         )
-    if ingest.part:
-        _check_parts(rows, every[ingest.part], ingest.part)
-    table = every[list(dict.fromkeys([*inputs, ingest.target, *every]))][known]
-    without = int((~known).sum())
-    counts = {"rows": len(table)} | ({"without_target": without} if without else {}) | source.counts
+    for at, cell in enumerate(cells[ingest.part] if ingest.part else ()):
+        if cell:
+            part_of_cell(cell, rows.where(at), str(ingest.part))
+    # 3. Write the rows with a target, and what they contain.
+    table = cells[list(dict.fromkeys([*inputs, ingest.target, *cells]))][known]
+    counts = {"rows": len(table)} | source.counts
+    if not known.all():
+        counts = {"rows": len(table), "without_target": int((~known).sum())} | source.counts
     if classes:
         counts["classes"] = len(classes)
     write_table(out / "table.parquet", table)
@@ -87,18 +93,12 @@ def _ingest(
         "part": ingest.part,
         "counts": counts,
         "missing": {name: int(is_empty(table[name]).sum()) for name in (ingest.target, *inputs)},
-        "statistics": {name: _statistics(table[name]) for name in numbers if table[name].notna().any()},
-        "names": {name: _names(table[name]) for name in ingest.categories},
+        "statistics": {name: _summarise_numbers(table[name]) for name in numbers if table[name].notna().any()},
+        "names": {name: _count_names(table[name]) for name in ingest.categories},
         "class_counts": {name: int((table[ingest.target] == name).sum()) for name in classes},
     }
     write_document(out / "summary.json", summary)
     return counts
-
-
-def _check_parts(rows: Rows, cells: "pd.Series[str]", column: str) -> None:
-    for at, cell in enumerate(cells):
-        if cell:
-            part_of_cell(cell, rows.where(at), column)
 
 
 def is_empty(cells: Any) -> Any:
@@ -106,7 +106,7 @@ def is_empty(cells: Any) -> Any:
     return cells.isna() | (cells == "")
 
 
-def _statistics(values: "pd.Series[float]") -> dict[str, float]:
+def _summarise_numbers(values: "pd.Series[float]") -> dict[str, float]:
     """Return statistics of the numbers of a column that are not missing."""
     return {
         "mean": float(values.mean()),
@@ -117,7 +117,7 @@ def _statistics(values: "pd.Series[float]") -> dict[str, float]:
     }
 
 
-def _names(values: "pd.Series[str]") -> dict[str, Any]:
+def _count_names(values: "pd.Series[str]") -> dict[str, Any]:
     """Return the number of names in a category, and the counts of the most frequent ones."""
     counts = values[values != ""].value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
     return {

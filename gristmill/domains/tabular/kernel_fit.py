@@ -50,15 +50,19 @@ def choose(data: Prepared) -> Choice:
     Predictions of a row leave out the row itself or, if rows have groups, its group. Of ordered rows, only the last
     fifth is predicted, by the rows before it.
     """
+    # 1. Decide which rows are left out alone, and which together.
     rows = _training_rows(data)
     rows = rows[sample_positions(len(rows), _MAX_ROWS_TO_CHOOSE_ON)]
-    features, truth = _features(data, rows), data.truth[rows]
-    unit, groups, alone = _median_distance(features), list[Positions](), np.ones(len(rows), bool)
+    groups, alone = list[Positions](), np.ones(len(rows), bool)
     if data.groups is not None:
         alone = ~with_others(data.groups[rows])
         groups = [np.flatnonzero(data.groups[rows] == group) for group in np.unique(data.groups[rows][~alone])]
     elif data.layout.ordered:
-        alone[:], groups = False, [np.arange(len(rows))[-max(1, len(rows) // CLOSED_FORM_FOLDS) :]]
+        alone[:] = False
+        groups = [np.arange(len(rows))[-max(1, len(rows) // CLOSED_FORM_FOLDS) :]]
+    # 2. Measure the error of all combinations; one decomposition serves all penalties.
+    features, truth = _features(data, rows), data.truth[rows]
+    unit = _median_distance(features)
     scales = possible_scales(truth)
     best, lowest = Choice(_WIDTHS[-1], 1.0, 1.0, False), np.inf
     for width, linear in itertools.product(_WIDTHS, _LINEAR):
@@ -85,8 +89,8 @@ def _left_out_errors(
     weights: Values = vectors @ (inverse * (vectors.T @ target))
     errors = np.where(alone, weights / (vectors**2 @ inverse), np.nan)
     for rows in groups:
-        some = vectors[rows]
-        errors[rows] = np.linalg.solve((some * inverse) @ some.T, weights[rows])
+        left_out = vectors[rows]
+        errors[rows] = np.linalg.solve((left_out * inverse) @ left_out.T, weights[rows])
     return errors
 
 
@@ -96,12 +100,14 @@ def kernel_regression(data: Prepared, chosen: Choice) -> keras.Model:
     Raises:
         Unsuitable: there are too many training rows.
     """
+    # 1. Fit the weight of each training row.
     rows = _training_rows(data)
     features, truth = _features(data, rows), data.truth[rows]
     width = chosen.width * _median_distance(features)
     scale = TargetScale.fit(truth, chosen.logarithm)
     kernel = _kernel(features, features, width, chosen.linear)
     weights = np.linalg.solve(kernel + chosen.penalty * np.eye(len(rows)), scale.scaled(truth))
+    # 2. Build the network of the weighted kernels.
     encoder = build_encoder(standardised(data))
     row = encoder.output
     # Squared distance to each training row, |a|² - 2 ab + |b|², in units of the width.

@@ -45,7 +45,7 @@ class RowLearner(Learner[RowModel]):
 
     @cached_property
     def examples(self) -> LearningSet:
-        return held_out_rows.learning_set(self.data)
+        return self.data.learning_set
 
     @property
     def refits(self) -> bool:

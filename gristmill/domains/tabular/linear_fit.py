@@ -22,7 +22,6 @@ from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
 from gristmill.domains.common.folds import LearningSet, Split
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import build_encoder, predictor, quantile_knots, standardised
-from gristmill.domains.tabular.held_out import sample_training
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.errors import Unsuitable
 from gristmill.training.deadline import check_deadlines
@@ -54,13 +53,13 @@ def fit_plane(columns: Columns, data: Prepared, rows: npt.NDArray[np.int64], cli
     Predictions of a number are kept near the range of the training rows if `clip`.
     """
     groups = None if data.groups is None else data.groups[rows]
-    ordered, positions = data.layout.ordered, np.arange(len(rows))
+    ordered = data.layout.ordered
     if not data.layout.classes:
+        truth, positions = data.truth[rows], np.arange(len(rows))
         learned = LearningSet(positions, positions[:0], None, groups, ordered)
         folds = learned.folds(CLOSED_FORM_FOLDS) if ordered or groups is not None else []
-        return fit_ridge(columns, data.truth[rows], possible_scales(data.truth[rows], clip), folds)
-    labels, classes = data.labels[rows], len(data.layout.classes)
-    weights = data.weights_at(rows)
+        return fit_ridge(columns, truth, possible_scales(truth, clip), folds)
+    labels, classes, weights = data.labels[rows], len(data.layout.classes), data.weights_at(rows)
     penalty, loss = choose_penalty(columns, labels, classes, groups=groups, weights=weights, ordered=ordered)
     fitted = solve_logistic(columns, labels, classes, penalty, weights)
     return Plane(fitted.weights, fitted.bias, loss)
@@ -73,6 +72,7 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], sp
     equally well, the one with the smallest coefficients is taken: a name that was not in the training set counts
     nothing.
     """
+    # 1. Choose the scale and the penalty, from decompositions that all penalties share.
     folds = [(split, _Decomposed.of(columns[split.fit])) for split in splits if len(split.fit)]
     whole = None if folds else _Decomposed.of(columns)
     left = None if whole is None else (columns - whole.centre) @ whole.right.T / whole.singular
@@ -80,23 +80,24 @@ def fit_ridge(columns: Columns, truth: Values, scales: Sequence[TargetScale], sp
     for scale in scales:
         target = scale.scaled(truth)
         if whole is None or left is None:
-            tried = _errors_by_folds(columns, target, folds)
+            errors_by_penalty = _errors_by_folds(columns, target, folds)
         else:
-            tried = _errors_by_row(left, target, whole)
-        for penalty, residuals in tried:
+            errors_by_penalty = _errors_by_row(left, target, whole)
+        for penalty, residuals in errors_by_penalty:
             check_deadlines()
             error = float(np.nanmean(np.abs(scale.restored(target - residuals) - truth)))
             if error < lowest * (1 - _MIN_GAIN):
                 lowest, best = error, (scale, penalty)
+    # 2. Fit all rows.
     scale, penalty = best
     centre, target = columns.mean(axis=0), scale.scaled(truth)
     products = columns.T @ (target - target.mean())
     if whole is None and penalty and len(columns) >= columns.shape[1]:  # faster than another decomposition
         centred = columns - centre
-        found = solve(centred.T @ centred + penalty * np.eye(len(centre)), products, assume_a="pos")
+        plane = solve(centred.T @ centred + penalty * np.eye(len(centre)), products, assume_a="pos")
     else:
-        found = (whole or _Decomposed.of(columns)).coefficients(products, penalty)
-    return Plane(found[:, np.newaxis], np.array([-centre @ found]), lowest, scale)
+        plane = (whole or _Decomposed.of(columns)).coefficients(products, penalty)
+    return Plane(plane[:, np.newaxis], np.array([-centre @ plane]), lowest, scale)
 
 
 class _Decomposed(NamedTuple):
@@ -126,8 +127,7 @@ class _Decomposed(NamedTuple):
 
     def coefficients(self, products: Values, penalty: float) -> Values:
         """Return the coefficients, given the columns' products with the target, whose mean is 0: (columns,)."""
-        found: Values = self.right.T @ (self.right @ products / (self.singular**2 + penalty))
-        return found
+        return np.asarray(self.right.T @ (self.right @ products / (self.singular**2 + penalty)))
 
 
 def _errors_by_row(left: Columns, target: Values, whole: _Decomposed) -> Iterator[tuple[float, Values]]:
@@ -146,23 +146,23 @@ def _errors_by_folds(
 ) -> Iterator[tuple[float, Values]]:
     """Yield penalties, and the error of each row that a fold leaves out, NaN for others."""
     means = [target[split.fit].mean() for split, _ in folds]
-    products = [
-        columns[split.fit].T @ (target[split.fit] - mean) for (split, _), mean in zip(folds, means, strict=True)
-    ]
+    pairs = zip(folds, means, strict=True)
+    products = [columns[split.fit].T @ (target[split.fit] - mean) for (split, _), mean in pairs]
     for penalty in _PENALTIES:
         errors = np.full(len(target), np.nan)
         for (split, fold), mean, product in zip(folds, means, products, strict=True):
-            found = (columns[split.predict] - fold.centre) @ fold.coefficients(product, penalty) + mean
-            errors[split.predict] = target[split.predict] - found
+            predicted = (columns[split.predict] - fold.centre) @ fold.coefficients(product, penalty) + mean
+            errors[split.predict] = target[split.predict] - predicted
         yield penalty, errors
 
 
 def linear(data: Prepared) -> keras.Model:
     """Return the network that is linear in the numbers, with an intercept for each name."""
     layout = standardised(data)
-    rows, encoder = _training_rows(data, layout.features), build_encoder(layout)
-    found = fit_plane(_encoded(encoder, data, rows), data, rows, clip=False)
-    return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
+    encoder = build_encoder(layout)
+    rows = _training_rows(data, layout.features)
+    plane = fit_plane(_encoded(encoder, data, rows), data, rows, clip=False)
+    return predictor(encoder, _in_graph(plane, encoder.output), layout, plane.scale)
 
 
 def choose_pieces(data: Prepared, choices: Sequence[int]) -> int:
@@ -191,8 +191,8 @@ def _fit_pieces(data: Prepared, layout: Layout, pieces: int) -> tuple[Plane, ker
 def piecewise_linear(data: Prepared, pieces: int) -> keras.Model:
     """Return the network of a sum of piecewise linear functions."""
     layout = standardised(data)
-    found, encoder = _fit_pieces(data, layout, pieces)
-    return predictor(encoder, _in_graph(found, encoder.output), layout, found.scale)
+    plane, encoder = _fit_pieces(data, layout, pieces)
+    return predictor(encoder, _in_graph(plane, encoder.output), layout, plane.scale)
 
 
 def quadratic(data: Prepared) -> keras.Model:
@@ -205,15 +205,19 @@ def quadratic(data: Prepared) -> keras.Model:
     width = layout.features
     if width > _MAX_FACTORS:
         raise Unsuitable(f"multiplies at most {_MAX_FACTORS} encoded columns; the table has {width}")
+    # 1. Fit a plane to the columns and their products, on equal scales.
     first, second = np.triu_indices(width)
-    rows, encoder = _training_rows(data, width + len(first)), build_encoder(layout)
+    encoder = build_encoder(layout)
+    rows = _training_rows(data, width + len(first))
     single = _encoded(encoder, data, rows)
     columns = np.column_stack([single, single[:, first] * single[:, second]])
     deviation = columns.std(axis=0)
     deviation[deviation < 1e-9] = 1
-    found = fit_plane(columns / deviation, data, rows)
-    coefficients = found.coefficients / deviation[:, np.newaxis]
-    row, value = encoder.output, _in_graph(replace(found, coefficients=coefficients[:width]), encoder.output)
+    plane = fit_plane(columns / deviation, data, rows)
+    coefficients = plane.coefficients / deviation[:, np.newaxis]
+    # 2. Build the linear part, and a quadratic form for each output.
+    row = encoder.output
+    value = _in_graph(replace(plane, coefficients=coefficients[:width]), row)
     squares = []
     for output, products in enumerate(coefficients[width:].T):
         form = np.zeros((width, width))
@@ -222,12 +226,12 @@ def quadratic(data: Prepared) -> keras.Model:
         squares.append(ops.sum(product(row) * row, axis=1, keepdims=True))
         product.set_weights([form.T])
     value = value + (ops.concatenate(squares, axis=1) if len(squares) > 1 else squares[0])
-    return predictor(encoder, value, layout, found.scale)
+    return predictor(encoder, value, layout, plane.scale)
 
 
 def _training_rows(data: Prepared, columns: int) -> npt.NDArray[np.int64]:
     """Return the positions of the training rows, or of a sample of as many as can be fitted with these columns."""
-    return sample_training(data, max(_MAX_CELLS // columns, 1))
+    return data.sample_training(max(_MAX_CELLS // columns, 1))
 
 
 def _encoded(encoder: keras.Model, data: Prepared, rows: npt.NDArray[np.int64]) -> Columns:
@@ -235,9 +239,9 @@ def _encoded(encoder: keras.Model, data: Prepared, rows: npt.NDArray[np.int64]) 
     return predict_once(encoder, as_tensors(data.inputs_at(rows))).astype(np.float64)
 
 
-def _in_graph(found: Plane, row: keras.KerasTensor) -> keras.KerasTensor:
+def _in_graph(plane: Plane, row: keras.KerasTensor) -> keras.KerasTensor:
     """Return the function's value, (batch, outputs)."""
-    layer = keras.layers.Dense(len(found.intercept), trainable=False, name="plane")
+    layer = keras.layers.Dense(len(plane.intercept), trainable=False, name="plane")
     value = layer(row)
-    layer.set_weights([found.coefficients, found.intercept])
+    layer.set_weights([plane.coefficients, plane.intercept])
     return value

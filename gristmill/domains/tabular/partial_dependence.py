@@ -34,38 +34,32 @@ def partial_dependence(
     test = data.table[data.parts == "test"]
     rows, trained = test.iloc[:: -(-len(test) // _MAX_ROWS)], data.table[data.parts == "train"]
     classes, tables = data.layout.classes or [""], []
-    shown = [1] if len(classes) == 2 else _most_frequent(data) if data.layout.classes else [0]
+    shown = [1] if len(classes) == 2 else [0]
+    if len(classes) > 2:
+        counts = np.bincount(data.labels[data.at("train")], minlength=len(classes))
+        shown = sorted(np.argsort(-counts, kind="stable")[:MAX_CLASSES].tolist())
     for feature in features[:MAX_FEATURES]:
         is_number = feature in data.layout.numbers
-        grid = _numbers(trained[feature]) if is_number else _names(trained[feature], feature in data.layout.dates)
-        grid += [np.nan if is_number else ""] * bool(trained[feature].isin([np.nan, ""]).any())
+        grid = _choose_values(trained[feature], is_number, is_date=feature in data.layout.dates)
         varied = rows.loc[rows.index.repeat(len(grid))]
         varied[feature] = grid * len(rows)
         means = predict(varied).reshape(len(rows), len(grid), -1).mean(axis=0)
         values = {"number": grid, "name": ""} if is_number else {"number": np.nan, "name": grid}
         for at in shown:
-            tables.append(
-                pd.DataFrame({"feature": feature, **values, "prediction": means[:, at], "class": classes[at]})
-            )
+            columns = {"feature": feature, **values, "prediction": means[:, at], "class": classes[at]}
+            tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
 
 
-def _most_frequent(data: Prepared) -> list[int]:
-    """Return the positions of the most frequent classes of the training set, in order."""
-    counts = np.bincount(data.labels[data.at("train")], minlength=len(data.layout.classes))
-    return sorted(np.argsort(-counts, kind="stable")[:MAX_CLASSES].tolist())
-
-
-def _numbers(values: "pd.Series[float]") -> list[Any]:
-    """Return the values of a grid: all values if there are few, else quantiles."""
-    known = np.unique(values.dropna())
-    return list(known if len(known) <= len(_QUANTILES) else np.unique(np.quantile(values.dropna(), _QUANTILES)))
-
-
-def _names(values: "pd.Series[str]", is_date: bool) -> list[Any]:
-    """Return the most frequent names of a grid; of dates, as many that are evenly spaced."""
-    given = values[values != ""]
-    if not is_date:
-        return list(given.value_counts().index[:MAX_NAMES])
-    known = np.unique(given.to_numpy(object))
-    return list(known[evenly_spaced(len(known), MAX_NAMES)])
+def _choose_values(cells: "pd.Series[Any]", is_number: bool, is_date: bool) -> list[Any]:
+    """Return all numbers or quantiles, the most frequent names or evenly spaced dates, and an empty cell if any is."""
+    empty = cells.isin([np.nan, ""])
+    known = cells[~empty]
+    values = np.unique(known.to_numpy())
+    if is_number and len(values) > len(_QUANTILES):
+        values = np.unique(np.quantile(known, _QUANTILES))
+    elif is_date:
+        values = values[evenly_spaced(len(values), MAX_NAMES)]
+    elif not is_number:
+        values = known.value_counts().index[:MAX_NAMES].to_numpy()
+    return [*values, *([np.nan if is_number else ""] if empty.any() else [])]

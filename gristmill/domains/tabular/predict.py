@@ -41,43 +41,51 @@ def predict(request: PredictionRequest) -> pd.DataFrame:
     Raises:
         DataError: a file cannot be read, or a cell is empty and such a model did not record missing = "drop".
     """
+    # 1. Read the rows.
     bundle, ingested = request.bundle, request.ingested
-    signature = bundle.signature
-    columns = {role: taken["columns"] for role, taken in signature["inputs"].items()}
+    columns = _columns_by_role(bundle)
     inputs = [name for names in columns.values() for name in names]
-    more = [request.id_column] if request.id_column and ingested is None else []
+    identifiers = [request.id_column] if request.id_column and ingested is None else []
     if ingested is None:
         numbers = columns.get("numbers", [])
-        found = request.source.read(request.paths, [*(name for name in inputs if name not in numbers), *more], numbers)
+        texts = [*(name for name in inputs if name not in numbers), *identifiers]
+        source_rows = request.source.read(request.paths, texts, numbers)
     else:
-        found = Rows(read_table(ingested / "table.parquet", inputs))
-    rows = replace(found, frame=found.frame[inputs])
-    table, model = read_columns(rows, request.ingest), bundle.predictor()
-    given = raw_inputs(table, columns)
-    predicted = model(given)
-    if "classes" not in signature:  # 0.2.0 or earlier exported the model
+        source_rows = Rows(read_table(ingested / "table.parquet", inputs))
+    rows = replace(source_rows, frame=source_rows.frame[inputs])
+    table = read_columns(rows, request.ingest)
+    # 2. Predict them.
+    model, tensors = bundle.predictor(), raw_inputs(table, columns)
+    predicted = model(tensors)
+    if "classes" not in bundle.signature:  # 0.2.0 or earlier exported the model
         predicted = np.where(_incomplete(rows, request.recorded.get("missing"))[:, None], np.nan, predicted)
-    shown = found.frame[list(dict.fromkeys([*more, *inputs]))].reset_index(drop=True)
+    shown = source_rows.frame[list(dict.fromkeys([*identifiers, *inputs]))].reset_index(drop=True)
     for name in columns.get("categories", []):
         shown[name] = as_texts(shown[name])
     answer = _answer(bundle, shown, predicted)
     if not request.options.explain:
         return answer
 
-    classes = signature.get("classes")
+    # 3. Explain the predictions, by training rows.
+    classes = bundle.signature.get("classes")
 
     def outputs(inputs: Inputs) -> Values:
-        found = model(inputs).astype(np.float64)
-        return log_odds(found) if classes else found
+        values = model(inputs).astype(np.float64)
+        return log_odds(values) if classes else values
 
     trained = dataset.read(request.trained_on())
     learned = trained.at("train")
-    some = trained.table.iloc[learned[sample_positions(len(learned), MAX_EXAMPLES)]]
-    typical = typical_rows(outputs, raw_inputs(some, columns))
+    sample = trained.table.iloc[learned[sample_positions(len(learned), MAX_EXAMPLES)]]
+    typical = typical_rows(outputs, raw_inputs(sample, columns))
     chosen = answer[PREDICTED].map(classes.index).to_numpy() if classes else np.zeros(len(answer), np.int64)
-    explained = explanations(table[inputs], *contributions(outputs, given, typical), chosen)
+    explained = explanations(table[inputs], *contributions(outputs, tensors, typical), chosen)
     explained.loc[answer[PREDICTED].isna()] = None
     return pd.concat([answer, explained], axis=1)
+
+
+def _columns_by_role(bundle: LoadedBundle) -> dict[str, list[str]]:
+    """Return the columns of each input of an exported model."""
+    return {role: tensor["columns"] for role, tensor in bundle.signature["inputs"].items()}
 
 
 def _incomplete(rows: Rows, missing: str | None) -> npt.NDArray[np.bool_]:
@@ -116,12 +124,10 @@ class TablePrediction(Prediction):
     def rows_of_tensors(
         self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> pd.DataFrame:
-        columns = {role: taken["columns"] for role, taken in bundle.signature["inputs"].items()}
-        shown = pd.DataFrame(
-            {name: inputs[role][:, at] for role, names in columns.items() for at, name in enumerate(names)}
-        )
-        found = outputs["probabilities"] if bundle.signature.get("classes") else next(iter(outputs.values()))
-        return _answer(bundle, shown, found)
+        columns = _columns_by_role(bundle).items()
+        shown = pd.DataFrame({name: inputs[role][:, at] for role, names in columns for at, name in enumerate(names)})
+        is_classifier = bool(bundle.signature.get("classes"))
+        return _answer(bundle, shown, outputs["probabilities"] if is_classifier else next(iter(outputs.values())))
 
 
 PREDICTION = TablePrediction()

@@ -13,8 +13,7 @@ from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.columns import as_text
 from gristmill.domains.tabular.copies import find_copies, write_copies
-from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
-from gristmill.domains.tabular.date_parts import date_numbers, part_names
+from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared, date_numbers, part_names
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.domains.tabular.split import split, times
 from gristmill.errors import DataError
@@ -25,9 +24,8 @@ from gristmill.util.table_io import read_document, read_table
 logger = logging.getLogger(__name__)
 
 MAX_ENCODED_NAMES = 1000  # of a category, the most frequent; each becomes an encoded column
-_MIN_COUNT = (
-    2  # rows with a name; rarer names share the column of unknown ones, which would otherwise be empty in training
-)
+# Rows with a name. Rarer names share the column of unknown ones, which would otherwise be empty in training.
+_MIN_COUNT = 2
 _WORD = r"[^\s!-/:-@\[-`{-~]"  # the encoder removes punctuation of ASCII
 _ROWS_COMPARED_FIRST = 1_000
 _MAX_WORDS, _ROWS_PER_WORD = 300, 10  # of a column of texts: one for so many rows
@@ -40,21 +38,25 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: there are too few rows for the parts, the target is constant, or no column can be used.
         RequestError: a column that the split needs is missing.
     """
+    # 1. Read the rows and their classes.
     table, summary = read_table(ingest / "table.parquet"), read_document(ingest / "summary.json")
-    classes, target = summary["classes"], summary["target"]
-    names, labels = read_table(ingest / "rows.parquet")["row"].to_numpy(object), np.zeros(len(table), np.int64)
+    names = read_table(ingest / "rows.parquet")["row"].to_numpy(object)
+    classes, target, labels = summary["classes"], summary["target"], np.zeros(len(table), np.int64)
     if classes:
         labels = table[target].map({name: at for at, name in enumerate(classes)}).to_numpy(np.int64)
-        given = table[summary["part"]] if summary["part"] else None
-        check_classes(pd.DataFrame({"id": names, "label": labels, "part": given}), classes, "row", target=target)
+        named_parts = table[summary["part"]] if summary["part"] else None
+        check_classes(pd.DataFrame({"id": names, "label": labels, "part": named_parts}), classes, "row", target=target)
+    # 2. Sort them by time.
     when = np.arange(len(table))
     if preprocess.time:
         when = pd.factorize(times(table, preprocess.time), sort=True)[0]
         order = np.argsort(when, kind="stable")
         table, names = table.iloc[order].reset_index(drop=True), names[order]
         labels, when = labels[order], when[order]
+    # 3. Split them; copies stay together.
     copies = find_copies(table, summary, labels)
     parts, groups = split(table, preprocess, summary["part"], labels, classes or ["the target"], when, copies.groups)
+    # 4. Fit the encoding on the training set.
     train = table[parts == "train"]
     layout = fit_layout(train, summary, preprocess.scale)
     layout = replace(layout, ordered=preprocess.split == "last", group=preprocess.group)
@@ -72,16 +74,23 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
         DataError: the target is constant or varies too little for 32 bits, a column is named like a part of a date, or
             no column can be used.
     """
+    # 1. Check the target and the names of columns.
     target, classes = summary["target"], summary["classes"]
-    _check_names_of_parts(summary["dates"], [*summary["numbers"], target])
+    for date in summary["dates"]:
+        if same := set(part_names(date)).intersection([*summary["numbers"], target]):
+            raise DataError(
+                f"column {same.pop()!r} is named like a part of the date {date!r}. Rename one in source.prepare."
+            )
     if not classes:
         check_target(train[target])
-    every = {role: summary[role] for role in ("numbers", "categories", "dates", "texts")}
-    left_out = {name: why for role, names in every.items() for name in names if (why := why_useless(train[name], role))}
-    used = {role: [name for name in names if name not in left_out] for role, names in every.items()}
+    # 2. Leave out columns from which nothing can be learned.
+    roles = {role: summary[role] for role in ("numbers", "categories", "dates", "texts")}
+    left_out = {name: why for role, names in roles.items() for name in names if (why := why_useless(train[name], role))}
+    used = {role: [name for name in names if name not in left_out] for role, names in roles.items()}
     if not any(used.values()):
         reasons = "; ".join(f"{name!r} {why}" for name, why in left_out.items())
         raise DataError(f"no column to predict {target!r} from: {reasons}. Add other columns to the table.")
+    # 3. Fit the encoding of the others.
     measures = measured(train, used["numbers"], used["dates"])
     scaled = measures if classes else measures.assign(**{target: train[target]})
     mean, deviation = fit_scale(scaled, scale)
@@ -100,14 +109,6 @@ def fit_layout(train: pd.DataFrame, summary: dict[str, Any], scale: str) -> Layo
     )
 
 
-def _check_names_of_parts(dates: list[str], others: list[str]) -> None:
-    for date in dates:
-        if same := set(part_names(date)).intersection(others):
-            raise DataError(
-                f"column {same.pop()!r} is named like a part of the date {date!r}. Rename one in source.prepare."
-            )
-
-
 def measured(rows: pd.DataFrame, numbers: list[str], dates: list[str]) -> pd.DataFrame:
     """Return numbers, and the parts of dates, as float64 columns."""
     return pd.concat([rows[numbers], *(date_numbers(rows[name]) for name in dates)], axis=1)
@@ -120,9 +121,9 @@ def check_target(values: "pd.Series[float]") -> None:
             f"all {len(values)} values of the target {values.name!r} in the training set are "
             f"{format_number(values.iloc[0], 6)}: there is nothing to learn. Check the target column."
         )
-    if said := why_unresolved(values.to_numpy()):
+    if reason := why_unresolved(values.to_numpy()):
         raise DataError(
-            f"the target {values.name!r} {said}. Subtract a constant from it in source.prepare, or set another "
+            f"the target {values.name!r} {reason}. Subtract a constant from it in source.prepare, or set another "
             "ingest.target."
         )
 
@@ -157,10 +158,8 @@ def fit_scale(train: pd.DataFrame, scale: str) -> tuple[dict[str, float], dict[s
     if scale == "none":
         return dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0)
     varying = (train.min() < train.max()).to_numpy()  # the deviation of the others may be a rounding error
-    deviation = np.where(varying, train.std(ddof=0), 1.0)
-    return dict(zip(names, train.mean().fillna(0.0).tolist(), strict=True)), dict(
-        zip(names, deviation.tolist(), strict=True)
-    )
+    mean, deviation = train.mean().fillna(0.0), np.where(varying, train.std(ddof=0), 1.0)
+    return dict(zip(names, mean.tolist(), strict=True)), dict(zip(names, deviation.tolist(), strict=True))
 
 
 def category_names(train: "pd.Series[str]") -> list[str]:
@@ -177,8 +176,8 @@ def frequent_words(train: "pd.Series[str]") -> list[str]:
     import_keras()  # TensorFlow is needed only for texts
     import keras
 
-    most = max(1, min(_MAX_WORDS, len(train) // _ROWS_PER_WORD))
-    layer = keras.layers.TextVectorization(max_tokens=most + 1, output_mode="multi_hot")
+    max_words = max(1, min(_MAX_WORDS, len(train) // _ROWS_PER_WORD))
+    layer = keras.layers.TextVectorization(max_tokens=max_words + 1, output_mode="multi_hot")
     layer.adapt(train.to_numpy(object))
     return [str(word) for word in layer.get_vocabulary()[1:]]
 

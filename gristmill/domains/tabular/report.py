@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification import report as classification
+from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.copies import COPIES_FILE
 from gristmill.domains.tabular.dataset import MAX_NAMES, PARTS, Prepared, by_part
@@ -48,33 +48,15 @@ _COLOURS = dict(zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True))
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
     data = dataset.read(folders["preprocess"])
-    yield from (class_sections if data.layout.classes else number_sections)(folders, data)
+    classes = data.layout.classes
+    if classes:
+        yield from classification.evaluation_sections(classification.read_evaluation(folders))
+    else:
+        yield from number_sections(folders, data)
+    yield from importance_sections(folders["evaluate"] / IMPORTANCE_FILE)
+    yield from dependence_sections(folders["evaluate"], data)
+    yield from [] if classes else training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data, copies_note(folders["preprocess"]))
-
-
-def class_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
-    """Yield the sections on the scores of classes."""
-    yield from classification.evaluation_sections(classification.read_evaluation(folders))
-    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE)
-    yield from dependence_sections(folders["evaluate"], data)
-
-
-def number_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
-    """Yield the sections on the scores of numbers."""
-    scores = Scores.read(folders["evaluate"])
-    predictions = read_table(folders["evaluate"] / "predictions.parquet")
-    predictions.index = pd.Index(data.positions(predictions["row"]))
-    explained = scores.model["test"]["r2"]
-    remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
-    yield scores_section(scores, METRICS, remark)
-    importance = folders["evaluate"] / permutation_importance.IMPORTANCE_FILE
-    features = important_features(data, importance)
-    yield from prediction_sections(data, predictions, scores.best_baseline, features)
-    yield from category_sections(data, predictions, scores.best_baseline)
-    yield worst_section(data, predictions, scores.best_baseline, features)
-    yield from importance_sections(importance)
-    yield from dependence_sections(folders["evaluate"], data)
-    yield from training_sections(folders["train"])
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
@@ -84,36 +66,47 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     return as_png(scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
-def important_features(data: Prepared, importance: Path) -> list[str]:
-    """Return the most important features, at most eight; a single feature has no file of importance."""
-    features = data.layout.columns
+def number_sections(folders: dict[str, Path], data: Prepared) -> Iterator[Section]:
+    """Yield the sections on the predictions of numbers."""
+    # 1. Scores
+    scores = Scores.read(folders["evaluate"])
+    best, explained = scores.best_baseline, scores.model["test"]["r2"]
+    remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
+    yield scores_section(scores, METRICS, remark)
+    # 2. Predictions and residuals, by the most important features; a single one has no file of importance
+    predictions = read_table(folders["evaluate"] / "predictions.parquet")
+    predictions.index = pd.Index(data.positions(predictions["row"]))
+    features, importance = data.layout.columns, folders["evaluate"] / IMPORTANCE_FILE
     if importance.exists():
         features = [feature["feature"] for feature in read_document(importance)["features"]]
-    return features[:MAX_FEATURES]
+    features = features[:MAX_FEATURES]
+    yield from prediction_sections(data, predictions, best, features)
+    # 3. Errors
+    tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
+    if tables:
+        note = f"Mean absolute error on the test set, the largest first; at most {MAX_NAMES} values of a category."
+        yield Section("Error by category", note, tables=tables)
+    yield worst_section(data, predictions, best, features)
 
 
 def prediction_sections(data: Prepared, predictions: pd.DataFrame, best: str, features: list[str]) -> Iterator[Section]:
     """Yield the fitted line if there is a single column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
-    sampled = f" Of each part, {MAX_DOTS:,} rows drawn at random are shown."
-    sampled = sampled if predictions["part"].value_counts().max() > MAX_DOTS else ""
+    many = predictions["part"].value_counts().max() > MAX_DOTS
+    sampled = f" Of each part, {MAX_DOTS:,} rows drawn at random are shown." if many else ""
     if data.layout.columns == numbers and len(numbers) == 1:
         picture = as_svg(line_figure(data.table[numbers[0]], predictions, target, best), f"{target} by {numbers[0]}")
         yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.{sampled}", pictures=[picture])
-    yield Section(
-        "Truth and prediction",
-        f"Each row's {target} and its prediction.{sampled}",
-        pictures=[as_svg(scatter_figure(predictions), "Prediction against true value, by part")],
-    )
+    picture = as_svg(scatter_figure(predictions), "Prediction against true value, by part")
+    yield Section("Truth and prediction", f"Each row's {target} and its prediction.{sampled}", pictures=[picture])
     test = predictions[predictions["part"] == "test"]
-    pictures = [as_svg(residual_figure(test), "Residuals by prediction, and their histogram")]
-    by_feature = residuals_by_feature_figure(test, data.table.loc[test.index, features], data.layout.dates)
-    pictures.append(as_svg(by_feature, "Residuals by feature"))
-    note = f"Truth minus prediction, on the test set, by prediction and by feature{_limited(data)}.{sampled}"
-    yield Section("Residuals", note, pictures)
+    by_prediction = as_svg(residual_figure(test), "Residuals by prediction, and their histogram")
+    figure = residuals_by_feature_figure(test, data.table.loc[test.index, features], data.layout.dates)
+    note = f"Truth minus prediction, on the test set, by prediction and by feature{_note_limit(data)}.{sampled}"
+    yield Section("Residuals", note, [by_prediction, as_svg(figure, "Residuals by feature")])
 
 
-def _limited(data: Prepared) -> str:
+def _note_limit(data: Prepared) -> str:
     count = len(data.layout.columns)
     return f", the {MAX_FEATURES} most important of {count:,}" if count > MAX_FEATURES else ""
 
@@ -124,17 +117,17 @@ def worst_section(data: Prepared, predictions: pd.DataFrame, best: str, features
     errors = (test["y"] - test["model"]).abs()
     worst = test.loc[errors.nlargest(_MAX_ROWS_LISTED).index]
     values = data.table.loc[worst.index, features]
-    columns = [worst["row"], *(worst[name] for name in ("y", "model", best)), *(values[name] for name in features)]
+    columns = [worst[name] for name in ("row", "y", "model", best)] + [values[name] for name in features]
+    cells = [
+        format_numbers(column.tolist()) if pd.api.types.is_numeric_dtype(column) else list(map(str, column))
+        for column in columns
+    ]
     headings = ["row", data.layout.target, "prediction", best, *features]
     note = (
-        f"Rows of the test set with the largest absolute errors, and their features{_limited(data)}. Rows have their "
-        "numbers in the file: in a CSV file, the header is row 1."
+        f"Rows of the test set with the largest absolute errors, and their features{_note_limit(data)}. Rows have "
+        "their numbers in the file: in a CSV file, the header is row 1."
     )
-    return Section("Worst rows", note, tables=[Table.of_columns("", headings, map(_cells, columns))])
-
-
-def _cells(values: "pd.Series[Any]") -> list[str]:
-    return format_numbers(values.tolist()) if pd.api.types.is_numeric_dtype(values) else list(map(str, values))
+    return Section("Worst rows", note, tables=[Table.of_columns("", headings, cells)])
 
 
 def dependence_sections(evaluated: Path, data: Prepared) -> Iterator[Section]:
@@ -156,27 +149,17 @@ def dependence_sections(evaluated: Path, data: Prepared) -> Iterator[Section]:
     yield Section("Partial dependence", note, [as_svg(figure, "Mean prediction by feature")])
 
 
-def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:
-    """Yield the errors on the test set by the names of each category."""
-    tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
-    if tables:
-        note = f"Mean absolute error on the test set, the largest first; at most {MAX_NAMES} values of a category."
-        yield Section("Error by category", note, tables=tables)
-
-
 def category_table(data: Prepared, predictions: pd.DataFrame, category: str, best: str) -> Table:
     """Return the errors of model and best baseline for each name of a category; new names are not in training."""
-    test = predictions["part"] == "test"
-    truth = predictions["y"]
-    errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
+    test = predictions[predictions["part"] == "test"]
+    errors = pd.DataFrame({name: (test["y"] - test[name]).abs() for name in ("model", best)})
     grouped = errors.groupby(data.table.loc[errors.index, category])
     means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
     known, shown = data.layout.categories[category], means.head(MAX_NAMES)
     names = [str(name) if name in known else f"{name} (new)" for name in shown.index]
-    errors_of = [score_column("mae", shown[column].tolist()) for column in ("model", best)]
     counts = [f"{count:,}" for count in shown["rows"]]
-    headings = ["", "rows", "MAE of the model", f"MAE of {best}"]
-    return Table.of_columns(category, headings, [names, counts, *errors_of])
+    scores = [score_column("mae", shown[column].tolist()) for column in ("model", best)]
+    return Table.of_columns(category, ["", "rows", "MAE of the model", f"MAE of {best}"], [names, counts, *scores])
 
 
 def copies_note(prepared: Path) -> str:
@@ -195,26 +178,24 @@ def copies_note(prepared: Path) -> str:
 def data_section(summary: dict[str, Any], data: Prepared, copies: str = "") -> Section:
     """Return counts of rows and parts, statistics of the columns, and sentences on copies."""
     counts, layout = summary["counts"], data.layout
-    without = counts.get("without_target", 0)
-    note = count_of(counts["rows"], "rows") + (f"; left out without a target: {without:,}" if without else "")
+    note = count_of(counts["rows"], "rows")
+    if without := counts.get("without_target", 0):
+        note += f"; left out without a target: {without:,}"
     note += f". Features of an encoded row: {layout.features:,}."
     if layout.left_out:
         left_out = ", ".join(f"{name} ({why})" for name, why in layout.left_out.items())
         note += f" The model does not read {left_out}."
-    note += copies
     parts = Table("Parts", ["part", "rows"], [[PART_NAMES[part], f"{len(data.at(part)):,}"] for part in PARTS])
     tables = [classification.counts_table(data.labelled) if layout.classes else parts]
-    tables += [statistics_table("Numbers", summary)] if summary["statistics"] else []
-    return Section("Data", note, tables=[*tables, *([names_table(summary)] if summary["names"] else [])])
-
-
-def names_table(summary: dict[str, Any]) -> Table:
-    """Return the number of names in each category, and the most frequent ones."""
+    if summary["statistics"]:
+        tables.append(statistics_table("Numbers", summary))
     rows = []
     for column, category in summary["names"].items():
         frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
         rows.append([column, missing_count(summary, column), f"{category['different']:,}", frequent])
-    return Table("Categories", ["", "missing", "values", "most frequent"], rows, words=True)
+    if rows:
+        tables.append(Table("Categories", ["", "missing", "values", "most frequent"], rows, words=True))
+    return Section("Data", note + copies, tables=tables)
 
 
 def scatter_figure(predictions: pd.DataFrame) -> "Figure":
@@ -223,8 +204,8 @@ def scatter_figure(predictions: pd.DataFrame) -> "Figure":
     ends = [predictions[["y", "model"]].min().min(), predictions[["y", "model"]].max().max()]
     axes.plot(ends, ends, color=ACCENT, linewidth=0.8, linestyle="--", label="equal")
     for part, rows in by_part(predictions).items():
-        some, label = _sampled(rows), PART_NAMES[part]
-        axes.plot(some["y"], some["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=label)
+        dots, label = _sample_dots(rows), PART_NAMES[part]
+        axes.plot(dots["y"], dots["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=label)
     axes.set_xlabel("truth")
     axes.set_ylabel("prediction")
     legend(axes)
@@ -234,12 +215,12 @@ def scatter_figure(predictions: pd.DataFrame) -> "Figure":
 def residual_figure(test: pd.DataFrame) -> "Figure":
     """Draw residuals by prediction, and their histogram."""
     figure, (by_prediction, distribution) = canvas(2.6, columns=2, widths=(3, 1))
-    residuals, some = test["y"] - test["model"], _sampled(test)
+    dots = _sample_dots(test)
     by_prediction.axhline(0, color=TRUTH, linewidth=0.8)
-    by_prediction.plot(some["model"], some["y"] - some["model"], ".", color=MODEL, markersize=4)
+    by_prediction.plot(dots["model"], dots["y"] - dots["model"], ".", color=MODEL, markersize=4)
     by_prediction.set_xlabel("prediction")
     by_prediction.set_ylabel("residual")
-    distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
+    distribution.hist(test["y"] - test["model"], bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
     distribution.set_xlabel("count")
     return figure
 
@@ -247,12 +228,12 @@ def residual_figure(test: pd.DataFrame) -> "Figure":
 def residuals_by_feature_figure(test: pd.DataFrame, features: pd.DataFrame, dates: Sequence[str] = ()) -> "Figure":
     """Draw residuals by the values of each feature; `dates` names those that are dates."""
     figure, axes = panels(list(map(str, features)), "residual")
-    test = _sampled(test)
-    features = features.loc[test.index]
-    for single, name in zip(axes, features, strict=True):
-        single.axhline(0, color=TRUTH, linewidth=0.8)
-        places = _positions(single, features[name], name in dates)
-        single.plot(places, test["y"] - test["model"], ".", color=MODEL, markersize=3)
+    dots = _sample_dots(test)
+    features = features.loc[dots.index]
+    for panel, name in zip(axes, features, strict=True):
+        panel.axhline(0, color=TRUTH, linewidth=0.8)
+        positions = _positions(panel, features[name], name in dates)
+        panel.plot(positions, dots["y"] - dots["model"], ".", color=MODEL, markersize=3)
     return figure
 
 
@@ -264,24 +245,24 @@ def dependence_figure(table: pd.DataFrame, target: str, dates: Sequence[str] = (
     figure, axes = panels(list(table["feature"].unique()), target)
     low, high = table["prediction"].min(), table["prediction"].max()
     several = table["class"].nunique() > 1
-    for single, (feature, of_feature) in zip(axes, table.groupby("feature", sort=False), strict=True):
-        is_date, is_number = feature in dates, bool(of_feature["number"].notna().any())
+    for panel, (feature, grid) in zip(axes, table.groupby("feature", sort=False), strict=True):
+        is_date, is_number = feature in dates, bool(grid["number"].notna().any())
         is_line = is_date or is_number
-        for at, (name, rows) in enumerate(of_feature.groupby("class", sort=False)):
+        for at, (name, rows) in enumerate(grid.groupby("class", sort=False)):
             colour = f"C{at}" if several else MODEL
-            empty = rows[(rows["name"] == "") & rows["number"].isna()] if is_line else rows[:0]
-            given = rows.drop(index=empty.index)
-            places = _positions(single, given["number" if is_number else "name"], is_date)
-            single.plot(places, given["prediction"], "-" if is_line else "o", label=name, color=colour)
-            for level in empty["prediction"]:
-                single.axhline(level, color=colour, linestyle=":")
-        single.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+            is_empty = (rows["name"] == "") & rows["number"].isna() & is_line
+            values = rows[~is_empty]
+            positions = _positions(panel, values["number" if is_number else "name"], is_date)
+            panel.plot(positions, values["prediction"], "-" if is_line else "o", label=name, color=colour)
+            for level in rows.loc[is_empty, "prediction"]:
+                panel.axhline(level, color=colour, linestyle=":")
+        panel.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
     if several:
         legend(axes[0], of_figure=True)
     return figure
 
 
-def _sampled(rows: pd.DataFrame) -> pd.DataFrame:
+def _sample_dots(rows: pd.DataFrame) -> pd.DataFrame:
     """Return at most `MAX_DOTS` rows, drawn at random."""
     return rows if len(rows) <= MAX_DOTS else rows.sample(MAX_DOTS, random_state=0)
 
@@ -305,9 +286,14 @@ def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: s
     axes.plot(along["x"], along[best], color=BASELINE, linestyle="--", label=best)
     axes.plot(along["x"], along["model"], color=MODEL, label="model")
     for part, rows in by_part(along).items():
-        marker, some, colour = "o" if part == "test" else ".", _sampled(rows), _COLOURS[part]
-        label = PART_NAMES[part]
-        axes.plot(some["x"], some["y"], marker, color=colour, linestyle="none", fillstyle="none", label=label)
+        dots, marker = _sample_dots(rows), "o" if part == "test" else "."
+        style: dict[str, Any] = {
+            "color": _COLOURS[part],
+            "linestyle": "none",
+            "fillstyle": "none",
+            "label": PART_NAMES[part],
+        }
+        axes.plot(dots["x"], dots["y"], marker, **style)
     axes.set_xlabel(str(column.name))
     axes.set_ylabel(target)
     legend(axes)

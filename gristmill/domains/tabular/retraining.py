@@ -1,6 +1,5 @@
 """Retraining on tables: new rows, drift, and the errors of champion, challenger and baselines."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from gristmill.runs import retraining_record as record
 from gristmill.runs.retraining_record import DataChanges, Folders, InputDrift
 from gristmill.util.table_io import read_document, read_table
 
+_ROLES = ("numbers", "categories", "dates", "texts")
+
 
 class TableRetraining(ExampleRetraining):
     """Retraining of tables; a changed row is both new and removed."""
@@ -38,7 +39,11 @@ class TableRetraining(ExampleRetraining):
     def news(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count new and removed rows, which must have the same columns."""
         if before is not None:
-            _check_same_columns(*(read_document(folder / "summary.json") for folder in (ingest, before)))
+            summary, earlier = (read_document(folder / "summary.json") for folder in (ingest, before))
+            for setting in ("target", "classes", *_ROLES):
+                names, known = summary.get(setting, []), earlier.get(setting, [])
+                if sorted(names) != sorted(known):
+                    raise _incomparable(setting, known, names)
         return super().news(ingest, before)
 
     def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
@@ -56,18 +61,19 @@ class TableRetraining(ExampleRetraining):
 
     def new_examples(self, ingest: Path, champion: Folders) -> pd.DataFrame:
         """Return the ingested rows that a champion has not seen and can predict."""
-        table, known = read_table(ingest / "table.parquet"), _check_and_read(ingest, champion)
+        known = _check_and_read(ingest, champion)
+        table = read_table(ingest / "table.parquet")
         is_known = _contents(table, known.layout).isin(_contents(known.table, known.layout)).to_numpy()
         return table[~is_known & _predictable(table, known.layout)]
 
     def unseen_test_examples(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
         """Return the test rows of a challenger, and a mask of those new to both models that both predict."""
         data, known = dataset.read(challenger["preprocess"]), _check_and_read(challenger["ingest"], champion)
-        contents, champion_contents = (_contents(one.table, known.layout) for one in (data, known))
-        tested, learned = data.table[data.parts == "test"], known.table[known.parts != "test"]
-        unseen = unseen_examples(
-            contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
-        )
+        is_test, is_known = data.parts == "test", known.parts != "test"
+        tested, learned = data.table[is_test], known.table[is_known]
+        contents = _contents(data.table, known.layout)
+        known_contents = _contents(known.table, known.layout)
+        unseen = unseen_examples(contents[is_test], contents[~is_test], known_contents[is_known])
         if data.layout.group and data.layout.group in learned:
             groups = learned[data.layout.group]
             unseen &= ~tested[data.layout.group].isin(groups[~is_empty(groups)]).to_numpy()
@@ -98,12 +104,12 @@ def _check_and_read(ingest: Path, champion: Folders) -> Prepared:
         RequestError: the table lacks a column that the champion reads, or has another target or other classes.
     """
     known, summary = dataset.read(champion["preprocess"]), read_document(ingest / "summary.json")
-    for what in ("target", "classes"):
-        if (now := summary.get(what, [])) != (before := getattr(known.layout, what)):
-            raise record.incomparable_error(f"the champion's {what} are {before}, those of the data {now}")
+    for setting, names in (("target", known.layout.target), ("classes", known.layout.classes)):
+        if summary.get(setting, []) != names:
+            raise _incomparable(setting, names, summary.get(setting, []))
     for role, columns in known.layout.inputs_by_role.items():
-        if not set(columns) <= set(now := summary.get(role, [])):
-            raise record.incomparable_error(f"the champion's {role} are {columns}, those of the data {now}")
+        if not set(columns) <= set(summary.get(role, [])):
+            raise _incomparable(role, columns, summary.get(role, []))
     return known
 
 
@@ -120,12 +126,8 @@ def _contents(table: pd.DataFrame, layout: Layout | None = None) -> "pd.Series[A
     return pd.util.hash_pandas_object(table[columns], index=False).rename(CONTENT)
 
 
-def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Raise a `RequestError` unless the summaries of two tables have the same target, classes and columns."""
-    for what in ("target", "classes", "numbers", "categories", "dates", "texts"):
-        names, known = (columns.get(what, []) for columns in (now, before))
-        if sorted(names) != sorted(known):
-            raise record.incomparable_error(f"the champion's {what} are {known}, those of the data {names}")
+def _incomparable(setting: str, known: Any, received: Any) -> RequestError:
+    return record.incomparable_error(f"the champion's {setting} are {known}, those of the data {received}")
 
 
 RETRAINING = TableRetraining()

@@ -39,78 +39,72 @@ def split(
         DataError: too few rows are left in a part, or a cell of `time` is neither a date nor a number.
         RequestError: there is no such column, or nothing to test on.
     """
-    given = table[part].str.lower().map(PARTS) if part else pd.Series(None, table.index, dtype=object)
-    given = given.fillna("train").reset_index(drop=True)
-    _check_count(given.to_numpy(object), settings)
+    # 1. Read the parts that the table names, and check that enough rows are left.
+    named_parts = table[part].str.lower().map(PARTS) if part else pd.Series(None, table.index, dtype=object)
+    named_parts = named_parts.fillna("train").reset_index(drop=True)
+    count = int((named_parts == "train").sum())
+    sizes = {
+        name: max(1, round(size * count)) if 0 < size < 1 else int(size)  # a share, or a number
+        for name, size in (("test", settings.test), ("validation", settings.validation))
+        if not (named_parts == name).any()
+    }
+    if count - sum(sizes.values()) < 2:
+        takes = " and ".join(f"{name} takes {size}" for name, size in sorted(sizes.items(), reverse=True))
+        taken = f", of which {takes}" if sizes else ""
+        raise DataError(
+            f"the table has {count_of(count, 'rows')} to train on{taken}: fewer than two are left. Add rows, or set a "
+            "smaller preprocess.validation or preprocess.test."
+        )
     if settings.split == "last":
-        parts = _last(given.to_numpy(object), settings, when)
-        _check_every_class_is_learned(parts, labels, classes, settings)
-        return parts, None
+        return _split_in_order(named_parts.to_numpy(object), settings, sizes, labels, classes, when), None
+    # 2. Number the groups that stay together: those of a column, and equal rows.
     named, groups, kept = None, copies, "equal rows stay in one set"
     if settings.group:
         cells, named_by = _column(table, "group", settings.group), f"column {part!r} names (ingest.part)"
-        named = number_groups(cells.reset_index(drop=True), given, settings.group, named_by)
-        count = count_of((np.unique(named) < len(table)).sum(), "values")  # numbers of rows without a group are higher
-        kept = f"preprocess.group: column {settings.group!r} has {count}, and the rows of a value stay in one set"
+        named = number_groups(cells.reset_index(drop=True), named_parts, settings.group, named_by)
+        values = count_of((np.unique(named) < len(table)).sum(), "values")  # rows without a group have higher numbers
+        kept = f"preprocess.group: column {settings.group!r} has {values}, and the rows of a value stay in one set"
         groups = named if copies is None else merge_groups(named, copies)
-    index = pd.DataFrame({"label": labels, "part": given})
-    sizes = settings.validation, settings.test
-    parts = by_class.split(index, classes, *sizes, settings.seed, groups, "row", kept)
+    # 3. Draw the other parts, class by class.
+    index = pd.DataFrame({"label": labels, "part": named_parts})
+    parts = by_class.split(index, classes, settings.validation, settings.test, settings.seed, groups, "row", kept)
     if part and copies is not None and pd.Series(parts).groupby(copies).nunique().max() > 1:
         groups = named  # the table names the parts and divides equal rows, so folds do too
     return parts, groups
 
 
-def _last(given: Parts, settings: Preprocess, when: npt.NDArray[np.int64]) -> Parts:
+def _split_in_order(
+    named: Parts,
+    settings: Preprocess,
+    sizes: dict[str, int],
+    labels: Labels,
+    classes: list[str],
+    when: npt.NDArray[np.int64],
+) -> Parts:
     """Return the parts if the last rows are tested; a part that the table names keeps its rows.
 
-    At a cut, all rows of one time are in the later part.
+    At a cut, all rows of one time are in the later part. Each class must have a row to train on.
     """
-    parts, pool = given.copy(), np.flatnonzero(given == "train")
-    for part, size in _sizes(given, settings).items():
+    parts, pool = named.copy(), np.flatnonzero(named == "train")
+    for part, size in sizes.items():
         if size and len(pool):
             is_later = when[pool] >= when[pool[-size:][0]]
-            parts[pool[is_later]], pool = part, pool[~is_later]
+            parts[pool[is_later]] = part
+            pool = pool[~is_later]
     if len(pool) < 2:
         raise DataError(
             f"preprocess.time: {count_of(len(pool), 'rows')} left to train on, because rows with the same time "
             f"stay in one set, and column {settings.time!r} has {count_of(len(np.unique(when)), 'different times')}. "
             "Set a smaller preprocess.validation or preprocess.test, or use a column with more times."
         )
-    return parts
-
-
-def _check_every_class_is_learned(parts: Parts, labels: Labels, classes: list[str], settings: Preprocess) -> None:
-    """Raise a `DataError` if all rows of a class are validation or test rows."""
-    for label in sorted({*range(len(classes))} - {*labels[parts == "train"].tolist()}):
+    if unlearned := {*range(len(classes))} - {*labels[pool].tolist()}:
+        label = min(unlearned)
         raise DataError(
             f"preprocess.split = 'last': the training set has no row of class {classes[label]!r}, because its "
             f"{count_of((labels == label).sum(), 'rows')} are among the last. Set a smaller preprocess.validation or "
             "preprocess.test, merge the class with another in source.prepare, or use another split."
         )
-
-
-def _sizes(given: Parts, settings: Preprocess) -> dict[str, int]:
-    """Return the number of rows of each part that the table does not name."""
-    count = int((given == "train").sum())
-    wanted = {"test": settings.test, "validation": settings.validation}
-    return {part: _rows(size, count) for part, size in wanted.items() if not (given == part).any()}
-
-
-def _rows(size: float, count: int) -> int:
-    """Return the number of rows of a part, which is given as a number or as a share of `count`."""
-    return max(1, round(size * count)) if 0 < size < 1 else int(size)
-
-
-def _check_count(given: Parts, settings: Preprocess) -> None:
-    count, sizes = int((given == "train").sum()), _sizes(given, settings)
-    if count - sum(sizes.values()) < 2:
-        takes = " and ".join(f"{part} takes {size}" for part, size in sorted(sizes.items(), reverse=True))
-        taken = f", of which {takes}" if sizes else ""
-        raise DataError(
-            f"the table has {count_of(count, 'rows')} to train on{taken}: fewer than two are left. Add rows, or set a "
-            "smaller preprocess.validation or preprocess.test."
-        )
+    return parts
 
 
 def times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":

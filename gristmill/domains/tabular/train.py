@@ -1,13 +1,12 @@
 """Train: fit a model of raw rows, with or without epochs, and predict rows that were held out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Unpack
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill.domains.common import supervised
@@ -21,7 +20,7 @@ from gristmill.domains.tabular.encoder import encode, predict_target, quantile_k
 from gristmill.domains.tabular.learner import RowLearner
 from gristmill.domains.tabular.model_shape import Shape
 from gristmill.domains.tabular.settings import Train
-from gristmill.domains.tabular.target_scale import TargetScale, target_scale
+from gristmill.domains.tabular.target_scale import target_scale
 from gristmill.errors import RequestError, Unsuitable
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, Goal, fit
@@ -83,40 +82,30 @@ def train_network(
             f"trains on at most {_MAX_CELLS:,} cells (2 GB); {rows:,} rows of {columns:,} encoded columns have "
             f"{rows * columns:,}. Leave out categories with many values"
         )
+    # 1. Encode the rows and their targets: positions of classes, or scaled numbers.
     knots = quantile_knots(data, data.layout, pieces) if pieces else None
-    lessons = _lessons(model, data, settings)
-    features, wanted = tf.constant(encode(data.inputs, data.layout, knots)), tf.constant(lessons.wanted)
+    if data.layout.classes:
+        classes = Targets(data.labelled, ClassifierTrain(class_weights=settings.class_weights))
+        scale, loss, goal = None, classes.loss(), classes.goal()
+        targets = tf.constant(data.labels)
+    else:
+        scale, loss, goal = target_scale(data, skewed=getattr(model, "skewed_target", "raw")), settings.loss, Goal()
+        targets = tf.constant(scale.scaled(data.truth)[:, np.newaxis].astype(np.float32))
+    features = tf.constant(encode(data.inputs, data.layout, knots))
 
     def gather(positions: tf.Tensor) -> Batch:
-        return lessons.batch(tf.gather(features, positions), tf.gather(wanted, positions))
+        batch = tf.gather(features, positions), tf.gather(targets, positions)
+        return classes.batch(*batch) if data.layout.classes else batch
 
+    # 2. Build the network and train it.
     shape = Shape(features.shape[1], data.layout.outputs)
     core = seeded(lambda: build(model, files, shape), settings.seed)
     feed = GatheredFeed(tf.constant(data.at("train"), tf.int64), gather, settings)
     validation = None
     if len(data.at("validation")):
         validation = tf.data.Dataset.from_tensor_slices(gather(data.at("validation"))).batch(1024)
-    history = fit(core, feed, validation, settings, lessons.loss, goal=lessons.goal, **arguments)
-    return wrap_network(core, data.layout, knots, lessons.scale), history
-
-
-class _Lessons(NamedTuple):
-    """Target of each row for a network, and its loss."""
-
-    wanted: npt.NDArray[Any]  # (rows, …): scaled targets, or positions of classes
-    batch: Callable[[tf.Tensor, tf.Tensor], Batch]
-    loss: str | keras.losses.Loss
-    goal: Goal = Goal()
-    scale: TargetScale | None = None  # of numbers
-
-
-def _lessons(model: Model, data: Prepared, settings: Train) -> _Lessons:
-    if data.layout.classes:
-        targets = Targets(data.labelled, ClassifierTrain(class_weights=settings.class_weights))
-        return _Lessons(data.labels, targets.batch, targets.loss(), targets.goal())
-    scale = target_scale(data, skewed=getattr(model, "skewed_target", "raw"))
-    wanted = scale.scaled(data.truth)[:, np.newaxis].astype(np.float32)
-    return _Lessons(wanted, lambda rows, wanted: (rows, wanted), settings.loss, scale=scale)
+    history = fit(core, feed, validation, settings, loss, goal=goal, **arguments)
+    return wrap_network(core, data.layout, knots, scale), history
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:

@@ -1,6 +1,6 @@
 """Boosted trees for tables: features in the graph, the number of rounds by held-out rows, and the network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,13 +23,12 @@ from gristmill.domains.tabular.encoder import (
     present_words,
     raw_input,
 )
-from gristmill.domains.tabular.held_out import learning_set, sample_training
 from gristmill.domains.tabular.preprocess import measured
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales
 from gristmill.training.lookup_tables import frozen_table
 from gristmill.training.saved_network import as_tensors, predict_once
-from gristmill.training.tree_network import tree_network
-from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees
+from gristmill.training.trees.fit import Features, TreeFit, Trees, TreeSettings, average_trees, fit_trees
+from gristmill.training.trees.network import tree_network
 
 _OBJECTIVES: dict[str, Any] = {"huber": "huber", "mae": "l1", "mse": "l2"}
 _MAX_ROUNDS, _PATIENCE = 2_000, 40
@@ -40,8 +39,6 @@ _SHARE_LEFT_OUT = 5  # one in five rows
 _MAX_CLASSES = 10
 _FREQUENT = 50  # rows for each name of a category
 _SMOOTHING = 10.0  # rows with the overall mean that are added to those of each name
-
-Mask = npt.NDArray[np.bool_]  # (rows,)
 
 
 @dataclass(frozen=True)
@@ -74,79 +71,59 @@ class _Goal:
         if self.scale:
             return np.asarray(np.abs(self.scale.restored(scores[:, 0]) - truth))
         second = expit(scores[:, 0])
-        found = np.column_stack([1 - second, second]) if self.classes == 2 else softmax(scores, axis=1)
-        return log_losses(truth.astype(np.int64), found)
+        probabilities = np.column_stack([1 - second, second]) if self.classes == 2 else softmax(scores, axis=1)
+        return log_losses(truth.astype(np.int64), probabilities)
 
 
-_Choice = tuple[_Goal, TreeOptions]
-
-
-def _goals(data: Prepared, settings: TreeOptions) -> Iterator[_Goal]:
-    """Yield the possible goals: for numbers, with and without logarithms if that is left open."""
+def _goals(data: Prepared, settings: TreeOptions) -> list[_Goal]:
+    """Return the possible goals: for numbers, with and without logarithms if that is left open."""
     classes = len(data.layout.classes)
     if classes:
-        yield _Goal("binary" if classes == 2 else "multiclass", classes=classes)
-        return
+        return [_Goal("binary" if classes == 2 else "multiclass", classes=classes)]
     truth, logarithm = data.truth[data.at("train")], settings.logarithm
-    for scale in possible_scales(truth) if logarithm is None else [TargetScale.fit(truth, logarithm)]:
-        yield _Goal(_OBJECTIVES[settings.loss], scale)
+    scales = possible_scales(truth) if logarithm is None else [TargetScale.fit(truth, logarithm)]
+    return [_Goal(_OBJECTIVES[settings.loss], scale) for scale in scales]
 
 
 def choose(data: Prepared, settings: TreeOptions) -> dict[str, Any]:
     """Return `rounds`, `logarithm` and `out_of_fold` with the lowest error on training rows that were left out."""
-    data = data.only(sample_training(data, _MAX_ROWS))
-    choices = list(_choices(data, settings))
-    (goal, chosen), rounds = choices[0], settings.rounds
+    data = data.only(data.sample_training(_MAX_ROWS))
+    rows = data.at("train")
+    # 1. List the choices: each goal, with both encodings if rare names make a difference.
+    encodings = [True, False] if _rare_categories(data, rows) else [True]
+    if settings.out_of_fold is not None:
+        encodings = [settings.out_of_fold]
+    goals = _goals(data, settings)
+    choices = [(goal, replace(settings, out_of_fold=out_of_fold)) for goal in goals for out_of_fold in encodings]
+    best, rounds = 0, settings.rounds
     if rounds is None or len(choices) > 1:
-        (goal, chosen), rounds = _best(data, choices)
+        # 2. Fit each choice without one fold after another; of many rows, without the first fold alone.
+        folds = [split.predict for split in data.learning_set.folds(_SHARE_LEFT_OUT)]
+        folds = folds[: 1 if len(data.table) >= _MIN_ROWS_WITHOUT_FOLDS else None]
+        inputs = [_features_without(data, left_out) for left_out in folds]
+        fits = [
+            replace(
+                _fit(data, np.setdiff1d(rows, left_out), features, goal, chosen, rounds or _MAX_ROUNDS),
+                validation=(features[left_out], goal.wanted(data)[left_out]),
+                validation_weights=data.weights_at(left_out),
+            )
+            for goal, chosen in choices
+            for left_out, features in zip(folds, inputs, strict=True)
+        ]
+        fitted = fit_trees(fits)
+        by_choice = [fitted[begin : begin + len(folds)] for begin in range(0, len(fitted), len(folds))]
+        # 3. Compare the choices by the errors of the rows left out.
+        if len(choices) > 1:
+            pairs = zip(choices, by_choice, strict=True)
+            best = int(np.argmin([_mean_error(data, goal, trees, folds, inputs) for (goal, _), trees in pairs]))
+        rounds = rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in by_choice[best]]))))
+    goal, chosen = choices[best]
     logarithm = goal.scale.logarithm if goal.scale else False
     return {"rounds": rounds, "logarithm": logarithm, "out_of_fold": chosen.out_of_fold}
 
 
-def _choices(data: Prepared, settings: TreeOptions) -> Iterator[_Choice]:
-    """Yield the possible goals, each with the settings of both encodings if rare names make a difference."""
-    encodings = [True, False] if _rare_categories(data, data.at("train")) else [True]
-    for goal in _goals(data, settings):
-        for out_of_fold in encodings if settings.out_of_fold is None else [settings.out_of_fold]:
-            yield goal, replace(settings, out_of_fold=out_of_fold)
-
-
-def _best(data: Prepared, choices: Sequence[_Choice]) -> tuple[_Choice, int]:
-    """Return the choice with the lowest error on training rows that were left out, and its number of rounds."""
-    rows, settings = data.at("train"), choices[0][1]
-    folds = _folds(data)
-    inputs = [_features(_without(data, left_out)) for left_out in folds]
-    fits = [
-        replace(
-            _fit(data, np.setdiff1d(rows, left_out), features, goal, chosen, settings.rounds or _MAX_ROUNDS),
-            validation=(features[left_out], goal.wanted(data)[left_out]),
-            validation_weights=data.weights_at(left_out),
-        )
-        for goal, chosen in choices
-        for left_out, features in zip(folds, inputs, strict=True)
-    ]
-    found = iter(fit_trees(fits))
-    tried = [[next(found) for _ in folds] for _ in choices]
-    best = 0
-    if len(choices) > 1:
-        pairs = zip(choices, tried, strict=True)
-        best = int(np.argmin([_mean_error(data, goal, trees, folds, inputs) for (goal, _), trees in pairs]))
-    rounds = settings.rounds or max(1, round(float(np.mean([trees.rounds[0] for trees in tried[best]]))))
-    return choices[best], rounds
-
-
-def _folds(data: Prepared) -> list[Positions]:
-    """Return the training rows to leave out, fold by fold; of many rows, one fold."""
-    folds = learning_set(data).folds(_SHARE_LEFT_OUT)
-    return [split.predict for split in folds][: 1 if len(data.table) >= _MIN_ROWS_WITHOUT_FOLDS else None]
-
-
 def _mean_error(
-    data: Prepared,
-    goal: _Goal,
-    fitted: Sequence[Trees],
-    folds: Sequence[Positions],
-    inputs: Sequence[npt.NDArray[np.float32]],
+    data: Prepared, goal: _Goal, fitted: Sequence[Trees], folds: Sequence[Positions], inputs: Sequence[Features]
 ) -> float:
     """Return the mean error of the trees of each fold on the rows of it, with the weights of the rows."""
     errors = [
@@ -158,16 +135,17 @@ def _mean_error(
 
 def boosted_trees(data: Prepared, settings: TreeOptions, rounds: int) -> keras.Model:
     """Return the network of trees fitted to the training rows."""
-    data = data.only(sample_training(data, _MAX_ROWS))
+    data = data.only(data.sample_training(_MAX_ROWS))
     rows = data.at("train")
-    goal = next(_goals(data, settings))
+    goal = _goals(data, settings)[0]
     encoder = feature_network(data)
     features = predict_once(encoder, as_tensors(data.inputs))
     sums = settings.sums or (_SUMS_OF_SMALL_TABLE if len(rows) < _MIN_ROWS_WITHOUT_FOLDS else 1)
     first = _fit(data, rows, features, goal, settings, rounds)
-    seeds = range(settings.trees.seed, settings.trees.seed + sums)
-    fits = [replace(first, settings=replace(first.settings, seed=seed)) for seed in seeds]
-    trees: Trees = average_trees(fit_trees(fits))
+    fits = [
+        replace(first, settings=replace(first.settings, seed=first.settings.seed + number)) for number in range(sums)
+    ]
+    trees = average_trees(fit_trees(fits))
     return predictor(encoder, tree_network(encoder.output, trees), data.layout, goal.scale)
 
 
@@ -193,10 +171,10 @@ def feature_network(data: Prepared) -> keras.Model:
         starts = np.cumsum([0, *(len(names) + 1 for names in layout.categories.values())])[:-1]
         means = []
         for column, names in layout.categories.items():
-            found = data.table[column].to_numpy(object)[train]
-            means.append(np.column_stack([name_means(found, target[train], names) for target in targets]))
-        found_means = frozen_table(np.concatenate(means), "means")(codes + starts)  # (batch, columns, targets)
-        features.append(keras.layers.Flatten(name="means_of_names")(found_means))
+            cells = data.table[column].to_numpy(object)[train]
+            means.append(np.column_stack([name_means(cells, target[train], names) for target in targets]))
+        looked_up = frozen_table(np.concatenate(means), "means")(codes + starts)  # (batch, columns, targets)
+        features.append(keras.layers.Flatten(name="means_of_names")(looked_up))
     for at, words in enumerate(layout.texts.values()):
         features.append(present_words(inputs["texts"][:, at], words, f"words_{at}"))
     return keras.Model(only(inputs), joined(features), name="features")
@@ -213,9 +191,9 @@ def _targets_of_names(data: Prepared) -> list[Values]:
     return [(data.labels == label).astype(np.float64) for label in chosen]
 
 
-def name_means(found: npt.NDArray[np.object_], target: Values, names: list[str]) -> Values:
+def name_means(cells: npt.NDArray[np.object_], target: Values, names: list[str]) -> Values:
     """Return the mean target of rows with an unknown name, then of each name, drawn towards the mean of all rows."""
-    codes = pd.Index(names).get_indexer(pd.Index(found)) + 1
+    codes = _codes_of(cells, names)
     counts = np.bincount(codes, minlength=len(names) + 1)
     sums = np.bincount(codes, weights=target - target.mean(), minlength=len(names) + 1)
     means: Values = sums / (counts + _SMOOTHING)
@@ -223,31 +201,21 @@ def name_means(found: npt.NDArray[np.object_], target: Values, names: list[str])
     return means
 
 
-def _without(data: Prepared, rows: npt.NDArray[np.int64]) -> Prepared:
-    """Return the data with some training rows left out."""
+def _features_without(data: Prepared, rows: Positions) -> Features:
+    """Return the features of all rows, by the names and means of the training set without some rows."""
     parts = data.parts.copy()
     parts[rows] = "test"
-    return replace(data, parts=parts)
-
-
-def _features(data: Prepared) -> npt.NDArray[np.float32]:
-    return predict_once(feature_network(data), as_tensors(data.inputs))
+    return predict_once(feature_network(replace(data, parts=parts)), as_tensors(data.inputs))
 
 
 def _fit(
-    data: Prepared,
-    rows: npt.NDArray[np.int64],
-    features: npt.NDArray[np.float32],
-    goal: _Goal,
-    settings: TreeOptions,
-    rounds: int,
+    data: Prepared, rows: Positions, features: Features, goal: _Goal, settings: TreeOptions, rounds: int
 ) -> TreeFit:
     """Return the fit of trees to some rows, with target-encoded categories as the settings say."""
     classes = goal.classes if goal.objective == "multiclass" else 1
     options = replace(settings.trees, objective=goal.objective, classes=classes, rounds=rounds, patience=_PATIENCE)
-    wanted, weights = goal.wanted(data)[rows], data.weights_at(rows)
-    made = _out_of_fold_features(data, rows, features) if settings.out_of_fold else features[rows]
-    return TreeFit(made, wanted, options, weights=weights)
+    inputs = _out_of_fold_features(data, rows, features) if settings.out_of_fold else features[rows]
+    return TreeFit(inputs, goal.wanted(data)[rows], options, weights=data.weights_at(rows))
 
 
 def _rare_categories(data: Prepared, rows: Positions) -> list[tuple[int, str]]:
@@ -256,23 +224,26 @@ def _rare_categories(data: Prepared, rows: Positions) -> list[tuple[int, str]]:
     return [(at, column) for at, (column, names) in named if len(rows) < _FREQUENT * len(names)]
 
 
-def _out_of_fold_features(
-    data: Prepared, rows: Positions, features: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _out_of_fold_features(data: Prepared, rows: Positions, features: Features) -> Features:
     """Return the features of rows to fit on, with rare names target-encoded on the other folds of these rows.
 
     Otherwise the encoding of a rare name would reveal a part of the row's own target. It also reveals the number of its
     rows, and is less noisy, so that either may be better: `choose` tries both. The means of frequent names stay as they
     are: differences between folds would be noise that trees fit.
     """
-    made, layout, targets = features[rows], data.layout, _targets_of_names(data)
-    folds = replace(learning_set(data.only(rows)), ordered=False).folds(_SHARE_LEFT_OUT)
+    encoded, layout, targets = features[rows], data.layout, _targets_of_names(data)
+    folds = replace(data.only(rows).learning_set, ordered=False).folds(_SHARE_LEFT_OUT)
     for at, column in _rare_categories(data, rows):
-        names, found = layout.categories[column], data.table[column].to_numpy(object)[rows]
-        codes = pd.Index(names).get_indexer(pd.Index(found)) + 1
+        names, cells = layout.categories[column], data.table[column].to_numpy(object)[rows]
+        codes = _codes_of(cells, names)
         for number, target in enumerate(targets):
-            place = len(layout.measures) + at * len(targets) + number
+            feature = len(layout.measures) + at * len(targets) + number
             for split in folds:
-                means = name_means(found[split.fit], target[rows][split.fit], names)
-                made[split.predict, place] = means[codes[split.predict]]
-    return made
+                means = name_means(cells[split.fit], target[rows][split.fit], names)
+                encoded[split.predict, feature] = means[codes[split.predict]]
+    return encoded
+
+
+def _codes_of(cells: npt.NDArray[np.object_], names: list[str]) -> Positions:
+    """Return the number of the name in each cell, (rows,): from 1 on, and 0 for an unknown name."""
+    return np.asarray(pd.Index(names).get_indexer(pd.Index(cells)) + 1)

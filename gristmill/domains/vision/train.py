@@ -187,7 +187,7 @@ class StreamFeed:
         epochs = tf.data.Dataset.range(first_epoch, self._settings.epochs)
         return epochs.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
 
-    def each(self, element: Batch, update: Update) -> None:
+    def for_each_batch(self, element: Batch, update: Update) -> None:
         """Update with a batch."""
         update(element)
 

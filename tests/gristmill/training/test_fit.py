@@ -115,7 +115,7 @@ class Shuffled:
 
         return tf.data.Dataset.range(first_epoch, self._settings.epochs).flat_map(self._epoch)
 
-    def each(self, element: Any, update: Callable[[Any], object]) -> None:
+    def for_each_batch(self, element: Any, update: Callable[[Any], object]) -> None:
         update(element)
 
     def batches(self) -> "tf.data.Dataset":

@@ -15,11 +15,13 @@ import pytest
 
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.export.formats import FORMATS
-from gristmill.training import saved_network, tree_process, trees
+from gristmill.training import saved_network
 from gristmill.training.deadline import Deadline, DeadlinePassed
 from gristmill.training.saved_network import predict_in_batches
-from gristmill.training.tree_network import paths_of, tree_network
-from gristmill.training.trees import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
+from gristmill.training.trees import fit as trees
+from gristmill.training.trees.fit import TreeFit, Trees, TreeSettings, average_trees, fit_trees, read_trees, write_trees
+from gristmill.training.trees.network import paths_of, tree_network
+from gristmill.training.trees.process import options_of, round_down
 
 ROWS, WIDTH = 600, 5
 SMALL = TreeSettings(rounds=30, learning_rate=0.2, leaves=12, depth=5, min_rows=5)
@@ -37,7 +39,7 @@ def rows(count: int = ROWS, missing: float = 0.1) -> tuple[npt.NDArray[np.float3
 
 def by_lightgbm(given: TreeFit, output: int = 0) -> Any:
     """Return the model that LightGBM fits in this process."""
-    options = tree_process._options(given.settings)
+    options = options_of(given.settings)
     targets = given.targets.reshape(len(given.targets), -1)[:, output]
     data = lightgbm.Dataset(given.features, targets, weight=given.weights)
     assert isinstance(given.settings.rounds, int)
@@ -87,7 +89,7 @@ def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(
 
 
 def test_paths_lead_to_the_leaves_of_a_walk(fitted: tuple[TreeFit, Trees], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gristmill.training.tree_network.MAX_LEAVES", 256)
+    monkeypatch.setattr("gristmill.training.trees.network.MAX_LEAVES", 256)
     given, trees = fitted
     row, paths = np.nan_to_num(given.features[7]), paths_of(trees)
 
@@ -208,12 +210,12 @@ def test_neighbours_of_a_threshold_go_where_lightgbm_sends_them() -> None:
 
 @pytest.mark.parametrize("value", [0.1, -0.1, 1e-35, 3.5, 1 + 2**-24 + 2**-50, -7.25])
 def test_a_threshold_is_the_highest_float32_below_it(value: float) -> None:
-    rounded = np.float32(tree_process._round_down(value))
+    rounded = np.float32(round_down(value))
     assert float(rounded) <= value < float(np.nextafter(rounded, np.float32(np.inf)))
 
 
 def test_a_threshold_never_reaches_the_number_that_stands_for_nan() -> None:
-    assert tree_process._round_down(1.7e308) < np.finfo(np.float32).max
+    assert round_down(1.7e308) < np.finfo(np.float32).max
 
 
 def test_rows_without_a_split_give_their_mean() -> None:

@@ -52,15 +52,8 @@ class BoostedTrees(Settings):
     def options(self) -> "TreeOptions":
         """The settings that the trees are fitted with."""
         from gristmill.domains.tabular.tree_fit import TreeOptions
-        from gristmill.training.trees import TreeSettings
+        from gristmill.training.trees.fit import TreeSettings
 
-        trees = TreeSettings(
-            learning_rate=self.learning_rate,
-            leaves=self.leaves,
-            depth=self.depth,
-            min_rows=self.min_rows,
-            row_share=self.row_share,
-            column_share=self.column_share,
-            seed=self.seed,
-        )
+        shared = {"learning_rate", "leaves", "depth", "min_rows", "row_share", "column_share", "seed"}
+        trees = TreeSettings(**self.model_dump(include=shared))
         return TreeOptions(trees, self.loss, self.rounds, self.logarithm, self.out_of_fold, self.sums)

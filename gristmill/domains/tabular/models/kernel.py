@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from gristmill.domains.tabular.task import check_task
 from gristmill.settings.base import NonNegativeFloat, PositiveFloat, Settings
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class Kernel(Settings):
         """Return the settings with the values chosen on the training rows."""
         from gristmill.domains.tabular.kernel_fit import choose
 
-        check_task(data, "regression", self.kind, "boosted_trees")
+        data.check_task("regression", self.kind, "boosted_trees")
         if None not in (self.width, self.linear, self.penalty, self.logarithm):
             return self
         chosen = choose(data)._asdict()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gristmill.domains.tabular.task import check_task
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class LeastSquares(Settings):
         """Return the network from raw inputs to predictions."""
         from gristmill.domains.tabular.linear_fit import linear
 
-        check_task(data, "regression", self.kind, "logistic")
+        data.check_task("regression", self.kind, "logistic")
         return linear(data)
 
 
@@ -40,7 +39,7 @@ class Logistic(Settings):
         """Return the network from raw inputs to probabilities."""
         from gristmill.domains.tabular.linear_fit import linear
 
-        check_task(data, "classification", self.kind, "least_squares")
+        data.check_task("classification", self.kind, "least_squares")
         return linear(data)
 
 

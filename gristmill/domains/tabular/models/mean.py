@@ -1,8 +1,7 @@
 """Constant predictions: the mean of the training targets, or the frequencies of their classes."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gristmill.domains.tabular.task import check_task
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -20,10 +19,8 @@ class Mean(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the mean."""
-        from gristmill.domains.tabular.constant_fit import constant
-
-        check_task(data, "regression", self.kind, "majority")
-        return constant(data)
+        data.check_task("regression", self.kind, "majority")
+        return _constant_network(data, [data.truth[data.at("train")].mean()])
 
 
 class Majority(Settings):
@@ -35,9 +32,26 @@ class Majority(Settings):
 
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the network from raw inputs to the frequencies."""
-        from gristmill.domains.common.classification.labelled import refuse_balanced
-        from gristmill.domains.tabular.constant_fit import constant
+        import numpy as np
 
-        check_task(data, "classification", self.kind, "mean")
+        from gristmill.domains.common.classification.labelled import refuse_balanced
+
+        data.check_task("classification", self.kind, "mean")
         refuse_balanced(data.balanced)
-        return constant(data)
+        train = data.at("train")
+        return _constant_network(data, np.bincount(data.labels[train], minlength=len(data.layout.classes)) / len(train))
+
+
+def _constant_network(data: "Prepared", values: Any) -> "keras.Model":
+    """Return the network that predicts the same values, (outputs,), for every row."""
+    import keras
+    import numpy as np
+    from keras import ops
+
+    from gristmill.domains.tabular.encoder import only, raw_input
+
+    inputs = raw_input(data.layout)
+    layer = keras.layers.Dense(len(values), trainable=False, name="mean")
+    output = layer(ops.zeros_like(next(iter(inputs.values()))[:, :1], dtype="float32"))
+    layer.set_weights([np.zeros((1, len(values))), np.array(values)])
+    return keras.Model(only(inputs), output, name="classifier" if data.layout.classes else "regressor")

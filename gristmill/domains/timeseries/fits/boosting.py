@@ -18,8 +18,8 @@ from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typicall
 from gristmill.domains.timeseries.data.windows import Origins, thinned
 from gristmill.domains.timeseries.fits.normalisation import around, normalised, offset, standardise
 from gristmill.errors import Unsuitable
-from gristmill.training.tree_network import tree_network
-from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
+from gristmill.training.trees.fit import TreeFit, Trees, TreeSettings, fit_trees
+from gristmill.training.trees.network import tree_network
 from gristmill.util.chunking import in_blocks
 
 MAX_ROWS = 300_000  # windows x steps; more windows are thinned out evenly

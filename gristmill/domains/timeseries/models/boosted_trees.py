@@ -29,7 +29,7 @@ class BoostedTrees(ViewSettings):
     def fit(self, data: "Prepared") -> "keras.Model":
         """Return the forecaster; `Unsuitable` is raised with too few windows, or without LightGBM."""
         from gristmill.domains.timeseries.fits import boosting
-        from gristmill.training.trees import TreeSettings
+        from gristmill.training.trees.fit import TreeSettings
 
         settings = TreeSettings(
             rounds=self.rounds,

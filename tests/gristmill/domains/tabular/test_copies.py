@@ -11,7 +11,6 @@ import pytest
 from gristmill.domains.tabular import dataset, report
 from gristmill.domains.tabular.copies import Copies, find_copies
 from gristmill.domains.tabular.dataset import Prepared
-from gristmill.domains.tabular.held_out import learning_set
 from gristmill.domains.tabular.preprocess import preprocess
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.util.table_io import write_document, write_table
@@ -65,7 +64,7 @@ def test_a_file_pasted_three_times_is_split_like_one(tmp_path: Path, group: str 
     assert np.bincount(pd.factorize(data.parts)[0]).min() >= 12
     assert counts["duplicates kept in one set"] == 120
     assert "test_rows_also_in_train" not in counts
-    learned = learning_set(data)
+    learned = data.learning_set
     assert learned.independent == len(learned.all) // (6 if group else 3)
     for split in learned.folds(5):
         assert not set(used["x"].iloc[split.fit]) & set(used["x"].iloc[split.predict])

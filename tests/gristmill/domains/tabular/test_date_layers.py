@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from gristmill.domains.tabular.date_parts import DATE_PARTS, date_numbers
+from gristmill.domains.tabular.dataset import DATE_PARTS, date_numbers
 from gristmill.domains.tabular.encoder import date_parts
 
 

@@ -35,7 +35,7 @@ def test_probabilities_are_kept_as_all_classifiers_keep_them(tmp_path: Path) -> 
 
 def test_groups_stay_in_one_fold() -> None:
     data = replace(prepared(), groups=np.arange(90) // 6)
-    for split in held_out.learning_set(data).folds(5):
+    for split in data.learning_set.folds(5):
         assert not set(data.groups[split.fit]) & set(data.groups[split.predict])
 
 
@@ -51,7 +51,7 @@ def test_a_kind_predicts_each_row_without_it_and_then_learns_from_all() -> None:
     data = prepared()
     model, (rows, predicted) = fit_and_hold_out(RowLearner(data), Mean(kind="mean"))
     assert sorted(rows) == list(range(75))
-    for split in held_out.learning_set(data).folds(5):
+    for split in data.learning_set.folds(5):
         assert predicted[np.isin(rows, split.predict)] == pytest.approx(data.truth[split.fit].mean())
     assert model.predict(data.inputs) == pytest.approx(data.truth[:75].mean())
 
@@ -104,7 +104,7 @@ def test_a_choice_of_slow_settings_does_not_change_what_is_given() -> None:
 def test_many_training_rows_are_sampled_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     data = prepared()
     with caplog.at_level("INFO"):
-        assert held_out.sample_training(data, 60).tolist() == data.at("train").tolist()
-        some = held_out.sample_training(data, 20)
+        assert data.sample_training(60).tolist() == data.at("train").tolist()
+        some = data.sample_training(20)
     assert len(set(some) & set(data.at("train"))) == 20
     assert caplog.messages == ["fitted on a sample of 20 of 60 rows"]

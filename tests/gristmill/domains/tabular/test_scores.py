@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gristmill.domains.tabular.scores import mae, r2, rmse
+from gristmill.domains.tabular.evaluate import mae, r2, rmse
 
 TRUTH = np.array([1.0, 2.0, 6.0])
 PREDICTION = np.array([2.0, 2.0, 4.0])  # errors: -1, 0, 2; the truth is 2, 1 and 3 from its mean

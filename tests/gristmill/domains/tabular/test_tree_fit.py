@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.folds import Positions
 from gristmill.domains.tabular import tree_fit
+from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.boosted_trees import BoostedTrees
 from gristmill.domains.tabular.tree_fit import choose, feature_network, name_means
@@ -85,21 +87,26 @@ def test_the_logarithm_is_tried_for_a_positive_target_only() -> None:
     assert not choose(data, free.options)["logarithm"]
 
 
+def left_out(data: Prepared) -> list[Positions]:
+    """Return the rows that a choice leaves out, fold by fold."""
+    return [split.predict for split in data.learning_set.folds(5)]
+
+
 def test_rows_left_out_are_whole_groups_or_the_last_rows() -> None:
     data = prepared(200).only(np.arange(170))
     grouped = replace(data, groups=np.arange(170) // 10)
-    folds = tree_fit._folds(grouped)
+    folds = left_out(grouped)
     assert sorted(np.concatenate(folds)) == data.at("train").tolist()
     for rows in folds:
         assert not set(grouped.groups[rows]) & set(grouped.groups[np.setdiff1d(data.at("train"), rows)])
-    (last,) = tree_fit._folds(replace(data, layout=replace(data.layout, ordered=True)))
+    (last,) = left_out(replace(data, layout=replace(data.layout, ordered=True)))
     assert last.tolist() == list(range(136, 170))
 
 
 def test_rows_left_out_are_not_all_of_a_class() -> None:
     data = prepared(150, classes=2).only(np.arange(120))
     data.table["price"] = np.where(np.isin(np.arange(120), [7, 8]), "1", "0").astype(object)
-    assert max(data.labels[rows].sum() for rows in tree_fit._folds(data)) == 1
+    assert max(data.labels[rows].sum() for rows in left_out(data)) == 1
 
 
 def test_errors_of_choices_have_the_weights_of_balanced_classes() -> None:
@@ -107,7 +114,7 @@ def test_errors_of_choices_have_the_weights_of_balanced_classes() -> None:
     data.table["price"] = np.where(np.arange(120) % 12, "0", "1").astype(object)
     rows, same = np.arange(60), SimpleNamespace(predict=lambda features: np.full((len(features), 1), -np.log(3)))
     errors = [
-        tree_fit._mean_error(one, next(tree_fit._goals(one, SMALL.options)), [same], [rows], [np.zeros((120, 1))])
+        tree_fit._mean_error(one, tree_fit._goals(one, SMALL.options)[0], [same], [rows], [np.zeros((120, 1))])
         for one in (data, replace(data, balanced=True))
     ]
     assert errors == pytest.approx([-(11 * np.log(0.75) + np.log(0.25)) / 12, -(np.log(0.75) + np.log(0.25)) / 2])

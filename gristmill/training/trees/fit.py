@@ -1,8 +1,8 @@
 """Boosted trees, fitted by LightGBM in a process of its own.
 
 The process is spawned, because forking hangs after OpenMP has started its threads, and because nothing else in a run
-needs LightGBM. Data and trees are passed as plain arrays: nothing is pickled. `tree_network.py` makes Keras layers of
-the trees.
+needs LightGBM. Data and trees are passed as plain arrays: nothing is pickled. `process.py` is its program, and
+`network.py` makes Keras layers of the trees.
 
 Features are float32, as an exported network computes them. Each threshold of LightGBM is rounded down to float32,
 which sends every float32 number the same way.
@@ -30,7 +30,9 @@ from gristmill.util.table_io import read_document, write_document
 NOT_LOADABLE = 3  # exit status of the process if LightGBM, or a system library that it needs, cannot be loaded
 UNSUITABLE = 4  # exit status if LightGBM cannot fit trees to the data with these settings
 TREES_FILE = "trees.npz"
+HIGHEST = float(np.finfo(np.float32).max)  # stands for NaN on the right side of a comparison, -HIGHEST on the left
 MAX_DEPTH = 8  # each level is a step of the exported network
+_VALIDATION = ("validation_features", "validation_targets")  # arrays of `TreeFit.validation`
 
 Features = npt.NDArray[np.float32]  # (rows, features); NaN where a value is missing
 Targets = npt.NDArray[Any]  # (rows,), or (rows, outputs) of numbers; classes are numbered from 0 on
@@ -41,7 +43,7 @@ class TreeSettings:
     """Settings of one fit."""
 
     objective: Literal["l2", "l1", "huber", "binary", "multiclass"] = "l2"
-    rounds: int | tuple[int, ...] = 1000  # for all outputs or for each; the maximum if there are validation rows
+    rounds: int | Sequence[int] = 1000  # for all outputs or for each; the maximum if there are validation rows
     patience: int = 50  # rounds without a lower validation loss that end the fit
     learning_rate: float = 0.05
     leaves: int = 31  # maximum per tree
@@ -91,8 +93,7 @@ class Trees:
 
     def predict(self, features: Features) -> npt.NDArray[np.float32]:
         """Return raw scores, (rows, outputs): numbers, or logits of classes."""
-        highest = np.finfo(np.float32).max
-        sides = [np.where(np.isnan(features), missing, features) for missing in (-highest, highest)]
+        sides = [np.where(np.isnan(features), missing, features) for missing in (-HIGHEST, HIGHEST)]
         table = np.concatenate([*sides, np.zeros((len(features), 1))], axis=1, dtype=np.float32)
         nodes = np.repeat(self.roots[np.newaxis], len(features), axis=0)
         for _ in range(self.depth):
@@ -111,31 +112,28 @@ def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
         folders = [Path(root) / f"{number:05d}" for number in range(len(fits))]
         for folder, fit in zip(folders, fits, strict=True):
             folder.mkdir()
-            _write_fit(folder, fit)
+            arrays = {name: getattr(fit, name) for name in ("features", "targets", "weights", "validation_weights")}
+            if fit.validation:
+                arrays |= dict(zip(_VALIDATION, fit.validation, strict=True))
+            for name, array in arrays.items():
+                if array is not None:
+                    kind = np.float32 if name.endswith("features") else np.float64
+                    np.save(folder / f"{name}.npy", np.asarray(array, kind), allow_pickle=False)
+            write_document(folder / "settings.json", asdict(fit.settings))
         _process.run(folders)
         return [read_trees(folder / TREES_FILE) for folder in folders]
 
 
 def average_trees(fitted: Sequence[Trees]) -> Trees:
     """Return trees whose scores are the mean scores of several fits."""
+    names = ("columns", "thresholds", "values", "outputs", "rounds")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(trees, name) for trees in fitted]) for name in names}
+    joined["values"] = (joined["values"] / len(fitted)).astype(np.float32)
     starts = np.cumsum([0, *(len(trees.columns) for trees in fitted[:-1])])
-
-    def joined(name: str, shifted: bool = False) -> npt.NDArray[Any]:
-        return np.concatenate(
-            [getattr(trees, name) + (start if shifted else 0) for trees, start in zip(fitted, starts, strict=True)]
-        )
-
-    return replace(
-        fitted[0],
-        columns=joined("columns"),
-        thresholds=joined("thresholds"),
-        lefts=joined("lefts", shifted=True),
-        values=(joined("values") / len(fitted)).astype(np.float32),
-        roots=joined("roots", shifted=True),
-        outputs=joined("outputs"),
-        rounds=joined("rounds"),
-        depth=max(trees.depth for trees in fitted),
-    )
+    for name in ("lefts", "roots"):  # numbers of nodes
+        numbers = [getattr(trees, name) + start for trees, start in zip(fitted, starts, strict=True)]
+        joined[name] = np.concatenate(numbers)
+    return replace(fitted[0], **joined, depth=max(trees.depth for trees in fitted))
 
 
 class _Process:
@@ -160,9 +158,8 @@ class _Process:
                     answers.select(timeout)
                 check_deadlines()
                 answer = output.readline()
-            except (
-                BaseException
-            ):  # a deadline: the pipes may hold half of this request, so the process is not used again
+            except BaseException:
+                # A deadline has passed: the pipes may hold half of this request, so the process is not used again.
                 process.kill()
                 process.communicate()
                 raise
@@ -171,10 +168,15 @@ class _Process:
                 process.communicate()
                 with self._errors as errors:
                     errors.seek(0)
-                    raise _failure(process.returncode, errors.read())
+                    message = (errors.read().strip().splitlines() or ["no message"])[-1]
+                if process.returncode == NOT_LOADABLE:
+                    raise Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
+                if process.returncode == UNSUITABLE:
+                    raise Unsuitable(f"LightGBM cannot fit trees to this data: {message}")
+                raise WorkError(f"the process that fits trees ended with status {process.returncode}: {message}")
 
     def _start(self) -> "subprocess.Popen[str]":
-        line, environment = module_command("gristmill.training.tree_process")
+        line, environment = module_command("gristmill.training.trees.process")
         # Threads that wait actively for each other are ten times slower on a machine with other work.
         environment |= {"OMP_WAIT_POLICY": "passive"}
         # A pipe that nobody reads would stop the process when it is full.
@@ -184,15 +186,6 @@ class _Process:
 
 
 _process = _Process()  # ends with this process, because its pipe is closed
-
-
-def _failure(status: int, errors: str) -> WorkError:
-    if status == NOT_LOADABLE:
-        return Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
-    message = (errors.strip().splitlines() or ["no message"])[-1]
-    if status == UNSUITABLE:
-        return Unsuitable(f"LightGBM cannot fit trees to this data: {message}")
-    return WorkError(f"the process that fits trees ended with status {status}: {message}")
 
 
 def read_trees(path: Path) -> Trees:
@@ -208,26 +201,10 @@ def write_trees(path: Path, trees: Trees) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def _write_fit(folder: Path, fit: TreeFit) -> None:
-    arrays = {name: getattr(fit, name) for name in ("features", "targets", "weights", "validation_weights")}
-    if fit.validation:
-        arrays |= dict(zip(("validation_features", "validation_targets"), fit.validation, strict=True))
-    for name, array in arrays.items():
-        if array is not None:
-            kind = np.float32 if name.endswith("features") else np.float64
-            np.save(folder / f"{name}.npy", np.asarray(array, kind), allow_pickle=False)
-    write_document(folder / "settings.json", asdict(fit.settings))
-
-
 def read_fit(folder: Path) -> TreeFit:
     """Read what `fit_trees` wrote for its process; arrays stay on the disk until they are used."""
-    arrays: dict[str, Any] = {
-        path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")
-    }
-    validation = None
+    files = folder.glob("*.npy")
+    arrays: dict[str, Any] = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in files}
     if "validation_features" in arrays:
-        validation = arrays.pop("validation_features"), arrays.pop("validation_targets")
-    settings = read_document(folder / "settings.json")
-    if isinstance(settings["rounds"], list):
-        settings["rounds"] = tuple(settings["rounds"])
-    return TreeFit(**arrays, settings=TreeSettings(**settings), validation=validation)
+        arrays["validation"] = tuple(arrays.pop(name) for name in _VALIDATION)
+    return TreeFit(**arrays, settings=TreeSettings(**read_document(folder / "settings.json")))

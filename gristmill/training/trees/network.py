@@ -14,11 +14,10 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.training.lookup_tables import constant, frozen_table
-from gristmill.training.trees import Trees
+from gristmill.training.trees.fit import HIGHEST, Trees
 
 MAX_LEAVES = 32  # of small trees; up to here a product takes a quarter of the time of a walk
 _TREES_PER_PRODUCT = 64  # bounds the memory of comparisons
-_HIGHEST = float(np.finfo(np.float32).max)
 
 
 def tree_network(features: keras.KerasTensor, trees: Trees) -> keras.KerasTensor:
@@ -29,7 +28,7 @@ def tree_network(features: keras.KerasTensor, trees: Trees) -> keras.KerasTensor
         trees: from `fit_trees`.
     """
     missing = ops.isnan(features)
-    low, high = (ops.where(missing, value, features) for value in (-_HIGHEST, _HIGHEST))
+    low, high = (ops.where(missing, value, features) for value in (-HIGHEST, HIGHEST))
     table = ops.concatenate([low, high, ops.zeros_like(features[:, :1])], axis=1)
     paths = paths_of(trees)
     return _walked(table, trees) if paths is None else _compared(table, paths, trees)
@@ -49,7 +48,8 @@ class Paths:
 def paths_of(trees: Trees) -> Paths | None:
     """Return the paths of trees; None if one of them has more than 32 leaves."""
     is_leaf = trees.lefts == np.arange(len(trees.lefts))
-    found = []
+    # 1. Follow each tree from its root; a split's turn is -1 to the left and 1 to the right.
+    walks = []
     for root in trees.roots:
         splits: list[int] = []
         leaves: list[tuple[int, dict[int, int]]] = []  # the node, and the turn at each split on the way
@@ -64,14 +64,18 @@ def paths_of(trees: Trees) -> Paths | None:
             waiting += [(left, way | {split: -1}), (left + 1, way | {split: 1})]
         if len(leaves) > MAX_LEAVES:
             return None
-        found.append((splits, leaves))
-    size = len(found), max(len(leaves) for _, leaves in found)
-    places = size[0], max(1, size[1] - 1)
-    columns, thresholds = np.zeros(places, np.int32), np.zeros(places, np.float32)
-    turns, values = np.zeros((*size, places[1]), np.float32), np.zeros(size, np.float32)
-    rights = np.ones(size, np.float32)  # unused leaves are never reached
-    for tree, (splits, leaves) in enumerate(found):
-        columns[tree, : len(splits)], thresholds[tree, : len(splits)] = trees.columns[splits], trees.thresholds[splits]
+        walks.append((splits, leaves))
+    # 2. Fill tables with room for the largest tree.
+    count, most_leaves = len(walks), max(len(leaves) for _, leaves in walks)
+    most_splits = max(1, most_leaves - 1)
+    columns = np.zeros((count, most_splits), np.int32)
+    thresholds = np.zeros((count, most_splits), np.float32)
+    turns = np.zeros((count, most_leaves, most_splits), np.float32)
+    values = np.zeros((count, most_leaves), np.float32)
+    rights = np.ones((count, most_leaves), np.float32)  # unused leaves are never reached
+    for tree, (splits, leaves) in enumerate(walks):
+        columns[tree, : len(splits)] = trees.columns[splits]
+        thresholds[tree, : len(splits)] = trees.thresholds[splits]
         for leaf, (node, way) in enumerate(leaves):
             turns[tree, leaf, list(way)] = list(way.values())
             rights[tree, leaf] = sum(turn > 0 for turn in way.values())
@@ -94,8 +98,8 @@ def _compared(table: Any, paths: Paths, trees: Trees) -> Any:
     rows, scores = ops.transpose(table), []
     for begin in range(0, count, _TREES_PER_PRODUCT):
         end = min(begin + _TREES_PER_PRODUCT, count)
-        trees_here, asked = (slice(begin, end),), (slice(begin * splits, end * splits),)
-        right = ops.cast(ops.take(rows, columns[asked], axis=0) > thresholds[asked], "float32")
+        trees_here, splits_here = (slice(begin, end),), (slice(begin * splits, end * splits),)
+        right = ops.cast(ops.take(rows, columns[splits_here], axis=0) > thresholds[splits_here], "float32")
         right = ops.reshape(right, (end - begin, splits, -1))
         reached = ops.relu(ops.matmul(turns[trees_here], right) - least[trees_here])  # 1 for the leaf, 0 for others
         reached = ops.reshape(reached, ((end - begin) * leaves, -1))
@@ -109,9 +113,9 @@ def _walked(table: Any, trees: Trees) -> Any:
     nodes = frozen_table(trees.roots[np.newaxis], "trees_roots")(zero)  # (batch, trees)
     look_up = frozen_table(np.column_stack([trees.columns, trees.thresholds, trees.lefts]), "trees_nodes")
     for _ in range(trees.depth):
-        found = look_up(ops.cast(nodes, "int32"))  # (batch, trees, 3)
-        compared = ops.take_along_axis(table, ops.cast(found[..., 0], "int32"), axis=1)
-        nodes = found[..., 2] + ops.cast(compared > found[..., 1], "float32")
+        node = look_up(ops.cast(nodes, "int32"))  # (batch, trees, 3): column, threshold, left child
+        compared = ops.take_along_axis(table, ops.cast(node[..., 0], "int32"), axis=1)
+        nodes = node[..., 2] + ops.cast(compared > node[..., 1], "float32")
     leaves = frozen_table(trees.values[:, np.newaxis], "trees_values")(ops.cast(nodes, "int32"))[..., 0]
     total = keras.layers.Dense(trees.size, use_bias=False, trainable=False, name="trees_sum")
     total.build((None, len(trees.outputs)))

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from gristmill.training.history import TrainingHistory
-from gristmill.training.tensorboard import Curves
+from gristmill.training.history import Curves, TrainingHistory
 
 
 def history(losses: list[float], val_losses: list[float]) -> TrainingHistory:
