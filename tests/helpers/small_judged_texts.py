@@ -99,7 +99,7 @@ def write_prepared(folder: Path, texts: dict[str, list[str]], settings: Preproce
         settings.level, len(fitted.tokens), int(settings.length), settings.pad, settings.truncate, CLASSES, counts
     )
     every = [text for part in PARTS for text in texts[part]]
-    write_tokens(tokenizer.encode_texts(fitted, every).cut(layout.length, layout.truncate), folder)
+    write_tokens(tokenizer.encode_texts(fitted, every).truncated(layout.length, layout.truncate), folder)
     tokenizer.write(fitted, folder)
     index = [{"id": f"{part} {at}", "label": at % 3, "part": part} for part in PARTS for at in range(counts[part])]
     write_table(folder / "index.parquet", pd.DataFrame(index))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.text.dataset import TokenFolder
-from gristmill.domains.text.sequences import Sequences, TokenIds
+from gristmill.domains.text.tokens import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 Positions = npt.NDArray[np.int64]
@@ -110,12 +110,12 @@ def whole_text(ingest: Path) -> str:
 
 def pieces(text: str, size: int) -> list[str]:
     """Return a text in pieces of at least `size` characters, each but the last one ending with a line end."""
-    found, begin = [], 0
+    parts, begin = [], 0
     while begin < len(text):
         end = text.find("\n", begin + size) + 1 or len(text)
-        found.append(text[begin:end])
+        parts.append(text[begin:end])
         begin = end
-    return found
+    return parts
 
 
 def read(folder: Path) -> Prepared:

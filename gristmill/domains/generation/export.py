@@ -62,22 +62,24 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 def sample_of(evaluate: Path) -> Sample:
     """Return a request for the beginning of the first text that evaluate has generated."""
     drawn = read_table(evaluate / "samples.parquet").iloc[0]
-    numbers = {
-        "length": np.int32(min(drawn["tokens"], _MAX_SAMPLE_TOKENS)),
-        "temperature": np.float32(drawn["temperature"]),
-        "top_k": np.int32(0),
-        "top_p": np.float32(1),
-        "seed": np.int64(drawn["seed"]),
+    inputs = {
+        "prompt": np.array([drawn["prompt"]], object),
+        "length": np.array(min(drawn["tokens"], _MAX_SAMPLE_TOKENS), np.int32),
+        "temperature": np.array(drawn["temperature"], np.float32),
+        "top_k": np.array(0, np.int32),
+        "top_p": np.array(1, np.float32),
+        "seed": np.array(drawn["seed"], np.int64),
     }
-    inputs = {"prompt": np.array([drawn["prompt"]], object), **{name: np.asarray(one) for name, one in numbers.items()}}
     return Sample({"serving_default": inputs}, np.array([drawn["text"]], object), by_row=False)
 
 
 def facts(layout: Layout, parameters: int, evaluate: Path) -> model_card.Facts:
     """Return the facts of the model card."""
-    scores, bits = Scores.read(evaluate), read_table(evaluate / "bits.parquet", part="test")[MODEL].to_numpy()
-    whole = bits[:-1]  # the last row has fewer tokens than the others
-    in_bits = scores.metric.startswith("bits") and len(whole) > 0
+    scores = Scores.read(evaluate)
+    bits = read_table(evaluate / "bits.parquet", part="test")[MODEL].to_numpy()[:-1]  # the last row has fewer tokens
+    losses = np.empty(0)
+    if scores.metric.startswith("bits") and len(bits):
+        losses = bits * (scores.headline.model / bits.mean())  # in the unit of the headline
     return model_card.Facts(
         title=f"Continuation of texts, {layout.level} by {layout.level}",
         task="text-generation",
@@ -93,9 +95,7 @@ def facts(layout: Layout, parameters: int, evaluate: Path) -> model_card.Facts:
             f"It sees up to {layout.length:,} {layout.level}s before the next one.",
             "It imitates the style of the training set. What it writes is not true, and may repeat that text.",
         ],
-        losses=whole * (scores.headline.model / whole.mean())
-        if in_bits
-        else np.empty(0),  # in the unit of the headline
+        losses=losses,
         block=1,
     )
 

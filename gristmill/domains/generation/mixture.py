@@ -42,7 +42,9 @@ def mix_networks(members: Members) -> keras.Model:
     """Return the network of logits of the weighted mean of probabilities; a single network as it is."""
     if len(members) == 1:
         return members[0][0]
-    normalised = [(keras.Model(one.input, keras.layers.Softmax()(one.output)), weight) for one, weight in members]
+    normalised = [
+        (keras.Model(network.input, keras.layers.Softmax()(network.output)), weight) for network, weight in members
+    ]
     average = average_networks(normalised)
     return keras.Model(average.input, _logits(average.output), name=_NAME)
 

@@ -9,9 +9,8 @@ from gristmill.domains.generation.dataset import PARTS, Layout, pieces, whole_te
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.preprocess import vocabulary
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
-from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import encode_texts
+from gristmill.domains.text.tokens import UNKNOWN, Sequences, starts_from_lengths
 from gristmill.errors import DataError, RequestError
 from gristmill.util.table_io import write_document, write_table
 

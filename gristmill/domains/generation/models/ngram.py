@@ -54,8 +54,7 @@ class Ngram(Counts):
 
 
 def _fit(data: "Prepared", order: int, discount: float) -> "keras.Model":
-    from gristmill.domains.generation.ngram_counts import count_grams
-    from gristmill.domains.generation.ngram_network import ngram_network
+    from gristmill.domains.generation.ngrams import count_grams, ngram_network
 
     layout = data.layout
     shape = Shape(layout.vocabulary, layout.length, layout.after_each)
