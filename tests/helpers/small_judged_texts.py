@@ -19,6 +19,7 @@ from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import write_document, write_table
+from helpers.small_tokens import padded
 from helpers.support import SCORES_OF_CLASSES, here
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
     TextClassifier.of(data.tokenizer(), padding, network).write(folders["train"])
-    made = network.predict_on_batch(data.sequences("test").padded(data.layout.length, data.layout.pad))
+    made = network.predict_on_batch(np.array(padded(data.sequences("test"), layout.length, layout.pad), np.int32))
     rows = prediction_rows(data, "test", {MODEL: made}, {MODEL: MOST_PROBABLE})
     write_table(folders["evaluate"] / "predictions.parquet", rows)
     write_document(folders["evaluate"] / "scores.json", SCORES_OF_CLASSES)

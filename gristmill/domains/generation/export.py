@@ -11,7 +11,7 @@ from gristmill.domains.generation import dataset, serving
 from gristmill.domains.generation.dataset import PARTS, Layout
 from gristmill.domains.generation.predictions import parity_sequences
 from gristmill.domains.generation.settings import Export
-from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
+from gristmill.domains.text.tokenizer import Tokenizer, required_modules
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
@@ -112,4 +112,4 @@ def signature(layout: Layout, tokenizer: Tokenizer) -> dict[str, Any]:
         "formats": [_FORMAT],
         "signatures": _SIGNATURES,
     }
-    return document | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})
+    return document | required_modules([layout.level])

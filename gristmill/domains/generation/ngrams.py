@@ -78,11 +78,8 @@ def count_grams(tokens: TokenStream, order: int, discount: float) -> list[Grams]
         number = np.zeros(len(values), np.int64)
         number[deep] = inverse
         context = np.roll(number, 1)  # an n-gram is the context of the token after it
-    longer = [*counted[2:], None]
-    return [
-        _smoothed(grams, shorter, following, tokens.vocabulary, discount)
-        for shorter, grams, following in zip(counted, counted[1:], longer, strict=False)
-    ]
+    orders = zip(counted, counted[1:], [*counted[2:], None], strict=False)
+    return [_smooth(grams, shorter, longer, tokens.vocabulary, discount) for shorter, grams, longer in orders]
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class _Counted:
     first_in_line: Values  # 1 if no token precedes an occurrence, which counts as one more different token before it
 
 
-def _smoothed(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocabulary: int, discount: float) -> Grams:
+def _smooth(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocabulary: int, discount: float) -> Grams:
     counts = grams.counts
     if longer is not None:
         counts = np.bincount(longer.shorter, minlength=len(counts)) + grams.first_in_line
@@ -109,14 +106,13 @@ def _smoothed(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocab
 def _discounts(counts: Values) -> Values:
     """Return the discount of each count, estimated from the number of n-grams that have counts 1, 2, 3 and 4."""
     seen: Any = np.bincount(np.minimum(counts, 5).astype(np.int64), minlength=6)[1:5]
-    by_count = np.array(_USUAL_DISCOUNTS)
+    by_count = np.zeros(3)
     if seen.all():
         share = seen[0] / (seen[0] + 2 * seen[1])
         by_count = np.arange(1, 4) - np.arange(2, 5) * share * seen[1:] / seen[:3]
-        if not (by_count > 0).all():
-            by_count = np.array(_USUAL_DISCOUNTS)
-    discounts: Values = by_count[np.minimum(counts, 3).astype(np.int64) - 1]
-    return discounts
+    if not (by_count > 0).all():
+        by_count = np.array(_USUAL_DISCOUNTS)
+    return np.asarray(by_count[np.minimum(counts, 3).astype(np.int64) - 1])
 
 
 def ngram_network(orders: list[Grams], shape: Shape) -> keras.Model:

@@ -36,17 +36,19 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: a part contains no example, or the training set fewer than two different tokens.
         RequestError: settings do not fit the texts or each other, or an extra of the package is missing.
     """
+    # 1. Split the text into parts, and these into pieces of the stream, or lines.
     windows = preprocess.examples == "windows"
     parts = split_text(whole_text(ingest), preprocess)
     texts = {part: pieces(text, _PIECE_CHARACTERS) if windows else lines(text) for part, text in parts.items()}
+    # 2. Fit the tokenizer, and tokenize all parts.
     tokenizer = tokenizers.fit(texts["train"], preprocess, lines=windows)
-    tokens: dict[str, Sequences] = {}  # of pieces of the stream, or of lines
-    characters: dict[str, int] = {}
+    tokens, characters = dict[str, Sequences](), dict[str, int]()
     for part, of_part in texts.items():
         encoded = encode_texts(tokenizer, of_part)
         kept = np.flatnonzero(encoded.lengths >= (1 if windows else 2))
         tokens[part], characters[part] = encoded.taken(kept), sum(len(of_part[at]) for at in kept)
         _check_length(part, tokens[part], preprocess)
+    # 3. Write the tokens, and all that is needed to read them.
     counts = {part: len(sequences.values) for part, sequences in tokens.items()}
     lines_of = {part: len(sequences) for part, sequences in tokens.items()}
     ends = [0, *accumulate((counts if windows else lines_of).values())]

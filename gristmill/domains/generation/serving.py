@@ -24,16 +24,21 @@ from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
+from keras import ops
 
-from gristmill.domains.generation.mixture import Mixed
+from gristmill.domains.generation.mixture import MIXTURE, logits_of
 from gristmill.domains.text.tokenizer import Tokenizer
 from gristmill.domains.text.tokens import PADDING, UNKNOWN
 from gristmill.export import saved_model
+from gristmill.training.average_network import AVERAGE
 
 _MIN_TEMPERATURE = 1e-6  # below it the most probable token is chosen
+
+# Layers of a network that is applied to one token after the other.
 _RECURRENT = (keras.layers.GRU, keras.layers.LSTM)
 _PER_TOKEN = (keras.layers.Embedding, keras.layers.Dense, keras.layers.Softmax)  # layers that read each by itself
 _ONLY_IN_TRAINING = (keras.layers.InputLayer, keras.layers.Dropout)
+
 States = Any  # tensors in nested lists
 
 
@@ -94,9 +99,7 @@ class Writer:
             return at + 1, token, states, drawn.write(at, token)
 
         states = self._stepper.read(seen[:-1])
-        shapes = tf.nest.map_structure(  # tokens that were read become more
-            lambda state: tf.TensorShape((None,)) if state.shape.rank == 1 else state.shape, states
-        )
+        shapes = tf.nest.map_structure(_shape_in_loop, states)
         *_, drawn = tf.while_loop(
             lambda at, *_: at < self.block,
             step,
@@ -122,6 +125,11 @@ class Writer:
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the text of tokens, (n,)."""
         return self._tokenizer.decode(tokens[tf.newaxis])[0]
+
+
+def _shape_in_loop(state: tf.Tensor) -> tf.TensorShape:
+    """Return the shape of a state while tokens that were read become more."""
+    return tf.TensorShape((None,)) if state.shape.rank == 1 else state.shape
 
 
 def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
@@ -181,24 +189,26 @@ class Stepper(Protocol):
 
 def stepper_of(network: keras.Model, length: int) -> Stepper:
     """Return the fastest way to apply a network that reads at most the last `length` tokens."""
-    mixed = Mixed.of(network)
-    if mixed:
-        return _Members(mixed, [stepper_of(member, length) for member in mixed.members])
+    if network.name == MIXTURE:
+        return _Mixture(network, length)
     return _Recurrence(network) if _reads_stepwise(network) else _Window(network, length)
 
 
-class _Members:
-    """A mixture, whose members have states of their own."""
+class _Mixture:
+    """A network of `mix_networks`, whose members have states of their own."""
 
-    def __init__(self, mixed: Mixed, members: list[Stepper]) -> None:
-        self._mixed, self._members = mixed, members
+    def __init__(self, network: keras.Model, length: int) -> None:
+        members = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+        self._members = [stepper_of(member, length) for member in members]
+        self._average = network.get_layer(AVERAGE)
 
     def read(self, tokens: tf.Tensor) -> States:
         return [member.read(tokens) for member in self._members]
 
     def step(self, token: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
         steps = [member.step(token, own) for member, own in zip(self._members, states, strict=True)]
-        return self._mixed.mix([output for output, _ in steps]), [new for _, new in steps]
+        probabilities = ops.stack([output for output, _ in steps], axis=-1)
+        return logits_of(self._average(probabilities)[..., 0]), [new for _, new in steps]
 
 
 class _Recurrence:

@@ -55,9 +55,8 @@ def train(
         validation.write_validation(out)
         return write_trained(counted, TrainingHistory(), out)
     # 1. Build the network.
-    shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
-    network = seeded(lambda: build(model, files, shape), train.seed)
-    check_causal(network, shape)
+    network = seeded(lambda: build(model, files, data.shape), train.seed)
+    check_causal(network, data.shape)
     # 2. Fit it, and predict the validation set.
     feed, held_out = feed_of(data, train), validation_of(data, train)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -36,7 +36,6 @@ from gristmill.util.table_io import write_table
 BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
 """Cheap classifiers that every evaluation shows."""
 _MAX_EXCERPT = 600  # characters
-_QUARTERS = (0.25, 0.5, 0.75)
 
 
 def evaluate(
@@ -110,7 +109,7 @@ def by_length(index: pd.DataFrame) -> pd.DataFrame:
     """Return the index with a column of length quartiles, those of the training texts, as ranges such as `1-86`."""
     tokens = index["tokens"].to_numpy(np.int64)
     training = tokens[(index["part"] == "train").to_numpy()]
-    inner = np.unique(np.quantile(training, _QUARTERS, method="inverted_cdf")).tolist()
+    inner = np.unique(np.quantile(training, [0.25, 0.5, 0.75], method="inverted_cdf")).tolist()
     highs = [high for high in inner if high < tokens.max()]
     lows = [tokens.min(), *(high + 1 for high in highs)]
     bounds = zip(lows, [*highs, tokens.max()], strict=True)
@@ -137,7 +136,7 @@ def write_embedding(
 ) -> dict[str, Any]:
     """Write the files of an embedding; return its entry in `scores.json`."""
     projector.write_projector(table, data.vocabulary["count"].tolist(), out)
-    words = words or tuple(keywords["token"].head(projector.DEFAULT_WORDS))
+    words = words or tuple(keywords["token"].head(6))
     write_table(out / "neighbours.parquet", projector.neighbours(table, words))
     positions, shares = projector.project_2d(table, keywords)
     write_table(out / "embedding2d.parquet", positions)

@@ -19,7 +19,7 @@ from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.text_classifier import TextClassifier
-from gristmill.domains.text.tokenizer import NEEDS
+from gristmill.domains.text.tokenizer import required_modules
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
@@ -122,5 +122,4 @@ def signature(classifier: TextClassifier, classes: list[str]) -> dict[str, Any]:
         "formats": [FORMAT],
         "signatures": {"serving_default": _SIGNATURE},
     }
-    needs = sorted({module for level in longest for module in NEEDS.get(level, [])})
-    return document | ({"needs": needs} if needs else {})
+    return document | required_modules(longest)

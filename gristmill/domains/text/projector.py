@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 NEAREST = 8  # number of neighbours to show per token
 PLOTTED = 150  # tokens in the plot
-DEFAULT_WORDS = 6  # keywords whose neighbours are shown if the settings name no words
 
 _WORD_BEGIN = "▁"  # prefix of a subword at the beginning of a word
-_MAX_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def check_words_known(words: Sequence[str], table: EmbeddingTable | None) -> Non
     for word in words:
         if table is not None and table.id_of(word) is None:
             known = table.tokens[len(SPECIAL) :]
-            close = difflib.get_close_matches(word.lower(), known, n=_MAX_SUGGESTIONS)
+            close = difflib.get_close_matches(word.lower(), known, n=5)
             similar = f"Similar: {', '.join(map(repr, close))}." if close else "No token is similar."
             raise RequestError(
                 f"evaluate.neighbours: {word!r} is not one of the {len(known):,} tokens of the vocabulary. {similar}"
@@ -94,17 +92,12 @@ def neighbours(table: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
     lengths = np.linalg.norm(table.vectors, axis=1, keepdims=True)
     directions = table.vectors / np.where(lengths > 0, lengths, 1)
     rows = []
-    for word in words:
-        token_id = table.id_of(word)
-        if token_id is None:
-            continue
+    for token_id in (number for number in map(table.id_of, words) if number is not None):
         similarities = directions @ directions[token_id]
         similarities[[*range(len(SPECIAL)), token_id]] = -np.inf
         nearest = np.argsort(-similarities, kind="stable")[: min(NEAREST, len(table.tokens) - len(SPECIAL) - 1)]
-        rows += [
-            (table.tokens[token_id], rank, table.tokens[at], float(similarities[at]))
-            for rank, at in enumerate(nearest, 1)
-        ]
+        for rank, at in enumerate(nearest, 1):
+            rows.append((table.tokens[token_id], rank, table.tokens[at], float(similarities[at])))
     return pd.DataFrame(rows, columns=["token", "rank", "neighbour", "similarity"])
 
 

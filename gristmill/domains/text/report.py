@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["headline_picture", "sections"]
 MAX_KEYWORDS_LISTED = 12  # of each class
 MAX_CLASSES_LISTED = 20
-MAX_TOKENS_LISTED = 30
-_BINS = 40
 _COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; all from the fourth on share the last
 
 
@@ -103,11 +101,11 @@ def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
         [PART_NAMES[part], f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
         for part, rate in summary["unknown"].items()
     ]
-    frequent = known.sort_values("count", ascending=False, kind="stable").head(MAX_TOKENS_LISTED)
-    rows = [[visible(token), f"{count:,}"] for token, count in frequent[["token", "count"]].itertuples(index=False)]
+    frequent = known.sort_values("count", ascending=False, kind="stable").head(30)
+    columns = [frequent["token"].map(visible), frequent["count"].map("{:,}".format)]
     tables = [
         Table("Tokens by part", ["part", "unknown tokens", "truncated texts", "texts without tokens"], parts),
-        Table("Most frequent tokens in the training set", ["token", "count"], rows),
+        Table.of_columns("Most frequent tokens in the training set", ["token", "count"], columns),
     ]
     return Section("Vocabulary", note, tables=tables)
 
@@ -119,7 +117,7 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
     """
     figure, (axes,) = canvas(2.6)
     end = max(2, int(index["tokens"].quantile(0.99, interpolation="higher")))
-    edges = np.unique(np.linspace(0, end + 1, _BINS + 1).astype(int)).tolist()
+    edges = np.unique(np.linspace(0, end + 1, 41).astype(int)).tolist()
     for part, colour in zip(PARTS, (MODEL, BASELINE, ACCENT), strict=True):
         tokens = index.loc[index["part"] == part, "tokens"].clip(upper=end).to_numpy()
         if len(tokens):

@@ -44,9 +44,6 @@ from gristmill.util.table_io import read_document, write_document
 
 logger = logging.getLogger(__name__)
 
-NEEDS = {"subword": ["tensorflow_text"]}  # modules that a program imports before it loads a SavedModel, by level
-
-_MIN_TOKENS = 2  # one token alone cannot distinguish texts
 _MAX_BATCH_TEXTS, _MAX_BATCH_CHARACTERS = 1024, 1 << 20
 
 _LINE_END = "\x1e"  # replaces a line end while white space is removed; in a text it counts as a space
@@ -57,10 +54,8 @@ _ANY = rf"[\pP\s\v{_SPACE}{_SYMBOLS}]"
 _STRIPPED = rf"{_MARK}{_ANY}*|'{_ANY}+|[\s\v]'{_ANY}*|^'{_ANY}*|'$"  # an apostrophe stays only between letters
 _LETTER = rf"[^\pP\s\v{_SPACE}{_SYMBOLS}]"
 _SEPARATED = rf"{_LETTER}+(?:'{_LETTER}+)*|[\pP{_SYMBOLS}]"  # a word, or a punctuation mark
-_CLOSING, _OPENING = r" ([!%),.:;?\]}…’”»])", r"([(\[{“‘«]) "  # marks attached to the word before, or after
 
 _MODEL_FILE = "subwords.model"
-_COVERAGE = 0.99999  # of all characters; rarer ones are unknown
 _EXACT: dict[str, Any] = {
     "normalization_rule_name": "identity",
     "remove_extra_whitespaces": False,
@@ -68,8 +63,6 @@ _EXACT: dict[str, Any] = {
     "user_defined_symbols": ["\n"],
 }
 _MAX_SUBWORD_CHARACTERS = 8_000_000  # limit for fitting; longer data is sampled
-_LOG_ERRORS_ONLY = 2
-_MIN_SENTENCE_LENGTH = 10  # bytes; SentencePiece's lower limit for its option max_sentence_length
 
 
 def fit(texts: Sequence[str], settings: TokenSettings, lines: bool = False) -> "Tokenizer":
@@ -121,6 +114,11 @@ def read(folder: Path) -> "Tokenizer":
 def are_equal(first: "Tokenizer", second: "Tokenizer") -> bool:
     """Return whether two tokenizers give the same tokens to every text."""
     return (first.rules, first.model, first.tokens) == (second.rules, second.model, second.tokens)
+
+
+def required_modules(levels: Iterable[str]) -> dict[str, list[str]]:
+    """Return `needs` of `signature.json`: modules that a program imports before it loads a SavedModel."""
+    return {"needs": ["tensorflow_text"]} if "subword" in levels else {}
 
 
 def encode_texts(tokenizer: "Tokenizer", texts: Sequence[str]) -> Sequences:
@@ -221,9 +219,10 @@ class Words(Tokenizer):
         names = tf.gather(tf.constant(self.tokens), ids)
         texts = tf.strings.reduce_join(tf.ragged.boolean_mask(names, ids != PADDING), axis=-1, separator=" ")
         texts = tf.strings.regex_replace(texts, " ?\n ?", "\n")
-        if self.rules.punctuation != "separate":
-            return texts
-        return tf.strings.regex_replace(tf.strings.regex_replace(texts, _CLOSING, r"\1"), _OPENING, r"\1")
+        if self.rules.punctuation == "separate":
+            texts = tf.strings.regex_replace(texts, r" ([!%),.:;?\]}…’”»])", r"\1")  # no space before closing marks
+            texts = tf.strings.regex_replace(texts, r"([(\[{“‘«]) ", r"\1")  # nor after opening ones
+        return texts
 
 
 class Characters(Tokenizer):
@@ -291,29 +290,29 @@ def fit_subwords(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
 
     used = [texts[at] for at in sample_texts(texts, _MAX_SUBWORD_CHARACTERS)]
     cased = [text.decode() for text in rules.cased(tf.constant(used, tf.string)).numpy()]
-    written = io.BytesIO()
+    model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(cased),
-            model_writer=written,
+            model_writer=model,
             model_type="unigram",
             vocab_size=size,
             hard_vocab_limit=False,  # small data sets have fewer pieces
-            max_sentence_length=max(_MIN_SENTENCE_LENGTH, *(1 + len(text.encode()) for text in cased)),
+            max_sentence_length=max(10, *(1 + len(text.encode()) for text in cased)),  # bytes; 10 is the lower limit
             pad_id=PADDING,
             unk_id=UNKNOWN,
             bos_id=-1,
             eos_id=-1,
-            character_coverage=1.0 if rules.lines else _COVERAGE,
+            character_coverage=1.0 if rules.lines else 0.99999,  # rarer characters are unknown
             num_threads=1,  # for reproducible pieces
-            minloglevel=_LOG_ERRORS_ONLY,
+            minloglevel=2,  # errors only
             **(_EXACT if rules.lines else {}),
         )
     except RuntimeError as error:
         raise _translate(error, size) from None
-    pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     tokens = [pieces.id_to_piece(number) for number in range(len(SPECIAL), pieces.get_piece_size())]
-    return Subwords(written.getvalue(), vocabulary(tokens, size, rules), rules)
+    return Subwords(model.getvalue(), vocabulary(tokens, size, rules), rules)
 
 
 def _translate(error: RuntimeError, size: int) -> GristmillError:
@@ -391,7 +390,7 @@ def vocabulary(tokens: Sequence[str], size: int, rules: Rules) -> list[str]:
     Raises:
         DataError: there are fewer than two tokens.
     """
-    if len(tokens) < _MIN_TOKENS:
+    if len(tokens) < 2:  # one token alone cannot distinguish texts
         count = f"only one token, {short_repr(tokens[0])}," if tokens else "no token"
         raise DataError(
             f"the training texts contain {count} with preprocess.level = {rules.level!r}, vocabulary = {size} and "

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gristmill.domains.generation.model_shape import Shape
 from gristmill.settings.base import PositiveFloat, Settings
 
 if TYPE_CHECKING:
@@ -56,6 +55,4 @@ class Ngram(Counts):
 def _fit(data: "Prepared", order: int, discount: float) -> "keras.Model":
     from gristmill.domains.generation.ngrams import count_grams, ngram_network
 
-    layout = data.layout
-    shape = Shape(layout.vocabulary, layout.length, layout.after_each)
-    return ngram_network(count_grams(data.token_stream(), order, discount), shape)
+    return ngram_network(count_grams(data.token_stream(), order, discount), data.shape)
