@@ -52,7 +52,8 @@ def evaluate(
     Raises:
         RequestError: the prompt contains no token.
     """
-    data, network = dataset.read(preprocess), saved_network.read(train)
+    data = dataset.read(preprocess)
+    network = saved_network.read(train)
     tokens = data.token_stream()
     writer = Writer(network, data.tokenizer(), data.layout.length)
     sample_rows = samples(writer, data, evaluate)  # first, because a prompt may be refused

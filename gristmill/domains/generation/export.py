@@ -41,9 +41,11 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     Raises:
         ParityError: the reloaded model's predictions differ.
     """
+    # 1. Write the model, and compare it with the scored predictions here and in a fresh process.
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, network = dataset.read(preprocess), saved_network.read(train)
+        data = dataset.read(preprocess)
+        network = saved_network.read(train)
         tokenizer = data.tokenizer()
         sequences = parity_sequences(data.token_stream(), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
@@ -54,6 +56,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         parity = check_parity(
             reload, out, ["next_token"], sequences, scored, export.tolerance, sample=sample_of(evaluate)
         )
+    # 2. Add the scores and the model card.
     write_exported(out, evaluate, parity=parity)
     model_card.write(out, facts(data.layout, network.count_params(), evaluate), train)
     return {"formats": 1, "parity_sequences": len(sequences)}

@@ -58,7 +58,8 @@ def _stream(step: Any, decode: Any, encoded: "dict[str, tf.Tensor]", options: Pr
         new = tf.reshape(generated, [-1])[
             : options.length - position
         ]  # bundles of 0.2.0 and earlier give one token, a scalar
-        tokens, context = tf.concat([tokens, new], axis=0), tf.concat([context, new], axis=0)
+        tokens = tf.concat([tokens, new], axis=0)
+        context = tf.concat([context, new], axis=0)
         text = decode(tokens=tokens)["text"].numpy().decode()  # of all tokens: marks and subwords change neighbours
         yield text[len(before) :]
         before, position = text, position + len(new)

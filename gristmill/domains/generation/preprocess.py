@@ -46,7 +46,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     for part, of_part in texts.items():
         encoded = encode_texts(tokenizer, of_part)
         kept = np.flatnonzero(encoded.lengths >= (1 if windows else 2))
-        tokens[part], characters[part] = encoded.taken(kept), sum(len(of_part[at]) for at in kept)
+        tokens[part] = encoded.taken(kept)
+        characters[part] = sum(len(of_part[at]) for at in kept)
         _check_length(part, tokens[part], preprocess)
     # 3. Write the tokens, and all that is needed to read them.
     counts = {part: len(sequences.values) for part, sequences in tokens.items()}
@@ -89,7 +90,8 @@ def split_text(text: str, settings: Preprocess) -> dict[str, str]:
 
 def _nearest_line(text: str, position: int, shift: float) -> int:
     """Return the nearest beginning of a line within `shift` of a position; otherwise the position."""
-    before, after = text.rfind("\n", 0, position) + 1, text.find("\n", max(0, position - 1)) + 1
+    before = text.rfind("\n", 0, position) + 1
+    after = text.find("\n", max(0, position - 1)) + 1
     begins = [begin for begin in (before, after) if begin and abs(begin - position) <= shift]
     return min(begins, key=lambda begin: abs(begin - position), default=position)
 

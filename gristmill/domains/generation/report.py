@@ -9,7 +9,7 @@ import pandas as pd
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.scores import GenerationScores
-from gristmill.domains.text.projector import visible
+from gristmill.domains.text.report import frequent_tokens
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import BASELINE, MODEL, as_png, as_svg, canvas, legend
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = {name: metric_name(name) for name in ("bits_per_character", "bits_per_token", "perplexity", "accuracy")}
-_MAX_TOKENS_LISTED = 20
 _MAX_POINTS = 200
 
 
@@ -82,13 +81,8 @@ def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, fl
         ]
         for part in PARTS
     ]
-    vocabulary = data.vocabulary.nlargest(_MAX_TOKENS_LISTED, "count", keep="all").head(_MAX_TOKENS_LISTED)
-    frequent = [vocabulary["token"].map(visible), vocabulary["count"].map("{:,}".format)]
-    tables = [
-        Table("", ["part", "characters", "tokens", "unknown", "predicted tokens"], rows),
-        Table.of_columns("Most frequent tokens in the training set", ["token", "count"], frequent),
-    ]
-    return Section("Data", note, tables=tables)
+    by_part = Table("", ["part", "characters", "tokens", "unknown", "predicted tokens"], rows)
+    return Section("Data", note, tables=[by_part, frequent_tokens(data.vocabulary, 20)])
 
 
 def bits_figure(bits: pd.DataFrame, best: str) -> "Figure":

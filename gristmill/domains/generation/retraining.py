@@ -60,14 +60,16 @@ class TextRetraining(DomainRetraining):
 
     def lost(self, ingest: Path, before: Path) -> LostRows:
         """Count the lines of `before` that are missing."""
-        now, then = _lines(ingest)["text"], _lines(before)["text"]
+        now = _lines(ingest)["text"]
+        then = _lines(before)["text"]
         return example_diff.lost_examples(now, then, lambda at: short_repr(then.iloc[at]), "lines")
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Compare the champion's bits and unknown tokens on appended text with those on its held-out text."""
         folders = champion.folders
         now, then = whole_text(ingest), whole_text(folders["ingest"])
-        layout, end = dataset.read(folders["preprocess"]).layout, _end(then, now)
+        layout = dataset.read(folders["preprocess"]).layout
+        end = _end(then, now)
         if not layout.after_each or end is None or end == len(now):
             return Drift(errors=None, inputs=[])
         held_out = len(then) - layout.characters["validation"] - layout.characters["test"]

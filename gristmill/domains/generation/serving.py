@@ -150,6 +150,7 @@ def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf
 
 def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path) -> None:
     """Write a SavedModel with all signatures."""
+    # 1. Define the functions that have several outputs, or that draw tokens.
     writer = Writer(network, tokenizer, length)
 
     def serve(prompt: tf.Tensor, length: tf.Tensor, *sampling: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -162,7 +163,9 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path)
         tokens = writer.encode(prompt)
         return {"tokens": tokens, "context": writer.context(tokens)}
 
-    prompts, prompt = tf.TensorSpec((None,), tf.string, name="prompt"), tf.TensorSpec((), tf.string, name="prompt")
+    # 2. Name the functions and their inputs.
+    prompts = tf.TensorSpec((None,), tf.string, name="prompt")
+    prompt = tf.TensorSpec((), tf.string, name="prompt")
     tokens = tf.TensorSpec((None,), tf.int32, name="tokens")
     types = {"temperature": tf.float32, "top_k": tf.int32, "top_p": tf.float32, "seed": tf.int64}
     sampling = [tf.TensorSpec((), dtype, name=name) for name, dtype in types.items()]

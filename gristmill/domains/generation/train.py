@@ -58,7 +58,8 @@ def train(
     network = seeded(lambda: build(model, files, data.shape), train.seed)
     check_causal(network, data.shape)
     # 2. Fit it, and predict the validation set.
-    feed, held_out = feed_of(data, train), validation_of(data, train)
+    feed = feed_of(data, train)
+    held_out = validation_of(data, train)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     goal = Goal(keras.metrics.SparseCategoricalAccuracy("accuracy"))
     history = fit(network, feed, held_out, train, loss, goal=goal, **arguments)
@@ -131,7 +132,8 @@ def windows_of(stream: TokenIds, length: int) -> tuple[tf.Tensor, Gather]:
 
     A batch is (window, the same window one token later), (batch, length) each.
     """
-    tokens, steps = tf.constant(stream, tf.int32), tf.range(length, dtype=tf.int64)
+    tokens = tf.constant(stream, tf.int32)
+    steps = tf.range(length, dtype=tf.int64)
 
     def gather(positions: tf.Tensor) -> Batch:
         index = positions[:, tf.newaxis] + steps

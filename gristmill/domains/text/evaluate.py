@@ -66,7 +66,8 @@ def evaluate(
         RequestError: the decision does not fit the data, a slice is not a column of the source's metadata, or a word is
             not in the vocabulary.
     """
-    data, usable = dataset.read(preprocess), succeeded(candidates)
+    data = dataset.read(preprocess)
+    usable = succeeded(candidates)
     check_evaluate(evaluate, data)
     learner = TextLearner(data, ingest)
     classifier = learner.read(train)
@@ -180,7 +181,8 @@ def deviations(inside: npt.NDArray[np.int64], texts: npt.NDArray[np.int64]) -> n
 
 def _texts_with(data: Prepared) -> npt.NDArray[np.int64]:
     """Return how many training texts of each class contain each token: (tokens, classes)."""
-    sequences, labels = data.sequences("train"), data.labels("train")
+    sequences = data.sequences("train")
+    labels = data.labels("train")
     tokens, classes = data.layout.vocabulary, len(data.classes)
     pairs = pd.unique(sequences.owners * tokens + sequences.values)  # by hashes, faster than sorting
     cells = pairs % tokens * classes + labels[pairs // tokens]

@@ -46,9 +46,11 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     Raises:
         ParityError: the reloaded model's predictions differ.
     """
+    # 1. Write the model, and compare it with the scored predictions here and in a fresh process.
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, classifier = dataset.read(preprocess), TextClassifier.read(train)
+        data = dataset.read(preprocess)
+        classifier = TextClassifier.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)
         texts, scored = texts[rows], scored_probabilities(data.classes, evaluate)[rows]
@@ -60,6 +62,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         few = pick_rows(texts)
         sample = Sample({"serving_default": {"text": texts[few]}}, scored[few])
         parity = check_parity(reload, out, [FORMAT], texts, scored, export.tolerance, decision.labels, sample)
+    # 2. Add the scores, the embedding and the model card.
     write_exported(out, evaluate, parity=parity)
     for name in ("vecs.tsv", "meta.tsv"):
         if (evaluate / name).exists():

@@ -44,7 +44,9 @@ class NgramOptions:
 
 def fit_words(data: LabelledTexts, options: NgramOptions, longest: int, distance: int, ending: int) -> TextClassifier:
     """Return the classifier on n-grams of at most `longest` words, and further pairs (`ngrams.further_word_keys`)."""
-    data, orders = _sampled(data, options.max_characters), range(1, longest + 1)
+    # 1. Tokenize the texts, and find the n-grams that are in enough of them.
+    data = _sampled(data, options.max_characters)
+    orders = range(1, longest + 1)
     tokenizer, sequences = _encoded(data.texts, TokenSettings(vocabulary=options.vocabulary, punctuation="separate"))
     base = len(tokenizer.tokens) + 1
     sequences = sequences.truncated(MAX_TOKENS, "post")
@@ -58,6 +60,7 @@ def fit_words(data: LabelledTexts, options: NgramOptions, longest: int, distance
         of_family, columns = _present(keys, owners, len(data.texts), options.min_texts)
         known.append(of_family)
         present.append(columns)
+    # 2. Fit their weights, and compute the same n-grams in the graph.
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     in_graph = ngrams.word_keys_in_graph(tokens, orders, base, distance, ending)
     fitted = _fit(data, options, csr_array(hstack(present, format="csr")))
@@ -71,7 +74,8 @@ def fit_characters(data: LabelledTexts, options: NgramOptions, shortest: int, lo
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
     # 1. Find the different words, and the n-grams that are in each.
-    data, orders = _sampled(data, options.max_characters), range(shortest, longest + 1)
+    data = _sampled(data, options.max_characters)
+    orders = range(shortest, longest + 1)
     encoder, _ = _encoded(data.texts, TokenSettings(level="character", vocabulary=options.vocabulary))
     tokenizer = Characters([*encoder.tokens, *sorted(_SPACES - set(encoder.tokens))], encoder.rules)
     base = len(tokenizer.tokens) + 1

@@ -111,7 +111,8 @@ def _keys_in_graph(
 
     keys, whole, by_order = ops.zeros_like(ids), ops.ones_like(ids, dtype="bool"), []
     for n in range(1, orders[-1] + 1):
-        keys, whole = keys * base + _shifted(ids, n - 1) + 1, ops.logical_and(whole, grows(n))
+        keys = keys * base + _shifted(ids, n - 1) + 1
+        whole = ops.logical_and(whole, grows(n))
         if n in orders:
             by_order.append(ops.where(whole, keys, NO_KEY))
     return ops.concatenate(by_order, axis=1)

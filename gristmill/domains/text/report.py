@@ -31,7 +31,8 @@ _COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; all from the fourth o
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of the report, given the folders of a run's artifacts."""
-    evaluation, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
+    evaluation = report.read_evaluation(folders)
+    data = dataset.read(folders["preprocess"])
     yield from report.evaluation_sections(evaluation)
     yield from embedding_sections(evaluation)
     yield keywords_section(folders["evaluate"], data.classes)
@@ -101,13 +102,15 @@ def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
         [PART_NAMES[part], f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
         for part, rate in summary["unknown"].items()
     ]
-    frequent = known.sort_values("count", ascending=False, kind="stable").head(30)
+    by_part = Table("Tokens by part", ["part", "unknown tokens", "truncated texts", "texts without tokens"], parts)
+    return Section("Vocabulary", note, tables=[by_part, frequent_tokens(known, 30)])
+
+
+def frequent_tokens(vocabulary: pd.DataFrame, limit: int) -> Table:
+    """Return a table of the most frequent tokens; of equally frequent ones, those with lower ids first."""
+    frequent = vocabulary.sort_values("count", ascending=False, kind="stable").head(limit)
     columns = [frequent["token"].map(visible), frequent["count"].map("{:,}".format)]
-    tables = [
-        Table("Tokens by part", ["part", "unknown tokens", "truncated texts", "texts without tokens"], parts),
-        Table.of_columns("Most frequent tokens in the training set", ["token", "count"], columns),
-    ]
-    return Section("Vocabulary", note, tables=tables)
+    return Table.of_columns("Most frequent tokens in the training set", ["token", "count"], columns)
 
 
 def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":

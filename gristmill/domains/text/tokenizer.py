@@ -288,6 +288,7 @@ def fit_subwords(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
     require_extra("preprocess.level: 'subword'", "subwords")
     import sentencepiece
 
+    # 1. Fit SentencePiece's model on a sample of the texts.
     used = [texts[at] for at in sample_texts(texts, _MAX_SUBWORD_CHARACTERS)]
     cased = [text.decode() for text in rules.cased(tf.constant(used, tf.string)).numpy()]
     model = io.BytesIO()
@@ -310,6 +311,7 @@ def fit_subwords(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
         )
     except RuntimeError as error:
         raise _translate(error, size) from None
+    # 2. Read the pieces from the model.
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     tokens = [pieces.id_to_piece(number) for number in range(len(SPECIAL), pieces.get_piece_size())]
     return Subwords(model.getvalue(), vocabulary(tokens, size, rules), rules)

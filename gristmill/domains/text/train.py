@@ -165,7 +165,8 @@ def gather_padded(sequences: Sequences, pad: str, width: int | None) -> Callable
     all_starts = tf.constant(sequences.starts, tf.int64)
 
     def gather(positions: tf.Tensor) -> tf.Tensor:
-        starts, ends = tf.gather(all_starts, positions), tf.gather(all_starts, positions + 1)
+        starts = tf.gather(all_starts, positions)
+        ends = tf.gather(all_starts, positions + 1)
         lengths = ends - starts
         wide = tf.maximum(tf.reduce_max(lengths), 1) if width is None else tf.constant(width, tf.int64)
         steps = tf.range(wide)[tf.newaxis]  # (1, wide)
