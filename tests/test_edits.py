@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("parity_here")
 
 MINE = """
 import installed_tool
-from gristmill.domains.text.special_tokens import PADDING
+from gristmill.domains.text.tokens import PADDING
 from own_layers.widths import WIDTH
 
 
@@ -205,9 +205,9 @@ def test_an_own_model_is_trained_again_after_an_edit_of_what_it_imports_from_els
     widths.write_text("WIDTH = 3  # a comment\n")
     assert plan_of(call("plan")) == {}
 
-    with (code / "gristmill/domains/text/special_tokens.py").open("a") as source:
+    with (code / "gristmill/domains/text/tokens.py").open("a") as source:
         source.write("\nUNUSED = 1\n")
-    assert plan_of(call("plan")) == {"train": "code gristmill/domains/text/special_tokens.py"} | depending
+    assert plan_of(call("plan")) == {"train": "code gristmill/domains/text/tokens.py"} | depending
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.generation.dataset import TokenStream
-from gristmill.domains.generation.ngram_counts import Grams
+from gristmill.domains.generation.ngrams import Grams
 
 
 def stream_of(lines: list[list[int]], vocabulary: int) -> TokenStream:

@@ -19,6 +19,7 @@ from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
 from gristmill.scores import MODEL
 from gristmill.util.table_io import write_document, write_table
+from helpers.small_tokens import padded
 from helpers.support import SCORES_OF_CLASSES, here
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     layout = data.layout
     padding = Padding(layout.length, layout.pad, layout.truncate)
     TextClassifier.of(data.tokenizer(), padding, network).write(folders["train"])
-    made = network.predict_on_batch(data.sequences("test").padded(data.layout.length, data.layout.pad))
+    made = network.predict_on_batch(np.array(padded(data.sequences("test"), layout.length, layout.pad), np.int32))
     rows = prediction_rows(data, "test", {MODEL: made}, {MODEL: MOST_PROBABLE})
     write_table(folders["evaluate"] / "predictions.parquet", rows)
     write_document(folders["evaluate"] / "scores.json", SCORES_OF_CLASSES)
@@ -99,7 +100,7 @@ def write_prepared(folder: Path, texts: dict[str, list[str]], settings: Preproce
         settings.level, len(fitted.tokens), int(settings.length), settings.pad, settings.truncate, CLASSES, counts
     )
     every = [text for part in PARTS for text in texts[part]]
-    write_tokens(tokenizer.encode_texts(fitted, every).cut(layout.length, layout.truncate), folder)
+    write_tokens(tokenizer.encode_texts(fitted, every).truncated(layout.length, layout.truncate), folder)
     tokenizer.write(fitted, folder)
     index = [{"id": f"{part} {at}", "label": at % 3, "part": part} for part in PARTS for at in range(counts[part])]
     write_table(folder / "index.parquet", pd.DataFrame(index))

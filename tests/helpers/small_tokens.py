@@ -10,8 +10,7 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
-from gristmill.domains.text.special_tokens import SPECIAL
+from gristmill.domains.text.tokens import SPECIAL, Sequences, starts_from_lengths
 from gristmill.util.table_io import write_document, write_table
 
 VOCABULARY = 20
@@ -45,6 +44,14 @@ def write_tokens(folder: Path, parts: Mapping[str, Part], classes: Sequence[str]
     write_table(folder / "texts.parquet", pd.DataFrame({"id": index["id"], "text": raw}))
     write_document(folder / "tokenizer.json", {"rules": rules, "tokens": names})
     return dataset.read(folder)
+
+
+def padded(sequences: Sequences, width: int, side: str) -> list[list[int]]:
+    """Return sequences of at most `width` tokens, filled up with zeros on one side: pre or post."""
+    return [
+        [*[0] * (width - len(tokens)), *tokens] if side == "pre" else [*tokens, *[0] * (width - len(tokens))]
+        for tokens in (sequence.tolist() for sequence in sequences)
+    ]
 
 
 def telling(texts: int, classes: int = 2, seed: int = 0) -> Part:

@@ -42,6 +42,6 @@ COUNTS = Domain(
     few_examples=Lazy("helpers.word_counts:none"),
     report=Lazy("helpers.word_counts:none"),
     retraining=Lazy("gristmill.domains.generation.retraining:RETRAINING"),
-    requests=Lazy("gristmill.domains.generation.requests:REQUESTS"),
+    requests=Lazy("gristmill.domains.generation.generate:REQUESTS"),
     predict_options=Options,
 )

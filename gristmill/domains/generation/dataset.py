@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.text.dataset import TokenFolder
-from gristmill.domains.text.sequences import Sequences, TokenIds
+from gristmill.domains.text.tokens import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 Positions = npt.NDArray[np.int64]
@@ -62,12 +63,14 @@ class Prepared(TokenFolder):
     folder: Path
     layout: Layout
 
+    @property
+    def shape(self) -> Shape:
+        """Shape of a network for these tokens."""
+        return Shape(self.layout.vocabulary, self.layout.length, self.layout.after_each)
+
     def stream(self, part: str) -> TokenIds:
         """Return the tokens of a part; with prefixes, those of its lines concatenated."""
-        if self.layout.after_each:
-            begin, end = self.layout.bounds[part]
-            return self.tokens[begin:end]
-        return self.lines(part).values
+        return self.tokens[slice(*self.layout.bounds[part])] if self.layout.after_each else self.lines(part).values
 
     def lines(self, part: str) -> Sequences:
         """Return the lines of a part; only with prefixes."""
@@ -110,12 +113,12 @@ def whole_text(ingest: Path) -> str:
 
 def pieces(text: str, size: int) -> list[str]:
     """Return a text in pieces of at least `size` characters, each but the last one ending with a line end."""
-    found, begin = [], 0
+    parts, begin = [], 0
     while begin < len(text):
         end = text.find("\n", begin + size) + 1 or len(text)
-        found.append(text[begin:end])
+        parts.append(text[begin:end])
         begin = end
-    return found
+    return parts
 
 
 def read(folder: Path) -> Prepared:

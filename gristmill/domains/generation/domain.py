@@ -48,7 +48,7 @@ GENERATION = Domain(
     few_examples=Lazy("gristmill.domains.generation.few_examples:cut"),
     report=Lazy("gristmill.domains.generation.report"),
     retraining=Lazy("gristmill.domains.generation.retraining:RETRAINING"),
-    requests=Lazy("gristmill.domains.generation.requests:REQUESTS"),
+    requests=Lazy("gristmill.domains.generation.generate:REQUESTS"),
     predict_options=settings.PredictOptions,
     generate=Lazy("gristmill.domains.generation.generate:generate"),
 )

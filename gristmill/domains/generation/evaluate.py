@@ -18,10 +18,11 @@ from gristmill.domains.generation.predictions import fit_counts, parity_sequence
 from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, TokenOutcomes, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
-from gristmill.domains.text.sequences import TokenIds
-from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.tokens import UNKNOWN, TokenIds
 from gristmill.errors import RequestError
-from gristmill.scores import FILE, MODEL, ByPart
+from gristmill.scores import FILE
+from gristmill.scores import MODEL
+from gristmill.scores import ByPart
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
@@ -53,56 +54,67 @@ def evaluate(
     Raises:
         RequestError: the prompt contains no token.
     """
-    data, network = dataset.read(preprocess), saved_network.read(train)
+    data = dataset.read(preprocess)
+    network = saved_network.read(train)
     tokens = data.token_stream()
     writer = Writer(network, data.tokenizer(), data.layout.length)
     sample_rows = samples(writer, data, evaluate)  # first, because a prompt may be refused
-    parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
-    tried = succeeded(candidates)
-    models = {MODEL: (network, TokenOutcomes.of_validation(train))} | {
-        name: (saved_network.read(one.train), TokenOutcomes.of_validation(one.train)) for name, one in tried.items()
-    }
-    models |= baselines(data, evaluate.order, {one.document["settings"]["model"]["kind"] for one in tried.values()})
+
+    # 1. Predict the test set with the model, the candidates and the baselines.
+    usable = succeeded(candidates)
+    models = {MODEL: (network, TokenOutcomes.of_validation(train))}
+    for name, candidate in usable.items():
+        models[name] = saved_network.read(candidate.train), TokenOutcomes.of_validation(candidate.train)
+    kinds = {candidate.document["settings"]["model"]["kind"] for candidate in usable.values()}
+    models |= baselines(data, evaluate.order, kinds)
     selected = summary_of(train)
-    outcomes = outcomes_by_part(models, data, tokens, [*selected["members"]] if selected else [])
-    outcomes = {part: outcomes[part] for part in parts}
-    known = described(tokens, parts)
-    by_character = is_lossless(data, known["unknown"]["test"])
-    chosen = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(scores(data, outcomes, by_character), selected, chosen)
-    write_document(out / FILE, summary | known)
+    outcomes = {
+        "validation": {name: validation for name, (_, validation) in models.items()},
+        "test": predict_test(models, data, tokens, [*selected["members"]] if selected else []),
+    }
+    predicted = {part: tokens.values[tokens.scored(part)] for part in outcomes}
+    parts = [part for part, values in predicted.items() if len(values)]
+
+    # 2. Score the predictions.
+    counts = {part: len(predicted[part]) for part in parts}
+    unknown = {part: float((predicted[part] == UNKNOWN).mean()) for part in parts}
+    characters = data.layout.characters if is_lossless(data, unknown["test"]) else {}
+    scores = {
+        name: {part: measure(outcomes[part][name], characters.get(part)) for part in parts} for name in outcomes["test"]
+    }
+    others = [name for name, candidate in usable.items() if not candidate.is_baseline]
+    write_document(out / FILE, summarised(scores, selected, others) | {"tokens": counts, "unknown": unknown})
+
+    # 3. Write the details, and what an exported model must reproduce.
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     write_table(out / "samples.parquet", sample_rows)
     write_table(out / "layers.parquet", layer_table(network))
     sequences = parity_sequences(tokens, data.layout.length)
     np.save(out / "proof.npy", writer.probabilities(tf.constant(sequences)).numpy(), allow_pickle=False)
     if microseconds is not None:
-        for name in tried:
+        for name in usable:
             microseconds[name] = saved_network.microseconds_per_row(models[name][0], sequences)
-    return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
+    return {f"{part}_tokens": count for part, count in counts.items()}
 
 
-def outcomes_by_part(
-    models: Mapping[str, Fitted], data: Prepared, tokens: TokenStream, selected: list[str]
-) -> dict[str, Outcomes]:
-    """Return the outcomes of the validation and the test set; a candidate `selected` alone has those of the model."""
+def predict_test(models: Mapping[str, Fitted], data: Prepared, tokens: TokenStream, selected: list[str]) -> Outcomes:
+    """Return the outcomes of the test set; a candidate `selected` alone has those of the model."""
     of_model = score_tokens(models[MODEL][0], data, tokens, "test")
-    tested = {
+    return {
         name: of_model if name == MODEL or [name] == selected else score_tokens(network, data, tokens, "test")
         for name, (network, _) in models.items()
     }
-    return {"validation": {name: validation for name, (_, validation) in models.items()}, "test": tested}
 
 
-def baselines(data: Prepared, order: int, tried: Collection[str]) -> dict[str, Fitted]:
+def baselines(data: Prepared, order: int, fitted_kinds: Collection[str]) -> dict[str, Fitted]:
     """Return fitted models of counts of 1, 2 and `order` tokens, and their outcomes of the validation set.
 
-    Kinds that were `tried` as candidates are left out.
+    `fitted_kinds` are those of candidates; they are left out.
     """
     models: dict[str, Counts] = {"unigram": Unigram(kind="unigram"), "bigram": Bigram(kind="bigram")}
     if order > 2:
         models[f"{order}-gram"] = Ngram(kind="ngram", order=order)
-    return {name: fit_counts(model, data) for name, model in models.items() if model.kind not in tried}
+    return {name: fit_counts(model, data) for name, model in models.items() if model.kind not in fitted_kinds}
 
 
 def is_lossless(data: Prepared, unknown: float) -> bool:
@@ -117,24 +129,6 @@ def is_lossless(data: Prepared, unknown: float) -> bool:
         and not data.tokenizer().rules.lower
         and unknown <= MAX_UNKNOWN_SHARE
     )
-
-
-def scores(data: Prepared, outcomes: dict[str, Outcomes], by_character: bool) -> dict[str, ByPart]:
-    """Return the scores by model, part and metric."""
-    characters = data.layout.characters if by_character else {}
-    return {
-        name: {part: measure(outcome[name], characters.get(part)) for part, outcome in outcomes.items()}
-        for name in outcomes["test"]
-    }
-
-
-def described(tokens: TokenStream, parts: list[str]) -> dict[str, dict[str, float]]:
-    """Return the number of predicted tokens of each part, and the share of unknown ones."""
-    predicted = {part: tokens.values[tokens.scored(part)] for part in parts}
-    return {
-        "tokens": {part: len(values) for part, values in predicted.items()},
-        "unknown": {part: float((values == UNKNOWN).mean()) for part, values in predicted.items()},
-    }
 
 
 def bits(part: str, outcomes: Outcomes) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from gristmill.domains.generation import dataset, serving
 from gristmill.domains.generation.dataset import PARTS, Layout
 from gristmill.domains.generation.predictions import parity_sequences
 from gristmill.domains.generation.settings import Export
-from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
+from gristmill.domains.text.tokenizer import Tokenizer, required_modules
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
@@ -41,9 +41,11 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     Raises:
         ParityError: the reloaded model's predictions differ.
     """
+    # 1. Write the model, and compare it with the scored predictions here and in a fresh process.
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, network = dataset.read(preprocess), saved_network.read(train)
+        data = dataset.read(preprocess)
+        network = saved_network.read(train)
         tokenizer = data.tokenizer()
         sequences = parity_sequences(data.token_stream(), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
@@ -54,6 +56,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         parity = check_parity(
             reload, out, ["next_token"], sequences, scored, export.tolerance, sample=sample_of(evaluate)
         )
+    # 2. Add the scores and the model card.
     write_exported(out, evaluate, parity=parity)
     model_card.write(out, facts(data.layout, network.count_params(), evaluate), train)
     return {"formats": 1, "parity_sequences": len(sequences)}
@@ -62,22 +65,24 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 def sample_of(evaluate: Path) -> Sample:
     """Return a request for the beginning of the first text that evaluate has generated."""
     drawn = read_table(evaluate / "samples.parquet").iloc[0]
-    numbers = {
-        "length": np.int32(min(drawn["tokens"], _MAX_SAMPLE_TOKENS)),
-        "temperature": np.float32(drawn["temperature"]),
-        "top_k": np.int32(0),
-        "top_p": np.float32(1),
-        "seed": np.int64(drawn["seed"]),
+    inputs = {
+        "prompt": np.array([drawn["prompt"]], object),
+        "length": np.array(min(drawn["tokens"], _MAX_SAMPLE_TOKENS), np.int32),
+        "temperature": np.array(drawn["temperature"], np.float32),
+        "top_k": np.array(0, np.int32),
+        "top_p": np.array(1, np.float32),
+        "seed": np.array(drawn["seed"], np.int64),
     }
-    inputs = {"prompt": np.array([drawn["prompt"]], object), **{name: np.asarray(one) for name, one in numbers.items()}}
     return Sample({"serving_default": inputs}, np.array([drawn["text"]], object), by_row=False)
 
 
 def facts(layout: Layout, parameters: int, evaluate: Path) -> model_card.Facts:
     """Return the facts of the model card."""
-    scores, bits = Scores.read(evaluate), read_table(evaluate / "bits.parquet", part="test")[MODEL].to_numpy()
-    whole = bits[:-1]  # the last row has fewer tokens than the others
-    in_bits = scores.metric.startswith("bits") and len(whole) > 0
+    scores = Scores.read(evaluate)
+    bits = read_table(evaluate / "bits.parquet", part="test")[MODEL].to_numpy()[:-1]  # the last row has fewer tokens
+    losses = np.empty(0)
+    if scores.metric.startswith("bits") and len(bits):
+        losses = bits * (scores.headline.model / bits.mean())  # in the unit of the headline
     return model_card.Facts(
         title=f"Continuation of texts, {layout.level} by {layout.level}",
         task="text-generation",
@@ -93,9 +98,7 @@ def facts(layout: Layout, parameters: int, evaluate: Path) -> model_card.Facts:
             f"It sees up to {layout.length:,} {layout.level}s before the next one.",
             "It imitates the style of the training set. What it writes is not true, and may repeat that text.",
         ],
-        losses=whole * (scores.headline.model / whole.mean())
-        if in_bits
-        else np.empty(0),  # in the unit of the headline
+        losses=losses,
         block=1,
     )
 
@@ -112,4 +115,4 @@ def signature(layout: Layout, tokenizer: Tokenizer) -> dict[str, Any]:
         "formats": [_FORMAT],
         "signatures": _SIGNATURES,
     }
-    return document | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})
+    return document | required_modules([layout.level])

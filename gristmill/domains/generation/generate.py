@@ -1,12 +1,13 @@
-"""Generate: stream the continuation of a prompt from an exported bundle."""
+"""Generate: stream the continuation of a prompt from an exported bundle, and a server's requests for it."""
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gristmill.domains.common.requests import Column, Requests
 from gristmill.domains.generation.settings import PredictOptions
-from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr
 from gristmill.export.loaded_bundle import LoadedBundle
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 logger = logging.getLogger(__name__)
-
 _MAX_CHARACTERS_LISTED = 10
 
 
@@ -36,30 +36,30 @@ def generate(bundle: LoadedBundle, options: PredictOptions) -> Iterator[str]:
             "Give it the beginning of a text."
         )
     warn_unknown_tokens(prompt, encoded["tokens"].numpy().tolist(), signature["level"])
+    return _stream(model.signatures["next"], model.signatures["decode"], encoded, options)
+
+
+def _stream(step: Any, decode: Any, encoded: "dict[str, tf.Tensor]", options: PredictOptions) -> Iterator[str]:
+    """Yield the prompt, then each piece that new tokens add to the decoded text."""
+    import tensorflow as tf
+
     sampling = {
         "temperature": tf.constant(options.temperature, tf.float32),
         "top_k": tf.constant(min(options.top_k, 2**31 - 1), tf.int32),
         "top_p": tf.constant(options.top_p, tf.float32),
         "seed": tf.constant(options.seed, tf.int64),
     }
-    return _stream(model, encoded, prompt, options.length, sampling)
-
-
-def _stream(
-    model: Any, encoded: "dict[str, tf.Tensor]", prompt: str, length: int, sampling: "dict[str, tf.Tensor]"
-) -> Iterator[str]:
-    """Yield the prompt, then each piece that new tokens add to the decoded text."""
-    import tensorflow as tf
-
-    step, decode = model.signatures["next"], model.signatures["decode"]
-    yield prompt
+    yield options.prompt
     tokens, context = encoded["tokens"], encoded["context"]
     before = decode(tokens=tokens)["text"].numpy().decode()
     position = 0
-    while position < length:
+    while position < options.length:
         (generated,) = step(tokens=context, position=tf.constant(position), **sampling).values()
-        new = tf.reshape(generated, [-1])[: length - position]  # bundles of 0.2.0 and earlier give one token, a scalar
-        tokens, context = tf.concat([tokens, new], axis=0), tf.concat([context, new], axis=0)
+        new = tf.reshape(generated, [-1])[
+            : options.length - position
+        ]  # bundles of 0.2.0 and earlier give one token, a scalar
+        tokens = tf.concat([tokens, new], axis=0)
+        context = tf.concat([context, new], axis=0)
         text = decode(tokens=tokens)["text"].numpy().decode()  # of all tokens: marks and subwords change neighbours
         yield text[len(before) :]
         before, position = text, position + len(new)
@@ -93,3 +93,13 @@ def warn_unknown_tokens(prompt: str, tokens: list[int], level: str) -> None:
     else:
         what = f"{unknown} of its {len(tokens)} {level}s"
     logger.warning("--prompt: the model does not know %s and reads them as unknown tokens", what)
+
+
+class PromptRequests(Requests):
+    """Options of a generated text, one of which is the prompt."""
+
+    def example(self, columns: Sequence[Column]) -> Mapping[str, Any] | None:
+        return {"prompt": "The beginning of a text", "length": 200}
+
+
+REQUESTS = PromptRequests(("text/plain",))

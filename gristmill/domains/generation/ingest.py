@@ -23,6 +23,7 @@ def ingest(
     Raises:
         DataError: a text is empty, violates the schema or cannot be read, or all texts together are too long.
     """
+    # 1. Read the documents.
     rows: list[dict[str, str]] = []
     characters = replaced = 0
     for document in source.documents(paths):
@@ -39,6 +40,7 @@ def ingest(
         rows.append({"id": document.id, "text": text})
     if not rows:
         raise DataError("the source contains no texts. Expected at least one.")
+    # 2. Check them against the schema.
     table = pd.DataFrame(rows, dtype="str")
     if schema:
         lengths = table["text"].str.len()
@@ -46,6 +48,7 @@ def ingest(
             bound_violations("characters", lengths, schema.characters, lambda row: f"text {table['id'].iloc[row]!r}"),
             schema,
         )
+    # 3. Write them, and count what they contain.
     write_table(out / "texts.parquet", table)
     counts = {
         "documents": len(table),

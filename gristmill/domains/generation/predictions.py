@@ -5,8 +5,7 @@ the second half are used. The windows of a part's first tokens begin in the part
 except the first of a line is predicted from the beginning of the line.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,7 +14,7 @@ import tensorflow as tf
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.generation.dataset import Positions, Prepared, TokenStream
 from gristmill.domains.generation.scores import TokenOutcomes
-from gristmill.domains.text.sequences import TokenIds
+from gristmill.domains.text.tokens import TokenIds
 
 if TYPE_CHECKING:
     from gristmill.domains.generation.models.ngram import Counts
@@ -82,7 +81,7 @@ def parity_sequences(tokens: TokenStream, length: int) -> TokenIds:
     return contexts(tokens, positions[evenly_spaced(len(positions), _PARITY_SEQUENCES)], length)
 
 
-def _scorer(network: keras.Model) -> Callable[[TokenIds, TokenIds], tuple[tf.Tensor, tf.Tensor]]:
+def _scorer(network: keras.Model) -> Any:
     """Return a function from sequences and the tokens that follow their last ones to bits and correctness."""
 
     def score(seen: tf.Tensor, following: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -91,7 +90,4 @@ def _scorer(network: keras.Model) -> Callable[[TokenIds, TokenIds], tuple[tf.Ten
         nats = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
         return nats / tf.math.log(2.0), tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), following)
 
-    compiled: Callable[[TokenIds, TokenIds], tuple[tf.Tensor, tf.Tensor]] = tf.function(
-        score, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2
-    )
-    return compiled
+    return tf.function(score, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2)

@@ -9,9 +9,8 @@ from gristmill.domains.generation.dataset import PARTS, Layout, pieces, whole_te
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.preprocess import vocabulary
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
-from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import encode_texts
+from gristmill.domains.text.tokens import UNKNOWN, Sequences, starts_from_lengths
 from gristmill.errors import DataError, RequestError
 from gristmill.util.table_io import write_document, write_table
 
@@ -37,17 +36,20 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: a part contains no example, or the training set fewer than two different tokens.
         RequestError: settings do not fit the texts or each other, or an extra of the package is missing.
     """
+    # 1. Split the text into parts, and these into pieces of the stream, or lines.
     windows = preprocess.examples == "windows"
     parts = split_text(whole_text(ingest), preprocess)
     texts = {part: pieces(text, _PIECE_CHARACTERS) if windows else lines(text) for part, text in parts.items()}
+    # 2. Fit the tokenizer, and tokenize all parts.
     tokenizer = tokenizers.fit(texts["train"], preprocess, lines=windows)
-    tokens: dict[str, Sequences] = {}  # of pieces of the stream, or of lines
-    characters: dict[str, int] = {}
+    tokens, characters = dict[str, Sequences](), dict[str, int]()
     for part, of_part in texts.items():
         encoded = encode_texts(tokenizer, of_part)
         kept = np.flatnonzero(encoded.lengths >= (1 if windows else 2))
-        tokens[part], characters[part] = encoded.taken(kept), sum(len(of_part[at]) for at in kept)
+        tokens[part] = encoded.taken(kept)
+        characters[part] = sum(len(of_part[at]) for at in kept)
         _check_length(part, tokens[part], preprocess)
+    # 3. Write the tokens, and all that is needed to read them.
     counts = {part: len(sequences.values) for part, sequences in tokens.items()}
     lines_of = {part: len(sequences) for part, sequences in tokens.items()}
     ends = [0, *accumulate((counts if windows else lines_of).values())]
@@ -88,7 +90,8 @@ def split_text(text: str, settings: Preprocess) -> dict[str, str]:
 
 def _nearest_line(text: str, position: int, shift: float) -> int:
     """Return the nearest beginning of a line within `shift` of a position; otherwise the position."""
-    before, after = text.rfind("\n", 0, position) + 1, text.find("\n", max(0, position - 1)) + 1
+    before = text.rfind("\n", 0, position) + 1
+    after = text.find("\n", max(0, position - 1)) + 1
     begins = [begin for begin in (before, after) if begin and abs(begin - position) <= shift]
     return min(begins, key=lambda begin: abs(begin - position), default=position)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.scores import GenerationScores
-from gristmill.domains.text.projector import visible
+from gristmill.domains.text.report import frequent_tokens
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import BASELINE, MODEL, as_png, as_svg, canvas, legend
 from gristmill.reports.scores import PART_NAMES, metric_name, scores_section
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = {name: metric_name(name) for name in ("bits_per_character", "bits_per_token", "perplexity", "accuracy")}
-_REMARK = "The baselines count n-grams in the training and the validation set."
-_MAX_TOKENS_LISTED = 20
 _MAX_POINTS = 200
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of the report, given the folders of a run's artifacts."""
     scores = GenerationScores.read(folders["evaluate"])
-    yield scores_section(scores, METRICS, _REMARK)
+    yield scores_section(scores, METRICS, "The baselines count n-grams in the training and the validation set.")
     yield samples_section(read_table(folders["evaluate"] / "samples.parquet"))
     yield bits_section(folders["evaluate"], scores)
     yield from training_sections(folders["train"])
@@ -51,10 +49,8 @@ def samples_section(samples: pd.DataFrame) -> Section:
     note = (
         f"Each sample continues the same {len(prompt):,} characters. A lower temperature prefers more probable tokens."
     )
-    passages = [
-        Passage(f"Temperature {temperature:g}", text)
-        for temperature, text in zip(samples["temperature"], samples["text"], strict=True)
-    ]
+    titles = samples["temperature"].map("Temperature {:g}".format)
+    passages = map(Passage, titles, samples["text"])
     return Section("Samples", note, passages=[Passage("Prompt", prompt), *passages])
 
 
@@ -63,11 +59,8 @@ def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
     bits, best = read_table(evaluated / "bits.parquet", part="test"), scores.best_baseline
     better = (bits["model"] < bits[best]).mean()
     note = f"Means of up to 1,000 tokens; the model needs fewer bits than {best} in {better:.0%} of them."
-    return Section(
-        "Bits along the test set",
-        note,
-        [as_svg(bits_figure(bits, best), f"Bits per token along the test set, of the model and {best}")],
-    )
+    picture = as_svg(bits_figure(bits, best), f"Bits per token along the test set, of the model and {best}")
+    return Section("Bits along the test set", note, [picture])
 
 
 def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, float]) -> Section:
@@ -88,15 +81,8 @@ def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, fl
         ]
         for part in PARTS
     ]
-    vocabulary = data.vocabulary.nlargest(_MAX_TOKENS_LISTED, "count", keep="all").head(_MAX_TOKENS_LISTED)
-    frequent = [
-        [visible(name), f"{count:,}"] for name, count in zip(vocabulary["token"], vocabulary["count"], strict=True)
-    ]
-    tables = [
-        Table("", ["part", "characters", "tokens", "unknown", "predicted tokens"], rows),
-        Table("Most frequent tokens in the training set", ["token", "count"], frequent),
-    ]
-    return Section("Data", note, tables=tables)
+    by_part = Table("", ["part", "characters", "tokens", "unknown", "predicted tokens"], rows)
+    return Section("Data", note, tables=[by_part, frequent_tokens(data.vocabulary, 20)])
 
 
 def bits_figure(bits: pd.DataFrame, best: str) -> "Figure":

@@ -14,7 +14,7 @@ import pandas as pd
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import TokenStream, pieces, whole_text
 from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, GenerationScores
-from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
 from gristmill.retraining.domain_retraining import DomainRetraining
@@ -51,36 +51,34 @@ class TextRetraining(DomainRetraining):
         then = whole_text(before)
         if _end(then, now) is not None:
             return DataChanges(later=now.count("\n") - then.count("\n"))
-        changes = example_diff.compare_examples(
-            *(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then))
-        )
+        changes = example_diff.compare_examples(_lines(ingest)[[CONTENT]], _lines(before)[[CONTENT]])
         return DataChanges(later=0, late=changes.later, removed=changes.removed)
 
     def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
         """Return the lines that were added or lost, and their numbers; a changed line is both."""
-        texts = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
-        now, then = (pd.DataFrame({CONTENT: one, "line": np.arange(1, len(one) + 1), "text": one}) for one in texts)
-        return example_diff.diff_examples(now, then, [CONTENT])
+        return example_diff.diff_examples(_lines(ingest), _lines(before), [CONTENT])
 
     def lost(self, ingest: Path, before: Path) -> LostRows:
         """Count the lines of `before` that are missing."""
-        now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
+        now = _lines(ingest)["text"]
+        then = _lines(before)["text"]
         return example_diff.lost_examples(now, then, lambda at: short_repr(then.iloc[at]), "lines")
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Compare the champion's bits and unknown tokens on appended text with those on its held-out text."""
         folders = champion.folders
         now, then = whole_text(ingest), whole_text(folders["ingest"])
-        layout, end = dataset.read(folders["preprocess"]).layout, _end(then, now)
+        layout = dataset.read(folders["preprocess"]).layout
+        end = _end(then, now)
         if not layout.after_each or end is None or end == len(now):
             return Drift(errors=None, inputs=[])
         held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
         scored = _score(folders, now, end), _score(folders, then, held_out)
         new_errors, errors = ((table["bits"] / table["characters"]).to_numpy() for table in scored)
-        shares = [(table["unknown"] / table["tokens"]).to_numpy() for table in scored]
+        new_unknown, unknown = ((table["unknown"] / table["tokens"]).to_numpy() for table in scored)
         return combine_signs(
             errors=series_error_drift([new_errors], [errors]),
-            inputs=[share_drift("unknown tokens", shares[0], shares[1], "held-out text")],
+            inputs=[share_drift("unknown tokens", new_unknown, unknown, "held-out text")],
         )
 
     def judgeable(self, challenger: Folders, champion: Champion) -> int:
@@ -114,6 +112,15 @@ class TextRetraining(DomainRetraining):
         return Contest("bits_per_character", errors, block=1)
 
 
+RETRAINING = TextRetraining()
+
+
+def _lines(ingest: Path) -> pd.DataFrame:
+    """Return the lines of the text: `CONTENT`, `line`, its number, and `text`."""
+    lines = pd.Series(whole_text(ingest).splitlines(), dtype="str")
+    return pd.DataFrame({CONTENT: lines, "line": np.arange(1, len(lines) + 1), "text": lines})
+
+
 def _end(then: str, now: str) -> int | None:
     """Return the length of an earlier text that is the beginning of `now`; None if the text has changed."""
     if now.startswith(then):
@@ -135,7 +142,7 @@ def _score(folders: Folders, text: str, begin: int) -> pd.DataFrame:
     bounds = {"train": (0, first), "test": (first, last)}
     tokens = TokenStream(encoded.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
     bits = score_tokens(saved_network.read(folders["train"]), data, tokens, "test").bits
-    owners = np.repeat(np.arange(len(scored)), encoded.lengths[1:])
+    owners = encoded.owners[first:] - 1
     return pd.DataFrame(
         {
             "bits": np.bincount(owners, bits, len(scored)),
@@ -172,6 +179,3 @@ def _check_comparable(scored: Mapping[str, pd.DataFrame], challenger: Folders, c
             raise incomparable_error(
                 f"{share:.2%} of the {name}'s tokens are unknown, more than {MAX_UNKNOWN_SHARE:.1%}"
             )
-
-
-RETRAINING = TextRetraining()

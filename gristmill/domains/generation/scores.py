@@ -51,21 +51,16 @@ def measure(outcome: TokenOutcomes, characters: int | None) -> ByMetric:
     number of equally likely tokens among which a guess would be as hard.
     `characters` is the number that the tokens represent; None if they do not represent the whole text.
     """
+    scores: ByMetric = {}
+    if characters is not None:
+        scores["bits_per_character"] = float(outcome.bits.sum()) / characters
     per_token = float(outcome.bits.mean())
-    by_character: ByMetric = (
-        {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}
-    )
-    return by_character | {
-        "bits_per_token": per_token,
-        "perplexity": 2**per_token,
-        "accuracy": None if outcome.right is None else float(outcome.right.mean()),
-    }
+    accuracy = None if outcome.right is None else float(outcome.right.mean())
+    return scores | {"bits_per_token": per_token, "perplexity": 2**per_token, "accuracy": accuracy}
 
 
 def summarised(
-    scores: Mapping[str, ByPart],
-    selected: Mapping[str, Any] | None = None,
-    candidates: Collection[str] = (),
+    scores: Mapping[str, ByPart], selected: Mapping[str, Any] | None = None, candidates: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return the model's scores, the baselines', the best of them, and the headline: the first metric, in bits.
 

@@ -12,7 +12,6 @@ from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.ensemble_weights import Losses, Predictions, weighted_average
 from gristmill.domains.common.selection import Call, choose
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.mixture import mix_networks
 from gristmill.domains.generation.scores import TokenOutcomes
 from gristmill.domains.generation.serving import Writer
@@ -33,16 +32,16 @@ def select(
         WorkError: no candidate is left.
     """
     data = dataset.read(preprocess)
-    outcomes = {name: TokenOutcomes.of_validation(one.train) for name, one in succeeded(candidates).items()}
+    outcomes = {name: TokenOutcomes.of_validation(usable.train) for name, usable in succeeded(candidates).items()}
     probabilities = {name: np.exp2(-outcome.bits) for name, outcome in outcomes.items()}
+
+    def predict_one(name: str) -> Call:
+        writer = Writer(saved_network.read(candidates[name].train), data.tokenizer(), data.layout.length)
+        logits = tf.function(writer.logits, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+        return partial(logits, tf.constant(np.atleast_2d(data.stream("train")[: data.layout.length])))
+
     selection = choose(
-        candidates,
-        probabilities,
-        _bits,
-        select,
-        metric="bits per token",
-        on="validation",
-        predict_one=lambda name: _predict_one(candidates[name].train, data),
+        candidates, probabilities, _bits, select, metric="bits per token", on="validation", predict_one=predict_one
     )
     keras.backend.clear_session()  # names of layers must not depend on other work of this process
     members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
@@ -56,10 +55,3 @@ def select(
 def _bits(probabilities: Predictions) -> Losses:
     with np.errstate(divide="ignore"):  # a model that rules out a token that occurs has infinitely many
         return -np.log2(probabilities)
-
-
-def _predict_one(folder: Path, data: Prepared) -> Call:
-    """Return a call that predicts one token with a candidate."""
-    writer = Writer(saved_network.read(folder), data.tokenizer(), data.layout.length)
-    logits = tf.function(writer.logits, input_signature=[tf.TensorSpec((None, None), tf.int32)])
-    return partial(logits, tf.constant(np.atleast_2d(data.stream("train")[: data.layout.length])))

@@ -18,18 +18,28 @@ A token is drawn from the predicted probabilities at a temperature, from the `to
 degeneration", ICLR 2020). At temperature 0 the most probable token is chosen. Padding and unknown are never generated.
 """
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
+from keras import ops
 
-from gristmill.domains.generation.recurrence import States, stepper_of
-from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
+from gristmill.domains.generation.mixture import MIXTURE, logits_of
 from gristmill.domains.text.tokenizer import Tokenizer
+from gristmill.domains.text.tokens import PADDING, UNKNOWN
 from gristmill.export import saved_model
+from gristmill.training.average_network import AVERAGE
 
 _MIN_TEMPERATURE = 1e-6  # below it the most probable token is chosen
+
+# Layers of a network that is applied to one token after the other.
+_RECURRENT = (keras.layers.GRU, keras.layers.LSTM)
+_PER_TOKEN = (keras.layers.Embedding, keras.layers.Dense, keras.layers.Softmax)  # layers that read each by itself
+_ONLY_IN_TRAINING = (keras.layers.InputLayer, keras.layers.Dropout)
+
+States = Any  # tensors in nested lists
 
 
 class Sampling(NamedTuple):
@@ -81,31 +91,28 @@ class Writer:
         """Return the `block` tokens that follow tokens, (n,), the first as the generated token number `position`."""
         of_windows = len(self._network.output_shape) == 3
         seen = tokens[-(self._length // 2 + 1) :] if of_windows else tokens[-self._length :]
-        made = tf.TensorArray(tf.int32, self.block)
+        drawn = tf.TensorArray(tf.int32, self.block)
 
-        def step(at: tf.Tensor, token: tf.Tensor, states: States, made: tf.TensorArray) -> tuple[Any, ...]:
+        def step(at: tf.Tensor, token: tf.Tensor, states: States, drawn: tf.TensorArray) -> tuple[Any, ...]:
             logits, states = self._stepper.step(token, states)
             token = draw_token(logits, position + at, sampling)
-            return at + 1, token, states, made.write(at, token)
+            return at + 1, token, states, drawn.write(at, token)
 
         states = self._stepper.read(seen[:-1])
-        shapes = tf.nest.map_structure(_while_it_grows, states)
-        *_, made = tf.while_loop(
+        shapes = tf.nest.map_structure(_shape_in_loop, states)
+        *_, drawn = tf.while_loop(
             lambda at, *_: at < self.block,
             step,
-            (tf.constant(0), seen[-1], states, made),
+            (tf.constant(0), seen[-1], states, drawn),
             shape_invariants=(tf.TensorShape(()), tf.TensorShape(()), shapes, tf.TensorShape(None)),
         )
-        return tf.ensure_shape(made.stack(), (self.block,))
+        return tf.ensure_shape(drawn.stack(), (self.block,))
 
     def write(self, prompts: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
         """Return prompts, (batch,), each followed by `length` generated tokens: texts (batch,)."""
         tokens = self._tokenizer.encode(prompts)
-        more = tf.map_fn(
-            lambda one: self.continuation(one, length, sampling),
-            tokens,
-            fn_output_signature=tf.TensorSpec((None,), tf.int32),
-        )
+        ids = tf.TensorSpec((None,), tf.int32)
+        more = tf.map_fn(lambda prompt: self.continuation(prompt, length, sampling), tokens, fn_output_signature=ids)
         before = self._tokenizer.decode(tokens.to_tensor(PADDING))  # may differ from the prompt, such as in capitals
         after = self._tokenizer.decode(tf.concat([tokens, more], axis=1).to_tensor(PADDING))
         new = tf.strings.substr(after, tf.strings.length(before), tf.strings.length(after))
@@ -120,8 +127,8 @@ class Writer:
         return self._tokenizer.decode(tokens[tf.newaxis])[0]
 
 
-def _while_it_grows(state: tf.Tensor) -> tf.TensorShape:
-    """Return the shape of a state during a loop; tokens that were read become more."""
+def _shape_in_loop(state: tf.Tensor) -> tf.TensorShape:
+    """Return the shape of a state while tokens that were read become more."""
     return tf.TensorShape((None,)) if state.shape.rank == 1 else state.shape
 
 
@@ -143,6 +150,7 @@ def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf
 
 def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path) -> None:
     """Write a SavedModel with all signatures."""
+    # 1. Define the functions that have several outputs, or that draw tokens.
     writer = Writer(network, tokenizer, length)
 
     def serve(prompt: tf.Tensor, length: tf.Tensor, *sampling: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -155,7 +163,9 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path)
         tokens = writer.encode(prompt)
         return {"tokens": tokens, "context": writer.context(tokens)}
 
-    prompts, prompt = tf.TensorSpec((None,), tf.string, name="prompt"), tf.TensorSpec((), tf.string, name="prompt")
+    # 2. Name the functions and their inputs.
+    prompts = tf.TensorSpec((None,), tf.string, name="prompt")
+    prompt = tf.TensorSpec((), tf.string, name="prompt")
     tokens = tf.TensorSpec((None,), tf.int32, name="tokens")
     types = {"temperature": tf.float32, "top_k": tf.int32, "top_p": tf.float32, "seed": tf.int64}
     sampling = [tf.TensorSpec((), dtype, name=name) for name, dtype in types.items()]
@@ -168,3 +178,92 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path)
         "probabilities": (lambda tokens: {"probabilities": writer.probabilities(tokens)}, [rows]),
     }
     saved_model.write(folder, endpoints, [network, *tokenizer.trackables])
+
+
+class Stepper(Protocol):
+    """A network that is applied to one token after the other."""
+
+    def read(self, tokens: tf.Tensor) -> States:
+        """Return the states after tokens, (n,), of which there may be none."""
+
+    def step(self, token: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+        """Return the output, (vocabulary,), after one more token, a scalar, and the new states."""
+
+
+def stepper_of(network: keras.Model, length: int) -> Stepper:
+    """Return the fastest way to apply a network that reads at most the last `length` tokens."""
+    if network.name == MIXTURE:
+        return _Mixture(network, length)
+    return _Recurrence(network) if _reads_stepwise(network) else _Window(network, length)
+
+
+class _Mixture:
+    """A network of `mix_networks`, whose members have states of their own."""
+
+    def __init__(self, network: keras.Model, length: int) -> None:
+        members = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+        self._members = [stepper_of(member, length) for member in members]
+        self._average = network.get_layer(AVERAGE)
+
+    def read(self, tokens: tf.Tensor) -> States:
+        return [member.read(tokens) for member in self._members]
+
+    def step(self, token: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+        steps = [member.step(token, own) for member, own in zip(self._members, states, strict=True)]
+        probabilities = ops.stack([output for output, _ in steps], axis=-1)
+        return logits_of(self._average(probabilities)[..., 0]), [new for _, new in steps]
+
+
+class _Recurrence:
+    """The layers of a chain of layers that read tokens from left to right."""
+
+    def __init__(self, network: keras.Model) -> None:
+        self._layers = [layer for layer in network.layers if not isinstance(layer, _ONLY_IN_TRAINING)]
+
+    def read(self, tokens: tf.Tensor) -> States:
+        recurrent = [layer for layer in self._layers if isinstance(layer, _RECURRENT)]
+        start = [[tf.zeros((1, size)) for size in tf.nest.flatten(layer.cell.state_size)] for layer in recurrent]
+        count = tf.size(tokens)
+
+        def further(at: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+            return at + 1, self.step(tokens[at], states)[1]
+
+        return tf.while_loop(lambda at, _: at < count, further, (tf.constant(0), start))[1]
+
+    def step(self, token: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+        features, before, after = token[tf.newaxis], iter(states), []
+        for layer in self._layers:
+            if isinstance(layer, _RECURRENT):
+                features, new = layer.cell(features, next(before), training=False)
+                after.append(list(new))
+            else:
+                features = layer(features)
+        return features[0], after
+
+
+class _Window:
+    """Any other network, which reads all tokens again for each new one."""
+
+    def __init__(self, network: keras.Model, length: int) -> None:
+        self._network, self._length = network, length
+
+    def read(self, tokens: tf.Tensor) -> States:
+        return [tokens]
+
+    def step(self, token: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+        tokens = tf.concat([states[0], token[tf.newaxis]], axis=0)[-self._length :]
+        output = self._network(tokens[tf.newaxis], training=False)
+        return output[0, -1] if len(output.shape) == 3 else output[0], [tokens]
+
+
+def _reads_stepwise(network: keras.Model) -> bool:
+    """Return whether a network is a chain of layers that read tokens from left to right, and predicts after each.
+
+    One that predicts after the last token alone is scored on the beginnings of lines, of which states would know more.
+    """
+    for layer in network.layers:
+        if not isinstance(layer, (*_RECURRENT, *_PER_TOKEN, *_ONLY_IN_TRAINING)):
+            return False
+        if isinstance(layer, _RECURRENT) and (layer.go_backwards or not layer.return_sequences):
+            return False
+    return all(layer.input is before.output for before, layer in pairwise(network.layers))

@@ -19,9 +19,9 @@ from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.models.ngram import Counts
 from gristmill.domains.generation.predictions import fit_counts, score_tokens
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.text.sequences import Sequences, TokenIds
+from gristmill.domains.text.tokens import Sequences, TokenIds
 from gristmill.errors import RequestError
-from gristmill.training.feed import GatheredFeed
+from gristmill.training.feed import Gather, GatheredFeed
 from gristmill.training.fit import Batch, FitArguments, Goal, fit
 from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
@@ -54,10 +54,12 @@ def train(
         counted, validation = fit_counts(model, data)
         validation.write_validation(out)
         return write_trained(counted, TrainingHistory(), out)
-    shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
-    network = seeded(lambda: build(model, files, shape), train.seed)
-    check_causal(network, shape)
-    feed, held_out = feed_of(data, train), validation_of(data, train)
+    # 1. Build the network.
+    network = seeded(lambda: build(model, files, data.shape), train.seed)
+    check_causal(network, data.shape)
+    # 2. Fit it, and predict the validation set.
+    feed = feed_of(data, train)
+    held_out = validation_of(data, train)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     goal = Goal(keras.metrics.SparseCategoricalAccuracy("accuracy"))
     history = fit(network, feed, held_out, train, loss, goal=goal, **arguments)
@@ -90,18 +92,19 @@ def feed_of(data: Prepared, settings: Train) -> GatheredFeed:
     """Return the feed of the training set."""
     if data.layout.after_each:
         return TokenWindowFeed(data.stream("train"), data.layout.length, settings)
-    prefixes = Prefixes(data.lines("train"), data.layout.length)
-    return GatheredFeed(prefixes.positions, prefixes.gather, settings, updates=settings.steps_per_epoch)
+    positions, gather = prefixes_of(data.lines("train"), data.layout.length)
+    return GatheredFeed(positions, gather, settings, updates=settings.steps_per_epoch)
 
 
 def validation_of(data: Prepared, settings: Train) -> tf.data.Dataset | None:
     """Return batches of the validation set, the same in every epoch; None if it has no example."""
-    length = data.layout.length
-    windows = data.layout.after_each
-    examples = Windows(data.stream("validation"), length) if windows else Prefixes(data.lines("validation"), length)
-    if not examples.positions.shape[0]:
+    if data.layout.after_each:
+        positions, gather = windows_of(data.stream("validation"), data.layout.length)
+    else:
+        positions, gather = prefixes_of(data.lines("validation"), data.layout.length)
+    if not positions.shape[0]:
         return None
-    return tf.data.Dataset.from_tensor_slices(examples.positions).batch(settings.batch_size).map(examples.gather)
+    return tf.data.Dataset.from_tensor_slices(positions).batch(settings.batch_size).map(gather)
 
 
 class TokenWindowFeed(GatheredFeed):
@@ -112,11 +115,11 @@ class TokenWindowFeed(GatheredFeed):
 
     def __init__(self, stream: TokenIds, length: int, settings: Train) -> None:
         """Create the feed of a stream that is longer than a window."""
-        windows = Windows(stream, length)
+        _, gather = windows_of(stream, length)
         count = max(1, (len(stream) - length) // length)  # the same number wherever the first one begins
         self._begins = min(length, len(stream) - count * length)  # number of possible start positions
         positions = tf.range(count, dtype=tf.int64) * length
-        super().__init__(positions, windows.gather, settings, updates=settings.steps_per_epoch)
+        super().__init__(positions, gather, settings, updates=settings.steps_per_epoch)
 
     def _order(self, epoch: tf.Tensor) -> tf.Tensor:
         seed = tf.stack([tf.constant(self._settings.seed, tf.int64), epoch])
@@ -124,39 +127,37 @@ class TokenWindowFeed(GatheredFeed):
         return super()._order(epoch) + first
 
 
-class Windows:
-    """Batches of (window, the same window one token later), (batch, length) each."""
+def windows_of(stream: TokenIds, length: int) -> tuple[tf.Tensor, Gather]:
+    """Return where consecutive windows of a stream begin, and a function from such positions to batches.
 
-    def __init__(self, stream: TokenIds, length: int) -> None:
-        """Take consecutive windows of `length` from the first token of a stream on."""
-        self.positions = tf.range((len(stream) - 1) // length, dtype=tf.int64) * length
-        self._stream = tf.constant(stream, tf.int32)
-        self._steps = tf.range(length, dtype=tf.int64)
-
-    def gather(self, positions: tf.Tensor) -> Batch:
-        """Return the windows at positions, (batch,), and the token that follows each of their tokens."""
-        index = positions[:, tf.newaxis] + self._steps
-        return tf.gather(self._stream, index), tf.gather(self._stream, index + 1)
-
-
-class Prefixes:
-    """Batches of (prefix of a line, the token that follows it), (batch, width) and (batch,).
-
-    Every token except the first of a line is predicted once. Prefixes are padded on the left to the longest of a batch.
+    A batch is (window, the same window one token later), (batch, length) each.
     """
+    tokens = tf.constant(stream, tf.int32)
+    steps = tf.range(length, dtype=tf.int64)
 
-    def __init__(self, lines: Sequences, length: int) -> None:
-        """Take the last `length` tokens of each prefix of lines."""
-        first = np.repeat(lines.starts[:-1], lines.lengths)  # position of the line of each token
-        at = np.arange(len(lines.values))
-        self.positions = tf.constant(at[at > first], tf.int64)  # of the predicted tokens
-        self._tokens = tf.constant(lines.values, tf.int32)
-        self._begins = tf.constant(np.maximum(first, at - length), tf.int64)  # of the prefix before each token
+    def gather(positions: tf.Tensor) -> Batch:
+        index = positions[:, tf.newaxis] + steps
+        return tf.gather(tokens, index), tf.gather(tokens, index + 1)
 
-    def gather(self, positions: tf.Tensor) -> Batch:
-        """Return the prefixes before the tokens at positions, (batch,), and these tokens."""
-        begins = tf.gather(self._begins, positions)
+    return tf.range((len(stream) - 1) // length, dtype=tf.int64) * length, gather
+
+
+def prefixes_of(lines: Sequences, length: int) -> tuple[tf.Tensor, Gather]:
+    """Return the positions of the tokens to predict, and a function from such positions to batches.
+
+    A batch is (prefix of a line, the token that follows it), (batch, width) and (batch,). Every token except the first
+    of a line is predicted once, from up to `length` tokens. Prefixes are padded on the left to the longest of a batch.
+    """
+    first = np.repeat(lines.starts[:-1], lines.lengths)  # position of the line of each token
+    at = np.arange(len(lines.values))
+    tokens = tf.constant(lines.values, tf.int32)
+    all_begins = tf.constant(np.maximum(first, at - length), tf.int64)  # of the prefix before each token
+
+    def gather(positions: tf.Tensor) -> Batch:
+        begins = tf.gather(all_begins, positions)
         width = tf.reduce_max(positions - begins)
         index = positions[:, tf.newaxis] - width + tf.range(width)
-        seen = tf.gather(self._tokens, tf.maximum(index, 0))
-        return tf.where(index >= begins[:, tf.newaxis], seen, 0), tf.gather(self._tokens, positions)
+        seen = tf.gather(tokens, tf.maximum(index, 0))
+        return tf.where(index >= begins[:, tf.newaxis], seen, 0), tf.gather(tokens, positions)
+
+    return tf.constant(at[at > first], tf.int64), gather

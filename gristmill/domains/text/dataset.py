@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.folds import Split
-from gristmill.domains.text import vectors
 from gristmill.domains.text.model_shape import Shape
-from gristmill.domains.text.sequences import Sequences
+from gristmill.domains.text.tokens import Sequences, Vectors
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 if TYPE_CHECKING:
     from gristmill.domains.text.tokenizer import Tokenizer
 
+VECTORS_FILE = "vectors.npy"
 LENGTH = "length"  # slice by the number of tokens, available for every data set
 
 
@@ -68,7 +68,9 @@ class Prepared(LabelledDataset, TokenFolder):
     @cached_property
     def shape(self) -> Shape:
         """Shape of a network for these texts, with the pretrained vectors of their vocabulary."""
-        return Shape(self.layout.vocabulary, self.layout.length, len(self.classes), vectors.read(self.folder))
+        file = self.folder / VECTORS_FILE
+        vectors = np.load(file, allow_pickle=False) if file.exists() else None
+        return Shape(self.layout.vocabulary, self.layout.length, len(self.classes), vectors)
 
     @property
     def columns(self) -> list[str]:
@@ -82,12 +84,13 @@ class Prepared(LabelledDataset, TokenFolder):
 
     def with_split(self, split: Split) -> "Prepared":
         """Return the texts of a split as training and validation set, without a test set."""
-        order, counts = np.concatenate([split.fit, split.predict]), {"train": len(split.fit), "test": 0}
-        layout = replace(self.layout, counts=counts | {"validation": len(split.predict)})
-        parts = np.repeat(["train", "validation"], [len(split.fit), len(split.predict)])
-        made = replace(self, index=self.index.iloc[order].assign(part=parts).reset_index(drop=True), layout=layout)
-        vars(made)["_all"] = self._all.taken(order)
-        return made
+        order = np.concatenate([split.fit, split.predict])
+        counts = {"train": len(split.fit), "test": 0, "validation": len(split.predict)}
+        layout = replace(self.layout, counts=counts)
+        parts = np.repeat(list(counts), list(counts.values()))
+        data = replace(self, index=self.index.iloc[order].assign(part=parts).reset_index(drop=True), layout=layout)
+        vars(data)["_all"] = self._all.taken(order)
+        return data
 
     @cached_property
     def _all(self) -> Sequences:
@@ -122,3 +125,8 @@ def read_tokens(folder: Path) -> Sequences:
     column = pq.read_table(folder / "tokens.parquet", page_checksum_verification=True)["tokens"]
     lists = column.combine_chunks()
     return Sequences(lists.values.to_numpy(), lists.offsets.to_numpy().astype(np.int64))
+
+
+def write_vectors(vectors: Vectors, out: Path) -> None:
+    """Write `vectors.npy`, the pretrained vector of each token."""
+    np.save(out / VECTORS_FILE, vectors, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
+"""Evaluate: the scores of a text classifier and its baselines, its errors, class keywords, and its embedding."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -6,12 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.candidates import (
-    CandidateArtifacts,
-    succeeded,
-)
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
 from gristmill.domains.common.classification import evaluation
 from gristmill.domains.common.classification.evaluation import (
     Presentation,
@@ -22,7 +20,6 @@ from gristmill.domains.common.classification.evaluation import (
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.comparison import compare
 from gristmill.domains.text import dataset, projector
-from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared, texts_of
 from gristmill.domains.text.learner import TextLearner
 from gristmill.domains.text.models.linear import NbLinear
@@ -31,15 +28,14 @@ from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.scores import MODEL
+from gristmill.domains.text.tokens import SPECIAL
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
 
 BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
 """Cheap classifiers that every evaluation shows."""
-
 _MAX_EXCERPT = 600  # characters
-_QUARTERS = (0.25, 0.5, 0.75)
 
 
 def evaluate(
@@ -62,7 +58,7 @@ def evaluate(
     - `predictions.parquet` (one row per text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
     - `wrong_labels.csv`: likely wrong labels. `examples.parquet`: texts that the report shows, shortened to their
       beginning and end.
-    - `telling.parquet`: the keywords of the classes.
+    - `class_keywords.parquet`: tokens of the training texts, the class that each indicates, and how clearly.
     - if a network has an embedding of the vocabulary: `vecs.tsv` and `meta.tsv` for the Embedding Projector,
       `neighbours.parquet` and `embedding2d.parquet`.
 
@@ -70,28 +66,32 @@ def evaluate(
         RequestError: the decision does not fit the data, a slice is not a column of the source's metadata, or a word is
             not in the vocabulary.
     """
-    data, tried = dataset.read(preprocess), succeeded(candidates)
+    data = dataset.read(preprocess)
+    usable = succeeded(candidates)
     check_evaluate(evaluate, data)
     learner = TextLearner(data, ingest)
     classifier = learner.read(train)
     embedding = embedding_of_vocabulary(classifier, data)
     if embedding or not candidates:
         projector.check_words_known(evaluate.neighbours, embedding)
-    texts = texts_of(data, PARTS, ingest)
 
-    def show(shown: pd.DataFrame) -> pd.DataFrame:
-        return shown.assign(text=excerpts(data, texts, shown))
-
+    # 1. Predict with the model, its baselines and the candidates.
     by_model = {MODEL: learner.predict_scored(classifier) | learner.read_held_out(train)}
-    by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
+    by_model |= compare(learner, BASELINES, usable, balanced=is_balanced(train), microseconds=microseconds)
+
+    # 2. Describe the network, the keywords of the classes and the embedding.
     write_table(out / "layers.parquet", pd.concat(map(layer_table, classifier.networks)))
     keywords = class_keywords(data)
-    known = write_embedding(data, embedding, keywords, evaluate.neighbours, out)
+    write_table(out / "class_keywords.parquet", keywords)
+    more = {"embedding": write_embedding(data, embedding, keywords, evaluate.neighbours, out)} if embedding else {}
+
+    # 3. Score the predictions, also by length, and show some texts.
     slices = (LENGTH, *(name for name in evaluate.slices if name != LENGTH))
     sliced = LabelledDataset(by_length(data.index), data.classes)
     advice = f"check that no word reveals the label. The strongest keyword is {keywords['token'].iloc[0]!r}"
-    presentation = Presentation(learner.noun, slices, show, advice)
-    return write_scores(sliced, by_model, evaluate, presentation, train=train, tried=tried, out=out, **known)
+    texts = texts_of(data, PARTS, ingest)
+    presentation = Presentation(learner.noun, slices, lambda rows: with_excerpts(data, texts, rows), advice)
+    return write_scores(sliced, by_model, evaluate, presentation, train=train, tried=usable, out=out, **more)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:
@@ -102,17 +102,15 @@ def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages:
 def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:
     """Return the embedding of the first member that reads the vocabulary of preprocess and has one."""
     tokens = data.vocabulary["token"].tolist()
-    tables = [
-        projector.embedding_of(one.network, tokens) for one in classifier.members if one.tokenizer.tokens == tokens
-    ]
-    return next((table for table in tables if table), None)
+    networks = [member.network for member in classifier.members if member.tokenizer.tokens == tokens]
+    return next(filter(None, (projector.embedding_of(network, tokens) for network in networks)), None)
 
 
 def by_length(index: pd.DataFrame) -> pd.DataFrame:
     """Return the index with a column of length quartiles, those of the training texts, as ranges such as `1-86`."""
     tokens = index["tokens"].to_numpy(np.int64)
     training = tokens[(index["part"] == "train").to_numpy()]
-    inner = np.unique(np.quantile(training, _QUARTERS, method="inverted_cdf")).tolist()
+    inner = np.unique(np.quantile(training, [0.25, 0.5, 0.75], method="inverted_cdf")).tolist()
     highs = [high for high in inner if high < tokens.max()]
     lows = [tokens.min(), *(high + 1 for high in highs)]
     bounds = zip(lows, [*highs, tokens.max()], strict=True)
@@ -121,10 +119,10 @@ def by_length(index: pd.DataFrame) -> pd.DataFrame:
     return index.assign(**{LENGTH: groups})
 
 
-def excerpts(data: Prepared, texts: Mapping[str, list[str]], rows: pd.DataFrame) -> list[str]:
-    """Return the texts of some rows, with `id` and `part`, shortened; `texts` are all of each part."""
+def with_excerpts(data: Prepared, texts: Mapping[str, list[str]], rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows, which have `id` and `part`, with their shortened `text`; `texts` are all of each part."""
     by_id = {part: dict(zip(data.rows(part)["id"], texts[part], strict=True)) for part in rows["part"].unique()}
-    return [shorten(by_id[part][id_]) for part, id_ in zip(rows["part"], rows["id"], strict=True)]
+    return rows.assign(text=[shorten(by_id[part][id_]) for part, id_ in zip(rows["part"], rows["id"], strict=True)])
 
 
 def shorten(text: str) -> str:
@@ -135,15 +133,57 @@ def shorten(text: str) -> str:
 
 
 def write_embedding(
-    data: Prepared, table: EmbeddingTable | None, keywords: pd.DataFrame, words: tuple[str, ...], out: Path
+    data: Prepared, table: EmbeddingTable, keywords: pd.DataFrame, words: tuple[str, ...], out: Path
 ) -> dict[str, Any]:
-    """Write the keywords and, if there is an embedding, its files; return its entry in `scores.json`."""
-    write_table(out / "telling.parquet", keywords)
-    if table is None:
-        return {}
+    """Write the files of an embedding; return its entry in `scores.json`."""
     projector.write_projector(table, data.vocabulary["count"].tolist(), out)
-    words = words or tuple(keywords["token"].head(projector.DEFAULT_WORDS))
+    words = words or tuple(keywords["token"].head(6))
     write_table(out / "neighbours.parquet", projector.neighbours(table, words))
     positions, shares = projector.project_2d(table, keywords)
     write_table(out / "embedding2d.parquet", positions)
-    return {"embedding": {"layer": table.layer, "dimensions": int(table.vectors.shape[1]), "shares": shares}}
+    return {"layer": table.layer, "dimensions": int(table.vectors.shape[1]), "shares": shares}
+
+
+def class_keywords(data: Prepared) -> pd.DataFrame:
+    """Return one row for each token of the training texts, the strongest keywords first.
+
+    Columns: `id`, `token`, `count` in training, the `class` it indicates, and `deviations`: by how many standard
+    deviations the log odds of the token in texts of that class exceed those in the other texts.
+
+    Sources: Wang & Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012; Monroe,
+    Colaresi & Quinn, "Fightin' words: lexical feature selection and evaluation for identifying the content of political
+    conflict", Political Analysis 16(4), 2008, for the deviation, without which the rarest tokens would come first.
+    """
+    vocabulary = data.vocabulary
+    scores = deviations(_texts_with(data), np.bincount(data.labels("train"), minlength=len(data.classes)))
+    table = pd.DataFrame(
+        {
+            "id": np.arange(len(vocabulary)),
+            "token": vocabulary["token"],
+            "count": vocabulary["count"],
+            "class": np.array(data.classes, object)[scores.argmax(axis=1)],
+            "deviations": scores.max(axis=1),
+        }
+    )
+    known = table.iloc[len(SPECIAL) :]
+    return known[known["count"] > 0].sort_values("deviations", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def deviations(inside: npt.NDArray[np.int64], texts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return by how many standard deviations each token is more frequent in each class: (tokens, classes).
+
+    `inside` is the number of texts of each class with a token, (tokens, classes), `texts` that of all, (classes,).
+    """
+    within, beyond = inside + 1.0, inside.sum(axis=1, keepdims=True) - inside + 1.0
+    ratio = np.log(within / (texts + 2.0)) - np.log(beyond / (texts.sum() - texts + 2.0))
+    return np.asarray(ratio / np.sqrt(1 / within + 1 / beyond))
+
+
+def _texts_with(data: Prepared) -> npt.NDArray[np.int64]:
+    """Return how many training texts of each class contain each token: (tokens, classes)."""
+    sequences = data.sequences("train")
+    labels = data.labels("train")
+    tokens, classes = data.layout.vocabulary, len(data.classes)
+    pairs = pd.unique(sequences.owners * tokens + sequences.values)  # by hashes, faster than sorting
+    cells = pairs % tokens * classes + labels[pairs // tokens]
+    return np.bincount(cells, minlength=tokens * classes).reshape(tokens, classes)

@@ -19,7 +19,7 @@ from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.text_classifier import TextClassifier
-from gristmill.domains.text.tokenizer import NEEDS
+from gristmill.domains.text.tokenizer import required_modules
 from gristmill.export import bundle, model_card
 from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
@@ -30,7 +30,6 @@ from gristmill.util.table_io import write_document
 FORMAT = "saved_model"  # the only format that can contain a tokenizer
 
 _MAX_PARITY_TEXTS, _MAX_PARITY_CHARACTERS = 1000, 32 << 20
-_PROJECTOR_FILES = ("vecs.tsv", "meta.tsv")
 _SIGNATURE = (
     "text -> probabilities, classes (their names, in the same order), label (the predicted name) and known (how "
     "many of its tokens are in the vocabulary)"
@@ -47,23 +46,25 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     Raises:
         ParityError: the reloaded model's predictions differ.
     """
+    # 1. Write the model, and compare it with the scored predictions here and in a fresh process.
     with bundle.fresh_process() as reload:
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
-        data, classifier = dataset.read(preprocess), TextClassifier.read(train)
+        data = dataset.read(preprocess)
+        classifier = TextClassifier.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)
-        scored = scored_probabilities(data.classes, evaluate)[rows]
-        check_same_as_scored(classifier.predict(texts[rows].tolist()), scored, export.tolerance)
+        texts, scored = texts[rows], scored_probabilities(data.classes, evaluate)[rows]
+        check_same_as_scored(classifier.predict(texts.tolist()), scored, export.tolerance)
         decision = Decision.read(evaluate)
         write_saved_model(classifier, data.classes, decision, out / FORMATS[FORMAT].path)
         described = signature(classifier, data.classes) | decision.as_json()
         write_document(out / "signature.json", described)  # read when the model is loaded
-        texts = texts[rows]
         few = pick_rows(texts)
         sample = Sample({"serving_default": {"text": texts[few]}}, scored[few])
         parity = check_parity(reload, out, [FORMAT], texts, scored, export.tolerance, decision.labels, sample)
+    # 2. Add the scores, the embedding and the model card.
     write_exported(out, evaluate, parity=parity)
-    for name in _PROJECTOR_FILES:
+    for name in ("vecs.tsv", "meta.tsv"):
         if (evaluate / name).exists():
             shutil.copyfile(evaluate / name, out / name)
     level, length = described["level"], described["length"]
@@ -103,19 +104,14 @@ def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
 
 def signature(classifier: TextClassifier, classes: list[str]) -> dict[str, Any]:
     """Return the description of the model's inputs and outputs."""
-    models = classifier.members
-    levels = list(dict.fromkeys(one.tokenizer.rules.level for one in models))
-    longest = {
-        level: max(one.padding.length for one in models if one.tokenizer.rules.level == level) for level in levels
-    }
+    longest: dict[str, int] = {}  # by level
+    for model in classifier.members:
+        level = model.tokenizer.rules.level
+        longest[level] = max(model.padding.length, longest.get(level, 0))
     reading = ", and ".join(f"splits them into {level}s and reads up to {length}" for level, length in longest.items())
+    first = classifier.members[0].tokenizer
     document: dict[str, Any] = {
-        "input": {
-            "name": "text",
-            "dtype": "string",
-            "shape": [None],
-            "holds": f"raw UTF-8 texts; the model {reading}",
-        },
+        "input": {"name": "text", "dtype": "string", "shape": [None], "holds": f"raw UTF-8 texts; the model {reading}"},
         "output": {
             "dtype": "float32",
             "shape": [None, len(classes)],
@@ -123,11 +119,10 @@ def signature(classifier: TextClassifier, classes: list[str]) -> dict[str, Any]:
             "holds": "probability of each class",
         },
         "classes": classes,
-        "level": levels[0],
-        "length": longest[levels[0]],
-        "vocabulary": len(models[0].tokenizer.tokens),
+        "level": first.rules.level,
+        "length": longest[first.rules.level],
+        "vocabulary": len(first.tokens),
         "formats": [FORMAT],
         "signatures": {"serving_default": _SIGNATURE},
     }
-    needs = sorted({module for level in levels for module in NEEDS.get(level, [])})
-    return document | ({"needs": needs} if needs else {})
+    return document | required_modules(longest)

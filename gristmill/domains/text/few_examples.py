@@ -2,7 +2,7 @@
 
 from gristmill.domains.common.few_examples import Folders, choose_examples
 from gristmill.domains.common.folds import Split
-from gristmill.domains.text import dataset, vectors
+from gristmill.domains.text import dataset
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.util.table_io import read_table, write_table
 
@@ -17,7 +17,7 @@ def cut(folders: Folders, out: Folders, limit: int | None = None) -> None:
     dataset.write_tokens(few.sequences("train"), folder)
     dataset.write_layout(few.layout, folder)
     tokenizers.write(data.tokenizer(), folder)
-    if (found := data.shape.vectors) is not None:
-        vectors.write(found, folder)
+    if data.shape.vectors is not None:
+        dataset.write_vectors(data.shape.vectors, folder)
     texts = read_table(folders["ingest"] / "texts.parquet")
     write_table(out["ingest"] / "texts.parquet", texts[texts["id"].isin(few.index["id"])])

@@ -1,6 +1,7 @@
 """Ingest: a source's labelled texts as one checked table."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.data_schema.checks import (
-    Violation,
     bound_violations,
     check_violations,
     class_violations,
@@ -27,10 +27,6 @@ from gristmill.util.table_io import write_document, write_table
 
 RESERVED_COLUMNS = ("id", "text", "label", "part", "tokens", "characters", "length")  # written by the stages
 RENAME_PREFIX = "source_"  # added to a metadata column with a reserved name
-
-_ID_COLUMNS = ("id", "file")  # columns that identify a text
-
-Mask = npt.NDArray[np.bool_]  # (rows,)
 
 
 def ingest(
@@ -60,11 +56,13 @@ def _ingest(
     source: Quarantine, roles: dict[str, str], ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
 ) -> dict[str, int]:
     """Write the usable texts, and return their counts."""
+    # 1. Read the columns, and check which rows are complete.
     rows = source.read(paths, list(dict.fromkeys([*roles.values(), *ingest.metadata])), [])
     columns = (ingest.text, ingest.label)
     whole = complete_rows(rows, columns, ingest.missing, "no text or no label", "set ingest.missing = 'drop'")
     frame, texts = rows.frame, _as_text(rows.frame[ingest.text])
     check_lengths(rows, texts, ingest.max_characters, ", or set ingest.max_characters higher")
+    # 2. Build the table of these rows.
     names, classes = name_classes(_as_text(frame[ingest.label])[whole], ingest.names, ingest.label)
     table = pd.DataFrame(
         {
@@ -74,47 +72,48 @@ def _ingest(
         }
     )[whole].reset_index(drop=True)
     table.insert(2, "label", names.map({name: label for label, name in enumerate(classes)}).to_numpy(np.int64))
-    for name, column in _renamed(ingest.metadata).items():
+    for name, column in _metadata_columns(ingest.metadata).items():
         table[name] = _as_text(frame[column])[whole].to_numpy()
+    # 3. Check all rows, including dropped ones, against the schema.
+    by_class = count_by_class(table, classes)
     if schema:
-        check_violations(_violations(rows, texts, count_by_class(table, classes), schema), schema)
+        violations = (
+            column_violations(frame, schema.columns, rows.where),
+            bound_violations("characters", texts.str.len(), schema.characters, rows.where),
+            class_violations(by_class, schema.classes),
+        )
+        check_violations(chain.from_iterable(violations), schema)
     check_classes(table, classes, "text")
+    # 4. Write it, and what was left out.
     write_table(out / "texts.parquet", table)
-    found = {"repeated": int(table["text"].duplicated().sum()), "dropped": int((~whole).sum())}
-    by_class = {
-        "classes": classes,
-        "counts": count_by_class(table, classes),
-        "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},
-    }
-    write_document(out / "summary.json", by_class | found)
-    counts = {"texts": len(table), "classes": len(classes)} | found | source.counts
+    left_out = {"repeated": int(table["text"].duplicated().sum()), "dropped": int((~whole).sum())}
+    by_part = {str(part): count_by_class(group, classes) for part, group in table.groupby("part")}
+    write_document(out / "summary.json", {"classes": classes, "counts": by_class, "parts": by_part} | left_out)
+    counts = {"texts": len(table), "classes": len(classes)} | left_out | source.counts
     return {name: count for name, count in counts.items() if count}
-
-
-def _violations(rows: Rows, texts: "pd.Series[Any]", counts: dict[str, int], schema: Schema) -> Iterator[Violation]:
-    yield from column_violations(rows.frame, schema.columns, rows.where)
-    yield from bound_violations("characters", texts.str.len(), schema.characters, rows.where)
-    yield from class_violations(counts, schema.classes)
 
 
 def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
     """Return the column of each role: text, label, part and id."""
     known = source.columns if isinstance(source, FixedColumns) else ()
     part = settings.part or ("part" if "part" in known else None)
-    name = next((column for column in _ID_COLUMNS if column in known), None)
+    name = next((column for column in ("id", "file") if column in known), None)
     roles = {"text": settings.text, "label": settings.label, "part": part, "id": name}
     return {role: column for role, column in roles.items() if column}
 
 
-def _renamed(metadata: tuple[str, ...]) -> Mapping[str, str]:
+def _metadata_columns(metadata: tuple[str, ...]) -> dict[str, str]:
     """Return the metadata columns: name in the artifact to name in the source."""
-    reserved = set(metadata).intersection(RESERVED_COLUMNS)
-    if name := next((name for name in metadata if name in reserved and RENAME_PREFIX + name in metadata), None):
-        raise DataError(
-            f"ingest.metadata names the columns {name!r}, which is reserved and becomes {RENAME_PREFIX + name!r}, and "
-            f"{RENAME_PREFIX + name!r}. Leave one out."
-        )
-    return {RENAME_PREFIX + name if name in reserved else name: name for name in metadata}
+    columns: dict[str, str] = {}
+    for name in metadata:
+        renamed = RENAME_PREFIX + name if name in RESERVED_COLUMNS else name
+        if renamed != name and renamed in metadata:
+            raise DataError(
+                f"ingest.metadata names the columns {name!r}, which is reserved and becomes {renamed!r}, and "
+                f"{renamed!r}. Leave one out."
+            )
+        columns[renamed] = name
+    return columns
 
 
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -122,7 +121,17 @@ def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column if isinstance(column.dtype, pd.CategoricalDtype) else as_texts(column)
 
 
-def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, remedy: str) -> Mask:
+def _parts(rows: Rows, column: str) -> list[str | None]:
+    """Return the part of each row; None where the cell is empty."""
+    cells = rows.frame[column]
+    empty = cells.isna() | (cells == "")
+    return [
+        None if is_empty else part_of_cell(str(cell), rows.where(at), column)
+        for at, (cell, is_empty) in enumerate(zip(cells, empty, strict=True))
+    ]
+
+
+def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, remedy: str) -> npt.NDArray[np.bool_]:
     """Return which rows have a value in all columns; raise if there is none, or if others must not be dropped."""
     cells = rows.frame[list(dict.fromkeys(columns))]
     blank = cells.apply(lambda column: column.isna() | (column.astype("str").str.strip() == ""))
@@ -137,8 +146,7 @@ def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, r
         )
     if without.all():
         raise DataError(f"{rows.name}: each of the {len(without)} rows has {lack}. Fill them.")
-    whole: Mask = ~without
-    return whole
+    return np.asarray(~without)
 
 
 def check_lengths(rows: Rows, texts: "pd.Series[Any]", limit: int, remedy: str = "") -> None:
@@ -153,13 +161,3 @@ def check_lengths(rows: Rows, texts: "pd.Series[Any]", limit: int, remedy: str =
             f"ingest.max_characters = {limit:,} ({count_of(long.sum(), 'such texts')}). Shorten it{remedy}.",
             f"more than {limit:,} characters",
         )
-
-
-def _parts(rows: Rows, column: str) -> list[str | None]:
-    """Return the part of each row; None where the cell is empty."""
-    cells = rows.frame[column]
-    empty = (cells.isna() | (cells == "")).tolist()
-    return [
-        None if is_empty else part_of_cell(str(cell), rows.where(at), column)
-        for at, (cell, is_empty) in enumerate(zip(cells, empty, strict=True))
-    ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from gristmill.domains.text.model_shape import Shape
-from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:

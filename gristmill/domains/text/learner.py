@@ -8,6 +8,7 @@ from typing import Self
 import keras
 
 from gristmill.domains.common.classification.held_out import learning_rows
+from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
@@ -29,13 +30,8 @@ class TextLearner(ClassifierLearner[TextClassifier]):
         self._data, self._ingest = data, ingest
 
     @cached_property
-    def _learning_texts(self) -> list[str]:
-        texts = texts_of(self._data, ["train", "validation"], self._ingest)
-        return [*texts["train"], *texts["validation"]]
-
-    @cached_property
-    def _test_texts(self) -> list[str]:
-        return texts_of(self._data, ["test"], self._ingest)["test"]
+    def _texts(self) -> dict[str, list[str]]:
+        return texts_of(self._data, PARTS, self._ingest)
 
     def weighted(self, balanced: bool) -> Self:
         return type(self)(self._data, self._ingest, balanced)
@@ -50,10 +46,10 @@ class TextLearner(ClassifierLearner[TextClassifier]):
         return fitted.predict(self._learned(positions))
 
     def predict_test(self, fitted: TextClassifier) -> Probabilities:
-        return fitted.predict(self._test_texts)
+        return fitted.predict(self._texts["test"])
 
     def microseconds(self, fitted: TextClassifier) -> float:
-        timed = self._test_texts[:_MAX_TIMED]
+        timed = self._texts["test"][:_MAX_TIMED]
         return fastest(partial(fitted.predict, timed)) / len(timed) * 1e6
 
     def of_network(self, network: keras.Model) -> TextClassifier:
@@ -66,4 +62,5 @@ class TextLearner(ClassifierLearner[TextClassifier]):
 
     def _learned(self, positions: Positions) -> Sequence[str]:
         """Return the texts to learn from at some positions."""
-        return [self._learning_texts[at] for at in positions]
+        texts = self._texts["train"] + self._texts["validation"]
+        return [texts[at] for at in positions]

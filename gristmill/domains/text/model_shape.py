@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gristmill.domains.text.vectors import Vectors
+    from gristmill.domains.text.tokens import Vectors
 
 
 @dataclass(frozen=True)

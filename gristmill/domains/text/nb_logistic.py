@@ -64,14 +64,12 @@ def fit_classifier(
 def log_count_ratio(transposed: csr_array, inside: npt.NDArray[np.bool_], smoothing: float) -> Values:
     """Return the logarithm of how much more frequent each feature is `inside`, (texts,), than in the other texts."""
     within, beyond = (smoothing + _product(transposed, chosen.astype(np.float64)) for chosen in (inside, ~inside))
-    ratio: Values = np.log(within / within.sum()) - np.log(beyond / beyond.sum())
-    return ratio
+    return np.asarray(np.log(within / within.sum()) - np.log(beyond / beyond.sum()))
 
 
 def _product(matrix: csr_array, vector: Values) -> Values:
     """Return matrix @ vector. SciPy would copy a matrix of another type than the vector."""
-    product: Values = (matrix @ vector.astype(matrix.dtype)).astype(np.float64)
-    return product
+    return np.asarray(matrix @ vector.astype(matrix.dtype), np.float64)
 
 
 def _solve(problem: "_Problem") -> tuple[Values, float]:
@@ -120,8 +118,7 @@ class _Problem:
         return self._back(self._bend * self._scores(step), step)
 
     def _scores(self, flat: Values) -> Values:
-        scores: Values = self.scale * _product(self.present, self.ratio * flat[:-1]) + flat[-1]
-        return scores
+        return np.asarray(self.scale * _product(self.present, self.ratio * flat[:-1]) + flat[-1])
 
     def _margins(self, flat: Values) -> Values:
         return self.signs * self._scores(flat)

@@ -10,28 +10,23 @@ from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from keras import ops
 from scipy.sparse import csr_array, hstack
 
 from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.text import ngrams, token_chunks
-from gristmill.domains.text.characters import Characters
 from gristmill.domains.text.nb_logistic import LinearClassifier, fit_classifier
 from gristmill.domains.text.ngrams import BOUNDARY, NO_KEY, Keys
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
-from gristmill.domains.text.token_rules import batches_of, sample_texts
-from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
+from gristmill.domains.text.tokenizer import Characters, Tokenizer, batches_of, encode_texts, sample_texts
+from gristmill.domains.text.tokens import UNKNOWN, Sequences, starts_from_lengths
 from gristmill.errors import DataError, Unsuitable
 from gristmill.training.deadline import check_deadlines
 from gristmill.training.lookup_tables import AFTER_ALL_KEYS, constant, frozen_table, positions_of
 
-MAX_TOKENS = 20_000  # read from one text, so that a single huge one cannot exhaust the memory of a server
-"""Number of words or characters of a text that are read."""
+MAX_TOKENS = 20_000  # words or characters read from one text: a single huge one must not exhaust a server's memory
 
 _SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Unicode has none beyond
 
@@ -47,20 +42,14 @@ class NgramOptions:
     max_characters: int  # maximum number of characters to fit on
 
 
-@dataclass(frozen=True)
-class _Graph:
-    """The first part of the network, and the n-grams it knows."""
-
-    tokens: keras.KerasTensor  # int32 (batch, steps)
-    keys: keras.KerasTensor  # of their n-grams, int64 (batch, any number)
-    known: Keys  # of the training texts, sorted
-
-
 def fit_words(data: LabelledTexts, options: NgramOptions, longest: int, distance: int, ending: int) -> TextClassifier:
     """Return the classifier on n-grams of at most `longest` words, and further pairs (`ngrams.further_word_keys`)."""
-    data, orders = _sampled(data, options.max_characters), range(1, longest + 1)
+    # 1. Tokenize the texts, and find the n-grams that are in enough of them.
+    data = _sampled(data, options.max_characters)
+    orders = range(1, longest + 1)
     tokenizer, sequences = _encoded(data.texts, TokenSettings(vocabulary=options.vocabulary, punctuation="separate"))
-    base, sequences = len(tokenizer.tokens) + 1, sequences.cut(MAX_TOKENS, "post")
+    base = len(tokenizer.tokens) + 1
+    sequences = sequences.truncated(MAX_TOKENS, "post")
     families = itertools.chain(
         ngrams.ngram_keys(sequences, orders, base, UNKNOWN + 1),
         ngrams.further_word_keys(sequences, distance, ending, base),
@@ -68,13 +57,15 @@ def fit_words(data: LabelledTexts, options: NgramOptions, longest: int, distance
     known, present = [], []
     for keys, owners in families:  # one after the other, to save memory
         check_deadlines()
-        of_family, part = _present(keys, owners, len(data.texts), options.min_texts)
+        of_family, columns = _present(keys, owners, len(data.texts), options.min_texts)
         known.append(of_family)
-        present.append(part)
-    given = keras.Input((None,), dtype="int32", name="tokens")
-    in_graph = ngrams.word_keys_in_graph(given, orders, base, distance, ending)
-    network = _Graph(given, in_graph, np.concatenate(known))
-    return _fitted(data, options, csr_array(hstack(present, format="csr")), tokenizer, network)
+        present.append(columns)
+    # 2. Fit their weights, and compute the same n-grams in the graph.
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    in_graph = ngrams.word_keys_in_graph(tokens, orders, base, distance, ending)
+    fitted = _fit(data, options, csr_array(hstack(present, format="csr")))
+    network = build_network(tokens, in_graph, np.concatenate(known), fitted)
+    return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
 
 
 def fit_characters(data: LabelledTexts, options: NgramOptions, shortest: int, longest: int) -> TextClassifier:
@@ -82,9 +73,11 @@ def fit_characters(data: LabelledTexts, options: NgramOptions, shortest: int, lo
 
     The n-grams of a text are those of its different words, which are far fewer than its characters.
     """
-    data, orders = _sampled(data, options.max_characters), range(shortest, longest + 1)
-    fitted, _ = _encoded(data.texts, TokenSettings(level="character", vocabulary=options.vocabulary))
-    tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
+    # 1. Find the different words, and the n-grams that are in each.
+    data = _sampled(data, options.max_characters)
+    orders = range(shortest, longest + 1)
+    encoder, _ = _encoded(data.texts, TokenSettings(level="character", vocabulary=options.vocabulary))
+    tokenizer = Characters([*encoder.tokens, *sorted(_SPACES - set(encoder.tokens))], encoder.rules)
     base = len(tokenizer.tokens) + 1
     words, contains = _words(tokenizer, data.texts)
     check_deadlines()
@@ -92,24 +85,24 @@ def fit_characters(data: LabelledTexts, options: NgramOptions, shortest: int, lo
     keys, owners = (np.concatenate(arrays) for arrays in zip(*families, strict=True))
     check_deadlines()
     known, columns = np.unique(keys, return_inverse=True)
-    given = keras.Input((None,), dtype="int32", name="tokens")
+    # 2. Compute the same n-grams in the graph, in which white space of any kind is a boundary.
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
     replacements = np.arange(len(tokenizer.tokens), dtype=np.int32)
     replacements[[token.isspace() for token in tokenizer.tokens]] = BOUNDARY
-    in_graph = ngrams.character_keys_in_graph(replace_tokens(given, replacements), orders, base)
+    characters = ops.squeeze(frozen_table(replacements[:, np.newaxis], "replacements")(tokens), axis=-1)
+    in_graph = ngrams.character_keys_in_graph(characters, orders, base)
+    # 3. Fit weights of those that are in enough texts.
     present = _binary(contains @ _ones(owners, columns, (len(words), len(known))))
     frequent, present = _frequent(present, options.min_texts)
-    network = _Graph(given, in_graph, known[frequent])
-    return _fitted(data, options, present, tokenizer, network)
-
-
-def _fitted(
-    data: LabelledTexts, options: NgramOptions, present: csr_array, tokenizer: Tokenizer, graph: _Graph
-) -> TextClassifier:
-    """Return the classifier on n-grams, by the texts where they are `present`."""
-    given = (present, data.labels, data.classes, data.weights)
-    fitted = fit_classifier(*given, smoothing=options.smoothing, decay=options.decay)
-    network = build_network(graph.tokens, graph.keys, graph.known, fitted)
+    network = build_network(tokens, in_graph, known[frequent], _fit(data, options, present))
     return TextClassifier.of(tokenizer, Padding(MAX_TOKENS), network)
+
+
+def _fit(data: LabelledTexts, options: NgramOptions, present: csr_array) -> LinearClassifier:
+    """Return the weights of the n-grams, by the texts where they are `present`."""
+    return fit_classifier(
+        present, data.labels, data.classes, data.weights, smoothing=options.smoothing, decay=options.decay
+    )
 
 
 def _present(keys: Keys, owners: Keys, texts: int, min_texts: int) -> tuple[Keys, csr_array]:
@@ -133,8 +126,8 @@ def _frequent(present: csr_array, min_texts: int) -> tuple[Keys, csr_array]:
 
 def _sampled(data: LabelledTexts, characters: int) -> LabelledTexts:
     """Return a sample of data that has more characters."""
-    some = sample_texts(data.texts, characters, data.labels)
-    return replace(data, texts=[data.texts[at] for at in some], labels=data.labels[some])
+    chosen = sample_texts(data.texts, characters, data.labels)
+    return replace(data, texts=[data.texts[at] for at in chosen], labels=data.labels[chosen])
 
 
 def _encoded(texts: Sequence[str], tokens: TokenSettings) -> tuple[Tokenizer, Sequences]:
@@ -163,12 +156,13 @@ def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[str], csr_a
     columns, counts = [], []
     for batch in batches_of(texts):
         for text in tokenizer.rules.cased(batch).numpy():
-            found = dict.fromkeys(text.decode()[:MAX_TOKENS].split())
-            columns += [numbers.setdefault(word, len(numbers)) for word in found]
-            counts.append(len(found))
-    indices, starts = np.array(columns, np.int32), starts_from_lengths(np.array(counts)).astype(np.int32)
-    ones = np.ones(len(indices), np.float32)
-    return list(numbers), csr_array((ones, indices, starts), shape=(len(texts), len(numbers)))
+            words = dict.fromkeys(text.decode()[:MAX_TOKENS].split())
+            columns += [numbers.setdefault(word, len(numbers)) for word in words]
+            counts.append(len(words))
+    starts = starts_from_lengths(np.array(counts)).astype(np.int32)
+    ones = np.ones(len(columns), np.float32)
+    contains = csr_array((ones, np.array(columns, np.int32), starts), shape=(len(texts), len(numbers)))
+    return list(numbers), contains
 
 
 def _bounded(words: Sequences) -> Sequences:
@@ -194,22 +188,12 @@ def build_network(
     table = constant(np.append(known, AFTER_ALL_KEYS), tokens, "keys")
     outputs = len(classifier.bias)
     weights = np.append(classifier.weights, np.zeros((1, outputs)), axis=0)
-    at = positions_of(table, _without_repetitions(keys))
+    keys = ops.sort(keys, axis=1)
+    repeated = ops.pad(ops.equal(keys[:, 1:], keys[:, :-1]), ((0, 0), (1, 0)))
+    at = positions_of(table, ops.where(repeated, NO_KEY, keys))
     scores = ops.sum(frozen_table(weights, "weights")(at), axis=1)
     count = ops.sum(ops.cast(ops.less(at, len(known)), "float32"), axis=1, keepdims=True)
     scores = scores / ops.sqrt(ops.maximum(count, 1.0))
     logits = scores + constant(classifier.bias, tokens, "bias")
-    made = probabilities(logits) if outputs == 1 else ops.softmax(ops.log_sigmoid(logits), axis=-1)
-    return keras.Model(tokens, made, name="ngrams")
-
-
-def replace_tokens(tokens: keras.KerasTensor, replacements: npt.NDArray[np.int32]) -> keras.KerasTensor:
-    """Return `replacements[token]` for each token: int32 (batch, steps)."""
-    return ops.squeeze(frozen_table(replacements[:, np.newaxis], "replacements")(tokens), axis=-1)
-
-
-def _without_repetitions(keys: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the keys of each row sorted, with `NO_KEY` in place of repeated ones."""
-    keys = ops.sort(keys, axis=1)
-    repeated = ops.equal(keys[:, 1:], keys[:, :-1])
-    return ops.where(ops.pad(repeated, ((0, 0), (1, 0))), NO_KEY, keys)
+    predictions = probabilities(logits) if outputs == 1 else ops.softmax(ops.log_sigmoid(logits), axis=-1)
+    return keras.Model(tokens, predictions, name="ngrams")

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.text.sequences import Sequences
-from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
+from gristmill.domains.text.tokens import PADDING, UNKNOWN, Sequences
 
 if TYPE_CHECKING:
     import keras
@@ -31,8 +30,7 @@ def ngram_keys(sequences: Sequences, orders: Sequence[int], base: int, first_kno
 
     `orders` are the lengths n, ascending, and tokens below `first_known` belong to no n-gram.
     """
-    values = sequences.values.astype(np.int64)
-    owners = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    values, owners = sequences.values.astype(np.int64), sequences.owners
     keys, known = np.zeros_like(values), np.ones(len(values), bool)
     for n in range(1, orders[-1] + 1):
         count = max(0, len(values) - n + 1)
@@ -49,7 +47,7 @@ def further_word_keys(sequences: Sequences, distance: int, ending: int, base: in
     They are the pairs of words that are 2 to `distance` words apart, at whatever distance, and the words and pairs that
     begin among the last `ending` words of a longer text.
     """
-    values, owners = sequences.values.astype(np.int64), np.repeat(np.arange(len(sequences)), sequences.lengths)
+    values, owners = sequences.values.astype(np.int64), sequences.owners
     known = values > UNKNOWN
 
     def pairs(apart: int, offset: int, where: npt.NDArray[np.bool_]) -> tuple[Keys, Keys]:
@@ -78,20 +76,20 @@ def word_keys_in_graph(
     from keras import ops
 
     ids = ops.cast(tokens, "int64")
-    found = [_keys_in_graph(ids, orders, base, lambda n: _shifted(ids, n - 1) > UNKNOWN)]
+    keys = [_keys_in_graph(ids, orders, base, lambda n: _shifted(ids, n - 1) > UNKNOWN)]
 
     def pairs(apart: int, offset: int, where: Any) -> "keras.KerasTensor":
         second = _shifted(ids, apart)
         both = ops.logical_and(ops.logical_and(ids > UNKNOWN, second > UNKNOWN), where)
         return ops.where(both, offset + (ids + 1) * base + second + 1, NO_KEY)
 
-    found += [pairs(apart, base**3, True) for apart in range(2, distance + 1)]
+    keys += [pairs(apart, base**3, True) for apart in range(2, distance + 1)]
     if ending:
         longer = ops.sum(ops.cast(ops.not_equal(ids, PADDING), "int32"), axis=1, keepdims=True) > ending
         at_end = ops.logical_and(ops.equal(_shifted(ids, ending), PADDING), longer)
         single = ops.where(ops.logical_and(ids > UNKNOWN, at_end), 2 * base**3 + ids + 1, NO_KEY)
-        found += [single, pairs(1, 2 * base**3, at_end)]
-    return ops.concatenate(found, axis=1)
+        keys += [single, pairs(1, 2 * base**3, at_end)]
+    return ops.concatenate(keys, axis=1)
 
 
 def character_keys_in_graph(characters: "keras.KerasTensor", orders: Sequence[int], base: int) -> "keras.KerasTensor":
@@ -111,12 +109,13 @@ def _keys_in_graph(
     """Return the keys of n-grams; `grows` returns where those of n - 1 tokens may have one more."""
     from keras import ops
 
-    keys, whole, found = ops.zeros_like(ids), ops.ones_like(ids, dtype="bool"), []
+    keys, whole, by_order = ops.zeros_like(ids), ops.ones_like(ids, dtype="bool"), []
     for n in range(1, orders[-1] + 1):
-        keys, whole = keys * base + _shifted(ids, n - 1) + 1, ops.logical_and(whole, grows(n))
+        keys = keys * base + _shifted(ids, n - 1) + 1
+        whole = ops.logical_and(whole, grows(n))
         if n in orders:
-            found.append(ops.where(whole, keys, NO_KEY))
-    return ops.concatenate(found, axis=1)
+            by_order.append(ops.where(whole, keys, NO_KEY))
+    return ops.concatenate(by_order, axis=1)
 
 
 def _shifted(ids: "keras.KerasTensor", steps: int) -> "keras.KerasTensor":

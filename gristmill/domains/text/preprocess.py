@@ -2,29 +2,31 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 
 from gristmill.domains.common.classification.duplicates import describe_copies, examples_together, with_others
 from gristmill.domains.common.classification.labelled import PARTS, TOGETHER
 from gristmill.domains.common.classification.split import split
-from gristmill.domains.text import token_chunks, vectors
+from gristmill.domains.text import token_chunks
 from gristmill.domains.text import tokenizer as tokenizers
-from gristmill.domains.text.dataset import Layout, write_layout, write_tokens
-from gristmill.domains.text.sequences import Sequences
+from gristmill.domains.text.dataset import Layout, write_layout, write_tokens, write_vectors
 from gristmill.domains.text.settings import Length, Preprocess
-from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
-from gristmill.errors import RequestError
+from gristmill.domains.text.tokens import SPECIAL, UNKNOWN, Sequences, Vectors
+from gristmill.errors import DataError, RequestError
+from gristmill.sources.packed import open_unpacked
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 _MAX_WHOLE_TOKENS = 5_000  # of a text with `length = "whole"`; a batch of longer ones could fill the memory
+_VECTOR_FORMAT = (
+    "Expected one word and its numbers on each line, separated by spaces, as in files of GloVe and fastText."
+)
 
 
 def preprocess(
@@ -38,7 +40,7 @@ def preprocess(
       before truncation) and `characters`, and the number of the group if several texts are kept together.
     - `layout.json`: form, classes and counts.
     - `tokenizer.json` and, for subwords, `subwords.model`: the tokenizer.
-    - `vectors.npy`: the pretrained vector of each token, if `files` holds a file of them (`vectors.py`).
+    - `vectors.npy`: the pretrained vector of each token, if `files` holds a file of them (`read_vectors`).
     - `vocabulary.parquet`: `token` and its `count` in the training set before truncation, by id.
     - `summary.json`: by part the share of `unknown` tokens, and the number of texts that were `cut` or are `empty`,
       without a token; and copies in one part, and in two, if the source's own parts share them (`duplicates.py`).
@@ -50,8 +52,8 @@ def preprocess(
             vectors has an unreadable line or none of the tokens.
         RequestError: settings do not fit the texts or each other, or an extra of the package is missing.
     """
-    rows, classes = _ordered(preprocess, ingest)
-    texts = _texts(ingest).loc[rows.index]
+    # 1. Fit the tokenizer on the training set, and tokenize all texts.
+    rows, texts, classes = _ordered(preprocess, ingest)
     training = (rows["part"] == "train").to_numpy()
     if chunks:
         tokenizers.check_not_blank(texts[training])
@@ -59,7 +61,6 @@ def preprocess(
     else:
         tokenizer = tokenizers.fit(texts[training].tolist(), preprocess)
         tokens = encode_texts(tokenizer, texts.tolist())
-    index = rows.assign(tokens=tokens.lengths, characters=texts.str.len())
     layout = Layout(
         level=preprocess.level,
         vocabulary=len(tokenizer.tokens),
@@ -67,49 +68,45 @@ def preprocess(
         pad=preprocess.pad,
         truncate=preprocess.truncate,
         classes=classes,
-        counts={part: int((index["part"] == part).sum()) for part in PARTS},
+        counts={part: int((rows["part"] == part).sum()) for part in PARTS},
     )
-    write_tokens(tokens.cut(layout.length, layout.truncate), out)
-    write_table(out / "index.parquet", index)
+    # 2. Write the tokens, and all that is needed to read them.
+    write_tokens(tokens.truncated(layout.length, layout.truncate), out)
+    write_table(out / "index.parquet", rows.assign(tokens=tokens.lengths, characters=texts.str.len()))
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    summary, found = describe_copies(rows, _comparable(texts), preprocess.group, "texts")
+    # 3. Count what is unknown, truncated, copied or without a vector.
+    summary, copies = describe_copies(rows, _comparable(texts), preprocess.group, "texts")
     by_part = _by_part(tokens, layout)
-    counts = {f"{part}_texts": count for part, count in layout.counts.items()}
-    counts |= {"vocabulary": layout.vocabulary}
-    if files:
-        counts["tokens_with_a_vector"] = _write_vectors(files, preprocess, tokenizer, out)
     write_document(out / "summary.json", {**by_part, **summary})
+    counts = {f"{part}_texts": count for part, count in layout.counts.items()} | {"vocabulary": layout.vocabulary}
+    if len(files) > 1:
+        raise RequestError(f"preprocess.vectors = {preprocess.vectors!r} names {len(files)} files. Expected one file.")
+    if files:
+        of_tokens, counts["tokens_with_a_vector"] = read_vectors(files[0], tokenizer.tokens)
+        write_vectors(of_tokens, out)
     if truncated := sum(by_part["cut"].values()):
         counts[f"texts_truncated_at_{layout.length}_tokens"] = truncated
-    return counts | found
-
-
-def _write_vectors(files: Sequence[Path], settings: Preprocess, tokenizer: Tokenizer, out: Path) -> int:
-    """Write the vectors of the vocabulary, and return how many of its tokens have one."""
-    if len(files) > 1:
-        raise RequestError(f"preprocess.vectors = {settings.vectors!r} names {len(files)} files. Expected one file.")
-    found, count = vectors.read_file(files[0], tokenizer.tokens)
-    vectors.write(found, out)
-    return count
+    return counts | copies
 
 
 def chunks(*, preprocess: Preprocess, ingest: Path, files: Sequence[Path] = ()) -> int:
     """Return the number of chunks that can be tokenized in parallel; for the arguments, see `preprocess`."""
-    rows, _ = _ordered(preprocess, ingest)
-    return len(token_chunks.cut(_texts(ingest).str.len()[rows.index], preprocess))
+    _, texts, _ = _ordered(preprocess, ingest)
+    return len(token_chunks.split(texts, preprocess))
 
 
 def chunk(
     *, preprocess: Preprocess, ingest: Path, number: int, out: Path, files: Sequence[Path] = ()
 ) -> dict[str, int]:
     """Tokenize one chunk of the texts with its own vocabulary; for the arguments, see `preprocess`."""
-    (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
-    of_chunk = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
-    training = int((of_chunk["part"] == "train").sum())  # these come first
-    token_chunks.write(token_chunks.encode(texts.loc[of_chunk.index].tolist(), training, preprocess), out)
-    return {"texts": len(of_chunk)}
+    rows, texts, _ = _ordered(preprocess, ingest)
+    of_chunk = token_chunks.split(texts, preprocess)[number]
+    training = int((rows["part"].iloc[of_chunk] == "train").sum())  # these come first
+    chunk_texts = texts.iloc[of_chunk].tolist()
+    token_chunks.write(token_chunks.encode(chunk_texts, training, preprocess), out)
+    return {"texts": len(chunk_texts)}
 
 
 def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
@@ -118,19 +115,16 @@ def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
     return pd.DataFrame({"token": pd.Series(tokenizer.tokens, dtype="str"), "count": counts.astype(np.int64)})
 
 
-def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return ingest's rows without the text, ordered by part, and the classes; the index is the row in ingest."""
-    names = pq.read_schema(ingest / "texts.parquet").names
-    rows = read_table(ingest / "texts.parquet", [name for name in names if name != "text"])
+def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, "pd.Series[str]", list[str]]:
+    """Return ingest's rows without the text, the texts, both ordered by part, and the classes."""
+    rows = read_table(ingest / "texts.parquet")
+    texts = rows.pop("text")
     classes = read_document(ingest / "summary.json")["classes"]
-    groups = examples_together(rows, _comparable(_texts(ingest)), preprocess.group)
+    groups = examples_together(rows, _comparable(texts), preprocess.group)
     parts = split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
     rows = rows.assign(part=parts, **({TOGETHER: groups} if with_others(groups).any() else {}))
-    return pd.concat([rows[rows["part"] == part] for part in PARTS]), classes
-
-
-def _texts(ingest: Path) -> "pd.Series[str]":
-    return read_table(ingest / "texts.parquet", ["text"])["text"]
+    rows = pd.concat([rows[rows["part"] == part] for part in PARTS])
+    return rows, texts.loc[rows.index], classes
 
 
 def _comparable(texts: "pd.Series[str]") -> "pd.Series[str]":
@@ -159,3 +153,76 @@ def _by_part(tokens: Sequences, layout: Layout) -> dict[str, dict[str, Any]]:
             summary["cut"][part] = int((of_part.lengths > layout.length).sum())
             summary["empty"][part] = int((of_part.lengths == 0).sum())
     return summary
+
+
+def read_vectors(file: Path, tokens: Sequence[str]) -> tuple[Vectors, int]:
+    """Return the pretrained vector of each token, zeros for one that the file lacks, and the number of tokens found.
+
+    The file has a word and its numbers on each line, as GloVe and fastText write it. It may be packed as `.gz`; only
+    vectors of the tokens are held in memory. Its first line may be the header of fastText. Of several vectors of a
+    word, the first counts.
+
+    Raises:
+        DataError: a line has more or fewer numbers than the first, or a vector that is no sequence of finite numbers;
+            or the file has none of the tokens, or another number of words than its header announces.
+    """
+    ids = {token.encode(): number for number, token in enumerate(tokens) if number >= len(SPECIAL)}
+    lowered = {token.lower() for token in ids}  # of ASCII letters, which is enough to notice other capitals
+    with open_unpacked(file) as lines:
+        vectors, known, cased = np.zeros((len(tokens), 0), np.float32), set[int](), ""
+        for number, word, values in _vector_lines(file, lines):
+            if not vectors.shape[1]:
+                vectors = np.zeros((len(tokens), values.count(b" ") + 1), np.float32)
+                _parse_numbers(file, number, values)
+            token_id = ids.get(word)
+            if token_id is not None and token_id not in known:
+                vectors[token_id] = _parse_numbers(file, number, values)
+                known.add(token_id)
+            elif not known and not cased and word.lower() in lowered:
+                cased = word.decode(errors="replace")
+    if not known:
+        remedy = ". Set preprocess.vectors to a file of words in the language of the texts."
+        if cased:
+            remedy = f", but of {cased}. Set preprocess.lower = {'false' if cased.lower() in tokens else 'true'}."
+        raise DataError(f"{file}: has a vector of none of the {len(ids):,} tokens of the vocabulary{remedy}")
+    return vectors, len(known)
+
+
+def _vector_lines(file: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield number, word and values of each line; words that contain spaces, which no token does, are left out."""
+    dimensions, words, announced, where = 0, 0, None, "on the lines before"
+    for number, line in enumerate(lines, 1):
+        word, _, values = line.strip().partition(b" ")
+        if number == 1 and word.isdigit() and values.isdigit():
+            announced, dimensions, where = int(word), int(values), "announced on line 1"
+            continue
+        if not word and not values:
+            continue
+        words += 1
+        count = values.count(b" ") + bool(values)
+        dimensions = dimensions or count
+        if count > dimensions and not _is_number(values.partition(b" ")[0]):
+            continue
+        if count != dimensions or not count or b"\t" in word:
+            problem = f"{count or 'no'} values after the word" + f", but {dimensions} {where}" * bool(dimensions)
+            problem = "separated by tabs" if b"\t" in word else problem
+            raise DataError(f"{file} line {number}: {problem}. {_VECTOR_FORMAT}")
+        yield number, word, values
+    if announced not in (None, words):
+        raise DataError(f"{file}: has {words:,} words, but line 1 announces {announced:,}. Fetch the file again.")
+
+
+def _parse_numbers(file: Path, number: int, values: bytes) -> list[float]:
+    """Return the numbers of a line."""
+    fields = values.split(b" ")
+    if wrong := next((field for field in fields if not _is_number(field)), None):
+        text = wrong.decode(errors="replace")
+        raise DataError(f"{file} line {number}: {text!r} is not a finite number. {_VECTOR_FORMAT}")
+    return [float(field) for field in fields]
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        return math.isfinite(float(field))
+    except ValueError:
+        return False

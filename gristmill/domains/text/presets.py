@@ -13,27 +13,12 @@ _Point = dict[str, dict[str, Any]]
 
 
 def _network(model: dict[str, Any], **train: Any) -> _Point:
-    return {"model": model, "train": {"patience": 2, **train}}
-
-
-def _embedding() -> _Point:
-    model = {"kind": "embedding", "dimensions": 32, "units": [], "dropout": 0.5}
-    return _network(model, epochs=8, learning_rate=3e-3, few_examples="refuse")
-
-
-def _embedding_of_pairs() -> _Point:
-    model = {"kind": "embedding", "dimensions": 16, "pairs": 200_000, "units": [], "dropout": 0.5}
-    return {"model": model, "train": {"epochs": 6, "learning_rate": 8e-3}}
-
-
-def _conv() -> _Point:
-    model = {"kind": "conv", "filters": [64], "pooling": "average", "units": [], "dropout": 0.5}
-    return {"model": model, "train": {"epochs": 4, "learning_rate": 2e-3}}
+    return {"model": {**model, "units": [], "dropout": 0.5}, "train": train}
 
 
 def _recurrent(kind: str) -> _Point:
-    model = {"kind": kind, "recurrent": [48], "pooling": "max", "units": [], "dropout": 0.5}
-    return _network(model, epochs=5, learning_rate=2e-3)
+    model = {"kind": kind, "recurrent": [48], "pooling": "max"}
+    return _network(model, patience=2, epochs=5, learning_rate=2e-3)
 
 
 def _linear(**char_ngrams: Any) -> list[_Point]:
@@ -44,11 +29,19 @@ def _linear(**char_ngrams: Any) -> list[_Point]:
     ]
 
 
+_EMBEDDING = _network(
+    {"kind": "embedding", "dimensions": 32}, patience=2, epochs=8, learning_rate=3e-3, few_examples="refuse"
+)
 _DISTANT_PAIRS = {"kind": "nb_linear", "distance": 4, "ending": 40, "max_characters": 30_000_000}
-_ALL_TEXTS = [*_linear(max_characters=30_000_000), {"model": _DISTANT_PAIRS}]
+_GOOD = [
+    *_linear(max_characters=30_000_000),
+    {"model": _DISTANT_PAIRS},
+    _network({"kind": "embedding", "dimensions": 16, "pairs": 200_000}, epochs=6, learning_rate=8e-3),
+    _network({"kind": "conv", "filters": [64], "pooling": "average"}, epochs=4, learning_rate=2e-3),
+]
 
 PRESETS: dict[str, list[_Point]] = {
-    "quick": [*_linear(), _embedding()],
-    "good": [*_ALL_TEXTS, _embedding_of_pairs(), _conv()],
-    "best": [*_ALL_TEXTS, _embedding_of_pairs(), _conv(), _recurrent("gru"), _recurrent("lstm")],
+    "quick": [*_linear(), _EMBEDDING],
+    "good": _GOOD,
+    "best": [*_GOOD, _recurrent("gru"), _recurrent("lstm")],
 }

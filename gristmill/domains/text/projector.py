@@ -5,29 +5,24 @@ its metadata in `meta.tsv`, which has a heading if there are several columns.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.text.special_tokens import SPECIAL
+from gristmill.domains.text.tokens import SPECIAL, Vectors
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:
     import keras
 
-Vectors = npt.NDArray[np.float32]  # (tokens, dimensions)
-
 NEAREST = 8  # number of neighbours to show per token
 PLOTTED = 150  # tokens in the plot
-DEFAULT_WORDS = 6  # keywords whose neighbours are shown if the settings name no words
 
 _WORD_BEGIN = "▁"  # prefix of a subword at the beginning of a word
-_MAX_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -41,18 +36,22 @@ class EmbeddingTable:
     def id_of(self, word: str) -> int | None:
         """Return the id of a word: as given, as a subword, or in lower case; None if it is not a token."""
         known = self.tokens[len(SPECIAL) :]
-        for name in (word, _WORD_BEGIN + word, word.lower(), _WORD_BEGIN + word.lower()):
-            if name in known:
-                return known.index(name) + len(SPECIAL)
-        return None
+        names = (word, _WORD_BEGIN + word, word.lower(), _WORD_BEGIN + word.lower())
+        return next((known.index(name) + len(SPECIAL) for name in names if name in known), None)
 
 
 def embedding_of(network: "keras.Model", tokens: list[str]) -> EmbeddingTable | None:
-    """Return the first embedding of a network with a row per token; None if there is none."""
-    for layer in _embeddings(network):
-        vectors = np.asarray(layer.embeddings)
-        if len(vectors) == len(tokens):
-            return EmbeddingTable(str(layer.name), vectors, tokens)
+    """Return the first embedding of a network, or of a network in it, with a row per token; None if there is none."""
+    import keras
+
+    for layer in network.layers:
+        table = None
+        if isinstance(layer, keras.Model):
+            table = embedding_of(layer, tokens)
+        elif isinstance(layer, keras.layers.Embedding):
+            table = EmbeddingTable(str(layer.name), np.asarray(layer.embeddings), tokens)
+        if table and len(table.vectors) == len(tokens):
+            return table
     return None
 
 
@@ -66,7 +65,7 @@ def check_words_known(words: Sequence[str], table: EmbeddingTable | None) -> Non
     for word in words:
         if table is not None and table.id_of(word) is None:
             known = table.tokens[len(SPECIAL) :]
-            close = difflib.get_close_matches(word.lower(), known, n=_MAX_SUGGESTIONS)
+            close = difflib.get_close_matches(word.lower(), known, n=5)
             similar = f"Similar: {', '.join(map(repr, close))}." if close else "No token is similar."
             raise RequestError(
                 f"evaluate.neighbours: {word!r} is not one of the {len(known):,} tokens of the vocabulary. {similar}"
@@ -85,7 +84,7 @@ def visible(token: str) -> str:
     r"""Return a printable token: spaces become `␣` and other unprintable characters escapes such as `\n`."""
     if token.strip() and token.isprintable():
         return token
-    return "".join("␣" if one == " " else one if one.isprintable() else repr(one)[1:-1] for one in token)
+    return "".join("␣" if mark == " " else mark if mark.isprintable() else repr(mark)[1:-1] for mark in token)
 
 
 def neighbours(table: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
@@ -93,17 +92,12 @@ def neighbours(table: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
     lengths = np.linalg.norm(table.vectors, axis=1, keepdims=True)
     directions = table.vectors / np.where(lengths > 0, lengths, 1)
     rows = []
-    for word in words:
-        token_id = table.id_of(word)
-        if token_id is None:
-            continue
+    for token_id in (number for number in map(table.id_of, words) if number is not None):
         similarities = directions @ directions[token_id]
         similarities[[*range(len(SPECIAL)), token_id]] = -np.inf
         nearest = np.argsort(-similarities, kind="stable")[: min(NEAREST, len(table.tokens) - len(SPECIAL) - 1)]
-        rows += [
-            (table.tokens[token_id], rank, table.tokens[at], float(similarities[at]))
-            for rank, at in enumerate(nearest, 1)
-        ]
+        for rank, at in enumerate(nearest, 1):
+            rows.append((table.tokens[token_id], rank, table.tokens[at], float(similarities[at])))
     return pd.DataFrame(rows, columns=["token", "rank", "neighbour", "similarity"])
 
 
@@ -121,14 +115,3 @@ def project_2d(table: EmbeddingTable, keywords: pd.DataFrame) -> tuple[pd.DataFr
     shares = np.zeros(2)
     shares[: len(axes)] = sizes[:2] ** 2 / max(float((sizes**2).sum()), np.finfo(float).tiny)
     return plotted.assign(x=positions[:, 0], y=positions[:, 1]), shares.tolist()
-
-
-def _embeddings(network: "keras.Model") -> "Iterator[keras.layers.Embedding]":
-    """Yield the embeddings of a network and of nested networks, in order."""
-    import keras
-
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _embeddings(layer)
-        elif isinstance(layer, keras.layers.Embedding):
-            yield layer

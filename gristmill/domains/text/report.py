@@ -13,7 +13,7 @@ from gristmill.domains.common.classification.report import Evaluation, headline_
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.projector import visible
-from gristmill.domains.text.special_tokens import SPECIAL
+from gristmill.domains.text.tokens import SPECIAL
 from gristmill.reports.learning import network_section
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend, shorten, text_color
 from gristmill.reports.scores import PART_NAMES
@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["headline_picture", "sections"]
 MAX_KEYWORDS_LISTED = 12  # of each class
 MAX_CLASSES_LISTED = 20
-MAX_TOKENS_LISTED = 30
-_BINS = 40
 _COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; all from the fourth on share the last
-_PARTS = dict(zip(PARTS, (MODEL, BASELINE, ACCENT), strict=True))
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of the report, given the folders of a run's artifacts."""
-    evaluation, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
+    evaluation = report.read_evaluation(folders)
+    data = dataset.read(folders["preprocess"])
     yield from report.evaluation_sections(evaluation)
     yield from embedding_sections(evaluation)
     yield keywords_section(folders["evaluate"], data.classes)
@@ -57,18 +55,16 @@ def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:
     )
     picture = as_svg(embedding_figure(positions, classes, known["shares"]), "Keywords in two dimensions, by class")
     near = read_table(evaluation.evaluate / "neighbours.parquet")
-    rows = [
-        [visible(str(token)), ", ".join(f"{visible(name)} {cosine:.3f}" for name, cosine in zip(*columns, strict=True))]
-        for token, group in near.groupby("token", sort=False)
-        for columns in [(group["neighbour"], group["similarity"])]
-    ]
+    near["shown"] = near["neighbour"].map(visible) + near["similarity"].map(" {:.3f}".format)
+    rows = [[visible(str(token)), ", ".join(shown)] for token, shown in near.groupby("token", sort=False)["shown"]]
     nearest = Table("Nearest tokens by cosine similarity", ["token", "nearest"], rows, words=True)
     yield Section("Embedding", note, [picture], [nearest] if rows else [])
 
 
 def keywords_section(evaluated: Path, classes: list[str]) -> Section:
     """Return the keywords of each class."""
-    keywords = read_table(evaluated / "telling.parquet")
+    file = evaluated / "class_keywords.parquet"
+    keywords = read_table(file if file.exists() else evaluated / "telling.parquet")  # the name in earlier releases
     rows = [
         [name, ", ".join(map(visible, keywords.loc[keywords["class"] == name, "token"].head(MAX_KEYWORDS_LISTED)))]
         for name in classes[:MAX_CLASSES_LISTED]
@@ -85,18 +81,13 @@ def data_section(data: Prepared, summary: dict[str, Any], dropped: int) -> Secti
     """Return the number of texts by class and part, their lengths, and texts shared by two parts."""
     layout, index = data.layout, data.index
     truncated = f", truncated at {layout.length:,}" if any(summary["cut"].values()) else ""
+    left_out = f"{dropped:,} without text or label were dropped." if dropped else "none was dropped."
     note = (
         f"{len(index):,} texts of {len(layout.classes)} classes, with a median of {index['tokens'].median():,.0f} "
-        f"tokens{truncated}; "
-        + (f"{dropped:,} without text or label were dropped." if dropped else "none was dropped.")
-        + report.duplicates_note(summary)
+        f"tokens{truncated}; {left_out}{report.duplicates_note(summary)}"
     )
-    return Section(
-        "Data",
-        note,
-        [as_svg(lengths_figure(index, layout.length), "Histogram of the tokens per text, by part")],
-        [report.counts_table(data)],
-    )
+    picture = as_svg(lengths_figure(index, layout.length), "Histogram of the tokens per text, by part")
+    return Section("Data", note, [picture], [report.counts_table(data)])
 
 
 def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
@@ -111,13 +102,15 @@ def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
         [PART_NAMES[part], f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
         for part, rate in summary["unknown"].items()
     ]
-    frequent = known.sort_values("count", ascending=False, kind="stable").head(MAX_TOKENS_LISTED)
-    rows = [[visible(token), f"{count:,}"] for token, count in frequent[["token", "count"]].itertuples(index=False)]
-    tables = [
-        Table("Tokens by part", ["part", "unknown tokens", "truncated texts", "texts without tokens"], parts),
-        Table("Most frequent tokens in the training set", ["token", "count"], rows),
-    ]
-    return Section("Vocabulary", note, tables=tables)
+    by_part = Table("Tokens by part", ["part", "unknown tokens", "truncated texts", "texts without tokens"], parts)
+    return Section("Vocabulary", note, tables=[by_part, frequent_tokens(known, 30)])
+
+
+def frequent_tokens(vocabulary: pd.DataFrame, limit: int) -> Table:
+    """Return a table of the most frequent tokens; of equally frequent ones, those with lower ids first."""
+    frequent = vocabulary.sort_values("count", ascending=False, kind="stable").head(limit)
+    columns = [frequent["token"].map(visible), frequent["count"].map("{:,}".format)]
+    return Table.of_columns("Most frequent tokens in the training set", ["token", "count"], columns)
 
 
 def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
@@ -127,13 +120,12 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
     """
     figure, (axes,) = canvas(2.6)
     end = max(2, int(index["tokens"].quantile(0.99, interpolation="higher")))
-    edges = np.unique(np.linspace(0, end + 1, _BINS + 1).astype(int)).tolist()
-    for part, colour in _PARTS.items():
+    edges = np.unique(np.linspace(0, end + 1, 41).astype(int)).tolist()
+    for part, colour in zip(PARTS, (MODEL, BASELINE, ACCENT), strict=True):
         tokens = index.loc[index["part"] == part, "tokens"].clip(upper=end).to_numpy()
         if len(tokens):
-            shares = np.full(len(tokens), 1 / len(tokens))
-            label = PART_NAMES[part]
-            axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=label, linewidth=1.4)
+            style: Any = {"histtype": "step", "color": colour, "label": PART_NAMES[part], "linewidth": 1.4}
+            axes.hist(tokens, edges, weights=np.full(len(tokens), 1 / len(tokens)), **style)
     if cut <= end and cut < index["tokens"].max():
         axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"truncated at {cut:,}")
     axes.set_xlabel("tokens per text")
@@ -150,11 +142,9 @@ def embedding_figure(positions: pd.DataFrame, classes: list[str], shares: list[f
         colour = _COLOURS[min(at, len(_COLOURS) - 1)]
         if len(own):
             axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=shorten(name, 24))
+    style: Any = {"textcoords": "offset points", "fontsize": 7, "color": text_color(axes), "parse_math": False}
     for token, x, y in positions[["token", "x", "y"]].itertuples(index=False):
-        words = shorten(visible(token), 20)
-        axes.annotate(
-            words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=text_color(axes), parse_math=False
-        )
+        axes.annotate(shorten(visible(token), 20), (x, y), (2, 2), **style)
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")
     if len(classes) <= len(_COLOURS):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import ClassifierRetraining, IngestedExamples
-from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.export import bundle
 from gristmill.retraining.example_drift import share_drift
 from gristmill.runs.retraining_record import Folders, InputDrift
@@ -33,7 +33,7 @@ class TextRetraining(ClassifierRetraining):
         from gristmill.domains.text import tokenizer as tokenizers  # TensorFlow is needed only for new texts
 
         tokenizer = tokenizers.read(champion["preprocess"])
-        now, before = (unknown_shares(tokenizer, one.rows["text"].tolist()) for one in (new, tested))
+        now, before = (unknown_shares(tokenizer, examples.rows["text"].tolist()) for examples in (new, tested))
         return [share_drift("unknown tokens", now, before)]
 
 
@@ -42,8 +42,7 @@ def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[
     from gristmill.domains.text.tokenizer import encode_texts
 
     tokens = encode_texts(tokenizer, texts)
-    owners = np.repeat(np.arange(len(tokens)), tokens.lengths)
-    counts = np.bincount(owners, tokens.values == UNKNOWN, len(tokens))
+    counts = np.bincount(tokens.owners, tokens.values == UNKNOWN, len(tokens))
     return counts / np.maximum(tokens.lengths, 1)
 
 

@@ -17,7 +17,8 @@ from gristmill.util.table_io import read_document, read_table
 
 def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
     """Return the rules suggested by the ingest artifact in a folder: lengths, classes and columns."""
-    summary, table = read_document(folder / "summary.json"), read_table(folder / "texts.parquet")
+    summary = read_document(folder / "summary.json")
+    table = read_table(folder / "texts.parquet")
     missing = summary["dropped"] / (len(table) + summary["dropped"])
     proposal = {column_table(name): [missing_rule(missing)] for name in (ingest.text, ingest.label)}
     for name in ingest.metadata:

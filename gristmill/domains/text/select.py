@@ -11,7 +11,6 @@ from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.common.classification.selection import WeightedModel, select_classifiers, write_average
 from gristmill.domains.common.selection import Call
 from gristmill.domains.text import dataset
-from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.settings.selection import Select
 
@@ -29,7 +28,10 @@ def select(
     data = dataset.read(preprocess)
 
     def predict_one(name: str) -> Call:
-        return partial(TextClassifier.read(candidates[name].train).predict, [_median_text(data)])
+        sequences = data.sequences("train")
+        median = sequences[sequences.lengths.argsort()[len(sequences) // 2]]
+        text = data.tokenizer().decode(tf.constant(median)[tf.newaxis]).numpy()[0].decode()
+        return partial(TextClassifier.read(candidates[name].train).predict, [text])
 
     chosen, temperatures = select_classifiers(data, candidates, select, out, predict_one, geometric=True)
     return write_average(TextClassifier, _average, chosen, temperatures, candidates, out)
@@ -37,16 +39,7 @@ def select(
 
 def _average(members: Sequence[WeightedModel[TextClassifier]]) -> TextClassifier:
     """Return the average of classifiers of a single model each."""
-    return TextClassifier(
-        tuple(
-            replace(member.model.members[0], weight=member.weight, temperature=member.temperature) for member in members
-        )
-    )
-
-
-def _median_text(data: Prepared) -> str:
-    """Return a text of the training set of median length."""
-    sequences = data.sequences("train")
-    middle = sequences.lengths.argsort()[len(sequences) // 2]
-    text: str = data.tokenizer().decode(tf.constant(sequences[middle])[tf.newaxis]).numpy()[0].decode()
-    return text
+    models = [
+        replace(model.members[0], weight=weight, temperature=temperature) for model, weight, temperature in members
+    ]
+    return TextClassifier(tuple(models))

@@ -5,7 +5,7 @@ normalised weighted geometric mean of probabilities at each member's temperature
 loss and fewer errors than the arithmetic mean, in which a member that is unsure hides the confidence of the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,8 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.temperature import scaled_logits
 from gristmill.domains.common.trained_model import TrainedModel
 from gristmill.domains.text import tokenizer as tokenizers
-from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
+from gristmill.domains.text.tokenizer import Tokenizer
+from gristmill.domains.text.tokens import UNKNOWN
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
@@ -53,13 +53,18 @@ class Padding:
     truncate: str = "post"  # side on which long texts are truncated: pre or post
 
     def padded(self, tokens: tf.RaggedTensor, full: bool) -> tf.Tensor:
-        """Return tokens, (batch, any length), as int32 (batch, width), in a graph.
+        """Return tokens, (batch, any length), as int32 (batch, width), in a graph; short texts are filled with zeros.
 
         The width is the length if `full`, otherwise that of the longest text of the batch.
         """
+        tokens = tokens[:, -self.length :] if self.truncate == "pre" else tokens[:, : self.length]
+        shape = (None, self.length if full else None)
+        if self.pad == "post":
+            padded = tokens.to_tensor(shape=shape)
+        else:
+            padded = tf.reverse(tf.reverse(tokens, axis=[1]).to_tensor(shape=shape), axis=[1])
         if full:
-            return tf.ensure_shape(pad_tokens(tokens, self.length, self.pad, self.truncate), (None, self.length))
-        padded = pad_tokens(tokens, self.length, self.pad, self.truncate, to_longest=True)
+            return tf.ensure_shape(padded, shape)
         return tf.pad(padded, [[0, 0], [0, tf.cast(tf.shape(padded)[1] == 0, tf.int32)]])
 
 
@@ -89,6 +94,12 @@ class TextModel:
         tokenizers.write(self.tokenizer, folder)
         write_document(folder / "padding.json", asdict(self.padding))
 
+    @classmethod
+    def read(cls, folder: Path, weight: float = 1.0, temperature: float = 1.0) -> Self:
+        """Read a model that was written, which has this share in an average."""
+        padding = Padding(**read_document(folder / "padding.json"))
+        return cls(tokenizers.read(folder), padding, saved_network.read(folder), weight, temperature)
+
 
 @dataclass(frozen=True)
 class TextClassifier(TrainedModel):
@@ -103,7 +114,7 @@ class TextClassifier(TrainedModel):
 
     @property
     def networks(self) -> list[keras.Model]:
-        return [one.network for one in self.members]
+        return [member.network for member in self.members]
 
     @property
     def resources(self) -> list[Any]:
@@ -113,60 +124,54 @@ class TextClassifier(TrainedModel):
         """Return the probabilities of texts, (texts, classes); texts of similar length are read together."""
         lengths = np.array([len(text) for text in examples], np.int64)
         order = np.argsort(lengths, kind="stable")
-        made = np.zeros((len(examples), self.members[0].network.output_shape[1]))
+        probabilities = np.zeros((len(examples), self.members[0].network.output_shape[1]))
         begin = 0
         while begin < len(order):
             rows = order[begin : begin + _MAX_BATCH_TEXTS]
             padded = lengths[rows] * np.arange(1, len(rows) + 1)
             rows = rows[: max(1, int(np.searchsorted(padded, _MAX_BATCH_CHARACTERS)))]
-            made[rows] = self._graph(tf.constant([examples[row] for row in rows]))
+            probabilities[rows] = self._graph(tf.constant([examples[row] for row in rows]))
             begin += len(rows)
-        return made
+        return probabilities
 
     @cached_property
-    def _graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
+    def _graph(self) -> Any:
         """Function from texts to probabilities, which is compiled once for batches of any size."""
-        graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-            lambda texts: self.in_graph(texts)["predictions"], [tf.TensorSpec((None,), tf.string)]
-        )
-        return graph
+        return tf.function(lambda texts: self.in_graph(texts)["predictions"], [tf.TensorSpec((None,), tf.string)])
 
     def in_graph(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the probabilities of texts, (batch,), and the number of `known` tokens, in a graph.
 
         These are (batch, classes) and int32 (batch,): the largest number of a member, after truncation.
         """
+        # 1. Read the texts, and predict with each member.
         tokens = self._tokens(examples)
         known = [tf.reduce_sum(tf.cast(read > UNKNOWN, tf.int32), axis=1) for read in tokens]
-        made = [one.network(read, training=False) for one, read in zip(self.members, tokens, strict=True)]
-        return {"predictions": self._average(made), "known": tf.reduce_max(tf.stack(known), axis=0)}
-
-    def _average(self, probabilities: list[tf.Tensor]) -> tf.Tensor:
-        """Return the average of the members' probabilities, (batch, classes), in a graph."""
-        if self.members[0].is_alone:
-            return probabilities[0]
-        logits = [
-            one.weight * scaled_logits(made, one.temperature)
-            for one, made in zip(self.members, probabilities, strict=True)
-        ]
-        return tf.nn.softmax(tf.add_n(logits))
+        probabilities = [model.network(read, training=False) for model, read in zip(self.members, tokens, strict=True)]
+        # 2. Average the predictions.
+        average = probabilities[0]
+        if not self.members[0].is_alone:
+            logits = [
+                member.weight * scaled_logits(predicted, member.temperature)
+                for member, predicted in zip(self.members, probabilities, strict=True)
+            ]
+            average = tf.nn.softmax(tf.add_n(logits))
+        return {"predictions": average, "known": tf.reduce_max(tf.stack(known), axis=0)}
 
     def _tokens(self, texts: tf.Tensor) -> list[tf.Tensor]:
         """Return what each member reads, int32 (batch, width); equal work is done once."""
-        encoded: list[tuple[Tokenizer, tf.RaggedTensor]] = []
-        padded: list[tuple[Any, tf.Tensor]] = []
+        known = [member.tokenizer for member in self.members]
+        encoded: dict[int, tf.RaggedTensor] = {}  # by the first member with an equal tokenizer
+        padded: dict[tuple[int, Padding, bool], tf.Tensor] = {}
         tokens = []
         for model in self.members:
-            ragged = next((made for one, made in encoded if tokenizers.are_equal(one, model.tokenizer)), None)
-            if ragged is None:
-                ragged = model.tokenizer.encode(texts)
-                encoded.append((model.tokenizer, ragged))
-            form = (id(ragged), model.padding, model.full_width)
-            read = next((made for one, made in padded if one == form), None)
-            if read is None:
-                read = model.padding.padded(ragged, model.full_width)
-                padded.append((form, read))
-            tokens.append(read)
+            first = next(at for at, other in enumerate(known) if tokenizers.are_equal(other, model.tokenizer))
+            if first not in encoded:
+                encoded[first] = model.tokenizer.encode(texts)
+            form = (first, model.padding, model.full_width)
+            if form not in padded:
+                padded[form] = model.padding.padded(encoded[first], model.full_width)
+            tokens.append(padded[form])
         return tokens
 
     def write(self, folder: Path) -> None:
@@ -174,25 +179,15 @@ class TextClassifier(TrainedModel):
         if self.members[0].is_alone:
             self.members[0].write(folder)
             return
-        shares = [[member.weight, member.temperature] for member in self.members]
-        write_document(folder / _MEMBERS, shares)
-        for place, member in zip(_places(folder, len(shares)), self.members, strict=True):
-            place.mkdir()
-            member.write(place)
+        write_document(folder / _MEMBERS, [[member.weight, member.temperature] for member in self.members])
+        for number, member in enumerate(self.members):
+            subfolder = folder / f"member-{number}"
+            subfolder.mkdir()
+            member.write(subfolder)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         if not (folder / _MEMBERS).exists():
-            return cls((_read_model(folder),))
-        shares = read_document(folder / _MEMBERS)
-        places = _places(folder, len(shares))
-        return cls(tuple(_read_model(place, *share) for place, share in zip(places, shares, strict=True)))
-
-
-def _read_model(folder: Path, weight: float = 1.0, temperature: float = 1.0) -> TextModel:
-    padding = Padding(**read_document(folder / "padding.json"))
-    return TextModel(tokenizers.read(folder), padding, saved_network.read(folder), weight, temperature)
-
-
-def _places(folder: Path, count: int) -> list[Path]:
-    return [folder / f"member-{number}" for number in range(count)]
+            return cls((TextModel.read(folder),))
+        shares = enumerate(read_document(folder / _MEMBERS))
+        return cls(tuple(TextModel.read(folder / f"member-{number}", *share) for number, share in shares))

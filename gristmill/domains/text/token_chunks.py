@@ -13,17 +13,13 @@ import pandas as pd
 import pyarrow as pa
 
 from gristmill.domains.text.dataset import read_tokens, write_tokens
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.special_tokens import SPECIAL, UNKNOWN
-from gristmill.domains.text.token_rules import Rules, map_batches, ranked
-from gristmill.domains.text.tokenizer import COUNTED, Tokenizer, of_tokens
+from gristmill.domains.text.tokenizer import COUNTED, Rules, Tokenizer, Words, map_batches, of_tokens, ranked
+from gristmill.domains.text.tokens import SPECIAL, UNKNOWN, Sequences, starts_from_lengths
 from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
 
 CHARACTERS_PER_CHUNK = 1 << 26  # some seconds of work; less does not repay a worker's start-up
-
-_ARROW_TYPES: dict[str, Any] = {"word": pa.binary(), "character": pa.int32()}
 
 
 @dataclass(frozen=True)
@@ -35,14 +31,15 @@ class TokenChunk:
     sequences: Sequences  # of positions in `tokens`
 
 
-def cut(characters: Iterable[int], settings: TokenSettings) -> list[slice]:
-    """Return chunks of texts with these numbers of characters; subwords are fitted on all texts, in one chunk."""
-    return split_by_size(characters, CHARACTERS_PER_CHUNK if settings.level in COUNTED else math.inf)
+def split(texts: "pd.Series[str]", settings: TokenSettings) -> list[slice]:
+    """Return chunks of texts that take some time each; subwords are fitted on all texts, in one chunk."""
+    return split_by_size(texts.str.len(), CHARACTERS_PER_CHUNK if settings.level in COUNTED else math.inf)
 
 
 def encode(texts: Sequence[str], training: int, settings: TokenSettings) -> TokenChunk:
     """Return the tokens of texts, of which the first `training` are training texts."""
-    level, arrow, rules = COUNTED[settings.level], _ARROW_TYPES[settings.level], Rules.of(settings, lines=False)
+    level, rules = COUNTED[settings.level], Rules.of(settings, lines=False)
+    arrow = pa.binary() if level is Words else pa.int32()
     batches = map_batches(lambda batch: level.split(batch, rules), texts)
     arrays = [(pa.array(tokens.flat_values.numpy(), arrow), tokens.row_lengths().numpy()) for tokens in batches]
     distinct = pa.concat_arrays([tokens for tokens, _ in arrays]).dictionary_encode()

@@ -4,7 +4,7 @@ Training batches are held in memory, and texts of similar length share a batch. 
 so a recurrent network spends few steps on padding. `benchmarks/texts_training.py` measures the effect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -21,20 +21,20 @@ from gristmill.domains.common.folds import Split
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.learner import TextLearner
-from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
+from gristmill.domains.text.tokens import Sequences
 from gristmill.errors import RequestError
 from gristmill.settings.number_text import format_number
 from gristmill.training.feed import Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, FitArguments, fit
 from gristmill.training.outputs import ClosedForm, Model, build_network, check_network_shape
 from gristmill.training.seeds import seeded, shuffled
+from gristmill.util.chunking import in_blocks
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS, _MAX_PROBE_PADDING = 32, 8, 100  # random texts that padding must not affect
-_BATCH_TEXTS = 256
+_BATCH_TEXTS = 256  # predicted at a time
 _TOLERANCE = 1e-4  # of a logit, absolute and relative
 _POOL_BATCHES = 50  # batches sorted by length together: more mean less padding, but a less random order
-_VALIDATION_BATCH = 256
 
 
 def train(
@@ -57,19 +57,22 @@ def train(
         Diverged: the loss is not finite.
         Unsuitable: there are few texts, and `train.few_examples` is "refuse".
     """
-    data, balanced = dataset.read(preprocess), train.class_weights is not None
+    data = dataset.read(preprocess)
+    balanced = train.class_weights is not None
 
     def train_network(model: Model, split: Split | None, arguments: FitArguments) -> Trained:
         learned = data.with_split(split) if split else data
-        network, truth = seeded(lambda: build(model, files, data), train.seed), Targets(learned, train)
+        network = seeded(lambda: build(model, files, data), train.seed)
+        truth = Targets(learned, train)
         width: int | None = network.input_shape[1]  # None for any number of tokens
-        feed, validation = feed_of(learned, truth, train, width), validation_of(learned, truth, width)
+        feed = feed_of(learned, truth, train, width)
+        validation = validation_of(learned, truth, width)
         history = fit(network, feed, validation, train, truth.loss(), goal=truth.goal(), **arguments)
         network = with_probabilities(network)
         return network, history, probabilities_of(network, learned, "validation")
 
-    learner, few = TextLearner(data, ingest, balanced), train.few_examples
-    return supervised.train(learner, model, train_network, few, arguments, out, balanced=balanced)
+    learner = TextLearner(data, ingest, balanced)
+    return supervised.train(learner, model, train_network, train.few_examples, arguments, out, balanced=balanced)
 
 
 def build(model: Model, files: Sequence[Path], data: Prepared) -> keras.Model:
@@ -92,8 +95,7 @@ def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
     texts = np.random.default_rng(0).integers(1, layout.vocabulary, (_PROBE_TEXTS, tokens))
     missing = min(_MAX_PROBE_PADDING, layout.length - tokens)
     padded = np.pad(texts, [(0, 0), (missing, 0) if layout.pad == "pre" else (0, missing)])
-    any_length = [tf.TensorSpec((None, None), tf.int32)]
-    predict = tf.function(lambda tokens: network(tokens, training=False), any_length)
+    predict = tf.function(lambda tokens: network(tokens, training=False), [tf.TensorSpec((None, None), tf.int32)])
     plain, with_padding = (predict(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, padded))
     if not np.allclose(plain, with_padding, rtol=_TOLERANCE, atol=_TOLERANCE):
         raise RequestError(
@@ -114,15 +116,12 @@ def probabilities_of(network: keras.Model, data: Prepared, part: str) -> Probabi
 
     A network that takes any length gets texts of similar length together, which saves most of the padding.
     """
-    sequences, layout = data.sequences(part), data.layout
-    fixed = network.input_shape[1] is not None
-    order = np.arange(len(sequences)) if fixed else np.argsort(sequences.lengths, kind="stable")
+    sequences, width = data.sequences(part), network.input_shape[1]
+    order = np.arange(len(sequences)) if width else np.argsort(sequences.lengths, kind="stable")
+    gather = gather_padded(sequences, data.layout.pad, width)
     predicted = np.zeros((len(sequences), len(data.classes)))
-    for begin in range(0, len(order), _BATCH_TEXTS):
-        rows = order[begin : begin + _BATCH_TEXTS]
-        batch = sequences.taken(rows)
-        width = layout.length if fixed else max(1, int(batch.lengths.max()))
-        predicted[rows] = network.predict_on_batch(batch.padded(width, layout.pad))
+    for rows in in_blocks(order, _BATCH_TEXTS):
+        predicted[rows] = network.predict_on_batch(gather(tf.constant(rows)))
     return predicted
 
 
@@ -143,42 +142,40 @@ def validation_of(data: Prepared, truth: Targets, width: int | None) -> tf.data.
     if not len(lengths):
         return None
     order = tf.data.Dataset.from_tensor_slices(np.argsort(lengths, kind="stable"))
-    return order.batch(_VALIDATION_BATCH).map(gather_of(data, truth, "validation", width))
+    return order.batch(_BATCH_TEXTS).map(gather_of(data, truth, "validation", width))
 
 
 def gather_of(data: Prepared, truth: Targets, part: str, width: int | None) -> Gather:
     """Return a function from positions of a part to a batch of texts and targets."""
-    sequences, labels = data.sequences(part), tf.constant(data.labels(part))
-    texts = TokenBatches(sequences, data.layout.pad)
+    labels = tf.constant(data.labels(part))
+    gather_tokens = gather_padded(data.sequences(part), data.layout.pad, width)
 
     def gather(positions: tf.Tensor) -> Batch:
-        return truth.batch(texts.batch(positions, width), tf.gather(labels, positions))
+        return truth.batch(gather_tokens(positions), tf.gather(labels, positions))
 
     return gather
 
 
-class TokenBatches:
-    """Sequences in TensorFlow's memory, gathered into batches inside a graph."""
+def gather_padded(sequences: Sequences, pad: str, width: int | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function from positions, int64 (batch,), to sequences padded with 0, int32 (batch, width), in a graph.
 
-    def __init__(self, sequences: Sequences, pad: str) -> None:
-        self._values = tf.constant(np.append(sequences.values, np.int32(0)))  # the last value is padding
-        self._starts = tf.constant(sequences.starts, tf.int64)
-        self._before = pad == "pre"
+    Without a width, a batch is as wide as its longest sequence, at least one token.
+    """
+    values = tf.constant(np.append(sequences.values, np.int32(0)))  # the last value is padding
+    all_starts = tf.constant(sequences.starts, tf.int64)
 
-    def batch(self, positions: tf.Tensor, width: int | None = None) -> tf.Tensor:
-        """Return the texts at positions, int64 (batch,), padded with 0: int32 (batch, width).
-
-        Without a width the batch is as wide as its longest text, at least one token.
-        """
-        starts, ends = tf.gather(self._starts, positions), tf.gather(self._starts, positions + 1)
+    def gather(positions: tf.Tensor) -> tf.Tensor:
+        starts = tf.gather(all_starts, positions)
+        ends = tf.gather(all_starts, positions + 1)
         lengths = ends - starts
         wide = tf.maximum(tf.reduce_max(lengths), 1) if width is None else tf.constant(width, tf.int64)
         steps = tf.range(wide)[tf.newaxis]  # (1, wide)
-        index = (ends - wide if self._before else starts)[:, tf.newaxis] + steps  # (batch, wide)
-        inside = steps >= (wide - lengths)[:, tf.newaxis] if self._before else steps < lengths[:, tf.newaxis]
-        padding = tf.size(self._values, tf.int64) - 1
-        tokens = tf.gather(self._values, tf.where(inside, index, padding))
+        index = (ends - wide if pad == "pre" else starts)[:, tf.newaxis] + steps  # (batch, wide)
+        inside = steps >= (wide - lengths)[:, tf.newaxis] if pad == "pre" else steps < lengths[:, tf.newaxis]
+        tokens = tf.gather(values, tf.where(inside, index, tf.size(values, tf.int64) - 1))
         return tf.ensure_shape(tokens, (positions.shape[0], width))
+
+    return gather
 
 
 class BucketedFeed(GatheredFeed):

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gristmill.domains.generation.model_shape import Shape
 from gristmill.settings.base import PositiveFloat, Settings
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Bigram(Counts):
 
 
 class Ngram(Counts):
-    """Frequency of each token after the tokens before it, with modified Kneser-Ney smoothing (`ngram_counts.py`)."""
+    """Frequency of each token after the tokens before it, with modified Kneser-Ney smoothing (`ngrams.py`)."""
 
     kind: Literal["ngram"]
     order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens of an n-gram, including the predicted one
@@ -54,9 +53,6 @@ class Ngram(Counts):
 
 
 def _fit(data: "Prepared", order: int, discount: float) -> "keras.Model":
-    from gristmill.domains.generation.ngram_counts import count_grams
-    from gristmill.domains.generation.ngram_network import ngram_network
+    from gristmill.domains.generation.ngrams import count_grams, ngram_network
 
-    layout = data.layout
-    shape = Shape(layout.vocabulary, layout.length, layout.after_each)
-    return ngram_network(count_grams(data.token_stream(), order, discount), shape)
+    return ngram_network(count_grams(data.token_stream(), order, discount), data.shape)

@@ -39,12 +39,11 @@ class Embedding(Settings):
             parts.append((layers.Embedding(self.pairs + 1, self.dimensions)(hashed), hashed))
             if parts[0][0].shape[-1] == self.dimensions:  # not so of pretrained vectors with other dimensions
                 parts = [tuple(ops.concatenate(both, 1) for both in zip(*parts, strict=True))]
-        made = []
-        for features, seen in parts:
+        texts = []
+        for features, ids in parts:
             features = layers.Dropout(self.dropout)(features)
-            if self.pooling == "flatten":
-                made.append(layers.Flatten()(features))
-            else:
-                made.append(pooled(features, seen, self.pooling))
-        features = ops.concatenate(made, 1) if len(made) > 1 else made[0]
+            texts.append(
+                layers.Flatten()(features) if self.pooling == "flatten" else pooled(features, ids, self.pooling)
+            )
+        features = ops.concatenate(texts, 1) if len(texts) > 1 else texts[0]
         return keras.Model(tokens, head(features, self.units, self.dropout, shape.outputs), name="embedding")

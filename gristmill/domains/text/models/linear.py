@@ -67,7 +67,6 @@ class CharNgrams(Settings):
 
 
 def _options(kind: NbLinear | CharNgrams) -> "NgramOptions":
-    """Return the settings that both kinds have."""
     from gristmill.domains.text.ngram_classifier import NgramOptions
 
     return NgramOptions(kind.vocabulary, kind.min_texts, kind.smoothing, kind.decay, kind.max_characters)

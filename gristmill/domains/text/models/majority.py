@@ -21,10 +21,9 @@ class Majority(Settings):
         import numpy as np
 
         from gristmill.domains.common.classification.labelled import refuse_balanced
-        from gristmill.domains.text.characters import Characters
-        from gristmill.domains.text.special_tokens import SPECIAL
         from gristmill.domains.text.text_classifier import Padding, TextClassifier
-        from gristmill.domains.text.token_rules import Rules
+        from gristmill.domains.text.tokenizer import Characters, Rules
+        from gristmill.domains.text.tokens import SPECIAL
         from gristmill.training.lookup_tables import constant
 
         refuse_balanced(data.balanced)
@@ -32,5 +31,5 @@ class Majority(Settings):
         tokens = keras.Input((None,), dtype="int32", name="tokens")
         nothing = keras.ops.cast(keras.ops.sum(keras.ops.zeros_like(tokens), axis=1, keepdims=True), "float32")
         frequencies = np.bincount(data.labels, minlength=data.classes) / len(data.labels)
-        made = nothing + constant(frequencies, tokens, "frequencies")
-        return TextClassifier.of(tokenizer, Padding(1), keras.Model(tokens, made, name="constant"))
+        network = keras.Model(tokens, nothing + constant(frequencies, tokens, "frequencies"), name="constant")
+        return TextClassifier.of(tokenizer, Padding(1), network)

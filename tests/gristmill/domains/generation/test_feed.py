@@ -8,8 +8,8 @@ import pytest
 
 from gristmill.domains.generation.dataset import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.generation.train import Prefixes, TokenWindowFeed, feed_of, validation_of
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
+from gristmill.domains.generation.train import TokenWindowFeed, feed_of, prefixes_of, validation_of
+from gristmill.domains.text.tokens import Sequences, starts_from_lengths
 from helpers.feeds import batches_of, batches_of_element
 
 STREAM = np.arange(100, 131, dtype=np.int32)
@@ -88,9 +88,9 @@ def prefixes(lines: list[list[int]], length: int) -> list[tuple[list[int], int]]
 
 @pytest.mark.parametrize("length", [2, 3, 50])
 def test_every_beginning_of_a_line_is_told_the_token_that_follows(length: int) -> None:
-    examples = Prefixes(FLAT, length)
+    positions, gather = prefixes_of(FLAT, length)
 
-    seen, following = (found.numpy().tolist() for found in examples.gather(examples.positions))
+    seen, following = (found.numpy().tolist() for found in gather(positions))
 
     width, expected = min(length, 4), prefixes(LINES, length)
     assert seen == [[0] * (width - len(line)) + line for line, _ in expected]
@@ -120,4 +120,4 @@ def test_beginnings_of_validation_come_in_order(prepared: Any) -> None:
 
 
 def test_lines_of_one_token_give_nothing_to_judge_on() -> None:
-    assert not Prefixes(FLAT.between(1, 3), 5).positions.shape[0]
+    assert not prefixes_of(FLAT.between(1, 3), 5)[0].shape[0]

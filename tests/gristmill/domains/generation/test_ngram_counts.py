@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.domains.generation.dataset import TokenStream
-from gristmill.domains.generation.ngram_counts import Grams, count_grams
+from gristmill.domains.generation.ngrams import Grams, count_grams
 from helpers.ngrams import probabilities, stream_of
 
 Lines = list[list[int]]

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation.model_shape import Shape
-from gristmill.domains.generation.ngram_counts import count_grams
-from gristmill.domains.generation.ngram_network import ngram_network
+from gristmill.domains.generation.ngrams import count_grams, ngram_network
 from gristmill.training import saved_network
 from helpers.ngrams import probabilities, stream_of
 

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from gristmill.domains.generation import recurrence
+from gristmill.domains.generation import serving as recurrence
 from gristmill.domains.generation.mixture import mix_networks
 from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.models.recurrent import Gru, Lstm, Recurrent
-from gristmill.domains.generation.recurrence import stepper_of
+from gristmill.domains.generation.serving import stepper_of
 
 SHAPE = Shape(vocabulary=11, length=6, after_each=True)
 TOKENS = [3, 9, 2, 2, 7, 10]

@@ -5,9 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.domains.text import tokenizer
-from gristmill.domains.text.characters import Characters
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.token_rules import Rules
+from gristmill.domains.text.tokenizer import Characters, Rules
 
 AS_IT_IS = Rules("character", lower=False, punctuation="separate", lines=True)
 

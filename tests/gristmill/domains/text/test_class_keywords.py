@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.text.class_keywords import deviations
+from gristmill.domains.text.evaluate import deviations
 
 
 def test_deviations_are_those_computed_by_hand() -> None:

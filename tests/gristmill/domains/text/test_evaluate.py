@@ -56,7 +56,7 @@ def test_a_perfect_score_names_the_strongest_keyword(
     monkeypatch.setattr(evaluation, "perfect_score_warnings", lambda model, baselines, advice, one_feature: [advice])
     again(verdicts, Evaluate(), tmp_path)
 
-    keyword = read_table(tmp_path / "telling.parquet")["token"].iloc[0]
+    keyword = read_table(tmp_path / "class_keywords.parquet")["token"].iloc[0]
     (warning,) = read_document(tmp_path / "scores.json")["warnings"]
     assert warning == f"check that no word reveals the label. The strongest keyword is {keyword!r}"
 
@@ -149,7 +149,7 @@ def test_what_is_known_of_the_embedding_is_written_where_there_is_one(opinions: 
 
 def test_the_telling_tokens_are_those_that_tell(opinions: Folders, verdicts: Folders) -> None:
     for run, words in ((opinions, TELLING), (verdicts, TELLING[::2])):
-        told = read_table(run["evaluate"] / "telling.parquet")
+        told = read_table(run["evaluate"] / "class_keywords.parquet")
         for name, own in zip(dataset.read(run["preprocess"]).classes, words, strict=True):
             assert set(told.loc[told["class"] == name, "token"].head(2)) == set(own)
 
@@ -167,7 +167,7 @@ def test_the_same_again_writes_the_same(opinions: Folders, tmp_path: Path) -> No
 def test_of_no_words_the_most_telling_tokens_are_looked_up(opinions: Folders, tmp_path: Path) -> None:
     again(opinions, Evaluate(), tmp_path)
 
-    near, told = read_table(tmp_path / "neighbours.parquet"), read_table(tmp_path / "telling.parquet")
+    near, told = read_table(tmp_path / "neighbours.parquet"), read_table(tmp_path / "class_keywords.parquet")
     assert near["token"].unique().tolist() == told["token"].head(6).tolist()
 
 

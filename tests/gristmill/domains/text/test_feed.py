@@ -10,11 +10,11 @@ import tensorflow as tf
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.text import train as module
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.train import BucketedFeed, TokenBatches, feed_of, validation_of
+from gristmill.domains.text.tokens import Sequences
+from gristmill.domains.text.train import BucketedFeed, feed_of, gather_padded, validation_of
 from helpers.feeds import batches_of, batches_within_a_graph
-from helpers.small_tokens import LENGTH, telling, write_tokens
+from helpers.small_tokens import LENGTH, padded, telling, write_tokens
 
 SEQUENCES = Sequences(np.array([5, 6, 7, 8, 9, 4], np.int32), np.array([0, 3, 3, 5, 6]))  # 567, none, 89, 4
 
@@ -57,7 +57,7 @@ def data(tmp_path: Path) -> Prepared:
     ],
 )
 def test_texts_are_filled_up_on_the_side_of_the_layout(pad: str, width: int | None, expected: list[list[int]]) -> None:
-    made = TokenBatches(SEQUENCES, pad).batch(tf.constant([2, 0, 1, 3], tf.int64), width)
+    made = gather_padded(SEQUENCES, pad, width)(tf.constant([2, 0, 1, 3], tf.int64))
 
     assert made.numpy().tolist() == expected
     assert made.dtype == tf.int32
@@ -65,7 +65,7 @@ def test_texts_are_filled_up_on_the_side_of_the_layout(pad: str, width: int | No
 
 @pytest.mark.parametrize("pad", ["pre", "post"])
 def test_a_batch_of_texts_without_tokens_is_one_step_wide(pad: str) -> None:
-    assert TokenBatches(SEQUENCES, pad).batch(tf.constant([1], tf.int64)).numpy().tolist() == [[0]]
+    assert gather_padded(SEQUENCES, pad, None)(tf.constant([1], tf.int64)).numpy().tolist() == [[0]]
 
 
 @pytest.mark.parametrize("pad", ["pre", "post"])
@@ -74,9 +74,9 @@ def test_texts_are_filled_up_as_those_that_are_judged(pad: str) -> None:
     lengths = random.integers(0, 9, 40)
     sequences = Sequences(random.integers(1, 99, lengths.sum(), np.int32), np.append(0, np.cumsum(lengths)))
 
-    made = TokenBatches(sequences, pad).batch(tf.range(40, dtype=tf.int64), 8)
+    made = gather_padded(sequences, pad, 8)(tf.range(40, dtype=tf.int64))
 
-    assert np.array_equal(made, sequences.padded(8, pad))
+    assert made.numpy().tolist() == padded(sequences, 8, pad)
 
 
 def test_every_text_comes_once_an_epoch_the_last_batch_smaller() -> None:

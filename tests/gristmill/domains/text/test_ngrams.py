@@ -15,8 +15,7 @@ from gristmill.domains.text.ngrams import (
     ngram_keys,
     word_keys_in_graph,
 )
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
-from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.tokens import UNKNOWN, Sequences, starts_from_lengths
 
 VOCABULARY = 5
 BASE = VOCABULARY + 1

@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.text import predict as prediction
-from gristmill.domains.text.predict import predict
+from gristmill.domains.text.predict import PREDICTION
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.export.loaded_bundle import LoadedBundle
@@ -40,7 +40,7 @@ def ask(bundled: Folders) -> Ask:
 
     def call(*paths: Path, source: Any = CSV, ingest: Ingest | None = None, text: str | None = None) -> pd.DataFrame:
         bundle, tables = LoadedBundle(bundled["export"]), {"ingest": ingest or Ingest()}
-        return predict(PredictionRequest(bundle, source, tables, Options(), paths=paths, text=text))
+        return PREDICTION.predict(PredictionRequest(bundle, source, tables, Options(), paths=paths, text=text))
 
     return call
 

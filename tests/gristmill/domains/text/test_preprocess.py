@@ -54,19 +54,16 @@ def preprocessed(texts: pd.DataFrame, place: Path, **settings: Any) -> tuple[Pre
 
 
 @pytest.mark.parametrize("truncate", ["pre", "post"])
-def test_each_text_has_its_own_tokens_cut_and_filled_up(tmp_path: Path, truncate: str) -> None:
+def test_each_text_has_its_own_tokens_cut(tmp_path: Path, truncate: str) -> None:
     texts = reviews(40)
     data, _ = preprocessed(texts, tmp_path, length=5, pad="pre", truncate=truncate, vocabulary=12)
 
     by_id, tokenizer = texts.set_index("id")["text"], data.tokenizer()
     for part in PARTS:
         rows, sequences = data.rows(part), data.sequences(part)
-        padded = data.sequences(part).padded(data.layout.length, data.layout.pad)
-        assert padded.shape == (len(rows), 5)
-        for row, made, filled in zip(rows.itertuples(), sequences, padded, strict=True):
+        for row, made in zip(rows.itertuples(), sequences, strict=True):
             whole = tokenizer.encode(tf.constant([by_id[row.id]]))[0].numpy().tolist()
             assert made.tolist() == (whole[-5:] if truncate == "pre" else whole[:5])
-            assert filled.tolist() == [0] * (5 - len(made)) + made.tolist()
             assert (row.tokens, row.characters) == (len(whole), len(by_id[row.id]))
 
 

@@ -12,7 +12,7 @@ from gristmill.domains.text.dataset import Prepared, texts_of
 from gristmill.domains.text.layers import pooled
 from gristmill.domains.text.train import probabilities_of
 from gristmill.util.table_io import write_table
-from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
+from helpers.small_tokens import LENGTH, VOCABULARY, padded, telling, write_tokens
 
 
 @pytest.fixture(params=["pre", "post"])
@@ -35,8 +35,8 @@ def test_each_text_gets_what_it_gets_alone(data: Prepared, width: int | None, mo
     made = probabilities_of(model, data, "test")
 
     alone = [
-        model.predict_on_batch(tokens[np.newaxis])[0]
-        for tokens in data.sequences("test").padded(data.layout.length, data.layout.pad)
+        model.predict_on_batch(np.array([tokens]))[0]
+        for tokens in padded(data.sequences("test"), data.layout.length, data.layout.pad)
     ]
     assert made == pytest.approx(np.array(alone), abs=1e-6)
     assert np.ptp(made[:, 0]) > 0.01  # else a constant would do

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.text.sequences import Sequences, starts_from_lengths
+from gristmill.domains.text.tokens import Sequences, starts_from_lengths
 
 LISTS = st.lists(st.lists(st.integers(1, 9), max_size=6), max_size=6)
 
@@ -36,14 +36,5 @@ def test_sequences_are_taken_in_any_order(lists: list[list[int]], random: np.ran
 
 @given(LISTS, st.integers(1, 7))
 def test_long_sequences_lose_their_end_or_their_beginning(lists: list[list[int]], length: int) -> None:
-    assert listed(sequences(lists).cut(length, "post")) == [one[:length] for one in lists]
-    assert listed(sequences(lists).cut(length, "pre")) == [one[-length:] for one in lists]
-
-
-@given(LISTS, st.integers(0, 3))
-def test_short_sequences_are_filled_up_with_zeros(lists: list[list[int]], begin: int) -> None:
-    begin = min(begin, len(lists))
-    made = sequences(lists).between(begin, len(lists))
-
-    assert made.padded(6, "post").tolist() == [[*one, *[0] * (6 - len(one))] for one in lists[begin:]]
-    assert made.padded(6, "pre").tolist() == [[*[0] * (6 - len(one)), *one] for one in lists[begin:]]
+    assert listed(sequences(lists).truncated(length, "post")) == [one[:length] for one in lists]
+    assert listed(sequences(lists).truncated(length, "pre")) == [one[-length:] for one in lists]

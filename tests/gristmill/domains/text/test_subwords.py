@@ -6,8 +6,8 @@ from importlib.machinery import ModuleSpec
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.text import subwords
-from gristmill.domains.text.token_rules import Rules, sample_texts
+from gristmill.domains.text import tokenizer as tokenizers
+from gristmill.domains.text.tokenizer import Rules, sample_texts
 from gristmill.errors import DataError, RequestError
 
 TEXTS = ["The lowest lower slow slower slowest low.", "A slow show, the slowest of all shows!", "Below the tower."] * 3
@@ -16,7 +16,7 @@ WRITTEN = Rules("subword", lower=False, punctuation="separate", lines=True)
 
 
 def test_pieces_make_up_the_text_again() -> None:
-    made = subwords.fit(TEXTS, 60, READ)
+    made = tokenizers.fit_subwords(TEXTS, 60, READ)
 
     ids = made.encode(tf.constant(["The  SLOWEST\ntower", ""]))
 
@@ -30,7 +30,7 @@ def test_pieces_make_up_the_text_again() -> None:
 
 def test_line_ends_capitals_and_spaces_stay_where_texts_are_to_be_written() -> None:
     text = "The slow\n\n  show \n"
-    made = subwords.fit([*TEXTS, text], 60, WRITTEN)
+    made = tokenizers.fit_subwords([*TEXTS, text], 60, WRITTEN)
 
     ids = made.encode(tf.constant([text]))
 
@@ -40,29 +40,29 @@ def test_line_ends_capitals_and_spaces_stay_where_texts_are_to_be_written() -> N
 
 
 def test_unknown_characters_are_token_1() -> None:
-    made = subwords.fit(TEXTS, 60, READ)
+    made = tokenizers.fit_subwords(TEXTS, 60, READ)
 
     assert 1 in made.encode(tf.constant(["slow Ж"]))[0].numpy()
 
 
 def test_the_same_texts_give_the_same_pieces_and_few_texts_fewer() -> None:
-    first, second = (subwords.fit(TEXTS, 8000, READ) for _ in range(2))
+    first, second = (tokenizers.fit_subwords(TEXTS, 8000, READ) for _ in range(2))
 
     assert first.tokens == second.tokens
     assert 20 < len(first.tokens) < 200
 
 
 def test_of_many_texts_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subwords, "_MAX_CHARACTERS", sum(map(len, TEXTS)) // 3 + 1)
+    monkeypatch.setattr(tokenizers, "_MAX_SUBWORD_CHARACTERS", sum(map(len, TEXTS)) // 3 + 1)
 
-    some = subwords.fit(TEXTS, 60, READ)
+    some = tokenizers.fit_subwords(TEXTS, 60, READ)
 
-    assert some.tokens == subwords.fit([TEXTS[at] for at in sample_texts(TEXTS, 120)], 60, READ).tokens
+    assert some.tokens == tokenizers.fit_subwords([TEXTS[at] for at in sample_texts(TEXTS, 120)], 60, READ).tokens
 
 
 def test_fewer_pieces_than_characters_are_refused() -> None:
     with pytest.raises(RequestError) as refused:
-        subwords.fit(TEXTS, 9, READ)
+        tokenizers.fit_subwords(TEXTS, 9, READ)
 
     assert str(refused.value) == (
         "preprocess.vocabulary is 9, but the characters of the training texts alone take 17 subwords. Set more than 17."
@@ -70,12 +70,12 @@ def test_fewer_pieces_than_characters_are_refused() -> None:
 
 
 def test_texts_of_a_few_bytes_are_enough() -> None:
-    assert subwords.fit(["ab", "ba"] * 3, 60, READ).tokens == ["", "[UNK]", "a", "b", "▁", "▁ba"]
+    assert tokenizers.fit_subwords(["ab", "ba"] * 3, 60, READ).tokens == ["", "[UNK]", "a", "b", "▁", "▁ba"]
 
 
 def test_what_sentencepiece_cannot_do_is_told() -> None:
     with pytest.raises(DataError) as refused:
-        subwords.fit(["\N{ZERO WIDTH SPACE}"], 60, READ)
+        tokenizers.fit_subwords(["\N{ZERO WIDTH SPACE}"], 60, READ)
 
     assert str(refused.value) == (
         "SentencePiece cannot find subwords: INTERNAL: src/trainer_interface.cc(576) [(all_chars_count) > (0)]. "
@@ -92,7 +92,7 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", find)
 
     with pytest.raises(RequestError) as refused:
-        subwords.fit(TEXTS, 60, READ)
+        tokenizers.fit_subwords(TEXTS, 60, READ)
 
     assert str(refused.value) == (
         "preprocess.level: 'subword' needs tensorflow_text, which is not installed. "

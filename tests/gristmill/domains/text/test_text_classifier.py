@@ -25,8 +25,8 @@ from gristmill.domains.text.models.linear import CharNgrams, NbLinear
 from gristmill.domains.text.models.majority import Majority
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
+from gristmill.domains.text.tokenizer import Words
 from gristmill.domains.text.train import with_probabilities
-from gristmill.domains.text.words import Words
 from helpers.eager import eagerly
 from helpers.support import ROOT
 

@@ -3,9 +3,9 @@
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.text import token_rules
+from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.token_rules import Rules, batches_of, most_frequent, vocabulary
+from gristmill.domains.text.tokenizer import Rules, batches_of, most_frequent, vocabulary
 from gristmill.errors import DataError
 
 WORDS = Rules("word", lower=True, punctuation="strip", lines=False)
@@ -16,8 +16,8 @@ def batches(texts: list[str]) -> list[list[str]]:
 
 
 def test_few_texts_or_few_characters_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_rules, "_MAX_BATCH_TEXTS", 3)
-    monkeypatch.setattr(token_rules, "_MAX_BATCH_CHARACTERS", 10)
+    monkeypatch.setattr(tokenizers, "_MAX_BATCH_TEXTS", 3)
+    monkeypatch.setattr(tokenizers, "_MAX_BATCH_CHARACTERS", 10)
 
     assert batches(["a", "b", "c", "d", "", "é", "f"]) == [["a", "b", "c"], ["d", "", "é"], ["f"]]
     assert batches(["a" * 25, "b", "c" * 10, "d"]) == [["a" * 25], ["b", "c" * 10], ["d"]]
@@ -28,7 +28,7 @@ def test_few_texts_or_few_characters_are_read_at_a_time(monkeypatch: pytest.Monk
 def test_counts_are_of_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["b a", "c b", "a", "d d d", "b"]
     at_once = most_frequent(texts, 3, tf.strings.split)
-    monkeypatch.setattr(token_rules, "_MAX_BATCH_CHARACTERS", 4)
+    monkeypatch.setattr(tokenizers, "_MAX_BATCH_CHARACTERS", 4)
 
     assert at_once == most_frequent(texts, 3, tf.strings.split) == [b"b", b"d", b"a"]
 

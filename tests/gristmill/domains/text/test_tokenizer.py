@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.text import token_rules, tokenizer
+from gristmill.domains.text import tokenizer
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.tokenizer import Tokenizer, encode_texts, pad_tokens
+from gristmill.domains.text.text_classifier import Padding
+from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.errors import DataError
+from helpers.small_tokens import padded
 
 TEXTS = ["The quick brown fox.", "It jumps over the lazy dog!", "Die Füchsin springt nicht.", "The end, the fox says."]
 SHOWN = ["the FOX jumps", "", "Füchsin Ж!"]
@@ -47,12 +49,12 @@ def test_exported_ones_take_raw_texts(tmp_path: Path) -> None:
 
 
 def served(made: Tokenizer, texts: tf.Tensor) -> tf.Tensor:
-    return pad_tokens(made.encode(texts), 6, "pre", "post")
+    return Padding(6, "pre").padded(made.encode(texts), full=True)
 
 
 @LEVELS
 def test_many_texts_are_encoded_as_each_alone(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_rules, "_MAX_BATCH_TEXTS", 100)
+    monkeypatch.setattr(tokenizer, "_MAX_BATCH_TEXTS", 100)
     made = tokenizer.fit(TEXTS, TokenSettings(level=level, vocabulary=50))
     texts = [*SHOWN, *TEXTS] * 50  # more than are encoded at a time
 
@@ -73,11 +75,11 @@ def test_no_text_has_no_tokens() -> None:
 def test_padding_and_cutting_in_a_graph_are_those_of_the_sequences(width: int, pad: str, truncate: str) -> None:
     texts = ["the fox jumps", "", "dog", "the lazy dog"]
     made = tokenizer.fit(TEXTS, TokenSettings())
-    graph = tf.function(lambda given: pad_tokens(made.encode(given), width, pad, truncate))
+    graph = tf.function(lambda given: Padding(width, pad, truncate).padded(made.encode(given), full=True))
 
-    expected = encode_texts(made, texts).cut(width, truncate).padded(width, pad)
+    expected = padded(encode_texts(made, texts).truncated(width, truncate), width, pad)
 
-    assert graph(tf.constant(texts)).numpy().tolist() == expected.tolist()
+    assert graph(tf.constant(texts)).numpy().tolist() == expected
 
 
 @pytest.mark.parametrize(

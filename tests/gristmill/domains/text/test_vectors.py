@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.text import vectors
+from gristmill.domains.text import dataset, preprocess
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.conv import Conv
 from gristmill.domains.text.models.embedding import Embedding
@@ -26,11 +26,11 @@ def test_the_vectors_of_the_tokens_are_read_with_or_without_a_header(
     content = "".join(f"{line} \n" for line in [*header, *LINES]).encode()  # fastText ends lines with a space
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
 
-    made, found = vectors.read_file(tmp_path / name, TOKENS)
-    vectors.write(made, tmp_path)
+    made, found = preprocess.read_vectors(tmp_path / name, TOKENS)
+    dataset.write_vectors(made, tmp_path)
 
     assert (made.dtype, made.tolist(), found) == (np.float32, EXPECTED.tolist(), 2)
-    assert np.array_equal(vectors.read(tmp_path), EXPECTED)
+    assert np.array_equal(np.load(tmp_path / dataset.VECTORS_FILE), EXPECTED)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_bad_line_is_named_with_its_number(tmp_path: Path, lines: list[str], m
     (tmp_path / "bad.txt").write_text("\n".join(lines))
 
     with pytest.raises(DataError, match=message):
-        vectors.read_file(tmp_path / "bad.txt", TOKENS)
+        preprocess.read_vectors(tmp_path / "bad.txt", TOKENS)
 
 
 @pytest.mark.parametrize("model", [Embedding(kind="embedding"), Conv(kind="conv"), Gru(kind="gru")])

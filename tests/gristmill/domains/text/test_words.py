@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from gristmill.domains.text import tokenizer
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.token_rules import Rules
-from gristmill.domains.text.words import Words
+from gristmill.domains.text.tokenizer import Rules, Words
 
 STRIP = Rules("word", lower=True, punctuation="strip", lines=False)
 WRITTEN = Rules("word", lower=False, punctuation="separate", lines=True)

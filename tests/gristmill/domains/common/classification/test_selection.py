@@ -19,10 +19,9 @@ from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.common.classification.temperature import scale_logarithms
 from gristmill.domains.common.selection import read_leaderboard
 from gristmill.domains.text.models.linear import NbLinear
-from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.domains.text.text_classifier import Padding, TextClassifier, TextModel
-from gristmill.domains.text.token_rules import Rules
-from gristmill.domains.text.words import Words
+from gristmill.domains.text.tokenizer import Rules, Words
+from gristmill.domains.text.tokens import SPECIAL
 from gristmill.errors import Diverged, WorkError
 from gristmill.settings.selection import Select
 

@@ -1,17 +1,24 @@
-"""Token sequences of any length, concatenated in one array; Python lists would take four times the memory."""
+"""Token ids: those that every vocabulary begins with, and sequences of them. This module does not import TensorFlow."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+Vectors = npt.NDArray[np.float32]  # (vocabulary, dimensions)
 TokenIds = npt.NDArray[np.int32]  # ids
 Starts = npt.NDArray[np.int64]  # (sequences + 1,): the beginning of each, and the end of the last one
+
+PADDING, UNKNOWN = 0, 1  # ids
+SPECIAL = ["", "[UNK]"]  # the tokens with these ids
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequence `i` is `values[starts[i] : starts[i + 1]]`."""
+    """Sequences of any length, concatenated in one array; Python lists would take four times the memory.
+
+    Sequence `i` is `values[starts[i] : starts[i + 1]]`.
+    """
 
     values: TokenIds  # (tokens,)
     starts: Starts
@@ -29,6 +36,11 @@ class Sequences:
         """Number of tokens of each sequence: (sequences,)."""
         return np.diff(self.starts)
 
+    @property
+    def owners(self) -> npt.NDArray[np.int64]:
+        """Position of the sequence that each token is in: (tokens,)."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
     def between(self, begin: int, end: int) -> "Sequences":
         """Return the sequences from `begin` up to, but not including, `end`."""
         starts = self.starts[begin : end + 1]
@@ -36,27 +48,17 @@ class Sequences:
 
     def taken(self, order: npt.NDArray[np.int64]) -> "Sequences":
         """Return the sequences at these positions, in this order."""
-        lengths = self.lengths[order]
-        starts = starts_from_lengths(lengths)
-        shift = np.repeat(self.starts[order] - starts[:-1], lengths)
-        return Sequences(self.values[np.arange(starts[-1]) + shift], starts)
+        return self._gathered(self.starts[order], self.lengths[order])
 
-    def cut(self, length: int, side: str) -> "Sequences":
+    def truncated(self, length: int, side: str) -> "Sequences":
         """Return the sequences truncated to `length` on one side, pre or post."""
         lengths = np.minimum(self.lengths, length)
-        starts = starts_from_lengths(lengths)
-        begins = self.starts[1:] - lengths if side == "pre" else self.starts[:-1]
-        return Sequences(self.values[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)], starts)
+        return self._gathered(self.starts[1:] - lengths if side == "pre" else self.starts[:-1], lengths)
 
-    def padded(self, width: int, side: str) -> TokenIds:
-        """Return the sequences, none longer than `width`, padded with zeros on one side: (sequences, width)."""
-        lengths = self.lengths
-        padded = np.zeros((len(self), width), np.int32)
-        rows = np.repeat(np.arange(len(self)), lengths)
-        within = np.arange(len(rows)) - np.repeat(self.starts[:-1] - self.starts[0], lengths)
-        shift = np.repeat(width - lengths, lengths) if side == "pre" else 0
-        padded[rows, within + shift] = self.values[self.starts[0] : self.starts[-1]]
-        return padded
+    def _gathered(self, begins: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> "Sequences":
+        """Return the sequences of these lengths that begin at these positions of `values`."""
+        starts = starts_from_lengths(lengths)
+        return Sequences(self.values[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)], starts)
 
 
 def starts_from_lengths(lengths: npt.NDArray[np.int64]) -> Starts:

@@ -16,16 +16,27 @@ and Bell (1991), whose strength must be chosen on the validation set, they take 
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
 from gristmill.domains.generation.dataset import TokenStream
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.training.deadline import check_deadlines
+from gristmill.training.lookup_tables import (
+    AFTER_ALL_KEYS,
+    constant,
+    first_at_least,
+    frozen_table,
+    places,
+    positions_of,
+)
 
 Ids = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
-
 _USUAL_DISCOUNTS = (0.5, 1.0, 1.5)  # for counts 1, 2, and 3 or more, if there are too few n-grams to estimate them
+_MIN_PROBABILITY = 1e-30  # probability of padding, which follows no token
 
 
 @dataclass(frozen=True)
@@ -67,11 +78,8 @@ def count_grams(tokens: TokenStream, order: int, discount: float) -> list[Grams]
         number = np.zeros(len(values), np.int64)
         number[deep] = inverse
         context = np.roll(number, 1)  # an n-gram is the context of the token after it
-    longer = [*counted[2:], None]
-    return [
-        _smoothed(grams, shorter, following, tokens.vocabulary, discount)
-        for shorter, grams, following in zip(counted, counted[1:], longer, strict=False)
-    ]
+    orders = zip(counted, counted[1:], [*counted[2:], None], strict=False)
+    return [_smooth(grams, shorter, longer, tokens.vocabulary, discount) for shorter, grams, longer in orders]
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class _Counted:
     first_in_line: Values  # 1 if no token precedes an occurrence, which counts as one more different token before it
 
 
-def _smoothed(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocabulary: int, discount: float) -> Grams:
+def _smooth(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocabulary: int, discount: float) -> Grams:
     counts = grams.counts
     if longer is not None:
         counts = np.bincount(longer.shorter, minlength=len(counts)) + grams.first_in_line
@@ -98,11 +106,58 @@ def _smoothed(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocab
 def _discounts(counts: Values) -> Values:
     """Return the discount of each count, estimated from the number of n-grams that have counts 1, 2, 3 and 4."""
     seen: Any = np.bincount(np.minimum(counts, 5).astype(np.int64), minlength=6)[1:5]
-    by_count = np.array(_USUAL_DISCOUNTS)
+    by_count = np.zeros(3)
     if seen.all():
         share = seen[0] / (seen[0] + 2 * seen[1])
         by_count = np.arange(1, 4) - np.arange(2, 5) * share * seen[1:] / seen[:3]
-        if not (by_count > 0).all():
-            by_count = np.array(_USUAL_DISCOUNTS)
-    discounts: Values = by_count[np.minimum(counts, 3).astype(np.int64) - 1]
-    return discounts
+    if not (by_count > 0).all():
+        by_count = np.array(_USUAL_DISCOUNTS)
+    return np.asarray(by_count[np.minimum(counts, 3).astype(np.int64) - 1])
+
+
+def ngram_network(orders: list[Grams], shape: Shape) -> keras.Model:
+    """Return the network of the tables of 1 token, of 2, and so on: tokens, int32 (batch, length), to logits."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    unit = ops.reshape(ops.sum(tokens) * 0 + 1, (1,))
+    last = tokens if shape.after_each else tokens[:, -1:]
+    unigram = np.full(shape.vocabulary, orders[0].weights[0] / (shape.vocabulary - 1))
+    unigram[0] = 0
+    unigram[orders[0].keys] += orders[0].shares
+    probabilities = ops.ones_like(last, dtype="float32")[..., None] * constant(unigram, tokens, "unigram")
+    context = ops.zeros_like(tokens, dtype="int64")
+    keys = _keys(orders[0], tokens, 1)
+    for order, grams in enumerate(orders[1:], start=2):
+        context = positions_of(keys, context * shape.vocabulary + ops.cast(tokens, "int64"))
+        keys = _keys(grams, tokens, order)
+        predicted = context if shape.after_each else context[:, -1:]
+        probabilities = _interpolate(probabilities, predicted, keys, grams, unit, shape.vocabulary, order)
+        no_context = len(grams.weights)  # before the first token
+        context = ops.pad(context[:, :-1], [[0, 0], [1, 0]], constant_values=no_context)
+    logits = ops.log(ops.maximum(probabilities, _MIN_PROBABILITY))
+    return keras.Model(tokens, logits if shape.after_each else logits[:, 0], name="ngram")
+
+
+def _keys(grams: Grams, tokens: Any, order: int) -> Any:
+    return constant(np.append(grams.keys, AFTER_ALL_KEYS), tokens, f"keys_{order}")
+
+
+def _interpolate(
+    probabilities: Any, context: Any, keys: Any, grams: Grams, unit: Any, vocabulary: int, order: int
+) -> Any:
+    """Return the probabilities of an order from those of the order below, (batch, steps, vocabulary).
+
+    The n-grams of a context are consecutive in the table, from the first key that belongs to it on.
+    """
+    longest = int(np.unique(grams.keys // vocabulary, return_counts=True)[1].max())
+    begin, end = (first_at_least(keys, (context + more) * vocabulary) for more in (0, 1))
+    before = 1 - ops.cumsum(
+        ops.broadcast_to(unit, (longest,))
+    )  # 0, -1, …; a sum could take them for biases of the steps
+    at = begin[..., None] - ops.cast(before, "int64")
+    follows = at < end[..., None]  # (batch, steps, longest)
+    at = ops.minimum(at, len(grams.keys) - 1)
+    token = ops.where(follows, ops.cast(ops.take(keys, at) % vocabulary, "int32"), 0)
+    share = ops.where(follows, frozen_table(grams.shares[:, np.newaxis], f"shares_{order}")(at)[..., 0], 0.0)
+    row, step = (index[..., None] * ops.ones_like(token) for index in places(token[..., 0]))
+    weight = frozen_table(np.append(grams.weights, 1.0)[:, np.newaxis], f"weights_{order}")(context)
+    return ops.scatter_update(weight * probabilities, ops.stack([row, step, token], axis=-1), share, reduction="add")
