@@ -139,7 +139,7 @@ def _shrunk(
     """
     excess = _MAX_EXCESS * _PRIOR_PREDICTIONS / (_PRIOR_PREDICTIONS + independent)
     highest = (1 + excess) * min(float(loss(values).mean()) for values in predictions.values())
-    own, other = (float(loss(weighted_average(predictions, each)).mean()) for each in (weights, prior))
+    own, other = (float(loss(weighted_average(predictions, mix)).mean()) for mix in (weights, prior))
     if not own:
         return weights
     counted = min(_PRIOR_PREDICTIONS, _EQUAL_PREDICTIONS**2 / independent)

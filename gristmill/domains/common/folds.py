@@ -68,18 +68,18 @@ class LearningSet:
 
         In the order of time, the only fold is the last one.
         """
-        every = self.all
+        positions = self.all
         if self.ordered:
-            first = len(every) - max(1, len(every) // count)
-            return [Split(every[:first], every[first:])]
+            first = len(positions) - max(1, len(positions) // count)
+            return [Split(positions[:first], positions[first:])]
         if self.groups is not None:
-            labels = np.zeros(len(every), np.int64) if self.labels is None else self.labels
+            labels = np.zeros(len(positions), np.int64) if self.labels is None else self.labels
             owners = _grouped_folds(labels, self.groups, count)
         elif self.labels is not None:
             owners = stratified_folds(self.labels, count)
         else:
-            owners = np.random.default_rng(_SEED).permutation(np.arange(len(every)) % count)
-        return [Split(every[owners != fold], every[owners == fold]) for fold in np.unique(owners)]
+            owners = np.random.default_rng(_SEED).permutation(np.arange(len(positions)) % count)
+        return [Split(positions[owners != fold], positions[owners == fold]) for fold in np.unique(owners)]
 
     @property
     def in_folds(self) -> bool:

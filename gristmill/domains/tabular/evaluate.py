@@ -98,7 +98,7 @@ def evaluate(
         return _score_numbers(learner, predicted, train, tried, out, advice)
     show = partial(show_rows, data)
     presentation = Presentation(learner.noun, evaluate.slices, show, advice, relies_on_one(ranking))
-    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=tried, out=out)
+    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, candidates=tried, out=out)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:

@@ -91,7 +91,7 @@ def evaluate(
     sliced = LabelledDataset(by_length(data.index), data.classes)
     advice = f"check that no word reveals the label. The strongest keyword is {keywords['token'].iloc[0]!r}"
     presentation = Presentation(learner.noun, slices, show, advice)
-    return write_scores(sliced, by_model, evaluate, presentation, train=train, tried=tried, out=out, **known)
+    return write_scores(sliced, by_model, evaluate, presentation, train=train, candidates=tried, out=out, **known)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.common.classification.retraining import ClassifierRetraining, IngestedExamples
+from gristmill.domains.common.retraining import ClassifierRetraining, IngestedExamples
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
 from gristmill.retraining.example_drift import share_drift

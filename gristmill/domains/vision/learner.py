@@ -7,13 +7,12 @@ from typing import Self
 import keras
 import numpy as np
 
-from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.supervised import ClassifierLearner
 from gristmill.domains.vision.dataset import Prepared
-from gristmill.domains.vision.image_classifier import ImageClassifier
+from gristmill.domains.vision.image_classifier import ImageClassifier, head_of, probabilities_of
 from gristmill.domains.vision.labelled_images import LabelledImages
-from gristmill.domains.vision.predictions import head_of, probabilities_of
 from gristmill.training import saved_network
 from gristmill.training.outputs import ClosedForm
 
@@ -31,7 +30,7 @@ class ImageLearner(ClassifierLearner[ImageClassifier]):
 
     @cached_property
     def _images(self) -> LabelledImages:
-        return LabelledImages.of(self._data, "train", "validation", balanced=self.is_balanced)
+        return LabelledImages.of(self._data, balanced=self.is_balanced)
 
     def weighted(self, balanced: bool) -> Self:
         return type(self)(self._data, balanced)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gristmill.config.domains import domain_of
-from gristmill.domains.common import fold_training, folds
+from gristmill.domains.common import folds
+from gristmill.domains.common import supervised as fold_training
 from gristmill.domains.common.classification.settings import Evaluate as EvaluateClasses
 from gristmill.domains.common.classification.settings import Train as TrainClasses
 from gristmill.domains.generation.models.ngram import Ngram

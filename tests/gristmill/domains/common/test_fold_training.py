@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.common import fold_training
-from gristmill.domains.common.fold_training import Trained, fit_closed_form, train_networks
+from gristmill.domains.common import supervised as fold_training
 from gristmill.domains.common.folds import LearningSet, Positions, Split
+from gristmill.domains.common.supervised import Trained, fit_closed_form, train_networks
 from gristmill.errors import Unsuitable
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common import fold_training
+from gristmill.domains.common import supervised as fold_training
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.models.linear import Logistic

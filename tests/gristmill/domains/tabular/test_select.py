@@ -10,7 +10,7 @@ import pytest
 from gristmill.config.candidates import candidates_of
 from gristmill.config.domains import domain_of
 from gristmill.config.tables import read_table
-from gristmill.domains.common import fold_training
+from gristmill.domains.common import supervised as fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.selection import read_leaderboard

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.common import fold_training
+from gristmill.domains.common import supervised as fold_training
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.common.classification.settings import Evaluate, Train
@@ -16,10 +16,8 @@ from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.features import features
 from gristmill.domains.vision.models.cnn import Cnn
-from gristmill.domains.vision.models.frozen import Frozen
-from gristmill.domains.vision.models.linear import Histograms, LinearPixels
-from gristmill.domains.vision.models.majority import Majority
-from gristmill.domains.vision.models.transfer import Transfer
+from gristmill.domains.vision.models.linear import Histograms, LinearPixels, Majority
+from gristmill.domains.vision.models.transfer import Frozen, Transfer
 from gristmill.domains.vision.select import select
 from gristmill.domains.vision.settings import Augment, Export
 from gristmill.domains.vision.train import train
