@@ -33,14 +33,12 @@ class CandidateArtifacts:
     @property
     def document(self) -> dict[str, Any]:
         """Content of `candidate.json`: `settings` by table, `baseline`, `constant`, and `failed`, a reason or None."""
-        document: dict[str, Any] = read_document(self.train / FILE)
-        return document
+        return dict(read_document(self.train / FILE))
 
     @property
     def training(self) -> dict[str, Any]:
         """Content of `training.json`, such as the best epoch."""
-        training: dict[str, Any] = read_document(self.train / "training.json")
-        return training
+        return dict(read_document(self.train / "training.json"))
 
     @property
     def failed(self) -> str | None:

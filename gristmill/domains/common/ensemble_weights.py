@@ -37,11 +37,27 @@ def ensemble_weights(
 ) -> dict[str, float]:
     """Return the weights of the members of an average, which sum to 1.
 
+    With fewer than `MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
+    candidates. If there are none, or if an average with them is not allowed, they are shrunk to equal weights of the
+    members.
+
     Candidates that predict the same for all inputs, `constants`, would only draw an average towards the mean. One is
     selected alone, if neither another candidate nor the average of others is better.
     """
+    # 1. Weight the candidates that are not constant.
     others = {name: values for name, values in predictions.items() if name not in constants}
-    weights = _average_weights(others, loss, independent, trusted, allowed) if others else {}
+    weights: dict[str, float] = {}
+    if others and independent >= MIN_UNSHRUNK:
+        weights = _drop_small(greedy_weights(others, loss, allowed))
+    elif others:
+        prior = [name for name in trusted if name in others]
+        weights = greedy_weights(others, loss, lambda names: allowed(_union(names, prior)))
+        if not allowed(_union(weights, prior)):  # even the best candidate and the trusted ones exceed the limits
+            weights, prior = greedy_weights(others, loss, allowed), []
+        equal = dict.fromkeys(prior or weights, 1 / len(prior or weights))
+        weights = _drop_small(_shrink(weights, equal, others, loss, independent))
+
+    # 2. Compare them with the best constant.
     means = {name: float(loss(values).mean()) for name, values in predictions.items() if name in constants}
     if not means:
         return weights
@@ -51,30 +67,7 @@ def ensemble_weights(
     return weights if lowest < means[best] * (1 - _MIN_GAIN) else {best: 1.0}
 
 
-def _average_weights(
-    predictions: Mapping[str, Predictions],
-    loss: Loss,
-    independent: int,
-    trusted: Collection[str],
-    allowed: Allowed,
-) -> dict[str, float]:
-    """Return the weights of the members of an average, without regard to constants.
-
-    With fewer than `MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
-    candidates. If there are none, or if an average with them is not allowed, they are shrunk to equal weights of the
-    members.
-    """
-    if independent >= MIN_UNSHRUNK:
-        return _without_small(greedy_weights(predictions, loss, allowed))
-    prior = [name for name in trusted if name in predictions]
-    weights = greedy_weights(predictions, loss, lambda names: allowed(_union(names, prior)))
-    if not allowed(_union(weights, prior)):  # even the best candidate and the trusted ones exceed the limits
-        weights, prior = greedy_weights(predictions, loss, allowed), []
-    equal = dict.fromkeys(prior or weights, 1 / len(prior or weights))
-    return _without_small(_shrunk(weights, equal, predictions, loss, independent))
-
-
-def _without_small(weights: Mapping[str, float]) -> dict[str, float]:
+def _drop_small(weights: Mapping[str, float]) -> dict[str, float]:
     """Return the weights of the members that are worth their cost, scaled to sum to 1.
 
     The smallest is left out until all are large enough; of equal ones, the last, which is the most expensive.
@@ -117,7 +110,7 @@ def greedy_weights(
     return weights
 
 
-def _shrunk(
+def _shrink(
     weights: dict[str, float],
     prior: dict[str, float],
     predictions: Mapping[str, Predictions],

@@ -31,9 +31,7 @@ from gristmill.util.timing import fastest
 Call = Callable[[], object]
 
 _MIN_PREDICTIONS = 2
-_WEIGHTS = "weights.npz"
 _OUTCOME = ("metric", "on", "loss", "few_predictions")  # of a selection, in its file and in `scores.json`
-_MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -161,9 +159,8 @@ def choose(
             "failed": [unusable.get(name, "") for name in candidates],
         }
     )
-    best_first = table.sort_values("loss", kind="stable").sort_values(
-        "failed", kind="stable", key=lambda reasons: reasons != "", ignore_index=True
-    )
+    order = table.assign(failed=table["failed"] != "").sort_values(["failed", "loss"]).index  # ties keep their order
+    best_first = table.loc[order].reset_index(drop=True)
     mean = float(loss(weighted_average(predictions, weights)).mean())
     return Selection(weights, metric, on, mean, best_first, few_predictions)
 
@@ -220,7 +217,7 @@ class _Limits:
         return ""
 
     def _megabytes(self, name: str) -> float:
-        return sum(path.stat().st_size for path in self._candidates[name].train.rglob(_WEIGHTS)) / _MB
+        return sum(path.stat().st_size for path in self._candidates[name].train.rglob("weights.npz")) / 1e6
 
     def _milliseconds(self, name: str) -> float:
         """Return the time of one prediction, measured once."""

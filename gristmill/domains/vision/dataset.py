@@ -91,8 +91,7 @@ class Prepared(LabelledDataset):
 
     def stored_features(self, part: str) -> Features:
         """Return the features of a part, (images, features), on disk."""
-        array: Features = np.load(f"{self.features}/{part}.npy", mmap_mode="r", allow_pickle=False)
-        return array
+        return np.asarray(np.load(f"{self.features}/{part}.npy", mmap_mode="r", allow_pickle=False))
 
     def pixels(self, part: str) -> Pixels:
         """Return all pixels of a part: (images, height, width, channels)."""

@@ -36,11 +36,8 @@ _OTHER_FORMATS = {
     rb"....jP  |\xff\x4f\xff\x51": "JPEG 2000",
 }
 _FILTER = Image.Resampling.BILINEAR
-_DRAFT_FACTOR = 3  # a JPEG is decoded at 3 times the target size or more; below that, its reduction would be visible
-_SIZE_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
 FAINT = 1 << 12  # of 65,536 levels
 _REDUCED_COPY = 1  # EXIF subfile type of the first image in raw photos such as DNG and NEF, which are TIFF files
-_FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
 # Errors of Pillow for broken files.
 _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
 
@@ -74,7 +71,7 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
         if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == _REDUCED_COPY:
             raise DataError("a raw photo, from which only a preview can be read. Convert it to JPEG or PNG")
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
-        size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
+        size = (height, width) if orientation >= 5 else (width, height)  # from 5 on, the sides are swapped
 
         # 2. Decode the pixels.
         faint = image.mode.startswith("I;16") and int(np.asarray(image).max()) < FAINT
@@ -88,7 +85,7 @@ def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":
     The fit is "stretch" to distort it to the size, "crop" to take its middle, or "pad" to add borders.
     """
     size = layout.width, layout.height
-    side = _DRAFT_FACTOR * max(size)
+    side = 3 * max(size)  # of a JPEG; smaller, its reduction would be visible
     with _opened(encoded) as image:
         image.draft("L" if layout.channels == 1 else None, (side, side))
         ImageOps.exif_transpose(image, in_place=True)
@@ -99,7 +96,7 @@ def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":
             fitted = ImageOps.pad(converted, size, _FILTER, color="black")
         else:
             fitted = converted.resize(size, _FILTER)
-        return np.array(fitted, np.uint8).reshape(layout.shape.image)
+        return np.array(fitted, np.uint8).reshape(layout.height, layout.width, layout.channels)
 
 
 def decode_ingested(ingest: Path, rows: pd.DataFrame, layout: "Layout") -> "Iterator[Pixels]":
@@ -127,7 +124,7 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
                 raise DataError(f"gristmill does not read {name}. Convert it to JPEG or PNG") from None
         begin = short_repr(encoded[:12].decode("latin-1"))
         raise DataError(f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {begin}") from None
-    except _SIZE_ERRORS as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # above Image.MAX_IMAGE_PIXELS
         raise DataError(f"too many pixels ({error})") from None
     except _ERRORS as error:
         raise DataError(f"truncated or corrupt ({str(error) or type(error).__name__})") from None

@@ -58,9 +58,12 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         check_same_as_scored(predict_in_blocks(model.predict)(pixels), scored_rows, export.tolerance)
 
         # 2. Write each format, and check it too.
-        write_formats(model, layout, decision, formats, out)
+        if "saved_model" in formats:
+            serving.write(model, layout, decision, out / FORMATS["saved_model"].path)
+        others = [form for form in formats if form != "saved_model"]
+        export_network(model.network, [*others, QUANTIZED] if "lite" in formats else others, out)
         checked = [*formats, *(["serving_bytes"] if "saved_model" in formats else [])]
-        sample = sample_of(pixels, scored_rows)
+        sample = _pick_sample(pixels, scored_rows)
         parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels, sample)
 
     # 3. Describe the model.
@@ -84,17 +87,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     return {"formats": len(formats), "parity_images": len(pixels)}
 
 
-def write_formats(
-    model: ImageClassifier, layout: Layout, decision: Decision, formats: Sequence[str], out: Path
-) -> None:
-    """Write each format, and with a LiteRT file its quantised version."""
-    if "saved_model" in formats:
-        serving.write(model, layout, decision, out / FORMATS["saved_model"].path)
-    others = [form for form in formats if form != "saved_model"]
-    export_network(model.network, [*others, QUANTIZED] if "lite" in formats else others, out)
-
-
-def sample_of(pixels: Pixels, scored: Probabilities) -> Sample:
+def _pick_sample(pixels: Pixels, scored: Probabilities) -> Sample:
     """Return a sample of images as PNG files and, for the warm-up, as pixels too."""
     rows = pick_rows(pixels)
     files = np.array([tf.io.encode_png(image).numpy() for image in pixels[rows]], object)

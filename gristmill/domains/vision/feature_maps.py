@@ -72,8 +72,7 @@ def compute_feature_maps(network: "keras.Model", images: Pixels) -> FeatureMaps 
 def as_levels(values: npt.NDArray[np.float32]) -> Pixels:
     """Return numbers as levels from 0 to 255, with the range of each index of the last axis stretched to all of it."""
     low, high = values.min(axis=(0, 1, 2)), values.max(axis=(0, 1, 2))
-    levels: Pixels = np.round(255 * (values - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-    return levels
+    return np.asarray(np.round(255 * (values - low) / np.where(high > low, high - low, 1)), np.uint8)
 
 
 def thumbnails(images: Pixels) -> Pixels:
@@ -83,8 +82,7 @@ def thumbnails(images: Pixels) -> Pixels:
     import tensorflow as tf
 
     small = tf.image.resize(images, (MAX_SIDE, MAX_SIDE), method="area", preserve_aspect_ratio=True)
-    rounded: Pixels = np.round(small.numpy()).astype(np.uint8)
-    return rounded
+    return np.asarray(np.round(small.numpy()), np.uint8)
 
 
 def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":

@@ -24,10 +24,7 @@ _MIN_CONTRAST = 4.0  # standard deviation in grey levels of 255; a flatter thumb
 _COMPONENTS = 12  # principal components by which candidates are searched; fewer find more of them, more search longer
 _MAX_CANDIDATES = 20_000_000  # pairs, of 16 bytes
 _MAX_SHARE = 0.25  # of all photos: if more are like each other, the camera did not move, and copies differ by less
-_ATTEMPTS = 5  # each at half the distance
 _MAX_ALIKE = 10  # photos that may be alike whatever their share
-_SAMPLE = 2_000  # thumbnails
-_BLOCK = 10_000  # pairs
 _GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 Thumbnails = npt.NDArray[np.uint8]  # (photos, SIDE * SIDE, 3)
@@ -65,7 +62,7 @@ def number_pictures(hashes: Sequence[str], thumbnails: Sequence[bytes]) -> Group
 def _group_similar(thumbnails: Thumbnails, counts: npt.NDArray[np.int64], max_alike: int) -> Groups:
     """Return the group of each of some different thumbnails, which so many files have.
 
-    The distance is lowered until no more than `max_alike` files are in one group.
+    The distance is halved, up to four times, until no more than `max_alike` files are in one group.
     """
     from scipy.spatial import KDTree
 
@@ -78,10 +75,10 @@ def _group_similar(thumbnails: Thumbnails, counts: npt.NDArray[np.int64], max_al
     grey = _grey(thumbnails)
     mean, contrast = grey.mean(axis=1, keepdims=True), grey.std(axis=1, keepdims=True)
     vectors = np.hstack([(grey - mean) / (contrast * SIDE), mean / 255])
-    step = -(-len(vectors) // _SAMPLE)
+    step = -(-len(vectors) // 2_000)  # of a sample
     components = np.linalg.eigh(np.cov(vectors[::step].T))[1][:, -_COMPONENTS:]
     tree = KDTree(vectors @ components)  # no distance becomes longer
-    for distance in _MAX_DISTANCE / 2.0 ** np.arange(_ATTEMPTS):
+    for distance in _MAX_DISTANCE / 2.0 ** np.arange(5):
         # 1. Find pairs that are near each other in a few components, unless there are too many.
         candidates = tree.query_ball_point(tree.data[::step], distance, return_length=True)
         if (candidates.mean() - 1) * len(vectors) / 2 > _MAX_CANDIDATES:
@@ -89,7 +86,7 @@ def _group_similar(thumbnails: Thumbnails, counts: npt.NDArray[np.int64], max_al
         pairs = tree.query_pairs(distance, output_type="ndarray")
 
         # 2. Keep those that are alike in grey, then in colour.
-        blocks = np.array_split(pairs, 1 + len(pairs) // _BLOCK)
+        blocks = np.array_split(pairs, 1 + len(pairs) // 10_000)  # need less memory
         alike = [block[np.linalg.norm(np.subtract(*vectors[block.T]), axis=1) <= distance] for block in blocks]
         copies = [block[_colour_distances(thumbnails[block.T]) <= _MAX_COLOUR_DISTANCE * distance] for block in alike]
         connected = groups_of_pairs(len(vectors), np.concatenate(copies))

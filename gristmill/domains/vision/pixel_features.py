@@ -45,8 +45,7 @@ def area_shares(pixels: int, areas: int) -> npt.NDArray[np.float32]:
     edges = np.arange(areas + 1) * pixels / areas
     begin, end = np.arange(pixels)[:, np.newaxis], np.arange(1, pixels + 1)[:, np.newaxis]
     overlap = np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1])
-    shares: npt.NDArray[np.float32] = (np.maximum(overlap, 0) * areas / pixels).astype(np.float32)
-    return shares
+    return np.asarray(np.maximum(overlap, 0) * areas / pixels, np.float32)
 
 
 def histograms(form: Form, of: str = "both") -> keras.Model:

@@ -103,9 +103,8 @@ def read_orientation(jpeg: tf.Tensor) -> tf.Tensor:
     head = tf.cast(tf.io.decode_raw(tf.strings.substr(jpeg, 0, _HEAD_BYTES), tf.uint8), tf.int64)
     head = tf.pad(head, [[0, len(_SEGMENT)]])
     starts = tf.size(head, tf.int64) - len(_SEGMENT)
-    matches = tf.reduce_all(
-        [head[at : at + starts] == byte for at, byte in enumerate(_SEGMENT) if byte is not None], axis=0
-    )
+    equal = [head[at : at + starts] == byte for at, byte in enumerate(_SEGMENT) if byte is not None]
+    matches = tf.reduce_all(equal, axis=0)
     tiff = tf.argmax(matches) + len(_SEGMENT)
 
     def byte(position: tf.Tensor) -> tf.Tensor:

@@ -85,11 +85,9 @@ def serialise(**features: bytes | int) -> bytes:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
     example = tf.train.Features(feature={name: feature(value) for name, value in features.items()})
-    serialised: bytes = tf.train.Example(features=example).SerializeToString(deterministic=True)
-    return serialised
+    return bytes(tf.train.Example(features=example).SerializeToString(deterministic=True))
 
 
 def image_of(record: bytes) -> bytes:
     """Return the feature `image` of a serialised example."""
-    value: bytes = tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
-    return value
+    return bytes(tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0])

@@ -124,8 +124,7 @@ def samples(data: Prepared, augment: Augment, seed: int) -> Pixels:
     images = tf.cast(next(iter(data.dataset("train", _SAMPLES)))[0], tf.float32)
     seeds = [tf.constant([seed, variant], tf.int64) for variant in range(_VARIANTS_PER_SAMPLE)]
     stacked = tf.stack([images, *(augment_images(images, augment, variant) for variant in seeds)], axis=1)
-    pixels: Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
-    return pixels
+    return np.asarray(tf.cast(tf.round(stacked), tf.uint8))
 
 
 def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train) -> Feed:
@@ -139,7 +138,10 @@ def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train)
     if data.features:
         gather = _features_on_disk("train", data, targets)
     elif images * data.layout.bytes_per_image <= MAX_BYTES_IN_MEMORY:
-        gather = _pixels_in_memory(data, targets)
+        pixels, labels = tf.constant(data.pixels("train")), tf.constant(data.labels("train"))
+
+        def gather(positions: tf.Tensor) -> Batch:
+            return targets.batch(tf.cast(tf.gather(pixels, positions), tf.float32), tf.gather(labels, positions))
     else:
         return StreamFeed(data, targets, settings, change)
     return GatheredFeed(tf.range(images, dtype=tf.int64), gather, settings, change, settings.steps_per_epoch)
@@ -157,14 +159,6 @@ def validation_of(data: Prepared, targets: Targets) -> tf.data.Dataset | None:
         lambda pixels, labels: targets.batch(tf.cast(pixels, tf.float32), labels)
     )
     return batches.cache() if images * data.layout.bytes_per_image * 4 <= MAX_BYTES_IN_MEMORY else batches
-
-
-def _pixels_in_memory(data: Prepared, targets: Targets) -> Gather:
-    """Return a function from positions to a batch of training images."""
-    images, labels = tf.constant(data.pixels("train")), tf.constant(data.labels("train"))
-    return lambda positions: targets.batch(
-        tf.cast(tf.gather(images, positions), tf.float32), tf.gather(labels, positions)
-    )
 
 
 def _features_on_disk(part: str, data: Prepared, targets: Targets) -> Gather:
@@ -207,18 +201,14 @@ class StreamFeed:
         shuffle = tf.random.experimental.stateless_shuffle  # `Dataset.shuffle` also depends on the process's seed
         shards = tf.data.Dataset.from_tensor_slices(shuffle(self._shards, seed))
         records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, block_length=16)
-        block = max(
-            settings.batch_size, min(_SHUFFLE_BLOCK, MAX_BYTES_IN_MEMORY // (8 * self._data.layout.bytes_per_image))
-        )
+        fitting = MAX_BYTES_IN_MEMORY // (8 * self._data.layout.bytes_per_image)
+        block = max(settings.batch_size, min(_SHUFFLE_BLOCK, fitting))
         shuffled = records.batch(block).map(lambda block: shuffle(block, seed)).unbatch()
         batches = shuffled.batch(settings.batch_size).take(self.updates).enumerate()
-        return batches.map(
-            lambda step, records: self._read(records, epoch * self.updates + step),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
 
-    def _read(self, records: tf.Tensor, number: tf.Tensor) -> Batch:
-        pixels, labels = self._data.decode(records)
-        seed = tf.stack([tf.constant(self._settings.seed, tf.int64), number])
-        return self._change(self._targets.batch(tf.cast(pixels, tf.float32), labels), seed)
+        def read(step: tf.Tensor, records: tf.Tensor) -> Batch:
+            pixels, labels = self._data.decode(records)
+            own_seed = tf.stack([tf.constant(settings.seed, tf.int64), epoch * self.updates + step])
+            return self._change(self._targets.batch(tf.cast(pixels, tf.float32), labels), own_seed)
+
+        return batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

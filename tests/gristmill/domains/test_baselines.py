@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.config.domains import domain_of
 from gristmill.domains.common import folds
-from gristmill.domains.common import supervised as fold_training
+from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.settings import Evaluate as EvaluateClasses
 from gristmill.domains.common.classification.settings import Train as TrainClasses
 from gristmill.domains.generation.models.ngram import Ngram
@@ -120,7 +120,7 @@ def check_equal(scores: Scores, kind: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
+    monkeypatch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
 
 
 @pytest.mark.parametrize(("domain", "write", "kind"), DOMAINS)

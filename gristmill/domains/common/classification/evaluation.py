@@ -117,13 +117,11 @@ def write_scores(
         if len(data.rows(part)):
             predicted = {name: by_part[part] for name, by_part in by_model.items()}
             rows[part] = prediction_rows(data, part, predicted, decisions)
-            tables.append(
-                pd.DataFrame(
-                    {"part": part, "forecaster": name} | row
-                    for name, probabilities in predicted.items()
-                    for row in _score_rows(data, part, probabilities, decisions[name], presentation.slices, balanced)
-                )
-            )
+            groups = []
+            for name, probabilities in predicted.items():
+                of_name = _score_rows(data, part, probabilities, decisions[name], presentation.slices, balanced)
+                groups += [{"part": part, "forecaster": name} | row for row in of_name]
+            tables.append(pd.DataFrame(groups))
     table = pd.concat(tables, ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)

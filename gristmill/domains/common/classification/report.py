@@ -28,11 +28,8 @@ from gristmill.util.table_io import read_document, read_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SCORES = (
-    *("balanced_log_loss", "log_loss", "accuracy", "precision", "recall", "f1", "roc_auc", "brier", "ece"),
-    *("coverage", "set_size"),
-)
-METRICS = {metric: metric_name(metric) for metric in _SCORES}
+_SCORES = "balanced_log_loss log_loss accuracy precision recall f1 roc_auc brier ece coverage set_size"
+METRICS = {metric: metric_name(metric) for metric in _SCORES.split()}
 _MAX_ROWS = 30  # classes or groups in a table
 Reached = tuple[float, float, float | None]  # false-positive rate, recall, and precision if any example is taken
 _MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # limits for counts in the cells and for names on the axes
@@ -96,11 +93,13 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
 
 def scores_section(evaluation: Evaluation) -> Section:
     """Return the scores of model and baselines, part by part."""
-    scored, means = evaluation.scores, "Precision, recall and F1 are means over the classes."
-    if (threshold := scored.decision.threshold) is not None:
-        means += f" {scored.classes[1]!r} is predicted if its probability is above {format_number(threshold, 3)}."
-        return scores.scores_section(scored, METRICS, means)
-    return scores.scores_section(scored, METRICS, means, training_gap(evaluation.train, scored))
+    scored, threshold = evaluation.scores, evaluation.scores.decision.threshold
+    if threshold is None:
+        remark = training_gap(evaluation.train, scored)
+    else:
+        remark = f"{scored.classes[1]!r} is predicted if its probability is above {format_number(threshold, 3)}."
+    means = "Precision, recall and F1 are means over the classes."
+    return scores.scores_section(scored, METRICS, means, remark)
 
 
 def training_gap(train: Path, scores: Scores) -> str:
@@ -133,12 +132,8 @@ def confusion_section(evaluation: Evaluation) -> Section:
         f"Below are examples of {count_of(len(cells), 'cells')}, errors first, the largest cells first.{linked}"
     )
     rows = _rows_of_groups(classes, ["precision", "recall", "f1"])
-    return Section(
-        "Confusion matrix",
-        note,
-        [picture],
-        [Table("", ["class", "examples", "precision", "recall", "F1"], rows), *cells.values()],
-    )
+    table = Table("", ["class", "examples", "precision", "recall", "F1"], rows)
+    return Section("Confusion matrix", note, [picture], [table, *cells.values()])
 
 
 def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from gristmill.domains.vision.labelled_images import LabelledImages
 
-Scaling = Literal["tf", "torch", "caffe", "own"]  # scaling of pixels, by Keras's names; own: inside the network
-
-BASES: dict[str, Scaling] = {
+BASES = {
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), "torch"),
     **dict.fromkeys(("ResNet50", "ResNet101", "ResNet152", "VGG16", "VGG19"), "caffe"),
     **dict.fromkeys(("ResNet50V2", "ResNet101V2", "ResNet152V2", "MobileNet", "MobileNetV2"), "tf"),
@@ -32,7 +30,7 @@ BASES: dict[str, Scaling] = {
     **{f"EfficientNetV2{size}": "own" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")},
     **{f"MobileNetV3{size}": "own" for size in ("Small", "Large")},
 }
-"""Networks of keras.applications, and the scaling of their pixels."""
+"""Networks of keras.applications, and the scaling of their pixels, by Keras's names; own: inside the network."""
 
 _CUTS = {"MobileNet": "conv_pw_12_relu"}  # layer whose features suit other photos better than those of the last one
 

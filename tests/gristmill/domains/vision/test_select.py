@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.common import supervised as fold_training
+from gristmill.domains.common import supervised
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.common.classification.settings import Evaluate, Train
@@ -72,7 +72,7 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folders, dict[st
     made = {}
     for name, model in MODELS.items():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
+            patch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
             fit(model, folders, root / name)
         made[name] = CandidateArtifacts(root / name)
     for name in ("train", "evaluate"):
@@ -174,8 +174,8 @@ def test_few_images_can_be_refused(selected: Any, tmp_path: Path) -> None:
 @pytest.fixture
 def two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fit two folds only: each builds its base once more."""
-    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
-    monkeypatch.setattr(fold_training, "NETWORK_FOLDS", 2)
+    monkeypatch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
+    monkeypatch.setattr(supervised, "NETWORK_FOLDS", 2)
 
 
 def test_a_frozen_base_is_fitted_and_scored_on_stored_features(two_folds: None, weights: str, tmp_path: Path) -> None:
