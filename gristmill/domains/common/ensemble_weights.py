@@ -11,7 +11,6 @@ Loss = Callable[[Predictions], Losses]
 Allowed = Callable[[list[str]], bool]  # returns whether an average of these candidates may be exported
 
 _MIN_GAIN = 0.001  # share of the loss that a step must save; of candidates closer than this, the cheaper one is taken
-_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # possible weights of an added candidate in the new average
 _MAX_STEPS = 20
 MIN_UNSHRUNK = 100  # independent predictions; with fewer, weights are shrunk
 _PRIOR_PREDICTIONS = 20  # independent predictions that the prior weights count as, at most
@@ -97,7 +96,7 @@ def greedy_weights(
         for name, values in predictions.items():
             if name not in weights and not allowed([*weights, name]):
                 continue
-            for share in _SHARES:
+            for share in (1 / 2, 1 / 3, 1 / 5, 1 / 10):  # possible weights of an added candidate in the new average
                 mean = float(loss((1 - share) * average + share * values).mean())
                 if mean < (lowest if step is None else step[0]) * (1 - _MIN_GAIN):
                     step = mean, name, share

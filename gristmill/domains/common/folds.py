@@ -74,7 +74,11 @@ class LearningSet:
             return [Split(positions[:first], positions[first:])]
         if self.groups is not None:
             labels = np.zeros(len(positions), np.int64) if self.labels is None else self.labels
-            owners = _grouped_folds(labels, self.groups, count)
+            # A group that is all of a class is divided, as no model could be fitted on that class otherwise.
+            several = pd.Series(self.groups).groupby(labels).transform("nunique").to_numpy() > 1
+            kept = np.where(several, self.groups, len(labels) + np.arange(len(labels)))
+            wanted = np.tile(np.bincount(labels) / count, (count, 1))
+            owners = fill_empty_sets(assign_groups(labels, kept, wanted, _SEED), labels, kept, wanted)
         elif self.labels is not None:
             owners = stratified_folds(self.labels, count)
         else:
@@ -94,14 +98,3 @@ def stratified_folds(labels: Labels, folds: int) -> Labels:
     owners = np.empty(len(labels), np.int64)
     owners[order] = np.arange(len(labels)) % folds
     return owners
-
-
-def _grouped_folds(labels: Labels, groups: Groups, folds: int) -> Labels:
-    """Return the fold of each example, such that groups stay in one fold.
-
-    A group that is all of a class is divided, as no model could be fitted on that class otherwise.
-    """
-    several = pd.Series(groups).groupby(labels).transform("nunique").to_numpy() > 1
-    kept = np.where(several, groups, len(groups) + np.arange(len(groups)))
-    wanted = np.tile(np.bincount(labels) / folds, (folds, 1))
-    return fill_empty_sets(assign_groups(labels, kept, wanted, _SEED), labels, kept, wanted)

@@ -60,7 +60,8 @@ def score_rows(
         input_drift: function that compares the champion's rows with its training data.
     """
     # 1. Score each row: NaN where the prediction or the truth of a class is not known.
-    rows, tested = with_truth(log, truth, column), read_predictions(champion.folders["evaluate"], "test")
+    rows = with_truth(log, truth, column)
+    tested = read_predictions(champion.folders["evaluate"], "test")
     is_class = not has_numbers(tested)
     if is_class:
         known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
@@ -71,7 +72,8 @@ def score_rows(
     rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run)})
 
     # 2. Compare errors, predictions and inputs of the champion with its test and training set.
-    own, drift = rows[(rows[RUN] == run) & rows[column].notna()], Drift(errors=None, inputs=[])
+    own = rows[(rows[RUN] == run) & rows[column].notna()]
+    drift = Drift(errors=None, inputs=[])
     if len(own):
         scores = own[SCORE].dropna().to_numpy(np.float64)
         if is_class:
@@ -85,7 +87,8 @@ def score_rows(
 
 def coverage_of_sets(rows: pd.DataFrame, champion: Champion, run: str) -> dict[str, Any]:
     """Return `COVERED` and `LEVEL`: whether the prediction sets of a run's model contain the truth."""
-    covered, level = np.full(len(rows), np.nan), Decision.read(champion.folders["evaluate"]).coverage
+    covered = np.full(len(rows), np.nan)
+    level = Decision.read(champion.folders["evaluate"]).coverage
     if level is not None and "set" in rows:
         answered = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()
         pairs = rows.loc[answered, ["set", TRUTH]].astype("str").itertuples(index=False)

@@ -6,8 +6,6 @@ import pandas as pd
 
 Positions = npt.NDArray[np.int64]
 
-_SEED = 0
-
 
 def evenly_spaced(count: int, limit: int) -> Positions:
     """Return at most `limit` evenly spaced positions among `count` examples."""
@@ -28,7 +26,7 @@ def sample_positions(
     sizes = np.ones(count, np.int64) if sizes is None else sizes
     if sizes.sum() <= limit:
         return np.arange(count)
-    order = np.random.default_rng(_SEED).permutation(count)
+    order = np.random.default_rng(0).permutation(count)
     if labels is not None:
         by_class = pd.Series(labels[order]).groupby(labels[order])
         shares = (by_class.cumcount() / by_class.transform("size")).to_numpy()  # 0 for the first example of each class

@@ -37,7 +37,6 @@ _OTHER_FORMATS = {
 }
 _FILTER = Image.Resampling.BILINEAR
 FAINT = 1 << 12  # of 65,536 levels
-_REDUCED_COPY = 1  # EXIF subfile type of the first image in raw photos such as DNG and NEF, which are TIFF files
 # Errors of Pillow for broken files.
 _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
 
@@ -68,7 +67,8 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
             raise DataError(f"{width} x {height} pixels, which show nothing")
         reduced = image.draft(None, (near_copies.DRAFT_SIDE,) * 2)
         form, box = str(image.format), reduced and reduced[1]
-        if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == _REDUCED_COPY:
+        # The first image of a raw photo, such as a DNG or NEF, which are TIFF files, is a reduced copy.
+        if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == 1:
             raise DataError("a raw photo, from which only a preview can be read. Convert it to JPEG or PNG")
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
         size = (height, width) if orientation >= 5 else (width, height)  # from 5 on, the sides are swapped

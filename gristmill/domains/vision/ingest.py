@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 SHARD_BYTES = 64 << 20
 PREFIX = "source_"  # prefix of source metadata columns whose names ingest uses itself
 
-_PHOTOS_PER_THREAD = 4  # in memory
 _MAX_PHOTOS_LISTED = 3  # in a message
 
 
@@ -116,7 +115,7 @@ def _check_photos(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Ph
     with ThreadPoolExecutor(threads) as pool:
         for photo in photos:
             waiting.append((photo, pool.submit(check, photo)))
-            if len(waiting) == _PHOTOS_PER_THREAD * threads:
+            if len(waiting) == 4 * threads:  # photos in memory
                 first, future = waiting.popleft()
                 yield first, future.result()
         for first, future in waiting:

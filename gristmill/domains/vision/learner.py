@@ -16,8 +16,6 @@ from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.training import saved_network
 from gristmill.training.outputs import ClosedForm
 
-_IMAGES_TIMED = 64
-
 
 class ImageLearner(ClassifierLearner[ImageClassifier]):
     """Images; where the data has features of a frozen base, only the head of a network is applied, to these."""
@@ -48,7 +46,7 @@ class ImageLearner(ClassifierLearner[ImageClassifier]):
         return probabilities_of(fitted.network, self._data, "test")
 
     def microseconds(self, fitted: ImageClassifier) -> float:
-        pixels = next(self._data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
+        pixels = next(self._data.dataset("test", batch=64).as_numpy_iterator())[0]
         return saved_network.microseconds_per_row(fitted.network, pixels)
 
     def of_network(self, network: keras.Model) -> ImageClassifier:

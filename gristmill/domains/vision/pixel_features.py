@@ -103,9 +103,9 @@ def colour_histograms(pixels: Any) -> list[Any]:
 
     A pixel between two levels of a channel counts for both, in proportion.
     """
-    channels, (height, width) = pixels.shape[-1], pixels.shape[1:3]
-    if shrunk := min(height, width) // _MAX_COLOUR_SIDE:
-        pixels = layers.AveragePooling2D(shrunk)(pixels) if shrunk > 1 else pixels
+    channels, reduction = pixels.shape[-1], min(pixels.shape[1:3]) // _MAX_COLOUR_SIDE
+    if reduction > 1:
+        pixels = layers.AveragePooling2D(reduction)(pixels)
     levels = COLOURS if channels == 3 else GREYS
     at = pixels[..., np.newaxis] * ((levels - 1) / 255)  # (batch, rows, columns, channels, 1)
     near = ops.relu(1 - ops.abs(at - np.arange(levels, dtype=np.float32)))

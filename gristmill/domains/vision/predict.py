@@ -50,7 +50,8 @@ class PhotoPrediction(Prediction):
             photos = _read_photos(request.paths, layout, request.ingest.max_pixels, skipped)
         else:
             index = read_table(request.ingested / "index.parquet")
-            names, photos = index["id"].tolist(), decode_ingested(request.ingested, index, layout)
+            names = index["id"].tolist()
+            photos = decode_ingested(request.ingested, index, layout)
         classified = classify(bundle, photos)
 
         # 2. Report those that cannot.

@@ -22,7 +22,6 @@ from gristmill.util.files import link_or_copy
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 SHARD_BYTES = 32 << 20  # of pixels
-_JPEG_QUALITY = 95  # of 100
 _OF_INGEST = ["sha256", "picture", *decode.POSITION]  # columns that no later stage reads
 
 
@@ -120,7 +119,7 @@ def _write_shard(path: Path, rows: pd.DataFrame, layout: Layout, ingest: Path) -
             return pixels.tobytes()
         target = io.BytesIO()
         image = Image.fromarray(pixels.squeeze(-1) if layout.channels == 1 else pixels)
-        image.save(target, "JPEG", quality=_JPEG_QUALITY)
+        image.save(target, "JPEG", quality=95)
         return target.getvalue()
 
     photos = zip(rows["label"], decode.decode_ingested(ingest, rows, layout), strict=True)

@@ -13,8 +13,6 @@ from gristmill.export.loaded_bundle import LoadedBundle
 from gristmill.retraining.example_drift import number_drift
 from gristmill.runs.retraining_record import Folders, InputDrift
 
-_MAX_BRIGHTNESSES = 1_000  # photos whose brightness is compared, evenly spaced
-
 
 class PhotoRetraining(ClassifierRetraining):
     """Retraining on photos."""
@@ -27,11 +25,11 @@ class PhotoRetraining(ClassifierRetraining):
         return classify(bundle, decode_ingested(ingest, rows, exported_layout(bundle))).astype(np.float64)
 
     def content_drift(self, new: IngestedExamples, tested: IngestedExamples, champion: Folders) -> list[InputDrift]:
-        """Compare the brightness of new photos, 0 to 255, with that of the champion's test set."""
+        """Compare the brightness of about 1,000 new photos, 0 to 255, with that of the champion's test set."""
         layout = exported_layout(LoadedBundle(champion["export"]))
         brightness = []
         for examples in (new, tested):
-            sample = examples.rows.iloc[:: -(-len(examples.rows) // _MAX_BRIGHTNESSES)]
+            sample = examples.rows.iloc[:: -(-len(examples.rows) // 1_000)]
             photos = decode_ingested(examples.folder, sample, layout)
             brightness.append(np.array([pixels.mean() for pixels in photos]))
         return [number_drift("brightness", *brightness)]

@@ -163,7 +163,8 @@ def validation_of(data: Prepared, targets: Targets) -> tf.data.Dataset | None:
 
 def _features_on_disk(part: str, data: Prepared, targets: Targets) -> Gather:
     """Return a function from positions to a batch of features of a part; they need not fit into memory."""
-    array, labels = data.stored_features(part), tf.constant(data.labels(part))
+    array = data.stored_features(part)
+    labels = tf.constant(data.labels(part))
 
     def gather(positions: tf.Tensor) -> Batch:
         rows = tf.numpy_function(lambda rows: array[rows], [positions], tf.float32)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.config.domains import domain_of
-from gristmill.domains.common import folds
-from gristmill.domains.common import supervised
+from gristmill.domains.common import folds, supervised
 from gristmill.domains.common.classification.settings import Evaluate as EvaluateClasses
 from gristmill.domains.common.classification.settings import Train as TrainClasses
 from gristmill.domains.generation.models.ngram import Ngram

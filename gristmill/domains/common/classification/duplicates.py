@@ -50,7 +50,8 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
     the largest share of the examples wanted of the group's classes: `wanted` is their number, (sets, classes).
     """
     # 1. Sort the examples by group, and draw the order of the groups.
-    owners, left = np.empty(len(labels), np.int64), wanted.astype(np.float64)
+    owners = np.empty(len(labels), np.int64)
+    left = wanted.astype(np.float64)
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     sizes = np.diff(starts, append=len(order))

@@ -128,7 +128,8 @@ def write_scores(
 
     # 2. Warn of scores that are too good, or of a coverage that is too low, and summarise them.
     scored, metric, secondary = scores_by_part(table), loss_of(train), decision_metric(settings)
-    tested, others = scored[MODEL]["test"], [name for name, other in candidates.items() if not other.is_baseline]
+    tested = scored[MODEL]["test"]
+    others = [name for name, candidate in candidates.items() if not candidate.is_baseline]
     baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *others)]
     warnings = perfect_score_warnings(tested, baselines, presentation.advice, presentation.relies_on_one)
     summary = summarise(

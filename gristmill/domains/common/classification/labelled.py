@@ -20,7 +20,6 @@ RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and
 Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 Weights = npt.NDArray[np.float64]
 
-_MAX_DIGITS = 4000  # Python's `int` refuses much longer strings
 _MAX_LABELS_LISTED = 12
 
 
@@ -114,8 +113,9 @@ def sort_labels(labels: Iterable[str]) -> list[str]:
         return sorted(different, key=lambda label: (float(label), label))
 
     def key(label: str) -> tuple[list[tuple[int, str]], str]:
-        words = re.split(r"(\d+)", label, flags=re.ASCII)  # every second one is a number
-        return [(int(word[:_MAX_DIGITS]) if at % 2 else -1, word) for at, word in enumerate(words)], label
+        # Every second word is a number. Python's `int` refuses strings that are much longer.
+        words = re.split(r"(\d+)", label, flags=re.ASCII)
+        return [(int(word[:4000]) if at % 2 else -1, word) for at, word in enumerate(words)], label
 
     return sorted(different, key=key)
 
