@@ -6,6 +6,7 @@ Candidates are compared on held-out predictions: of a validation set, of the blo
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -194,8 +195,8 @@ class _Limits:
     def __init__(
         self, candidates: Mapping[str, CandidateArtifacts], settings: Select, predict_one: Callable[[str], Call]
     ) -> None:
-        self._settings, self._candidates, self._predict_one = settings, candidates, predict_one
-        self._measured: dict[str, float] = {}
+        self._settings, self._candidates = settings, candidates
+        self._milliseconds = cache(lambda name: 1000 * fastest(predict_one(name)))  # of one prediction
 
     def allow(self, names: list[str]) -> bool:
         """Return whether an average of these candidates may be exported."""
@@ -218,9 +219,3 @@ class _Limits:
 
     def _megabytes(self, name: str) -> float:
         return sum(path.stat().st_size for path in self._candidates[name].train.rglob("weights.npz")) / 1e6
-
-    def _milliseconds(self, name: str) -> float:
-        """Return the time of one prediction, measured once."""
-        if name not in self._measured:
-            self._measured[name] = 1000 * fastest(self._predict_one(name))
-        return self._measured[name]
