@@ -13,6 +13,7 @@ from gristmill.domains.vision.dataset import Features, Prepared
 from gristmill.domains.vision.models.transfer import Frozen, Transfer
 from gristmill.training.deadline import check_deadlines
 
+_BATCH = 256  # images
 _MIN_IMAGES_PER_CHUNK = 4096  # loading a base takes seconds
 
 
@@ -82,7 +83,7 @@ def _groups(data: Prepared) -> list[_ShardGroup]:
 
 
 def _compute(base: keras.Model, data: Prepared, group: _ShardGroup) -> Iterator[Features]:
-    for pixels, _ in data.batches(group.shards).as_numpy_iterator():
+    for pixels, _ in data.batches(group.shards, _BATCH).as_numpy_iterator():
         check_deadlines()
         yield base.predict_on_batch(pixels.astype(np.float32))
 
