@@ -12,8 +12,7 @@ from PIL import Image
 
 from gristmill.domains.common.classification.labelled import check_classes
 from gristmill.domains.vision import decode
-from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS
-from gristmill.domains.vision.pretrained_files import weights_at_hand
+from gristmill.domains.vision.presets import MIN_SIDE_OF_PHOTOS, weights_at_hand
 from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError, count_of, short_repr
 from gristmill.runs.locations import SEARCH_PATH

@@ -39,7 +39,7 @@ def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) ->
     from gristmill.domains.common.classification.decision import MOST_PROBABLE
     from gristmill.domains.common.classification.predictions import prediction_rows
     from gristmill.domains.vision import decode
-    from gristmill.domains.vision.predictions import probabilities_of
+    from gristmill.domains.vision.image_classifier import probabilities_of
     from gristmill.training import saved_network
 
     root = tmp_path_factory.mktemp("classified")

@@ -87,7 +87,7 @@ def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) 
     """Write what train leaves below `root`, evaluate, and return the folders of all stages."""
     from gristmill.domains.common.classification.held_out import learning_set, write_held_out
     from gristmill.domains.vision.evaluate import evaluate
-    from gristmill.domains.vision.predictions import probabilities_of
+    from gristmill.domains.vision.image_classifier import probabilities_of
     from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}

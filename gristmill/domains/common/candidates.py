@@ -33,14 +33,12 @@ class CandidateArtifacts:
     @property
     def document(self) -> dict[str, Any]:
         """Content of `candidate.json`: `settings` by table, `baseline`, `constant`, and `failed`, a reason or None."""
-        found: dict[str, Any] = read_document(self.train / FILE)
-        return found
+        return dict(read_document(self.train / FILE))
 
     @property
     def training(self) -> dict[str, Any]:
         """Content of `training.json`, such as the best epoch."""
-        found: dict[str, Any] = read_document(self.train / "training.json")
-        return found
+        return dict(read_document(self.train / "training.json"))
 
     @property
     def failed(self) -> str | None:
@@ -66,8 +64,8 @@ def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, Candida
 
 def missing_baselines(baselines: Iterable[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:
     """Return the baselines that are not among the candidates."""
-    tried = [one.document["settings"]["model"] for one in candidates.values()]
-    return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in tried]
+    models = [candidate.document["settings"]["model"] for candidate in candidates.values()]
+    return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in models]
 
 
 def fit_baselines(
@@ -77,11 +75,11 @@ def fit_baselines(
 
     `reserved_names` are those of other forecasters.
     """
-    made: dict[str, T] = {}
+    fitted: dict[str, T] = {}
     for name, baseline in zip(names_of(baselines, reserved_names), baselines, strict=True):
         with suppress(Unsuitable):
-            made[name] = fit(baseline)
-    return made
+            fitted[name] = fit(baseline)
+    return fitted
 
 
 def read_selection(folder: Path) -> dict[str, Any] | None:
@@ -91,11 +89,9 @@ def read_selection(folder: Path) -> dict[str, Any] | None:
 
 def candidate_settings(settings: Mapping[str, Any], domain: str, train: type[S]) -> tuple[Any, S]:
     """Return model and training settings of a candidate from the values in its `candidate.json`."""
-    values = settings["model"]
-    kind = (
-        CustomCode if is_custom(values["kind"]) else settings_of(values["kind"], f"gristmill.domains.{domain}.models")
-    )
-    return kind.model_validate(values), train.model_validate(settings["train"])
+    kind, package = settings["model"]["kind"], f"gristmill.domains.{domain}.models"
+    model = CustomCode if is_custom(kind) else settings_of(kind, package)
+    return model.model_validate(settings["model"]), train.model_validate(settings["train"])
 
 
 def write_candidate(settings: Mapping[str, Settings], out: Path, failure: GristmillError | None = None) -> None:

@@ -33,15 +33,13 @@ def compare(
         fitted, (positions, predictions) = fit_and_hold_out(own, baseline)
         order = np.argsort(positions)
         is_validation = np.isin(positions[order], learner.examples.validation)
-        return own.predict_scored(fitted) | {
-            "validation": predictions[order][is_validation],
-            HELD_OUT: predictions[order],
-        }
+        held_out = {"validation": predictions[order][is_validation], HELD_OUT: predictions[order]}
+        return own.predict_scored(fitted) | held_out
 
     predicted = fit_baselines(missing_baselines(baselines, candidates), predict, reserved_names=candidates)
-    for name, one in candidates.items():
-        fitted = learner.read(one.train)
-        predicted[name] = learner.predict_scored(fitted) | learner.read_held_out(one.train)
+    for name, candidate in candidates.items():
+        fitted = learner.read(candidate.train)
+        predicted[name] = learner.predict_scored(fitted) | learner.read_held_out(candidate.train)
         if microseconds is not None:
             microseconds[name] = learner.microseconds(fitted)
     return predicted

@@ -11,7 +11,6 @@ Loss = Callable[[Predictions], Losses]
 Allowed = Callable[[list[str]], bool]  # returns whether an average of these candidates may be exported
 
 _MIN_GAIN = 0.001  # share of the loss that a step must save; of candidates closer than this, the cheaper one is taken
-_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # possible weights of an added candidate in the new average
 _MAX_STEPS = 20
 MIN_UNSHRUNK = 100  # independent predictions; with fewer, weights are shrunk
 _PRIOR_PREDICTIONS = 20  # independent predictions that the prior weights count as, at most
@@ -37,11 +36,27 @@ def ensemble_weights(
 ) -> dict[str, float]:
     """Return the weights of the members of an average, which sum to 1.
 
+    With fewer than `MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
+    candidates. If there are none, or if an average with them is not allowed, they are shrunk to equal weights of the
+    members.
+
     Candidates that predict the same for all inputs, `constants`, would only draw an average towards the mean. One is
     selected alone, if neither another candidate nor the average of others is better.
     """
+    # 1. Weight the candidates that are not constant.
     others = {name: values for name, values in predictions.items() if name not in constants}
-    weights = _average_weights(others, loss, independent, trusted, allowed) if others else {}
+    weights: dict[str, float] = {}
+    if others and independent >= MIN_UNSHRUNK:
+        weights = _drop_small(greedy_weights(others, loss, allowed))
+    elif others:
+        prior = [name for name in trusted if name in others]
+        weights = greedy_weights(others, loss, lambda names: allowed(_union(names, prior)))
+        if not allowed(_union(weights, prior)):  # even the best candidate and the trusted ones exceed the limits
+            weights, prior = greedy_weights(others, loss, allowed), []
+        equal = dict.fromkeys(prior or weights, 1 / len(prior or weights))
+        weights = _drop_small(_shrink(weights, equal, others, loss, independent))
+
+    # 2. Compare them with the best constant.
     means = {name: float(loss(values).mean()) for name, values in predictions.items() if name in constants}
     if not means:
         return weights
@@ -51,30 +66,7 @@ def ensemble_weights(
     return weights if lowest < means[best] * (1 - _MIN_GAIN) else {best: 1.0}
 
 
-def _average_weights(
-    predictions: Mapping[str, Predictions],
-    loss: Loss,
-    independent: int,
-    trusted: Collection[str],
-    allowed: Allowed,
-) -> dict[str, float]:
-    """Return the weights of the members of an average, without regard to constants.
-
-    With fewer than `MIN_UNSHRUNK` independent predictions, greedy weights are shrunk to equal weights of the trusted
-    candidates. If there are none, or if an average with them is not allowed, they are shrunk to equal weights of the
-    members.
-    """
-    if independent >= MIN_UNSHRUNK:
-        return _without_small(greedy_weights(predictions, loss, allowed))
-    prior = [name for name in trusted if name in predictions]
-    weights = greedy_weights(predictions, loss, lambda names: allowed(_union(names, prior)))
-    if not allowed(_union(weights, prior)):  # even the best candidate and the trusted ones exceed the limits
-        weights, prior = greedy_weights(predictions, loss, allowed), []
-    equal = dict.fromkeys(prior or weights, 1 / len(prior or weights))
-    return _without_small(_shrunk(weights, equal, predictions, loss, independent))
-
-
-def _without_small(weights: Mapping[str, float]) -> dict[str, float]:
+def _drop_small(weights: Mapping[str, float]) -> dict[str, float]:
     """Return the weights of the members that are worth their cost, scaled to sum to 1.
 
     The smallest is left out until all are large enough; of equal ones, the last, which is the most expensive.
@@ -104,7 +96,7 @@ def greedy_weights(
         for name, values in predictions.items():
             if name not in weights and not allowed([*weights, name]):
                 continue
-            for share in _SHARES:
+            for share in (1 / 2, 1 / 3, 1 / 5, 1 / 10):  # possible weights of an added candidate in the new average
                 mean = float(loss((1 - share) * average + share * values).mean())
                 if mean < (lowest if step is None else step[0]) * (1 - _MIN_GAIN):
                     step = mean, name, share
@@ -117,7 +109,7 @@ def greedy_weights(
     return weights
 
 
-def _shrunk(
+def _shrink(
     weights: dict[str, float],
     prior: dict[str, float],
     predictions: Mapping[str, Predictions],
@@ -139,7 +131,7 @@ def _shrunk(
     """
     excess = _MAX_EXCESS * _PRIOR_PREDICTIONS / (_PRIOR_PREDICTIONS + independent)
     highest = (1 + excess) * min(float(loss(values).mean()) for values in predictions.values())
-    own, other = (float(loss(weighted_average(predictions, each)).mean()) for each in (weights, prior))
+    own, other = (float(loss(weighted_average(predictions, mix)).mean()) for mix in (weights, prior))
     if not own:
         return weights
     counted = min(_PRIOR_PREDICTIONS, _EQUAL_PREDICTIONS**2 / independent)

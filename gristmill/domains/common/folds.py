@@ -68,18 +68,22 @@ class LearningSet:
 
         In the order of time, the only fold is the last one.
         """
-        every = self.all
+        positions = self.all
         if self.ordered:
-            first = len(every) - max(1, len(every) // count)
-            return [Split(every[:first], every[first:])]
+            first = len(positions) - max(1, len(positions) // count)
+            return [Split(positions[:first], positions[first:])]
         if self.groups is not None:
-            labels = np.zeros(len(every), np.int64) if self.labels is None else self.labels
-            owners = _grouped_folds(labels, self.groups, count)
+            labels = np.zeros(len(positions), np.int64) if self.labels is None else self.labels
+            # A group that is all of a class is divided, as no model could be fitted on that class otherwise.
+            several = pd.Series(self.groups).groupby(labels).transform("nunique").to_numpy() > 1
+            kept = np.where(several, self.groups, len(labels) + np.arange(len(labels)))
+            wanted = np.tile(np.bincount(labels) / count, (count, 1))
+            owners = fill_empty_sets(assign_groups(labels, kept, wanted, _SEED), labels, kept, wanted)
         elif self.labels is not None:
             owners = stratified_folds(self.labels, count)
         else:
-            owners = np.random.default_rng(_SEED).permutation(np.arange(len(every)) % count)
-        return [Split(every[owners != fold], every[owners == fold]) for fold in np.unique(owners)]
+            owners = np.random.default_rng(_SEED).permutation(np.arange(len(positions)) % count)
+        return [Split(positions[owners != fold], positions[owners == fold]) for fold in np.unique(owners)]
 
     @property
     def in_folds(self) -> bool:
@@ -94,14 +98,3 @@ def stratified_folds(labels: Labels, folds: int) -> Labels:
     owners = np.empty(len(labels), np.int64)
     owners[order] = np.arange(len(labels)) % folds
     return owners
-
-
-def _grouped_folds(labels: Labels, groups: Groups, folds: int) -> Labels:
-    """Return the fold of each example, such that groups stay in one fold.
-
-    A group that is all of a class is divided, as no model could be fitted on that class otherwise.
-    """
-    several = pd.Series(groups).groupby(labels).transform("nunique").to_numpy() > 1
-    kept = np.where(several, groups, len(groups) + np.arange(len(groups)))
-    wanted = np.tile(np.bincount(labels) / folds, (folds, 1))
-    return fill_empty_sets(assign_groups(labels, kept, wanted, _SEED), labels, kept, wanted)

@@ -1,10 +1,12 @@
-"""Live scores of logged predictions of examples, whose truth comes from a file."""
+"""Live scores of logged predictions of examples, whose truth comes from a file.
+
+`truth_column` and `live_rows` are those of classes of texts and photos.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
@@ -18,7 +20,21 @@ from gristmill.runs.retraining_record import Champion, Drift, InputDrift
 from gristmill.scores import MODEL
 
 
-def live_rows(
+def truth_column(ingest: Any) -> str:
+    """Return the column of the truth in a file: that of labels where ingest reads a table, else `label`."""
+    return str(getattr(ingest, "label", "label"))
+
+
+def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: str) -> LiveRows:
+    """Return logged examples, compared with the truth; `run` made the model that serves."""
+    ingest: Any = champion.tables["ingest"]
+    names = getattr(ingest, "names", {})  # class name of each label in the data
+    column, name = truth_column(ingest), "predicted class"
+    truth = truth.assign(**{TRUTH: truth[TRUTH].replace(names)})
+    return score_rows(log, truth, champion, run, column=column, name=name, slices={name: column})
+
+
+def score_rows(
     log: pd.DataFrame,
     truth: pd.DataFrame,
     champion: Champion,
@@ -43,15 +59,21 @@ def live_rows(
         slices: column of each slice, by name.
         input_drift: function that compares the champion's rows with its training data.
     """
-    # 1. Score each row.
-    rows, tested = with_truth(log, truth, column), read_predictions(champion.folders["evaluate"], "test")
+    # 1. Score each row: NaN where the prediction or the truth of a class is not known.
+    rows = with_truth(log, truth, column)
+    tested = read_predictions(champion.folders["evaluate"], "test")
     is_class = not has_numbers(tested)
-    score = _hits(rows, column) if is_class else _absolute_errors(rows, column)
+    if is_class:
+        known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
+        score = np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)
+    else:
+        score = np.abs(rows[TRUTH].to_numpy(np.float64) - rows[column].to_numpy(np.float64))
     day = rows[ANSWERED].dt.tz_localize(None)
     rows = rows.assign(**{DAY: day, SCORE: score, **coverage_of_sets(rows, champion, run)})
 
     # 2. Compare errors, predictions and inputs of the champion with its test and training set.
-    own, drift = rows[(rows[RUN] == run) & rows[column].notna()], Drift(errors=None, inputs=[])
+    own = rows[(rows[RUN] == run) & rows[column].notna()]
+    drift = Drift(errors=None, inputs=[])
     if len(own):
         scores = own[SCORE].dropna().to_numpy(np.float64)
         if is_class:
@@ -63,19 +85,10 @@ def live_rows(
     return LiveRows(rows, slices, drift, metric="accuracy" if is_class else "mae")
 
 
-def _absolute_errors(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    return np.asarray(np.abs(rows[TRUTH].to_numpy(np.float64) - rows[column].to_numpy(np.float64)))
-
-
-def _hits(rows: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    """Return 1 for each row whose class in a column is the truth, 0 for others, NaN where one is not known."""
-    known = (rows[TRUTH].notna() & rows[column].notna()).to_numpy()
-    return np.where(known, (rows[TRUTH] == rows[column]).to_numpy(np.float64), np.nan)
-
-
 def coverage_of_sets(rows: pd.DataFrame, champion: Champion, run: str) -> dict[str, Any]:
     """Return `COVERED` and `LEVEL`: whether the prediction sets of a run's model contain the truth."""
-    covered, level = np.full(len(rows), np.nan), Decision.read(champion.folders["evaluate"]).coverage
+    covered = np.full(len(rows), np.nan)
+    level = Decision.read(champion.folders["evaluate"]).coverage
     if level is not None and "set" in rows:
         answered = ((rows[RUN] == run) & rows[TRUTH].notna() & rows["set"].notna()).to_numpy()
         pairs = rows.loc[answered, ["set", TRUTH]].astype("str").itertuples(index=False)

@@ -19,8 +19,6 @@ MAX_EXAMPLES = 2_000  # each shuffle predicts all of them
 
 _LEVEL = 0.95
 _REPEATS = 5  # shuffles of each feature
-_MIN_SHARE_OF_ONE = 0.99  # of the sum of all rises
-_SEED = 0
 
 Orders = npt.NDArray[np.int64]  # positions of examples, (orders, examples)
 Losses = Callable[[str, Orders], npt.NDArray[np.float64]]
@@ -36,7 +34,8 @@ def importance(
     interval from `low` to `high`, which are None for too few examples (`block_bootstrap.py`). `block` is the number of
     neighbouring examples that may depend on each other.
     """
-    random, names = np.random.default_rng(_SEED), list(features)
+    random = np.random.default_rng(0)
+    names = list(features)
     unshuffled = losses(names[0], np.arange(count)[np.newaxis])[0]
     error = _error(unshuffled, is_root)
     ranked: list[dict[str, Any]] = []
@@ -52,9 +51,9 @@ def importance(
 
 
 def relies_on_one(ranking: dict[str, Any] | None) -> bool:
-    """Return whether one of several features makes nearly all of the importance."""
+    """Return whether one of several features makes 99 % of the importance."""
     rises: list[float] = [max(feature["rise"], 0.0) for feature in ranking["features"]] if ranking else []
-    return sum(rises) > 0 and max(rises) >= _MIN_SHARE_OF_ONE * sum(rises)
+    return sum(rises) > 0 and max(rises) >= 0.99 * sum(rises)
 
 
 def _error(losses: npt.NDArray[np.float64], is_root: bool) -> float:

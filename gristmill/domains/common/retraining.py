@@ -6,6 +6,7 @@ drift, and compares models.
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +15,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.decision import Decision
-from gristmill.domains.common.classification.predictions import misclassified, read_predictions
-from gristmill.errors import CorruptArtifact
+from gristmill.domains.common.classification.labelled import TOGETHER
+from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
+from gristmill.errors import CorruptArtifact, short_repr
 from gristmill.retraining.domain_retraining import DomainRetraining
 from gristmill.retraining.drift import combine_signs
-from gristmill.retraining.example_diff import CONTENT, Mask, compare_examples, lost_examples
-from gristmill.retraining.example_drift import example_error_drift
+from gristmill.retraining.example_diff import (
+    CONTENT,
+    Mask,
+    compare_examples,
+    diff_examples,
+    lost_examples,
+    unseen_examples,
+)
+from gristmill.retraining.example_drift import category_drift, example_error_drift
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import (
     CHALLENGER,
@@ -30,11 +39,16 @@ from gristmill.runs.retraining_record import (
     Folders,
     InputDrift,
     LostRows,
+    incomparable_error,
 )
-from gristmill.scores import FILE, MODEL, Scores
+from gristmill.scores import FILE
+from gristmill.scores import MODEL
+from gristmill.scores import Scores
 from gristmill.util.table_io import read_document
+from gristmill.util.table_io import read_table
 
 Values = npt.NDArray[np.float64]
+_COMPARED = [CONTENT, "label", "part"]  # columns of classified examples whose change counts
 
 
 class ExampleRetraining(DomainRetraining):
@@ -113,6 +127,97 @@ class ExampleRetraining(DomainRetraining):
         if has_numbers(rows):
             return Contest("mae", errors)
         return contest_of_classes(errors, rows["label"], challenger, champion)
+
+
+@dataclass(frozen=True)
+class IngestedExamples:
+    """Examples in an artifact of ingest: `id`, `label` (name of the class), `part`, `CONTENT`, and other columns."""
+
+    folder: Path
+    rows: pd.DataFrame
+    classes: list[str]
+
+    def part(self, preprocess: Path, *names: str) -> "IngestedExamples":
+        """Return the examples of some parts of a split, in its order."""
+        index = read_table(preprocess / "index.parquet")
+        ids = index["id"][index["part"].isin(names)]
+        return replace(self, rows=self.rows.set_index("id").loc[ids].reset_index())
+
+
+class ClassifierRetraining(ExampleRetraining):
+    """Retraining of a domain whose examples have a class each."""
+
+    table: str  # in ingest's artifact, one row per example: id, label (position of the class), part (or missing)
+    content: str  # the column that identifies an example
+
+    @abstractmethod
+    def classify(self, export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
+        """Return the probabilities that a champion's bundle gives of ingested examples."""
+
+    @abstractmethod
+    def content_drift(self, new: IngestedExamples, tested: IngestedExamples, champion: Folders) -> list[InputDrift]:
+        """Compare the content of new examples with that of the champion's test set."""
+
+    def compared_columns(self, ingest: Path) -> pd.DataFrame:
+        """Return content, class and part of the ingested examples."""
+        return self._read(ingest).rows[_COMPARED]
+
+    def describe_example(self, ingest: Path, at: int) -> str:
+        """Return the id of an ingested example."""
+        return short_repr(self._read(ingest).rows["id"].iloc[at])
+
+    def diff(self, ingest: Path, before: Path) -> pd.DataFrame:
+        """Return the examples that were added, changed (of another class or part) or lost, and their ids."""
+        now, then = (self._read(folder).rows[[*_COMPARED, "id", self.content]] for folder in (ingest, before))
+        return diff_examples(now, then, _COMPARED)
+
+    def new_examples(self, ingest: Path, champion: Folders) -> pd.DataFrame:
+        """Return the ingested examples whose content is not in the champion's data."""
+        now, before = self._read_comparable(ingest, champion)
+        return now.rows[~now.rows[CONTENT].isin(before.rows[CONTENT]).to_numpy()]
+
+    def unseen_test_examples(self, challenger: Folders, champion: Folders) -> tuple[pd.DataFrame, Mask]:
+        """Return the test examples of a challenger, and which of them neither model knows."""
+        now, before = self._read_comparable(challenger["ingest"], champion)
+        tested = now.part(challenger["preprocess"], "test").rows
+        own = now.part(challenger["preprocess"], "train", "validation").rows[CONTENT]
+        known = before.part(champion["preprocess"], "train", "validation").rows[CONTENT]
+        unseen = unseen_examples(tested[CONTENT], own, known)
+        index = read_table(challenger["preprocess"] / "index.parquet")
+        if TOGETHER in index:
+            group = index.set_index("id")[TOGETHER]
+            groups_known = group[now.rows["id"][now.rows[CONTENT].isin(known)].unique()]
+            unseen &= ~group[tested["id"]].isin(groups_known).to_numpy()
+        return tested, unseen
+
+    def errors(self, champion: Folders, ingest: Path, examples: pd.DataFrame) -> Values:
+        """Return 1 for each example that the champion's bundle puts in another class, else 0."""
+        labels = Decision.read(champion["export"]).labels(self.classify(champion["export"], ingest, examples))
+        predicted = np.array(self._read(ingest).classes, object)[labels]
+        return np.asarray((predicted != examples["label"].to_numpy(object)).astype(np.float64))
+
+    def input_drift(self, ingest: Path, examples: pd.DataFrame, champion: Folders) -> list[InputDrift]:
+        """Compare the classes of new examples with the training data, and their content with the test set."""
+        new, before = replace(self._read(ingest), rows=examples), self._read(champion["ingest"])
+        trained, tested = (before.part(champion["preprocess"], part) for part in ("train", "test"))
+        labels = category_drift("label", new.rows["label"], trained.rows["label"])
+        return [labels, *self.content_drift(new, tested, champion)]
+
+    def _read_comparable(self, ingest: Path, champion: Folders) -> tuple[IngestedExamples, IngestedExamples]:
+        """Return current examples and those of the champion, which must have the same classes."""
+        now, before = self._read(ingest), self._read(champion["ingest"])
+        if now.classes != before.classes:
+            raise incomparable_error(
+                f"the champion's classes are {', '.join(before.classes)}, those of the data {', '.join(now.classes)}"
+            )
+        return now, before
+
+    def _read(self, ingest: Path) -> IngestedExamples:
+        classes = read_document(ingest / "summary.json")["classes"]
+        rows = read_table(ingest / self.table)
+        labels = np.array(classes, object)[rows["label"]]
+        rows = rows.assign(label=labels, part=rows["part"].fillna(""), **{CONTENT: rows[self.content]})
+        return IngestedExamples(ingest, rows, classes)
 
 
 def errors_on_test(rows: pd.DataFrame, name: str = MODEL) -> Values:

@@ -6,6 +6,7 @@ Candidates are compared on held-out predictions: of a validation set, of the blo
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from gristmill.domains.common.candidates import SELECTION_FILE, CandidateArtifac
 from gristmill.domains.common.ensemble_weights import (
     MIN_UNSHRUNK,
     Loss,
-    Losses,
     Predictions,
     ensemble_weights,
     weighted_average,
@@ -33,9 +33,7 @@ from gristmill.util.timing import fastest
 Call = Callable[[], object]
 
 _MIN_PREDICTIONS = 2
-_WEIGHTS = "weights.npz"
 _OUTCOME = ("metric", "on", "loss", "few_predictions")  # of a selection, in its file and in `scores.json`
-_MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,10 @@ class Selection:
 
     def write(self, candidates: Mapping[str, CandidateArtifacts], out: Path) -> None:
         """Write `selection.json`, with settings and training of the members, and `leaderboard.parquet`."""
-        members = [
-            {"name": name, "weight": weight, "settings": one.document["settings"], "training": one.training}
-            for name, weight in self.weights.items()
-            for one in [candidates[name]]
-        ]
+        members = []
+        for name, weight in self.weights.items():
+            settings, training = candidates[name].document["settings"], candidates[name].training
+            members.append({"name": name, "weight": weight, "settings": settings, "training": training})
         outcome = {name: getattr(self, name) for name in _OUTCOME}
         write_document(out / SELECTION_FILE, {"members": members} | outcome)
         write_table(out / LEADERBOARD, self.leaderboard)
@@ -119,45 +116,53 @@ def choose(
         RequestError: there are fewer than two predictions to choose on.
         WorkError: every candidate failed, or none is within the limits.
     """
+    # 1. Leave out candidates that failed, or that may not be exported even alone.
     losses = {name: loss(predictions[name]) for name in candidates if name in predictions}
     means = {name: float(values.mean()) for name, values in losses.items()}
-    allowed = _Limits(candidates, settings, predict_one)
-    unusable = {
-        name: reason
-        for name, one in candidates.items()
-        if (
-            reason := one.failed
-            or ("" if np.isfinite(means[name]) else "its loss is not finite")
-            or allowed.reason(name)
-        )
-    }
+    limits = _Limits(candidates, settings, predict_one)
+    unusable: dict[str, str] = {}
+    for name, candidate in candidates.items():
+        reason = candidate.failed
+        if reason is None:
+            reason = limits.reason(name) if np.isfinite(means[name]) else "its loss is not finite"
+        if reason:
+            unusable[name] = reason
     sound = [name for name in means if name not in unusable]
     if not sound:
         raise WorkError(f"no candidate is left to select. {_by_reason(unusable)}")
+
+    # 2. Choose the weights, unless the table `select` has them.
     few_predictions = None
     if settings.weights:
         weights = _fixed_weights(settings, candidates, unusable)
     else:
         count = len(losses[sound[0]])
-        _check_enough(count, on, remedy)
+        if count < _MIN_PREDICTIONS:  # chance would decide
+            where = {"validation": "the validation set", "backtest": "the backtest"}.get(on, "the held-out examples")
+            raise RequestError(
+                f"candidates must be compared on at least {_MIN_PREDICTIONS} predictions. "
+                f"Found in {where}: {count}. Increase {remedy}."
+            )
         independent = count if independent is None else independent
         usable = {name: predictions[name] for name in sound}
         constants = [name for name in sound if candidates[name].is_constant]
-        weights = ensemble_weights(usable, loss, independent, trusted, allowed, constants)
+        weights = ensemble_weights(usable, loss, independent, trusted, limits.allow, constants)
         few_predictions = independent if independent < MIN_UNSHRUNK else None
+
+    # 3. Rank all candidates; those that failed are last.
+    errors = {name: standard_error(values, block) for name, values in losses.items()}
     table = pd.DataFrame(
         {
             "candidate": list(candidates),
             "loss": [means.get(name, np.nan) for name in candidates],
-            "standard_error": [_error(losses.get(name), block) for name in candidates],
+            "standard_error": [np.nan if errors.get(name) is None else errors[name] for name in candidates],
             "weight": [weights.get(name, 0.0) for name in candidates],
-            "baseline": [one.is_baseline for one in candidates.values()],
+            "baseline": [candidate.is_baseline for candidate in candidates.values()],
             "failed": [unusable.get(name, "") for name in candidates],
         }
     )
-    best_first = table.sort_values("loss", kind="stable").sort_values(
-        "failed", kind="stable", key=lambda reasons: reasons != "", ignore_index=True
-    )
+    order = table.assign(failed=table["failed"] != "").sort_values(["failed", "loss"]).index  # ties keep their order
+    best_first = table.loc[order].reset_index(drop=True)
     mean = float(loss(weighted_average(predictions, weights)).mean())
     return Selection(weights, metric, on, mean, best_first, few_predictions)
 
@@ -169,7 +174,7 @@ def _by_reason(unusable: Mapping[str, str]) -> str:
         names.setdefault(reason, []).append(name)
     if len(names) == 1 < len(unusable):
         return f"All of them: {next(iter(names))}"
-    return "; ".join(f"{', '.join(found)}: {reason}" for reason, found in names.items())
+    return "; ".join(f"{', '.join(own)}: {reason}" for reason, own in names.items())
 
 
 def _fixed_weights(
@@ -191,10 +196,10 @@ class _Limits:
     def __init__(
         self, candidates: Mapping[str, CandidateArtifacts], settings: Select, predict_one: Callable[[str], Call]
     ) -> None:
-        self._settings, self._candidates, self._predict_one = settings, candidates, predict_one
-        self._measured: dict[str, float] = {}
+        self._settings, self._candidates = settings, candidates
+        self._milliseconds = cache(lambda name: 1000 * fastest(predict_one(name)))  # of one prediction
 
-    def __call__(self, names: list[str]) -> bool:
+    def allow(self, names: list[str]) -> bool:
         """Return whether an average of these candidates may be exported."""
         settings = self._settings
         if len(names) > settings.max_members:
@@ -214,26 +219,4 @@ class _Limits:
         return ""
 
     def _megabytes(self, name: str) -> float:
-        return sum(path.stat().st_size for path in self._candidates[name].train.rglob(_WEIGHTS)) / _MB
-
-    def _milliseconds(self, name: str) -> float:
-        """Return the time of one prediction, measured once."""
-        if name not in self._measured:
-            self._measured[name] = 1000 * fastest(self._predict_one(name))
-        return self._measured[name]
-
-
-def _error(losses: Losses | None, block: int) -> float:
-    """Return the standard error of a mean loss; NaN for a failed candidate, or with too few items."""
-    error = None if losses is None else standard_error(losses, block)
-    return np.nan if error is None else error
-
-
-def _check_enough(count: int, on: str, remedy: str) -> None:
-    """Check that there are several predictions to choose on; with a single one, chance would decide."""
-    if count < _MIN_PREDICTIONS:
-        where = {"validation": "the validation set", "backtest": "the backtest"}.get(on, "the held-out examples")
-        raise RequestError(
-            f"candidates must be compared on at least {_MIN_PREDICTIONS} predictions. "
-            f"Found in {where}: {count}. Increase {remedy}."
-        )
+        return sum(path.stat().st_size for path in self._candidates[name].train.rglob("weights.npz")) / 1e6

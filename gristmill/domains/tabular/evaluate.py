@@ -98,7 +98,7 @@ def evaluate(
         return examples.assign(text=[_describe_row(data, row) for row in data.positions(examples["id"])])
 
     presentation = Presentation(learner.noun, evaluate.slices, show, advice, relies_on_one(ranking))
-    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, tried=fitted, out=out)
+    return write_scores(data.labelled, predicted, evaluate, presentation, train=train, candidates=fitted, out=out)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.export import class_facts, write_classifier
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.common.classification.serving import write_classifier
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Inputs, Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import RowModel

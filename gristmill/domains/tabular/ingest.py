@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, class_violations, column_violations
-from gristmill.domains.common.classification.class_names import sort_labels
+from gristmill.domains.common.classification.labelled import sort_labels
 from gristmill.domains.tabular.columns import inputs_of, read_columns
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError

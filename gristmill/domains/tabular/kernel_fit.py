@@ -16,9 +16,9 @@ import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.common.classification.duplicates import with_others
-from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
 from gristmill.domains.common.folds import Positions
 from gristmill.domains.common.sampling import sample_positions
+from gristmill.domains.common.supervised import CLOSED_FORM_FOLDS
 from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import build_encoder, encode, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales

@@ -9,10 +9,9 @@ import keras
 import numpy as np
 
 from gristmill.domains.common.classification.held_out import held_out_probabilities, validation_probabilities
-from gristmill.domains.common.fold_training import HeldOutPredictions
 from gristmill.domains.common.folds import HELD_OUT, LearningSet, Positions, Split
 from gristmill.domains.common.sampling import sample_positions
-from gristmill.domains.common.supervised import ByPart, Learner
+from gristmill.domains.common.supervised import ByPart, HeldOutPredictions, Learner
 from gristmill.domains.common.trained_model import Predictions
 from gristmill.domains.tabular import held_out as held_out_rows
 from gristmill.domains.tabular.dataset import Prepared

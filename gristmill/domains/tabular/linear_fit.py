@@ -18,8 +18,8 @@ from keras import ops
 from scipy.linalg import solve
 
 from gristmill.domains.common.classification.logistic import choose_penalty, solve_logistic
-from gristmill.domains.common.fold_training import CLOSED_FORM_FOLDS
 from gristmill.domains.common.folds import LearningSet, Split
+from gristmill.domains.common.supervised import CLOSED_FORM_FOLDS
 from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.domains.tabular.encoder import build_encoder, predictor, quantile_knots, standardised
 from gristmill.domains.tabular.target_scale import TargetScale, possible_scales

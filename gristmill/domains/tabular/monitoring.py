@@ -22,7 +22,7 @@ def live_rows(log: pd.DataFrame, truth: pd.DataFrame, champion: Champion, run: s
     known = dataset.read(champion.folders["preprocess"])
     layout, trained = known.layout, known.table[known.parts == "train"]
     slices = {name: name for name in layout.categories if name in log}
-    return monitoring.live_rows(
+    return monitoring.score_rows(
         log.assign(**{name: as_text(log[name]) for name in slices}),  # of empty cells too, as in the training data
         truth,
         champion,

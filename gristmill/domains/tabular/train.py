@@ -12,8 +12,8 @@ import tensorflow as tf
 from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.settings import Train as ClassifierTrain
-from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
+from gristmill.domains.common.supervised import Trained
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, predict_target, quantile_knots, wrap_network

@@ -52,7 +52,7 @@ TEXT = Domain(
     predict_options=Options,
     prediction=Lazy("gristmill.domains.text.predict:PREDICTION"),
     monitored=Monitored(
-        Lazy("gristmill.domains.common.classification.monitoring"),
+        Lazy("gristmill.domains.common.monitoring"),
         may_have_id=True,
         id_columns=("id", "file"),
         roles=("text", "label"),

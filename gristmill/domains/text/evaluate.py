@@ -91,7 +91,7 @@ def evaluate(
     advice = f"check that no word reveals the label. The strongest keyword is {keywords['token'].iloc[0]!r}"
     texts = texts_of(data, PARTS, ingest)
     presentation = Presentation(learner.noun, slices, lambda rows: with_excerpts(data, texts, rows), advice)
-    return write_scores(sliced, by_model, evaluate, presentation, train=train, tried=usable, out=out, **more)
+    return write_scores(sliced, by_model, evaluate, presentation, train=train, candidates=usable, out=out, **more)
 
 
 def check_before_training(preprocessed: Path, tables: Mapping[str, Any], stages: Collection[Stage]) -> None:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.export import class_facts, write_classifier
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.common.classification.serving import write_classifier
 from gristmill.domains.common.sampling import evenly_spaced
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import texts_of

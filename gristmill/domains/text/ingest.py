@@ -15,8 +15,7 @@ from gristmill.data_schema.checks import (
     class_violations,
     column_violations,
 )
-from gristmill.domains.common.classification.class_names import name_classes
-from gristmill.domains.common.classification.labelled import check_classes, count_by_class
+from gristmill.domains.common.classification.labelled import check_classes, count_by_class, name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, count_of
 from gristmill.sources.parts import part_of_cell

@@ -9,9 +9,9 @@ import keras
 
 from gristmill.domains.common.classification.held_out import learning_rows
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.supervised import ClassifierLearner
 from gristmill.domains.text.dataset import Prepared, texts_of
 from gristmill.domains.text.text_classifier import LabelledTexts, Padding, TextClassifier
 from gristmill.training.outputs import ClosedForm

@@ -16,8 +16,8 @@ import tensorflow as tf
 from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import Probabilities, probabilities
-from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
+from gristmill.domains.common.supervised import Trained
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.learner import TextLearner

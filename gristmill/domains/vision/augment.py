@@ -12,7 +12,6 @@ a position in an image.
 import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -30,20 +29,31 @@ def augment_images(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.T
     The pixels are (batch, height, width, channels), 0 to 255, of any type, and the batch may be of unknown size; the
     seed is two integers.
     """
+
+    def per_image(values: tf.Tensor) -> tf.Tensor:
+        """Return one number per image, (batch,), in a shape that broadcasts with pixels: (batch, 1, 1, 1)."""
+        return tf.cast(tf.reshape(values, (-1, 1, 1, 1)), tf.float32)
+
     images = tf.cast(pixels, tf.float32)
     if not changes_images(augment):
         return images
+
+    # 1. Change the geometry, in one interpolation.
     drawn = tf.random.stateless_uniform((tf.shape(pixels)[0], 10), seed, -1.0, 1.0, tf.float64)
     *geometry, contrast, brightness = tf.unstack(drawn, axis=1)
     flips = augment.horizontal_flip or augment.vertical_flip
     if flips or any((augment.rotation, augment.shift, augment.shear, augment.zoom)):
         images = transform(images, compose_transform(augment, geometry, *pixels.shape[1:3]), augment.fill)
+
+    # 2. Change the colours.
     if augment.contrast:
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-        images = mean + (images - mean) * _per_image(1 + augment.contrast * contrast)
+        images = mean + (images - mean) * per_image(1 + augment.contrast * contrast)
     if augment.brightness:
-        images += _per_image(255 * augment.brightness * brightness)
+        images += per_image(255 * augment.brightness * brightness)
     images = tf.clip_by_value(images, 0.0, 255.0)
+
+    # 3. Cover a part.
     return _cut_out(images, augment.cutout, seed) if augment.cutout else images
 
 
@@ -66,26 +76,21 @@ def _cut_out(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
 
 def compose_transform(augment: Augment, drawn: Sequence[tf.Tensor], height: int, width: int) -> tf.Tensor:
     """Return one transform per image, (batch, 3, 3), from eight draws from -1 to 1, float64 (batch,) each."""
+
+    def flip(allowed: bool, draw: tf.Tensor) -> tf.Tensor:
+        """Return -1 for half of the images, if flips are allowed, and 1 for the others."""
+        return tf.where(allowed & (draw < 0), tf.constant(-1.0, tf.float64), tf.constant(1.0, tf.float64))
+
     angle, left, up, lean, zoom_x, zoom_y, flip_x, flip_y = drawn
     return (
         rotation(augment.rotation * angle)
         @ shift(augment.shift * width * left, augment.shift * height * up)
         @ shear(augment.shear * lean)
         @ scale(
-            (1 + augment.zoom * zoom_x) * _flip(augment.horizontal_flip, flip_x),
-            (1 + augment.zoom * zoom_y) * _flip(augment.vertical_flip, flip_y),
+            (1 + augment.zoom * zoom_x) * flip(augment.horizontal_flip, flip_x),
+            (1 + augment.zoom * zoom_y) * flip(augment.vertical_flip, flip_y),
         )
     )
-
-
-def _flip(allowed: bool, drawn: tf.Tensor) -> tf.Tensor:
-    """Return -1 for half of the images, if flips are allowed, and 1 for the others."""
-    return tf.where(allowed & (drawn < 0), tf.constant(-1.0, tf.float64), tf.constant(1.0, tf.float64))
-
-
-def _per_image(values: tf.Tensor) -> tf.Tensor:
-    """Return one number per image, (batch,), in a shape that broadcasts with pixels: (batch, 1, 1, 1)."""
-    return tf.cast(tf.reshape(values, (-1, 1, 1, 1)), tf.float32)
 
 
 def rotation(degrees: tf.Tensor) -> tf.Tensor:
@@ -128,44 +133,41 @@ def _interpolator(shape: tuple[int, ...], dtype: tf.DType, fill: str) -> Callabl
     signature = tf.TensorSpec((None, *shape), dtype), tf.TensorSpec((None, 2, 3), tf.float32)
     with tf.init_scope():  # traced outside of the graph that calls it first, so that others can call it, too
         compiled = tf.function(partial(_interpolate, fill=fill), autograph=False, jit_compile=True)
-        found: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = compiled.get_concrete_function(*signature)
-        return found
+        function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = compiled.get_concrete_function(*signature)
+        return function
 
 
 def _interpolate(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
     """Return images at the positions that the upper rows of matrices (batch, 2, 3) give, counted from the corner."""
+    # 1. Find the four pixels around each position, and their weights.
     height, width, channels = pixels.shape[1:]
     x, y = tf.range(width, dtype=tf.float32), tf.range(height, dtype=tf.float32)[:, tf.newaxis]
-    at_x, at_y = (row[0] * x + row[1] * y + row[2] for row in tf.unstack(_rows(matrix)))
-    columns, rows = _neighbours(at_x, width, fill), _neighbours(at_y, height, fill)
+    entries = tf.transpose(matrix, (1, 2, 0))[..., tf.newaxis, tf.newaxis]  # (2, 3, batch, 1, 1)
+    at_x, at_y = (row[0] * x + row[1] * y + row[2] for row in tf.unstack(entries))
+    columns, column_weights = _neighbours(at_x, width, fill)
+    rows, row_weights = _neighbours(at_y, height, fill)
+
+    # 2. Mix them along their rows, then the two rows.
     first = tf.reshape(tf.range(tf.shape(pixels)[0]) * height, (-1, 1, 1))  # row of each image's corner
     flat = tf.reshape(pixels, (-1, channels))
 
-    def line(row: tf.Tensor) -> tf.Tensor:
-        found = [tf.cast(tf.gather(flat, (first + row) * width + column), tf.float32) for column in columns.places]
-        return columns.mix(*found)
+    def mix_columns(row: tf.Tensor) -> tf.Tensor:
+        corners = [tf.cast(tf.gather(flat, (first + row) * width + column), tf.float32) for column in columns]
+        return _mix(corners, column_weights)
 
-    return rows.mix(*map(line, rows.places))
-
-
-def _rows(matrix: tf.Tensor) -> tf.Tensor:
-    """Return the entries of matrices (batch, 2, 3) by row and column: (2, 3, batch, 1, 1)."""
-    return tf.transpose(matrix, (1, 2, 0))[..., tf.newaxis, tf.newaxis]
+    return _mix([mix_columns(row) for row in rows], row_weights)
 
 
-class _Neighbours(NamedTuple):
-    """The pixels before and after positions along one axis, and their weights: (batch, height, width) each."""
-
-    places: tuple[tf.Tensor, tf.Tensor]
-    weights: tuple[tf.Tensor, tf.Tensor]
-
-    def mix(self, before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
-        """Return the weighted sum of values (batch, height, width, channels)."""
-        return self.weights[0][..., tf.newaxis] * before + self.weights[1][..., tf.newaxis] * after
+def _mix(values: Sequence[tf.Tensor], weights: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the weighted sum of two tensors (batch, height, width, channels)."""
+    return weights[0][..., tf.newaxis] * values[0] + weights[1][..., tf.newaxis] * values[1]
 
 
-def _neighbours(at: tf.Tensor, size: int, fill: str) -> _Neighbours:
-    """Return the neighbours of positions on an axis of `size` pixels; those that do not exist have a weight of 0."""
+def _neighbours(at: tf.Tensor, size: int, fill: str) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Return the pixels before and after positions on an axis of `size` pixels, and their weights.
+
+    Each is (batch, height, width). Those that do not exist have a weight of 0.
+    """
     match fill:
         case "nearest":
             at = tf.clip_by_value(at, 0.0, size - 1.0)
@@ -176,13 +178,12 @@ def _neighbours(at: tf.Tensor, size: int, fill: str) -> _Neighbours:
             at = tf.math.floormod(at, float(size))
     before = tf.floor(at)
     after = before + 1
-    weights = after - at, at - before
+    weights = [after - at, at - before]
     if fill == "constant":
         exist = [tf.cast((place >= 0) & (place < size), tf.float32) for place in (before, after)]
-        weights = weights[0] * exist[0], weights[1] * exist[1]
+        weights = [weights[0] * exist[0], weights[1] * exist[1]]
     after = tf.math.floormod(after, float(size)) if fill == "wrap" else after
-    places = [tf.cast(tf.clip_by_value(place, 0.0, size - 1.0), tf.int32) for place in (before, after)]
-    return _Neighbours((places[0], places[1]), weights)
+    return [tf.cast(tf.clip_by_value(place, 0.0, size - 1.0), tf.int32) for place in (before, after)], weights
 
 
 def _matrix(*entries: tf.Tensor | float) -> tf.Tensor:

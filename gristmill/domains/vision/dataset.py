@@ -78,30 +78,33 @@ class Prepared(LabelledDataset):
 
         features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
         parsed = tf.io.parse_example(records, features)
-        shape = (self.layout.height, self.layout.width, self.layout.channels)
+        shape = self.layout.shape.image
         if self.layout.encoding == "raw":
             return tf.reshape(tf.io.decode_raw(parsed["image"], tf.uint8), (-1, *shape)), parsed["label"]
-        pixels = tf.map_fn(
-            lambda image: tf.ensure_shape(
-                tf.io.decode_jpeg(image, channels=shape[-1], dct_method="INTEGER_ACCURATE"), shape
-            ),
-            parsed["image"],
-            fn_output_signature=tf.TensorSpec(shape, tf.uint8),
-        )
+
+        def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+            pixels = tf.io.decode_jpeg(encoded, channels=shape[-1], dct_method="INTEGER_ACCURATE")
+            return tf.ensure_shape(pixels, shape)
+
+        pixels = tf.map_fn(decode_jpeg, parsed["image"], fn_output_signature=tf.TensorSpec(shape, tf.uint8))
         return pixels, parsed["label"]
 
     def stored_features(self, part: str) -> Features:
         """Return the features of a part, (images, features), on disk."""
-        array: Features = np.load(f"{self.features}/{part}.npy", mmap_mode="r", allow_pickle=False)
-        return array
+        return np.asarray(np.load(f"{self.features}/{part}.npy", mmap_mode="r", allow_pickle=False))
 
     def pixels(self, part: str) -> Pixels:
         """Return all pixels of a part: (images, height, width, channels)."""
-        layout = self.layout
-        pixels = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
+        return self.pick_pixels(part, range(len(self.rows(part))))
+
+    def pick_pixels(self, part: str, positions: Sequence[int]) -> Pixels:
+        """Return the pixels of images of a part, given their positions: (images, height, width, channels)."""
+        chosen = np.array(positions, np.int64)
+        pixels = np.empty((len(chosen), *self.layout.shape.image), np.uint8)
         begin = 0
         for batch, _ in self.dataset(part).as_numpy_iterator():
-            pixels[begin : begin + len(batch)] = batch
+            in_batch = (begin <= chosen) & (chosen < begin + len(batch))
+            pixels[in_batch] = batch[chosen[in_batch] - begin]
             begin += len(batch)
         return pixels
 

@@ -36,11 +36,7 @@ _OTHER_FORMATS = {
     rb"....jP  |\xff\x4f\xff\x51": "JPEG 2000",
 }
 _FILTER = Image.Resampling.BILINEAR
-_DRAFT_FACTOR = 3  # a JPEG is decoded at 3 times the target size or more; below that, its reduction would be visible
-_SIZE_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
 FAINT = 1 << 12  # of 65,536 levels
-_REDUCED_COPY = 1  # EXIF subfile type of the first image in raw photos such as DNG and NEF, which are TIFF files
-_FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
 # Errors of Pillow for broken files.
 _ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
 
@@ -63,6 +59,7 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
     large JPEG at an eighth of its size, which takes half the time.
     """
     with _opened(encoded) as image:
+        # 1. Check the header.
         width, height = image.size
         if width * height > max_pixels:
             raise DataError(f"{width} x {height} pixels, more than ingest.max_pixels = {max_pixels:,}")
@@ -70,10 +67,13 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
             raise DataError(f"{width} x {height} pixels, which show nothing")
         reduced = image.draft(None, (near_copies.DRAFT_SIDE,) * 2)
         form, box = str(image.format), reduced and reduced[1]
-        if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == _REDUCED_COPY:
+        # The first image of a raw photo, such as a DNG or NEF, which are TIFF files, is a reduced copy.
+        if form == "TIFF" and image.getexif().get(ExifTags.Base.NewSubfileType) == 1:
             raise DataError("a raw photo, from which only a preview can be read. Convert it to JPEG or PNG")
         orientation = 1 if form == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)  # Pillow turns a TIFF
-        size = (height, width) if orientation >= _FIRST_SIDEWAYS else (width, height)
+        size = (height, width) if orientation >= 5 else (width, height)  # from 5 on, the sides are swapped
+
+        # 2. Decode the pixels.
         faint = image.mode.startswith("I;16") and int(np.asarray(image).max()) < FAINT
         thumbnail = near_copies.thumbnail(_convert_channels(image, channels=3), box, orientation)
         return Header(*size, form, thumbnail, faint)
@@ -84,11 +84,18 @@ def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":
 
     The fit is "stretch" to distort it to the size, "crop" to take its middle, or "pad" to add borders.
     """
+    size = layout.width, layout.height
+    side = 3 * max(size)  # of a JPEG; smaller, its reduction would be visible
     with _opened(encoded) as image:
-        side = _DRAFT_FACTOR * max(layout.height, layout.width)
         image.draft("L" if layout.channels == 1 else None, (side, side))
         ImageOps.exif_transpose(image, in_place=True)
-        fitted = _fit_to_size(_convert_channels(image, layout.channels), (layout.width, layout.height), layout.fit)
+        converted = _convert_channels(image, layout.channels)
+        if layout.fit == "crop":
+            fitted = ImageOps.fit(converted, size, _FILTER)
+        elif layout.fit == "pad":
+            fitted = ImageOps.pad(converted, size, _FILTER, color="black")
+        else:
+            fitted = converted.resize(size, _FILTER)
         return np.array(fitted, np.uint8).reshape(layout.height, layout.width, layout.channels)
 
 
@@ -112,19 +119,15 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             yield image
     except UnidentifiedImageError:
-        raise DataError(_why_not_read(encoded)) from None
-    except _SIZE_ERRORS as error:
+        for start, name in _OTHER_FORMATS.items():
+            if re.match(start, encoded, re.DOTALL):
+                raise DataError(f"gristmill does not read {name}. Convert it to JPEG or PNG") from None
+        begin = short_repr(encoded[:12].decode("latin-1"))
+        raise DataError(f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {begin}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # above Image.MAX_IMAGE_PIXELS
         raise DataError(f"too many pixels ({error})") from None
     except _ERRORS as error:
         raise DataError(f"truncated or corrupt ({str(error) or type(error).__name__})") from None
-
-
-def _why_not_read(encoded: bytes) -> str:
-    """Return why Pillow does not know a file: the name of another format of photos, or its first bytes."""
-    if name := next((name for start, name in _OTHER_FORMATS.items() if re.match(start, encoded, re.DOTALL)), None):
-        return f"gristmill does not read {name}. Convert it to JPEG or PNG"
-    start = short_repr(encoded[:12].decode("latin-1"))
-    return f"not a JPEG, PNG, WebP, TIFF, BMP or GIF that can be read: it begins with {start}"
 
 
 def _convert_channels(image: Image.Image, channels: int) -> Image.Image:
@@ -136,12 +139,3 @@ def _convert_channels(image: Image.Image, channels: int) -> Image.Image:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("L" if channels == 1 else "RGB")
-
-
-def _fit_to_size(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
-    """Return an image at a size of (width, height)."""
-    if fit == "crop":
-        return ImageOps.fit(image, size, _FILTER)
-    if fit == "pad":
-        return ImageOps.pad(image, size, _FILTER, color="black")
-    return image.resize(size, _FILTER)

@@ -74,11 +74,9 @@ VISION = Domain(
     few_examples=Lazy("gristmill.domains.vision.few_examples:cut"),
     report=Lazy("gristmill.domains.vision.report"),
     retraining=Lazy("gristmill.domains.vision.retraining:RETRAINING"),
-    requests=Lazy("gristmill.domains.vision.requests:REQUESTS"),
+    requests=Lazy("gristmill.domains.vision.predict:REQUESTS"),
     predict_options=Options,
     prediction=Lazy("gristmill.domains.vision.predict:PREDICTION"),
-    monitored=Monitored(
-        Lazy("gristmill.domains.common.classification.monitoring"), may_have_id=False, id_columns=("file",)
-    ),
+    monitored=Monitored(Lazy("gristmill.domains.common.monitoring"), may_have_id=False, id_columns=("file",)),
     check_before_training=Lazy("gristmill.domains.vision.evaluate:check_before_training"),
 )

@@ -28,9 +28,8 @@ from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.image_classifier import ImageClassifier
 from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.models.linear import LinearPixels
-from gristmill.domains.vision.models.majority import Majority
-from gristmill.domains.vision.predictions import pick_pixels
 from gristmill.scores import MODEL
+from gristmill.domains.vision.models.linear import Majority
 from gristmill.settings.stage import Stage
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_table
@@ -63,27 +62,34 @@ def evaluate(
 
     Writes `predictions.parquet` (one row per image), `scores.parquet` (by class and slice), `scores.json`,
     `layers.parquet`, `wrong_labels.csv` (likely wrong labels), `examples.parquet` (images for the report) and, if the
-    network has convolutions, `looks.npz`. With `features` of a frozen base, only the head is applied; export checks
-    that the whole network gives the same predictions.
+    network has convolutions, `feature_maps.npz`. With `features` of a frozen base, only the head is applied; export
+    checks that the whole network gives the same predictions.
 
     Raises:
         RequestError: the decision does not fit the data, or a slice is not a column of the source's metadata.
     """
-    data, model, tried = dataset.read(preprocess), ImageClassifier.read(train), succeeded(candidates)
+    # 1. Predict with the model, the baselines and the other candidates.
+    data, model = dataset.read(preprocess), ImageClassifier.read(train)
     check_evaluate(evaluate, data)
-
-    def show(shown: pd.DataFrame) -> pd.DataFrame:
-        return shown.assign(picture=thumbnails(data, shown))
-
-    learner, of_model = ImageLearner(data), ImageLearner(dataset.read(preprocess, features))
+    others = succeeded(candidates)
+    learner = ImageLearner(data)
+    of_model = ImageLearner(dataset.read(preprocess, features))
     by_model = {MODEL: of_model.predict_scored(model) | of_model.read_held_out(train)}
-    by_model |= compare(learner, BASELINES, tried, balanced=is_balanced(train), microseconds=microseconds)
+    by_model |= compare(learner, BASELINES, others, balanced=is_balanced(train), microseconds=microseconds)
+
+    # 2. Write the scores, with the examples that the report shows.
+    def show(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(picture=thumbnails(data, rows))
+
     presentation = Presentation(learner.noun, evaluate.slices, show, _ADVICE)
-    counts = write_scores(data, by_model, evaluate, presentation, train=train, tried=tried, out=out)
+    counts = write_scores(data, by_model, evaluate, presentation, train=train, candidates=others, out=out)
+
+    # 3. Write the layers of the network, and feature maps of an image of each of the first classes.
     write_table(out / "layers.parquet", layer_table(model.network))
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:IMAGES_MAPPED].tolist()
-    mapped = pick_pixels(data, "test", first_of_classes)
-    feature_maps.write(feature_maps.compute_feature_maps(model.network, mapped), out)
+    maps = feature_maps.compute_feature_maps(model.network, data.pick_pixels("test", first_of_classes))
+    if maps is not None:
+        maps.write(out)
     return counts
 
 
@@ -98,12 +104,12 @@ def thumbnails(data: Prepared, rows: pd.DataFrame) -> list[bytes]:
     for part in rows["part"].unique():
         ids = rows["id"][rows["part"] == part].unique()
         positions = pd.Index(data.rows(part)["id"]).get_indexer(pd.Index(ids)).tolist()
-        made = map(_thumbnail, pick_pixels(data, part, positions))
-        files |= dict(zip([(part, id_) for id_ in ids], made, strict=True))
+        pixels = data.pick_pixels(part, positions)
+        files |= {(part, id_): _encode_thumbnail(image) for id_, image in zip(ids, pixels, strict=True)}
     return [files[key] for key in zip(rows["part"], rows["id"], strict=True)]
 
 
-def _thumbnail(pixels: Pixels) -> bytes:
+def _encode_thumbnail(pixels: Pixels) -> bytes:
     image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     encoded = io.BytesIO()

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.card import class_facts
 from gristmill.domains.common.classification.decision import Decision
+from gristmill.domains.common.classification.export import class_facts
 from gristmill.domains.common.classification.predictions import Probabilities, scored_probabilities
 from gristmill.domains.common.classification.scores import accuracy
 from gristmill.domains.vision import dataset, serving
@@ -46,54 +46,48 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         ParityError: the predictions of a reloaded model differ.
         RequestError: the extra that a format needs is not installed.
     """
+    formats = export.formats
     with bundle.fresh_process() as reload:
+        # 1. Check that the network still gives the scored predictions.
         keras.backend.clear_session()  # names of variables must not depend on other work of this process
         data, model = dataset.read(preprocess), ImageClassifier.read(train)
-        layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
-        decision = Decision.read(evaluate)
+        layout, decision = data.layout, Decision.read(evaluate)
+        scored = scored_probabilities(data.classes, evaluate)
         count = max(1, min(_MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED // layout.bytes_per_image))
         pixels, scored_rows = next(data.dataset("test", batch=count).as_numpy_iterator())[0], scored[:count]
         check_same_as_scored(predict_in_blocks(model.predict)(pixels), scored_rows, export.tolerance)
-        write_formats(model, layout, decision, export.formats, out)
-        checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
-        sample = sample_of(pixels, scored_rows)
+
+        # 2. Write each format, and check it too.
+        if "saved_model" in formats:
+            serving.write(model, layout, decision, out / FORMATS["saved_model"].path)
+        others = [form for form in formats if form != "saved_model"]
+        export_network(model.network, [*others, QUANTIZED] if "lite" in formats else others, out)
+        checked = [*formats, *(["serving_bytes"] if "saved_model" in formats else [])]
+        sample = _pick_sample(pixels, scored_rows)
         parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance, decision.labels, sample)
-    quantized = {QUANTIZED: quantized_scores(out, data, scored, decision)} if "lite" in export.formats else {}
-    write_document(out / "signature.json", signature(layout, export.formats) | decision.as_json())
+
+    # 3. Describe the model.
+    quantized = {QUANTIZED: quantized_scores(out, data, scored, decision)} if "lite" in formats else {}
+    write_document(out / "signature.json", signature(layout, formats) | decision.as_json())
     write_exported(out, evaluate, parity=parity, **quantized)
-    model_card.write(out, facts(data, model, evaluate, export.formats), train)
-    return {"formats": len(export.formats), "parity_images": len(pixels)}
-
-
-def write_formats(
-    model: ImageClassifier, layout: Layout, decision: Decision, formats: Sequence[str], out: Path
-) -> None:
-    """Write each format, and with a LiteRT file its quantised version."""
-    if "saved_model" in formats:
-        serving.write(model, layout, decision, out / FORMATS["saved_model"].path)
-    others = [form for form in formats if form != "saved_model"]
-    export_network(model.network, [*others, QUANTIZED] if "lite" in formats else others, out)
-
-
-def facts(data: Prepared, model: ImageClassifier, evaluate: Path, formats: Sequence[str]) -> model_card.Facts:
-    """Return the facts of the model card."""
-    layout = data.layout
     size = f"{layout.width} x {layout.height} pixels"
     files = "`signatures` in `signature.json` says which image files must be converted before they are sent."
-    return class_facts(
+    facts = class_facts(
         data,
         evaluate,
         title="Classifier of images",
         noun="images",
         task="image-classification",
-        use=f"Classifies {'grey' if layout.channels == 1 else 'RGB'} images of {size}.",
+        use=f"Classifies {_colour(layout)} images of {size}.",
         parameters=model.parameters,
         notes=[f"Photos were resized to {size} (`{layout.fit}`)."],
         limits=[files if "saved_model" in formats else f"Resize images to {size} before you send them."],
     )
+    model_card.write(out, facts, train)
+    return {"formats": len(formats), "parity_images": len(pixels)}
 
 
-def sample_of(pixels: Pixels, scored: Probabilities) -> Sample:
+def _pick_sample(pixels: Pixels, scored: Probabilities) -> Sample:
     """Return a sample of images as PNG files and, for the warm-up, as pixels too."""
     rows = pick_rows(pixels)
     files = np.array([tf.io.encode_png(image).numpy() for image in pixels[rows]], object)
@@ -102,7 +96,8 @@ def sample_of(pixels: Pixels, scored: Probabilities) -> Sample:
 
 def quantized_scores(out: Path, data: Prepared, scored: Probabilities, decision: Decision) -> dict[str, float]:
     """Compare the quantised network with the scored one on the test set."""
-    model, truth = bundle.load(out, QUANTIZED), data.labels("test")
+    model = bundle.load(out, QUANTIZED)
+    truth = data.labels("test")
     predicted = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
     labels, scored_labels = decision.labels(predicted), decision.labels(scored)
     return {
@@ -119,8 +114,8 @@ def signature(layout: Layout, formats: Sequence[str]) -> dict[str, Any]:
         "input": {
             "name": "image",
             "dtype": "uint8",
-            "shape": [None, layout.height, layout.width, layout.channels],
-            "holds": f"{'grey' if layout.channels == 1 else 'RGB'} from 0 to 255, resized by {layout.fit}",
+            "shape": [None, *layout.shape.image],
+            "holds": f"{_colour(layout)} from 0 to 255, resized by {layout.fit}",
         },
         "output": {
             "dtype": "float32",
@@ -137,3 +132,7 @@ def signature(layout: Layout, formats: Sequence[str]) -> dict[str, Any]:
     if "saved_model" in formats:
         described["signatures"] = {"serving_default": _IMAGE, "serving_bytes": _ENCODED}
     return described
+
+
+def _colour(layout: Layout) -> str:
+    return "grey" if layout.channels == 1 else "RGB"

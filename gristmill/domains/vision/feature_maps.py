@@ -24,6 +24,8 @@ MAX_FILTERS = 32
 MAX_LAYERS = 4  # evenly spaced, including the first and the last layer
 MAX_MAPS = 8  # per layer: the maps that vary most over the images
 
+_FILE = "feature_maps.npz"
+_OLD_FILE = "looks.npz"  # its name in artifacts of earlier releases
 _PREFIX = "maps "  # prefix of layer names in the file
 
 
@@ -35,19 +37,42 @@ class FeatureMaps:
     filters: Filters
     maps: dict[str, Maps]  # by layer
 
+    def write(self, out: Path) -> None:
+        """Write `feature_maps.npz`."""
+        arrays: dict[str, Any] = {"images": self.images, "filters": self.filters}
+        arrays |= {_PREFIX + name: values for name, values in self.maps.items()}
+        np.savez_compressed(out / _FILE, allow_pickle=False, **arrays)
+
+
+def read(folder: Path) -> FeatureMaps | None:
+    """Return the feature maps in the artifact of evaluate; None without a convolution."""
+    path = next((folder / name for name in (_FILE, _OLD_FILE) if (folder / name).exists()), None)
+    if path is None:
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        maps = {name.removeprefix(_PREFIX): arrays[name] for name in arrays.files if name.startswith(_PREFIX)}
+        return FeatureMaps(arrays["images"], arrays["filters"], maps)
+
 
 def compute_feature_maps(network: "keras.Model", images: Pixels) -> FeatureMaps | None:
     """Return the filters of the first convolution, and feature maps of images; None without a convolution."""
     extended, convolutions = _with_feature_maps(network)
     if not convolutions:
         return None
-    _, *made = extended.predict(images, verbose=0)
-    kept = evenly_spaced(len(made), MAX_LAYERS)
-    return FeatureMaps(
-        thumbnails(images),
-        np.asarray(convolutions[0].kernel)[..., :MAX_FILTERS],
-        {convolutions[at].name: thumbnails(_most_varied(np.asarray(made[at]))) for at in kept},
-    )
+    _, *outputs = extended.predict(images, verbose=0)
+    maps = {}
+    for at in evenly_spaced(len(outputs), MAX_LAYERS):
+        # Of each layer, the maps that vary most are kept, scaled to the full range.
+        values = np.asarray(outputs[at])
+        most_varied = np.sort(np.argsort(-values.std(axis=(0, 1, 2)), kind="stable")[:MAX_MAPS])
+        maps[convolutions[at].name] = thumbnails(as_levels(values[..., most_varied]))
+    return FeatureMaps(thumbnails(images), np.asarray(convolutions[0].kernel)[..., :MAX_FILTERS], maps)
+
+
+def as_levels(values: npt.NDArray[np.float32]) -> Pixels:
+    """Return numbers as levels from 0 to 255, with the range of each index of the last axis stretched to all of it."""
+    low, high = values.min(axis=(0, 1, 2)), values.max(axis=(0, 1, 2))
+    return np.asarray(np.round(255 * (values - low) / np.where(high > low, high - low, 1)), np.uint8)
 
 
 def thumbnails(images: Pixels) -> Pixels:
@@ -57,25 +82,7 @@ def thumbnails(images: Pixels) -> Pixels:
     import tensorflow as tf
 
     small = tf.image.resize(images, (MAX_SIDE, MAX_SIDE), method="area", preserve_aspect_ratio=True)
-    made: Pixels = np.round(small.numpy()).astype(np.uint8)
-    return made
-
-
-def write(found: FeatureMaps | None, out: Path) -> None:
-    """Write `looks.npz`, unless there are no feature maps."""
-    if found is not None:
-        maps = {_PREFIX + name: values for name, values in found.maps.items()}
-        arrays: dict[str, Any] = {"images": found.images, "filters": found.filters} | maps
-        np.savez_compressed(out / "looks.npz", allow_pickle=False, **arrays)
-
-
-def read(folder: Path) -> FeatureMaps | None:
-    """Return what `write` wrote; None without a file."""
-    if not (folder / "looks.npz").exists():
-        return None
-    with np.load(folder / "looks.npz", allow_pickle=False) as arrays:
-        maps = {name.removeprefix(_PREFIX): arrays[name] for name in arrays.files if name.startswith(_PREFIX)}
-        return FeatureMaps(arrays["images"], arrays["filters"], maps)
+    return np.asarray(np.round(small.numpy()), np.uint8)
 
 
 def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
@@ -89,34 +96,28 @@ def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]
     convolutions: list[Any] = []
     outputs: list[Any] = []
 
-    def call(layer: Any, *given: Any, **named: Any) -> Any:
+    def call(layer: Any, *inputs: Any, **named: Any) -> Any:
+        # 1. Call the layer; a nested network also gives the maps of its convolutions.
         if isinstance(layer, keras.Model):
-            extended, found = _with_feature_maps(layer)
-            made, *inner = extended(*given, **named)
+            extended, inner = _with_feature_maps(layer)
+            output, *maps = extended(*inputs, **named)
         else:
-            made = layer(*given, **named)
-            is_map = isinstance(layer, keras.layers.Conv2D) and max(made.shape[1:3]) > 1  # one pixel is not a map
-            found, inner = ([layer], [made]) if is_map else ([], [])
-        for convolution, maps in zip(found, inner, strict=True):
-            if convolution not in convolutions:  # a network is called again for the mirror image
+            output = layer(*inputs, **named)
+            is_map = isinstance(layer, keras.layers.Conv2D) and max(output.shape[1:3]) > 1  # one pixel is not a map
+            inner, maps = ([layer], [output]) if is_map else ([], [])
+
+        # 2. Collect the maps of each convolution once: a network is called again for the mirror image.
+        for convolution, values in zip(inner, maps, strict=True):
+            if convolution not in convolutions:
                 convolutions.append(convolution)
-                outputs.append(maps)
-        return made
+                outputs.append(values)
+        return output
 
     if isinstance(network, keras.Sequential):
-        inputs = made = keras.Input(network.input_shape[1:])
+        inputs = output = keras.Input(network.input_shape[1:])
         for layer in network.layers:
-            made = call(layer, made)
+            output = call(layer, output)
     else:
         again = keras.models.clone_model(network, None, lambda same: same, call)
-        inputs, made = again.inputs, again.output
-    return keras.Model(inputs, [made, *outputs]), convolutions
-
-
-def _most_varied(made: npt.NDArray[np.float32]) -> Maps:
-    """Return the maps (images, height, width, maps) that vary most, each scaled to the full range."""
-    spread = made.std(axis=(0, 1, 2))
-    chosen = made[..., np.sort(np.argsort(-spread, kind="stable")[:MAX_MAPS])]
-    low, high = chosen.min(axis=(0, 1, 2)), chosen.max(axis=(0, 1, 2))
-    scaled: Maps = np.round(255 * (chosen - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-    return scaled
+        inputs, output = again.inputs, again.output
+    return keras.Model(inputs, [output, *outputs]), convolutions

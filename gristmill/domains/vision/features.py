@@ -1,25 +1,23 @@
 """Features: outputs of a frozen base for each image, computed once for all heads."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Features, Prepared
-from gristmill.domains.vision.models.frozen import Frozen
-from gristmill.domains.vision.models.transfer import Transfer
+from gristmill.domains.vision.models.transfer import Frozen, Transfer
 from gristmill.training.deadline import check_deadlines
 
 _BATCH = 256  # images
 _MIN_IMAGES_PER_CHUNK = 4096  # loading a base takes seconds
 
 
-@dataclass
-class _ShardGroup:
+class _ShardGroup(NamedTuple):
     """Consecutive shards of a part, a chunk of the work."""
 
     part: str
@@ -40,15 +38,15 @@ def features(
     """
     data = dataset.read(preprocess)
     groups = _groups(data)
-    made: Sequence[Iterable[Features]]
+    batches: Sequence[Iterable[Features]]  # of each group
     if chunks:
         arrays = [np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False) for folder in chunks]
-        width, made = arrays[0].shape[1], [[array] for array in arrays]
+        width, batches = arrays[0].shape[1], [[array] for array in arrays]
     else:
         base = model.located(files).featuriser(data.layout.shape)
-        width, made = base.output_shape[1], [_compute(base, data, group) for group in groups]
+        width, batches = base.output_shape[1], [_compute(base, data, group) for group in groups]
     for part, images in data.layout.counts.items():
-        of_part = [batches for group, batches in zip(groups, made, strict=True) if group.part == part]
+        of_part = [features for group, features in zip(groups, batches, strict=True) if group.part == part]
         if images:
             _write(out / f"{part}.npy", (images, width), chain.from_iterable(of_part))
     return {"features": width, "images": sum(data.layout.counts.values())}
@@ -75,13 +73,12 @@ def _groups(data: Prepared) -> list[_ShardGroup]:
     groups: list[_ShardGroup] = []
     for part, images in data.layout.counts.items():
         shards = data.shards(part)
-        of_part: list[_ShardGroup] = []
-        for shard, size in zip(shards, np.diff(dataset.shard_edges(images, len(shards))), strict=True):
-            if not of_part or of_part[-1].images >= _MIN_IMAGES_PER_CHUNK:
-                of_part.append(_ShardGroup(part, [], 0))
-            of_part[-1].shards.append(shard)
-            of_part[-1].images += int(size)
-        groups += of_part
+        begin, count = 0, 0
+        for end, size in enumerate(np.diff(dataset.shard_edges(images, len(shards))).tolist(), start=1):
+            count += size
+            if count >= _MIN_IMAGES_PER_CHUNK or end == len(shards):
+                groups.append(_ShardGroup(part, shards[begin:end], count))
+                begin, count = end, 0
     return groups
 
 

@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 SHARD_BYTES = 64 << 20
 PREFIX = "source_"  # prefix of source metadata columns whose names ingest uses itself
 
-_PHOTOS_PER_THREAD = 4  # in memory
 _MAX_PHOTOS_LISTED = 3  # in a message
 
 
@@ -45,17 +44,20 @@ def ingest(
     Raises:
         DataError: too many photos are unusable, or the others break the schema or cannot train a classifier.
     """
+    # 1. Write the photos that can be used.
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     faint: list[str] = []
     with shards.open_shards(out, SHARD_BYTES) as writer:
-        for photo, header in _checked(source.photos(paths), ingest.max_pixels):
+        for photo, header in _check_photos(source.photos(paths), ingest.max_pixels):
             if isinstance(header, str):
                 skipped.append({"id": photo.id, "reason": header})
                 continue
             record = shards.serialise(id=photo.id.encode(), image=photo.encoded, label=photo.label.encode())
-            rows.append(_row(photo, header, writer.add(record)))
+            rows.append(_index_row(photo, header, writer.add(record)))
             faint += [photo.id] * header.faint
+
+    # 2. Refuse too many unusable photos, and warn of others.
     _check_usable(skipped, len(rows), ingest.corrupt)
     if skipped:
         first = "{id}: {reason}".format_map(skipped[0])
@@ -67,8 +69,11 @@ def ingest(
             "made them, multiply the values by 64 or 16, and save them again.",
             *(count_of(len(faint), "photos"), decode.FAINT, faint[0]),
         )
-    classes = source.class_names(paths) or sorted({row["label"] for row in rows})
-    if unknown := sorted({row["label"] for row in rows} - set(classes)):
+
+    # 3. Number the classes and the pictures, and check them.
+    labels = {row["label"] for row in rows}
+    classes = source.class_names(paths) or sorted(labels)
+    if unknown := sorted(labels - set(classes)):
         raise DataError(
             f"label {short_repr(unknown[0])} is none of the source's {len(classes)} classes. Fix the source."
         )
@@ -77,8 +82,10 @@ def ingest(
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
     counts = count_by_class(index, classes)
     if schema:
-        check_violations(_violations(index, counts, schema), schema)
+        check_violations(_find_violations(index, counts, schema), schema)
     check_classes(index, classes, "photo", " that can be used")
+
+    # 4. Write index and summary.
     summary = {
         "classes": classes,
         "counts": counts,
@@ -94,7 +101,7 @@ def ingest(
     return {name: count for name, count in totals.items() if count}
 
 
-def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, Header | str]]:
+def _check_photos(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, Header | str]]:
     """Yield each photo, in order, with its header, or with the reason why it is left out."""
 
     def check(photo: Photo) -> Header | str:
@@ -108,26 +115,33 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
     with ThreadPoolExecutor(threads) as pool:
         for photo in photos:
             waiting.append((photo, pool.submit(check, photo)))
-            if len(waiting) == _PHOTOS_PER_THREAD * threads:
+            if len(waiting) == 4 * threads:  # photos in memory
                 first, future = waiting.popleft()
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
 
 
-def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[str, Any]:
-    labels = {"id": photo.id, "label": photo.label, "part": photo.part}
-    size = {"width": header.width, "height": header.height, "format": header.format}
-    content = {"sha256": photo.sha256 or hashlib.sha256(photo.encoded).hexdigest(), "picture": header.thumbnail}
-    columns = {**labels, **size, **content, **vars(position)}
-    metadata = {f"{PREFIX}{name}" if name in columns else name: value for name, value in photo.metadata.items()}
-    if len(metadata) != len(photo.metadata):
-        name = next(name for name in photo.metadata if name in columns and f"{PREFIX}{name}" in photo.metadata)
-        raise DataError(
-            f"photo {photo.id!r}: the source's metadata has the columns {name!r}, which ingest writes itself and would "
-            f"rename to {PREFIX + name!r}, and {PREFIX + name!r}. Rename one."
-        )
-    return columns | metadata
+def _index_row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[str, Any]:
+    columns = {
+        "id": photo.id,
+        "label": photo.label,
+        "part": photo.part,
+        "width": header.width,
+        "height": header.height,
+        "format": header.format,
+        "sha256": photo.sha256 or hashlib.sha256(photo.encoded).hexdigest(),
+        "picture": header.thumbnail,
+        **vars(position),
+    }
+    for name in photo.metadata:
+        prefixed = PREFIX + name
+        if name in columns and prefixed in photo.metadata:
+            raise DataError(
+                f"photo {photo.id!r}: the source's metadata has the columns {name!r}, which ingest writes itself and "
+                f"would rename to {prefixed!r}, and {prefixed!r}. Rename one."
+            )
+    return columns | {PREFIX + name if name in columns else name: value for name, value in photo.metadata.items()}
 
 
 def _check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:
@@ -146,7 +160,7 @@ def _check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) ->
     )
 
 
-def _violations(index: pd.DataFrame, counts: dict[str, int], schema: Schema) -> Iterator[Violation]:
+def _find_violations(index: pd.DataFrame, counts: dict[str, int], schema: Schema) -> Iterator[Violation]:
     def where(row: int) -> str:
         return f"photo {index['id'].iloc[row]!r}"
 

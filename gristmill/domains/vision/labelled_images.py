@@ -1,38 +1,42 @@
-"""Images to fit a closed-form classifier on: those of some parts, or a fold of them."""
+"""Images of training and validation set, or some of them, such as a fold; also as a folder that train can read."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.duplicates import Groups
+from gristmill.domains.common.classification.held_out import learning_rows
 from gristmill.domains.common.classification.labelled import TOGETHER, Labels, Weights, balanced_weights
-from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.folds import Positions, Split
+from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.dataset import Features, Layout, Pixels, Prepared
 from gristmill.training.deadline import check_deadlines
+from gristmill.util.table_io import write_table
 
 if TYPE_CHECKING:
     import keras
 
+_PARTS = ("train", "validation")
 _BATCH = 64  # images; their gradients by direction take a few hundred megabytes
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """The chosen images of some parts, in the order of the index."""
+    """The chosen images of training and validation set, in the order of the index."""
 
     data: Prepared
-    parts: tuple[str, ...]
-    positions: Positions  # of these images among all of the parts, ascending
+    positions: Positions  # of these images among those of training, then validation set, ascending
     balanced: bool = False  # whether images are weighted so that all classes count equally
     _built: "list[keras.Model]" = field(default_factory=list)  # the featuriser, shared with subsets of these images
 
     @classmethod
-    def of(cls, data: Prepared, *parts: str, balanced: bool = False) -> "LabelledImages":
-        """Return all images of the parts."""
-        return cls(data, parts, np.arange(sum(len(data.rows(part)) for part in parts)), balanced)
+    def of(cls, data: Prepared, balanced: bool = False) -> "LabelledImages":
+        """Return all images of training and validation set."""
+        return cls(data, np.arange(len(learning_rows(data))), balanced)
 
     def take(self, positions: Positions) -> "LabelledImages":
         """Return some of these images, by their ascending positions."""
@@ -71,7 +75,7 @@ class LabelledImages:
     def batches(self) -> Iterator[Pixels]:
         """Yield the pixels of the images, (batch, height, width, channels)."""
         begin = 0
-        for part in self.parts:
+        for part in _PARTS:
             for pixels, _ in self.data.dataset(part, _BATCH).as_numpy_iterator():
                 check_deadlines()
                 chosen = self._between(begin, begin + len(pixels))
@@ -87,20 +91,46 @@ class LabelledImages:
 
     def stored_features(self) -> Features:
         """Return the stored features of a frozen base, (images, features)."""
-        begin, found = 0, []
-        for part in self.parts:
+        begin = 0
+        features = []
+        for part in _PARTS:
             end = begin + len(self.data.rows(part))
             if len(chosen := self._between(begin, end)):
-                found.append(self.data.stored_features(part)[chosen])
+                features.append(self.data.stored_features(part)[chosen])
             begin = end
-        return np.concatenate(found)
+        return np.concatenate(features)
 
     def _column(self, name: str) -> Labels:
         """Return a column of numbers of the index, (images,)."""
-        rows = pd.concat([self.data.rows(part)[name] for part in self.parts])
-        return np.asarray(rows.to_numpy(np.int64)[self.positions])
+        return np.asarray(learning_rows(self.data)[name].to_numpy(np.int64)[self.positions])
 
     def _between(self, begin: int, end: int) -> Positions:
         """Return which of the images from `begin` up to `end` are chosen, counted from `begin`."""
         first, last = np.searchsorted(self.positions, (begin, end))
         return self.positions[first:last] - begin
+
+
+def write_split(data: Prepared, split: Split, folder: Path, features: Path) -> Prepared:
+    """Write the images of a split, without a test set, and their features if they are used, to two folders."""
+    rows = learning_rows(data)
+    images = LabelledImages.of(data)
+    parts = {"train": split.fit, "validation": split.predict}
+    for part, positions in parts.items():
+        shards.write_shard(folder / f"{part}-00000-of-00001.tfrecord", read_examples(data, positions))
+        if data.features and len(positions):
+            np.save(features / f"{part}.npy", images.take(positions).stored_features(), allow_pickle=False)
+    index = [rows.iloc[positions].assign(part=part) for part, positions in parts.items()]
+    write_table(folder / "index.parquet", pd.concat(index, ignore_index=True))
+    counts = {part: len(positions) for part, positions in parts.items()}
+    dataset.write_layout(replace(data.layout, counts=counts | {"test": 0}), folder)
+    return dataset.read(folder, features if data.features else None)
+
+
+def read_examples(data: Prepared, positions: Positions) -> Iterator[bytes]:
+    """Yield the serialised examples of training, then validation set, at ascending positions."""
+    import tensorflow as tf
+
+    wanted = set(positions.tolist())
+    files = [str(path) for part in _PARTS for path in data.shards(part)]
+    records = tf.data.TFRecordDataset(files).take(max(wanted, default=-1) + 1)
+    yield from (record for at, record in enumerate(records.as_numpy_iterator()) if at in wanted)

@@ -7,17 +7,14 @@ from typing import Self
 import keras
 import numpy as np
 
-from gristmill.domains.common.classification.learner import ClassifierLearner
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.folds import Positions
+from gristmill.domains.common.supervised import ClassifierLearner
 from gristmill.domains.vision.dataset import Prepared
-from gristmill.domains.vision.image_classifier import ImageClassifier
+from gristmill.domains.vision.image_classifier import ImageClassifier, head_of, probabilities_of
 from gristmill.domains.vision.labelled_images import LabelledImages
-from gristmill.domains.vision.predictions import head_of, probabilities_of
 from gristmill.training import saved_network
 from gristmill.training.outputs import ClosedForm
-
-_IMAGES_TIMED = 64
 
 
 class ImageLearner(ClassifierLearner[ImageClassifier]):
@@ -31,7 +28,7 @@ class ImageLearner(ClassifierLearner[ImageClassifier]):
 
     @cached_property
     def _images(self) -> LabelledImages:
-        return LabelledImages.of(self._data, "train", "validation", balanced=self.is_balanced)
+        return LabelledImages.of(self._data, balanced=self.is_balanced)
 
     def weighted(self, balanced: bool) -> Self:
         return type(self)(self._data, balanced)
@@ -49,7 +46,7 @@ class ImageLearner(ClassifierLearner[ImageClassifier]):
         return probabilities_of(fitted.network, self._data, "test")
 
     def microseconds(self, fitted: ImageClassifier) -> float:
-        pixels = next(self._data.dataset("test", _IMAGES_TIMED).as_numpy_iterator())[0]
+        pixels = next(self._data.dataset("test", batch=64).as_numpy_iterator())[0]
         return saved_network.microseconds_per_row(fitted.network, pixels)
 
     def of_network(self, network: keras.Model) -> ImageClassifier:

@@ -5,8 +5,8 @@ import numpy as np
 
 from gristmill.domains.common.classification.logistic import choose_penalty, solve_logistic
 from gristmill.domains.common.sampling import sample_positions
+from gristmill.domains.vision.image_classifier import HEAD
 from gristmill.domains.vision.labelled_images import LabelledImages
-from gristmill.domains.vision.predictions import HEAD
 
 _MAX_IMAGES, _MAX_NUMBERS = 20_000, 6_000_000  # images, and features of all, that are fitted on
 
@@ -16,11 +16,14 @@ def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
 
     The featuriser takes float pixels, 0 to 255, and gives features (batch, features).
     """
-    most = min(_MAX_IMAGES, max(1, _MAX_NUMBERS // featuriser.output_shape[1]))
-    some = images.take(sample_positions(len(images), most, images.labels))
+    # 1. Compute the features of a sample.
+    limit = min(_MAX_IMAGES, max(1, _MAX_NUMBERS // featuriser.output_shape[1]))
+    sample = images.take(sample_positions(len(images), limit, images.labels))
     classes = len(images.layout.classes)
-    features, labels, weights = some.features(featuriser), some.labels, some.weights
-    penalty, _ = choose_penalty(features, labels, classes, groups=some.groups, weights=weights)
+    features, labels, weights = sample.features(featuriser), sample.labels, sample.weights
+
+    # 2. Fit the classifier, and put it on top of the featuriser.
+    penalty, _ = choose_penalty(features, labels, classes, groups=sample.groups, weights=weights)
     fitted = solve_logistic(features, labels, classes, penalty, weights)
     head = keras.layers.Dense(classes, activation="softmax", trainable=False, name=HEAD)
     network = classifier(featuriser, head)

@@ -24,14 +24,10 @@ _MIN_CONTRAST = 4.0  # standard deviation in grey levels of 255; a flatter thumb
 _COMPONENTS = 12  # principal components by which candidates are searched; fewer find more of them, more search longer
 _MAX_CANDIDATES = 20_000_000  # pairs, of 16 bytes
 _MAX_SHARE = 0.25  # of all photos: if more are like each other, the camera did not move, and copies differ by less
-_ATTEMPTS = 5  # each at half the distance
 _MAX_ALIKE = 10  # photos that may be alike whatever their share
-_SAMPLE = 2_000  # thumbnails
-_BLOCK = 10_000  # pairs
 _GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 Thumbnails = npt.NDArray[np.uint8]  # (photos, SIDE * SIDE, 3)
-Vectors = npt.NDArray[np.float32]  # (photos, SIDE * SIDE + 1)
 
 
 def thumbnail(image: Image.Image, box: tuple[float, float, float, float] | None, orientation: int) -> bytes:
@@ -46,50 +42,57 @@ def number_pictures(hashes: Sequence[str], thumbnails: Sequence[bytes]) -> Group
 
     `hashes` are those of the photos' bytes.
     """
+    # 1. Count the different files of each thumbnail.
     files = pd.factorize(np.array(hashes, object))[0]
-    looks, distinct = pd.factorize(np.array(thumbnails, object))
+    owners, distinct = pd.factorize(np.array(thumbnails, object))
     pixels = np.frombuffer(b"".join(distinct), np.uint8).reshape(-1, SIDE * SIDE, 3)
-    counts = np.bincount(looks[~pd.Series(files).duplicated()])  # of different files
-    most = max(_MAX_ALIKE, int(_MAX_SHARE * counts.sum()))
-    telling = np.flatnonzero((_grey(pixels).std(axis=1) >= _MIN_CONTRAST) & (counts <= most))
+    counts = np.bincount(owners[~pd.Series(files).duplicated()])
+
+    # 2. Group those that show enough to be compared, and that not too many files have.
+    max_alike = max(_MAX_ALIKE, int(_MAX_SHARE * counts.sum()))
+    comparable = np.flatnonzero((_grey(pixels).std(axis=1) >= _MIN_CONTRAST) & (counts <= max_alike))
     groups: Groups = np.full(len(pixels), -1)
-    groups[telling] = _group_similar(pixels[telling], counts[telling], most)
-    return merge_groups(files, np.where(groups[looks] < 0, len(pixels) + np.arange(len(looks)), groups[looks]))
+    groups[comparable] = _group_similar(pixels[comparable], counts[comparable], max_alike)
+
+    # 3. Merge these groups with those of equal files; a photo of neither is a group of its own.
+    own = len(pixels) + np.arange(len(owners))
+    return merge_groups(files, np.where(groups[owners] < 0, own, groups[owners]))
 
 
-def _group_similar(thumbnails: Thumbnails, counts: npt.NDArray[np.int64], most: int) -> Groups:
-    """Return the group of each of some different thumbnails, which so many files have; `most` files may be alike."""
+def _group_similar(thumbnails: Thumbnails, counts: npt.NDArray[np.int64], max_alike: int) -> Groups:
+    """Return the group of each of some different thumbnails, which so many files have.
+
+    The distance is halved, up to four times, until no more than `max_alike` files are in one group.
+    """
     from scipy.spatial import KDTree
 
     groups: Groups = np.arange(len(thumbnails))
     if len(thumbnails) < 2:
         return groups
-    vectors = _vectors(thumbnails)
-    some = vectors[:: -(-len(vectors) // _SAMPLE)]
-    tree = KDTree(vectors @ np.linalg.eigh(np.cov(some.T))[1][:, -_COMPONENTS:])  # no distance becomes longer
-    for distance in _MAX_DISTANCE / 2.0 ** np.arange(_ATTEMPTS):
-        candidates = tree.query_ball_point(tree.data[:: -(-len(vectors) // _SAMPLE)], distance, return_length=True)
+
+    # The distance of two vectors is the root mean square difference of grey thumbnails at equal mean and contrast. The
+    # mean counts a little, as black and white are no copies of one another.
+    grey = _grey(thumbnails)
+    mean, contrast = grey.mean(axis=1, keepdims=True), grey.std(axis=1, keepdims=True)
+    vectors = np.hstack([(grey - mean) / (contrast * SIDE), mean / 255])
+    step = -(-len(vectors) // 2_000)  # of a sample
+    components = np.linalg.eigh(np.cov(vectors[::step].T))[1][:, -_COMPONENTS:]
+    tree = KDTree(vectors @ components)  # no distance becomes longer
+    for distance in _MAX_DISTANCE / 2.0 ** np.arange(5):
+        # 1. Find pairs that are near each other in a few components, unless there are too many.
+        candidates = tree.query_ball_point(tree.data[::step], distance, return_length=True)
         if (candidates.mean() - 1) * len(vectors) / 2 > _MAX_CANDIDATES:
             continue
         pairs = tree.query_pairs(distance, output_type="ndarray")
-        blocks = np.array_split(pairs, 1 + len(pairs) // _BLOCK)
+
+        # 2. Keep those that are alike in grey, then in colour.
+        blocks = np.array_split(pairs, 1 + len(pairs) // 10_000)  # need less memory
         alike = [block[np.linalg.norm(np.subtract(*vectors[block.T]), axis=1) <= distance] for block in blocks]
         copies = [block[_colour_distances(thumbnails[block.T]) <= _MAX_COLOUR_DISTANCE * distance] for block in alike]
-        found = groups_of_pairs(len(vectors), np.concatenate(copies))
-        if np.bincount(found, counts).max() <= most:
-            return found
+        connected = groups_of_pairs(len(vectors), np.concatenate(copies))
+        if np.bincount(connected, counts).max() <= max_alike:
+            return connected
     return groups
-
-
-def _vectors(thumbnails: Thumbnails) -> Vectors:
-    """Return vectors whose distance is the root mean square difference of grey thumbnails at equal mean and contrast.
-
-    The mean counts a little, as black and white are no copies of one another.
-    """
-    grey = _grey(thumbnails)
-    mean, contrast = grey.mean(axis=1, keepdims=True), grey.std(axis=1, keepdims=True)
-    vectors: Vectors = np.hstack([(grey - mean) / (contrast * SIDE), mean / 255])
-    return vectors
 
 
 def _colour_distances(pairs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -45,19 +45,18 @@ def area_shares(pixels: int, areas: int) -> npt.NDArray[np.float32]:
     edges = np.arange(areas + 1) * pixels / areas
     begin, end = np.arange(pixels)[:, np.newaxis], np.arange(1, pixels + 1)[:, np.newaxis]
     overlap = np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1])
-    shares: npt.NDArray[np.float32] = (np.maximum(overlap, 0) * areas / pixels).astype(np.float32)
-    return shares
+    return np.asarray(np.maximum(overlap, 0) * areas / pixels, np.float32)
 
 
 def histograms(form: Form, of: str = "both") -> keras.Model:
     """Return the network from pixels to histograms of `gradients`, `colours`, or `both`: (batch, features)."""
     image = keras.Input(form, name="image")
     smallest = min(form[:2])
-    halved = 1 if smallest < _MIN_LARGE_SIDE else 2 if smallest < _MIN_HUGE_SIDE else 4
-    pixels = layers.AveragePooling2D(halved)(image) if halved > 1 else image
+    reduction = 1 if smallest < _MIN_LARGE_SIDE else 2 if smallest < _MIN_HUGE_SIDE else 4
+    pixels = layers.AveragePooling2D(reduction)(image) if reduction > 1 else image
     gradients = [] if of == "colours" else gradient_histograms(pixels)
     colours = [] if of == "gradients" else colour_histograms(pixels)
-    flat = [layers.Flatten()(found) for found in (*gradients, *colours)]
+    flat = [layers.Flatten()(histogram) for histogram in (*gradients, *colours)]
     return keras.Model(image, ops.concatenate(flat, axis=-1), name="histograms")
 
 
@@ -69,7 +68,11 @@ def gradient_histograms(pixels: Any) -> list[Any]:
     """
     filters = layers.Conv2D(DIRECTIONS, 1, activation="relu", use_bias=False, trainable=False, name="directions")
     votes = filters(_largest_gradient(pixels))
-    filters.set_weights([_direction_filters()])
+    # A gradient along a direction counts for it in full, and not for the next ones.
+    step = 2 * np.pi / DIRECTIONS
+    angles = step * np.arange(DIRECTIONS)
+    kernel = np.stack([np.cos(angles), np.sin(angles), np.full(DIRECTIONS, -np.cos(step))]) / (1 - np.cos(step))
+    filters.set_weights([kernel[np.newaxis, np.newaxis].astype(np.float32)])  # (1, 1, 3, directions)
     sides = [-(-max(pixels.shape[1:3]) // cells) for cells in CELLS]
     return [_normalised(layers.AveragePooling2D(side, padding="same")(votes)) for side in sides]
 
@@ -84,9 +87,10 @@ def _normalised(cells: Any) -> Any:
     lines = cells[..., :half] + cells[..., half:]
     energy = _edge_padded(ops.sum(ops.square(lines), axis=-1, keepdims=True))
     squares = 4 * layers.AveragePooling2D(2, strides=1)(energy)
-    rows, columns, every = cells.shape[1], cells.shape[2], ops.concatenate([cells, lines], axis=-1)
+    rows, columns = cells.shape[1:3]
+    directions = ops.concatenate([cells, lines], axis=-1)
     shares = [
-        ops.minimum(every / ops.sqrt(squares[:, up : up + rows, left : left + columns] + _NOISE), _MAX_SHARE)
+        ops.minimum(directions / ops.sqrt(squares[:, up : up + rows, left : left + columns] + _NOISE), _MAX_SHARE)
         for up in (0, 1)
         for left in (0, 1)
     ]
@@ -99,9 +103,9 @@ def colour_histograms(pixels: Any) -> list[Any]:
 
     A pixel between two levels of a channel counts for both, in proportion.
     """
-    channels, (height, width) = pixels.shape[-1], pixels.shape[1:3]
-    if shrunk := min(height, width) // _MAX_COLOUR_SIDE:
-        pixels = layers.AveragePooling2D(shrunk)(pixels) if shrunk > 1 else pixels
+    channels, reduction = pixels.shape[-1], min(pixels.shape[1:3]) // _MAX_COLOUR_SIDE
+    if reduction > 1:
+        pixels = layers.AveragePooling2D(reduction)(pixels)
     levels = COLOURS if channels == 3 else GREYS
     at = pixels[..., np.newaxis] * ((levels - 1) / 255)  # (batch, rows, columns, channels, 1)
     near = ops.relu(1 - ops.abs(at - np.arange(levels, dtype=np.float32)))
@@ -127,18 +131,9 @@ def _largest_gradient(pixels: Any) -> Any:
     squared = ops.square(right) + ops.square(down)
     largest = ops.cast(squared >= ops.max(squared, axis=-1, keepdims=True), "float32")
     count = ops.sum(largest, axis=-1, keepdims=True)
-    right, down = (ops.sum(largest * one, axis=-1, keepdims=True) / count / 2 for one in (right, down))
+    right, down = (ops.sum(largest * slope, axis=-1, keepdims=True) / count / 2 for slope in (right, down))
     length = ops.sqrt(ops.square(right) + ops.square(down))
     return ops.concatenate([right, down, length], axis=-1)
-
-
-def _direction_filters() -> npt.NDArray[np.float32]:
-    """Return filters (1, 1, 3, directions): a gradient along a direction counts for it in full, not for the next."""
-    step = 2 * np.pi / DIRECTIONS
-    angles = step * np.arange(DIRECTIONS)
-    filters = np.stack([np.cos(angles), np.sin(angles), np.full(DIRECTIONS, -np.cos(step))]) / (1 - np.cos(step))
-    made: npt.NDArray[np.float32] = filters[np.newaxis, np.newaxis].astype(np.float32)
-    return made
 
 
 def _edge_padded(maps: Any) -> Any:

@@ -12,6 +12,7 @@ import pandas as pd
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.predictions import Probabilities, answer_of_tensors, predicted_classes
 from gristmill.domains.common.prediction import Prediction, PredictionRequest
+from gristmill.domains.common.requests import Requests
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
 from gristmill.domains.vision.settings import Ingest
@@ -26,47 +27,64 @@ logger = logging.getLogger(__name__)
 _BATCH = 64  # photos in memory at a time
 
 
-def predict(request: PredictionRequest) -> pd.DataFrame:
-    """Return one row per file: `file`, `predicted`, `probability` of that class, `set`, and `p_<class>` of each class.
+class PhotoPrediction(Prediction):
+    """Classes of photos, each of which is a file."""
 
-    Photos come from files, or from an ingest artifact. A file that is not an image, or is broken, has no
-    class; the log reports how many those are.
+    suffixes = PHOTO_SUFFIXES
 
-    Raises:
-        DataError: no file is usable.
-    """
-    bundle, ingested = request.bundle, request.ingested
-    layout, skipped = exported_layout(bundle), list[dict[str, str]]()
-    if ingested is None:
-        names = [str(path) for path in request.paths]
-        found = classify(bundle, _readable(request.paths, layout, request.ingest.max_pixels, skipped))
-    else:
-        index = read_table(ingested / "index.parquet")
-        names, found = index["id"].tolist(), classify(bundle, decode_ingested(ingested, index, layout))
-    probabilities = np.full((len(names), len(layout.classes)), np.nan, found.dtype)
-    probabilities[~np.isin(names, [photo["id"] for photo in skipped])] = found
-    if skipped:
-        first = "{id}: {reason}".format_map(skipped[0])
-        if len(skipped) == len(names):
-            none = f"none of {len(names)} photos can be used: " if len(names) > 1 else ""
-            raise DataError(f"{none}{first}. Expected a photo or a folder of photos.")
-        message = "%d of %d photos cannot be used and get no class. The first: %s"
-        logger.warning(message, len(skipped), len(names), first)
-    return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(bundle.path))
+    def predict(self, request: PredictionRequest) -> pd.DataFrame:
+        """Return one row per file: `file`, `predicted`, its `probability`, `set`, and `p_<class>` of each class.
 
+        Photos come from files, or from an ingest artifact. A file that is not an image, or is broken, has no
+        class; the log reports how many those are.
 
-def check_tensors(ingest: Ingest, inputs: Mapping[str, Any]) -> None:
-    """Check encoded photos that are sent to the SavedModel, which has no limit on their pixels.
+        Raises:
+            DataError: no file is usable.
+        """
+        # 1. Classify the photos that can be used.
+        bundle = request.bundle
+        layout = exported_layout(bundle)
+        skipped: list[tuple[str, str]] = []  # name and reason
+        if request.ingested is None:
+            names = [str(path) for path in request.paths]
+            photos = _read_photos(request.paths, layout, request.ingest.max_pixels, skipped)
+        else:
+            index = read_table(request.ingested / "index.parquet")
+            names = index["id"].tolist()
+            photos = decode_ingested(request.ingested, index, layout)
+        classified = classify(bundle, photos)
 
-    Raises:
-        RequestError: a photo is broken, or has more than `ingest.max_pixels`.
-    """
-    for name, values in inputs.items():
-        for at, encoded in enumerate(values if values.dtype == object else ()):
-            try:
-                check_photo(encoded if isinstance(encoded, bytes) else str(encoded).encode(), ingest.max_pixels)
-            except DataError as error:
-                raise RequestError(f"instances[{at}].{name}: {error}") from None
+        # 2. Report those that cannot.
+        if skipped:
+            first = ": ".join(skipped[0])
+            if len(skipped) == len(names):
+                none = f"none of {len(names)} photos can be used: " if len(names) > 1 else ""
+                raise DataError(f"{none}{first}. Expected a photo or a folder of photos.")
+            message = "%d of %d photos cannot be used and get no class. The first: %s"
+            logger.warning(message, len(skipped), len(names), first)
+
+        # 3. Give each photo a row.
+        probabilities = np.full((len(names), len(layout.classes)), np.nan, classified.dtype)
+        probabilities[~np.isin(names, [name for name, _ in skipped])] = classified
+        return predicted_classes({"file": names}, probabilities, layout.classes, Decision.read(bundle.path))
+
+    def check_tensors(self, ingest: Ingest, inputs: Mapping[str, Any]) -> None:
+        """Check encoded photos that are sent to the SavedModel, which has no limit on their pixels.
+
+        Raises:
+            RequestError: a photo is broken, or has more than `ingest.max_pixels`.
+        """
+        for name, values in inputs.items():
+            for at, encoded in enumerate(values if values.dtype == object else ()):
+                try:
+                    check_photo(encoded if isinstance(encoded, bytes) else str(encoded).encode(), ingest.max_pixels)
+                except DataError as error:
+                    raise RequestError(f"instances[{at}].{name}: {error}") from None
+
+    def rows_of_tensors(
+        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> pd.DataFrame:
+        return answer_of_tensors(bundle, inputs, outputs)
 
 
 def exported_layout(bundle: LoadedBundle) -> Layout:
@@ -78,14 +96,15 @@ def exported_layout(bundle: LoadedBundle) -> Layout:
 
 def classify(bundle: LoadedBundle, photos: Iterator[Pixels]) -> Probabilities:
     """Return the probabilities of photos, one by one in the model's layout, by a bundle: (photos, classes)."""
-    model, probabilities = bundle.predictor(), [np.empty((0, len(bundle.signature["classes"])), np.float32)]
+    model = bundle.predictor()
+    probabilities = [np.empty((0, len(bundle.signature["classes"])), np.float32)]
     while batch := list(islice(photos, _BATCH)):
         probabilities.append(model(np.stack(batch)))
     return np.concatenate(probabilities)
 
 
-def _readable(
-    paths: tuple[Path, ...], layout: Layout, max_pixels: int, skipped: list[dict[str, str]]
+def _read_photos(
+    paths: tuple[Path, ...], layout: Layout, max_pixels: int, skipped: list[tuple[str, str]]
 ) -> Iterator[Pixels]:
     """Yield the pixels of the files that can be used, and add the others to `skipped`."""
     for path in paths:
@@ -94,26 +113,11 @@ def _readable(
             check_photo(encoded, max_pixels)
             yield decode_photo(encoded, layout)
         except OSError as error:
-            skipped.append({"id": str(path), "reason": f"cannot be read ({error.strerror})"})
+            skipped.append((str(path), f"cannot be read ({error.strerror})"))
         except DataError as error:
-            skipped.append({"id": str(path), "reason": str(error)})
-
-
-class PhotoPrediction(Prediction):
-    """Classes of photos, each of which is a file."""
-
-    suffixes = PHOTO_SUFFIXES
-
-    def predict(self, request: PredictionRequest) -> pd.DataFrame:
-        return predict(request)
-
-    def check_tensors(self, ingest: Ingest, inputs: Mapping[str, Any]) -> None:
-        check_tensors(ingest, inputs)
-
-    def rows_of_tensors(
-        self, bundle: LoadedBundle, inputs: Mapping[str, Array], outputs: Mapping[str, Array]
-    ) -> pd.DataFrame:
-        return answer_of_tensors(bundle, inputs, outputs)
+            skipped.append((str(path), str(error)))
 
 
 PREDICTION = PhotoPrediction()
+REQUESTS = Requests(("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"), takes_json=False)
+"""Requests for photos to classify: a body is one photo."""

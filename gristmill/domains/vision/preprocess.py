@@ -3,7 +3,7 @@
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,6 @@ from gristmill.util.files import link_or_copy
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 SHARD_BYTES = 32 << 20  # of pixels
-_JPEG_QUALITY = 95  # of 100
 _OF_INGEST = ["sha256", "picture", *decode.POSITION]  # columns that no later stage reads
 
 
@@ -45,41 +44,43 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
         DataError: a class is left without an image to train on.
         RequestError: the parts leave nothing to train or to test on, or there is no column `group`.
     """
+    # 1. Write the shards, or link those of the chunks.
     index, layout = _plan(preprocess, ingest)
-    planned = _shards(index, layout)
+    planned = _plan_shards(index, layout)
     if chunks:
         for folder, (name, _) in zip(chunks, planned, strict=True):
             link_or_copy(folder / name, out / name)
     else:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            written = [
-                pool.submit(shards.write_shard, out / name, _examples(rows, layout, ingest)) for name, rows in planned
-            ]
+            written = [pool.submit(_write_shard, out / name, rows, layout, ingest) for name, rows in planned]
             for shard in written:
                 shard.result()
+
+    # 2. Describe them.
     write_table(out / "index.parquet", index.drop(columns=_OF_INGEST))
     write_layout(layout, out)
-    summary, found = describe_copies(index, index["picture"], preprocess.group, "images")
+    summary, copies = describe_copies(index, index["picture"], preprocess.group, "images")
     write_document(out / "summary.json", summary)
-    return {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)} | found
+    return {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)} | copies
 
 
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
     """Return the number of shards, each of which is a chunk."""
-    return len(_shards(*_plan(preprocess, ingest)))
+    return len(_plan_shards(*_plan(preprocess, ingest)))
 
 
 def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
     """Write one shard."""
     index, layout = _plan(preprocess, ingest)
-    name, rows = _shards(index, layout)[number]
-    shards.write_shard(out / name, _examples(rows, layout, ingest))
+    name, rows = _plan_shards(index, layout)[number]
+    _write_shard(out / name, rows, layout, ingest)
     return {"images": len(rows)}
 
 
 def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
     """Return the rows of ingest, part by part and each in an order that mixes the classes, and the layout."""
-    index, classes = read_table(ingest / "index.parquet"), read_document(ingest / "summary.json")["classes"]
+    index = read_table(ingest / "index.parquet")
+    classes = read_document(ingest / "summary.json")["classes"]
     groups = examples_together(index.drop(columns=_OF_INGEST), index["picture"], preprocess.group)
     parts = split(index, classes, preprocess.validation, preprocess.test, preprocess.seed, groups)
     if with_others(groups).any():
@@ -99,26 +100,27 @@ def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
     return pd.concat(ordered, ignore_index=True), layout
 
 
-def _shards(index: pd.DataFrame, layout: Layout) -> list[tuple[str, pd.DataFrame]]:
+def _plan_shards(index: pd.DataFrame, layout: Layout) -> list[tuple[str, pd.DataFrame]]:
     """Return name and rows of each shard."""
-    found = []
+    planned = []
     for part, images in layout.counts.items():
         count = math.ceil(images * layout.bytes_per_image / SHARD_BYTES)
         rows = index[index["part"] == part]
         for number, (begin, end) in enumerate(pairwise(shard_edges(images, count))):
-            found.append((f"{part}-{number:05d}-of-{count:05d}.tfrecord", rows.iloc[begin:end]))
-    return found
+            planned.append((f"{part}-{number:05d}-of-{count:05d}.tfrecord", rows.iloc[begin:end]))
+    return planned
 
 
-def _examples(rows: pd.DataFrame, layout: Layout, ingest: Path) -> Iterator[bytes]:
-    """Yield the examples of a shard, decoded one by one."""
-    for label, pixels in zip(rows["label"], decode.decode_ingested(ingest, rows, layout), strict=True):
-        yield shards.serialise(image=_encoded(pixels, layout.encoding), label=int(label))
+def _write_shard(path: Path, rows: pd.DataFrame, layout: Layout, ingest: Path) -> None:
+    """Decode the photos of a shard one by one, and write them."""
 
+    def encode(pixels: Pixels) -> bytes:
+        if layout.encoding == "raw":
+            return pixels.tobytes()
+        target = io.BytesIO()
+        image = Image.fromarray(pixels.squeeze(-1) if layout.channels == 1 else pixels)
+        image.save(target, "JPEG", quality=95)
+        return target.getvalue()
 
-def _encoded(pixels: Pixels, encoding: str) -> bytes:
-    if encoding == "raw":
-        return pixels.tobytes()
-    target = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(target, "JPEG", quality=_JPEG_QUALITY)
-    return target.getvalue()
+    photos = zip(rows["label"], decode.decode_ingested(ingest, rows, layout), strict=True)
+    shards.write_shard(path, (shards.serialise(image=encode(pixels), label=int(label)) for label, pixels in photos))

@@ -137,7 +137,7 @@ def scale_pixels(image: Any, pixels: str) -> Any:
 
 
 def _position(network: keras.Model, layer: str, key: str) -> int:
-    names = [found.name for found in network.layers]
+    names = [candidate.name for candidate in network.layers]
     if layer not in names:
         near = difflib.get_close_matches(layer, names, n=5, cutoff=0)
         raise RequestError(f"model.{key}: {network.name} has no layer {layer!r}. Nearest: {', '.join(near)}.")

@@ -38,14 +38,13 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 def feature_map_sections(evaluated: Path) -> Iterator[Section]:
     """Yield the filters of the first convolution, and feature maps of a few test images."""
-    found = feature_maps.read(evaluated)
-    if found is None:
+    mapped = feature_maps.read(evaluated)
+    if mapped is None:
         return
-    pictures = [as_svg(filters_figure(found.filters), "Filters of the first convolution")]
-    pictures += [
-        as_svg(maps_figure(found.images, maps, layer), f"Images and their feature maps in layer {layer}")
-        for layer, maps in found.maps.items()
-    ]
+    pictures = [as_svg(filters_figure(mapped.filters), "Filters of the first convolution")]
+    for layer, maps in mapped.maps.items():
+        figure = maps_figure(mapped.images, maps, layer)
+        pictures.append(as_svg(figure, f"Images and their feature maps in layer {layer}"))
     note = (
         f"Filters of the first convolution (at most {feature_maps.MAX_FILTERS}), and feature maps of images of the "
         f"test set: the {feature_maps.MAX_MAPS} maps of a layer that vary most over these images."
@@ -60,11 +59,8 @@ def sample_sections(train: Path) -> Iterator[Section]:
     samples = np.load(train / "samples.npy", allow_pickle=False)
     tiles = feature_maps.thumbnails(samples.reshape(-1, *samples.shape[2:]))
     note = "Training images, first in each row, and random augmented variants as in every epoch."
-    yield Section(
-        "Augmented samples",
-        note,
-        [as_svg(draw_tiles(list(tiles), samples.shape[1]), "Training images and random variants")],
-    )
+    picture = as_svg(draw_tiles(list(tiles), samples.shape[1]), "Training images and random variants")
+    yield Section("Augmented samples", note, [picture])
 
 
 def data_section(folders: dict[str, Path]) -> Section:
@@ -104,8 +100,7 @@ def draw_tiles(tiles: Sequence[Pixels], columns: int, title: str = "") -> "Figur
 
 def filters_figure(filters: Filters) -> "Figure":
     """Draw filters (height, width, channels, filters), each over its own range, in colour for colour images."""
-    low, high = filters.min(axis=(0, 1, 2)), filters.max(axis=(0, 1, 2))
-    stretched = np.round(255 * (filters - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
+    stretched = feature_maps.as_levels(filters)
     shown = stretched if filters.shape[2] == 3 else stretched[:, :, :1]
     return draw_tiles(list(np.moveaxis(shown, -1, 0)), 16, title="filters of the first convolution")
 

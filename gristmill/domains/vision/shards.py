@@ -30,10 +30,8 @@ class ShardWriter:
     """Writer of records to shards of one folder; a new shard begins after `shard_bytes`. Use `open_shards`."""
 
     def __init__(self, folder: Path, shard_bytes: int) -> None:
-        self._folder = folder
-        self._shard_bytes = shard_bytes
-        self._number = 0
-        self._end = 0
+        self._folder, self._shard_bytes = folder, shard_bytes
+        self._number, self._end = 0, 0
         self._writer = tf.io.TFRecordWriter(str(shard_path(folder, 0)))
 
     def add(self, record: bytes) -> ShardPosition:
@@ -80,18 +78,16 @@ def write_shard(path: Path, records: Iterable[bytes]) -> None:
 
 def serialise(**features: bytes | int) -> bytes:
     """Return features as a serialised example; equal features give equal bytes."""
-    examples = tf.train.Features(feature={name: _feature(value) for name, value in features.items()})
-    serialised: bytes = tf.train.Example(features=examples).SerializeToString(deterministic=True)
-    return serialised
+
+    def feature(value: bytes | int) -> Any:
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    example = tf.train.Features(feature={name: feature(value) for name, value in features.items()})
+    return bytes(tf.train.Example(features=example).SerializeToString(deterministic=True))
 
 
 def image_of(record: bytes) -> bytes:
     """Return the feature `image` of a serialised example."""
-    value: bytes = tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
-    return value
-
-
-def _feature(value: bytes | int) -> Any:
-    if isinstance(value, bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    return bytes(tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0])

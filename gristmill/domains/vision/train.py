@@ -16,15 +16,15 @@ from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.fold_training import Trained
 from gristmill.domains.common.folds import Split
+from gristmill.domains.common.supervised import Trained
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Pixels, Prepared
-from gristmill.domains.vision.fold_data import write_split
+from gristmill.domains.vision.image_classifier import HEAD, probabilities_of
+from gristmill.domains.vision.labelled_images import write_split
 from gristmill.domains.vision.learner import ImageLearner
 from gristmill.domains.vision.model_shape import Shape
-from gristmill.domains.vision.predictions import HEAD, probabilities_of
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.feed import Change, Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, FitArguments, Update, fit
@@ -69,12 +69,15 @@ def train(
         Diverged: the loss is not a finite number.
         Unsuitable: the kind cannot be fitted to the images, or there are few and `train.few_examples` is "refuse".
     """
-    data, balanced = dataset.read(preprocess, features), train.class_weights is not None
+    # 1. Read the images, and show some as they are augmented.
+    data = dataset.read(preprocess, features)
+    balanced = train.class_weights is not None
     if isinstance(model, PretrainedModel):
         model = model.located(files)
     if changes_images(augment) and not isinstance(model, ClosedForm):
         np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
 
+    # 2. Fit the model.
     def train_network(model: Model, split: Split | None, arguments: FitArguments) -> Trained:
         folder, learned = out / "fold", data
         if split:
@@ -87,19 +90,19 @@ def train(
         validation = validation_of(learned, targets)
         history = fit(learner, feed, validation, train, targets.loss(), goal=targets.goal(), **arguments)
         network = published(network, augment.average_flips)
-        made = probabilities_of(network, learned, "validation")
+        predicted = probabilities_of(network, learned, "validation")
         if split:
             shutil.rmtree(folder)
-        return network, history, made
+        return network, history, predicted
 
-    learner, few = ImageLearner(data, balanced), train.few_examples
-    return supervised.train(learner, model, train_network, few, arguments, out, balanced=balanced)
+    learner = ImageLearner(data, balanced)
+    return supervised.train(learner, model, train_network, train.few_examples, arguments, out, balanced=balanced)
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:
     """Return the model's network, from pixels to logits."""
     network = build_network(model, files, shape)
-    return check_network_shape(network, "image", [(shape.height, shape.width, shape.channels)], [(shape.outputs,)])
+    return check_network_shape(network, "image", [shape.image], [(shape.outputs,)])
 
 
 def published(network: keras.Model, average_flips: bool = False) -> keras.Model:
@@ -120,18 +123,25 @@ def samples(data: Prepared, augment: Augment, seed: int) -> Pixels:
     """Return the first training images, each with its augmented variants."""
     images = tf.cast(next(iter(data.dataset("train", _SAMPLES)))[0], tf.float32)
     seeds = [tf.constant([seed, variant], tf.int64) for variant in range(_VARIANTS_PER_SAMPLE)]
-    stacked = tf.stack([images, *(augment_images(images, augment, one) for one in seeds)], axis=1)
-    pixels: Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
-    return pixels
+    stacked = tf.stack([images, *(augment_images(images, augment, variant) for variant in seeds)], axis=1)
+    return np.asarray(tf.cast(tf.round(stacked), tf.uint8))
 
 
 def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train) -> Feed:
     """Return the feed of the training set, or of its features if they are used."""
-    images, change = data.layout.counts["train"], _change(augment)
+    images = data.layout.counts["train"]
+
+    def augment_batch(batch: Batch, seed: tf.Tensor) -> Batch:
+        return (augment_images(batch[0], augment, seed), *batch[1:])
+
+    change = augment_batch if changes_images(augment) else None
     if data.features:
         gather = _features_on_disk("train", data, targets)
     elif images * data.layout.bytes_per_image <= MAX_BYTES_IN_MEMORY:
-        gather = _pixels_in_memory(data, targets)
+        pixels, labels = tf.constant(data.pixels("train")), tf.constant(data.labels("train"))
+
+        def gather(positions: tf.Tensor) -> Batch:
+            return targets.batch(tf.cast(tf.gather(pixels, positions), tf.float32), tf.gather(labels, positions))
     else:
         return StreamFeed(data, targets, settings, change)
     return GatheredFeed(tf.range(images, dtype=tf.int64), gather, settings, change, settings.steps_per_epoch)
@@ -151,17 +161,10 @@ def validation_of(data: Prepared, targets: Targets) -> tf.data.Dataset | None:
     return batches.cache() if images * data.layout.bytes_per_image * 4 <= MAX_BYTES_IN_MEMORY else batches
 
 
-def _pixels_in_memory(data: Prepared, targets: Targets) -> Gather:
-    """Return a function from positions to a batch of training images."""
-    images, labels = tf.constant(data.pixels("train")), tf.constant(data.labels("train"))
-    return lambda positions: targets.batch(
-        tf.cast(tf.gather(images, positions), tf.float32), tf.gather(labels, positions)
-    )
-
-
 def _features_on_disk(part: str, data: Prepared, targets: Targets) -> Gather:
     """Return a function from positions to a batch of features of a part; they need not fit into memory."""
-    array, labels = data.stored_features(part), tf.constant(data.labels(part))
+    array = data.stored_features(part)
+    labels = tf.constant(data.labels(part))
 
     def gather(positions: tf.Tensor) -> Batch:
         rows = tf.numpy_function(lambda rows: array[rows], [positions], tf.float32)
@@ -174,9 +177,7 @@ class StreamFeed:
     """Batches read from the shards, in an order that depends only on seed and epoch; an element is a batch."""
 
     def __init__(self, data: Prepared, targets: Targets, settings: Train, change: Change | None) -> None:
-        self._data = data
-        self._targets = targets
-        self._settings = settings
+        self._data, self._targets, self._settings = data, targets, settings
         self._change: Callable[[Batch, tf.Tensor], Batch] = change or (lambda batch, seed: batch)
         self._shards = tf.constant([str(path) for path in data.shards("train")])
         batches = -(-data.layout.counts["train"] // settings.batch_size)
@@ -201,25 +202,14 @@ class StreamFeed:
         shuffle = tf.random.experimental.stateless_shuffle  # `Dataset.shuffle` also depends on the process's seed
         shards = tf.data.Dataset.from_tensor_slices(shuffle(self._shards, seed))
         records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, block_length=16)
-        block = max(
-            settings.batch_size, min(_SHUFFLE_BLOCK, MAX_BYTES_IN_MEMORY // (8 * self._data.layout.bytes_per_image))
-        )
+        fitting = MAX_BYTES_IN_MEMORY // (8 * self._data.layout.bytes_per_image)
+        block = max(settings.batch_size, min(_SHUFFLE_BLOCK, fitting))
         shuffled = records.batch(block).map(lambda block: shuffle(block, seed)).unbatch()
         batches = shuffled.batch(settings.batch_size).take(self.updates).enumerate()
-        return batches.map(
-            lambda step, records: self._read(records, epoch * self.updates + step),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
 
-    def _read(self, records: tf.Tensor, number: tf.Tensor) -> Batch:
-        pixels, labels = self._data.decode(records)
-        seed = tf.stack([tf.constant(self._settings.seed, tf.int64), number])
-        return self._change(self._targets.batch(tf.cast(pixels, tf.float32), labels), seed)
+        def read(step: tf.Tensor, records: tf.Tensor) -> Batch:
+            pixels, labels = self._data.decode(records)
+            own_seed = tf.stack([tf.constant(settings.seed, tf.int64), epoch * self.updates + step])
+            return self._change(self._targets.batch(tf.cast(pixels, tf.float32), labels), own_seed)
 
-
-def _change(augment: Augment) -> Change | None:
-    """Return the random change of a batch; None if the settings change nothing."""
-    if not changes_images(augment):
-        return None
-    return lambda batch, seed: (augment_images(batch[0], augment, seed), *batch[1:])
+        return batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

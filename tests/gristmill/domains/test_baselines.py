@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.config.domains import domain_of
-from gristmill.domains.common import fold_training, folds
+from gristmill.domains.common import folds, supervised
 from gristmill.domains.common.classification.settings import Evaluate as EvaluateClasses
 from gristmill.domains.common.classification.settings import Train as TrainClasses
 from gristmill.domains.generation.models.ngram import Ngram
@@ -119,7 +119,7 @@ def check_equal(scores: Scores, kind: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
+    monkeypatch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
 
 
 @pytest.mark.parametrize(("domain", "write", "kind"), DOMAINS)

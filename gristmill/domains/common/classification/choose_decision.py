@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gristmill.domains.common.classification.decision import Decision
 from gristmill.domains.common.classification.held_out import held_out_probabilities
@@ -46,9 +47,12 @@ def choose_decisions(
     Raises:
         RequestError: there are no held-out predictions.
     """
+    # 1. Decide by fixed limits, which need no predictions.
     threshold, coverage = settings.threshold, settings.coverage
     if not isinstance(threshold, str) and coverage is None:
         return dict.fromkeys(by_model, Decision(threshold))
+
+    # 2. Choose the limits of the sets.
     truth, held_out = held_out_probabilities(train, data)
     if not len(truth):
         raise RequestError(
@@ -58,6 +62,8 @@ def choose_decisions(
     limits = None if coverage is None else set_limits(truth, held_out, coverage)
     if not isinstance(threshold, str):
         return dict.fromkeys(by_model, Decision(threshold)) | {MODEL: Decision(threshold, coverage, limits)}
+
+    # 3. Choose the thresholds.
     decisions = dict.fromkeys(by_model, Decision(best_threshold(truth, held_out, threshold)))
     have_all = all(len(by_part.get(HELD_OUT, ())) == len(truth) for by_part in by_model.values())
     part, labels = (HELD_OUT, truth) if have_all else ("validation", data.labels("validation"))
@@ -85,8 +91,8 @@ def best_threshold(truth: Labels, probabilities: Probabilities, metric: str) -> 
     )
     firsts, seconds = (truth == 0).sum(), (truth == 1).sum()
     if metric == "f1":
-        of_first = 2 * (firsts - wrong) / (2 * firsts - wrong + seconds - right)
-        scores = of_first + 2 * right / (seconds + wrong + right)
+        f1_of_first = 2 * (firsts - wrong) / (2 * firsts - wrong + seconds - right)
+        scores = f1_of_first + 2 * right / (seconds + wrong + right)
     else:
         scores = (firsts - wrong) / firsts + right / seconds
     best = cuts[scores >= scores.max() - 1e-12]
@@ -95,13 +101,13 @@ def best_threshold(truth: Labels, probabilities: Probabilities, metric: str) -> 
 
 def set_limits(truth: Labels, probabilities: Probabilities, coverage: float) -> tuple[float, ...]:
     """Return the probability from which each class is in a set, from held-out examples; 0 if these are too few."""
-    own = probabilities[np.arange(len(truth)), truth]
-    overall = _limit(own, coverage) or 0.0
-    by_class = (_limit(own[truth == label], coverage) for label in range(probabilities.shape[1]))
-    return tuple(overall if limit is None else limit for limit in by_class)
 
+    def limit(chosen: npt.NDArray[np.bool_]) -> float | None:
+        """Return the limit that leaves out at most a share of these examples; None if there are too few."""
+        own = probabilities[chosen, truth[chosen]]
+        rank = len(own) + 1 - math.ceil((len(own) + 1) * coverage - 1e-9)  # 0.9 * 10 can be above 9 in binary
+        return float(np.sort(own)[rank - 1]) if rank else None
 
-def _limit(own: Probabilities, coverage: float) -> float | None:
-    """Return the limit that leaves out at most a share of true classes, (examples,); None of too few."""
-    rank = len(own) + 1 - math.ceil((len(own) + 1) * coverage - 1e-9)  # 0.9 * 10 can be above 9 in binary
-    return float(np.sort(own)[rank - 1]) if rank else None
+    overall = limit(truth >= 0) or 0.0
+    by_class = (limit(truth == label) for label in range(probabilities.shape[1]))
+    return tuple(overall if own is None else own for own in by_class)

@@ -16,13 +16,12 @@ from gristmill.settings.messages import unknown_name
 
 Groups = npt.NDArray[np.int64]  # (examples,): number of the group
 
-_PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))  # parts that should share nothing
 _MAX_PAIRS_LISTED = 5
 
 
 def merge_groups(*groups: Groups) -> Groups:
-    """Return groups such that examples which share one of the given groups are in one."""
-    pairs = [np.column_stack([_first_members(given)[given], np.arange(len(given))]) for given in groups]
+    """Return groups such that examples which share a group in one of several numberings are in one."""
+    pairs = [np.column_stack([_first_members(numbers)[numbers], np.arange(len(numbers))]) for numbers in groups]
     return groups_of_pairs(len(groups[0]), np.concatenate(pairs))
 
 
@@ -50,18 +49,25 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
     The largest groups are assigned first, in random order if they are of equal size, each to the set that then lacks
     the largest share of the examples wanted of the group's classes: `wanted` is their number, (sets, classes).
     """
-    owners, left = np.empty(len(labels), np.int64), wanted.astype(np.float64)
+    # 1. Sort the examples by group, and draw the order of the groups.
+    owners = np.empty(len(labels), np.int64)
+    left = wanted.astype(np.float64)
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     sizes = np.diff(starts, append=len(order))
     drawn = np.random.default_rng(seed).permutation(len(sizes))
+
+    # 2. Assign the groups of each size.
     for size in np.unique(sizes)[::-1]:
         members = order[starts[drawn[sizes[drawn] == size], np.newaxis] + np.arange(size)]  # (groups, examples)
         classes = labels[members]
         if (classes == classes[:, :1]).all():  # the order of groups of other classes makes no difference
             for label in np.unique(classes):
                 rows = members[classes[:, 0] == label]
-                chosen = _assign_of_one_class(len(rows), size, left[:, label], wanted[:, label])
+                # As if they were assigned one after another: sort the sets by what they would lack after each group.
+                remaining = left[:, label, np.newaxis] - size * np.arange(1, len(rows) + 1)
+                lacking = remaining / np.maximum(wanted[:, label, np.newaxis], 1e-9) * size
+                chosen = np.argsort(-lacking, axis=None, kind="stable")[: len(rows)] // len(rows)
                 left[:, label] -= size * np.bincount(chosen, minlength=len(left))
                 owners[rows] = chosen[:, np.newaxis]
             continue
@@ -74,15 +80,6 @@ def assign_groups(labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64
     return owners
 
 
-def _assign_of_one_class(
-    count: int, size: int, left: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]
-) -> Labels:
-    """Return the set for each of `count` groups of one size and class, as if they were assigned one after another."""
-    remaining = left[:, np.newaxis] - size * np.arange(1, count + 1)
-    lacking = remaining / np.maximum(wanted[:, np.newaxis], 1e-9) * size
-    return np.argsort(-lacking, axis=None, kind="stable")[:count] // count
-
-
 def fill_empty_sets(owners: Labels, labels: Labels, groups: Groups, wanted: npt.NDArray[np.float64]) -> Labels:
     """Return the sets of examples, such that a set without an example of a wanted class has one if possible.
 
@@ -92,18 +89,15 @@ def fill_empty_sets(owners: Labels, labels: Labels, groups: Groups, wanted: npt.
     for at, label in np.argwhere(wanted > 0):
         if ((filled == at) & (labels == label)).any():
             continue
-        spare = [
-            rows for number in np.unique(groups[labels == label]) if _is_spare(rows := groups == number, filled, labels)
-        ]
+        spare = []
+        for number in np.unique(groups[labels == label]):
+            rows = groups == number
+            others = labels[(filled == filled[rows][0]) & ~rows]
+            if np.isin(labels[rows], others).all():
+                spare.append(rows)
         if spare:
             filled[min(spare, key=np.count_nonzero)] = at
     return filled
-
-
-def _is_spare(rows: npt.NDArray[np.bool_], owners: Labels, labels: Labels) -> bool:
-    """Return whether the set of a group keeps all classes of the group without it."""
-    left = labels[(owners == owners[rows][0]) & ~rows]
-    return bool(np.isin(labels[rows], left).all())
 
 
 def _first_members(groups: Groups) -> Groups:
@@ -156,6 +150,7 @@ def describe_copies(
     The index has columns `id`, `label` and `part`; content and column are those of `examples_together`. `noun` names
     examples.
     """
+    # 1. List copies in one part, and in two.
     rows = index[["id", "label", "part"]].assign(content=content)
     copies = rows[rows.duplicated(["part", "content"])]
     first = rows.drop_duplicates(["part", "content"]).set_index(["part", "content"])["id"]
@@ -165,12 +160,17 @@ def describe_copies(
         "repeated": find_duplicates(index, content),
         "copies": {"count": len(copies), "pairs": pairs},
     }
+
+    # 2. List copies with different labels.
     disputed = rows[rows.groupby("content")["label"].transform("nunique") > 1]
     if len(disputed):
         ids = disputed.groupby("content", sort=False)["id"].agg(list)
         summary["disputed"] = {"count": len(disputed), "ids": ids.head(_MAX_PAIRS_LISTED).tolist()}
+
+    # 3. Count them.
     counts = {"duplicates kept in one set": len(copies), "copies with different labels": len(disputed)}
-    counts |= {f"{one['part']}_{noun}_also_in_{one['also_in']}": one["count"] for one in summary["repeated"]}
+    for overlap in summary["repeated"]:
+        counts[f"{overlap['part']}_{noun}_also_in_{overlap['also_in']}"] = overlap["count"]
     if column is not None:
         counts[f"groups by {column}"] = index[column].replace("", None).nunique()
     return summary, {name: count for name, count in counts.items() if count}
@@ -181,8 +181,9 @@ def find_duplicates(index: pd.DataFrame, content: "pd.Series[Any]") -> list[dict
 
     The index has columns `id` and `part`; the content of equal examples is equal. Examples without it are left out.
     """
-    rows, duplicates = index[["id", "part"]].assign(content=content).dropna(subset="content"), []
-    for part, other in _PAIRS:
+    rows = index[["id", "part"]].assign(content=content).dropna(subset="content")
+    duplicates = []
+    for part, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
         examples, others = (rows[rows["part"] == name] for name in (part, other))
         first = others.drop_duplicates("content").set_index("content")["id"]
         shared = examples[examples["content"].isin(first.index)]

@@ -27,9 +27,6 @@ from gristmill.settings.messages import unknown_name
 from gristmill.util.table_io import read_document, write_document, write_table
 from gristmill.util.toml import toml_value
 
-ProbabilitiesByPart = dict[str, Probabilities]
-Row = dict[str, Any]
-
 _MAIN_METRICS = ("f1", "accuracy", "coverage", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 
@@ -70,11 +67,6 @@ def check_evaluate(settings: Evaluate, data: LabelledDataset) -> None:
         )
 
 
-def parts_to_score(data: LabelledDataset) -> list[str]:
-    """Return the parts to score: validation if it has examples, and test."""
-    return [part for part in ("validation", "test") if len(data.rows(part))]
-
-
 def loss_of(train: Path) -> str:
     """Return the metric that selected the model in a folder or, for a single model, its training loss."""
     if selection := read_selection(train):
@@ -100,115 +92,107 @@ class Presentation:
 
 def write_scores(
     data: LabelledDataset,
-    by_model: Mapping[str, ProbabilitiesByPart],
+    by_model: Mapping[str, Mapping[str, Probabilities]],
     settings: Evaluate,
     presentation: Presentation,
     *,
     train: Path,
-    tried: Mapping[str, CandidateArtifacts],
+    candidates: Mapping[str, CandidateArtifacts],
     out: Path,
     **more: Any,
 ) -> dict[str, int]:
     """Write predictions, scores, likely wrong labels and examples; return the number of examples of each part.
 
-    The model in the folder `train` comes first in `by_model`, then baselines and the candidates that were `tried`.
+    The model in the folder `train` comes first in `by_model`, then baselines and other candidates.
     `settings` say how to decide, and `more` are further values of `scores.json`.
 
     Raises:
         RequestError: there are no held-out predictions to choose how to decide.
     """
+    # 1. Score each part.
     decisions = choose_decisions(settings, data, by_model, train)
+    decision, balanced = decisions[MODEL], is_balanced(train)
     rows, tables = {}, []
-    for part in parts_to_score(data):
-        predicted = {name: by_part[part] for name, by_part in by_model.items()}
-        tables.append(score_table(data, part, predicted, presentation.slices, decisions, is_balanced(train)))
-        rows[part] = prediction_rows(data, part, predicted, decisions)
+    for part in ("validation", "test"):
+        if len(data.rows(part)):
+            predicted = {name: by_part[part] for name, by_part in by_model.items()}
+            rows[part] = prediction_rows(data, part, predicted, decisions)
+            groups = []
+            for name, probabilities in predicted.items():
+                of_name = _score_rows(data, part, probabilities, decisions[name], presentation.slices, balanced)
+                groups += [{"part": part, "forecaster": name} | row for row in of_name]
+            tables.append(pd.DataFrame(groups))
     table = pd.concat(tables, ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
-    chosen = [name for name, one in tried.items() if not one.is_baseline]
+
+    # 2. Warn of scores that are too good, or of a coverage that is too low, and summarise them.
     scored, metric, secondary = scores_by_part(table), loss_of(train), decision_metric(settings)
-    shown = [name for name in dict.fromkeys((metric, secondary, *_MAIN_METRICS)) if name in scored[MODEL]["test"]]
-    baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *chosen)]
     tested = scored[MODEL]["test"]
-    sets = _sets_warning(tested, decisions[MODEL], len(rows["test"]))
-    perfect = perfect_score_warnings(tested, baselines, presentation.advice, presentation.relies_on_one)
+    others = [name for name, candidate in candidates.items() if not candidate.is_baseline]
+    baselines = [by_part["test"] for name, by_part in scored.items() if name not in (MODEL, *others)]
+    warnings = perfect_score_warnings(tested, baselines, presentation.advice, presentation.relies_on_one)
     summary = summarise(
         scored,
         metric,
-        shown,
+        [name for name in dict.fromkeys((metric, secondary, *_MAIN_METRICS)) if name in tested],
         secondary_metric=secondary,
         selected=summary_of(train),
-        others=chosen,
-        warnings=filter(None, [*perfect, sets]),
+        others=others,
+        warnings=filter(None, [*warnings, _sets_warning(tested, decision, len(rows["test"]))]),
     )
-    summary |= described(data, by_model[MODEL]["test"], decisions[MODEL])
-    write_document(out / FILE, summary | more)
+    truth, probabilities = data.labels("test"), by_model[MODEL]["test"]
+    summary |= {
+        "classes": data.classes,
+        "confusion": scores.confusion(truth, decision.labels(probabilities), len(data.classes)).tolist(),
+        "calibration": scores.reliability(truth, probabilities),
+    }
+    write_document(out / FILE, summary | decision.as_json() | more)
+
+    # 3. Write the examples that a report shows.
     wrong_labels = examples.write_wrong_labels(data, train, rows["test"], out)
     write_table(out / examples.FILE, presentation.show(examples.pick_examples(rows["test"], wrong_labels)))
-    return {f"{part}_{presentation.noun}": len(rows[part]) for part in rows} | {
-        "likely_wrong_labels": len(wrong_labels)
-    }
+    counts = {f"{part}_{presentation.noun}": len(predicted) for part, predicted in rows.items()}
+    return counts | {"likely_wrong_labels": len(wrong_labels)}
 
 
-def score_table(
-    data: LabelledDataset,
-    part: str,
-    by_model: Mapping[str, Probabilities],
-    slices: tuple[str, ...],
-    decisions: Mapping[str, Decision],
-    balanced: bool = False,
-) -> pd.DataFrame:
-    """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
-
-    `by` is `all`, `class` or a column of the metadata. A class has only precision, recall, F1, and coverage and size of
-    sets; all other groups have their means over the classes that have examples. `decisions` are those of the
-    forecasters. If `balanced`, there is also the log loss for which all classes count equally.
-    """
-    rows = []
-    for name, probabilities in by_model.items():
-        labels, decision = {"part": part, "forecaster": name}, decisions[name]
-        rows += [labels | row for row in _group_rows(data, part, probabilities, decision, slices, balanced)]
-        rows += [labels | row for row in _class_rows(data, part, probabilities, decision)]
-    return pd.DataFrame(rows)
-
-
-def _group_rows(
+def _score_rows(
     data: LabelledDataset,
     part: str,
     probabilities: Probabilities,
     decision: Decision,
     slices: tuple[str, ...],
     balanced: bool,
-) -> Iterator[Row]:
-    """Yield the scores of the whole part, and of the examples that share a value of a column."""
+) -> Iterator[dict[str, Any]]:
+    """Yield one row for each group of examples: `by`, `group`, `examples`, then the metrics of a forecaster.
+
+    `by` is `all`, a column of the metadata, or `class`. A class has only precision, recall, F1, and coverage and size
+    of sets; all other groups have their means over the classes that have examples. If `balanced`, there is also the
+    log loss for which all classes count equally.
+    """
+    # 1. The whole part, and the examples that share a value of a column. Categories have an order of their own.
     index, truth = data.rows(part), data.labels(part)
     yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities, decision, balanced)
     for column in slices:
         values = index[column]
         if not isinstance(values.dtype, pd.CategoricalDtype):
             values = values.fillna("–").astype(str)
-        for value in values.sort_values().unique():  # categories have an order of their own
+        for value in values.sort_values().unique():
             chosen = (values == value).to_numpy()
             metrics = _metrics(truth[chosen], probabilities[chosen], decision, balanced)
             yield {"by": column, "group": value, "examples": int(chosen.sum())} | metrics
 
-
-def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities, decision: Decision) -> Iterator[Row]:
-    """Yield the scores of each class."""
-    classes, truth = data.classes, data.labels(part)
-    counts = scores.confusion(truth, decision.labels(probabilities), len(classes))
-    measured = zip(scores.precision(counts), scores.recall(counts), scores.f1(counts), strict=True)
-    for label, (precision, recall, f1) in enumerate(measured):
+    # 2. Each class.
+    counts = scores.confusion(truth, decision.labels(probabilities), len(data.classes))
+    precision, recall, f1 = scores.precision(counts), scores.recall(counts), scores.f1(counts)
+    for label, name in enumerate(data.classes):
         own = truth == label
-        metrics = {"precision": precision, "recall": recall, "f1": f1}
-        metrics |= _of_sets(truth[own], probabilities[own], decision)
-        yield {"by": "class", "group": classes[label], "examples": int(own.sum())} | metrics
+        metrics = {"precision": precision[label], "recall": recall[label], "f1": f1[label]}
+        metrics |= _metrics_of_sets(truth[own], probabilities[own], decision)
+        yield {"by": "class", "group": name, "examples": int(own.sum())} | metrics
 
 
-def _metrics(
-    truth: Labels, probabilities: Probabilities, decision: Decision, balanced: bool
-) -> dict[str, float | None]:
+def _metrics(truth: Labels, probabilities: Probabilities, decision: Decision, balanced: bool) -> ByMetric:
     """Return the metrics of some examples, with `roc_auc` for two classes."""
     predicted, classes = decision.labels(probabilities), probabilities.shape[1]
     counts = scores.confusion(truth, predicted, classes)
@@ -223,11 +207,11 @@ def _metrics(
     }
     if balanced:
         measured[BALANCED_LOG_LOSS] = scores.balanced_log_loss(truth, probabilities)
-    measured |= _of_sets(truth, probabilities, decision)
+    measured |= _metrics_of_sets(truth, probabilities, decision)
     return measured | ({"roc_auc": scores.roc_auc(truth, probabilities)} if classes == 2 else {})
 
 
-def _of_sets(truth: Labels, probabilities: Probabilities, decision: Decision) -> dict[str, float]:
+def _metrics_of_sets(truth: Labels, probabilities: Probabilities, decision: Decision) -> dict[str, float]:
     """Return coverage and mean size of the sets of some examples, if there are any."""
     if decision.set_limits is None or not len(truth):
         return {}
@@ -243,14 +227,3 @@ def _sets_warning(test: ByMetric, decision: Decision, examples: int) -> str:
     count = count_of(examples, "test examples")
     contain = f"{level:.0%} prediction sets contain the true class of only {coverage:.1%} of the {count}"
     return coverage_warning(contain, coverage, level, examples, low="the sets are too small", high="")
-
-
-def described(data: LabelledDataset, probabilities: Probabilities, decision: Decision) -> dict[str, Any]:
-    """Return decision, confusion matrix and calibration of the test set."""
-    truth, classes = data.labels("test"), data.classes
-    return {
-        "classes": classes,
-        "confusion": scores.confusion(truth, decision.labels(probabilities), len(classes)).tolist(),
-        "calibration": scores.reliability(truth, probabilities),
-        **decision.as_json(),
-    }

@@ -61,9 +61,9 @@ def write_wrong_labels(data: LabelledDataset, train: Path, test: pd.DataFrame, o
     """
     held_out = read_held_out(train)
     held_out["part"] = data.index.set_index("id")["part"].loc[held_out["id"]].to_numpy()
-    found = find_wrong_labels(pd.concat([held_out, test], ignore_index=True), data.classes)
-    found.to_csv(out / WRONG_LABELS_FILE, index=False, float_format="%.4f")
-    return found
+    doubted = find_wrong_labels(pd.concat([held_out, test], ignore_index=True), data.classes)
+    doubted.to_csv(out / WRONG_LABELS_FILE, index=False, float_format="%.4f")
+    return doubted
 
 
 def find_wrong_labels(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -75,19 +75,23 @@ def find_wrong_labels(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFram
     The columns are `id`, `part`, `label`, `predicted` (that other class), `probability` (of it) and
     `probability_of_label`.
     """
+    # 1. Measure the usual probability of each class, for examples labelled with it.
     probabilities = rows[[f"p_{name}" for name in classes]].to_numpy(np.float64)
-    labels, every = rows["label"].map(list(classes).index).to_numpy(np.int64), np.arange(len(rows))
-    own = probabilities[every, labels]
+    labels = rows["label"].map(list(classes).index).to_numpy(np.int64)
+    positions = np.arange(len(rows))
+    own = probabilities[positions, labels]
     sums, counts = (np.bincount(labels, weights, len(classes)) for weights in (own, None))
-    usual = sums / np.maximum(counts, 1)  # of each class, for examples labelled with it
+    usual = sums / np.maximum(counts, 1)
     known = (counts > 0) & (usual > _MIN_LIFT * probabilities.mean(axis=0))
+
+    # 2. Find examples that have the usual probability of another class, and much less than that of their own.
     confident = np.where(known & (probabilities >= usual), probabilities, -1)
     predicted = confident.argmax(axis=1)
-    found = rows[["id", "part", "label"]].assign(
+    wrong = (confident.max(axis=1) >= 0) & (predicted != labels) & (own <= _MAX_SHARE * usual[labels])
+    doubted = rows[["id", "part", "label"]].assign(
         predicted=np.array(classes, object)[predicted],
-        probability=confident[every, predicted],
+        probability=confident[positions, predicted],
         probability_of_label=own,
     )
-    wrong = (confident.max(axis=1) >= 0) & (predicted != labels) & (own <= _MAX_SHARE * usual[labels])
-    ranked: pd.DataFrame = found[wrong].sort_values("probability_of_label", kind="stable", ignore_index=True)
+    ranked: pd.DataFrame = doubted[wrong].sort_values("probability_of_label", kind="stable", ignore_index=True)
     return ranked

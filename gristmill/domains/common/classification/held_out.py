@@ -29,7 +29,8 @@ def learning_set(data: LabelledDataset) -> LearningSet:
 
 def write_held_out(data: LabelledDataset, positions: Positions, predicted: Probabilities, out: Path) -> None:
     """Write `validation.parquet`: `id`, `label` and `p_<class>` of the examples at some positions."""
-    names, chosen = np.array(data.classes, object), learning_rows(data).iloc[positions]
+    names = np.array(data.classes, object)
+    chosen = learning_rows(data).iloc[positions]
     table = pd.DataFrame({"id": chosen["id"].to_numpy(), "label": names[chosen["label"]]})
     probabilities = pd.DataFrame(predicted, columns=[f"p_{name}" for name in data.classes])
     write_table(out / FILE, pd.concat([table, probabilities], axis=1))

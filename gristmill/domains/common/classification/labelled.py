@@ -1,21 +1,26 @@
-"""Examples with a class each, split into parts; their counts by class, and the check that these suffice."""
+"""Examples with a class each, split into parts: names, counts and weights of the classes.
 
-from collections.abc import Sequence
+A check refuses data in which they do not suffice to train and test on.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, Unsuitable
+from gristmill.errors import DataError, Unsuitable, short_repr
 
 PARTS = ("train", "validation", "test")
 TOGETHER = "kept together"  # column with the number of the group that stays in one set, if any has several examples
-
 RESERVED = ("id", "label", "part", TOGETHER, "all", "class")  # by the index and the scores
 
 Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 Weights = npt.NDArray[np.float64]
+
+_MAX_LABELS_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -86,17 +91,50 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, whi
             f"all {len(index)} {example}s are of one class{of_target}, {classes[0]!r}: a classifier needs at least "
             f"two. Add {example}s of another class."
         )
-    to_be_split = not (index["part"] == "test").any()
-    remedy = "or leave the class out"
-    if target:
-        numbers = '; if the target is a number, set ingest.task = "regression"' * (len(classes) > len(index) / 2)
-        remedy = f"leave its target empty, or merge the class with another in source.prepare{numbers}"
+    required = 1 if (index["part"] == "test").any() else 2
     for label, (name, count) in enumerate(count_by_class(index, classes).items()):
-        if count < (2 if to_be_split else 1):
-            found = f"{'one' if count else 'no'} {example}{which}"
+        if count < required:
+            examples, remedy = f"{'one' if count else 'no'} {example}{which}", "or leave the class out"
             if target:
-                found = f"only {example} {index['id'][index['label'] == label].iloc[0]}"
+                examples = f"only {example} {index['id'][index['label'] == label].iloc[0]}"
+                remedy = "leave its target empty, or merge the class with another in source.prepare"
+                if len(classes) > len(index) / 2:
+                    remedy += '; if the target is a number, set ingest.task = "regression"'
             raise DataError(
-                f"class {name!r}{of_target} has {found}, but needs one to train on and another to test on. Add "
+                f"class {name!r}{of_target} has {examples}, but needs one to train on and another to test on. Add "
                 f"{example}s, {remedy}."
             )
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return the different labels in natural order: numbers by value, `class 2` before `class 10`."""
+    different = set(labels)
+    if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label, re.ASCII) for label in different):
+        return sorted(different, key=lambda label: (float(label), label))
+
+    def key(label: str) -> tuple[list[tuple[int, str]], str]:
+        # Every second word is a number. Python's `int` refuses strings that are much longer.
+        words = re.split(r"(\d+)", label, flags=re.ASCII)
+        return [(int(word[:4000]) if at % 2 else -1, word) for at, word in enumerate(words)], label
+
+    return sorted(different, key=key)
+
+
+def name_classes(labels: "pd.Series[str]", names: Mapping[str, str], column: str) -> "tuple[pd.Series[str], list[str]]":
+    """Return the class name of each example, and the class names in order.
+
+    A categorical column keeps the source's order; other labels are sorted by `sort_labels`. `names` maps labels to
+    class names, and two labels may share a name; `column` is for the error.
+
+    Raises:
+        DataError: `names` contains a label that no example has.
+    """
+    is_ordered = isinstance(labels.dtype, pd.CategoricalDtype)
+    known = labels.cat.categories.tolist() if is_ordered else sort_labels(labels)
+    if unknown := [label for label in names if label not in known]:
+        raise DataError(
+            f"ingest.names: nothing has the label {short_repr(unknown[0])} in column {column!r}. Labels: "
+            f"{', '.join(map(short_repr, known[:_MAX_LABELS_LISTED]))}{', …' * (len(known) > _MAX_LABELS_LISTED)}."
+        )
+    name_of = {label: names.get(label, label) for label in known}
+    return labels.astype("str").map(name_of), list(dict.fromkeys(name_of.values()))

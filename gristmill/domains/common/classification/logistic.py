@@ -66,6 +66,7 @@ def choose_penalty(
     With weights of the examples, (examples,), both the fits and the loss are weighted.
     Penalties are tried from the strongest on, each from the solution of the one before, until the loss rises.
     """
+    # 1. Divide a sample into folds.
     rows, numbers = MAX_TO_CHOOSE
     some = sample_positions(len(labels), min(rows, max(1, numbers // features.shape[1])), labels)
     features, labels = features[some], labels[some]
@@ -74,6 +75,8 @@ def choose_penalty(
     learned = LearningSet(positions, positions[:0], labels, None if groups is None else groups[some], ordered)
     held_out = [np.isin(positions, split.predict) for split in learned.folds(FOLDS) if len(split.fit)]
     problems = [Problem(features[~held], labels[~held], classes, counts[~held]) for held in held_out]
+
+    # 2. Try each penalty on all of them.
     losses: list[float] = []
     for penalty in PENALTIES:
         loss = 0.0
@@ -99,33 +102,33 @@ class Problem:
         scaled = (features - self._mean) / self._deviation
         self._basis = qr(scaled.T, mode="economic")[0] if len(scaled) < scaled.shape[1] else None
         inner = scaled if self._basis is None else scaled @ self._basis
-        self._given = np.column_stack([inner, np.ones(len(labels))])
+        self._inputs = np.column_stack([inner, np.ones(len(labels))])
         self._wanted = np.eye(classes)[labels] * (1.0 if weights is None else weights[:, np.newaxis])
-        self._flat = np.zeros(self._given.shape[1] * classes)
+        self._flat = np.zeros(self._inputs.shape[1] * classes)
 
     def solve(self, penalty: float, precision: float | None = None) -> None:
         """Minimise the summed cross-entropy plus half the penalty times the squared weights."""
         options = {"maxiter": _MAX_ROUNDS, "gtol": precision or _PRECISION, "ftol": 0.0}
-        arguments = (self._given, self._wanted, penalty / len(self._given))
+        arguments = (self._inputs, self._wanted, penalty / len(self._inputs))
         self._flat = minimize(mean_loss, self._flat, arguments, "L-BFGS-B", jac=True, options=options).x
 
     def classifier(self) -> LinearClassifier:
         """Return the solution on raw features."""
-        solved = self._flat.reshape(self._given.shape[1], -1)
+        solved = self._flat.reshape(self._inputs.shape[1], -1)
         inner = solved[:-1] if self._basis is None else self._basis @ solved[:-1]
         weights = inner / self._deviation[:, np.newaxis]
         return LinearClassifier(weights, solved[-1] - self._mean @ weights)
 
 
-def mean_loss(flat: Values, given: Values, wanted: Values, penalty: float) -> tuple[float, Values]:
+def mean_loss(flat: Values, inputs: Values, wanted: Values, penalty: float) -> tuple[float, Values]:
     """Return mean cross-entropy plus half the penalty times the squared weights, and its gradient.
 
-    `given` are features and a last column of 1 for the bias, `wanted` the one-hot labels times their weights.
+    `inputs` are features and a last column of 1 for the bias, `wanted` the one-hot labels times their weights.
     """
     check_deadlines()
-    weights = flat.reshape(given.shape[1], -1)
-    logarithms = log_softmax(given @ weights, axis=1)
+    weights = flat.reshape(inputs.shape[1], -1)
+    logarithms = log_softmax(inputs @ weights, axis=1)
     decayed = np.vstack([weights[:-1], np.zeros_like(weights[-1:])])
-    loss = -(wanted * logarithms).sum() / len(given) + penalty / 2 * np.square(decayed).sum()
-    gradient = given.T @ (np.exp(logarithms) * wanted.sum(axis=1, keepdims=True) - wanted) / len(given)
+    loss = -(wanted * logarithms).sum() / len(inputs) + penalty / 2 * np.square(decayed).sum()
+    gradient = inputs.T @ (np.exp(logarithms) * wanted.sum(axis=1, keepdims=True) - wanted) / len(inputs)
     return float(loss), (gradient + penalty * decayed).ravel()

@@ -1,5 +1,6 @@
-"""Sections of a report on a classifier: scores, confusion matrix, calibration, slices."""
+"""Sections of a report on a classifier: scores, confusion matrix, calibration, slices, and examples of each."""
 
+from base64 import b64encode
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification import examples
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
-from gristmill.domains.common.classification.example_tables import (
-    cell_anchor,
-    cell_tables,
-    error_sections,
-    wrong_label_sections,
-)
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.domains.common.classification.predictions import misclassified, read_predictions
 from gristmill.domains.common.classification.scores import BINS, ThresholdCurves, threshold_curves
@@ -32,11 +28,8 @@ from gristmill.util.table_io import read_document, read_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SCORES = (
-    *("balanced_log_loss", "log_loss", "accuracy", "precision", "recall", "f1", "roc_auc", "brier", "ece"),
-    *("coverage", "set_size"),
-)
-METRICS = {metric: metric_name(metric) for metric in _SCORES}
+_SCORES = "balanced_log_loss log_loss accuracy precision recall f1 roc_auc brier ece coverage set_size"
+METRICS = {metric: metric_name(metric) for metric in _SCORES.split()}
 _MAX_ROWS = 30  # classes or groups in a table
 Reached = tuple[float, float, float | None]  # false-positive rate, recall, and precision if any example is taken
 _MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # limits for counts in the cells and for names on the axes
@@ -61,9 +54,15 @@ class Evaluation:
     scores: ClassificationScores
     table: pd.DataFrame
 
-    def by(self, what: str) -> pd.DataFrame:
+    def by(self, what: str, forecaster: str = "model") -> pd.DataFrame:
         """Return the scores of the test set by class or by a column of the metadata."""
-        return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
+        table = self.table
+        return table[(table["by"] == what) & (table["part"] == "test") & (table["forecaster"] == forecaster)]
+
+    def examples(self, shown: str) -> pd.DataFrame:
+        """Return the examples to show as errors, likely wrong labels or cells."""
+        rows = read_table(self.evaluate / examples.FILE)
+        return rows[rows["shown"] == shown]
 
 
 def read_evaluation(folders: dict[str, Path]) -> Evaluation:
@@ -86,19 +85,21 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
     yield from threshold_sections(evaluation)
     yield calibration_section(evaluation)
     yield from set_sections(evaluation)
-    yield from error_sections(evaluation.evaluate)
-    yield from wrong_label_sections(evaluation.evaluate)
+    yield from error_sections(evaluation)
+    yield from wrong_label_sections(evaluation)
     yield from slice_sections(evaluation)
     yield from training_sections(evaluation.train)
 
 
 def scores_section(evaluation: Evaluation) -> Section:
     """Return the scores of model and baselines, part by part."""
-    scored, means = evaluation.scores, "Precision, recall and F1 are means over the classes."
-    if (threshold := scored.decision.threshold) is not None:
-        means += f" {scored.classes[1]!r} is predicted if its probability is above {format_number(threshold, 3)}."
-        return scores.scores_section(scored, METRICS, means)
-    return scores.scores_section(scored, METRICS, means, training_gap(evaluation.train, scored))
+    scored, threshold = evaluation.scores, evaluation.scores.decision.threshold
+    if threshold is None:
+        remark = training_gap(evaluation.train, scored)
+    else:
+        remark = f"{scored.classes[1]!r} is predicted if its probability is above {format_number(threshold, 3)}."
+    means = "Precision, recall and F1 are means over the classes."
+    return scores.scores_section(scored, METRICS, means, remark)
 
 
 def training_gap(train: Path, scores: Scores) -> str:
@@ -108,8 +109,10 @@ def training_gap(train: Path, scores: Scores) -> str:
         return ""
     kept = epochs[epochs["epoch"] == read_document(train / "training.json")["best_epoch"]].iloc[0]
     learned = kept["accuracy"]
-    points = {part: 100 * (learned - (values["accuracy"] or 0.0)) for part, values in scores.model.items()}
-    gaps = [f"{gap:+.1f} points compared with the {PART_NAMES[part]} set" for part, gap in points.items()]
+    gaps = [
+        f"{100 * (learned - (values['accuracy'] or 0.0)):+.1f} points compared with the {PART_NAMES[part]} set"
+        for part, values in scores.model.items()
+    ]
     return (
         f"Accuracy on the training set, measured during training, was {score('accuracy', learned)} in the epoch that "
         f"was kept: {' and '.join(gaps)}."
@@ -119,17 +122,16 @@ def training_gap(train: Path, scores: Scores) -> str:
 def confusion_section(evaluation: Evaluation) -> Section:
     """Return the confusion matrix, with precision and recall of each class."""
     confusion, names = evaluation.scores.confusion, evaluation.scores.classes
-    cells = cell_tables(evaluation.evaluate, confusion, names)
+    cells = cell_tables(evaluation)
     picture = as_svg(confusion_figure(confusion, names, cells), "Number of examples by true and predicted class")
     linked = " Underlined numbers lead to them." if any(f"#{anchor}" in picture for anchor in cells) else ""
-    classes = evaluation.by("class")
-    model = classes[classes["forecaster"] == "model"]
+    classes, limited = _worst_groups(evaluation.by("class"), "f1", "classes")
     note = (
         "The test set, coloured by the share of the true class. Precision is the share of the predictions of a class "
-        f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}\n"
+        f"that are right, recall the share of the class that was found.{limited}\n"
         f"Below are examples of {count_of(len(cells), 'cells')}, errors first, the largest cells first.{linked}"
     )
-    rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
+    rows = _rows_of_groups(classes, ["precision", "recall", "f1"])
     table = Table("", ["class", "examples", "precision", "recall", "F1"], rows)
     return Section("Confusion matrix", note, [picture], [table, *cells.values()])
 
@@ -144,7 +146,8 @@ def threshold_sections(evaluation: Evaluation) -> Iterator[Section]:
     if truth.all() or not truth.any():
         return
     curves = threshold_curves(truth.astype(np.int64), rows[f"p_{classes[1]}"].to_numpy())
-    threshold = format_number(0.5 if (chosen := evaluation.scores.decision.threshold) is None else chosen, 3)
+    chosen = evaluation.scores.decision.threshold
+    threshold = format_number(0.5 if chosen is None else chosen, 3)
     reached = {f"at {threshold}": _reached(rows, truth), best: _reached(rows, truth, best)}
     note = (
         f"The test set by the threshold above which an example counts as {classes[1]}. The area under the ROC curve is "
@@ -166,55 +169,130 @@ def _reached(rows: pd.DataFrame, second: npt.NDArray[np.bool_], baseline: str | 
 
 def calibration_section(evaluation: Evaluation) -> Section:
     """Return accuracy against confidence."""
-    bins, test = evaluation.scores.calibration, evaluation.scores.model["test"]
-    confidence, right = (
-        np.average([one[name] for one in bins], weights=[one["examples"] for one in bins])
-        for name in ("confidence", "accuracy")
-    )
+    bins = pd.DataFrame(evaluation.scores.calibration)
+    confidence, right = (np.average(bins[name], weights=bins["examples"]) for name in ("confidence", "accuracy"))
     note = (
         f"On the test set the most probable class is right in {right:.1%} of the examples, and its mean confidence is "
-        f"{confidence:.1%}. The mean gap between the two over the bins is {test['ece']:.1%} (ECE)."
+        f"{confidence:.1%}. The mean gap between the two over the bins is "
+        f"{evaluation.scores.model['test']['ece']:.1%} (ECE)."
     )
-    return Section(
-        "Calibration",
-        note,
-        pictures=[as_svg(calibration_figure(bins), "Accuracy by confidence, and a histogram of confidence")],
-    )
+    figure = calibration_figure(evaluation.scores.calibration)
+    return Section("Calibration", note, [as_svg(figure, "Accuracy by confidence, and a histogram of confidence")])
 
 
 def set_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield coverage and size of the prediction sets, if there are any."""
-    decision = evaluation.scores.decision
+    decision, test = evaluation.scores.decision, evaluation.scores.model["test"]
     if decision.set_limits is None:
         return
-    rows, test = evaluation.by("class"), evaluation.scores.model["test"]
-    classes = rows[rows["forecaster"] == "model"]
+    classes, limited = _worst_groups(evaluation.by("class"), "coverage", "classes")
     note = (
         "A conformal prediction set has the predicted class, and each class whose probability reaches the limit of "
         f"this class. Sets should contain the true class of at least {decision.coverage:.0%} of the examples of each "
         f"class. On the test set, they contain that of {test['coverage']:.1%}, and have {test['set_size']:.2f} classes "
-        f"on average.{_limited(classes, 'classes', 'coverage')}"
+        f"on average.{limited}"
     )
-    cells = _by_group(_worst(classes, "coverage"), ("coverage", "set_size"))
-    yield Section("Prediction sets", note, tables=[Table("", ["class", "examples", "coverage", "mean size"], cells)])
+    rows = _rows_of_groups(classes, ["coverage", "set_size"])
+    yield Section("Prediction sets", note, tables=[Table("", ["class", "examples", "coverage", "mean size"], rows)])
 
 
 def slice_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of metadata."""
-    tables, best = [], evaluation.scores.best_baseline
+    best, shown = evaluation.scores.best_baseline, evaluation.scores.shown
     metric = evaluation.scores.headline.secondary_metric or evaluation.scores.metric  # how often the model is right
-    for column in [by for by in evaluation.table["by"].unique() if by not in ("all", "class")]:
-        groups = evaluation.by(column)
-        model = groups[groups["forecaster"] == "model"]
-        baseline = groups[groups["forecaster"] == best].set_index("group")[metric]
-        shown = evaluation.scores.shown
-        worst = _worst(model, metric)
-        others = score_column(metric, baseline.loc[worst["group"]].tolist())
-        rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]
-        headings = ["", "examples", *(METRICS[key] for key in shown), f"{METRICS[metric]} of {best}"]
-        tables.append(Table(column + _limited(model, "groups", METRICS[metric]), headings, rows))
+    headings = ["", "examples", *(METRICS[key] for key in shown), f"{METRICS[metric]} of {best}"]
+    tables = []
+    for column in evaluation.table["by"].unique():
+        if column not in ("all", "class"):
+            groups, limited = _worst_groups(evaluation.by(column), metric, "groups")
+            baseline = evaluation.by(column, best).set_index("group")[metric].loc[groups["group"]]
+            others = score_column(metric, baseline.tolist())
+            rows = [[*row, other] for row, other in zip(_rows_of_groups(groups, shown), others, strict=True)]
+            tables.append(Table(column + limited, headings, rows))
     if tables:
         yield Section("Slices", "The test set by the metadata of its examples.", tables=tables)
+
+
+def _worst_groups(rows: pd.DataFrame, metric: str, what: str) -> tuple[pd.DataFrame, str]:
+    """Return the rows of the lowest score if there are too many for a table, and a sentence that says so."""
+    if len(rows) <= _MAX_ROWS:
+        return rows, ""
+    limited = f" Of {len(rows)} {what} the {_MAX_ROWS} with the lowest {METRICS[metric]}; all are in scores.parquet."
+    return rows.nsmallest(_MAX_ROWS, metric), limited
+
+
+def _rows_of_groups(rows: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
+    """Return the cells of each group: its name, number of examples and scores."""
+    counts = [f"{count:,}" for count in rows["examples"]]
+    columns = [score_column(key, [None if pd.isna(value) else value for value in rows[key]]) for key in metrics]
+    return [list(row) for row in zip(rows["group"], counts, *columns, strict=True)]
+
+
+def error_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield the most confident errors."""
+    rows = evaluation.examples(examples.ERRORS)
+    if len(rows):
+        note = "Misclassified examples of the test set with the highest predicted probability."
+        table = _table_of_examples("", rows, ["label", "predicted", "probability"])
+        yield Section("Most confident errors", note, tables=[table])
+
+
+def wrong_label_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield the examples whose label is most likely wrong."""
+    rows = evaluation.examples(examples.WRONG_LABELS)
+    if rows.empty:
+        return
+    file = evaluation.evaluate / examples.WRONG_LABELS_FILE
+    note = (
+        "Examples that the model was not trained on, where it is confident that another class is right (confident "
+        "learning, Northcutt et al. 2021). It can be wrong: check each label before you change it. "
+        f"All {len(pd.read_csv(file, usecols=['part'])):,} are in "
+        f"{Path(*file.parts[-4:]).as_posix()} in the store."  # STAGE/KEY[:2]/KEY/FILE
+    )
+    rows = rows.rename(columns={"predicted": "likely"}).assign(part=rows["part"].map(PART_NAMES))
+    table = _table_of_examples("", rows, ["label", "likely", "probability", "part"])
+    yield Section("Likely wrong labels", note, tables=[table])
+
+
+def cell_tables(evaluation: Evaluation) -> dict[str, Table]:
+    """Return examples of the largest cells of the confusion matrix, collapsed, by the anchor of the cell."""
+    classes = evaluation.scores.classes
+    tables = {}
+    for (label, predicted), rows in evaluation.examples(examples.CELLS).groupby(["label", "predicted"], sort=False):
+        row, column = classes.index(str(label)), classes.index(str(predicted))
+        count = f"{evaluation.scores.confusion[row][column]:,}"
+        if label == predicted:
+            title = f"{predicted}: {count} right, the least confident first"
+        else:
+            title = f"{label} taken for {predicted}: {count}"
+        anchor = cell_anchor(row, column)
+        tables[anchor] = _table_of_examples(title, rows, ["probability"], folded=True, anchor=anchor)
+    return tables
+
+
+def cell_anchor(true: int, predicted: int) -> str:
+    """Return the name of a cell in the address of its page, given the positions of the classes."""
+    return f"true-{true}-predicted-{predicted}"
+
+
+def _table_of_examples(title: str, rows: pd.DataFrame, columns: Sequence[str], **more: Any) -> Table:
+    """Return examples as pictures or texts, with some columns as captions."""
+    captions = [rows[name].map("{:.2%}".format if name == "probability" else str).tolist() for name in columns]
+    ids, is_text = rows["id"].tolist(), "text" in rows
+    shown = rows["text"] if is_text else map(_image_element, rows["picture"], ids)
+    headings = ["", *columns, ""]
+    return Table.of_columns(title, headings, [shown, *captions, ids], words=is_text, tiles=True, **more)
+
+
+def _image_element(picture: bytes, alt: str) -> str:
+    """Return a small image file as an element; PNGs, which are tiny, are enlarged without blur."""
+    from markupsafe import Markup  # with Jinja, late
+
+    if picture.startswith(b"\x89PNG"):
+        tag = Markup('<img alt="{}" class="pixels" src="data:image/png;base64,{}">')
+    else:
+        tag = Markup('<img alt="{}" src="data:image/jpeg;base64,{}">')
+    return tag.format(alt, b64encode(picture).decode())
 
 
 def counts_table(data: LabelledDataset) -> Table:
@@ -229,45 +307,24 @@ def counts_table(data: LabelledDataset) -> Table:
 
 def duplicates_note(summary: dict[str, Any]) -> str:
     """Return sentences on copies, from the summary of preprocess."""
-    copies, said = summary["copies"], [_shared_note(overlap) for overlap in summary["repeated"]]
+    note = ""
+    for overlap in summary["repeated"]:
+        part, other = PART_NAMES[overlap["part"]], PART_NAMES[overlap["also_in"]]
+        id_, same = overlap["pairs"][0]
+        note += (
+            f" {overlap['count']:,} of the {part} set are also in the {other} set, such as {id_} ({same} there), so "
+            "its score is too optimistic."
+        )
+    copies = summary["copies"]
     if copies["count"]:
         named = ", ".join(f"{id_} ({first})" for id_, first in copies["pairs"])
-        said.append(f" Copies kept in one set with their originals: {copies['count']:,}, such as {named}.")
+        note += f" Copies kept in one set with their originals: {copies['count']:,}, such as {named}."
     if disputed := summary.get("disputed"):
         named = "; ".join(", ".join(map(str, ids)) for ids in disputed["ids"])
-        said.append(
+        note += (
             f" Copies with different labels, of which at least one is wrong: {disputed['count']:,}, such as {named}."
         )
-    return "".join(said)
-
-
-def _shared_note(overlap: dict[str, Any]) -> str:
-    return (
-        f" {overlap['count']:,} of the {PART_NAMES[overlap['part']]} set are also in the "
-        f"{PART_NAMES[overlap['also_in']]} set, such as "
-        f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), so its score is too optimistic."
-    )
-
-
-def _worst(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the rows of the lowest score if there are too many for a table."""
-    return rows if len(rows) <= _MAX_ROWS else rows.nsmallest(_MAX_ROWS, metric)
-
-
-def _limited(rows: pd.DataFrame, what: str, metric: str) -> str:
-    """Return a sentence on the rows that are shown, if not all are."""
-    if len(rows) <= _MAX_ROWS:
-        return ""
-    return f" Of {len(rows)} {what} the {_MAX_ROWS} with the lowest {metric}; all are in scores.parquet."
-
-
-def _by_group(rows: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
-    """Return the cells of each group: its name, number of examples and scores."""
-    examples = [f"{count:,}" for count in rows["examples"]]
-    columns = [
-        score_column(key, [None if pd.isna(value) else value for value in rows[key].tolist()]) for key in metrics
-    ]
-    return [list(row) for row in zip(rows["group"], examples, *columns, strict=True)]
+    return note
 
 
 def confusion_figure(
@@ -276,15 +333,17 @@ def confusion_figure(
     """Draw a confusion matrix: counts, and shares of the true class as colour; cells link to the anchors `linked`."""
     from matplotlib.colors import LinearSegmentedColormap
 
+    # 1. Draw the shares, from the background of the page to the colour of the model.
     counts, names = np.array(confusion), [shorten(name, 24) for name in classes]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, (axes,) = canvas(min(9.0, 1.6 + 0.42 * len(names)))
-    colours = LinearSegmentedColormap.from_list("share", [f"{MODEL}00", MODEL])  # from the background of the page
+    colours = LinearSegmentedColormap.from_list("share", [f"{MODEL}00", MODEL])
     axes.imshow(shares, cmap=colours, vmin=0, vmax=1, interpolation="none")
     axes.set_anchor("W")
     axes.grid(visible=False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set(xlabel="predicted", ylabel="true")
+
+    # 2. Write names and counts, unless there are too many.
     if len(names) <= _MAX_CLASSES_NAMED:
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
         axes.set_yticks(range(len(names)), names, parse_math=False)
@@ -305,16 +364,14 @@ def threshold_figure(curves: ThresholdCurves, reached: Mapping[str, Reached]) ->
     figure, (roc, precision) = canvas(3.4, columns=2)
     roc.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="guessing")
     roc.plot(curves.false_positives, curves.recall, color=MODEL, label="model")
-    roc.set_xlabel("false-positive rate")
-    roc.set_ylabel("recall (true-positive rate)")
     steps = np.append(curves.precision[:1], curves.precision)  # whose area is the average precision
     precision.plot(curves.recall, steps, color=MODEL, label="model", drawstyle="steps-pre")
     for color, (name, (false_positives, recall, share)) in zip((MODEL, BASELINE), reached.items(), strict=True):
         roc.plot(false_positives, recall, "o", color=color, label=name)
         if share is not None:
             precision.plot(recall, share, "o", color=color, label=name)
-    precision.set_xlabel("recall")
-    precision.set_ylabel("precision")
+    roc.set(xlabel="false-positive rate", ylabel="recall (true-positive rate)")
+    precision.set(xlabel="recall", ylabel="precision")
     for axes in (roc, precision):
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
         legend(axes)
@@ -324,16 +381,13 @@ def threshold_figure(curves: ThresholdCurves, reached: Mapping[str, Reached]) ->
 def calibration_figure(bins: Sequence[dict[str, float]]) -> "Figure":
     """Draw accuracy against confidence, and the histogram of confidence."""
     figure, (accuracy, histogram) = canvas(3.2, columns=2, widths=(3, 2))
-    confidence = [one["confidence"] for one in bins]
+    table = pd.DataFrame(bins)
     accuracy.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle="--", label="calibrated")
-    accuracy.plot(confidence, [one["accuracy"] for one in bins], "o-", color=MODEL, markersize=4, label="model")
-    accuracy.set_xlabel("confidence")
-    accuracy.set_ylabel("accuracy")
+    accuracy.plot(table["confidence"], table["accuracy"], "o-", color=MODEL, markersize=4, label="model")
+    accuracy.set(xlabel="confidence", ylabel="accuracy")
     legend(accuracy, loc="upper left")
-    lows = [one["low"] for one in bins]
-    histogram.bar(lows, [one["examples"] for one in bins], width=1 / BINS, align="edge", color=MODEL, alpha=0.7)
-    histogram.set_xlabel("confidence")
-    histogram.set_ylabel("examples")
+    histogram.bar(table["low"], table["examples"], width=1 / BINS, align="edge", color=MODEL, alpha=0.7)
+    histogram.set(xlabel="confidence", ylabel="examples")
     for axes in (accuracy, histogram):
         axes.set_xlim(0, 1)
     return figure

@@ -111,9 +111,9 @@ def threshold_curves(truth: Labels, second: Values) -> ThresholdCurves:
     """
     order = np.argsort(-second, kind="stable")
     last = np.append(np.flatnonzero(np.diff(second[order])), len(order) - 1)
-    found, taken = np.cumsum(truth[order] == 1)[last], last + 1
-    rates = [np.concatenate([[0], counts]) / counts[-1] for counts in (taken - found, found)]
-    return ThresholdCurves(rates[0], rates[1], found / taken)
+    right, taken = np.cumsum(truth[order] == 1)[last], last + 1
+    rates = [np.concatenate([[0], counts]) / counts[-1] for counts in (taken - right, right)]
+    return ThresholdCurves(rates[0], rates[1], right / taken)
 
 
 def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:
@@ -137,7 +137,7 @@ def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:
 def ece(truth: Labels, probabilities: Values) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over the bins, 0 to 1; lower is better."""
     bins = reliability(truth, probabilities)
-    return sum(one["examples"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / len(truth)
+    return sum(row["examples"] * abs(row["accuracy"] - row["confidence"]) for row in bins) / len(truth)
 
 
 def _share(part: Counts, whole: Counts, counts: Counts) -> Values:

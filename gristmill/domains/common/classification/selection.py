@@ -8,7 +8,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 import keras
 import numpy as np
-import pandas as pd
 from scipy.special import softmax
 
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
@@ -28,8 +27,6 @@ from gristmill.training.outputs import write_history
 from gristmill.util.table_io import write_table
 
 N = TypeVar("N", bound=NetworkModel)
-
-_NOTHING = np.zeros(0, np.int64)
 
 
 def select_classifiers(
@@ -51,11 +48,23 @@ def select_classifiers(
     Raises:
         WorkError: every candidate failed, or there are no held-out predictions.
     """
-    tables = _predicted_by_all(succeeded(candidates))
-    columns = [f"p_{name}" for name in data.classes]
-    truth = next(iter(tables.values()))["label"].map(data.classes.index).to_numpy(np.int64) if tables else _NOTHING
+    # 1. Read the predictions of the examples that all candidates predicted, in one order.
+    tables = {name: read_held_out(other.train).set_index("id") for name, other in succeeded(candidates).items()}
+    truth = np.zeros(0, np.int64)
+    if tables:
+        indices = (table.index for table in tables.values())
+        shared = reduce(lambda index, other: index.intersection(other, sort=False), indices)
+        if shared.empty:
+            raise WorkError(
+                "no example was predicted by all candidates, so none can be chosen. Set preprocess.validation."
+            )
+        tables = {name: table.loc[shared] for name, table in tables.items()}
+        truth = next(iter(tables.values()))["label"].map(data.classes.index).to_numpy(np.int64)
     balanced = any(candidates[name].document["settings"]["train"]["class_weights"] for name in tables)
-    weights = balanced_weights(truth, len(columns))[truth] if balanced else np.ones(len(truth))
+    weights = balanced_weights(truth, len(data.classes))[truth] if balanced else np.ones(len(truth))
+
+    # 2. Calibrate each candidate.
+    columns = [f"p_{name}" for name in data.classes]
     temperatures, averaged = dict[str, float](), dict[str, Probabilities]()
     for name, table in tables.items():
         probabilities = table[columns].to_numpy(np.float64)
@@ -63,6 +72,7 @@ def select_classifiers(
         scaled = scale_logarithms(probabilities, temperatures[name])
         averaged[name] = scaled if geometric else np.exp(scaled)
 
+    # 3. Choose among them.
     def loss(average: Probabilities) -> Probabilities:
         return np.asarray(weights * log_losses(truth, softmax(average, axis=1) if geometric else average))
 
@@ -70,10 +80,12 @@ def select_classifiers(
     in_validation = [table.index.isin(data.rows("validation")["id"]).all() for table in tables.values()]
     on = "validation" if all(in_validation) else "folds"
     chosen = choose(candidates, averaged, loss, settings, metric=metric, on=on, predict_one=predict_one)
+
+    # 4. Calibrate and write the average. The mean of logits of different classifiers is less certain than it could be.
     average = weighted_average(averaged, chosen.weights)
-    if geometric:  # the mean of logits of different classifiers is less certain than it could be
+    if geometric:
         temperature = fit_temperature(truth, softmax(average, axis=1), weights)
-        temperatures = {name: one * temperature for name, one in temperatures.items()}
+        temperatures = {name: own * temperature for name, own in temperatures.items()}
         chosen = replace(chosen, loss=float(loss(average / temperature).mean()))
         average = softmax(average / temperature, axis=1)
     chosen.write(candidates, out)
@@ -117,18 +129,3 @@ def write_average(
     average.write(out)
     write_history(TrainingHistory(), out)
     return {"parameters": average.parameters, "candidates": len(candidates), "members": len(members)}
-
-
-def _predicted_by_all(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, pd.DataFrame]:
-    """Return the held-out predictions of each candidate, indexed by `id`: the same examples in the same order.
-
-    Raises:
-        WorkError: no example was predicted by all candidates.
-    """
-    tables = {name: read_held_out(one.train).set_index("id") for name, one in candidates.items()}
-    if not tables:
-        return tables
-    shared = reduce(lambda one, other: one.intersection(other, sort=False), (table.index for table in tables.values()))
-    if shared.empty:
-        raise WorkError("no example was predicted by all candidates, so none can be chosen. Set preprocess.validation.")
-    return {name: table.loc[shared] for name, table in tables.items()}

@@ -37,12 +37,22 @@ def split(
         DataError: a class is left without an example to train on, or nothing to test on.
         RequestError: there would be nothing to test on, or nothing to train on.
     """
-    labels, given = index["label"].to_numpy(np.int64), index["part"].fillna("train")
+    # 1. Keep the parts of the source, and count what the others take.
+    labels = index["label"].to_numpy(np.int64)
+    parts = index["part"].fillna("train").to_numpy(object, copy=True)
     sizes = {"test": test, "validation": validation}
-    wanted = {part: size for part, size in sizes.items() if not (given == part).any()}
-    _check_sizes(wanted)
-    parts = given.to_numpy(object, copy=True)
+    wanted = {part: size for part, size in sizes.items() if not (parts == part).any()}
+    if wanted.get("test") == 0:
+        raise RequestError(
+            "preprocess.test is 0, but the source has no test set: nothing would be scored. Set a number of examples "
+            "or a share."
+        )
+    if sum(size for size in wanted.values() if 0 < size < 1) >= 1:
+        assigned = " and ".join(f"preprocess.{part} = {size}" for part, size in wanted.items())
+        raise RequestError(f"{assigned} leave no example to train on. Set smaller shares.")
     drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes, example)
+
+    # 2. Assign groups of several examples.
     pool = np.flatnonzero(parts == "train")
     grouped = pool[:0] if groups is None else pool[with_others(groups[pool])]
     if groups is not None and len(grouped):
@@ -53,6 +63,8 @@ def split(
             taken = grouped[owners == number]
             parts[taken] = part
             drawn[part] = np.maximum(drawn[part] - np.bincount(labels[taken], minlength=len(classes)), 0)
+
+    # 3. Draw the other examples, class by class.
     single = ~np.isin(np.arange(len(parts)), grouped)
     for label in range(len(classes)):
         rows = np.flatnonzero((labels == label) & (parts == "train") & single)
@@ -60,11 +72,20 @@ def split(
         for part, counts in drawn.items():
             parts[shuffled[: counts[label]]] = part
             shuffled = shuffled[counts[label] :]
+
+    # 4. Give sets that lack a class one of its groups, if that is possible.
     if groups is not None and len(grouped):
         sets = np.array(["train", *drawn], object)
         owners = (parts[pool, np.newaxis] == sets).argmax(axis=1)
         parts[pool] = sets[fill_empty_sets(owners, labels[pool], groups[pool], counts_wanted)]
-        _check_left(parts, labels, classes, example, kept)
+        without = set(range(len(classes))) - set(labels[parts == "train"].tolist())
+        if without or not (parts == "test").any():
+            lack = f"training {example}" if without else f"test {example}"
+            lack += f" of class {classes[min(without)]!r}" if without and len(classes) > 1 else ""
+            raise DataError(
+                f"{kept}: no {lack} is left. Add {example}s of other groups, leave preprocess.group out, or let the "
+                "source name the parts."
+            )
     return parts
 
 
@@ -77,8 +98,13 @@ def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str], 
         )
     left, drawn = pool, {}
     for part, size in wanted.items():
-        drawn[part] = _allocate(pool, left, size)
-        left = left - drawn[part]
+        if 0 < size < 1:  # a share of each class
+            counts = np.clip(np.maximum(1, np.rint(size * pool)), 0, np.maximum(left - 1, 0)).astype(np.int64)
+        else:  # a number in all, in proportion to the classes; the largest remainders are rounded up
+            exact = size * left / max(1, left.sum())
+            counts = np.floor(exact).astype(np.int64)
+            counts[np.argsort(counts - exact, kind="stable")[: int(size) - counts.sum()]] += 1
+        drawn[part], left = counts, left - counts
     if (left < 1).any():
         label = int(np.argmin(left))
         taken = " and ".join(f"{part} takes {counts[label]}" for part, counts in drawn.items())
@@ -87,38 +113,6 @@ def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str], 
             f"left to train on. Add {example}s, or set smaller parts in the table 'preprocess'."
         )
     return drawn
-
-
-def _allocate(pool: Counts, left: Counts, size: Part) -> Counts:
-    """Return how many examples of each class are drawn: a share of the pool, or a number in all of those left."""
-    if 0 < size < 1:
-        return np.clip(np.maximum(1, np.rint(size * pool)), 0, np.maximum(left - 1, 0)).astype(np.int64)
-    exact = size * left / max(1, left.sum())
-    counts: Counts = np.floor(exact).astype(np.int64)
-    counts[np.argsort(counts - exact, kind="stable")[: int(size) - counts.sum()]] += 1  # the largest remainders
-    return counts
-
-
-def _check_left(parts: Parts, labels: Labels, classes: Sequence[str], example: str, kept: str) -> None:
-    without = set(range(len(classes))) - set(labels[parts == "train"].tolist())
-    lack = f"training {example}" if without else f"test {example}"
-    lack += f" of class {classes[min(without)]!r}" if without and len(classes) > 1 else ""
-    if without or not (parts == "test").any():
-        raise DataError(
-            f"{kept}: no {lack} is left. Add {example}s of other groups, leave preprocess.group out, or let the source "
-            "name the parts."
-        )
-
-
-def _check_sizes(wanted: dict[str, Part]) -> None:
-    if wanted.get("test") == 0:
-        raise RequestError(
-            "preprocess.test is 0, but the source has no test set: nothing would be scored. Set a number of examples "
-            "or a share."
-        )
-    if sum(size for size in wanted.values() if 0 < size < 1) >= 1:
-        sizes = " and ".join(f"preprocess.{part} = {size}" for part, size in wanted.items())
-        raise RequestError(f"{sizes} leave no example to train on. Set smaller shares.")
 
 
 def mix_classes(labels: Labels, seed: Sequence[int]) -> Labels:

@@ -44,8 +44,8 @@ def scale_network(network: keras.Model, temperature: float) -> keras.Model:
     """Return a network of probabilities with these at a temperature."""
     if temperature == 1:
         return network
-    given = keras.Input(network.output_shape[1:], name="unscaled")
-    scaling = keras.Model(given, scale_in_graph(given, temperature), name="temperature")  # names must differ
+    unscaled = keras.Input(network.output_shape[1:], name="unscaled")
+    scaling = keras.Model(unscaled, scale_in_graph(unscaled, temperature), name="temperature")  # names must differ
     return keras.Model(network.input, scaling(network.output), name=network.name)
 
 

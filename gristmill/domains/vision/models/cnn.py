@@ -34,7 +34,7 @@ class Cnn(Settings):
         import keras
 
         self._check_depth(shape)
-        image = keras.Input((shape.height, shape.width, shape.channels), name="image")
+        image = keras.Input(shape.image, name="image")
         features = keras.layers.Rescaling(1 / 255)(image)
         for width in self.filters:
             convolution = keras.layers.Conv2D(width, self.kernel, padding=self.padding, use_bias=not self.batch_norm)
@@ -52,13 +52,15 @@ class Cnn(Settings):
     def _check_depth(self, shape: Shape) -> None:
         """Raise a `RequestError` if a layer would have no pixels left."""
         lost = self.kernel - 1 if self.padding == "valid" else 0
-        left = [shape.height, shape.width]
+        sides = [shape.height, shape.width]
         for number in range(1, len(self.filters) + 1):
-            for layer in ("convolution", "pool"):
-                taken, left = left, [side - lost if layer == "convolution" else side // self.pool for side in left]
+            convolved = [side - lost for side in sides]
+            pooled = [side // self.pool for side in convolved]
+            for layer, taken, left in (("convolution", sides, convolved), ("pool", convolved, pooled)):
                 if min(left) < 1:
                     raise RequestError(
                         f"model.filters: {layer} {number} of {len(self.filters)} takes maps of {taken[0]} x {taken[1]} "
                         f"pixels and leaves no pixels (images: {shape.height} x {shape.width}). Use fewer "
                         "filters, padding = 'same', a smaller kernel or pool, or a larger preprocess.size."
                     )
+            sides = pooled

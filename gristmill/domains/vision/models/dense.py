@@ -22,7 +22,7 @@ class Dense(Settings):
         """Return the network on the pixels of an image."""
         import keras
 
-        image = keras.Input((shape.height, shape.width, shape.channels), name="image")
+        image = keras.Input(shape.image, name="image")
         features = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
         for width in self.units:
             features = keras.layers.Dense(width, activation="relu")(features)

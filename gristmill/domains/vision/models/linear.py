@@ -1,4 +1,7 @@
-"""Logistic regression on fixed features of the pixels, with an L2 penalty chosen by cross-validation."""
+"""Classifiers in closed form: class frequencies, and logistic regression on fixed features of the pixels.
+
+The L2 penalty of the regression is chosen by cross-validation.
+"""
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -8,6 +11,22 @@ if TYPE_CHECKING:
     import keras
 
     from gristmill.domains.vision.labelled_images import LabelledImages
+
+
+class Majority(Settings):
+    """The frequency of each class in the training set."""
+
+    kind: Literal["majority"]
+    baseline: ClassVar[bool] = True
+    constant: ClassVar[bool] = True
+
+    def fit(self, data: "LabelledImages") -> "keras.Model":
+        """Return the classifier of pixels."""
+        from gristmill.domains.common.classification.labelled import refuse_balanced
+        from gristmill.domains.vision.linear_classifier import majority_classifier
+
+        refuse_balanced(data.balanced)
+        return majority_classifier(data)
 
 
 class LinearPixels(Settings):

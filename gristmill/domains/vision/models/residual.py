@@ -40,18 +40,14 @@ class Residual(Settings):
         features = _convolution(features, self.width)
         if min(features.shape[1:3]) > _LAST_SIDE:
             features = layers.MaxPooling2D(2)(features)
-        for stage in range(_stages(min(features.shape[1:3]))):
+        halvings = math.ceil(math.log2(min(features.shape[1:3]) / _LAST_SIDE))
+        for stage in range(min(_MAX_STAGES, max(1, halvings))):
             filters = self.width * min(2 ** (stage + 1), _MAX_WIDENING)
             features = _convolution(features, filters, strides=2)
             inner = _convolution(_convolution(features, filters), filters, activation=None)
             features = layers.ReLU()(layers.Add()([features, inner]))
         pooled = layers.Dropout(self.dropout)(layers.GlobalAveragePooling2D()(features))
         return Model(image, layers.Dense(shape.outputs)(pooled), name="residual")
-
-
-def _stages(side: int) -> int:
-    """Return the number of times that maps with this side are halved."""
-    return min(_MAX_STAGES, max(1, math.ceil(math.log2(side / _LAST_SIDE))))
 
 
 def _convolution(features: Any, filters: int, strides: int = 1, activation: str | None = "relu") -> Any:

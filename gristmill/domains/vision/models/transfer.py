@@ -1,7 +1,7 @@
-"""Transfer learning: a pretrained network of keras.applications with a new head.
+"""Pretrained networks of keras.applications with a new head: layers to train, or logistic regression.
 
-Its features suit photos that it was not trained on, so a few hundred images and a small head are enough (Yosinski et
-al., "How transferable are features in deep neural networks?", 2014).
+Their features suit photos that they were not trained on, so a few hundred images and a small head are enough (Yosinski
+et al., "How transferable are features in deep neural networks?", 2014).
 """
 
 import difflib
@@ -13,14 +13,14 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError
-from gristmill.settings.base import URL_SCHEMES, Digest, Settings, Sizes, SourceLocation
+from gristmill.settings.base import URL_SCHEMES, Digest, Settings, Size, Sizes, SourceLocation
 
 if TYPE_CHECKING:
     import keras
 
-Scaling = Literal["tf", "torch", "caffe", "own"]  # scaling of pixels, by Keras's names; own: inside the network
+    from gristmill.domains.vision.labelled_images import LabelledImages
 
-BASES: dict[str, Scaling] = {
+BASES = {
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), "torch"),
     **dict.fromkeys(("ResNet50", "ResNet101", "ResNet152", "VGG16", "VGG19"), "caffe"),
     **dict.fromkeys(("ResNet50V2", "ResNet101V2", "ResNet152V2", "MobileNet", "MobileNetV2"), "tf"),
@@ -30,7 +30,9 @@ BASES: dict[str, Scaling] = {
     **{f"EfficientNetV2{size}": "own" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")},
     **{f"MobileNetV3{size}": "own" for size in ("Small", "Large")},
 }
-"""Networks of keras.applications, and the scaling of their pixels."""
+"""Networks of keras.applications, and the scaling of their pixels, by Keras's names; own: inside the network."""
+
+_CUTS = {"MobileNet": "conv_pw_12_relu"}  # layer whose features suit other photos better than those of the last one
 
 
 class Pretrained(Settings):
@@ -119,3 +121,41 @@ class Transfer(Pretrained):
         if self.weights != "none":
             pretrained.freeze(network, self.train_from)
         return pretrained.featuriser(network, BASES[self.base], self.pooling)
+
+
+class Frozen(Pretrained):
+    """Logistic regression on the features of a frozen base of keras.applications.
+
+    The maps are averaged over the image and, unless `mirror` is off, its mirror image. Then they go through a root and
+    are scaled to length 1 (Perronnin, Sánchez & Mensink, "Improving the Fisher kernel for large-scale image
+    classification", ECCV 2010). Images are seen a little larger than those that the base was trained on (Touvron et
+    al., "Fixing the train-test resolution discrepancy", NeurIPS 2019).
+    """
+
+    kind: Literal["frozen"]
+    side: Size = 288  # pixels to which the shorter side of a smaller image is enlarged
+    mirror: bool = True  # average the features with those of the mirror image; turn it off if left and right differ
+
+    def fit(self, data: "LabelledImages") -> "keras.Model":
+        """Return the classifier of pixels.
+
+        Raises:
+            WorkError: the weights cannot be fetched now.
+            RequestError: the base has no such layer, or the weights do not fit it.
+        """
+        from gristmill.domains.vision.linear_classifier import fit_linear
+
+        return fit_linear(data, data.featuriser(lambda: self.featuriser(data.layout.shape)))
+
+    def featuriser(self, shape: Shape) -> "keras.Model":
+        """Return the network from pixels to features, (batch, features); for errors see `fit`."""
+        from gristmill.domains.vision import pretrained
+
+        larger = max(1.0, self.side / min(shape.height, shape.width))
+        seen = Shape(round(shape.height * larger), round(shape.width * larger), 3, shape.classes)
+        network = pretrained.load(self.base, self.weights, seen)
+        if cut := self.cut or _CUTS.get(self.base):
+            network = pretrained.cut(network, cut)
+        pretrained.freeze(network, None)
+        base = pretrained.featuriser(network, BASES[self.base], "average")
+        return pretrained.scaled_featuriser(base, shape.image, self.mirror)

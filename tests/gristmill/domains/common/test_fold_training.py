@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.common import fold_training
-from gristmill.domains.common.fold_training import Trained, fit_closed_form, train_networks
+from gristmill.domains.common import supervised
 from gristmill.domains.common.folds import LearningSet, Positions, Split
+from gristmill.domains.common.supervised import Trained, fit_closed_form, train_networks
 from gristmill.errors import Unsuitable
 from gristmill.training.fit import FitArguments
 from gristmill.training.history import TrainingHistory
@@ -64,7 +64,7 @@ def test_a_network_predicts_the_validation_set(examples: LearningSet, few: str, 
 
 
 def test_of_few_examples_three_networks_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold_training, "equal_average", lambda trained: trained[-1])
+    monkeypatch.setattr(supervised, "equal_average", lambda trained: trained[-1])
 
     (network, history, honest), seen = networks(FEW, "average", tmp_path)
 

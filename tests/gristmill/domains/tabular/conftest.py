@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common import fold_training
+from gristmill.domains.common import supervised
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.models.linear import Logistic
@@ -141,7 +141,7 @@ def run_stages(
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     read: dict[str, Any] = {stage: folders[stage] for stage in ("preprocess", "train")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)  # enough that each row is predicted by a fit without it
+        patch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)  # enough that each row is predicted by a fit without it
         patch.setattr(bundle, "fresh_process", here)
         with eagerly() if how.epochs <= FEW_EPOCHS else nullcontext():
             train(

@@ -10,7 +10,7 @@ import pytest
 from gristmill.config.candidates import candidates_of
 from gristmill.config.domains import domain_of
 from gristmill.config.tables import read_table
-from gristmill.domains.common import fold_training
+from gristmill.domains.common import supervised
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.selection import read_leaderboard
@@ -197,7 +197,7 @@ def test_presets_are_valid_and_begin_with_the_baselines(name: str, task: str, ba
 def test_classes_are_selected_by_their_log_loss_and_exported_as_probabilities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
+    monkeypatch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
     data = prepared(classes=3)
     for name in ("preprocess", "majority", "logistic", "selected"):
         (tmp_path / name).mkdir()

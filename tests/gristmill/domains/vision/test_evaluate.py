@@ -129,9 +129,9 @@ def test_a_large_image_is_kept_small(binary: Folders, monkeypatch: pytest.Monkey
 
 def test_what_is_seen_of_an_image_of_each_class_is_kept(judged: Folders, binary: Folders) -> None:
     data = dataset.read(judged["preprocess"])
-    with np.load(judged["evaluate"] / "looks.npz", allow_pickle=False) as found:
+    with np.load(judged["evaluate"] / "feature_maps.npz", allow_pickle=False) as found:
         assert np.array_equal(found["images"], data.pixels("test")[[0, 1, 2]])
-    assert not (binary["evaluate"] / "looks.npz").exists()
+    assert not (binary["evaluate"] / "feature_maps.npz").exists()
 
 
 def test_the_same_again_writes_the_same(judged: Folders, tmp_path: Path) -> None:

@@ -173,23 +173,31 @@ def test_thumbnails_are_small_and_keep_their_form() -> None:
     assert thumbnails(large[:0]).shape == (0, 300, 150, 3)
 
 
-def test_what_was_written_is_read_and_equal_looks_are_equal_files(tmp_path: Path) -> None:
-    found = FeatureMaps(IMAGES, np.ones((3, 3, 1, 4), np.float32), {"b": IMAGES, "a": IMAGES[:1]})
+def test_what_was_written_is_read_and_equal_maps_are_equal_files(tmp_path: Path) -> None:
+    maps = FeatureMaps(IMAGES, np.ones((3, 3, 1, 4), np.float32), {"b": IMAGES, "a": IMAGES[:1]})
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        feature_maps.write(found, tmp_path / name)
+        maps.write(tmp_path / name)
 
     again = feature_maps.read(tmp_path / "one")
 
     assert again is not None
     assert list(again.maps) == ["b", "a"]
     assert np.array_equal(again.maps["a"], IMAGES[:1])
-    assert np.array_equal(again.filters, found.filters)
-    assert (tmp_path / "one/looks.npz").read_bytes() == (tmp_path / "other/looks.npz").read_bytes()
+    assert np.array_equal(again.filters, maps.filters)
+    files = [tmp_path / name / "feature_maps.npz" for name in ("one", "other")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_nothing_is_written_where_nothing_was_seen(tmp_path: Path) -> None:
-    feature_maps.write(None, tmp_path)
+def test_artifacts_of_earlier_releases_are_read(tmp_path: Path) -> None:
+    FeatureMaps(IMAGES, np.ones((3, 3, 1, 4), np.float32), {"a": IMAGES}).write(tmp_path)
+    (tmp_path / "feature_maps.npz").rename(tmp_path / "looks.npz")
 
-    assert list(tmp_path.iterdir()) == []
+    again = feature_maps.read(tmp_path)
+
+    assert again is not None
+    assert np.array_equal(again.maps["a"], IMAGES)
+
+
+def test_without_a_convolution_there_are_no_maps_to_read(tmp_path: Path) -> None:
     assert feature_maps.read(tmp_path) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.folds import Split
-from gristmill.domains.vision.fold_data import write_split
+from gristmill.domains.vision.labelled_images import write_split
 from helpers.small_prepared import spotted, write_prepared
 
 

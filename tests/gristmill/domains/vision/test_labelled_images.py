@@ -18,7 +18,7 @@ def data(tmp_path: Path) -> Prepared:
 
 
 def test_all_images_of_the_parts_come_one_after_the_other(data: Prepared) -> None:
-    images = LabelledImages.of(data, "train", "validation")
+    images = LabelledImages.of(data)
 
     assert len(images) == 76
     assert np.array_equal(
@@ -28,7 +28,7 @@ def test_all_images_of_the_parts_come_one_after_the_other(data: Prepared) -> Non
 
 
 def test_some_of_some_images_keep_their_order(data: Prepared) -> None:
-    images = LabelledImages.of(data, "train", "validation")
+    images = LabelledImages.of(data)
     rows = np.arange(76)
 
     some = images.take(rows % 2 == 1).take(np.arange(38) % 3 == 0)
@@ -46,8 +46,8 @@ def test_features_are_computed_or_read_from_the_folder_of_a_base(data: Prepared,
         np.save(tmp_path / f"{part}.npy", np.full((images, 3), at, np.float32))
     chosen = np.arange(76) >= 69
 
-    computed = LabelledImages.of(data, "train", "validation").take(chosen)
-    stored = LabelledImages.of(replace(data, features=tmp_path), "train", "validation").take(chosen)
+    computed = LabelledImages.of(data).take(chosen)
+    stored = LabelledImages.of(replace(data, features=tmp_path)).take(chosen)
 
     assert np.array_equal(computed.features(network)[0], data.pixels("train")[-1].ravel())
     assert stored.features(network).tolist() == [[0] * 3, *[[1] * 3] * 6]

@@ -14,7 +14,7 @@ from gristmill.domains.common.prediction import PredictionRequest
 from gristmill.domains.vision import decode
 from gristmill.domains.vision import predict as prediction
 from gristmill.domains.vision.export import export
-from gristmill.domains.vision.predict import predict
+from gristmill.domains.vision.predict import PREDICTION
 from gristmill.domains.vision.settings import Export, Ingest
 from gristmill.errors import DataError
 from gristmill.export.loaded_bundle import LoadedBundle
@@ -50,7 +50,7 @@ def ask(keras_bundle: Path) -> Ask:
 
     def call(*paths: Path, ingest: Ingest | None = None) -> pd.DataFrame:
         bundle, tables = LoadedBundle(keras_bundle), {"ingest": ingest or Ingest()}
-        return predict(PredictionRequest(bundle, None, tables, Options(), paths=paths))
+        return PREDICTION.predict(PredictionRequest(bundle, None, tables, Options(), paths=paths))
 
     return call
 

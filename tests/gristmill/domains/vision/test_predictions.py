@@ -9,8 +9,8 @@ from gristmill.domains.common.classification.decision import MOST_PROBABLE
 from gristmill.domains.common.classification.predictions import misclassified, prediction_rows, read_predictions
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Layout
-from gristmill.domains.vision.predictions import pick_pixels, probabilities_of
 from gristmill.scores import MODEL
+from gristmill.domains.vision.image_classifier import probabilities_of
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 from helpers.small_judged import Folders, write_pictures
@@ -70,10 +70,10 @@ def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:
 def test_pixels_are_picked_in_the_order_of_the_positions(judged: Folders, positions: list[int]) -> None:
     data = dataset.read(judged["preprocess"])
 
-    assert np.array_equal(pick_pixels(data, "test", positions), data.pixels("test")[positions])
+    assert np.array_equal(data.pick_pixels("test", positions), data.pixels("test")[positions])
 
 
 def test_pixels_are_picked_from_any_batch(tmp_path: Path) -> None:
     data = write_pictures(tmp_path, Layout(12, 10, 1, "raw", "stretch", ["a", "b", "c"], {}), {"test": 600})
 
-    assert np.array_equal(pick_pixels(data, "test", [599, 3, 300]), data.pixels("test")[[599, 3, 300]])
+    assert np.array_equal(data.pick_pixels("test", [599, 3, 300]), data.pixels("test")[[599, 3, 300]])

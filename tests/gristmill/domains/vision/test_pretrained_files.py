@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.domains.vision.pretrained_files import weights_at_hand
+from gristmill.domains.vision.presets import weights_at_hand
 
 
 @pytest.fixture

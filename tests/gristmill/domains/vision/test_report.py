@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification import report as classifier
-from gristmill.domains.common.classification.example_tables import error_sections, wrong_label_sections
 from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
+from gristmill.domains.common.classification.report import error_sections, wrong_label_sections
 from gristmill.domains.vision import report
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section
@@ -192,12 +192,12 @@ def test_likely_wrong_labels_are_shown_with_where_all_are(judged: Folders, tmp_p
     write_table(run["evaluate"] / "examples.parquet", kept)
     (run["evaluate"] / "wrong_labels.csv").write_text("id,part\n" + "1,test\n" * 1500)
 
-    (section,) = wrong_label_sections(run["evaluate"])
+    (section,) = wrong_label_sections(classifier.read_evaluation(run))
 
     assert f"All 1,500 are in {'/'.join(run['evaluate'].parts[-3:])}/wrong_labels.csv in the store." in section.note
     assert section.tables[0].headings == ["", "label", "likely", "probability", "part", ""]
     assert [row[4] for row in section.tables[0].rows] == ["test"] * 3
-    assert list(error_sections(run["evaluate"])) == []
+    assert list(error_sections(classifier.read_evaluation(run))) == []
 
 
 def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged: Folders) -> None:

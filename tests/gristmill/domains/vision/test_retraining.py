@@ -13,8 +13,8 @@ from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.vision import dataset, decode
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
+from gristmill.domains.vision.image_classifier import probabilities_of
 from gristmill.domains.vision.ingest import ingest
-from gristmill.domains.vision.predictions import probabilities_of
 from gristmill.domains.vision.preprocess import preprocess
 from gristmill.domains.vision.retraining import RETRAINING
 from gristmill.domains.vision.settings import Export, Ingest, Preprocess

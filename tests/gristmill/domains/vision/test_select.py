@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.common import fold_training
+from gristmill.domains.common import supervised
 from gristmill.domains.common.candidates import CandidateArtifacts, read_selection, write_candidate
 from gristmill.domains.common.classification.held_out import read_held_out
 from gristmill.domains.common.classification.settings import Evaluate, Train
@@ -16,10 +16,8 @@ from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.features import features
 from gristmill.domains.vision.models.cnn import Cnn
-from gristmill.domains.vision.models.frozen import Frozen
-from gristmill.domains.vision.models.linear import Histograms, LinearPixels
-from gristmill.domains.vision.models.majority import Majority
-from gristmill.domains.vision.models.transfer import Transfer
+from gristmill.domains.vision.models.linear import Histograms, LinearPixels, Majority
+from gristmill.domains.vision.models.transfer import Frozen, Transfer
 from gristmill.domains.vision.select import select
 from gristmill.domains.vision.settings import Augment, Export
 from gristmill.domains.vision.train import train
@@ -74,7 +72,7 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folders, dict[st
     made = {}
     for name, model in MODELS.items():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
+            patch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
             fit(model, folders, root / name)
         made[name] = CandidateArtifacts(root / name)
     for name in ("train", "evaluate"):
@@ -176,8 +174,8 @@ def test_few_images_can_be_refused(selected: Any, tmp_path: Path) -> None:
 @pytest.fixture
 def two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fit two folds only: each builds its base once more."""
-    monkeypatch.setattr(fold_training, "CLOSED_FORM_FOLDS", 2)
-    monkeypatch.setattr(fold_training, "NETWORK_FOLDS", 2)
+    monkeypatch.setattr(supervised, "CLOSED_FORM_FOLDS", 2)
+    monkeypatch.setattr(supervised, "NETWORK_FOLDS", 2)
 
 
 def test_a_frozen_base_is_fitted_and_scored_on_stored_features(two_folds: None, weights: str, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.common.classification.temperature import scale_network
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.features import features
+from gristmill.domains.vision.image_classifier import probabilities_of
 from gristmill.domains.vision.models.dense import Dense
 from gristmill.domains.vision.models.transfer import Transfer
-from gristmill.domains.vision.predictions import probabilities_of
 from gristmill.domains.vision.settings import Augment
 from gristmill.domains.vision.train import build, published, train
 from gristmill.errors import RequestError

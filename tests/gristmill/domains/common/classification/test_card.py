@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gristmill.domains.common.classification.card import class_facts
+from gristmill.domains.common.classification.export import class_facts
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.scores import FILE, MODEL, summarise
 from gristmill.util.table_io import write_document, write_table

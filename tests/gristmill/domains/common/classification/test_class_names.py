@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from gristmill.domains.common.classification.class_names import name_classes, sort_labels
+from gristmill.domains.common.classification.labelled import name_classes, sort_labels
 from gristmill.errors import DataError
 
 

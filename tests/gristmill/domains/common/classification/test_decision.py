@@ -14,6 +14,7 @@ from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.choose_decision import best_threshold, choose_decisions, set_limits
 from gristmill.domains.common.classification.decision import MOST_PROBABLE, Decision
 from gristmill.domains.common.classification.evaluation import Presentation, check_evaluate, write_scores
+from gristmill.domains.common.classification.export import answer_in_graph
 from gristmill.domains.common.classification.held_out import write_held_out
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import predicted_classes, probability_of, read_predictions
@@ -24,7 +25,6 @@ from gristmill.domains.common.classification.report import (
     set_sections,
     threshold_sections,
 )
-from gristmill.domains.common.classification.serving import answer_in_graph
 from gristmill.domains.common.classification.settings import Evaluate
 from gristmill.domains.common.folds import HELD_OUT
 from gristmill.domains.common.monitoring import coverage_of_sets
@@ -139,7 +139,7 @@ def test_one_decision_is_in_predictions_scores_and_confusion(tmp_path: Path) -> 
     by_model = {"model": {"validation": made, "test": made}, "linear": {"validation": baseline, "test": baseline}}
 
     settings = Evaluate(threshold="balanced_accuracy", coverage=0.7)
-    counts = write_scores(data, by_model, settings, ROWS, train=tmp_path, tried={}, out=tmp_path)
+    counts = write_scores(data, by_model, settings, ROWS, train=tmp_path, candidates={}, out=tmp_path)
 
     found = ClassificationScores.read(tmp_path)
     assert found.decision == Decision.read(tmp_path)
@@ -177,7 +177,7 @@ def test_classifiers_are_judged_by_the_loss_that_they_were_selected_by(balanced:
     write_held_out(data, np.arange(8), pairs(better), tmp_path)
     (tmp_path / "training.json").write_text(json.dumps({"balanced": balanced}))
 
-    write_scores(data, by_model, Evaluate(), ROWS, train=tmp_path, tried={}, out=tmp_path)
+    write_scores(data, by_model, Evaluate(), ROWS, train=tmp_path, candidates={}, out=tmp_path)
 
     found = ClassificationScores.read(tmp_path)
     losses = scores.log_losses(LABELS, pairs(better))
@@ -197,7 +197,7 @@ def test_sets_that_miss_the_true_class_too_often_are_a_warning(tmp_path: Path) -
     (tmp_path / "training.json").write_text("{}")
     by_model = {name: {"validation": held_out, "test": tested} for name in ("model", "linear")}
 
-    write_scores(data, by_model, Evaluate(coverage=0.7), ROWS, train=tmp_path, tried={}, out=tmp_path)
+    write_scores(data, by_model, Evaluate(coverage=0.7), ROWS, train=tmp_path, candidates={}, out=tmp_path)
 
     assert ClassificationScores.read(tmp_path).warnings == [
         "70% prediction sets contain the true class of only 37.5% of the 8 test examples; the sets are too small, so "

@@ -39,7 +39,7 @@ def fit(kind: str, channels: int, weights: str, folder: Path) -> Fitted:
     if channels == 1:
         parts = {part: spotted(60, 3, seed=seed) for seed, part in enumerate(parts)}
     data = write_prepared(folder, parts, ["a", "b", "c"])
-    return kind, data, settings(kind, weights).fit(LabelledImages.of(data, "train"))
+    return kind, data, settings(kind, weights).fit(LabelledImages.of(data))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -99,7 +99,7 @@ def test_a_fit_is_repeatable_and_sees_the_chosen_images_alone(fitted: Fitted, we
         part: (pixels[rows], labels[rows].tolist())
         for part, rows in {"train": slice(50), "validation": slice(50, 80)}.items()
     }
-    every = LabelledImages.of(write_prepared(tmp_path, parts, ["a", "b", "c"]), *parts)
+    every = LabelledImages.of(write_prepared(tmp_path, parts, ["a", "b", "c"]))
 
     other = settings(kind, weights).fit(every.take(chosen))
 

@@ -11,7 +11,7 @@ import pytest
 from gristmill.domains.vision import pretrained
 from gristmill.domains.vision.labelled_images import LabelledImages
 from gristmill.domains.vision.model_shape import Shape
-from gristmill.domains.vision.models.frozen import Frozen
+from gristmill.domains.vision.models.transfer import Frozen
 from gristmill.errors import DataError, Diverged, RequestError, Unsuitable, WorkError
 from helpers.small_base import CUT, IMAGES, SHAPE
 from helpers.small_prepared import coloured, write_prepared
@@ -57,10 +57,10 @@ def test_small_and_grey_images_are_enlarged_and_taken_as_coloured(weights: str) 
 def test_features_that_were_stored_give_the_same_classifier(weights: str, tmp_path: Path) -> None:
     data = write_prepared(tmp_path, {"train": coloured(30), "test": coloured(12, seed=1)}, ["a", "b", "c"])
     model = frozen(weights)
-    np.save(tmp_path / "train.npy", LabelledImages.of(data, "train").features(model.featuriser(data.layout.shape)))
+    np.save(tmp_path / "train.npy", LabelledImages.of(data).features(model.featuriser(data.layout.shape)))
 
     computed, stored = (
-        np.asarray(model.fit(LabelledImages.of(replace(data, features=folder), "train"))(data.pixels("test")))
+        np.asarray(model.fit(LabelledImages.of(replace(data, features=folder)))(data.pixels("test")))
         for folder in (None, tmp_path)
     )
 

@@ -11,8 +11,7 @@ from gristmill.domains.common.sampling import sample_positions
 from gristmill.domains.vision import linear_classifier
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.labelled_images import LabelledImages
-from gristmill.domains.vision.models.linear import Histograms, LinearPixels
-from gristmill.domains.vision.models.majority import Majority
+from gristmill.domains.vision.models.linear import Histograms, LinearPixels, Majority
 from gristmill.errors import Unsuitable
 from helpers.small_prepared import coloured, spotted, write_prepared
 
@@ -26,7 +25,7 @@ def test_the_majority_class_gives_the_frequencies_of_the_training_set(tmp_path: 
     pixels, _ = spotted(20, 2)
     data = write_prepared(tmp_path, {"train": (pixels, [0] * 15 + [2] * 5), "test": spotted(8)}, ["a", "b", "c"])
 
-    network = Majority(kind="majority").fit(LabelledImages.of(data, "train"))
+    network = Majority(kind="majority").fit(LabelledImages.of(data))
 
     assert network.predict_on_batch(data.pixels("test")) == pytest.approx(np.tile([0.75, 0, 0.25], (8, 1)))
 
@@ -35,8 +34,7 @@ def test_the_mean_colours_tell_bright_rows_apart(tmp_path: Path) -> None:
     data = write_prepared(tmp_path, {"train": spotted(80, 4), "test": spotted(40, 4, seed=1)}, list("abcd"))
 
     right = [
-        share_right(LinearPixels(kind="linear_pixels", side=side).fit(LabelledImages.of(data, "train")), data)
-        for side in (1, 8)
+        share_right(LinearPixels(kind="linear_pixels", side=side).fit(LabelledImages.of(data)), data) for side in (1, 8)
     ]
 
     assert right[0] < 0.6
@@ -47,7 +45,7 @@ def test_balanced_classes_raise_the_chance_of_the_rare_one(tmp_path: Path) -> No
     pixels, _ = spotted(40, 1)
     labels = [int(number % 10 == 1) for number in range(40)]
     data = write_prepared(tmp_path, {"train": (pixels, labels), "test": spotted(8, 1, seed=1)}, ["a", "b"])
-    plain, balanced = (LabelledImages.of(data, "train", balanced=one) for one in (False, True))
+    plain, balanced = (LabelledImages.of(data, balanced=one) for one in (False, True))
     model = LinearPixels(kind="linear_pixels", side=1)
 
     chances = [model.fit(one).predict_on_batch(data.pixels("test"))[:, 1].mean() for one in (plain, balanced)]
@@ -63,7 +61,7 @@ def test_gradients_do_not_see_colours(tmp_path: Path) -> None:
     data = write_prepared(tmp_path, parts, ["a", "b", "c"])
     right = {}
     for of in ("gradients", "colours"):
-        network = Histograms(kind="histograms", features=of).fit(LabelledImages.of(data, "train"))
+        network = Histograms(kind="histograms", features=of).fit(LabelledImages.of(data))
         right[of] = share_right(network, data)
 
     assert right["colours"] > 0.9
@@ -79,7 +77,7 @@ def test_the_penalty_is_chosen_on_images_of_other_groups(tmp_path: Path) -> None
     data = write_prepared(tmp_path, {"train": train, "test": (scenes[60:], labels[60:].tolist())}, ["a", "b"])
     data.index[TOGETHER] = [*np.arange(60).repeat(8), *range(60, 90)]
 
-    network = LinearPixels(kind="linear_pixels").fit(LabelledImages.of(data, "train"))
+    network = LinearPixels(kind="linear_pixels").fit(LabelledImages.of(data))
 
     assert network.predict_on_batch(data.pixels("test"))[:, 0] == pytest.approx(0.5, abs=0.2)
 
@@ -90,9 +88,9 @@ def test_of_very_many_images_a_random_sample_is_taken(monkeypatch: pytest.Monkey
     pixels = data.pixels("train")[chosen]
     some = write_prepared(tmp_path / "some", {"train": (pixels, data.labels("train")[chosen].tolist())}, list("abc"))
     model = LinearPixels(kind="linear_pixels", side=2)
-    expected = model.fit(LabelledImages.of(some, "train")).predict_on_batch(pixels)
+    expected = model.fit(LabelledImages.of(some)).predict_on_batch(pixels)
 
     monkeypatch.setattr(linear_classifier, "_MAX_NUMBERS", 180)  # 45 images of 4 features
 
-    found = model.fit(LabelledImages.of(data, "train")).predict_on_batch(pixels)
+    found = model.fit(LabelledImages.of(data)).predict_on_batch(pixels)
     assert found == pytest.approx(expected, abs=1e-6)
