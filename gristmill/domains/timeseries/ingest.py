@@ -68,6 +68,7 @@ def _ingest(
     source: Quarantine, ingest: Ingest, out: Path, paths: tuple[Path, ...], schema: Schema | None
 ) -> dict[str, int]:
     """Write the series of the usable rows, and return their counts."""
+    # Read the rows, and check them against the schema.
     names = [*ingest.target, *ingest.inputs, *ingest.known]
     rows = source.read(paths, [*ingest.time, *ingest.series], names)
     of_columns = list(column_violations(rows.frame, schema.columns, rows.where)) if schema else []
@@ -76,23 +77,20 @@ def _ingest(
     frequency = by_series.frequency(ingest)
     if schema:
         check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
+
+    # Write the series, and a summary of them.
     counts, missing, (first, last) = _write_series(by_series, frequency, ingest, out)
     counts |= source.counts
-    summary = {
+    summary: dict[str, Any] = {
         "targets": ingest.target,
         "inputs": ingest.inputs,
         "known": ingest.known,
         "frequency": frequency,
-        "series": len(by_series.ids),
-        "first": str(first),
-        "last": str(last),
-        "counts": counts,
-        "missing": missing,
     }
+    summary |= {"series": len(by_series.ids), "first": str(first), "last": str(last)}
     del by_series
-    series = out / "series.parquet"
-    statistics = {name: _statistics(read_arrays(series, [name])[name]) for name in names}
-    write_document(out / "summary.json", summary | {"statistics": statistics})
+    statistics = {name: _statistics(read_arrays(out / "series.parquet", [name])[name]) for name in names}
+    write_document(out / "summary.json", summary | {"counts": counts, "missing": missing, "statistics": statistics})
     return counts
 
 
@@ -107,11 +105,14 @@ def _write_series(
     missing = dict.fromkeys(names, 0)
     with table_writer(out / "series.parquet") as write, table_writer(out / "future.parquet") as write_future:
         for block in rows.blocks:
+            # Order the rows, place them on the grid, and fill the gaps.
             ordered, repairs = rows.ordered(block, ingest)
             gridded = _gridded(ordered, frequency, ingest, rows.source)
             cleaned = clean(gridded, ingest, frequency, rows.source.name)
-            missing = {name: count + cleaned.missing[name] for name, count in missing.items()}
+
+            # Write and count them.
             series, future = cleaned.series, cleaned.future
+            missing = {name: count + cleaned.missing[name] for name, count in missing.items()}
             write(_table(series, names).assign(filled=cleaned.filled))
             if ingest.known:
                 write_future(_table(future, ingest.known))

@@ -4,7 +4,7 @@ The network that computes the features for training is part of the network that 
 float32 numbers.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -16,7 +16,13 @@ from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.windows import Origins, thinned
-from gristmill.domains.timeseries.fits.normalisation import around, normalised, offset, standardise
+from gristmill.domains.timeseries.fits.normalisation import (
+    in_raw_units,
+    normalised,
+    normalised_targets,
+    offset,
+    standardise,
+)
 from gristmill.errors import Unsuitable
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees
@@ -39,22 +45,34 @@ def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.
     Raises:
         Unsuitable: there are too few windows, or LightGBM cannot be loaded.
     """
+    # See the windows minus their last value, and on the scale of a typical series.
     several = len(data.ids) > 1
     choice = normalise or ("reversible" if several else "last")
     data = typically_scaled(data)
     data = replace(data, layout=replace(data.layout, normalise=choice, residual=True))
+
+    # Compute a row for each step of the windows, in the order of time.
     starts = data.complete_origins("train")
     if len(starts) < MIN_WINDOWS:
         raise Unsuitable(f"needs {MIN_WINDOWS} windows in the training set; it has {len(starts)}")
     starts = thinned(starts, MAX_ROWS // data.layout.horizon)
     starts = starts[np.argsort(data.times[starts], kind="stable")]
-    features = features_network(data, levels=not several)
-    rows = rows_of(data, features, starts)
+    network = features_network(data, levels=not several)
+    features, targets, weights = rows_of(data, network, starts)
+
+    # Choose the rounds of each target: as many as a forecast can afford, or as are best on the latest windows.
     learned = round(len(starts) * (1 - VALIDATION_SHARE)) * data.layout.horizon
     settings = replace(settings, min_rows=max(2, min(settings.min_rows, learned // 20)))
-    few = affordable(settings, len(data.ids) * data.layout.horizon)
-    (trees,) = fit_trees([rows.fit(few or with_best_rounds(settings, rows, learned))])
-    return forecaster(data, features, trees)
+    chosen = affordable(settings, len(data.ids) * data.layout.horizon)
+    if chosen is None:
+        latest = (features[learned:], targets[learned:])
+        (trial,) = fit_trees([TreeFit(features[:learned], targets[:learned], settings, latest, weights[:learned])])
+        rounds = tuple(int(max(1, count)) for count in trial.rounds)
+        chosen = replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
+
+    # Fit the trees on all windows.
+    (trees,) = fit_trees([TreeFit(features, targets, chosen, weights=weights)])
+    return forecaster(data, network, trees)
 
 
 def affordable(settings: TreeSettings, steps: int) -> TreeSettings | None:
@@ -67,31 +85,6 @@ def affordable(settings: TreeSettings, steps: int) -> TreeSettings | None:
     if rounds >= maximum:
         return None
     return replace(settings, rounds=rounds, learning_rate=settings.learning_rate * maximum / rounds)
-
-
-def with_best_rounds(settings: TreeSettings, rows: "Rows", learned: int) -> TreeSettings:
-    """Return settings with the number of rounds, for each target, that is best on the rows after the first ones."""
-    tried, held_out = rows.part(0, learned), rows.part(learned, len(rows.targets))
-    (found,) = fit_trees([tried.fit(settings, (held_out.features, held_out.targets))])
-    rounds = tuple(int(max(1, count)) for count in found.rounds)
-    return replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Features and targets of the steps of windows, in the order of time."""
-
-    features: npt.NDArray[np.float32]  # (rows, features)
-    targets: npt.NDArray[np.float64]  # (rows, targets), minus the last value and in the scale of the window
-    weights: npt.NDArray[np.float64]  # (rows,)
-
-    def part(self, begin: int, end: int) -> "Rows":
-        """Return some of the rows."""
-        return Rows(self.features[begin:end], self.targets[begin:end], self.weights[begin:end])
-
-    def fit(self, settings: TreeSettings, validation: Any = None) -> TreeFit:
-        """Return the fit of trees on these rows."""
-        return TreeFit(self.features, self.targets, settings, validation, self.weights)
 
 
 def features_network(data: Prepared, levels: bool) -> keras.Model:
@@ -128,7 +121,7 @@ def _lags_and_means(values: Any) -> list[Any]:
     """Return the last values, and the means of the last 2, 4, 8, …, of each channel, (batch, features) each."""
     history, channels = values.shape[1:]
     lags = min(MAX_LAGS, history)
-    lengths = [2**power for power in range(1, history.bit_length()) if 2**power <= history]
+    lengths = [2**power for power in range(1, history.bit_length())]
     return [
         ops.reshape(values[:, -lags:], (-1, lags * channels)),
         *(ops.mean(values[:, -length:], axis=1) for length in lengths),
@@ -140,29 +133,28 @@ def _seasonal(targets: Any, layout: Layout) -> list[Any]:
     history, season = layout.history, layout.season
     if not season:
         return []
-    places = [
-        [history - ago * season + step % season for step in range(layout.horizon)] for ago in range(1, SEASONS + 1)
-    ]
-    return [ops.take(targets, steps, axis=1) for steps in places if min(steps) >= 0 and max(steps) < history]
+    steps = np.arange(layout.horizon) % season
+    places = [(history - ago * season + steps).tolist() for ago in range(1, SEASONS + 1)]
+    return [ops.take(targets, place, axis=1) for place in places if min(place) >= 0 and max(place) < history]
 
 
-def rows_of(data: Prepared, features: keras.Model, starts: Origins) -> Rows:
-    """Return the rows of windows, step after step."""
-    layout, count = data.layout, len(data.layout.targets)
+def rows_of(
+    data: Prepared, features: keras.Model, starts: Origins
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the rows of windows, step after step: features, (rows, features), targets, (rows, targets), and weights.
+
+    Targets are minus the last value and in the scale of the window.
+    """
+    layout = data.layout
     raw = keras.Input((layout.history, len(layout.columns)))
     network = keras.Model(raw, features(standardise(layout)(raw)))
     blocks = [data.histories(block) for block in in_blocks(starts, WINDOWS_PER_BLOCK)]
-    found = np.concatenate([np.asarray(network(block)) for block in blocks])
-    standard = ops.convert_to_tensor(scaled(np.concatenate(blocks), layout))
-    shift, scale = (np.asarray(value) for value in offset(standard, layout))
-    targets = (scaled(data.targets(starts), layout, targets_only=True) - shift) / scale
-    outputs = np.broadcast_to(scale, targets.shape).reshape(len(starts), -1)
-    weights = np.square(SeriesUnits(data).weights(starts, outputs))
-    return Rows(
-        found.reshape(-1, found.shape[-1]),
-        targets.reshape(-1, count).astype(np.float64),
-        np.repeat(weights / weights.mean(), layout.horizon),
-    )
+    rows = np.concatenate([np.asarray(network(block)) for block in blocks])
+    window = ops.convert_to_tensor(scaled(np.concatenate(blocks), layout))
+    targets, scale = normalised_targets(data, window, starts)
+    weights = np.square(SeriesUnits(data).weights(starts, scale))
+    weights = np.repeat(weights / weights.mean(), layout.horizon)
+    return rows.reshape(-1, rows.shape[-1]), targets.reshape(-1, len(layout.targets)), weights
 
 
 def forecaster(data: Prepared, features: keras.Model, trees: Trees) -> keras.Model:
@@ -173,4 +165,4 @@ def forecaster(data: Prepared, features: keras.Model, trees: Trees) -> keras.Mod
     steps = ops.reshape(tree_network(rows, trees), (-1, layout.horizon, len(layout.targets)))
     shift, scale = offset(window, layout)
     # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
-    return around(keras.Model(window, shift + steps * scale, name="boosted_trees"), layout)
+    return in_raw_units(keras.Model(window, shift + steps * scale, name="boosted_trees"), layout)

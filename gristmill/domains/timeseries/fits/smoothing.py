@@ -5,7 +5,7 @@ less a penalty for each of its parameters (Akaike's), so that no test chooses a 
 exponential smoothing forecasts using Akaike weights", International Journal of Forecasting 27(2), 2011).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,22 +36,12 @@ _MAX_GROWTH = 10.0  # natural log of the largest factor between the last value a
 
 def ets_forecaster(data: Prepared, season: int) -> keras.Model:
     """Return the network of exponential smoothing with and without trend, damping and season."""
-    horizon, (history, steps) = data.layout.horizon, window_size(data, season)
-    models = [ets_members(steps, horizon)]
-    if 1 < season <= min(MAX_SEASON, history // 2):
-        models.append(ets_members(steps, horizon, season))
-    elif 1 < season <= history // 2:
-        models.append(_adjusted(models[0], history, season))
-    return smoothing_forecaster(data, history, season, models)
+    return smoothing_forecaster(data, season, ets_members, has_season=season <= MAX_SEASON)
 
 
 def theta_forecaster(data: Prepared, season: int) -> keras.Model:
     """Return the network of the theta method, on the values and on those without season."""
-    horizon, (history, steps) = data.layout.horizon, window_size(data, season)
-    models = [theta_members(steps, horizon)]
-    if 1 < season <= history // 2:
-        models.append(_adjusted(models[0], history, season))
-    return smoothing_forecaster(data, history, season, models)
+    return smoothing_forecaster(data, season, theta_members, has_season=False)
 
 
 def window_size(data: Prepared, season: int) -> tuple[int, int]:
@@ -73,31 +63,40 @@ def _adjusted(members: Members, history: int, season: int) -> Members:
     return replace(members, season=operator, parameters=members.parameters + share)
 
 
-def smoothing_forecaster(data: Prepared, history: int, season: int, models: Sequence[Members]) -> keras.Model:
-    """Return the network, (batch, history, columns) to (batch, horizon, targets), that averages the models.
+def smoothing_forecaster(data: Prepared, season: int, members: Callable[..., Members], has_season: bool) -> keras.Model:
+    """Return the network, (batch, history, columns) to (batch, horizon, targets), that averages models.
 
-    Inside, the second half of the last axis has the logs of the targets: (…, 2 targets).
+    These are members without season and, if the window has two seasons, either members that have a season themselves
+    or the first ones on values without season. Inside, the second half of the last axis has the logs of the targets:
+    (…, 2 targets).
     """
+    horizon, (history, steps) = data.layout.horizon, window_size(data, season)
+    models = [members(steps, horizon)]
+    if 1 < season <= history // 2:
+        models.append(members(steps, horizon, season) if has_season else _adjusted(models[0], history, season))
+
+    # Repeat the first values of a short series backwards, and divide values by the last one before taking logs.
     window = keras.Input((history, len(data.layout.columns)), name="history")
     values = window[:, :, : len(data.layout.targets)]
     observed = ops.logical_not(ops.isnan(values))
-    source, steps, count = fill_source(observed, season)
+    source, places, count = fill_source(observed, season)
     values = ops.take_along_axis(values, source, axis=1)  # first, because in ONNX a `where` does not remove NaN
     last, positive = values[:, -1:], ops.min(values, axis=1, keepdims=True) > 0
     base = ops.where(positive, last, 1.0)
     growth = ops.log(ops.where(positive, values / base, 1.0))
-    known = ops.cast(observed, "float32")
-    moved = ops.cast(steps - source, "float32")
-    lines = ops.concatenate(
-        [_along_line(each, known, moved, steps, count) for each in (values - last, growth)], axis=-1
-    )
+
+    # Continue the trend backwards, and scale both.
+    known, moved = ops.cast(observed, "float32"), ops.cast(places - source, "float32")
+    both = [_along_line(series, known, moved, places, count) for series in (values - last, growth)]
+    lines = ops.concatenate(both, axis=-1)
     scale = ops.sqrt(ops.mean(ops.square(lines), axis=1, keepdims=True))
     scale = ops.where(scale > 0, scale, 1.0)
+
+    # Weigh the models by their errors, and average their forecasts in the units of the values.
     counted = ops.concatenate([known, known], axis=-1)[:, -models[0].errors.shape[1] :]
     squares, ahead = _all_models(lines / scale, counted, models)
-    weights = _weights(
-        squares, counted, models, scale / ops.concatenate([base, ops.ones_like(base)], -1), growth, positive
-    )
+    unit = scale / ops.concatenate([base, ops.ones_like(base)], -1)
+    weights = _weights(squares, counted, models, unit, growth, positive)
     plain, logs = ops.split(ahead * scale[:, None], 2, axis=-1)  # (batch, members, horizon, targets)
     grown = base[:, None] * (ops.exp(ops.clip(logs, -_MAX_GROWTH, _MAX_GROWTH)) - 1)
     forecast = ops.sum(weights[:, :, None] * ops.concatenate([plain, grown], axis=1), axis=1)
@@ -122,16 +121,16 @@ def _all_models(values: Any, counted: Any, models: Sequence[Members]) -> tuple[A
     """Return squared errors of counted steps, (batch, members, 2 targets), and forecasts, (…, horizon, 2 targets)."""
     columns = values.shape[2]
     squares, forecasts = [], []
-    for each in models:
-        members, horizon, steps = each.ahead.shape
+    for model in models:
+        members, horizon, steps = model.ahead.shape
         season_ahead = 0.0
         inner = values[:, -steps:]
-        if each.season is not None:
-            season = product(values, each.season.T)
+        if model.season is not None:
+            season = product(values, model.season.T)
             inner, season_ahead = inner - season[:, :steps], season[:, None, steps:]
-        errors = product(inner, each.errors.reshape(-1, steps).T)
+        errors = product(inner, model.errors.reshape(-1, steps).T)
         errors = ops.reshape(errors, (-1, members, steps, columns)) * counted[:, None]
-        ahead = ops.reshape(product(inner, each.ahead.reshape(-1, steps).T), (-1, members, horizon, columns))
+        ahead = ops.reshape(product(inner, model.ahead.reshape(-1, steps).T), (-1, members, horizon, columns))
         squares.append(ops.sum(ops.square(errors), axis=2))
         forecasts.append(ahead + season_ahead)
     return ops.concatenate(squares, axis=1), ops.concatenate(forecasts, axis=1)
@@ -146,8 +145,8 @@ def _weights(squares: Any, counted: Any, models: Sequence[Members], unit: Any, g
     """
     count = ops.sum(counted, axis=1, keepdims=True)
     fits = -0.5 * count * ops.log(squares / ops.maximum(count, 1.0) + _FLOOR)
-    parameters = np.concatenate([each.parameters for each in models])
-    unused = np.where(np.concatenate([each.on_logs for each in models]), 0.0, _NEVER)
+    parameters = np.concatenate([model.parameters for model in models])
+    unused = np.where(np.concatenate([model.on_logs for model in models]), 0.0, _NEVER)
     penalties = np.stack([parameters, parameters + unused]).astype(np.float32)[:, :, np.newaxis]
     plain, logs = ops.split(fits, 2, axis=-1)
     count, unit = count[..., : plain.shape[-1]], ops.log(ops.abs(unit))

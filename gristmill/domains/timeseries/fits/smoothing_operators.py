@@ -46,11 +46,10 @@ def ets_members(steps: int, horizon: int, season: int = 1) -> Members:
     """Return level, trend and damped-trend models; with a season longer than 1, each with this additive season."""
     models = []
     for level, share in product(LEVELS, SEASONS if season > 1 else (0.0,)):
-        weights = level, share * (1 - level)
-        models.append((*operators(steps, horizon, weights[0], None, 1.0, weights[1], season), True))
-        for trend, damping in product(TRENDS, DAMPING):
-            made = operators(steps, horizon, level, trend * level, damping, weights[1], season)
-            models.append((*made, damping < 1))
+        for trend, damping in [(None, 1.0), *product(TRENDS, DAMPING)]:
+            slope = None if trend is None else trend * level
+            maps = operators(steps, horizon, level, slope, damping, share * (1 - level), season)
+            models.append((*maps, trend is None or damping < 1))
     return _members(models)
 
 

@@ -23,7 +23,7 @@ def tsb_forecaster(data: Prepared, probability: float | None, size: float | None
     Weights that are not given are those that forecast the training windows best.
     """
     history, layout = min(HISTORY, longest_past(data)), data.layout
-    often, much = ((one,) if one else WEIGHTS for one in (probability, size))
+    often, much = ((weight,) if weight else WEIGHTS for weight in (probability, size))
     weights = best_weights(data.view(history=history), list(product(often, much)))
     window = keras.Input((history, len(layout.columns)), name="history")
     forecast = demand_rate(window[:, :, : len(layout.targets)], *weights)

@@ -41,9 +41,10 @@ def season_of(data: Prepared, season: int | None) -> int:
     Raises:
         Unsuitable: there is no season.
     """
-    if found := season or data.layout.season:
-        return found
-    raise Unsuitable("needs a season, and none was found in the training set; set preprocess.season")
+    season = season or data.layout.season
+    if not season:
+        raise Unsuitable("needs a season, and none was found in the training set; set preprocess.season")
+    return season
 
 
 def forecaster(data: Prepared, history: int, graph: Graph, season: int = 1) -> keras.Model:
@@ -134,6 +135,6 @@ def fill_source(observed: Any, season: int) -> tuple[Any, Any, Any]:
 def product(values: Any, kernel: Kernel) -> Any:
     """Return the products of values, (batch, history, targets), and a kernel, (batch, outputs, targets)."""
     layer = keras.layers.EinsumDense("bht,hs->bst", (kernel.shape[1], values.shape[2]), trainable=False)
-    made = layer(values)
+    products = layer(values)
     layer.set_weights([kernel])
-    return made
+    return products

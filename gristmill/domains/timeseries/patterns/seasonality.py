@@ -36,6 +36,8 @@ def find_season(values: Values) -> int | None:
     longest = len(values) // 2
     if longest < 2 or not values.any():
         return None
+
+    # Test the candidates for replication.
     threshold = 2 + float(np.sqrt(2 * np.log(len(values))))  # expected maximum of as many random draws, and a margin
     explains = {
         length: explained(values, length)
@@ -44,6 +46,8 @@ def find_season(values: Values) -> int | None:
     }
     if not explains:
         return None
+
+    # Take the shortest that explains enough, and refine its length.
     season = min(length for length, variance in explains.items() if variance >= max(explains.values()) / 2)
     season = _whole(values, season, longest, threshold)
     shortest = min(explains)
@@ -160,8 +164,8 @@ def _refined(values: Values, season: int, longest: int, step: int = 1) -> int:
 
 def _shape(values: Values, season: int) -> Values:
     """Return the mean of each position in the season, repeated over the series."""
-    places = np.arange(len(values)) % season
-    return np.asarray((np.bincount(places, values) / np.bincount(places))[places])
+    phases = np.arange(len(values)) % season
+    return np.asarray((np.bincount(phases, values) / np.bincount(phases))[phases])
 
 
 def _without_line(values: Values) -> Values:
