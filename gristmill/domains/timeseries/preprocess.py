@@ -62,16 +62,13 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     check_targets(trained, summary["targets"])
     mean, deviation = fit_scale(trained, preprocess.scale)
     del trained
-    layout = Layout(
-        **{name: summary[name] for name in ("targets", "inputs", "frequency")},
-        **preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual", "split"}),
-        known=known_names,
-        mean=mean,
-        deviation=deviation,
-        past=past,
-    )
+    own = {name: summary[name] for name in ("targets", "inputs", "frequency")}
+    own |= preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual", "split"})
+    layout = Layout(**own, known=known_names, mean=mean, deviation=deviation, past=past)
     prepared = Prepared(ids, times, values.astype(np.float32), filled, bounds, parts, layout)
-    prepared = with_season(prepared, preprocess.season)
+    _, longest = prepared.longest_training_series()
+    season = find_season(longest) if preprocess.season is None else preprocess.season
+    prepared = replace(prepared, layout=replace(layout, season=season if season and season > 1 else None))
     if preprocess.split == "per_series" and preprocess.validation:
         prepared = with_room_for_validation(prepared)
 
@@ -114,13 +111,6 @@ def with_room_for_validation(data: Prepared) -> Prepared:
     return data.cut_at(parts_between(first, np.where(short, end, begin), end, data.bounds[:, 1]))
 
 
-def with_season(data: Prepared, season: int | None) -> Prepared:
-    """Return series whose layout has the season of the settings, or the one found in the longest training set."""
-    if season is None:
-        season = find_season(data.longest_training_series()[1])
-    return replace(data, layout=replace(data.layout, season=season if season and season > 1 else None))
-
-
 def known_ahead(
     table: pd.DataFrame, summary: dict[str, Any], settings: Preprocess, anchor: "pd.Timestamp | int | None" = None
 ) -> pd.DataFrame:
@@ -158,7 +148,8 @@ def check_targets(train: npt.NDArray[np.float64], targets: list[str]) -> None:
                 f"all {len(values)} values of {name!r} in the training set are {format_number(values[0], 6)}: there "
                 "is nothing to learn. Check the target column."
             )
-        step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
+        step = np.spacing(np.float32(np.abs(values).max()))
+        deviation = values.std()
         if deviation < 1000 * step:
             raise DataError(
                 f"the values of {name!r} vary by {format_number(deviation, 6)} around "

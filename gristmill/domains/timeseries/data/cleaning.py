@@ -7,7 +7,6 @@ start or the end of a series takes the nearest value.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +29,11 @@ MAX_SEASONS_BACK = 10  # maximum distance of these seasons from the gap, in seas
 
 @dataclass(frozen=True)
 class Observations:
-    """Values of all series, ordered by series and time."""
+    """Values of all series; after `in_order` they are ordered by series and time."""
 
     ids: pd.Index  # (series,) names, sorted
-    series: Integers  # (rows,) number of each row's series, ascending
-    times: pd.Index  # (rows,) ascending within a series
+    series: npt.NDArray[np.signedinteger]  # (rows,) number of each row's series
+    times: pd.Index  # (rows,)
     columns: Columns  # (rows,) each
     positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; empty on a grid
     several: bool = False  # whether there are other series
@@ -44,13 +43,15 @@ class Observations:
         """Position of the first row of each series."""
         return np.searchsorted(self.series, np.arange(len(self.ids)))
 
-    def kept(self, rows: Mask) -> "Observations":
-        """Return the rows for which `rows` is true."""
-        if rows.all():
-            return self
+    def at(self, rows: Integers | Mask) -> "Observations":
+        """Return the rows at these positions, or where a mask is true."""
         columns = {name: values[rows] for name, values in self.columns.items()}
         positions = self.positions[rows] if len(self.positions) else self.positions
         return replace(self, series=self.series[rows], times=self.times[rows], columns=columns, positions=positions)
+
+    def kept(self, rows: Mask) -> "Observations":
+        """Return the rows for which `rows` is true."""
+        return self if rows.all() else self.at(rows)
 
     def of_series(self, number: int) -> str:
         """Return ` of series 'A'` if there are several series, else an empty string."""
@@ -71,9 +72,9 @@ def number_series(rows: Rows, columns: Sequence[str], otherwise: str) -> tuple[n
         empty = rows.frame[column].isna().to_numpy()
         if empty.any():
             reason = f"column {column!r}: an empty cell, so the row belongs to no series"
-            where, count = rows.where(int(empty.argmax())), count_of(empty.sum(), "such cells")
+            where = f"{rows.where(int(empty.argmax()))}, {reason} ({count_of(empty.sum(), 'such cells')})"
             remedy = "Fix it, or name another column as series in the table 'ingest'."
-            raise rows.unusable(empty, f"{where}, {reason} ({count}). {remedy}", reason)
+            raise rows.unusable(empty, f"{where}. {remedy}", reason)
 
     # Join the names of several columns.
     cells = rows.frame[columns[0]]
@@ -93,22 +94,19 @@ def number_series(rows: Rows, columns: Sequence[str], otherwise: str) -> tuple[n
     return np.argsort(order).astype(np.int32)[numbers], ids[order]
 
 
-def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns) -> tuple[Observations, int]:
+def in_order(rows: Observations) -> tuple[Observations, int]:
     """Return the rows sorted by series and time, and how many rows came after a later one in the source.
 
     Rows of equal times keep their order.
     """
-    order = np.argsort(series, kind="stable")
-    backwards = _steps(times[order], series[order]) < 0
+    order = np.argsort(rows.series, kind="stable")
+    backwards = _steps(rows.times[order], rows.series[order]) < 0
     if backwards.any():
-        order = np.lexsort((times.to_numpy(), series))
-    sorted_columns = {name: values[order] for name, values in columns.items()}
-    return Observations(ids, series[order], times[order], sorted_columns, order), int(backwards.sum())
+        order = np.lexsort((rows.times.to_numpy(), rows.series))
+    return rows.at(order), int(backwards.sum())
 
 
-def without_duplicates(
-    rows: Observations, policy: Literal["error", "first", "last", "mean"], source: Rows
-) -> Observations:
+def without_duplicates(rows: Observations, policy: str, source: Rows) -> Observations:
     """Return one row for each time of a series.
 
     The policy is the row to keep: the first or the last in the source, or the mean of all without empty cells; `error`
@@ -211,7 +209,8 @@ def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> C
         )
 
     # Fill the gaps, or drop their rows.
-    columns, fill = dict(cut.columns), FILLERS.get(ingest.gaps)
+    columns = dict(cut.columns)
+    fill = FILLERS.get(ingest.gaps)
     for column, must in required.items():
         if fill and gaps[column].any():
             columns[column] = _filled(columns[column], must, fill(columns[column][must], cut.series[must]))
@@ -241,15 +240,19 @@ def _span(rows: Observations, columns: Sequence[str], source: str) -> tuple[Inte
     begin, end = firsts, ends
     for column in columns:
         present = np.flatnonzero(~np.isnan(rows.columns[column]))
-        at, behind = np.searchsorted(present, firsts), np.searchsorted(present, ends)
-        if (empty := at == behind).any():
+        at = np.searchsorted(present, firsts)
+        behind = np.searchsorted(present, ends)
+        empty = at == behind
+        if empty.any():
             number = int(empty.argmax())
             raise DataError(
                 f"{source}: all {ends[number] - firsts[number]} values of {column!r}{rows.of_series(number)} are "
                 "missing. Check the column, or leave out the column or the series."
             )
-        begin, end = np.maximum(begin, present[at]), np.minimum(end, present[behind - 1] + 1)
-    if (disjoint := begin >= end).any():
+        begin = np.maximum(begin, present[at])
+        end = np.minimum(end, present[behind - 1] + 1)
+    disjoint = begin >= end
+    if disjoint.any():
         raise DataError(
             f"{source}: the columns {', '.join(map(repr, columns))}{rows.of_series(int(disjoint.argmax()))} "
             "have no values at the same times. Use a separate pipeline for each."
@@ -306,11 +309,13 @@ def _neighbours(values: Values, series: Integers) -> tuple[Integers, Integers, I
 
     If one side has none, the point of the other side is used for both; if neither has, the missing point itself.
     """
-    missing, present = np.flatnonzero(np.isnan(values)), np.flatnonzero(~np.isnan(values))
+    missing = np.flatnonzero(np.isnan(values))
+    present = np.flatnonzero(~np.isnan(values))
     if not len(present):
         return missing, missing, missing
     at = np.searchsorted(present, missing)
-    left, right = present[np.maximum(at - 1, 0)], present[np.minimum(at, len(present) - 1)]
+    left = present[np.maximum(at - 1, 0)]
+    right = present[np.minimum(at, len(present) - 1)]
     has_left = (left < missing) & (series[left] == series[missing])
     has_right = (right > missing) & (series[right] == series[missing])
     other = np.where(has_right, right, missing)

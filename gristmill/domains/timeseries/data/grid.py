@@ -201,8 +201,8 @@ def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
             raise _unknown(frequency, where, "finer than microseconds")
         return _Ruler(offset.n, offset.base.nanos // 1000)
     unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _MICROSECONDS_PER_DAY  # all other units begin at a day
-    first, last = times.min().floor("us" if unit == 1 else "D"), times.max()
-    marks = pd.date_range(offset.base.rollback(first), last, freq=offset.base).as_unit("us")
+    first = times.min().floor("us" if unit == 1 else "D")
+    marks = pd.date_range(offset.base.rollback(first), times.max(), freq=offset.base).as_unit("us")
     return _Ruler(offset.n, unit, marks.asi8)
 
 

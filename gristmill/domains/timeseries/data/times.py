@@ -196,7 +196,8 @@ def _zone(name: str) -> ZoneInfo:
 def _localised(clock: pd.DatetimeIndex, name: str, series: Numbers, rows: Rows) -> pd.DatetimeIndex:
     """Return aware times; the first occurrence of a repeated hour is in summer time."""
     # Refuse times that do not exist.
-    zone, summer = _zone(name), np.ones(len(clock), bool)
+    zone = _zone(name)
+    summer = np.ones(len(clock), bool)
     skipped = clock.tz_localize(zone, ambiguous=summer, nonexistent="NaT").asi8 == pd.NaT.value
     if skipped.any():
         first = int(skipped.argmax())

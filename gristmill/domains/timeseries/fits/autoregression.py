@@ -13,7 +13,7 @@ from keras import ops
 
 from gristmill.domains.timeseries.data.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.data.windows import history_index, origins, thinned
-from gristmill.domains.timeseries.fits.window_graph import forecaster
+from gristmill.domains.timeseries.fits.window_graph import check_past, forecaster
 from gristmill.training.deadline import check_deadlines
 
 Array = npt.NDArray[np.float64]
@@ -24,7 +24,12 @@ MAX_WINDOWS = 200_000  # of all series; more are thinned out evenly
 
 
 def autoregressive_forecaster(data: Prepared, order: int | None) -> keras.Model:
-    """Return the network, with a kernel for each target; without an order, the lowest AIC of each target chooses."""
+    """Return the network, with a kernel for each target; without an order, the lowest AIC of each target chooses.
+
+    Raises:
+        Unsuitable: all training sets are too short for the order.
+    """
+    check_past(data, 2 * (order or 1) + 3)
     horizon, pooled = data.layout.horizon, len(data.ids) > 1
     fitted = [_fit(data, target, order) for target in range(len(data.layout.targets))]
     steps = max(len(coefficients) - 1 for coefficients in fitted)

@@ -16,6 +16,7 @@ from gristmill.domains.timeseries.data.dataset import Layout, Prepared
 from gristmill.domains.timeseries.data.feed import scaled
 from gristmill.domains.timeseries.data.series_scale import SeriesUnits, typically_scaled
 from gristmill.domains.timeseries.data.windows import Origins, thinned
+from gristmill.domains.timeseries.fits.model_shape import lags_and_means
 from gristmill.domains.timeseries.fits.normalisation import (
     in_raw_units,
     normalised,
@@ -60,31 +61,24 @@ def fit(data: Prepared, normalise: str | None, settings: TreeSettings) -> keras.
     network = features_network(data, levels=not several)
     features, targets, weights = rows_of(data, network, starts)
 
-    # Choose the rounds of each target: as many as a forecast can afford, or as are best on the latest windows.
+    # If a forecast of so many series can afford only fewer rounds, let them learn faster. A search would choose the
+    # maximum then. Otherwise use the number of rounds of each target that is best on the latest windows.
     learned = round(len(starts) * (1 - VALIDATION_SHARE)) * data.layout.horizon
     settings = replace(settings, min_rows=max(2, min(settings.min_rows, learned // 20)))
-    chosen = affordable(settings, len(data.ids) * data.layout.horizon)
-    if chosen is None:
+    maximum = int(np.max(settings.rounds))
+    affordable = max(MIN_ROUNDS, MAX_LEAVES_SOUGHT // (len(data.ids) * data.layout.horizon))
+    if affordable < maximum:
+        faster = settings.learning_rate * maximum / affordable
+        settings = replace(settings, rounds=affordable, learning_rate=faster)
+    else:
         latest = (features[learned:], targets[learned:])
         (trial,) = fit_trees([TreeFit(features[:learned], targets[:learned], settings, latest, weights[:learned])])
         rounds = tuple(int(max(1, count)) for count in trial.rounds)
-        chosen = replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
+        settings = replace(settings, rounds=rounds if len(rounds) > 1 else rounds[0])
 
     # Fit the trees on all windows.
-    (trees,) = fit_trees([TreeFit(features, targets, chosen, weights=weights)])
+    (trees,) = fit_trees([TreeFit(features, targets, settings, weights=weights)])
     return forecaster(data, network, trees)
-
-
-def affordable(settings: TreeSettings, steps: int) -> TreeSettings | None:
-    """Return settings with fewer rounds and a higher learning rate, if a forecast of so many steps needs them.
-
-    With so many series, a search for the best number of rounds would choose the maximum, so none is needed.
-    """
-    maximum = int(np.max(settings.rounds))
-    rounds = max(MIN_ROUNDS, MAX_LEAVES_SOUGHT // steps)
-    if rounds >= maximum:
-        return None
-    return replace(settings, rounds=rounds, learning_rate=settings.learning_rate * maximum / rounds)
 
 
 def features_network(data: Prepared, levels: bool) -> keras.Model:
@@ -101,10 +95,12 @@ def step_features(window: Any, layout: Layout, levels: bool) -> Any:
     one series, trees can learn from the level itself.
     """
     channels, horizon = layout.channels, layout.horizon
+    lags = min(MAX_LAGS, layout.history)
+    lengths = [2**power for power in range(1, layout.history.bit_length())]
     values = normalised(window, layout)[:, :, :channels]
-    parts = _lags_and_means(values)
+    parts = lags_and_means(values, lags, lengths)
     if levels and layout.normalise != "none":
-        parts += _lags_and_means(window[:, :, :channels])
+        parts += lags_and_means(window[:, :, :channels], lags, lengths)
     targets = values[:, :, : len(layout.targets)]
     parts += [ops.std(targets[:, -length:], axis=1) for length in DEVIATION_LENGTHS if length <= layout.history]
     common = ops.concatenate(parts, axis=-1)
@@ -115,17 +111,6 @@ def step_features(window: Any, layout: Layout, levels: bool) -> Any:
     if horizon > 1:
         columns.append(ops.cumsum(ops.ones_like(steps[:, :, :1]), axis=1))
     return ops.concatenate(columns, axis=-1)
-
-
-def _lags_and_means(values: Any) -> list[Any]:
-    """Return the last values, and the means of the last 2, 4, 8, …, of each channel, (batch, features) each."""
-    history, channels = values.shape[1:]
-    lags = min(MAX_LAGS, history)
-    lengths = [2**power for power in range(1, history.bit_length())]
-    return [
-        ops.reshape(values[:, -lags:], (-1, lags * channels)),
-        *(ops.mean(values[:, -length:], axis=1) for length in lengths),
-    ]
 
 
 def _seasonal(targets: Any, layout: Layout) -> list[Any]:

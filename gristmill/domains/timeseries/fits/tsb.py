@@ -36,7 +36,8 @@ def best_weights(data: Prepared, choices: list[tuple[float, float]]) -> tuple[fl
     if len(choices) == 1 or not len(starts):
         return choices[0]
     values = ops.convert_to_tensor(data.histories(starts)[:, :, : len(data.layout.targets)])
-    truth, units = data.targets(starts), step_sizes(data)[data.series_of(starts), np.newaxis]
+    truth = data.targets(starts)
+    units = step_sizes(data)[data.series_of(starts), np.newaxis]
 
     def squared_error(weights: tuple[float, float]) -> float:
         return float(np.square((np.asarray(demand_rate(values, *weights)) - truth) / units).mean())

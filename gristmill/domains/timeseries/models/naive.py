@@ -37,7 +37,8 @@ class SeasonalNaive(Settings):
         """Return the network; `Unsuitable` is raised if there is no season or no series as long."""
         from gristmill.domains.timeseries.fits import window_graph as graph
 
-        season = graph.check_past(data, graph.season_of(data, self.season))
+        season = graph.season_of(data, self.season)
+        graph.check_past(data, season)
         return graph.linear_forecaster(data, graph.seasonal_naive(season, data.layout.horizon), season)
 
 
@@ -52,9 +53,7 @@ class Drift(Settings):
         """Return the network; `Unsuitable` is raised if no series has two observations."""
         from gristmill.domains.timeseries.fits import window_graph as graph
 
-        return graph.drift_forecaster(
-            data, graph.check_past(data, max(2, self.length or min(500, graph.longest_past(data))))
-        )
+        return graph.drift_forecaster(data, self.length)
 
 
 class MovingAverage(Settings):
@@ -68,9 +67,8 @@ class MovingAverage(Settings):
         """Return the network; `Unsuitable` is raised if all series are shorter than the average."""
         from gristmill.domains.timeseries.fits import window_graph as graph
 
-        return graph.linear_forecaster(
-            data, graph.moving_average(graph.check_past(data, self.length), data.layout.horizon)
-        )
+        graph.check_past(data, self.length)
+        return graph.linear_forecaster(data, graph.moving_average(self.length, data.layout.horizon))
 
 
 class Differencing(Settings):
@@ -91,6 +89,5 @@ class Differencing(Settings):
         season = graph.season_of(data, self.season)
         length = self.length or season
         graph.check_past(data, season + max(length, self.smooth // 2))
-        return graph.linear_forecaster(
-            data, graph.differencing(season, length, self.smooth, data.layout.horizon), season
-        )
+        kernel = graph.differencing(season, length, self.smooth, data.layout.horizon)
+        return graph.linear_forecaster(data, kernel, season)

@@ -30,7 +30,8 @@ def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals
     """
     starts = data.all_origins(part, horizon=1, stride=1)
     starts = starts[~data.filled[starts]]
-    owner, targets = data.series_of(starts), len(data.layout.targets)
+    owner = data.series_of(starts)
+    targets = len(data.layout.targets)
     intervals = intervals.first_step()
     reach = max(data.layout.history, intervals.history)
     values, cleaned = data.values[starts, :targets], replace(data, values=data.values.copy())

@@ -103,7 +103,8 @@ def _best_split(points: Values, places: Places, shortest: int, penalty: float) -
 
 def _running_sums(points: Values) -> Values:
     """Return running sums for `_squared_residuals`, which is equally fast for short and long segments with them."""
-    time, values = np.arange(len(points)) - len(points) / 2, points - points.mean()  # centred: less cancellation
+    time = np.arange(len(points)) - len(points) / 2  # centred, like the values: less cancellation
+    values = points - points.mean()
     products = (np.ones(len(time)), time, time**2, values, time * values, values**2)
     return np.array([np.concatenate([[0.0], np.cumsum(product)]) for product in products])
 

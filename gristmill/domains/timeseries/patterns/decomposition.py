@@ -129,7 +129,8 @@ def _p_values(values: Values, seasonal: Values, season: int | None) -> dict[str,
     from statsmodels.tsa.stattools import adfuller, kpss
 
     p_values = dict.fromkeys(("unit_root", "stationary", "steps_are_noise"), math.nan)
-    adjusted, steps = _standard(values - seasonal, values), _standard(np.diff(values), values)
+    adjusted = _standard(values - seasonal, values)
+    steps = _standard(np.diff(values), values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SingularMatrixWarning)  # if the lags explain everything
         warnings.simplefilter("ignore", InterpolationWarning)  # KPSS's table ends at 0.01 and 0.1; `_p` shows that
